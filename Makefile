@@ -1,0 +1,73 @@
+# Everything a contributor does here. `make` alone prints the list.
+# Needs Python 3.11+ and git; uses uv where there is one, because it is quicker. Same locks either way.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PORT ?= 8110
+DATA ?= .registry
+# Extra arguments for what runs: make test ARGS="-k snapshot -x"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Its time is when the environment last matched the files it is made from.
+STAMP := $(VENV)/.made
+# A found name is not enough: version managers leave shims that refuse to run.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (PORT=, DATA=)
+	$(BIN)/model-registry up --data-dir $(DATA) --port $(PORT) $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## run all the tests (ARGS="-k name")
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(STAMP) ## check style, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(STAMP) ## measure, and print a table
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+.PHONY: lock
+lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
+	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	$(COMPILE) --extra stack --extra gateway --group build --group test --group lint --output-file requirements-dev.lock
+	$(COMPILE) --extra server --extra gateway --group build --constraints requirements-dev.lock --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove the environment, the data and what tools left behind
+	rm -rf $(VENV) .registry .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find service tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# One lock for every system we run on. This machine's own indexes and options stay out of it: a hash must be the public file's.
+COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL -u UV_INDEX PIP_CONFIG_FILE=/dev/null \
+	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(ARGS) pyproject.toml
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@if uv --version >/dev/null 2>&1; then \
+		set -ex; \
+		uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
+		uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+		set -ex; \
+		$(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@

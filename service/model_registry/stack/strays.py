@@ -1,0 +1,67 @@
+"""Processes that an earlier run left at work in a directory of ours: found and ended.
+
+A process is ours when it runs one of our programs *and* works in the part's own directory, which Postgres's children do
+too. So there is no file of process ids that could be missing, stale, or name somebody else's process.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from model_registry.errors import StackError
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Postgres's children notice within moments that their server is gone, unless they are stuck.
+_ORPHANS_SECONDS = 2
+_KILLED_WITHIN_SECONDS = 5
+
+
+def end_strays(programs: frozenset[str], home: Path, *, ask: signal.Signals, patience: float) -> None:
+    """End every process of `programs` that works in `home`: ask, wait `patience` seconds, kill.
+
+    Call it only while holding the data directory's lock: then nobody else can have started them.
+
+    Raises:
+        StackError: one is still there after SIGKILL.
+    """
+    asked = False
+    for process in _at_work(programs, home):
+        # Postgres's children have titles instead of paths, and end with the one that has a path.
+        with suppress(psutil.Error):
+            if next(iter(process.cmdline()), "").startswith("/"):
+                process.send_signal(ask)
+                asked = True
+    if _all_gone(programs, home, within=patience if asked else _ORPHANS_SECONDS):
+        return
+    for process in _at_work(programs, home):
+        with suppress(psutil.Error):
+            process.kill()
+    if not _all_gone(programs, home, within=_KILLED_WITHIN_SECONDS):
+        pids = ", ".join(str(process.pid) for process in _at_work(programs, home))
+        raise StackError(f"An earlier run left processes in {home} that do not end: {pids}. End them and start again")
+
+
+def _all_gone(programs: frozenset[str], home: Path, *, within: float) -> bool:
+    """Whether nobody is at work any more, given some seconds."""
+    deadline = time.monotonic() + within
+    while next(_at_work(programs, home), None) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _at_work(programs: frozenset[str], home: Path) -> Iterator[psutil.Process]:
+    """The processes of ours. A zombie has no directory, a stranger does not show us his: neither is ours."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() in programs and process.cwd() == str(home):
+                yield process

@@ -1,0 +1,90 @@
+"""The system user Postgres runs as when we are root, which Postgres refuses to be, and the way to it opened.
+
+Only traversal is granted, and only where it is missing. Nothing here runs when we are not root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model_registry.errors import StackError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_USER = "pgserver"
+_FALLBACK = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemUser:
+    """A user of this system, with its own group and no other: ours could keep it from what others may reach."""
+
+    uid: int
+    gid: int
+
+
+def postgres_user(data: Path) -> SystemUser | None:
+    """Who Postgres must run as: None for ourselves; as root, whoever owns the data, or a user for it.
+
+    Raises:
+        StackError: we are root and there is no user to run as.
+    """
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and (owned := data.stat()).st_uid != 0:
+        return SystemUser(owned.st_uid, owned.st_gid)
+    # A second `useradd` of the same name fails, as does one where there is none: what counts is who is there after it.
+    if not _known(_USER):
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],  # noqa: S607 (where it is depends on the system)
+                check=True,
+                capture_output=True,
+                timeout=30,
+            )
+    for name in (_USER, _FALLBACK):
+        if _known(name):
+            entry = pwd.getpwnam(name)
+            return SystemUser(entry.pw_uid, entry.pw_gid)
+    raise StackError(f"Postgres refuses to run as root, and there is no user to run it as: add one named {_USER}")
+
+
+def open_way_to(path: Path) -> None:
+    """Let other users pass through the directories above `path`, without letting them list or read any."""
+    for parent in path.parents:
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
+
+
+def open_tree(tree: Path) -> None:
+    """Let other users read an installed program, which a strict umask may have kept from them."""
+    for directory, _, files in os.walk(tree):
+        _allow(directory, stat.S_IROTH | stat.S_IXOTH)
+        for name in files:
+            path = os.path.join(directory, name)  # noqa: PTH118 (two thousand files: a Path each would take longer than the check)
+            mode = os.stat(path).st_mode  # noqa: PTH116
+            _allow(path, stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+
+
+def _allow(path: str, bits: int) -> None:
+    """Add permissions where they are missing."""
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    if mode & bits != bits:
+        os.chmod(path, mode | bits)  # noqa: PTH101
+
+
+def _known(name: str) -> bool:
+    """Whether the system has this user."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
