@@ -1,0 +1,111 @@
+"""What all nouns share: rows, drafts, names and JSON values. Rules of one noun belong in its own file."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+_INT64 = 2**63
+_DEEPEST = 32
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Row(BaseModel):
+    """A row as the database holds it.
+
+    Lenient: the database's own constraints are the judge, and a row that an administrator wrote in SQL must not keep
+    the registry from loading.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    version: int = 1
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class Draft(BaseModel):
+    """What a writer may say of a row. Unknown fields are ignored, as existing clients need."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        message = "must not contain control characters"
+        raise ValueError(message)
+    return value
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        message = "must not contain NUL: Postgres cannot hold it"
+        raise ValueError(message)
+    return value
+
+
+def _not_reserved(value: str) -> str:
+    if value.startswith("tensorzero::"):
+        message = "must not start with 'tensorzero::': the gateway keeps that prefix for itself"
+        raise ValueError(message)
+    return value
+
+
+def json_problem(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401, PLR0911 (any JSON value; one answer a kind)
+    """Why this value cannot be kept as JSON and rendered as TOML, or None."""
+    if depth > _DEEPEST:
+        return f"is nested more than {_DEEPEST} levels deep"
+    match value:
+        case bool() | None:
+            return None
+        case str():
+            return _string_problem(value)
+        case int():
+            return None if -_INT64 <= value < _INT64 else "holds an integer outside 64 bits"
+        case float():
+            return None if math.isfinite(value) else "holds nan or infinity"
+        case list():
+            return next((p for item in value if (p := json_problem(item, depth + 1))), None)
+        case dict():
+            return next((p for k, v in value.items() if (p := _string_problem(k) or json_problem(v, depth + 1))), None)
+    return f"holds a {type(value).__name__}, which is not JSON"
+
+
+def _string_problem(value: str) -> str | None:
+    if "\x00" in value:
+        return "holds a NUL character, which Postgres cannot keep"
+    return "holds half a surrogate pair" if any("\ud800" <= c <= "\udfff" for c in value) else None
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    if problem := json_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""Free text."""
+
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+"""Printable, 1 to 200 characters."""
+
+LongName = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)]
+"""Printable, 1 to 300 characters: the names of models, which hold whole paths."""
+
+gateway_name = AfterValidator(_not_reserved)
+"""For keys of the gateway's configuration."""
+
+GatewayShortName = Annotated[ShortName, gateway_name]
+"""A short name that becomes a key of the gateway's configuration."""
+
+GatewayLongName = Annotated[LongName, gateway_name]
+"""A long name that becomes a key of the gateway's configuration."""
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+"""A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
+
+MAX_INT32 = 2**31 - 1

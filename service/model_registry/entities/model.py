@@ -1,0 +1,77 @@
+"""A model: one catalogued AI model as one provider offers it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from model_registry.entities.base import MAX_INT32, Draft, GatewayLongName, JsonObject, LongName, Row, ShortName, Text
+
+ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image"]
+
+MODEL_TYPE_SYNONYMS = {
+    "llm": "chat",
+    "text": "chat",
+    "vision": "vl",
+    "vlm": "vl",
+    "embeddings": "embedding",
+    "embed": "embedding",
+    "rerank": "reranker",
+}
+"""What existing clients call our model types (reference/wire-contracts.md)."""
+
+ROUTED_TYPES = frozenset({"chat", "vl"})
+"""The types that live under `[models]` in a gateway configuration."""
+
+
+class Model(Row):
+    """A model as the database holds it."""
+
+    provider_id: str
+    name: str
+    model_id: str
+    model_type: str = "chat"
+    capabilities: list[str] = []
+    vram_mb: int | None = None
+    context_length: int | None = None
+    description: str | None = None
+    routing_priority: int = 0
+    tensorzero: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    active: bool = True
+
+
+def _distinct(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+class ModelDraft(Draft):
+    """What may be written of a model, its provider already found."""
+
+    provider_id: str
+    name: GatewayLongName = Field(
+        description="What callers ask for, and the gateway's model key.", examples=["qwen3_8b_local"]
+    )
+    model_id: LongName = Field(description="What the provider calls the model.", examples=["qwen3:8b"])
+    model_type: ModelType = Field("chat", examples=["chat"])
+    capabilities: Annotated[list[ShortName], AfterValidator(_distinct)] = Field(
+        default=[], max_length=200, examples=[["chat", "function_calling"]]
+    )
+    vram_mb: int | None = Field(
+        None, ge=0, le=MAX_INT32, description="GPU memory of the loaded model, MiB.", examples=[6144]
+    )
+    context_length: int | None = Field(
+        None, ge=0, le=MAX_INT32, description="Input and output, tokens.", examples=[32768]
+    )
+    description: Text | None = None
+    routing_priority: int = Field(
+        0, ge=-MAX_INT32, le=MAX_INT32, description="Among rows that share a name, lower is tried first."
+    )
+    tensorzero: JsonObject = Field(
+        default={},
+        description="`provider_key`: this row's provider key in the gateway's model; `provider`: extra keys of that "
+        "provider's table; `model`: extra keys of the model's table.",
+    )
+    metadata: JsonObject = {}
+    active: bool = True

@@ -1,0 +1,107 @@
+"""A provider: an account at, or a server of, something that runs models."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
+
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Row
+
+ProviderType = Literal[
+    "anthropic",
+    "aws_bedrock",
+    "aws_sagemaker",
+    "azure",
+    "deepseek",
+    "fireworks",
+    "gcp_vertex_anthropic",
+    "gcp_vertex_gemini",
+    "google_ai_studio_gemini",
+    "groq",
+    "hyperbolic",
+    "mistral",
+    "openai",
+    "openrouter",
+    "sglang",
+    "tgi",
+    "together",
+    "vllm",
+    "xai",
+    "openai_compatible",
+    "ollama",
+    "custom",
+]
+"""The gateway's 19 types; then ours: openai_compatible and ollama (rendered as openai), and custom (not rendered)."""
+
+_HTTP_URL = TypeAdapter(AnyHttpUrl)
+_KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|AKIA|ya29)[A-Za-z0-9_-]{12,}")
+_KEY_LENGTH = 20
+
+
+def http_url_problem(value: str) -> str | None:
+    """Why the gateway refuses this URL, or accepts it and cannot use it (`ws://`, `localhost:8000`, `env::X`)."""
+    try:
+        _HTTP_URL.validate_python(value)
+    except ValidationError as error:
+        return f"must be a whole http:// or https:// URL ({error.errors()[0]['msg'].lower()})"
+    if not re.match(r"https?://[^\s]+$", value, re.IGNORECASE):
+        return "must be a whole http:// or https:// URL without spaces"
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        return "must not hold a user or password: the registry stores no secrets; use api_key_env_var"
+    return None
+
+
+def _http_url(value: str) -> str:
+    if problem := http_url_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _variable_name(value: str) -> str:
+    """Refuse what looks like the key itself: people paste it here."""
+    mixed = any(c.islower() for c in value) and any(c.isupper() for c in value) and any(c.isdigit() for c in value)
+    if _KEY_PREFIXES.match(value) or re.fullmatch(r"[0-9a-f_]{24,}", value) or (mixed and len(value) >= _KEY_LENGTH):
+        message = (
+            "looks like a key itself; give the NAME of the environment variable that holds it, such as OPENAI_API_KEY"
+        )
+        raise ValueError(message)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        message = "must be the name of an environment variable, such as OPENAI_API_KEY: letters, digits and underscores"
+        raise ValueError(message)
+    return value
+
+
+ApiBase = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_http_url)]
+VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_variable_name)]
+
+
+class Provider(Row):
+    """A provider as the database holds it."""
+
+    name: str
+    type: str
+    api_base: str | None = None
+    api_key_env_var: str | None = None
+    tensorzero: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    active: bool = True
+
+
+class ProviderDraft(Draft):
+    """What may be written of a provider."""
+
+    name: GatewayShortName = Field(examples=["ollama_local"])
+    type: ProviderType = Field(examples=["ollama"])
+    api_base: ApiBase | None = Field(None, description="Base URL of the API.", examples=["http://localhost:11434/v1"])
+    api_key_env_var: VariableName | None = Field(
+        None,
+        description="Name of the environment variable that holds the key; never the key.",
+        examples=["OPENAI_API_KEY"],
+    )
+    tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
+    metadata: JsonObject = Field(default={}, examples=[{"location": "local"}])
+    active: bool = True

@@ -1,0 +1,133 @@
+"""Brings a database's schema up to date, with yoyo; and loads seeds.
+
+The only code that talks to Postgres directly, because migrations cannot go through PostgREST. Nothing of the
+running service belongs here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import psycopg
+from psycopg import sql
+from yoyo import get_backend, read_migrations
+from yoyo.backends import DatabaseBackend
+
+from model_registry.errors import StorageMisconfigured, StorageUnavailable
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """Which migrations a database has, by name, in order."""
+
+    applied: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+def data_directory(name: str) -> Path:
+    """Where `migrations` or `seeds` lie: in the wheel, or at the top of a checkout."""
+    for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent.parent / name):
+        if candidate.is_dir():
+            return candidate
+    message = f"The directory {name} is missing from this installation: install the package again."
+    raise StorageMisconfigured(message)
+
+
+def migrate(database_url: str, schema: str) -> tuple[str, ...]:
+    """Apply what is missing, each migration in its own transaction; answers the names applied.
+
+    Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
+    """
+    with _connect(database_url) as connection:
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
+    with _backend(database_url, schema) as backend, backend.lock(timeout=10):
+        pending = backend.to_apply(read_migrations(str(data_directory("migrations"))))
+        backend.apply_migrations(pending)
+        return tuple(migration.id for migration in pending)
+
+
+def status(database_url: str, schema: str) -> MigrationStatus:
+    """What is applied and what is not. Changes nothing but yoyo's own tables."""
+    with _connect(database_url) as connection:
+        query = "select exists (select from pg_namespace where nspname = %s)"
+        row = connection.execute(query, [_checked(schema)]).fetchone()
+    migrations = read_migrations(str(data_directory("migrations")))
+    if not (row and row[0]):
+        return MigrationStatus((), tuple(m.id for m in migrations))
+    with _backend(database_url, schema) as backend:
+        pending = {m.id for m in backend.to_apply(migrations)}
+    names = [m.id for m in migrations]
+    return MigrationStatus(tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending))
+
+
+def seed(database_url: str, schema: str) -> tuple[str, ...]:
+    """Run every seed file in one transaction; answers their names. Seeds are idempotent and overwrite nothing."""
+    files = sorted(data_directory("seeds").glob("*.sql"))
+    with _connect(database_url) as connection, connection.transaction():
+        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(_checked(schema))))
+        connection.execute("select set_config('registry.actor', 'seeds', true)")
+        for file in files:
+            connection.execute(file.read_bytes())
+    return tuple(file.name for file in files)
+
+
+def set_password(database_url: str, role: str, password: str) -> None:
+    """Give a role its password, so that PostgREST can log in from elsewhere."""
+    with _connect(database_url) as connection:
+        connection.execute(
+            sql.SQL("alter role {} with login password {}").format(sql.Identifier(role), sql.Literal(password))
+        )
+
+
+def _checked(schema: str) -> str:
+    if not _SCHEMA_NAME.fullmatch(schema):
+        message = f"{schema!r} cannot be a schema's name: use lower-case letters, digits and underscores."
+        raise StorageMisconfigured(message)
+    return schema
+
+
+@contextmanager
+def _connect(database_url: str) -> Iterator[psycopg.Connection]:
+    try:
+        with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
+            # A migration that cannot have its lock soon gives up, rather than queueing every reader behind it.
+            connection.execute("set lock_timeout = '10s'")
+            yield connection
+    except psycopg.OperationalError as error:
+        message = f"Postgres cannot be reached: {error}. Check DATABASE_URL."
+        raise StorageUnavailable(message) from error
+    except psycopg.Error as error:
+        message = f"Postgres refused: {error}"
+        raise StorageMisconfigured(message) from error
+
+
+@contextmanager
+def _backend(database_url: str, schema: str) -> Iterator[DatabaseBackend]:
+    with _connect(database_url):
+        pass  # a clear error before yoyo's own
+    backend = get_backend(_yoyo_url(database_url, schema))
+    try:
+        backend.execute("set lock_timeout = '10s'")
+        yield backend
+    except psycopg.Error as error:
+        message = f"A migration failed and was rolled back: {error}"
+        raise StorageMisconfigured(message) from error
+    finally:
+        backend.connection.close()
+
+
+def _yoyo_url(database_url: str, schema: str) -> str:
+    """Yoyo's spelling of a libpq URL: it names the driver, and sets search_path from `schema`."""
+    parts = urlsplit(database_url)
+    arguments = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    arguments["schema"] = _checked(schema)
+    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in arguments.items())
+    return f"postgresql+psycopg://{parts.netloc}{parts.path or '/postgres'}?{query}"
