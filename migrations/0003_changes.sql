@@ -44,10 +44,11 @@ begin
 end
 $$;
 
--- What may move without being a change: clocks and heartbeats.
+-- What may move without being a change: clocks and heartbeats. loaded_at is the time of the newest announcement, and
+-- nodes repeat theirs every few seconds; with a change of status it is kept like any other column.
 create function registry_row_state(whole jsonb) returns jsonb
 language sql immutable parallel safe
-as $$ select whole - array['version', 'updated_at', 'last_seen_at', 'last_used_at', 'event_at', 'vram_used_mb', 'vram_free_mb'] $$;
+as $$ select whole - array['version', 'updated_at', 'last_seen_at', 'last_used_at', 'event_at', 'loaded_at', 'vram_used_mb', 'vram_free_mb'] $$;
 
 -- The version of a row counts its changes; an update that changes nothing leaves it alone.
 create function registry_count_version() returns trigger

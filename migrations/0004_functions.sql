@@ -157,7 +157,7 @@ declare
     target text := operation ->> 'table';
     target_id uuid := (operation ->> 'id')::uuid;
     expected integer := (operation ->> 'version')::integer;
-    content jsonb := coalesce(operation -> 'row', '{}') - array['id', 'version', 'created_at', 'updated_at'];
+    content jsonb := coalesce(nullif(operation -> 'row', 'null'), '{}') - array['id', 'version', 'created_at', 'updated_at'];
     columns text;
     actual integer;
 begin
@@ -231,6 +231,11 @@ create function deployment_stage(status text) returns integer
 language sql immutable parallel safe
 as $$ select array_position(array['lost', 'loading', 'loaded', 'error', 'unloaded'], status) $$;
 
+-- And where that is the same too, what is left decides: any total order will do, null and '' told apart.
+create function deployment_rest(vram_mb integer, endpoint text, error_message text, loaded_at timestamptz, metadata jsonb) returns jsonb
+language sql stable parallel safe
+as $$ select jsonb_build_array(vram_mb, endpoint, error_message, extract(epoch from loaded_at), metadata) $$;
+
 -- Takes a batch of events, each {"node_id", "provider_type", "announced_model", "model_id"?, "status",
 -- "vram_allocated_mb", "endpoint", "error_message", "loaded_at", "event_at", "metadata"}. Every column of a
 -- deployment comes from the one event that wins, so any order and any number of repeats end in the same rows.
@@ -254,21 +259,21 @@ begin
         e.node_id, e.provider_type, e.announced_model,
         coalesce(e.model_id, find_announced_model(e.provider_type, e.announced_model)),
         e.status, e.vram_allocated_mb, e.endpoint, e.error_message,
-        case when e.status = 'loaded' then coalesce(e.loaded_at, e.event_at) end, e.event_at, coalesce(e.metadata, '{}')
+        since.loaded_at, e.event_at, coalesce(e.metadata, '{}')
     from jsonb_to_recordset(events) as e (
         node_id text, provider_type text, announced_model text, model_id uuid, status text, vram_allocated_mb integer,
         endpoint text, error_message text, loaded_at timestamptz, event_at timestamptz, metadata jsonb)
+    cross join lateral (select case when e.status = 'loaded' then coalesce(e.loaded_at, e.event_at) end as loaded_at) as since
     order by e.node_id, e.provider_type, e.announced_model, e.event_at desc, deployment_stage(e.status) desc,
-        coalesce(e.vram_allocated_mb, -1) desc, coalesce(e.endpoint, '') desc, coalesce(e.error_message, '') desc,
-        coalesce(e.metadata, '{}') desc
+        deployment_rest(e.vram_allocated_mb, e.endpoint, e.error_message, since.loaded_at, coalesce(e.metadata, '{}')) desc
     on conflict (node_id, provider_type, announced_model) do update set
         model_id = excluded.model_id, status = excluded.status, vram_allocated_mb = excluded.vram_allocated_mb,
         endpoint = excluded.endpoint, error_message = excluded.error_message, loaded_at = excluded.loaded_at,
         event_at = excluded.event_at, metadata = excluded.metadata
-    where (d.event_at, deployment_stage(d.status), coalesce(d.vram_allocated_mb, -1), coalesce(d.endpoint, ''),
-           coalesce(d.error_message, ''), d.metadata)
-        < (excluded.event_at, deployment_stage(excluded.status), coalesce(excluded.vram_allocated_mb, -1),
-           coalesce(excluded.endpoint, ''), coalesce(excluded.error_message, ''), excluded.metadata);
+    where (d.event_at, deployment_stage(d.status),
+           deployment_rest(d.vram_allocated_mb, d.endpoint, d.error_message, d.loaded_at, d.metadata))
+        < (excluded.event_at, deployment_stage(excluded.status),
+           deployment_rest(excluded.vram_allocated_mb, excluded.endpoint, excluded.error_message, excluded.loaded_at, excluded.metadata));
 
     return registry_changes_since(known_revision);
 end

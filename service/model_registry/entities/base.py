@@ -42,9 +42,8 @@ def _printable(value: str) -> str:
 
 
 def _storable(value: str) -> str:
-    if "\x00" in value:
-        message = "must not contain NUL: Postgres cannot hold it"
-        raise ValueError(message)
+    if problem := _string_problem(value):
+        raise ValueError(problem)
     return value
 
 
@@ -67,12 +66,19 @@ def json_problem(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401, PLR
         case int():
             return None if -_INT64 <= value < _INT64 else "holds an integer outside 64 bits"
         case float():
-            return None if math.isfinite(value) else "holds nan or infinity"
+            return _float_problem(value)
         case list():
             return next((p for item in value if (p := json_problem(item, depth + 1))), None)
         case dict():
             return next((p for k, v in value.items() if (p := _string_problem(k) or json_problem(v, depth + 1))), None)
     return f"holds a {type(value).__name__}, which is not JSON"
+
+
+def _float_problem(value: float) -> str | None:
+    if not math.isfinite(value):
+        return "holds nan or infinity"
+    # Postgres writes a large float out in full: it comes back as an integer.
+    return None if abs(value) < _INT64 else "holds a number of 2^63 or more"
 
 
 def _string_problem(value: str) -> str | None:
@@ -90,10 +96,13 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 Text = Annotated[str, AfterValidator(_storable)]
 """Free text."""
 
-ShortName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+printable = AfterValidator(_printable)
+"""For names: no control characters."""
+
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=200), printable]
 """Printable, 1 to 200 characters."""
 
-LongName = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)]
+LongName = Annotated[str, StringConstraints(min_length=1, max_length=300), printable]
 """Printable, 1 to 300 characters: the names of models, which hold whole paths."""
 
 gateway_name = AfterValidator(_not_reserved)

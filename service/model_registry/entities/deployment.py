@@ -39,7 +39,7 @@ class DeploymentEvent(Draft):
     """
 
     node_id: ShortName
-    provider_type: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    provider_type: Annotated[ShortName, StringConstraints(max_length=64)]
     announced_model: LongName
     model_id: str | None = Field(None, description="The catalogue's row, where the sender knows it.")
     status: DeploymentStatus

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from model_registry.entities.base import Draft, JsonObject, Row, ShortName, Text, gateway_name
+from model_registry.entities.base import Draft, JsonObject, Row, ShortName, Text, gateway_name, printable
 
 
 class Function(Row):
@@ -31,7 +31,7 @@ class FunctionDraft(Draft):
 
     service_name: ShortName = Field(examples=["agent_zero"])
     function_name: ShortName = Field(examples=["chat"])
-    name: Annotated[str, StringConstraints(min_length=1, max_length=401), gateway_name] | None = Field(
+    name: Annotated[str, StringConstraints(min_length=1, max_length=401), printable, gateway_name] | None = Field(
         None,
         description="The gateway's function key; by default <service_name>_<function_name>.",
         examples=["agent_zero_chat"],

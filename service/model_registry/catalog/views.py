@@ -1,0 +1,204 @@
+"""Rows as callers see them: joined with what they refer to. Field names are a public contract.
+
+The functions make plain dictionaries, because that is fast; the classes say their shape for the documentation, and
+tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.alias import Alias
+from model_registry.entities.deployment import LIVE_STATUSES, Deployment
+from model_registry.entities.function import Function
+from model_registry.entities.mapping import Mapping
+from model_registry.entities.model import Model
+from model_registry.entities.provider import Provider
+
+View = dict[str, Any]
+
+
+class AliasRef(BaseModel):
+    """An alias as a model shows it."""
+
+    alias: str
+    context: str | None
+
+
+class ModelView(Model):
+    """The shape of `model_view`."""
+
+    provider_name: str | None
+    provider_type: str | None
+    api_base: str | None
+    api_key_env_var: str | None
+    aliases: list[AliasRef]
+
+
+class AliasView(Alias):
+    """The shape of `alias_view`."""
+
+    model_name: str | None
+
+
+class MappingView(Mapping):
+    """The shape of `mapping_view`."""
+
+    function_id: str | None
+    function: str | None
+    model_name: str | None
+    model_type: str | None
+    provider_model_id: str | None
+    provider_name: str | None
+    fallback_model_name: str | None
+
+
+class DeploymentView(Deployment):
+    """The shape of `deployment_view`."""
+
+    model_name: str | None
+
+
+class ServiceModelView(ModelView):
+    """The shape of `service_models`' rows."""
+
+    mapping_id: str
+    service_name: str
+    function_name: str
+    variant_name: str
+    priority: int
+    weight: float
+    fallback_model_id: str | None
+
+
+class NodeView(BaseModel):
+    """The shape of `node_views`' rows."""
+
+    node_id: str
+    endpoint: str | None
+    vram_allocated_mb: int
+    loaded: int
+    deployments: list[DeploymentView]
+
+
+def provider_view(_snapshot: Snapshot, provider: Provider) -> View:
+    """A provider: its columns."""
+    return provider.model_dump()
+
+
+def model_view(snapshot: Snapshot, model: Model) -> View:
+    """A model with its provider's address and its aliases."""
+    provider = snapshot.providers.get(model.provider_id)
+    return {
+        "id": model.id,
+        "name": model.name,
+        "model_id": model.model_id,
+        "model_type": model.model_type,
+        "capabilities": model.capabilities,
+        "vram_mb": model.vram_mb,
+        "context_length": model.context_length,
+        "description": model.description,
+        "provider_id": model.provider_id,
+        "provider_name": provider.name if provider else None,
+        "provider_type": provider.type if provider else None,
+        "api_base": provider.api_base if provider else None,
+        "api_key_env_var": provider.api_key_env_var if provider else None,
+        "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
+        "routing_priority": model.routing_priority,
+        "tensorzero": model.tensorzero,
+        "metadata": model.metadata,
+        "active": model.active,
+        "version": model.version,
+        "created_at": model.created_at,
+        "updated_at": model.updated_at,
+    }
+
+
+def alias_view(snapshot: Snapshot, alias: Alias) -> View:
+    """An alias with the name of its model."""
+    return alias.model_dump() | {"model_name": _model_name(snapshot, alias.model_id)}
+
+
+def function_view(_snapshot: Snapshot, function: Function) -> View:
+    """A function: its columns."""
+    return function.model_dump()
+
+
+def mapping_view(snapshot: Snapshot, mapping: Mapping) -> View:
+    """A mapping with the names of its models, and its function's key in the gateway."""
+    model = snapshot.models.get(mapping.model_id)
+    provider = snapshot.providers.get(model.provider_id) if model else None
+    functions = snapshot.functions.where("key", (mapping.service_name, mapping.function_name))
+    return mapping.model_dump() | {
+        "function_id": functions[0].id if functions else None,
+        "function": functions[0].name if functions else None,
+        "model_name": model.name if model else None,
+        "model_type": model.model_type if model else None,
+        "provider_model_id": model.model_id if model else None,
+        "provider_name": provider.name if provider else None,
+        "fallback_model_name": _model_name(snapshot, mapping.fallback_model_id),
+    }
+
+
+def deployment_view(snapshot: Snapshot, deployment: Deployment) -> View:
+    """A deployment with the name of its catalogued model, where there is one."""
+    return deployment.model_dump() | {"model_name": _model_name(snapshot, deployment.model_id)}
+
+
+def service_models(snapshot: Snapshot, service_name: str, function_name: str | None = None) -> list[View]:
+    """The models that serve a service, best first; inactive models and providers are left out.
+
+    Existing clients take the first row, so this order is the routing order: priority, then weight descending, then
+    function and variant.
+    """
+    mappings = [m for m in snapshot.mappings.where("service", service_name) if function_name in (None, m.function_name)]
+    mappings.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
+    rows = []
+    for mapping in mappings:
+        model = snapshot.models.get(mapping.model_id)
+        if model is None or not is_offered(snapshot, model):
+            continue
+        use = {
+            "mapping_id": mapping.id,
+            "service_name": mapping.service_name,
+            "function_name": mapping.function_name,
+            "variant_name": mapping.variant_name,
+            "priority": mapping.priority,
+            "weight": mapping.weight,
+            "fallback_model_id": mapping.fallback_model_id,
+        }
+        rows.append(model_view(snapshot, model) | use)
+    return rows
+
+
+def is_offered(snapshot: Snapshot, model: Model) -> bool:
+    """Whether the model can be asked for: it and its provider are active."""
+    provider = snapshot.providers.get(model.provider_id)
+    return model.active and provider is not None and provider.active
+
+
+def node_views(snapshot: Snapshot) -> list[View]:
+    """One row per node, with its deployments; the memory that the loaded ones take is summed, in MiB."""
+    names = {node.node_id for node in snapshot.nodes} | {str(name) for name in snapshot.deployments.keys("node")}
+    return [_node_view(snapshot, name) for name in sorted(names)]
+
+
+def _node_view(snapshot: Snapshot, name: str) -> View:
+    nodes = snapshot.nodes.where("node_id", name)
+    deployments = snapshot.deployments.where("node", name)
+    live = [d for d in deployments if d.status in LIVE_STATUSES]
+    return {
+        "node_id": name,
+        "endpoint": nodes[0].endpoint if nodes else None,
+        "vram_allocated_mb": sum(d.vram_allocated_mb or 0 for d in live),
+        "loaded": sum(d.status == "loaded" for d in deployments),
+        "deployments": [deployment_view(snapshot, d) for d in deployments],
+    }
+
+
+def _model_name(snapshot: Snapshot, model_id: str | None) -> str | None:
+    model = snapshot.models.get(model_id)
+    return model.name if model else None
