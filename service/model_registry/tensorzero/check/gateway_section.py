@@ -1,0 +1,71 @@
+"""The rules of `[gateway]`: its keys, and the numbers in it. Other sections are checked by their name only, so far."""
+
+from __future__ import annotations
+
+from model_registry.tensorzero.check.shape import (
+    TableOf,
+    TablesOf,
+    boolean,
+    file_path,
+    integer,
+    list_of,
+    number,
+    one_of,
+    text,
+    unlimited_timeout,
+)
+
+_BATCH_WRITES = TableOf(
+    {
+        "enabled": boolean,
+        "__force_allow_embedded_batch_writes": boolean,
+        "flush_interval_ms": integer(),
+        "max_rows": integer(),
+        "max_rows_postgres": integer(),
+        "write_queue_capacity": integer(),
+    }
+)
+
+GATEWAY = TableOf(
+    {
+        "bind_address": text,
+        "base_path": text,
+        "debug": boolean,
+        "unstable_error_json": boolean,
+        "unstable_disable_feedback_target_validation": boolean,
+        "disable_pseudonymous_usage_analytics": boolean,
+        "fetch_and_encode_input_files_before_inference": boolean,
+        "global_outbound_http_timeout_ms": unlimited_timeout,
+        "global_outbound_http_intra_stream_read_timeout_ms": unlimited_timeout,
+        "template_filesystem_access": TableOf({"enabled": boolean, "base_path": file_path}),
+        "observability": TableOf(
+            {
+                "enabled": boolean,
+                "backend": one_of("auto", "clickhouse", "postgres"),
+                "async_writes": boolean,
+                "batch_writes": _BATCH_WRITES,
+                "disable_automatic_migrations": boolean,
+            }
+        ),
+        "export": TableOf(
+            {
+                "otlp": TableOf(
+                    {
+                        "traces": TableOf(
+                            {
+                                "enabled": boolean,
+                                "format": text,
+                                "extra_headers": TablesOf(text),
+                                "include_content": boolean,
+                            }
+                        )
+                    }
+                )
+            }
+        ),
+        "auth": TableOf({"enabled": boolean, "cache": TableOf({"enabled": boolean, "ttl_ms": integer()})}),
+        "cache": TableOf({"enabled": boolean, "backend": text, "valkey": TableOf({"ttl_s": integer()})}),
+        "relay": TableOf({"gateway_url": text, "api_key_location": text}),
+        "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": list_of(number)}),
+    }
+)

@@ -1,0 +1,189 @@
+"""The judge: the real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import tomli
+import tomli_w
+
+from model_registry.errors import GatewayUnavailable
+from model_registry.tensorzero.dummy_credentials import QUIET, environment, service_account_json
+
+_CHILD = Path(__file__).with_name("gateway_child.py")
+_MARK = "\x1e"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
+_MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
+_VARIANT = re.compile(r"TensorZeroInternalError\(Error\((.*?)\)\) }", re.DOTALL)
+_ELSEWHERE = (("gateway", "observability"), ("gateway", "auth"), ("rate_limiting",), ("object_storage",))
+"""What an embedded gateway without databases cannot judge, or would write to."""
+
+TIMEOUT_S = 60.0
+"""Loading 10,000 models takes a few seconds; nothing takes this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gateway says to a configuration."""
+
+    accepted: bool
+    message: str | None = None
+    """Why not, in the gateway's words."""
+    warnings: tuple[str, ...] = ()
+    """What it says while loading, and what it was not asked."""
+
+
+class Judge:
+    """A gateway process for one configuration after another. To be used in a `with` statement, by one thread.
+
+    Every call has a timeout; a process that crashes or hangs is replaced, and what made it crash twice is refused.
+    """
+
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        if find_spec("tensorzero") is None:
+            raise GatewayUnavailable(
+                "the package tensorzero, which contains the gateway, is not installed; "
+                "install it with: pip install 'pmoves-model-registry[gateway]'"
+            )
+        self._timeout_s = timeout_s
+        self._child: subprocess.Popen[str] | None = None
+        self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop()
+        self._directory.cleanup()
+
+    def judge(self, configuration: str | Path) -> Verdict:
+        """Load a configuration: TOML text, or the file of a project whose relative paths are to be followed."""
+        text = configuration.read_text("utf-8") if isinstance(configuration, Path) else configuration
+        try:
+            tree = tomli.loads(text)
+        except tomli.TOMLDecodeError as error:
+            return Verdict(accepted=False, message=f"not valid TOML: {error}")
+        unasked: tuple[str, ...] = ()
+        if isinstance(configuration, Path):
+            path = configuration.absolute()
+        else:
+            unasked = _set_aside(tree)
+            path = self._file("tensorzero.toml", tomli_w.dumps(tree) if unasked else text)
+        job = {"path": str(path), "environment": environment(tree, str(self._service_account(text)))}
+        verdict = self._ask(job) or self._ask(job)
+        if verdict is None:
+            return Verdict(accepted=False, message="the gateway crashes or hangs on this configuration")
+        return Verdict(verdict.accepted, verdict.message, verdict.warnings + unasked)
+
+    def _service_account(self, text: str) -> Path:
+        needed = "gcp_vertex" in text or "path_from_env" in text
+        return self._file("service-account.json", service_account_json() if needed else "{}")
+
+    def _file(self, name: str, text: str) -> Path:
+        path = Path(self._directory.name, name)
+        path.write_text(text, "utf-8")
+        return path
+
+    def _ask(self, job: dict[str, Any]) -> Verdict | None:
+        """The gateway's answer, or None when its process ends or has to be ended."""
+        child = self._child = self._child or self._start()
+        clock = threading.Timer(self._timeout_s, child.kill)
+        clock.start()
+        try:
+            return self._answer(child, json.dumps(job))
+        except BrokenPipeError:
+            return None
+        finally:
+            clock.cancel()
+            if child.poll() is not None:
+                self._stop()
+
+    def _answer(self, child: subprocess.Popen[str], job: str) -> Verdict | None:
+        commands, output = _pipes(child)
+        commands.write(f"{job}\n")
+        commands.flush()
+        warnings: list[str] = []
+        for line in output:
+            if line.startswith(_MARK):
+                refusal = json.loads(line[1:])["refusal"]
+                return Verdict(refusal is None, refusal and distilled(refusal), tuple(dict.fromkeys(warnings)))
+            if warning := _WARNING.match(_ANSI.sub("", line)):
+                warnings.append(warning[1].strip())
+        child.wait()
+        return None
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 (our own program)
+            [sys.executable, "-I", str(_CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(QUIET),
+            cwd=self._directory.name,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def _stop(self) -> None:
+        if self._child is None:
+            return
+        child, self._child = self._child, None
+        child.kill()
+        for pipe in _pipes(child):
+            with suppress(BrokenPipeError):
+                pipe.close()
+        child.wait()
+
+
+def check_with_gateway(configuration: str | Path, timeout_s: float = TIMEOUT_S) -> Verdict:
+    """Load one configuration (text, or the path of a file) in the real gateway. Takes half a second to start.
+
+    Raises:
+        GatewayUnavailable: the package is not installed.
+    """
+    with Judge(timeout_s) as judge:
+        return judge.judge(configuration)
+
+
+def distilled(refusal: str) -> str:
+    """The part of the gateway's error that is for people."""
+    refusal = _ANSI.sub("", refusal)
+    if message := _MESSAGE.search(refusal):
+        try:
+            return str(json.loads(message[1].replace("\\'", "'"), strict=False))
+        except ValueError:
+            return message[1][1:-1]
+    variant = _VARIANT.search(refusal)
+    return variant[1] if variant else refusal
+
+
+def _set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
+    """Take out what needs more than a gateway alone, and say so."""
+    unasked = []
+    for *parents, key in _ELSEWHERE:
+        table: Any = tree
+        for parent in parents:
+            table = table.get(parent, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict) and key in table:
+            del table[key]
+            unasked.append(f"not judged, because it needs more than a gateway: {'.'.join([*parents, key])}")
+    return tuple(unasked)
+
+
+def _pipes(child: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if child.stdin is None or child.stdout is None:
+        raise RuntimeError("the gateway's process was started without pipes")
+    return child.stdin, child.stdout

@@ -1,0 +1,42 @@
+"""A project into the registry: what has to be written so that the registry holds it. Pure; whoever asks writes.
+
+Merging: what the project mentions becomes what the project says, and everything else stays as it is, also the
+catalogue's own columns (capabilities, descriptions ...) of rows that the project mentions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.tensorzero.import_functions import import_functions, used_shorthands
+from model_registry.tensorzero.import_ledger import Ledger, Wanted
+from model_registry.tensorzero.import_models import import_models
+from model_registry.tensorzero.import_report import ImportPlan
+from model_registry.tensorzero.project import Problems, Project
+
+_BY_ENTRY = frozenset({"metrics", "tools", "evaluations", "optimizers", "provider_types"})
+"""Sections whose entries have names of their own: the registry's other entries stay."""
+
+
+def plan_import(project: Project, snapshot: Snapshot, new_id: Callable[[], str]) -> ImportPlan:
+    """What it takes for the registry to hold this project. Nothing, when it does.
+
+    Raises:
+        InvalidConfiguration: with every problem found, each with its file, its key and the reason.
+    """
+    problems = Problems(project)
+    ledger = Ledger(snapshot, new_id, problems)
+    models = import_models(project, used_shorthands(project), ledger)
+    import_functions(project, models, ledger)
+    _import_sections(project, ledger)
+    problems.stop_if_any()
+    return ImportPlan(tuple(ledger.operations), tuple(ledger.report))
+
+
+def _import_sections(project: Project, ledger: Ledger) -> None:
+    for name, value in project.sections.items():
+        old = next(iter(ledger.snapshot.sections.where("name", name)), None)
+        whole = {**old.value, **value} if old and name in _BY_ENTRY else value
+        values = {"value": whole} if old else {"name": name, "value": whole}
+        ledger.write(Wanted("config_sections", "section", name, (name,), values), old)

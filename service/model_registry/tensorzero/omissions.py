@@ -1,0 +1,29 @@
+"""What a configuration leaves out, and why. Only the words and their shape; the rules are where the tables are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Omission:
+    """Something of the registry that is not in the configuration."""
+
+    kind: str
+    """provider, model, alias, function, variant or section."""
+    name: str
+    reason: str
+
+
+def comments(omissions: Iterable[Omission]) -> str:
+    """As TOML comments, one line each, whatever the names hold."""
+    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions]
+    return "\n".join(["# Left out:", *lines]) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Escape what could end the line or hide in it: control characters, line separators, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,137 @@
+"""TOML texts to a `Project`: read, made JSON, merged as the gateway merges them, checked. Pure.
+
+The rules of a configuration are in `check/`; `project_files.py` reads the disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+import tomli
+
+from model_registry.entities.base import json_problem
+from model_registry.errors import Reason
+from model_registry.tensorzero.check import check_configuration
+from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
+
+
+def parse_project(files: Mapping[str, str]) -> Project:
+    """Read a project from its TOML texts, by path.
+
+    Raises:
+        InvalidConfiguration: with every problem found, each with its file, its key and the reason.
+    """
+    if not files:
+        refuse([Reason("", "there is no TOML file in it")])
+    trees = _trees(files)
+    project = Project(texts=dict(files), trees=trees, tree=_merged(trees))
+    problems = Problems(project)
+    for reason in check_configuration(project.tree):
+        problems.add(undotted(reason.where), reason.message)
+    _check_files(project, problems)
+    problems.stop_if_any()
+    return project
+
+
+def _trees(files: Mapping[str, str]) -> dict[str, Table]:
+    trees: dict[str, Table] = {}
+    reasons: list[Reason] = []
+    for name, text in files.items():
+        try:
+            # Editors on Windows begin a file with a byte order mark, and the gateway does not mind.
+            tree = tomli.loads(text.removeprefix("\ufeff"))
+        except tomli.TOMLDecodeError as error:
+            reasons.append(Reason(name, f"not valid TOML: {error}{_near(error)}"))
+        except RecursionError:
+            reasons.append(Reason(name, "is nested too deeply"))
+        else:
+            trees[name] = {key: _json(value, (key,), name, reasons) for key, value in tree.items()}
+    refuse(reasons)
+    return trees
+
+
+def _near(error: tomli.TOMLDecodeError) -> str:
+    """The key in whose line reading stopped; the value is left out, it may be a secret."""
+    lines = error.doc[: error.pos + 1].splitlines() or [""]
+    key = lines[-1].partition("=")[0].strip()
+    return f", near {key!r}" if key else ""
+
+
+def _json(value: Any, path: Path, file: str, reasons: list[Reason]) -> Any:  # noqa: ANN401 (any TOML value)
+    """The value as JSON can hold it; notes what it cannot."""
+    match value:
+        case dict():
+            return {key: _json(item, (*path, key), file, reasons) for key, item in value.items()}
+        case list():
+            return [_json(item, path, file, reasons) for item in value]
+        case datetime() | date() | time():
+            return _moment(value)
+        case float() if not math.isfinite(value):
+            reasons.append(Reason(f"{file}: {dotted(path)}", f"is {value}; the gateway refuses or ignores that"))
+        case _ if problem := json_problem(value):
+            reasons.append(Reason(f"{file}: {dotted(path)}", problem))
+    return value
+
+
+def _moment(value: date | time) -> str:
+    """A date or time as a string, as the gateway turns it into one."""
+    text, offset = value.isoformat(), ""
+    if text.endswith("+00:00"):
+        text, offset = text.removesuffix("+00:00"), "Z"
+    if "." in text:
+        whole, _, fraction = text.partition(".")
+        digits = fraction[:6].rstrip("0")
+        text = f"{whole}.{digits}{fraction[6:]}" if digits else f"{whole}{fraction[6:]}"
+    return text + offset
+
+
+def _merged(trees: Mapping[str, Table]) -> Table:
+    """Tables are merged; whatever else is set twice is refused, even to the same value."""
+    merged: Table = {}
+    reasons: list[Reason] = []
+    seen: dict[str, Table] = {}
+    for name, tree in trees.items():
+        for path in _merge(merged, tree, ()):
+            other = next((file for file, earlier in seen.items() if _has(earlier, path)), "another file")
+            reasons.append(Reason(f"{name}: {dotted(path)}", f"is set in {other} already"))
+        seen[name] = tree
+    refuse(reasons)
+    return merged
+
+
+def _merge(target: Table, source: Table, path: Path) -> Iterator[Path]:
+    """Merge into the target; tells which keys it has already."""
+    for key, value in source.items():
+        if key not in target:
+            target[key] = _copy(value)
+        elif isinstance(target[key], dict) and isinstance(value, dict):
+            yield from _merge(target[key], value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def _copy(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _has(tree: Table, path: Path) -> bool:
+    here: Any = tree
+    for key in path:
+        if not isinstance(here, dict) or key not in here:
+            return False
+        here = here[key]
+    return True
+
+
+def _check_files(project: Project, problems: Problems) -> None:
+    known = {reason.where for reason in problems.reasons}
+    for path, value in file_references(project.tree):
+        if isinstance(value, str):
+            message = f"refers to {value!r}; files come with whole-project import, which this version does not have"
+            problems.add(path, message)
+        elif project.place(path) not in known:
+            problems.add(path, "must be the path of a file, as a string")

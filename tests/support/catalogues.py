@@ -1,0 +1,89 @@
+"""Catalogues for tests of the configuration: rows made of drafts, as the API would write them, without a database."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.alias import AliasDraft
+from model_registry.entities.base import Draft
+from model_registry.entities.change import Operation
+from model_registry.entities.function import FunctionDraft
+from model_registry.entities.mapping import MappingDraft
+from model_registry.entities.model import ModelDraft
+from model_registry.entities.provider import ProviderDraft
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+DRAFTS: dict[str, type[Draft]] = {
+    "model_providers": ProviderDraft,
+    "models": ModelDraft,
+    "model_aliases": AliasDraft,
+    "functions": FunctionDraft,
+    "service_model_mappings": MappingDraft,
+}
+
+
+class Catalogue:
+    """Collects the operations of one write, row by row."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self._numbers = count(1)
+
+    def _insert(self, table: str, **columns: Any) -> str:
+        draft = DRAFTS[table].model_validate(columns)
+        row_id = f"{table}-{next(self._numbers):04}"
+        self.operations.append(Operation(table, "insert", row_id, draft.model_dump(exclude_unset=True)))
+        return row_id
+
+    def provider(self, name: str = "local", type: str = "openai_compatible", **columns: Any) -> str:  # noqa: A002 (the column's name)
+        """By default a server of somebody's own, without a key."""
+        if type in {"openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure"}:
+            columns.setdefault("api_base", f"http://{type.replace('_', '-')}.example/v1")
+        return self._insert("model_providers", name=name, type=type, **columns)
+
+    def model(self, provider_id: str, name: str = "m", **columns: Any) -> str:
+        """By default a chat model."""
+        return self._insert("models", provider_id=provider_id, name=name, **{"model_id": f"{name}-id", **columns})
+
+    def alias(self, model_id: str, alias: str, context: str | None = None) -> str:
+        """Another name."""
+        return self._insert("model_aliases", model_id=model_id, alias=alias, context=context)
+
+    def function(self, function_name: str = "chat", service_name: str = "svc", **columns: Any) -> str:
+        """By default the chat function `svc_chat`."""
+        return self._insert("functions", service_name=service_name, function_name=function_name, **columns)
+
+    def mapping(self, model_id: str, variant_name: str = "v", **columns: Any) -> str:
+        """By default a variant of `svc_chat`."""
+        names = {"service_name": "svc", "function_name": "chat", "variant_name": variant_name}
+        return self._insert("service_model_mappings", **{**names, "model_id": model_id, **columns})
+
+    def snapshot(self) -> Snapshot:
+        """The registry with these rows, unguarded."""
+        return Snapshot.empty().preview(self.operations)
+
+
+def stored(path: Path = FIXTURES / "catalog.json") -> Catalogue:
+    """The project's own small production catalogue."""
+    document = json.loads(path.read_text("utf-8"))
+    catalogue = Catalogue()
+    providers = {row["name"]: catalogue.provider(**row) for row in document["providers"]}
+    models = {
+        (row["provider"], row["model_id"]): catalogue.model(providers[row["provider"]], **_without(row, "provider"))
+        for row in document["models"]
+    }
+    for row in document["aliases"]:
+        catalogue.alias(models[row["provider"], row["model_id"]], row["alias"], row["context"])
+    for row in document["mappings"]:
+        model_id = models[row["provider"], row["model_id"]]
+        catalogue.mapping(model_id, **_without(row, "provider", "model_id"))
+    return catalogue
+
+
+def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in keys}

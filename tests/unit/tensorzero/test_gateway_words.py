@@ -1,0 +1,39 @@
+"""The gateway's errors, made readable. The gateway itself runs in tests/acceptance."""
+
+from __future__ import annotations
+
+import pytest
+
+from model_registry.tensorzero.dummy_credentials import environment
+from model_registry.tensorzero.gateway import distilled
+
+AROUND = (
+    "Failed to construct TensorZero client: ConfigParsing {{ error: Other "
+    "{{ source: TensorZeroInternalError(Error({})) }}, glob: x }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ('Config { message: "models.m: unknown field `z`" }', "models.m: unknown field `z`"),
+        (r'Config { message: "no \"x\"\nhere \'y\'" }', "no \"x\"\nhere 'y'"),
+        ('UnknownCandidate { name: "zz" }', 'UnknownCandidate { name: "zz" }'),
+        ('Config { message: "\x1b[31mred\x1b[0m" }', "red"),
+    ],
+)
+def test_only_what_is_for_people_is_left(said: str, read: str) -> None:
+    assert distilled(AROUND.format(said)) == read
+
+
+def test_what_is_not_understood_is_kept() -> None:
+    assert distilled("something else") == "something else"
+
+
+def test_every_variable_that_a_configuration_names_gets_a_value_and_no_name_gets_two_meanings() -> None:
+    tree = {"a": ["env::MY_KEY", {"b": "path_from_env::MY_FILE"}], "c": "env::", "d": "env::A=B", "e": "dynamic::x"}
+    variables = environment(tree, "/account.json")
+    assert variables["MY_KEY"] == variables["OPENAI_API_KEY"] == "not-a-key"
+    assert variables["MY_FILE"] == variables["GCP_VERTEX_CREDENTIALS_PATH"] == "/account.json"
+    assert not {"", "A=B", "x"} & variables.keys()
+    assert variables["HTTPS_PROXY"].startswith("http://127.0.0.1:")
