@@ -1,0 +1,140 @@
+"""Write docs/reference from the code: settings, errors, commands, metrics, and the HTTP routes.
+
+python scripts/write_reference.py          write the pages
+python scripts/write_reference.py --check  exit with 1 if a page is not what the code says
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from model_registry import errors
+from model_registry.api.problems import status_of
+from model_registry.app import create_app
+from model_registry.cli import app as commands
+from model_registry.settings import Settings
+
+PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by scripts/write_reference.py; a test compares it with the code. -->\n\n"
+
+
+def settings_page() -> str:
+    """Every environment variable."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, read once at start. An empty value counts as not set.",
+        "",
+        "| variable | default | meaning |",
+        "| --- | --- | --- |",
+    ]
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        names = [alias] if isinstance(alias, str) else [str(choice) for choice in getattr(alias, "choices", [])]
+        default = "a cache directory of the user" if field.default_factory else field.default
+        shown = "" if default is None else f"`{default}`" if not field.default_factory else str(default)
+        lines.append(f"| {' or '.join(f'`{name}`' for name in names)} | {shown} | {field.description} |")
+    return NOTE + "\n".join(lines) + "\n"
+
+
+def errors_page() -> str:
+    """Every error code."""
+    lines = [
+        "# Errors",
+        "",
+        "Every error is `application/problem+json` (RFC 9457) with a `code` that does not change, a `detail` that says",
+        "what happened and what to do, and `reasons`: one entry per thing that is wrong, with the place.",
+        "",
+        "| code | status | title |",
+        "| --- | --- | --- |",
+    ]
+    rows = {kind.code: (status_of(kind("")), kind.title()) for kind in _tree(errors.RegistryError)}
+    lines += [f"| `{code}` | {status} | {title} |" for code, (status, title) in sorted(rows.items())]
+    return NOTE + "\n".join(lines) + "\n"
+
+
+def _tree(kind: type[errors.RegistryError]) -> Iterator[type[errors.RegistryError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)
+
+
+def commands_page() -> str:
+    """Every command."""
+    lines = [
+        "# Commands",
+        "",
+        "`model-registry COMMAND --help` says more.",
+        "",
+        "| command | what it does |",
+        "| --- | --- |",
+    ]
+    root = typer.main.get_command(commands)
+    lines += [f"| `{name}` | {text} |" for name, text in _commands(root, "model-registry")]
+    return NOTE + "\n".join(lines) + "\n"
+
+
+def _commands(command: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (a click command or group)
+    children: dict[str, Any] = getattr(command, "commands", {})
+    if not children:
+        options = [p.opts[0] if p.param_type_name == "option" else str(p.name).upper() for p in command.params]
+        shown = " ".join(f"[{o}]" if o.startswith("-") else o for o in options if o != "--help")
+        yield f"{name} {shown}".strip(), (command.help or "").strip().partition("\n")[0]
+    for child in sorted(children):
+        yield from _commands(children[child], f"{name} {child}")
+
+
+async def http_page() -> str:
+    """Every route, as the OpenAPI document has it."""
+    settings = Settings.model_validate({"POSTGREST_URL": "http://127.0.0.1:1", "POSTGREST_KEY": "not used"})
+    document = (await create_app(settings)).openapi()
+    lines = [
+        "# HTTP",
+        "",
+        "The whole of it, with shapes and examples, is at `/docs` of a running service.",
+        "",
+        "| request | what it does |",
+        "| --- | --- |",
+    ]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            lines.append(f"| `{method.upper()} {path}` | {operation['summary']} |")
+    return NOTE + "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    return {
+        "settings.md": settings_page(),
+        "errors.md": errors_page(),
+        "commands.md": commands_page(),
+        "http.md": asyncio.run(http_page()),
+    }
+
+
+def main() -> int:
+    """Write or compare."""
+    stale = {name: text for name, text in pages().items() if not _is_written(name, text)}
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"docs/reference/{name} is not what the code says: run python scripts/write_reference.py")
+        return 1 if stale else 0
+    for name, text in stale.items():
+        (PAGES / name).write_text(text)
+        print(f"wrote docs/reference/{name}")
+    return 0
+
+
+def _is_written(name: str, text: str) -> bool:
+    path = PAGES / name
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

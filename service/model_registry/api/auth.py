@@ -1,0 +1,126 @@
+"""Who is asking, and whether they may. Keys are compared by hash, in constant time.
+
+A key is one of: the admin key of the environment, a row of `api_keys` (from the snapshot, so that keys hold when the
+database is away), or a Supabase JWT where Supabase is configured.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+
+from model_registry.api.state import Service
+from model_registry.entities.api_key import Scope, hash_of
+from model_registry.errors import NotAllowed, NotAuthenticated
+from model_registry.settings import Settings
+from model_registry.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+HOW_TO_SET_A_KEY = (
+    "Make one with `model-registry keys create NAME --scope admin`, or set MODEL_REGISTRY_API_KEY for the service."
+)
+
+JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
+"""The name and scopes of a JWT's bearer, or None when the token does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone who has shown a valid key."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key allows this; admin allows everything, and any key allows reading."""
+        return scope in self.scopes or "admin" in self.scopes or scope == "read"
+
+
+class Authenticator:
+    """Turns a request's headers into a caller."""
+
+    def __init__(self, settings: Settings, registry: Registry, jwt_scopes: JwtScopes | None = None) -> None:
+        self._registry = registry
+        self._jwt_scopes = jwt_scopes
+        self._auth_reads = settings.auth_reads
+        self._own_hash = hash_of(settings.api_key.get_secret_value()) if settings.api_key else None
+
+    @property
+    def reads_are_open(self) -> bool:
+        """Whether reading needs no key."""
+        return not self._auth_reads
+
+    def has_keys(self) -> bool:
+        """Whether anybody could authenticate at all."""
+        stored = self._registry.loaded and any(k.revoked_at is None for k in self._registry.snapshot.api_keys)
+        return bool(self._own_hash or self._jwt_scopes or stored)
+
+    async def caller(self, headers: Headers) -> Caller | None:
+        """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
+        secret = _shown_key(headers)
+        if secret is None:
+            return None
+        found = self._by_hash(hash_of(secret))
+        if found is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
+            claimed = await self._jwt_scopes(secret)
+            found = Caller(*claimed) if claimed else None
+        if found is None:
+            raise NotAuthenticated("This key is not known, or it was revoked.")
+        return found
+
+    async def require(self, headers: Headers, scope: Scope) -> Caller:
+        """The caller, who may do this. Errors: NotAuthenticated, NotAllowed."""
+        caller = await self.caller(headers)
+        if caller is None:
+            if scope == "read" and self.reads_are_open:
+                return Caller("anonymous", frozenset({"read"}))
+            hint = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+            if not self.has_keys():
+                raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
+            raise NotAuthenticated(f"This needs an API key. {hint}")
+        if not caller.may(scope):
+            raise NotAllowed(f"The key {caller.name!r} has not the scope {scope!r}.")
+        return caller
+
+    def _by_hash(self, shown: str) -> Caller | None:
+        if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
+            return Caller("environment key", frozenset({"admin"}))
+        # The look-up is by hash: its timing tells about the hash of a guess, never about a key.
+        if not self._registry.loaded:
+            return None
+        for key in self._registry.snapshot.api_keys.where("key_hash", shown):
+            if key.revoked_at is None and hmac.compare_digest(shown, key.key_hash):
+                return Caller(key.name, frozenset(key.scopes))
+        return None
+
+
+def _shown_key(headers: Headers) -> str | None:
+    authorization = headers.get("authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key") or None
+
+
+async def _reader(request: Request, service: Service) -> Caller:
+    return await service.authenticator.require(request.headers, "read")
+
+
+async def _administrator(request: Request, service: Service) -> Caller:
+    return await service.authenticator.require(request.headers, "admin")
+
+
+async def _node(request: Request, service: Service) -> Caller:
+    return await service.authenticator.require(request.headers, "node")
+
+
+Reader = Annotated[Caller, Depends(_reader)]
+Administrator = Annotated[Caller, Depends(_administrator)]
+NodeReporter = Annotated[Caller, Depends(_node)]

@@ -1,0 +1,107 @@
+"""What Prometheus scrapes, and `GET /metrics`. On a registry of the app's own; labels are bounded: routes, no paths."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from model_registry.api.state import Service
+from model_registry.entities.change import Operation
+from model_registry.store.registry import Registry
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """Counters of one running service."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.collected = CollectorRegistry()
+        self._requests = Histogram(
+            "model_registry_request_seconds",
+            "Requests by route and status, with their durations.",
+            ["method", "route", "status"],
+            buckets=_BUCKETS,
+            registry=self.collected,
+        )
+        self._counted: dict[tuple[str, str, int], Histogram] = {}
+        """Finding the histogram by its labels would take longer than observing."""
+        self._writes = Counter(
+            "model_registry_writes_total",
+            "Operations sent to the database, by table and outcome.",
+            ["table", "outcome"],
+            registry=self.collected,
+        )
+        self._events = Counter(
+            "model_registry_events_total", "GPU events, by outcome.", ["outcome"], registry=self.collected
+        )
+        self._loads = Gauge(
+            "model_registry_snapshot_load_seconds",
+            "What the last full load of the snapshot took.",
+            registry=self.collected,
+        )
+        self._loads.set_function(lambda: registry.load_seconds or 0.0)
+        self.collected.register(_SnapshotCollector(registry))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        known = method if method in _METHODS else "other"
+        counted = self._counted.get((known, route, status))
+        if counted is None:
+            counted = self._counted[known, route, status] = self._requests.labels(known, route, str(status))
+        counted.observe(seconds)
+
+    def write(self, operations: Sequence[Operation], outcome: str) -> None:
+        """Count what was sent to the database: done, refused or failed."""
+        for table, number in Tally(operation.table for operation in operations).items():
+            self._writes.labels(table, outcome).inc(number)
+
+    def events(self, outcome: str, number: int = 1) -> None:
+        """Count GPU events: recorded, rejected, ignored or failed."""
+        self._events.labels(outcome).inc(number)
+
+
+class _SnapshotCollector(Collector):
+    """Gauges read off the snapshot at the moment of the scrape."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        registry = self._registry
+        stale = GaugeMetricFamily(
+            "model_registry_stale_seconds", "For how long the database has not answered; 0 while it does."
+        )
+        stale.add_metric([], registry.stale_seconds() or 0.0)
+        yield stale
+        age = GaugeMetricFamily(
+            "model_registry_snapshot_age_seconds", "Since the database last confirmed the snapshot."
+        )
+        age.add_metric([], registry.age_seconds())
+        yield age
+        if not registry.loaded:
+            return
+        snapshot = registry.snapshot
+        revision = GaugeMetricFamily("model_registry_snapshot_revision", "The revision that reads are answered from.")
+        revision.add_metric([], snapshot.revision)
+        yield revision
+        sizes = GaugeMetricFamily("model_registry_rows", "Rows in the snapshot, by table.", labels=["table"])
+        for name, table in sorted(snapshot.tables.items()):
+            sizes.add_metric([name], len(table))
+        yield sizes
+
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(service: Service) -> Response:
+    """For Prometheus. Open, like /healthz: it holds numbers and table names only."""
+    return Response(generate_latest(service.metrics.collected), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,67 @@
+"""What the documentation says beyond the routes: the problem shape, how to authenticate, what to do with a new row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from model_registry.api.problems import Problem
+
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a Supabase JWT."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Replace the app's generated description by one that is whole."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            components = document.setdefault("components", {})
+            schemas = components.setdefault("schemas", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= problem.pop("$defs", {})
+            schemas["Problem"] = problem
+            components["securitySchemes"] = _SCHEMES
+            _say_who_may(document)
+            _say_what_next(document)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def _say_who_may(document: dict[str, Any]) -> None:
+    """Writes need a key. FastAPI's own 422 shape is replaced where a route did not name ours."""
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            if method in ("post", "put", "patch", "delete"):
+                operation["security"] = [{"bearer": []}, {"apiKey": []}]
+            for status, response in operation["responses"].items():
+                if status == "422":
+                    response["content"] = {
+                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    }
+
+
+def _say_what_next(document: dict[str, Any]) -> None:
+    """A new row's id is what the paths below its list ask for. Tools that explore the interface follow these links."""
+    paths = document["paths"]
+    for path, operations in paths.items():
+        made = operations.get("post", {}).get("responses", {}).get("201")
+        if made is None:
+            continue
+        plural = path.removesuffix("/register")
+        below = [paths[found] for found in paths if found.startswith(f"{plural}/{{reference}}")]
+        made["links"] = {
+            operation["operationId"]: {
+                "operationId": operation["operationId"],
+                "parameters": {"reference": "$response.body#/id"},
+            }
+            for operations_below in below
+            for operation in operations_below.values()
+        }

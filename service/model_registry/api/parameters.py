@@ -1,0 +1,10 @@
+"""Query parameters that several lists share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+Limit = Annotated[int | None, Query(ge=1, le=100_000, description="At most so many rows; all, when not given.")]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many rows first.")]

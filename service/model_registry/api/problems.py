@@ -1,0 +1,204 @@
+"""The one table from the registry's errors to HTTP, and the one shape of every error: RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import compile_path
+
+from model_registry.errors import (
+    Conflict,
+    Invalid,
+    InvalidEvent,
+    InvalidModel,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    PreconditionFailed,
+    Reason,
+    RegistryError,
+    StorageUnavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+STATUSES: dict[type[RegistryError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+    PreconditionFailed: 412,
+    NotAuthenticated: 401,
+    NotAllowed: 403,
+    StorageUnavailable: 503,
+    RegistryError: 500,
+}
+"""A class that is not here has the status of its nearest ancestor."""
+
+RETRY_AFTER_SECONDS = 5
+MEDIA_TYPE = "application/problem+json"
+_SHOWN = ("matches", "referrers", "allowed")
+"""What of an error's data the caller sees. The rest is for the log."""
+
+
+class ProblemReason(BaseModel):
+    """One thing that is wrong, and where."""
+
+    where: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What every error answers (RFC 9457)."""
+
+    type: str = Field(examples=["urn:model-registry:E4001"])
+    title: str = Field(examples=["Model not found"])
+    status: int = Field(examples=[404])
+    code: str = Field(examples=["E4001"], description="Stable: programs may depend on it.")
+    detail: str = Field(examples=["There is no model 'gpt-5'."])
+    reasons: list[ProblemReason] = []
+    matches: list[dict[str, str]] | None = None
+    referrers: list[str] | None = None
+    allowed: list[str] | None = None
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's documentation: the problems it may answer."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+_TITLES = {
+    401: "A valid API key is needed",
+    403: "The key does not allow this",
+    404: "Not found",
+    405: "The path does not know this method",
+    409: "In conflict with what the registry holds",
+    412: "The row has changed since it was read",
+    413: "The body is too large",
+    422: "Not valid; the reasons say what is wrong where",
+    500: "The registry failed",
+    503: "The database cannot be reached; reads go on",
+}
+
+
+def status_of(error: RegistryError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def problem_response(error: RegistryError) -> Response:
+    """An error as the caller sees it. Server-side failures are logged with what the storage said."""
+    status = status_of(error)
+    if status >= 500:  # noqa: PLR2004
+        log.warning("request failed", code=error.code, error=error.message, storage=error.data.get("storage"))
+    headers = {}
+    if status == STATUSES[StorageUnavailable]:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == STATUSES[NotAuthenticated]:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _response(status, error.code, error.title(), error.message, error.reasons, headers, error.data)
+
+
+def _response(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    reasons: tuple[Reason, ...] = (),
+    headers: dict[str, str] | None = None,
+    data: dict[str, Any] | None = None,
+) -> Response:
+    body = {
+        "type": f"urn:model-registry:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "reasons": [{"where": r.where, "message": r.message} for r in reasons],
+    }
+    body |= {key: data[key] for key in _SHOWN if data and key in data}
+    return Response(_dumped(body), status, headers, MEDIA_TYPE)
+
+
+def _dumped(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half a surrogate pair that came in from outside
+        return orjson.dumps(_cleaned(body))
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {key: _cleaned(item) for key, item in value.items()}
+        case list():
+            return [_cleaned(item) for item in value]
+    return value
+
+
+def http_problem(error: HTTPException) -> Response:
+    """What goes wrong before a request reaches the registry: no such path, no such method, too large."""
+    title = _TITLES.get(error.status_code, "The request failed")
+    code = NotFound.code if error.status_code == STATUSES[NotFound] else f"E{error.status_code}0"
+    return _response(error.status_code, code, title, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _methods(request: Request, first: str) -> str:
+    """The methods that a path knows. Starlette names those of the first route that fits, and we have one a method."""
+    methods = {method.strip() for method in first.split(",")}
+    for template, operations in request.app.openapi()["paths"].items():
+        fits, _, _ = compile_path(template.replace("}", ":path}"))
+        if fits.match(request.scope["path"]):
+            methods |= {method.upper() for method in operations}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every error in this shape."""
+
+    @app.exception_handler(RegistryError)
+    async def _registry_error(_request: Request, error: RegistryError) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _bad_request(request: Request, error: RequestValidationError) -> Response:
+        reasons = tuple(
+            Reason(_place(found["loc"]), str(found["msg"]).removeprefix("Value error, ")) for found in error.errors()
+        )
+        message = "; ".join(map(str, reasons)) or "The request is not valid."
+        return problem_response(_kind_of(request)(message, reasons=reasons))
+
+    @app.exception_handler(HTTPException)
+    async def _http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # noqa: PLR2004 (FastAPI's word for a body that it could not parse)
+            reason = Reason("body", "is not JSON in UTF-8, or nested too deep")
+            return problem_response(_kind_of(request)(str(reason), reasons=(reason,)))
+        if error.status_code == 405:  # noqa: PLR2004
+            headers = dict(error.headers or {})
+            error.headers = headers | {"Allow": _methods(request, headers.get("Allow", ""))}
+        return http_problem(error)
+
+    @app.exception_handler(Exception)
+    async def _bug(_request: Request, error: Exception) -> Response:
+        # A bug of ours. The trace goes to the log, never to the caller.
+        log.error("unexpected error", exc_info=error)
+        return _response(500, RegistryError.code, RegistryError.title(), "An unexpected error; the log has it.")
+
+
+def _kind_of(request: Request) -> type[Invalid]:
+    path = request.scope["path"]
+    return InvalidModel if path.startswith("/api/models") else InvalidEvent if "deployments" in path else Invalid
+
+
+def _place(location: tuple[Any, ...]) -> str:
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:] if parts and parts[0] in ("body", "query", "path") and len(parts) > 1 else parts)

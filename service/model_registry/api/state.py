@@ -1,0 +1,38 @@
+"""What the parts of the HTTP side share, made once by `app.py` and found on the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from model_registry.settings import Settings
+from model_registry.store.registry import Registry
+
+if TYPE_CHECKING:
+    from model_registry.api.auth import Authenticator
+    from model_registry.api.configuration import Configuration
+    from model_registry.api.metrics import Metrics
+    from model_registry.workers.events import EventConsumer
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One running service, as its routes see it."""
+
+    settings: Settings
+    registry: Registry
+    authenticator: Authenticator
+    metrics: Metrics
+    configuration: Configuration
+    events: EventConsumer | None
+
+
+async def state_of(request: Request) -> State:  # async, or FastAPI would run it in a thread
+    """The service that this request came to."""
+    state: State = request.app.state.service
+    return state
+
+
+Service = Annotated[State, Depends(state_of)]

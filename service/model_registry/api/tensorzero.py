@@ -1,0 +1,153 @@
+"""`/api/tensorzero`: the gateway's configuration, what it leaves out, and bringing existing ones in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from model_registry.api.auth import Reader
+from model_registry.api.problems import responses
+from model_registry.api.resource import listed, page
+from model_registry.api.responses import JSON, answer
+from model_registry.api.state import Service
+from model_registry.store.json_bytes import json_bytes
+from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
+from model_registry.tensorzero.functions import function_views
+from model_registry.tensorzero.importing import plan_import
+from model_registry.tensorzero.parse import parse_project
+
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+
+TOML = "application/toml"
+
+
+class Variant(BaseModel):
+    """A variant of a function, as the gateway gets it."""
+
+    name: str
+    type: str
+    model: str | None
+    priority: int | None
+    weight: float | None
+    role: Literal["candidate", "fallback", "pinned"]
+
+
+class RenderedFunction(BaseModel):
+    """A function, as the gateway gets it."""
+
+    name: str
+    service_name: str
+    function_name: str
+    type: str
+    description: str | None
+    variants: list[Variant]
+
+
+class OmissionView(BaseModel):
+    """Something the configuration leaves out, and why."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+class ImportRequest(BaseModel):
+    """A TensorZero project: its TOML files by path."""
+
+    files: dict[str, str] = Field(min_length=1, max_length=1000, examples=[{"tensorzero.toml": "[models.m]\n..."}])
+
+
+class ImportEntry(BaseModel):
+    """What becomes of one thing in the project."""
+
+    action: Literal["created", "changed", "unchanged", "normalised"]
+    kind: str
+    name: str
+    detail: str
+
+
+class ImportAnswer(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    revision: int
+    report: list[ImportEntry]
+    created: int
+    changed: int
+    unchanged: int
+
+
+@router.get(
+    "/config",
+    summary="The gateway's configuration, as TOML",
+    operation_id="get_tensorzero_config",
+    response_class=Response,
+    responses={200: {"content": {TOML: {"schema": {"type": "string"}}}}, **responses(401, 503)},
+)
+async def get_config(request: Request, service: Service, _caller: Reader) -> Response:
+    """Byte-identical while nothing in it changes, so `If-None-Match` is worth sending."""
+    snapshot = service.registry.snapshot
+    text = service.configuration.of(snapshot).text.encode()
+    return answer(request, snapshot, text, tables=TABLES, media_type=TOML)
+
+
+@router.get(
+    "/functions",
+    summary="The functions of the gateway's configuration, with their variants",
+    operation_id="list_tensorzero_functions",
+    responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
+)
+async def list_functions(request: Request, service: Service, _caller: Reader) -> Response:
+    """As the gateway gets them: functions without a usable variant are not among them."""
+    snapshot = service.registry.snapshot
+    items = function_views(snapshot)
+    return listed(request, snapshot, items, len(items), TABLES)
+
+
+@router.get(
+    "/omitted",
+    summary="What the configuration leaves out, and why",
+    operation_id="list_tensorzero_omissions",
+    responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
+)
+async def list_omissions(request: Request, service: Service, _caller: Reader) -> Response:
+    """The same as the comments at the end of the configuration."""
+    snapshot = service.registry.snapshot
+    omitted = service.configuration.of(snapshot).omitted
+    items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in omitted]
+    return listed(request, snapshot, items, len(items), TABLES)
+
+
+@router.post(
+    "/import",
+    summary="Bring a TensorZero project in, in one transaction",
+    operation_id="import_tensorzero",
+    responses={200: {"model": ImportAnswer}, **responses(401, 403, 409, 422, 503)},
+)
+async def import_project(
+    request: Request,
+    body: ImportRequest,
+    service: Service,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> Response:
+    """Rows the project does not name are left alone. A second import of the same project changes nothing."""
+    caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
+    project = parse_project(body.files)
+    registry = service.registry
+    if not dry_run:
+        await registry.refresh()
+    plan = plan_import(project, registry.snapshot, lambda: str(uuid.uuid4()))
+    revision = registry.snapshot.revision
+    if not dry_run:
+        revision = await registry.write(plan.operations, actor=caller.name)
+    return Response(json_bytes(_told(plan.report, dry_run=dry_run, revision=revision)), media_type=JSON)
+
+
+def _told(report: Any, *, dry_run: bool, revision: int) -> dict[str, Any]:  # noqa: ANN401 (the importer's report)
+    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
+    counts = {action: sum(e["action"] == action for e in entries) for action in ("created", "changed", "unchanged")}
+    return {"dry_run": dry_run, "revision": revision, "report": entries, **counts}

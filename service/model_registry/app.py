@@ -1,0 +1,146 @@
+"""The only place that wires things together: settings in, a running service out."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from model_registry import __version__
+from model_registry.api import (
+    aliases,
+    changes,
+    deployments,
+    functions,
+    health,
+    mappings,
+    metrics,
+    models,
+    problems,
+    providers,
+    services,
+    tensorzero,
+)
+from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
+from model_registry.api.configuration import Configuration
+from model_registry.api.front import Front
+from model_registry.api.metrics import Metrics
+from model_registry.api.openapi import describe
+from model_registry.api.responses import BodyCache
+from model_registry.api.state import State
+from model_registry.errors import RegistryError
+from model_registry.settings import Settings
+from model_registry.store.client import connect
+from model_registry.store.jwt_claims import connect_tokens
+from model_registry.store.registry import Registry
+from model_registry.store.snapshot_file import SnapshotFile
+from model_registry.tensorzero.guard import refuse_bad_configuration
+from model_registry.workers.announcements import Announcements
+from model_registry.workers.events import EventConsumer
+from model_registry.workers.nats_link import NatsLink
+from model_registry.workers.refresher import Refresher
+from model_registry.workers.saver import Saver
+
+log = structlog.get_logger(__name__)
+
+_ROUTERS = (
+    providers.router,
+    models.router,
+    aliases.router,
+    functions.router,
+    mappings.router,
+    services.router,
+    deployments.router,
+    tensorzero.router,
+    changes.router,
+    health.router,
+    metrics.router,
+)
+
+
+async def create_app(settings: Settings) -> FastAPI:
+    """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
+    database = await connect(settings)
+    tokens = await connect_tokens(settings)
+    registry = Registry(database, origin=_instance_name(), check=refuse_bad_configuration)
+    measured = Metrics(registry)
+    registry.on_write = measured.write
+    link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
+    events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
+    service = State(
+        settings=settings,
+        registry=registry,
+        authenticator=Authenticator(settings, registry, tokens.scopes if tokens else None),
+        metrics=measured,
+        configuration=Configuration(registry),
+        events=events,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            if tokens is not None:
+                stack.push_async_callback(tokens.close)
+            await _run_workers(service, link, stack)
+            yield
+
+    app = FastAPI(
+        title="Model registry",
+        version=__version__,
+        description="Providers, models, who uses which, what runs where; and the gateway configuration made of it.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        openapi_url="/openapi.json",
+    )
+    app.state.service = service
+    app.state.bodies = BodyCache()
+    for router in _ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    describe(app)
+    app.add_middleware(Front, service=service, bodies=app.state.bodies)
+    return app
+
+
+async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:
+    """Start from disk or database, then everything that runs without a request; stopped in reverse order."""
+    registry, settings = service.registry, service.settings
+    source = settings.supabase_url or settings.postgrest_url or ""
+    file = SnapshotFile(settings.cache_dir, f"{source}#{settings.db_schema}")
+    saved = file.load()
+    if saved is not None:
+        registry.restore(saved)
+    try:
+        await registry.refresh()
+    except RegistryError as error:
+        start = "the last snapshot" if registry.loaded else "nothing: no snapshot was saved here"
+        log.warning("the database does not answer at start", starting_from=start, error=error.message)
+    if registry.loaded and not service.authenticator.has_keys():
+        log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
+
+    saver = Saver(registry, file)
+    saver.start()
+    stack.push_async_callback(saver.stop)
+    refresher = Refresher(registry, settings.poll_seconds)
+    refresher.start()
+    stack.push_async_callback(refresher.stop)
+    if link is not None and service.events is not None:
+        stack.push_async_callback(link.stop)
+        announcements = Announcements(registry, link, refresher.wake)
+        announcements.start()
+        stack.push_async_callback(announcements.stop)
+        service.events.start()
+        stack.push_async_callback(service.events.stop)
+        link.start()
+
+
+def _instance_name() -> str:
+    """Tells this process apart from every other replica, also after a restart."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"

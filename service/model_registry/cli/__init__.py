@@ -1,0 +1,66 @@
+"""The command `model-registry`: one file per command group. Commands say what they do; the work is elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from model_registry import __version__
+from model_registry.cli import db, keys, serve, tensorzero, up
+from model_registry.cli.exit_codes import exit_code
+from model_registry.cli.import_summary import printable
+from model_registry.errors import RegistryError
+
+app = typer.Typer(
+    name="model-registry",
+    help="A registry of AI models: one catalogue, the TensorZero configuration made of it, and what runs where.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+)
+app.command("up")(up.up)
+app.command("serve")(serve.serve)
+app.add_typer(db.app, name="db")
+app.add_typer(keys.app, name="keys")
+app.add_typer(tensorzero.app, name="tensorzero")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the whole command."""
+
+
+def main() -> None:
+    """Run the command line. An error of the registry is one clear message and an exit code, never a trace."""
+    try:
+        app()
+    except RegistryError as error:
+        # Line by line: the end of a log has several, and what is in them may come from anywhere.
+        message = "\n".join(map(printable, error.message.split("\n")))
+        typer.secho(f"error: {message}", err=True, fg="red")
+        for reason in error.reasons:
+            if str(reason.message) not in error.message:
+                typer.echo(f"  {printable(str(reason))}", err=True)
+        sys.exit(exit_code(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("model_registry"):
+            raise
+        typer.secho(
+            f"error: {error.name} is not installed. This command needs more than the client: "
+            "pip install 'pmoves-model-registry[server]' (for `up`: [stack]).",
+            err=True,
+            fg="red",
+        )
+        sys.exit(3)

@@ -1,0 +1,81 @@
+"""A registry over HTTP, for commands: calls, and its problem documents turned back into our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from model_registry.errors import Reason, RegistryError, RegistryUnreachable
+
+_TIMEOUT = httpx.Timeout(120, connect=5)
+"""Seconds. Importing a large project is one long write; a registry that is there takes a connection at once."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Where a registry is, and the key we come with.
+
+    A call takes at most 120 s (5 s to connect) and is made once: a write may have happened although its answer was
+    lost, so trying again is the user's decision. What fails becomes `RegistryUnreachable`, or the error that the
+    registry itself names.
+    """
+
+    url: str
+    api_key: str | None = None
+
+    def get(self, path: str) -> httpx.Response:
+        """GET a path below the registry's URL."""
+        return self._call("GET", path)
+
+    def post(self, path: str, body: dict[str, Any], params: dict[str, str]) -> httpx.Response:
+        """POST JSON to a path below the registry's URL."""
+        return self._call("POST", path, json=body, params=params)
+
+    def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 (passed on to httpx)
+        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        try:
+            # A proxy of the environment cannot reach this machine's own loopback.
+            trust_env = urlsplit(self.url).hostname not in _LOOPBACK
+            with httpx.Client(timeout=_TIMEOUT, headers=headers, trust_env=trust_env) as client:
+                response = client.request(method, f"{self.url.rstrip('/')}{path}", **request)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise RegistryUnreachable(f"No registry answers at {self.url} ({error})") from error
+        if response.is_success:
+            return response
+        raise self._error(response)
+
+    def _error(self, response: httpx.Response) -> RegistryError:
+        """The error that a problem document (RFC 9457) tells of."""
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = None
+        kinds = {kind.code: kind for kind in _kinds(RegistryError)}
+        if not isinstance(problem, dict) or problem.get("code") not in kinds:
+            return RegistryUnreachable(f"{self.url} answered {response.status_code}, and not as a registry does")
+        given = problem.get("reasons") or []
+        reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given if isinstance(r, dict)]
+        return kinds[problem["code"]](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons)
+
+
+def _kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _kinds(child)
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """The answer's JSON object; whoever answers with something else is no registry."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise RegistryUnreachable(f"{response.url} answered, but not as a registry does")
+    return answer

@@ -1,0 +1,73 @@
+"""`model-registry tensorzero ...`: a TensorZero project into the registry, and the configuration out of it.
+
+The importing itself is `tensorzero/importing.py`, run by the registry; here is what people see of it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.cli.import_summary import Outcome, print_summary
+from model_registry.cli.registry import Registry, json_object
+from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
+from model_registry.tensorzero.import_report import Entry
+from model_registry.tensorzero.importing import plan_import
+from model_registry.tensorzero.project import Project
+from model_registry.tensorzero.project_files import read_project
+
+app = typer.Typer(
+    help="The TensorZero gateway's configuration: import a project, see what is rendered.", no_args_is_help=True
+)
+
+Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or globs of one project.", metavar="PATH...")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing. Needs no key.")]
+RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
+ApiKey = Annotated[
+    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope admin.")
+]
+
+DEFAULT_URL = "http://127.0.0.1:8110"
+
+
+@app.command("import")
+def import_(paths: Paths, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """Bring a TensorZero project into the registry, in one transaction.
+
+    What the project mentions becomes what the project says; everything else in the registry stays as it is.
+    """
+    at = Registry(registry, api_key)
+    with Console(stderr=True).status("Reading the project"):
+        project = read_project(paths)
+    with Console(stderr=True).status(f"Asking the registry at {registry}"):
+        outcome = _dry_run(project, at) if dry_run else _ask(project, at, dry_run=False)
+    print_summary(outcome)
+
+
+@app.command()
+def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """Print the gateway configuration that the registry renders."""
+    typer.echo(Registry(registry, api_key).get("/api/tensorzero/config").content, nl=False)
+
+
+def _ask(project: Project, registry: Registry, *, dry_run: bool) -> Outcome:
+    params = {"dry_run": "true" if dry_run else "false"}
+    answer = json_object(registry.post("/api/tensorzero/import", {"files": dict(project.texts)}, params))
+    try:
+        report = tuple(Entry(**entry) for entry in answer["report"])
+        return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
+    except (KeyError, TypeError) as error:
+        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
+
+
+def _dry_run(project: Project, registry: Registry) -> Outcome:
+    """Ask the registry what it would do; without one, what an empty registry would."""
+    try:
+        return _ask(project, registry, dry_run=True)
+    except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
+        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()))
+        return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")

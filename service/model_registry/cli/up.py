@@ -1,0 +1,68 @@
+"""`model-registry up`: Postgres, PostgREST, NATS and the service on this machine, with nothing to install first."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    data_dir: Annotated[Path, typer.Option(help="Where everything is kept; made when missing.")] = Path(".registry"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The service's port on 127.0.0.1.")] = 8110,
+    no_seed: Annotated[bool, typer.Option("--no-seed", help="Start with an empty catalogue.")] = False,
+) -> None:
+    """Start everything, say where it is, and run until Ctrl-C.
+
+    A second start takes up the same data. `<data-dir>/stack.env` holds what clients and commands need:
+    `. .registry/stack.env`. For trying things out and for small installations; it listens on this machine only.
+    """
+    from model_registry.cli.logs import configure
+    from model_registry.cli.serve import run_service, until_told_to_stop
+    from model_registry.cli.settings import read_settings
+    from model_registry.stack.directory import write_environment
+    from model_registry.stack.embedded import EmbeddedStack
+    from model_registry.stack.ports import require_free
+    from model_registry.store import migrations
+
+    settings = read_settings()
+    configure("console", settings.log_level if settings.log_level != "info" else "warning")
+    if port:
+        require_free(port, who="the service", instead="choose another with --port")
+
+    def prepare(database_url: str) -> None:
+        applied = migrations.migrate(database_url, settings.db_schema)
+        seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
+        typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+
+    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
+    with until_told_to_stop():
+        try:
+            stack.start()
+            key = stack.secret("api_key")
+            environment = stack.environment()
+
+            def ready(url: str) -> None:
+                variables = environment | {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
+                write_environment(stack.data_dir / "stack.env", variables)
+                typer.echo(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
+                sys.stdout.flush()
+
+            own = {
+                **environment,
+                "SUPABASE_URL": None,  # whatever the shell has: this service uses this stack
+                "MODEL_REGISTRY_HOST": "127.0.0.1",
+                "MODEL_REGISTRY_PORT": port,
+                "MODEL_REGISTRY_API_KEY": key,
+                "MODEL_REGISTRY_CACHE_DIR": stack.data_dir / "cache",
+            }
+            run_service(read_settings(own), ready)
+        finally:
+            # A second Ctrl-C must not leave a server running.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            stack.stop()
+    typer.echo("stopped")

@@ -1,0 +1,73 @@
+"""Every environment variable the service reads, once. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How one instance of the service is set up. Read once at start; frozen."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", alias="MODEL_REGISTRY_HOST", description="Address the service listens on.")
+    port: int = Field(8110, alias="MODEL_REGISTRY_PORT", ge=0, le=65535, description="Port the service listens on.")
+
+    supabase_url: str | None = Field(
+        None, alias="SUPABASE_URL", description="A Supabase project; its PostgREST is used."
+    )
+    supabase_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"),
+        description="The project's service-role key.",
+    )
+    postgrest_url: str | None = Field(
+        None, alias="POSTGREST_URL", description="A PostgREST without Supabase. Ignored when SUPABASE_URL is set."
+    )
+    postgrest_key: SecretStr | None = Field(None, alias="POSTGREST_KEY", description="A JWT for the role service_role.")
+    postgrest_jwt_secret: SecretStr | None = Field(
+        None,
+        alias="POSTGREST_JWT_SECRET",
+        description="PostgREST's JWT secret: the service signs its own key with it when POSTGREST_KEY is not set.",
+    )
+    db_schema: str = Field(
+        "model_registry", alias="MODEL_REGISTRY_SCHEMA", description="The schema that holds the registry's tables."
+    )
+    database_url: SecretStr | None = Field(
+        None, alias="DATABASE_URL", description="Postgres itself. Only `model-registry db` needs it."
+    )
+    authenticator_password: SecretStr | None = Field(
+        None,
+        alias="AUTHENTICATOR_PASSWORD",
+        description="The password `db migrate` gives the role PostgREST logs in as.",
+    )
+    nats_url: SecretStr | None = Field(
+        None, alias="NATS_URL", description="Where GPU nodes speak. Without it the registry polls and hears no events."
+    )
+    default_node: str = Field(
+        "default", alias="MODEL_REGISTRY_DEFAULT_NODE", description="The node of events that name none."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("model-registry"),
+        alias="MODEL_REGISTRY_CACHE_DIR",
+        description="Where the newest snapshot is kept, to start from when the database is away.",
+    )
+    poll_seconds: float = Field(
+        1.0, alias="MODEL_REGISTRY_POLL_SECONDS", gt=0, description="Longest time between two looks at the database."
+    )
+    api_key: SecretStr | None = Field(
+        None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."
+    )
+    auth_reads: bool = Field(default=False, alias="MODEL_REGISTRY_AUTH_READS", description="Reads need a key too.")
+    log_format: Literal["json", "console"] = Field("json", alias="MODEL_REGISTRY_LOG_FORMAT", description="Log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="MODEL_REGISTRY_LOG_LEVEL", description="The least that is logged."
+    )
+    shutdown_seconds: int = Field(
+        10, alias="MODEL_REGISTRY_SHUTDOWN_SECONDS", ge=1, description="Grace for running requests at shutdown."
+    )

@@ -1,0 +1,145 @@
+"""The one table that turns what PostgREST and Postgres say into the registry's errors.
+
+Nothing of their wording reaches a caller; it stays on the error for the log (`data["storage"]`, never rendered).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from postgrest import APIError
+
+from model_registry.errors import (
+    AlreadyExists,
+    InUse,
+    Invalid,
+    InvalidModel,
+    NotFound,
+    PreconditionFailed,
+    RegistryError,
+    StorageError,
+    StorageMisconfigured,
+    StorageUnavailable,
+    UnknownReference,
+)
+
+AWAY = "The database cannot be reached now. Reads go on from the last snapshot; try the write again in a few seconds."
+
+STATES: dict[str, tuple[type[RegistryError], str]] = {
+    "23505": (AlreadyExists, "A row with the same key exists already."),
+    "23503": (UnknownReference, "It refers to a row that does not exist."),
+    "23001": (InUse, "Other rows still refer to it."),
+    "23514": (Invalid, "A value is outside what the table allows."),
+    "23502": (Invalid, "A value that is needed is missing."),
+    "22P02": (Invalid, "A value has the wrong form."),
+    "22P05": (Invalid, "Text holds a character that Postgres cannot keep, such as NUL."),
+    "22021": (Invalid, "Text holds a character that Postgres cannot keep, such as NUL."),
+    "22003": (Invalid, "A number is too large."),
+    "22007": (Invalid, "A date or time has the wrong form."),
+    "22008": (Invalid, "A date or time is outside what Postgres keeps."),
+    "54000": (Invalid, "A value is too long."),
+    "MR404": (NotFound, "The row is gone: someone deleted it."),
+    "MR412": (PreconditionFailed, "The row has changed since it was read. Read it again, then repeat the change."),
+    "42501": (StorageMisconfigured, "The registry's database role lacks a right. Run `model-registry db migrate`."),
+    "42P01": (StorageMisconfigured, "A table is missing. Run `model-registry db migrate`."),
+    "42883": (StorageMisconfigured, "A database function is missing. Run `model-registry db migrate`."),
+    "PGRST106": (StorageMisconfigured, "PostgREST does not expose the registry's schema: add it to PGRST_DB_SCHEMAS."),
+    "PGRST202": (StorageMisconfigured, "A database function is missing. Run `model-registry db migrate`."),
+    "PGRST205": (StorageMisconfigured, "A table is missing. Run `model-registry db migrate`."),
+    "PGRST300": (StorageMisconfigured, "PostgREST has no JWT secret: set PGRST_JWT_SECRET."),
+    "PGRST301": (StorageMisconfigured, "PostgREST refuses the registry's key: check POSTGREST_KEY or the JWT secret."),
+    "PGRST302": (StorageMisconfigured, "PostgREST wants a key: set POSTGREST_KEY or POSTGREST_JWT_SECRET."),
+    "PGRST303": (StorageMisconfigured, "PostgREST refuses the registry's key: its claims do not hold (expired?)."),
+    "401": (StorageMisconfigured, "The database's gateway refuses the registry's key."),
+    "403": (StorageMisconfigured, "The database's gateway refuses the registry's key."),
+    "404": (StorageMisconfigured, "There is no PostgREST at the address: check POSTGREST_URL or SUPABASE_URL."),
+}
+"""SQLSTATEs, PostgREST's codes, and bare statuses of whatever stands before it."""
+
+_AWAY = ("08", "53", "57", "58", "40", "55P03", "PGRST0", "502", "503", "504", "520", "521", "522", "429")
+"""Beginnings of codes that mean: not now. 40: another transaction was in the way."""
+
+CONSTRAINTS: dict[str, str] = {
+    "registry_name_is_printable": "A name must not be empty or hold control characters.",
+    "registry_name_is_short": "A name has at most 300 characters.",
+    "registry_key_is_printable": "A name must not be empty or hold control characters.",
+    "registry_key_is_short": "This name has at most 200 characters.",
+    "model_providers_name_key": "A provider with this name exists already.",
+    "model_providers_name_reserved": "A provider's name must not start with 'tensorzero::'.",
+    "model_providers_type_known": "There is no such provider type.",
+    "model_providers_api_base_is_url": "api_base must be a whole http:// or https:// URL.",
+    "model_providers_api_key_env_var_is_name": "api_key_env_var must be the name of an environment variable.",
+    "model_providers_tensorzero_is_object": "tensorzero must be an object.",
+    "model_providers_metadata_is_object": "metadata must be an object.",
+    "models_provider_id_fkey": "The provider does not exist, or models still refer to it.",
+    "models_provider_id_name_key": "The provider has a model with this name already.",
+    "models_name_reserved": "A model's name must not start with 'tensorzero::'.",
+    "models_model_type_known": "There is no such model type.",
+    "models_capabilities_are_strings": "capabilities must be a list of strings.",
+    "models_vram_mb_not_negative": "vram_mb must not be negative.",
+    "models_context_length_not_negative": "context_length must not be negative.",
+    "models_tensorzero_is_object": "tensorzero must be an object.",
+    "models_metadata_is_object": "metadata must be an object.",
+    "model_aliases_model_id_fkey": "The model does not exist, or aliases still refer to it.",
+    "model_aliases_alias_context_key": "This alias is taken in this context.",
+    "model_aliases_alias_reserved": "An alias must not start with 'tensorzero::'.",
+    "functions_service_name_function_name_key": "The service has a function with this name already.",
+    "functions_name_key": "Another function has this gateway name: give `name`.",
+    "functions_name_is_printable": "A function's name must be printable and at most 401 characters long.",
+    "functions_name_reserved": "A function's name must not start with 'tensorzero::'.",
+    "functions_type_known": "A function's type is chat or json.",
+    "functions_tensorzero_is_object": "tensorzero must be an object.",
+    "functions_metadata_is_object": "metadata must be an object.",
+    "service_model_mappings_function_fkey": "The function does not exist, or mappings still refer to it.",
+    "service_model_mappings_model_id_fkey": "The model does not exist, or mappings still refer to it.",
+    "service_model_mappings_fallback_model_id_fkey": "The fallback model does not exist, or mappings refer to it.",
+    "service_model_mappings_variant_key": "The function has a variant with this name already.",
+    "service_model_mappings_variant_name_reserved": "A variant's name must not start with 'tensorzero::'.",
+    "service_model_mappings_weight_is_finite": "weight must be zero or more, and finite.",
+    "service_model_mappings_tensorzero_is_object": "tensorzero must be an object.",
+    "service_model_mappings_metadata_is_object": "metadata must be an object.",
+    "model_deployments_node_model_key": "The node has announced this model already.",
+    "model_deployments_model_id_fkey": "The model does not exist.",
+    "model_deployments_provider_type_is_short": "provider_type has 1 to 64 characters.",
+    "model_deployments_status_known": "There is no such deployment status.",
+    "model_deployments_vram_not_negative": "vram_allocated_mb must not be negative.",
+    "model_deployments_metadata_is_object": "metadata must be an object.",
+    "gpu_nodes_node_id_key": "There is a node with this name already.",
+    "gpu_nodes_metadata_is_object": "metadata must be an object.",
+    "config_sections_name_key": "The configuration has this section already.",
+    "config_sections_value_is_object": "A section must be an object.",
+    "config_files_path_key": "The configuration has a file at this path already.",
+    "api_keys_name_key": "There is a key with this name already.",
+    "api_keys_key_hash_key": "This key exists already.",
+    "api_keys_key_hash_is_sha256": "A key is kept as its SHA-256.",
+    "api_keys_scopes_known": "Scopes are admin, node and read.",
+    "registry_identity_only_row_key": "The registry has an identity already.",
+    "registry_identity_only_row": "The registry has one identity.",
+    "registry_changes_operation_known": "A change is an insert, an update or a delete.",
+}
+"""What the violation of each named constraint means to the caller. A test holds it against the database."""
+
+
+def translated(error: APIError) -> RegistryError:
+    """The registry's error for one of PostgREST's, with everything it said kept for the log."""
+    code = str(error.code or "")
+    told = {"code": code, "message": error.message, "details": error.details}
+    if code.startswith(_AWAY):
+        return StorageUnavailable(AWAY, storage=told)
+    kind, message = STATES.get(code, (StorageError, "The database refused, for a reason the registry does not know."))
+    violated = _violated(error.details)
+    table = violated.get("table")
+    if kind is Invalid and table == "models":
+        kind = InvalidModel
+    message = CONSTRAINTS.get(violated.get("constraint", ""), message)
+    return kind(message, storage=told, operation=violated.get("operation"))
+
+
+def _violated(details: object) -> dict[str, Any]:
+    """What `registry_write` put into the detail: constraint, table, and which operation it was."""
+    try:
+        found = json.loads(details) if isinstance(details, str) else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

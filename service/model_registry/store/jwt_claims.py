@@ -1,0 +1,77 @@
+"""Supabase JWTs, checked by Supabase's own client: who the bearer is, and what they may do here."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jwt
+import structlog
+
+from model_registry.settings import Settings
+
+if TYPE_CHECKING:
+    from supabase_auth import AsyncGoTrueClient
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT_SECONDS = 5.0
+_SERVICE_ROLE = ("service_role", frozenset({"admin"}))
+
+
+class SupabaseTokens:
+    """The tokens of one Supabase project."""
+
+    def __init__(self, auth: AsyncGoTrueClient, own_key: str, http: httpx.AsyncClient) -> None:
+        self._auth = auth
+        self._own_key = own_key
+        self._http = http
+
+    async def scopes(self, token: str) -> tuple[str, frozenset[str]] | None:
+        """A token's bearer and scopes; None when it does not hold.
+
+        service_role may do everything. Others may read, and whatever `app_metadata.registry_scopes` of the user grants:
+        only administrators of the project can write that. Asks Supabase for its public keys (cached), or, for symmetric
+        tokens, for the user; 5 s at most, not retried. When Supabase is away, the token counts as not valid.
+        """
+        # The project's own service key may be of the symmetric kind, and Supabase knows no user for that one.
+        if hmac.compare_digest(token.encode(), self._own_key.encode()):
+            return _SERVICE_ROLE
+        from supabase import AuthError  # noqa: PLC0415 (as in client.py)
+
+        try:
+            answer = await self._auth.get_claims(token)
+        except (AuthError, jwt.PyJWTError, httpx.HTTPError, ValueError) as error:
+            log.info("a Supabase token was refused", reason=type(error).__name__)
+            return None
+        if answer is None:
+            return None
+        claims: dict[str, Any] = dict(answer["claims"])
+        if claims.get("role") == "service_role":
+            return _SERVICE_ROLE
+        name = str(claims.get("email") or claims.get("sub") or "supabase user")
+        return name, frozenset({"read", *_granted(claims)})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
+    """Make the check for the project that the settings name; None where there is none. Talks to nobody yet."""
+    if not settings.supabase_url or settings.supabase_key is None:
+        return None
+    from supabase import AsyncClientOptions, create_async_client  # noqa: PLC0415 (as in client.py)
+
+    key = settings.supabase_key.get_secret_value()
+    http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+    options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
+    client = await create_async_client(settings.supabase_url, key, options=options)
+    return SupabaseTokens(client.auth, key, http)
+
+
+def _granted(claims: dict[str, Any]) -> list[str]:
+    metadata = claims.get("app_metadata")
+    scopes = metadata.get("registry_scopes") if isinstance(metadata, dict) else None
+    return [scope for scope in scopes if scope in ("admin", "node", "read")] if isinstance(scopes, list) else []

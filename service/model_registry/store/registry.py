@@ -1,0 +1,236 @@
+"""The registry as the service holds it: one snapshot, brought forward by reads, writes and events.
+
+Everything here runs on one event loop, and a snapshot is swapped in one step, so there is nothing to lock but the
+order of looks at the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.change import Change, Operation
+from model_registry.entities.deployment import DeploymentEvent
+from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.store.client import Database
+from model_registry.store.snapshot_file import SavedSnapshot
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[Snapshot, Sequence[Operation]], None]
+"""Raises what speaks against a write, before it is sent."""
+
+Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
+"""Told of every step forward: before, after, and what happened in between. Must not block."""
+
+_CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_UNREADABLE = (KeyError, TypeError, ValueError)
+_OTHER_VERSION = (
+    "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
+)
+
+
+class Registry:
+    """The current snapshot, and the only way to change it."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        origin: str,
+        check: Check = lambda _before, _operations: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._origin = origin
+        self._check = check
+        self._clock = clock
+        self._snapshot = Snapshot.empty()
+        self._current_at: float | None = None
+        self._last_error: str | None = "not loaded yet"
+        self._looking = asyncio.Lock()
+        self._looks_begun = 0
+        self._look_failure: RegistryError | None = None
+        self.listeners: list[Listener] = []
+        self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
+        """Told of every write and its outcome: done, refused, failed."""
+        self.load_seconds: float | None = None
+        """What the last full load took."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest state this service knows. Errors: StorageUnavailable when there never was one."""
+        if self._current_at is None:
+            message = (
+                f"The registry has no data yet: the database has not answered since it started ({self._last_error})."
+            )
+            raise StorageUnavailable(message)
+        return self._snapshot
+
+    @property
+    def origin(self) -> str:
+        """The name of this instance, as the change log has it."""
+        return self._origin
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is anything to answer from."""
+        return self._current_at is not None
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last look at the database failed; None when it did not."""
+        return self._last_error
+
+    def stale_seconds(self) -> float | None:
+        """For how long the database has not confirmed the snapshot; None while it answers."""
+        if self._last_error is None or self._current_at is None:
+            return None
+        return max(0.0, self._clock() - self._current_at)
+
+    def age_seconds(self) -> float:
+        """Since when the snapshot has not been confirmed, also while all is well."""
+        return 0.0 if self._current_at is None else max(0.0, self._clock() - self._current_at)
+
+    def saved(self) -> SavedSnapshot:
+        """What `SnapshotFile` keeps."""
+        return SavedSnapshot(self.snapshot, self._current_at or 0.0)
+
+    def restore(self, saved: SavedSnapshot) -> None:
+        """Start from what was on disk, until the database answers."""
+        if self._current_at is None:
+            self._snapshot, self._current_at = saved.snapshot, saved.current_at
+
+    async def refresh(self) -> None:
+        """Look at the database, and return once everything committed before this call is in the snapshot.
+
+        Callers that wait at the same time share one look. Errors: those of `Database.call`.
+        """
+        begun = self._looks_begun
+        async with self._looking:
+            if self._looks_begun > begun:  # a look that began after this call has just ended
+                if self._look_failure is not None:
+                    raise self._look_failure
+                return
+            self._looks_begun += 1
+            self._look_failure = None
+            try:
+                await self._look()
+            except RegistryError as error:
+                self._look_failure = error
+                self._failed(error)
+                raise
+
+    async def write(self, operations: Sequence[Operation], *, actor: str) -> int:
+        """Do all operations, or none; answer the revision that holds them.
+
+        One round trip: the answer carries every change this service has not seen, its own among them.
+        Errors: what the check says; those of `Database.call`.
+        """
+        before = self.snapshot
+        if not operations:
+            return before.revision
+        wire = [operation.wire() for operation in operations]
+        outcome = "refused"
+        try:
+            self._check(before, operations)
+            revision = await self._send("registry_write", before.revision, actor, operations=wire)
+            outcome = "done"
+        except StorageError:
+            outcome = "failed"
+            raise
+        finally:
+            self.on_write(operations, outcome)
+        return revision
+
+    async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
+        """Record what nodes said, in one transaction. Repeats and old news change nothing."""
+        wire = [event.model_dump(mode="json") for event in events]
+        return await self._send("registry_record_events", self.snapshot.revision, actor, events=wire)
+
+    async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
+        """A page of the change log, straight from the database. Errors: those of `Database.call`."""
+        page: dict[str, Any] = await self._database.call(
+            "registry_change_page", after_revision=after, only_table=table, only_row=row_id, page_size=limit
+        )
+        return page
+
+    async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> int:  # noqa: ANN401 (JSON)
+        try:
+            answer = await self._database.call(
+                function, **arguments, known_revision=known, actor=actor, origin=self._origin
+            )
+        except StorageError as error:
+            if isinstance(error, StorageUnavailable | StorageMisconfigured):
+                self._failed(error)  # any other is about this one request, not the database
+            raise
+        if not self._advance(answer, known):
+            await self.refresh()
+        return int(answer["revision"])
+
+    async def _look(self) -> None:
+        known = self._snapshot
+        if not known.registry_id:
+            await self._load()
+            return
+        answer = await self._database.call("registry_changes_since", known_revision=known.revision)
+        if not self._advance(answer, known.revision):
+            log.warning("the database is not the one of the snapshot; loading anew", revision=known.revision)
+            await self._load()
+
+    async def _load(self) -> None:
+        started = time.perf_counter()
+        document = await self._database.call("registry_snapshot")
+        # Off the loop: 50,000 models take about half a second to read.
+        try:
+            loaded = await asyncio.to_thread(Snapshot.from_document, document)
+        except _UNREADABLE as error:
+            raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error
+        self.load_seconds = time.perf_counter() - started
+        before, self._snapshot = self._snapshot, loaded
+        self._confirmed()
+        log.info(
+            "snapshot loaded", revision=loaded.revision, models=len(loaded.models), seconds=round(self.load_seconds, 3)
+        )
+        self._tell(before, loaded, ())
+
+    def _advance(self, answer: dict[str, Any], known: int) -> bool:
+        """Take in the answer to a question that was asked at revision `known`; False when it does not fit.
+
+        Answers may arrive out of order: each carries all that its question did not know. It does not fit when another
+        database stands behind the address, or this one went back to a backup.
+        """
+        before = self._snapshot
+        try:
+            if answer["registry_id"] != before.registry_id or not known <= min(answer["revision"], before.revision):
+                return False
+            changes = [
+                Change(*(c[name] for name in _CHANGE)) for c in answer["changes"] if c["revision"] > before.revision
+            ]
+            self._snapshot = before.advanced(answer["revision"], changes)
+        except _UNREADABLE as error:
+            raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error
+        self._confirmed()
+        if changes:
+            self._tell(before, self._snapshot, changes)
+        return True
+
+    def _tell(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
+        for listener in self.listeners:
+            listener(before, after, changes)
+
+    def _confirmed(self) -> None:
+        if self._last_error is not None and self._current_at is not None:
+            log.info("the database answers again")
+        self._last_error = None
+        self._current_at = self._clock()
+
+    def _failed(self, error: RegistryError) -> None:
+        if self._last_error is None:
+            log.warning("the database does not answer", error=error.message, storage=error.data.get("storage"))
+        self._last_error = error.message

@@ -1,0 +1,1 @@
+"""What runs without a request. Each worker is one file with one loop, started and stopped by `app.py`."""

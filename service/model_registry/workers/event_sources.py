@@ -1,0 +1,175 @@
+"""Where GPU events come from: a durable consumer of a stream, or a queue subscription where no stream keeps them.
+
+What is done with them is in `events.py`; which of the two it is, in `event_plan.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import nats.errors
+import nats.js.errors
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+BATCH = 500
+"""The most messages asked for, and handed over, at once. Twice as many may be on their way."""
+
+_REQUEST_SECONDS = 5.0
+"""How long the server keeps one request for messages open."""
+_LOOK_SECONDS = 1.0
+"""Between two looks at whether a request was lost with the connection or server that had it."""
+_DRAIN_SECONDS = 2.0
+_LATEST_AGAIN_SECONDS = 5
+_OVER = ("404", "408")
+"""Statuses that end a request as it should: there is nothing, and: time is up."""
+_QUEUE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message, and when NATS got it: the same time at every delivery where a stream keeps it."""
+
+    message: Msg
+    received_at: datetime
+
+
+class StreamSource:
+    """A durable pull consumer. What is not acknowledged is delivered again, to this replica or another.
+
+    nats-py's own `fetch` holds a batch back until it is full or its time is up, and forgets what it has when it is
+    cancelled. Here one request for `BATCH` messages is always open, and what has arrived is taken as it is.
+    """
+
+    def __init__(self, client: Client, stream: str, consumer: str) -> None:
+        self._client = client
+        self._request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = client.new_inbox()
+        self._arrived: deque[Delivery] = deque()
+        self._news = asyncio.Event()
+        self._failure: nats.errors.Error | None = None
+        self._owed = 0
+        self._asked_at = 0.0
+        self._asked_on = -1
+        self._subscription: Subscription | None = None
+
+    async def open(self) -> None:
+        """Begin to listen."""
+        self._subscription = await self._client.subscribe(self._inbox, cb=self._heard)
+
+    async def batch(self) -> list[Delivery]:
+        """What has arrived, at most `BATCH`; waits for the first. Errors: nats.errors.Error."""
+        while not self._arrived:
+            if self._failure is not None:
+                raise self._failure
+            await self._ask()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._news.wait()
+            self._news.clear()
+        await self._ask()  # so that more comes in while this is recorded
+        return [self._arrived.popleft() for _ in range(min(BATCH, len(self._arrived)))]
+
+    async def done(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge: never again."""
+        for delivery in deliveries:
+            await delivery.message.ack()
+
+    async def again(self, deliveries: Sequence[Delivery]) -> None:
+        """Have these delivered again, a little later each time."""
+        for delivery in deliveries:
+            message = delivery.message
+            await message.nak(delay=min(message.metadata.num_delivered, _LATEST_AGAIN_SECONDS))
+
+    async def close(self) -> None:
+        """Stop listening, and give back what was not taken, so that others need not wait for it."""
+        if self._subscription is not None and self._client.is_connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
+            for delivery in self._arrived:
+                await delivery.message.nak()
+
+    async def _ask(self) -> None:
+        """Ask for messages, unless a request is open. One that a lost connection took with it is not."""
+        now, connection = time.monotonic(), self._client.stats["reconnects"]
+        lost = connection != self._asked_on or now > self._asked_at + _REQUEST_SECONDS + _LOOK_SECONDS
+        if self._client.is_connected and (lost or self._owed <= 0):
+            self._owed, self._asked_at, self._asked_on = BATCH, now, connection
+            request = {"batch": BATCH, "expires": int(_REQUEST_SECONDS * 1e9)}
+            await self._client.publish(self._request_subject, orjson.dumps(request), reply=self._inbox)
+
+    async def _heard(self, message: Msg) -> None:
+        try:
+            self._arrived.append(Delivery(message, message.metadata.timestamp.astimezone(UTC)))
+            self._owed -= 1
+        except nats.errors.NotJSMessageError:  # not from the stream: what the server says of our request
+            status = (message.headers or {}).get("Status", "")
+            self._owed = 0
+            if status not in _OVER:
+                self._failure = _failure(status, (message.headers or {}).get("Description", ""))
+        self._news.set()
+
+
+class QueueSource:
+    """A queue subscription: each message reaches one of the replicas that listen. Nothing is delivered again."""
+
+    def __init__(self, client: Client, subjects: Sequence[str], queue: str) -> None:
+        self._client = client
+        self._subjects = subjects
+        self._queue = queue
+        self._arrived: asyncio.Queue[Delivery] = asyncio.Queue(_QUEUE)
+        self._returned: list[Delivery] = []
+        self._subscriptions: list[Subscription] = []
+
+    async def open(self) -> None:
+        """Begin to listen."""
+        for subject in self._subjects:
+            # When the database is away for long this fills up, nats-py drops what comes, and the link logs it.
+            subscription = await self._client.subscribe(
+                subject, queue=self._queue, cb=self._heard, pending_msgs_limit=_QUEUE
+            )
+            self._subscriptions.append(subscription)
+
+    async def batch(self) -> list[Delivery]:
+        """What came back, else what has arrived, at most `BATCH`; waits for the first."""
+        if self._returned:
+            batch, self._returned = self._returned, []
+            return batch
+        batch = [await self._arrived.get()]
+        while len(batch) < BATCH and not self._arrived.empty():
+            batch.append(self._arrived.get_nowait())
+        return batch
+
+    async def done(self, _deliveries: Sequence[Delivery]) -> None:
+        """Nobody waits for it: a reply would go to the publisher, who asked for none."""
+
+    async def again(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep these for the next batch: nobody else has them."""
+        self._returned.extend(deliveries)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._client.is_connected:
+            for subscription in self._subscriptions:
+                await subscription.unsubscribe()
+
+    async def _heard(self, message: Msg) -> None:
+        await self._arrived.put(Delivery(message, datetime.now(UTC)))
+
+
+Source = StreamSource | QueueSource
+
+
+def _failure(status: str, description: str) -> nats.errors.Error:
+    if status == "503":
+        return nats.js.errors.ServiceUnavailableError(code=503, description="no JetStream, stream or consumer answers")
+    return nats.js.errors.APIError(code=int(status) if status.isdigit() else None, description=description)

@@ -1,0 +1,49 @@
+"""Keeps the newest snapshot on disk, off the event loop and not more often than it needs to."""
+
+from __future__ import annotations
+
+import asyncio
+
+from model_registry.store.registry import Registry
+from model_registry.store.snapshot_file import SnapshotFile
+from model_registry.workers.ending import end
+
+REST_SECONDS = 2.0
+"""Between two writes of the file. What a crash loses of it the database still has."""
+
+
+class Saver:
+    """One loop around `SnapshotFile.save`."""
+
+    def __init__(self, registry: Registry, file: SnapshotFile) -> None:
+        self._registry = registry
+        self._file = file
+        self._saved = -1
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin saving, now and after every change."""
+        self._registry.listeners.append(lambda _before, _after, _changes: self._changed.set())
+        self._changed.set()
+        self._task = asyncio.create_task(self._run(), name="saver")
+
+    async def stop(self) -> None:
+        """Stop, with the newest snapshot saved."""
+        await end(self._task)
+        await self._save()
+
+    async def _run(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._save()
+            await asyncio.sleep(REST_SECONDS)
+
+    async def _save(self) -> None:
+        if not self._registry.loaded:
+            return
+        saved = self._registry.saved()
+        if saved.snapshot.revision != self._saved:
+            await asyncio.to_thread(self._file.save, saved)
+            self._saved = saved.snapshot.revision
