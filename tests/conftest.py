@@ -1,0 +1,115 @@
+"""The real stack, started once for the whole run, and services on it. Tiers: unit touches nothing of this."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.js.errors
+import psycopg
+import pytest
+
+from model_registry.stack.embedded import EmbeddedStack
+from model_registry.store import migrations
+from support.database import empty
+from support.replica import Replica, running_replica
+
+SCHEMA = "model_registry"
+
+StartReplica = Callable[..., Awaitable[Replica]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stack",
+        choices=["embedded", "containers"],
+        default="embedded",
+        help="where Postgres, PostgREST and NATS come from: the embedded stack, or the images of docker-compose.yml",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """What the developer's shell has set must not steer a test."""
+    prefixes = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "PG")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(prefixes)]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Postgres, PostgREST and NATS, migrated. Parts can be killed and started again: `stack.postgrest.kill()`."""
+
+    def prepare(database_url: str) -> None:
+        migrations.migrate(database_url, SCHEMA)
+
+    if request.config.getoption("--stack") == "containers":
+        from support.containers import ContainerStack  # noqa: PLC0415 (needs Docker)
+
+        with ContainerStack(prepare=prepare) as containers:
+            yield containers
+    else:
+        with EmbeddedStack(tmp_path_factory.mktemp("stack") / "data", prepare=prepare, durable=False) as embedded:
+            yield embedded
+
+
+@pytest.fixture
+def database_url(stack: Any) -> str:
+    """A migrated, empty database."""
+    url: str = stack.environment()["DATABASE_URL"]
+    empty(url, SCHEMA)
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection to the empty database, as an administrator with psql has it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"set search_path to {SCHEMA}")
+        yield connection
+
+
+@pytest.fixture
+def environment(stack: Any, database_url: str, tmp_path: Path) -> dict[str, Any]:  # noqa: ARG001 (emptied first)
+    """What a service on the empty database needs. Without NATS: who tests with it adds `nats_url`."""
+    found = {key: value for key, value in stack.environment().items() if key.startswith("POSTGREST")}
+    return {**found, "MODEL_REGISTRY_CACHE_DIR": tmp_path / "cache", "MODEL_REGISTRY_POLL_SECONDS": 0.2}
+
+
+@pytest.fixture
+async def nats_url(stack: Any) -> str:
+    """The NATS server, without streams of earlier tests."""
+    url: str = stack.environment()["NATS_URL"]
+    client = await nats.connect(url)
+    js = client.jetstream()
+    for stream in await js.streams_info():
+        await js.delete_stream(str(stream.config.name))
+    await client.close()
+    return url
+
+
+@pytest.fixture
+async def start_replica(environment: dict[str, Any], tmp_path: Path) -> AsyncIterator[StartReplica]:
+    """A function that starts services, each with variables of its own. All are stopped at the end of the test."""
+    async with AsyncExitStack() as exits:
+        started = 0
+
+        async def start(**overrides: Any) -> Replica:
+            nonlocal started
+            started += 1
+            own = {"MODEL_REGISTRY_CACHE_DIR": tmp_path / f"cache-{started}"}
+            return await exits.enter_async_context(running_replica({**environment, **own, **overrides}))
+
+        yield start
+
+
+@pytest.fixture
+async def replica(start_replica: StartReplica) -> Replica:
+    """One service on an empty database."""
+    return await start_replica()

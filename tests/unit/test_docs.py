@@ -1,0 +1,53 @@
+"""The documentation is true: what can be compared with the code is compared."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+
+    broken = [link for link in links if not (page.parent / link).exists()]
+
+    assert broken == []
+
+
+def test_the_reference_says_what_the_code_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.setattr(sys, "argv", ["write_reference.py", "--check"])
+    import write_reference  # noqa: PLC0415 (a script, found by the path above)
+
+    outcome = write_reference.main()
+
+    assert outcome == 0, capsys.readouterr().out
+
+
+def test_the_diagram_of_the_layers_is_the_one_that_is_checked() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    exists = {path.stem for path in (ROOT / "service/model_registry").iterdir()}
+    checked = [[name for name in re.findall(r"\w+", layer) if name in exists] for layer in contract["layers"]]
+    blocks = re.findall(r"```\n(cli\n.*?)```", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+
+    drawn = [line.split() for line in blocks[0].splitlines()]
+
+    assert drawn == checked
+
+
+def test_the_readme_names_only_commands_that_make_knows() -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"\$ make (\w+)", "".join(page.read_text() for page in PAGES))
+
+    assert named
+    assert set(named) <= set(targets)
