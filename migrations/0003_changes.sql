@@ -55,6 +55,9 @@ create function registry_count_version() returns trigger
 language plpgsql set search_path from current
 as $$
 begin
+    if new.id <> old.id then
+        raise exception 'the id of a row never changes: replicas know it by that. Delete the row and make another.';
+    end if;
     if registry_row_state(to_jsonb(new)) = registry_row_state(to_jsonb(old)) then
         new.version := old.version;
         new.updated_at := old.updated_at;

@@ -69,21 +69,35 @@ create trigger m_link_inserted after insert on models referencing new table as n
 create trigger m_link_updated after update on models referencing new table as new_rows
     for each statement execute function link_deployments();
 
--- A provider whose type or name changed may fit now what it did not fit before.
+-- What a deleted model leaves without a link (its foreign key does that) may fit another one.
+create function link_deployments_of_deleted() returns trigger
+language plpgsql set search_path from current
+as $$
+begin
+    update model_deployments d
+    set model_id = find_announced_model(d.provider_type, d.announced_model)
+    where d.model_id is null and d.announced_model in (select o.model_id from old_rows o union select o.name from old_rows o);
+    return null;
+end
+$$;
+create trigger m_link_deleted after delete on models referencing old table as old_rows
+    for each statement execute function link_deployments_of_deleted();
+
+-- A provider whose type or name changed may fit now what it did not fit before, and no longer what it did.
 create function link_deployments_of_provider() returns trigger
 language plpgsql set search_path from current
 as $$
 begin
     update model_deployments d
     set model_id = find_announced_model(d.provider_type, d.announced_model)
-    where d.model_id is null
-      and exists (
-        select from new_rows n join models m on m.provider_id = n.id
-        where d.announced_model in (m.model_id, m.name));
+    where exists (
+        select from new_rows n join old_rows o on o.id = n.id join models m on m.provider_id = n.id
+        where (n.type, n.name) <> (o.type, o.name)
+          and (d.model_id = m.id or (d.model_id is null and d.announced_model in (m.model_id, m.name))));
     return null;
 end
 $$;
-create trigger m_link_updated after update on model_providers referencing new table as new_rows
+create trigger m_link_updated after update on model_providers referencing old table as old_rows new table as new_rows
     for each statement execute function link_deployments_of_provider();
 
 -- Reading ------------------------------------------------------------------------------------------------------------
@@ -205,7 +219,6 @@ declare
     failed_state text;
     failed_message text;
     failed_constraint text;
-    failed_table text;
 begin
     perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
     perform registry_lock();
@@ -216,9 +229,13 @@ begin
     exception when others then
         -- PostgREST passes no constraint name on, so it travels in the detail.
         get stacked diagnostics failed_state = returned_sqlstate, failed_message = message_text,
-            failed_constraint = constraint_name, failed_table = table_name;
+            failed_constraint = constraint_name;
+        -- Before 18, Postgres had one code for both ends of a foreign key.
+        if failed_state = '23503' and operation ->> 'action' = 'delete' then
+            failed_state := '23001';
+        end if;
         raise exception using errcode = failed_state, message = failed_message, detail = json_build_object(
-            'constraint', failed_constraint, 'table', failed_table, 'operation', place)::text;
+            'constraint', failed_constraint, 'table', operation ->> 'table', 'operation', place)::text;
     end;
     return registry_changes_since(known_revision);
 end

@@ -58,7 +58,11 @@ class Settings(BaseSettings):
         description="Where the newest snapshot is kept, to start from when the database is away.",
     )
     poll_seconds: float = Field(
-        1.0, alias="MODEL_REGISTRY_POLL_SECONDS", gt=0, description="Longest time between two looks at the database."
+        1.0,
+        alias="MODEL_REGISTRY_POLL_SECONDS",
+        gt=0,
+        le=3600,
+        description="Longest time between two looks at the database.",
     )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."

@@ -12,6 +12,8 @@ def migrate() -> None:
     """Bring the schema up to date. A second run changes nothing.
 
     With AUTHENTICATOR_PASSWORD set, the role that PostgREST logs in as gets that password.
+
+    Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db migrate`
     """
     from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import migrations
@@ -31,7 +33,10 @@ def migrate() -> None:
 
 @app.command()
 def seed() -> None:
-    """Load the starter catalogue. What is there already is left as it is."""
+    """Load the starter catalogue. What is there already is left as it is.
+
+    Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db seed`
+    """
     from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import migrations
 
@@ -42,7 +47,10 @@ def seed() -> None:
 
 @app.command()
 def status() -> None:
-    """Which migrations are applied, and which are not. Exit code 1 when some are missing."""
+    """Which migrations are applied, and which are not. Exit code 1 when some are missing.
+
+    Example: `model-registry db status || model-registry db migrate`
+    """
     from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import migrations
 

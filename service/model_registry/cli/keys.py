@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from model_registry.store.registry import Registry
 
 app = typer.Typer(
-    help="API keys. Needs POSTGREST_URL and POSTGREST_KEY, or SUPABASE_URL and its key: `. <data-dir>/stack.env`.",
+    help="API keys. Needs POSTGREST_URL and POSTGREST_KEY, or SUPABASE_URL and its key; `up` writes them to stack.env.",
     no_args_is_help=True,
 )
 
@@ -26,7 +26,10 @@ def create(
     name: Annotated[str, typer.Argument(help="Who or what will use the key; shown in the change log.")],
     scope: Annotated[list[str], typer.Option(help="admin (everything), node (report deployments), read. Repeatable.")],
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept."""
+    """Make a key and print it. It is shown this once: only its hash is kept.
+
+    Example: `model-registry keys create gpu-rack-7 --scope node`
+    """
     import uuid
 
     from model_registry.entities.api_key import SCOPES, hash_of, new_secret
@@ -44,7 +47,10 @@ def create(
 
 @app.command("list")
 def list_keys() -> None:
-    """List all keys, revoked ones too. Never the keys themselves."""
+    """List all keys, revoked ones too. Never the keys themselves.
+
+    Example: `. .registry/stack.env; model-registry keys list`
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -56,7 +62,10 @@ def list_keys() -> None:
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="The key's name, as `keys list` shows it.")]) -> None:
-    """End a key. Services refuse it within a second."""
+    """End a key. Services refuse it within a second.
+
+    Example: `model-registry keys revoke gpu-rack-7`
+    """
     from model_registry.entities.change import Operation
     from model_registry.errors import NotFound
 

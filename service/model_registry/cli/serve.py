@@ -24,6 +24,8 @@ def serve(
     """Run the service. Everything is set by environment variables: see docs/reference/settings.md.
 
     Needs POSTGREST_URL with POSTGREST_KEY or POSTGREST_JWT_SECRET, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY.
+
+    Example: `POSTGREST_URL=http://db:3000 POSTGREST_JWT_SECRET=... model-registry serve --host 0.0.0.0`
     """
     import structlog
 

@@ -39,6 +39,8 @@ def import_(paths: Paths, dry_run: DryRun = False, registry: RegistryUrl = DEFAU
     """Bring a TensorZero project into the registry, in one transaction.
 
     What the project mentions becomes what the project says; everything else in the registry stays as it is.
+
+    Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
     at = Registry(registry, api_key)
     with Console(stderr=True).status("Reading the project"):
@@ -50,7 +52,10 @@ def import_(paths: Paths, dry_run: DryRun = False, registry: RegistryUrl = DEFAU
 
 @app.command()
 def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Print the gateway configuration that the registry renders."""
+    """Print the gateway configuration that the registry renders.
+
+    Example: `model-registry tensorzero render > tensorzero.toml`
+    """
     typer.echo(Registry(registry, api_key).get("/api/tensorzero/config").content, nl=False)
 
 

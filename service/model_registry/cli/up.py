@@ -17,8 +17,11 @@ def up(
 ) -> None:
     """Start everything, say where it is, and run until Ctrl-C.
 
-    A second start takes up the same data. `<data-dir>/stack.env` holds what clients and commands need:
-    `. .registry/stack.env`. For trying things out and for small installations; it listens on this machine only.
+    A second start takes up the same data. For trying things out and for small installations: it listens on this
+    machine only. What other commands and clients need is in the file stack.env of the data directory; a shell reads
+    it with `. .registry/stack.env`
+
+    Example: `model-registry up --data-dir /tmp/trial --port 8111 --no-seed`
     """
     from model_registry.cli.logs import configure
     from model_registry.cli.serve import run_service, until_told_to_stop

@@ -5,7 +5,6 @@ Every read and write of the service is one call of a database function, hence on
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -43,7 +42,7 @@ class Database:
             raise translated(error) from error
         except (httpx.HTTPError, OSError) as error:
             raise StorageUnavailable(AWAY, storage={"message": repr(error)}) from error
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # JSON that cannot be read, or no JSON
             raise StorageUnavailable(AWAY, storage={"message": "an answer that is not JSON"}) from error
         return answer.data
 

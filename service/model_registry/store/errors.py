@@ -57,8 +57,8 @@ STATES: dict[str, tuple[type[RegistryError], str]] = {
 }
 """SQLSTATEs, PostgREST's codes, and bare statuses of whatever stands before it."""
 
-_AWAY = ("08", "53", "57", "58", "40", "55P03", "PGRST0", "502", "503", "504", "520", "521", "522", "429")
-"""Beginnings of codes that mean: not now. 40: another transaction was in the way."""
+_AWAY = ("08", "25006", "53", "57", "58", "40", "55P03", "PGRST0", "502", "503", "504", "520", "521", "522", "429")
+"""Beginnings of codes that mean: not now. 25006: a standby, not promoted yet; 40: another transaction in the way."""
 
 CONSTRAINTS: dict[str, str] = {
     "registry_name_is_printable": "A name must not be empty or hold control characters.",

@@ -128,6 +128,6 @@ def _yoyo_url(database_url: str, schema: str) -> str:
     """Yoyo's spelling of a libpq URL: it names the driver, and sets search_path from `schema`."""
     parts = urlsplit(database_url)
     arguments = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    arguments["schema"] = _checked(schema)
+    arguments["schema"] = f'"{_checked(schema)}"'  # yoyo sets it as it stands, and a name may be a word of SQL
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in arguments.items())
     return f"postgresql+psycopg://{parts.netloc}{parts.path or '/postgres'}?{query}"

@@ -5,7 +5,8 @@ What is there is used as it is, whatever its settings: an administrator made it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
 import nats.errors
 import nats.js.errors
@@ -52,7 +53,9 @@ async def find_plan(client: Client) -> Plan:
     """Ask the server, and make what is missing. Takes up to 5 s an answer. Errors: OSError, when it is gone."""
     js = client.jetstream(timeout=_ANSWER_SECONDS)
     try:
-        kept = {subject: await _stream_of(js, subject) for subject in SUBJECTS}
+        kept = await _keepers(js)
+        if any(kept.values()) and not all(kept.values()):
+            kept = await _keepers(js)  # another replica may have made the stream between two answers
         if not any(kept.values()):
             await _add_stream(js)
             kept = dict.fromkeys(SUBJECTS, STREAM)
@@ -71,11 +74,13 @@ async def find_plan(client: Client) -> Plan:
     return Plan(streams, loose, f"the stream {', '.join(streams)} does not keep them" if loose else "")
 
 
-async def _stream_of(js: JetStreamContext, subject: str) -> str | None:
-    try:
-        return await js.find_stream_name_by_subject(subject)
-    except nats.js.errors.NotFoundError:
-        return None
+async def _keepers(js: JetStreamContext) -> dict[str, str | None]:
+    """Subject -> the stream that keeps it."""
+    kept: dict[str, str | None] = dict.fromkeys(SUBJECTS)
+    for subject in SUBJECTS:
+        with contextlib.suppress(nats.js.errors.NotFoundError):
+            kept[subject] = await js.find_stream_name_by_subject(subject)
+    return kept
 
 
 async def _add_stream(js: JetStreamContext) -> None:
@@ -94,18 +99,34 @@ async def _add_stream(js: JetStreamContext) -> None:
 
 
 async def _ensure_consumer(js: JetStreamContext, stream: str, subjects: list[str]) -> None:
+    """Make it, or widen what it hears: it may be from a time when the stream kept less."""
     try:
-        await js.consumer_info(stream, CONSUMER)
+        config: ConsumerConfig = (await js.consumer_info(stream, CONSUMER)).config
     except nats.js.errors.NotFoundError:
-        await js.add_consumer(
-            stream,
-            ConsumerConfig(
-                durable_name=CONSUMER,
-                ack_policy=AckPolicy.EXPLICIT,
-                deliver_policy=DeliverPolicy.ALL,
-                ack_wait=ACK_WAIT_SECONDS,
-                max_ack_pending=MAX_ACK_PENDING,
-                filter_subjects=subjects,
-            ),
+        config = ConsumerConfig(
+            durable_name=CONSUMER,
+            ack_policy=AckPolicy.EXPLICIT,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_ack_pending=MAX_ACK_PENDING,
+            filter_subjects=subjects,
         )
+        await js.add_consumer(stream, config)
         log.info("consumer created", stream=stream, consumer=CONSUMER)
+        return
+    heard = config.filter_subjects or [config.filter_subject or ">"]
+    unheard = [subject for subject in subjects if not any(_covers(one, subject) for one in heard)]
+    if unheard:
+        await js.add_consumer(stream, replace(config, filter_subject=None, filter_subjects=[*heard, *unheard]))
+        log.info("consumer hears more now", stream=stream, consumer=CONSUMER, subjects=unheard)
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    """Whether a subject is among those that a pattern of NATS means: * is one part of it, > all that follow."""
+    parts = subject.split(".")
+    for place, wanted in enumerate(pattern.split(".")):
+        if wanted == ">":
+            return place < len(parts)
+        if place >= len(parts) or wanted not in ("*", parts[place]):
+            return False
+    return len(parts) == len(pattern.split("."))

@@ -64,6 +64,7 @@ class EventConsumer:
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
         self._recording = asyncio.Lock()
+        self._stopping = False
 
     def start(self) -> None:
         """Begin consuming as soon as NATS is there."""
@@ -71,6 +72,7 @@ class EventConsumer:
 
     async def stop(self) -> None:
         """Finish the batch in hand, for at most 3 s, and stop. What is not acknowledged others are given at once."""
+        self._stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 await self._recording.acquire()
@@ -94,6 +96,8 @@ class EventConsumer:
 
     async def _begin(self, client: Client) -> None:
         await self._end()
+        if self._stopping:
+            return  # the connection was made while we stopped
         self._task = asyncio.create_task(self._run(client), name="event-consumer")
 
     async def _end(self) -> None:
@@ -127,6 +131,7 @@ class EventConsumer:
         self._sources = plan.sources(client)
         for source in self._sources:
             await source.open()
+        await client.flush()  # so that /readyz does not say that we listen before the server knows
         self._plan = plan
         log.info("consuming gpu events", streams=plan.streams)
         if plan.loose:

@@ -18,7 +18,7 @@ class Saver:
     def __init__(self, registry: Registry, file: SnapshotFile) -> None:
         self._registry = registry
         self._file = file
-        self._saved = -1
+        self._saved: tuple[str, int] | None = None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -31,6 +31,7 @@ class Saver:
     async def stop(self) -> None:
         """Stop, with the newest snapshot saved."""
         await end(self._task)
+        self._saved = None  # also when nothing changed: when it was last confirmed is worth keeping
         await self._save()
 
     async def _run(self) -> None:
@@ -44,6 +45,7 @@ class Saver:
         if not self._registry.loaded:
             return
         saved = self._registry.saved()
-        if saved.snapshot.revision != self._saved:
+        newest = saved.snapshot.registry_id, saved.snapshot.revision
+        if newest != self._saved:
             await asyncio.to_thread(self._file.save, saved)
-            self._saved = saved.snapshot.revision
+            self._saved = newest

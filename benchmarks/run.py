@@ -1,0 +1,122 @@
+"""What `make bench` runs: every measurement, one table, and whether the goals are met.
+
+python benchmarks/run.py                    everything, some minutes
+python benchmarks/run.py --only reads       one measurement; repeatable
+python benchmarks/run.py --quick            a smoke run: that it works, no figures to quote
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import machine
+import memory
+import reads
+import rendering
+import report
+import snapshots
+import start
+import writes
+from bench import Bench, Measurement
+from report import Row
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "reads": reads.measure,
+    "writes": writes.measure,
+    "snapshots": snapshots.measure,
+    "rendering": rendering.measure,
+    "memory": memory.measure,
+    "start": start.measure,
+}
+
+
+def main(
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Measure only this; repeatable. One of: {', '.join(MEASUREMENTS)}.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small amounts, few rounds: a smoke run of half a minute.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write every figure and every round here too.")
+    ] = None,
+) -> None:
+    """Measure the registry beside a limit or a peer, in one run on this machine, and print one table.
+
+    Each row names what the registry was held against; both took turns, round by round. A ratio is the median of the
+    rounds' ratios; noise is half the span of the registry's rounds. A star means that other programs used more than a
+    tenth of a core meanwhile: run it again when the machine is quiet. How it is measured, what was tried, and the last
+    table: docs/benchmarks.md.
+    """
+    unknown = sorted(set(only or ()) - MEASUREMENTS.keys())
+    if unknown:
+        message = f"there is no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}"
+        raise typer.BadParameter(message)
+    chosen = {name: measure for name, measure in MEASUREMENTS.items() if not only or name in only}
+    before = machine.description()
+    began = time.monotonic()
+    rows = _measured(chosen, quick=quick)
+    after = machine.description()["load_average"]
+    print(report.table(rows))
+    print(_footer(before, after, rows, time.monotonic() - began, quick=quick))
+    if json_file is not None:
+        document: dict[str, Any] = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "quick": quick,
+            "machine": before | {"load_average_after": after},
+            "rows": [row.document() for row in rows],
+        }
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _measured(chosen: dict[str, Measurement], *, quick: bool) -> list[Row]:
+    rows = []
+    with ExitStack() as exits:
+        scratch = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="registry-bench-")))
+        bench = Bench(scratch, exits, quick=quick, say=_say)
+        for measure in chosen.values():
+            rows += list(measure(bench))
+        _say("stopping")
+    _say("")
+    return rows
+
+
+def _say(text: str) -> None:
+    """Progress, on stderr: one line that is written over where people watch, a line each where a file does."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _footer(before: dict[str, Any], after: list[float], rows: list[Row], seconds: float, *, quick: bool) -> str:
+    goals = [row for row in rows if row.goal]
+    missed = [row.what for row in goals if row.goal and not row.goal.met(row)]
+    versions = ", ".join(f"{name} {before[name]}" for name in ("python", "uvicorn", "fastapi"))
+    lines = [
+        "",
+        f"{len(goals) - len(missed)} of {len(goals)} goals met" + (f"; missed: {'; '.join(missed)}" if missed else ""),
+        f"{before['processor']}, {before['cores']} cores, {before['memory_gb']} GB; {before['system']}; {versions}",
+        f"load average {before['load_average'][0]} before, {after[0]} after; {seconds:.0f} s in all",
+    ]
+    if any(row.foreign > report.NOISY for row in rows):
+        lines.append(f"* other programs used more than {report.NOISY} cores meanwhile: not a figure to quote")
+    if quick:
+        lines.append("A quick run: it shows that the benchmarks work, and nothing about speed.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(main)
+    program()

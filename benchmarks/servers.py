@@ -1,0 +1,149 @@
+"""Real processes to measure: the registry, the bare handler, and PostgREST; and asking one of them once.
+
+What to ask is for the measurements; how to ask very often is in `load.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from model_registry.stack.ports import LOOPBACK, choose_port
+
+COMMAND = str(Path(sys.executable).with_name("model-registry"))
+API_KEY = "a key for benchmarks only"
+
+_BARE = Path(__file__).with_name("bare.py")
+_PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """A header that must be there."""
+        return dict(self.headers)[name]
+
+
+class Server:
+    """A server on loopback that runs already."""
+
+    def __init__(self, port: int, pid: int | None, headers: Mapping[str, str] | None = None) -> None:
+        """Know where it is. `headers` go with every question."""
+        self.port = port
+        self.headers = dict(headers or {})
+        self._process = psutil.Process(pid)
+        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PATIENCE_SECONDS)
+
+    def ask(self, target: str, *, headers: Mapping[str, str] | None = None, expect: int = 200) -> Answer:
+        """GET once, over a connection that is kept. Errors: RuntimeError for another status."""
+        all_headers = self.headers | dict(headers or {})
+        try:
+            answer = self._get(target, all_headers)
+        except ConnectionError:  # it was idle for so long that the server has closed it
+            answer = self._get(target, all_headers)
+        if answer.status != expect:
+            message = f"GET {target}: {answer.status} {answer.body[:500]!r}"
+            raise RuntimeError(message)
+        return answer
+
+    def _get(self, target: str, headers: Mapping[str, str]) -> Answer:
+        try:
+            self._connection.request("GET", target, headers=dict(headers))
+            response = self._connection.getresponse()
+            return Answer(response.status, tuple((k.lower(), v) for k, v in response.getheaders()), response.read())
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def timed(self, target: str, *, headers: Mapping[str, str] | None = None) -> float:
+        """What one GET takes, to the last byte, in milliseconds."""
+        began = time.perf_counter()
+        self.ask(target, headers=headers)
+        return (time.perf_counter() - began) * 1000
+
+    def cpu_seconds(self) -> float:
+        """What the process has used so far."""
+        times = self._process.cpu_times()
+        return times.user + times.system
+
+    def rss_mb(self) -> float:
+        """What the process holds in memory, in MB (10^6 bytes)."""
+        return self._process.memory_info().rss / 1e6
+
+
+@contextmanager
+def registry(environment: Mapping[str, str], scratch: Path, **variables: str) -> Iterator[Server]:
+    """`model-registry serve` on a running stack, with a cache of its own, ready."""
+    port = choose_port(None, taken=set())
+    own = {"MODEL_REGISTRY_API_KEY": API_KEY, "MODEL_REGISTRY_CACHE_DIR": str(scratch / f"cache-{port}")}
+    argv = [COMMAND, "serve", "--port", str(port)]
+    with _process(argv, scratch / "registry.log", {**environment, **own, **variables}) as process:
+        server = Server(port, process.pid)
+        _wait(lambda: server.ask("/readyz").status, process)
+        yield server
+
+
+@contextmanager
+def bare(answers: Sequence[Answer], scratch: Path) -> Iterator[Server]:
+    """A handler that gives these answers at /0, /1, ..., served as the registry is."""
+    port = choose_port(None, taken=set())
+    file = scratch / "answers.json"
+    file.write_text(json.dumps({f"/{number}": _wire(answer) for number, answer in enumerate(answers)}))
+    with _process([sys.executable, str(_BARE), str(port), str(file)], scratch / "bare.log", {}) as process:
+        server = Server(port, process.pid)
+        _wait(lambda: server.ask("/0", expect=answers[0].status).status, process)
+        yield server
+
+
+def _wire(answer: Answer) -> dict[str, object]:
+    # uvicorn adds the date itself, to both.
+    headers = [pair for pair in answer.headers if pair[0] != "date"]
+    return {"status": answer.status, "headers": headers, "body": base64.b64encode(answer.body).decode()}
+
+
+@contextmanager
+def _process(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(argv, env={**surroundings(), **environment}, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE_SECONDS)
+
+
+def surroundings() -> dict[str, str]:
+    """Our environment without settings of another registry."""
+    foreign = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "PG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def _wait(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            ready()
+        except (OSError, http.client.HTTPException, RuntimeError) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                message = f"{process.args!r} did not come up: {error}"
+                raise RuntimeError(message) from error
+            time.sleep(0.02)
+        else:
+            return

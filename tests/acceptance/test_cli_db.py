@@ -1,0 +1,74 @@
+"""`model-registry db`: an empty schema, brought up to date and filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from support.processes import run
+
+SCHEMA = "another_registry"
+
+
+@pytest.fixture
+def environment(stack: Any) -> Iterator[dict[str, str]]:
+    """A schema that is not there yet, in the database that is."""
+    url = stack.environment()["DATABASE_URL"]
+    yield {"DATABASE_URL": url, "MODEL_REGISTRY_SCHEMA": SCHEMA}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"drop schema if exists {SCHEMA} cascade")
+
+
+def test_a_schema_is_migrated_and_seeded_and_a_second_time_nothing_happens(environment: dict[str, str]) -> None:
+    before = run("db", "status", environment=environment)
+    assert before.returncode == 1
+    assert "missing  0001_roles" in before.stdout
+    assert "model-registry db migrate" in before.stderr
+
+    assert "applied 0001_roles" in run("db", "migrate", environment=environment).stdout
+    assert run("db", "migrate", environment=environment).stdout == "the schema is up to date\n"
+    after = run("db", "status", environment=environment)
+    assert (after.returncode, "missing" in after.stdout) == (0, False)
+
+    assert "loaded 010_providers.sql" in run("db", "seed", environment=environment).stdout
+    first = contents(environment)
+    assert first[0] >= 12  # providers
+    assert first[1] >= 40  # models
+    assert run("db", "seed", environment=environment).returncode == 0
+    assert contents(environment) == first
+
+
+def contents(environment: dict[str, str]) -> tuple[int, int, int]:
+    """Providers, models, and the revision."""
+    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+        connection.execute(f"set search_path to {SCHEMA}")
+        row = connection.execute(
+            "select (select count(*) from model_providers), (select count(*) from models),"
+            " (select max(revision) from registry_changes)"
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def test_without_a_database_url_it_says_where_to_get_one() -> None:
+    done = run("db", "migrate")
+    assert done.returncode == 3
+    assert "DATABASE_URL is not set" in done.stderr
+    assert "stack.env" in done.stderr
+
+
+def test_a_database_that_is_away_is_one_message_without_the_password() -> None:
+    done = run("db", "migrate", environment={"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:9/x"})
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: Postgres cannot be reached")
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_no_schema_is_refused(environment: dict[str, str]) -> None:
+    done = run("db", "migrate", environment={**environment, "MODEL_REGISTRY_SCHEMA": 'x"; drop schema public; --'})
+    assert done.returncode == 3
+    assert "cannot be a schema's name" in done.stderr

@@ -1,0 +1,37 @@
+"""What tests with GPU nodes share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.fleet import Fleet, consuming, fleet_on
+from support.nats_server import NatsServer
+from support.replica import Replica
+
+
+@pytest.fixture
+async def fleet(nats_url: str) -> AsyncIterator[Fleet]:
+    """GPU nodes on the stack's NATS."""
+    async with fleet_on(nats_url) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+async def consumer(start_replica: Any, nats_url: str) -> Replica:
+    """One service on an empty database that consumes what the fleet says."""
+    replica: Replica = await start_replica(NATS_URL=nats_url)
+    await consuming(replica)
+    return replica
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A NATS server of the test's own, running; it may be killed and started again."""
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.kill()

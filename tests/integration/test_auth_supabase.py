@@ -1,0 +1,216 @@
+"""With SUPABASE_URL set, the registry connects through `supabase`, and the project's tokens are keys."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+from support.catalogue import add_provider, names, problem
+from support.replica import Replica
+from support.supabase import SupabaseProject, supabase_project
+
+StartReplica = Callable[..., Awaitable[Replica]]
+
+PROVIDER = {"name": "p", "type": "openai"}
+REPORT = {"node_id": "n", "provider_type": "ollama", "model_id": "m"}
+
+
+@pytest.fixture
+def project(stack: Any) -> Iterator[SupabaseProject]:
+    with supabase_project(stack.environment()["POSTGREST_URL"]) as running:
+        yield running
+
+
+@pytest.fixture
+def variables(stack: Any, project: SupabaseProject) -> dict[str, Any]:
+    """What a service needs to use the project, and nothing else that would connect it."""
+    key = stack.environment()["POSTGREST_KEY"]
+    return {
+        "SUPABASE_URL": project.url,
+        "SUPABASE_SERVICE_ROLE_KEY": key,
+        "POSTGREST_URL": None,
+        "POSTGREST_KEY": None,
+        "MODEL_REGISTRY_AUTH_READS": True,
+    }
+
+
+@pytest.fixture
+async def replica(start_replica: StartReplica, variables: dict[str, Any]) -> Replica:
+    return await start_replica(**variables)
+
+
+@pytest.fixture
+async def client(replica: Replica) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with replica.anonymous() as anonymous:
+        yield anonymous
+
+
+async def may(client: httpx.AsyncClient, token: str) -> dict[str, int]:
+    """What the bearer of a token may do: the statuses of reading, reporting and writing."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return {
+        "read": (await client.get("/api/providers", headers=headers)).status_code,
+        "report": (
+            await client.post("/api/deployments", json={**REPORT, "status": "bad"}, headers=headers)
+        ).status_code,
+        "write": (await client.post("/api/providers", json={}, headers=headers)).status_code,
+    }
+
+
+REFUSED = {"read": 401, "report": 401, "write": 401}
+READS = {"read": 200, "report": 403, "write": 403}
+# 422: the body was looked at, so the key was good.
+REPORTS = {"read": 200, "report": 422, "write": 403}
+EVERYTHING = {"read": 200, "report": 422, "write": 422}
+
+
+async def test_the_registry_reads_and_writes_through_the_project(replica: Replica, project: SupabaseProject) -> None:
+    await add_provider(replica.client)
+
+    assert await names(replica.client, "/api/providers") == ["ollama_local"]
+    assert "/rest/v1/rpc/registry_snapshot" in project.requests
+    assert "/rest/v1/rpc/registry_write" in project.requests
+    assert (await replica.client.get("/readyz")).json()["dependencies"]["database"]["status"] == "ok"
+
+
+async def test_a_project_that_does_not_answer_is_a_database_that_is_away(
+    start_replica: StartReplica, variables: dict[str, Any]
+) -> None:
+    replica = await start_replica(**{**variables, "SUPABASE_URL": "http://127.0.0.1:9"})
+
+    problem(await replica.client.get("/api/providers"), 503, "E5030")
+    assert (await replica.client.get("/healthz")).status_code == 200
+
+
+async def test_a_signed_in_user_may_read(client: httpx.AsyncClient, project: SupabaseProject) -> None:
+    assert await may(client, project.token()) == READS
+
+
+async def test_the_service_role_may_do_everything(client: httpx.AsyncClient, project: SupabaseProject) -> None:
+    assert await may(client, project.token(role="service_role")) == EVERYTHING
+
+
+GRANTS: tuple[tuple[Any, dict[str, int]], ...] = (
+    (["admin"], EVERYTHING),
+    (["node"], REPORTS),
+    (["read"], READS),
+    (["everything"], READS),
+    ([["admin"]], READS),
+    ("admin", READS),
+    ({"admin": False}, READS),
+    (7, READS),
+    (None, READS),
+)
+
+
+async def test_a_user_may_do_what_the_projects_administrators_granted(
+    client: httpx.AsyncClient, project: SupabaseProject, subtests: pytest.Subtests
+) -> None:
+    for scopes, allowed in GRANTS:
+        with subtests.test(scopes=scopes):
+            assert await may(client, project.token(app_metadata={"registry_scopes": scopes})) == allowed
+
+
+async def test_what_users_can_write_themselves_grants_nothing(
+    client: httpx.AsyncClient, project: SupabaseProject
+) -> None:
+    claims: dict[str, Any] = {
+        "user_metadata": {"registry_scopes": ["admin"]},
+        "registry_scopes": ["admin"],
+        "app_metadata": "admin",
+    }
+
+    assert await may(client, project.token(**claims)) == READS
+
+
+async def test_a_token_that_does_not_hold_is_refused(
+    client: httpx.AsyncClient, project: SupabaseProject, subtests: pytest.Subtests
+) -> None:
+    good = project.token(role="service_role")
+    head, body, signature = good.split(".")
+    other = project.token(role="service_role", sub="someone else").split(".")[1]
+    for name, token in {
+        "expired": project.token(role="service_role", exp=int(time.time()) - 5),
+        "without an end": project.token(role="service_role", exp=None),
+        "signed with another key": project.token(role="service_role", key=generate_private_key(SECP256R1())),
+        "of an unknown key": project.token(role="service_role", kid="nobody's"),
+        "another body": f"{head}.{other}.{signature}",
+        "no signature": f"{head}.{body}.",
+        "half a signature": f"{head}.{body}.{signature[:20]}",
+        "not a token": "a.b.c",
+        "legacy, expired": project.legacy_token(exp=int(time.time()) - 5),
+        "legacy, another secret": project.legacy_token("x" * 40, role="service_role"),
+        **{f"alg {alg!r}": _forged(body, alg) for alg in ("none", "None", "HS384", "HS512", "RS256", "XX", "", 7)},
+        "no alg": _forged(body, None),
+        "a body that is a list": f"{head}.{_encoded([1])}.{signature}",
+        "an end that is no number": f"{head}.{_encoded({'exp': 'never', 'role': 'service_role'})}.{signature}",
+    }.items():
+        with subtests.test(token=name):
+            assert await may(client, token) == REFUSED
+    assert await may(client, good) == EVERYTHING
+
+
+async def test_legacy_tokens_are_shown_to_the_project(client: httpx.AsyncClient, project: SupabaseProject) -> None:
+    assert await may(client, project.legacy_token()) == READS
+    assert await may(client, project.legacy_token(app_metadata={"registry_scopes": ["node"]})) == REPORTS
+    assert "/auth/v1/user" in project.requests
+
+
+async def test_the_key_that_the_registry_itself_has_is_the_service_role(
+    client: httpx.AsyncClient, variables: dict[str, Any]
+) -> None:
+    assert await may(client, variables["SUPABASE_SERVICE_ROLE_KEY"]) == EVERYTHING
+
+
+async def test_the_projects_keys_are_asked_for_once(client: httpx.AsyncClient, project: SupabaseProject) -> None:
+    for _ in range(3):
+        assert await may(client, project.token()) == READS
+
+    assert project.requests.count("/auth/v1/.well-known/jwks.json") == 1
+
+
+async def test_while_the_token_service_is_away_no_token_holds_and_other_keys_do(
+    replica: Replica, client: httpx.AsyncClient, project: SupabaseProject
+) -> None:
+    project.away = True
+
+    assert await may(client, project.token()) == REFUSED
+    assert await may(client, project.legacy_token()) == REFUSED
+    assert (await replica.client.get("/api/providers")).status_code == 200
+    project.away = False
+    assert await may(client, project.token()) == READS
+
+
+async def test_what_a_user_writes_carries_their_name(
+    replica: Replica, client: httpx.AsyncClient, project: SupabaseProject
+) -> None:
+    token = project.token(email="ada@example.org", app_metadata={"registry_scopes": ["admin"]})
+
+    made = await client.post("/api/providers", json=PROVIDER, headers={"Authorization": f"Bearer {token}"})
+
+    assert made.status_code == 201
+    assert (await replica.client.get("/api/changes")).json()["items"][-1]["actor"] == "ada@example.org"
+
+
+async def test_where_there_is_no_project_no_token_holds(start_replica: StartReplica, project: SupabaseProject) -> None:
+    replica = await start_replica(MODEL_REGISTRY_AUTH_READS=True)
+    async with replica.anonymous() as client:
+        assert await may(client, project.token(role="service_role")) == REFUSED
+    assert project.requests == []
+
+
+def _encoded(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def _forged(body: str, alg: Any) -> str:
+    header = {"typ": "JWT", "kid": "the project's key"} | ({} if alg is None else {"alg": alg})
+    return f"{_encoded(header)}.{body}.{_encoded('signature')}"

@@ -1,0 +1,133 @@
+"""The real TensorZero gateway on a configuration, in a child process: it may end its process after refusing one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tomllib
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from model_registry.tensorzero.dummy_credentials import environment as dummy_credentials
+from model_registry.tensorzero.dummy_credentials import service_account_json
+
+_START_SECONDS = 60
+_ANSWER_SECONDS = 30
+_LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+"""Credentials come with a proxy that leads nowhere; stub servers are not behind it."""
+
+
+class Refused(Exception):
+    """The gateway does not load this configuration."""
+
+
+class CallFailed(Exception):
+    """The gateway answered with an error."""
+
+
+class Gateway:
+    """A running gateway. Nothing it does leaves this machine but the calls to the providers of its configuration."""
+
+    def __init__(self, config: str, directory: Path, environment: dict[str, str] | None = None) -> None:
+        """Describe it; `environment` overrides the made-up credentials that the configuration gets."""
+        file, account = directory / "tensorzero.toml", directory / "service-account.json"
+        file.write_text(config, encoding="utf-8")
+        account.write_text(service_account_json() if "gcp_vertex" in config else "{}")
+        made_up = dummy_credentials(tomllib.loads(config), str(account))
+        # Spawned: a forked child of a process with threads can hang.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_run,
+            args=(theirs, str(file), made_up | _LOOPBACK | (environment or {})),
+            daemon=True,
+            name="gateway",
+        )
+        self._openai_base = ""
+
+    def inference(self, **arguments: Any) -> tuple[str, str]:
+        """Ask through the Python client. Answers the text, and the variant that gave it."""
+        self._pipe.send(arguments)
+        outcome, content = self._receive(_ANSWER_SECONDS)
+        if outcome != "answer":
+            raise CallFailed(content)
+        text, variant = content
+        return text, variant
+
+    def complete(self, model: str) -> str:
+        """Ask for a chat completion over HTTP, as OpenAI's clients do."""
+        body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
+        return str(self._post("/chat/completions", body)["choices"][0]["message"]["content"])
+
+    def embed(self, model: str) -> list[float]:
+        """Ask for an embedding over HTTP."""
+        found: list[float] = self._post("/embeddings", {"model": model, "input": "hello"})["data"][0]["embedding"]
+        return found
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        response = httpx.post(f"{self._openai_base}{path}", json=body, timeout=_ANSWER_SECONDS, trust_env=False)
+        if response.is_error:
+            raise CallFailed(response.text)
+        return response.json()
+
+    def _receive(self, seconds: float) -> tuple[str, Any]:
+        if not self._pipe.poll(seconds):
+            raise TimeoutError(f"the gateway said nothing for {seconds} s")
+        try:
+            outcome, content = self._pipe.recv()
+        except EOFError:
+            self._process.join(5)
+            raise Refused(f"the gateway's process ended with exit code {self._process.exitcode}") from None
+        return outcome, content
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        outcome, content = self._receive(_START_SECONDS)
+        if outcome != "ready":
+            self._end()
+            raise Refused(content)
+        self._openai_base = content
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        # It holds no data: no reason to wait for a graceful end.
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._pipe.close()
+
+
+def _run(pipe: Connection, config_file: str, environment: dict[str, str]) -> None:
+    """Be the child: start the gateway twice, as a Python client and behind HTTP, and answer until the pipe closes."""
+    os.environ.update(environment)
+    import tensorzero  # noqa: PLC0415 (the environment comes first)
+
+    try:
+        client = tensorzero.TensorZeroGateway.build_embedded(config_file=config_file)
+        # The package's own way to embeddings, which its client has not.
+        http: Any = tensorzero._start_http_gateway(  # noqa: SLF001
+            config_file=config_file, clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
+        )
+    except tensorzero.TensorZeroInternalError as error:
+        pipe.send(("refused", str(error)))
+        return
+    pipe.send(("ready", http.base_url))
+    while True:
+        try:
+            arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            response: Any = client.inference(**arguments)
+            pipe.send(("answer", (response.content[0].text, response.variant_name)))
+        except tensorzero.TensorZeroError as error:
+            pipe.send(("failed", str(error)))

@@ -1,0 +1,54 @@
+"""A NATS server of a test's own: to be killed, started again, or run without JetStream."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from model_registry.stack.directory import write_private
+from model_registry.stack.nats import Nats, _installed
+from model_registry.stack.ports import LOOPBACK, choose_port, require_free
+
+
+class NatsServer(Nats):
+    """As the stack's own, but with settings that a test may change between two starts."""
+
+    def __init__(self, home: Path) -> None:
+        self.token = "a/secret@that:nobody may see"  # noqa: S105 (made up)
+        super().__init__(home, home.with_suffix(".log"), port=choose_port(None, taken=set()), token="")
+        self.jetstream = True
+        self.more: dict[str, Any] = {}
+        """Further settings of the server."""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to, with the token in it."""
+        return f"nats://{quote(self.token, safe='')}@{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it greets."""
+        require_free(self.port, who=self.name, instead="try again")
+        self.home.mkdir(exist_ok=True)
+        settings: dict[str, Any] = {"host": LOOPBACK, "port": self.port, "authorization": {"token": self.token}}
+        if self.jetstream:
+            settings["jetstream"] = {"store_dir": "jetstream"}
+        write_private(self.home / "nats.conf", json.dumps({**settings, **self.more}))
+        self._launch([_installed(), "--config", "nats.conf"], environment={})
+        self._wait_until(self._greets, seconds=20)
+
+    def freeze(self) -> None:
+        """Leave its connections open, and say nothing any more."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGSTOP)
+
+    def _greets(self) -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
+                return connection.makefile("rb").readline().startswith(b"INFO ")
+        except OSError:
+            return False

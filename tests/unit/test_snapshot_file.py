@@ -1,0 +1,124 @@
+"""The snapshot on disk: whole or not at all, private, and only that of the same database."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.change import Operation
+from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
+from support.catalogues import Catalogue, stored
+from support.snapshots import contents
+
+SOURCE = "http://postgrest#model_registry"
+
+
+@pytest.fixture
+def saved() -> SavedSnapshot:
+    return SavedSnapshot(stored().snapshot(), 1_700_000_000.5)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path, saved: SavedSnapshot) -> None:
+    SnapshotFile(tmp_path / "not" / "there yet", SOURCE).save(saved)
+
+    loaded = SnapshotFile(tmp_path / "not" / "there yet", SOURCE).load()
+
+    assert loaded is not None
+    assert loaded.current_at == saved.current_at
+    assert contents(loaded.snapshot) == contents(saved.snapshot)
+
+
+def test_where_nothing_was_saved_nothing_is_loaded(tmp_path: Path) -> None:
+    assert SnapshotFile(tmp_path, SOURCE).load() is None
+
+
+def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path, saved: SavedSnapshot) -> None:
+    before = os.umask(0)
+    try:
+        SnapshotFile(tmp_path, SOURCE).save(saved)
+    finally:
+        os.umask(before)
+
+    files = list(tmp_path.iterdir())
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600]
+
+
+def test_a_snapshot_of_another_database_is_not_loaded(tmp_path: Path, saved: SavedSnapshot) -> None:
+    SnapshotFile(tmp_path, SOURCE).save(saved)
+
+    assert SnapshotFile(tmp_path, "http://postgrest#another_schema").load() is None
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda content: content[: len(content) // 2],
+    "empty": lambda _content: b"",
+    "zeros, as after a power cut": lambda content: b"\0" * len(content),
+    "not JSON": lambda _content: b"\xff\xfe",
+    "a list": lambda _content: b"[]",
+    "null": lambda _content: b"null",
+    "of a later format": lambda content: content.replace(b'"format":1', b'"format":2'),
+    "without revision": lambda content: content.replace(b'"revision"', b'"x"'),
+    "tables are a list": lambda content: _with(content, tables=[]),
+    "a table is a number": lambda content: _with(content, tables={"models": 7}),
+    "a row is a number": lambda content: _with(content, tables={"models": [7]}),
+    "a row without its name": lambda content: _with(content, tables={"models": [{"id": "1"}]}),
+    "no time": lambda content: _with(content, current_at=None),
+}
+
+
+def _with(content: bytes, **fields: Any) -> bytes:
+    return json.dumps({**json.loads(content), **fields}).encode()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_passed_over_and_replaced_by_the_next(
+    tmp_path: Path, saved: SavedSnapshot, damage: str
+) -> None:
+    file = SnapshotFile(tmp_path, SOURCE)
+    file.save(saved)
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+
+    assert file.load() is None
+    file.save(saved)
+    assert file.load() is not None
+
+
+def test_a_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path, saved: SavedSnapshot) -> None:
+    file = SnapshotFile(tmp_path, SOURCE)
+    file.save(saved)
+    before = (tmp_path / "snapshot.json").read_bytes()
+    (tmp_path / f".snapshot.{os.getpid()}.tmp").mkdir()  # what even root cannot open for writing
+
+    file.save(SavedSnapshot(Snapshot.empty(), 1.0))
+
+    assert (tmp_path / "snapshot.json").read_bytes() == before
+
+
+def test_a_directory_that_cannot_be_made_is_no_reason_to_stop(tmp_path: Path, saved: SavedSnapshot) -> None:
+    (tmp_path / "file").write_text("in the way")
+    file = SnapshotFile(tmp_path / "file" / "cache", SOURCE)
+
+    file.save(saved)
+
+    assert file.load() is None
+
+
+def test_numbers_that_only_jsonb_can_hold_do_not_keep_it_from_being_saved(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    provider = catalogue.provider()
+    change = Operation("model_providers", "update", provider, {"metadata": {"x": 10**30}})
+    snapshot = catalogue.snapshot().preview([change])
+
+    SnapshotFile(tmp_path, SOURCE).save(SavedSnapshot(snapshot, 1.0))
+
+    loaded = SnapshotFile(tmp_path, SOURCE).load()
+    assert loaded is not None
+    assert loaded.snapshot.providers[provider].metadata["x"] == pytest.approx(10**30)

@@ -1,0 +1,82 @@
+"""A table's next version is what a table made anew would be, and costs nothing to the one before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from immutables import Map
+
+from model_registry.catalog.table import Table, TableSpec
+from model_registry.entities.base import Row
+
+
+class Thing(Row):
+    """A row with something to sort by and something to find it by."""
+
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+SPEC = TableSpec("things", Thing, lambda r: (r.name, r.id), {"name": lambda r: (r.name,), "tag": lambda r: r.tags})
+
+IDS = st.sampled_from([f"id {i}" for i in range(6)])
+THINGS = st.builds(
+    Thing, id=IDS, name=st.sampled_from("abc"), tags=st.lists(st.sampled_from("xyz"), unique=True).map(tuple)
+)
+CHANGES = THINGS.map(lambda thing: (thing.id, thing)) | IDS.map(lambda row_id: (row_id, None))
+
+
+def table(rows: dict[str, Thing]) -> Table[Thing]:
+    return Table(SPEC, Map(rows))
+
+
+def contents(found: Table[Thing]) -> dict[str, Any]:
+    """Everything that questions to a table can be answered with."""
+    return {
+        "rows": list(found),
+        "number": len(found),
+        "indexes": {index: {key: found.where(index, key) for key in found.keys(index)} for index in SPEC.indexes},
+        "by id": [found.get(f"id {i}") for i in range(6)],
+    }
+
+
+@given(st.lists(THINGS), st.lists(st.lists(CHANGES, max_size=5), max_size=5))
+def test_a_changed_table_is_the_table_made_anew(
+    start: list[Thing], batches: list[list[tuple[str, Thing | None]]]
+) -> None:
+    rows = {thing.id: thing for thing in start}
+    found = table(rows)
+    for batch in batches:
+        before, earlier = contents(found), found
+        for row_id, thing in batch:
+            if thing is None:
+                rows.pop(row_id, None)
+            else:
+                rows[row_id] = thing
+
+        found = found.changed(batch)
+
+        assert contents(found) == contents(table(rows))
+        assert contents(earlier) == before
+        assert found.stamp is not earlier.stamp
+
+
+def test_many_changes_at_once_end_in_the_same_table() -> None:
+    rows = {f"id {i}": Thing(id=f"id {i}", name=str(i % 7)) for i in range(300)}
+
+    found = table({}).changed(list(rows.items()))
+    fewer = found.changed([(f"id {i}", None) for i in range(6, 300)])
+
+    assert contents(found) == contents(table(rows))
+    assert contents(fewer) == contents(table({f"id {i}": rows[f"id {i}"] for i in range(6)}))
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    found = table({"id 1": Thing(id="id 1", name="a", tags=("x",))})
+
+    assert found.get("id 2") is None
+    assert found.get(None) is None
+    assert found.where("name", "b") == []
+    assert list(found.changed([("id 1", None)]).keys("tag")) == []
