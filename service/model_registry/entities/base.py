@@ -75,10 +75,7 @@ def json_problem(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401, PLR
 
 
 def _float_problem(value: float) -> str | None:
-    if not math.isfinite(value):
-        return "holds nan or infinity"
-    # Postgres writes a large float out in full: it comes back as an integer.
-    return None if abs(value) < _INT64 else "holds a number of 2^63 or more"
+    return None if math.isfinite(value) else "holds nan or infinity"
 
 
 def _string_problem(value: str) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.entities.base import Row
+from pydantic import Field
+
+from model_registry.entities.base import Draft, JsonObject, LongName, Row, ShortName, Text
 
 
 class ConfigSection(Row):
@@ -14,8 +16,24 @@ class ConfigSection(Row):
     value: dict[str, Any]
 
 
+class ConfigSectionDraft(Draft):
+    """What may be written of a section."""
+
+    name: ShortName = Field(examples=["gateway"])
+    value: JsonObject = Field(description="The table.", examples=[{"debug": True}])
+
+
 class ConfigFile(Row):
     """A template or schema that a configuration refers to by its path."""
 
     path: str
     content: str
+
+
+class ConfigFileDraft(Draft):
+    """What may be written of a file."""
+
+    path: LongName = Field(
+        description="Relative to tensorzero.toml.", examples=["functions/chat/baseline/system_template.minijinja"]
+    )
+    content: Text = Field(description="Text in UTF-8.", examples=["You are a helpful assistant."])

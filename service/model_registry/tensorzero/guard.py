@@ -12,7 +12,7 @@ from typing import Any
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
-from model_registry.entities.config import ConfigSection
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES, Affected, FunctionKey
@@ -22,6 +22,7 @@ from model_registry.tensorzero.check.surroundings import Surroundings
 from model_registry.tensorzero.columns import column_faults
 from model_registry.tensorzero.offers import plain
 from model_registry.tensorzero.project import MODELLED, Table
+from model_registry.tensorzero.project_paths import path_problem
 from model_registry.tensorzero.routed_models import Entry, model_entry
 from model_registry.tensorzero.variants import function_entry
 
@@ -99,8 +100,13 @@ def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affec
     rows = {(type(row), row.id): row for row in _rows(snapshot, operations)}
     for name in affected.names:
         rows |= {(Model, model.id): model for model in snapshot.models.where("name", name)}
+    if any(operation.table == "config_files" for operation in operations):
+        # They name files too: the parameters of tools, the programs of evaluators.
+        rows |= {(ConfigSection, section.id): section for section in snapshot.sections}
     for row in rows.values():
         yield from column_faults(snapshot, row, around)
+        if isinstance(row, ConfigFile) and (problem := path_problem(row.path)):
+            yield refused(("config_files", row.path), problem)
         if isinstance(row, ConfigSection):
             yield from _section_faults(snapshot, row, around)
     for name in sorted(affected.names):

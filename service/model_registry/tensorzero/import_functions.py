@@ -43,8 +43,8 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, led
             key: {k: v for k, v in variant.items() if k != "weight"} for key, variant in own.items()
         }
     values: Table = {"type": table["type"], "tensorzero": tensorzero}
-    if "description" in table:
-        values["description"] = table["description"]
+    if "description" in table or ledger.replace:
+        values["description"] = table.get("description")
     old = next(iter(ledger.snapshot.functions.where("name", name)), None)
     key = (old.service_name, old.function_name) if old else _free_key(name, ledger)
     if old is None:
@@ -82,6 +82,8 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
             model_id = row.model_id  # any row of the routed model will do
         values = _mapping_values(function, variant, said)
         values |= {"model_id": model_id, "priority": priority, "weight": weight}
+        if ledger.replace:
+            values["fallback_model_id"] = None
         summary = f"{said['model']}, priority {priority}, weight {weight:g}"
         ledger.write(_wanted_mapping(function.name, values, models, summary), row)
     for variant in old.keys() & (table["variants"].keys() - ranks.keys()):

@@ -44,6 +44,10 @@ class Ledger:
     problems: Problems
     operations: list[Operation] = field(default_factory=list)
     report: list[Entry] = field(default_factory=list)
+    replace: bool = False
+    """Whether the registry's project becomes exactly the imported one."""
+    kept: set[str] = field(default_factory=set)
+    """The rows that the project wants."""
 
     def note(self, action: Outcome, kind: str, name: str, detail: str = "") -> None:
         """Report something that is not a row."""
@@ -52,8 +56,9 @@ class Ledger:
     def write(self, wanted: Wanted, old: Row | None, row_id: str | None = None) -> str:
         """Bring a row to what is wanted, new or as an update of what differs. Returns its id."""
         values = self._checked(wanted, old)
+        row_id = old.id if old else row_id or self.new_id()
+        self.kept.add(row_id)
         if old is None:
-            row_id = row_id or self.new_id()
             self.operations.append(Operation(wanted.table, "insert", row_id, values))
             self.note("created", wanted.kind, wanted.name, wanted.summary)
             return row_id
@@ -78,6 +83,11 @@ class Ledger:
         """Take a row away that the project says otherwise."""
         self.operations.append(Operation(table, "delete", old.id, None, old.version))
         self.note("changed", kind, name, why)
+
+    def remove(self, table: str, old: Row, kind: str, name: str, why: str) -> None:
+        """Take a row away that the project does not have."""
+        self.operations.append(Operation(table, "delete", old.id, None, old.version))
+        self.note("removed", kind, name, why)
 
     def _checked(self, wanted: Wanted, old: Row | None) -> dict[str, Any]:
         """The values as the row's draft holds them: all columns of a new row, the named ones of an old one."""

@@ -48,7 +48,8 @@ def write_models(project: Project, rows: list[tuple[Offer, Provider]], known: Mo
         if section == "models":
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}
-        _keep_behind(section, name, [offer for offer, _ in offered], kept, ledger)
+        if not ledger.replace:
+            _keep_behind(section, name, [offer for offer, _ in offered], kept, ledger)
 
 
 def _normalised(table: Table, offer: Offer, provider: Provider) -> Iterator[str]:

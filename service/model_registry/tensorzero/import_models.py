@@ -61,7 +61,7 @@ def _aliases(project: Project, ledger: Ledger) -> dict[tuple[str, str], Model]:
                 continue
             if target.name in tables and same(table, tables[target.name]):
                 found[section, name] = target
-            else:
+            elif not ledger.replace:
                 message = f"is an alias of {target.name} in the registry, and the project says something else of it"
                 ledger.problems.add((section, name), message)
     return found

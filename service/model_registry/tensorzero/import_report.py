@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from model_registry.entities.change import Operation
 
-Outcome = Literal["created", "changed", "unchanged", "normalised"]
+Outcome = Literal["created", "changed", "unchanged", "normalised", "removed"]
 
 _LONGEST = 60
-_EXACT_FLOAT = 1e16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Entry:
     action: Outcome
     """`normalised`: said in other words than the project's, with the same meaning."""
     kind: str
-    """provider, model, embedding model, function, variant, section."""
+    """provider, model, embedding model, alias, function, variant, section, file, project."""
     name: str
     detail: str = ""
 
@@ -47,9 +46,7 @@ def same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any JSON value)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     if type(one) is not type(other):
-        # From 1e16 on, Postgres writes a float as the integer it is.
-        numbers = {type(one), type(other)} == {int, float}
-        return numbers and one == other and abs(one) >= _EXACT_FLOAT
+        return False
     return bool(one == other)
 
 

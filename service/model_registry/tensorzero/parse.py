@@ -16,23 +16,34 @@ from model_registry.entities.base import json_problem
 from model_registry.errors import Reason
 from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.modernise import modernised
 from model_registry.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
+from model_registry.tensorzero.project_references import configurations, resolve
 
 
 def parse_project(files: Mapping[str, str]) -> Project:
-    """Read a project from its TOML texts, by path.
+    """Read a project from its TOML texts and the files they refer to, by path from the project's root.
 
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
     if not files:
         refuse([Reason("", "there is no TOML file in it")])
-    trees = _trees(files)
-    project = Project(texts=dict(files), trees=trees, tree=_merged(trees))
+    # Names without an ending come from callers that send one text and no files.
+    named = {name: text for name, text in files.items() if name.endswith(".toml")} or files
+    trees = configurations(_trees(named))
+    refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
+    found = resolve(trees, {name: text for name, text in files.items() if name not in trees})
+    merged = _merged(trees)
+    tree, said = modernised(merged)
+    project = Project(
+        texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said)
+    )
     problems = Problems(project)
-    for reason in check_configuration(project.tree):
+    for reason in check_configuration(tree):
         problems.add(undotted(reason.where), reason.message)
-    _check_files(project, problems)
+    problems.reasons += found.reasons
+    _check_references(project, problems)
     problems.stop_if_any()
     return project
 
@@ -127,11 +138,8 @@ def _has(tree: Table, path: Path) -> bool:
     return True
 
 
-def _check_files(project: Project, problems: Problems) -> None:
+def _check_references(project: Project, problems: Problems) -> None:
     known = {reason.where for reason in problems.reasons}
     for path, value in file_references(project.tree):
-        if isinstance(value, str):
-            message = f"refers to {value!r}; files come with whole-project import, which this version does not have"
-            problems.add(path, message)
-        elif project.place(path) not in known:
+        if not (isinstance(value, str) and value) and project.place(path) not in known:
             problems.add(path, "must be the path of a file, as a string")

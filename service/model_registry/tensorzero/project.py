@@ -52,11 +52,15 @@ class Project:
     """All files of a project as one tree of JSON values."""
 
     texts: Mapping[str, str]
-    """What was read: path -> TOML text."""
+    """What was read, TOML and other files: path -> text."""
     trees: Mapping[str, Table]
     """Each file by itself."""
     tree: Table
-    """The files merged."""
+    """The files merged, in today's syntax, the paths in it relative to the project's root."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What the tree refers to: path from the root -> content."""
+    said: tuple[tuple[str, str], ...] = ()
+    """What the tree says in other words than the project: where, and which."""
 
     def table(self, name: str) -> Table:
         """A top-level table, empty when the project has none."""

@@ -1,4 +1,4 @@
-"""The TOML files of a project, from disk. Reads and finds; what is in them is `parse`'s business."""
+"""The files of a project, from disk: its TOML, and what that refers to. What is in them is `parse`'s business."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 import tomli
 
 from model_registry.errors import Reason
+from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.parse import parse_project
 from model_registry.tensorzero.project import MODELLED, SECTIONS, Project, refuse
+from model_registry.tensorzero.project_paths import BASE_PATH
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 
@@ -26,14 +28,62 @@ def read_project(paths: Iterable[str | Path]) -> Project:
 
 
 def read_files(paths: Iterable[str | Path]) -> dict[str, str]:
-    """The TOML files that these paths, directories and globs stand for: path below their common directory -> text."""
+    """What these paths, directories and globs stand for, with the files they refer to: path from the root -> text.
+
+    The root is the directory that holds all of them, absolute references aside.
+    """
     reasons: list[Reason] = []
     found = list(dict.fromkeys(file for path in paths for file in _found(Path(path), reasons)))
     refuse(reasons)
-    root = Path(os.path.commonpath([file.parent for file in found])) if found else Path()
-    texts = {file.relative_to(root).as_posix(): _text(file, reasons) for file in found}
+    texts = {file: _text(file, reasons) for file in found}
     refuse(reasons)
-    return texts
+    near, far = _referred(texts, reasons)
+    root = Path(os.path.commonpath([*(file.parent for file in [*found, *near]), *_bases(texts)])) if found else Path()
+    named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
+    refuse(reasons)
+    return named | far
+
+
+def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
+    """The files that the TOML names by relative paths, and those that it names by absolute ones."""
+    near: dict[Path, str] = {}
+    far: dict[str, str] = {}
+    for toml, key, value in _references(texts):
+        place = Path(os.path.normpath(toml.parent / value))
+        for file in _tree(place) if key == BASE_PATH else [place]:
+            # One that is not there is named by whoever reads the project.
+            if not file.is_file() or file in texts:
+                continue
+            text = _text(file, reasons if key != BASE_PATH else [])
+            if key == BASE_PATH and not text:
+                continue  # what is not text, no template can include
+            if value.startswith("/"):
+                far[file.as_posix()] = text
+            else:
+                near[file] = text
+    return near, far
+
+
+def _bases(texts: dict[Path, str]) -> Iterator[Path]:
+    for toml, key, value in _references(texts):
+        if key == BASE_PATH and not value.startswith("/"):
+            yield Path(os.path.normpath(toml.parent / value))
+
+
+def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...], str]]:
+    for toml, text in texts.items():
+        try:
+            tree = tomli.loads(text.removeprefix("\ufeff"))
+        except (tomli.TOMLDecodeError, RecursionError):
+            continue  # whoever reads the project says what is wrong with it
+        yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
+
+
+def _tree(directory: Path) -> Iterator[Path]:
+    """Every file that a template could include from here."""
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _found(path: Path, reasons: list[Reason]) -> Iterator[Path]:
@@ -81,5 +131,5 @@ def _text(file: Path, reasons: list[Reason]) -> str:
     except OSError as error:
         reasons.append(Reason(str(file), f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
-        reasons.append(Reason(str(file), f"is not UTF-8 (byte {error.start})"))
+        reasons.append(Reason(str(file), f"is not text in UTF-8 (byte {error.start})"))
     return ""
