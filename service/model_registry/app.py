@@ -24,6 +24,7 @@ from model_registry.api import (
     providers,
     services,
     tensorzero,
+    tensorzero_project,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.configuration import Configuration
@@ -56,6 +57,7 @@ _ROUTERS = (
     services.router,
     deployments.router,
     tensorzero.router,
+    tensorzero_project.router,
     changes.router,
     health.router,
     metrics.router,

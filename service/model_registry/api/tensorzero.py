@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from model_registry.tensorzero.parse import parse_project
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
 
 TOML = "application/toml"
+_COUNTED = ("created", "changed", "unchanged", "removed")
 
 
 class Variant(BaseModel):
@@ -56,15 +58,20 @@ class OmissionView(BaseModel):
 
 
 class ImportRequest(BaseModel):
-    """A TensorZero project: its TOML files by path."""
+    """A TensorZero project: its TOML files and the files they refer to, by path."""
 
-    files: dict[str, str] = Field(min_length=1, max_length=1000, examples=[{"tensorzero.toml": "[models.m]\n..."}])
+    files: dict[str, str] = Field(
+        min_length=1,
+        max_length=10_000,
+        examples=[{"tensorzero.toml": "[models.m]\n..."}],
+        description="Path from the project's root -> text. TOML refers to the others relative to where it stands.",
+    )
 
 
 class ImportEntry(BaseModel):
     """What becomes of one thing in the project."""
 
-    action: Literal["created", "changed", "unchanged", "normalised"]
+    action: Literal["created", "changed", "unchanged", "normalised", "removed"]
     kind: str
     name: str
     detail: str
@@ -79,6 +86,7 @@ class ImportAnswer(BaseModel):
     created: int
     changed: int
     unchanged: int
+    removed: int
 
 
 @router.get(
@@ -133,14 +141,18 @@ async def import_project(
     body: ImportRequest,
     service: Service,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    replace: Annotated[
+        bool, Query(description="Make the registry's gateway project exactly this one, instead of merging it in.")
+    ] = False,
 ) -> Response:
-    """Rows the project does not name are left alone. A second import of the same project changes nothing."""
+    """Rows the project does not name are left alone, unless it replaces them. A second import of the same project changes nothing."""
     caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
-    project = parse_project(body.files)
+    # Off the event loop: a large project takes a second.
+    project = await asyncio.to_thread(parse_project, body.files)
     registry = service.registry
     if not dry_run:
         await registry.refresh()
-    plan = plan_import(project, registry.snapshot, lambda: str(uuid.uuid4()))
+    plan = await asyncio.to_thread(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
     revision = registry.snapshot.revision
     if not dry_run:
         revision = await registry.write(plan.operations, actor=caller.name)
@@ -149,5 +161,5 @@ async def import_project(
 
 def _told(report: Any, *, dry_run: bool, revision: int) -> dict[str, Any]:  # noqa: ANN401 (the importer's report)
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
-    counts = {action: sum(e["action"] == action for e in entries) for action in ("created", "changed", "unchanged")}
+    counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
     return {"dry_run": dry_run, "revision": revision, "report": entries, **counts}

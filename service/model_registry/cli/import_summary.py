@@ -13,6 +13,7 @@ from model_registry.tensorzero.import_report import Entry
 _TITLES = {
     "created": ("Created", "Would be created", "green"),
     "changed": ("Changed", "Would be changed", "yellow"),
+    "removed": ("Removed", "Would be removed", "red"),
     "normalised": ("Said in other words, with the same meaning", "Would be said in other words", "cyan"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
@@ -37,7 +38,7 @@ def print_summary(outcome: Outcome) -> None:
     counts = []
     for action, (done, planned, colour) in _TITLES.items():
         entries = [entry for entry in outcome.report if entry.action == action]
-        if action != "normalised":
+        if action not in {"normalised", "removed"} or (action == "removed" and entries):
             counts.append(f"{len(entries)} {action}")
         if entries:
             typer.secho(f"{planned if outcome.dry_run else done} ({len(entries)})", fg=colour, bold=True)

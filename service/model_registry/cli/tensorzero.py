@@ -5,6 +5,7 @@ The importing itself is `tensorzero/importing.py`, run by the registry; here is 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 
 from model_registry.catalog.snapshot import Snapshot
+from model_registry.cli.bundle_directory import unpacked, write_bundle
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.cli.registry import Registry, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
@@ -26,6 +28,10 @@ app = typer.Typer(
 
 Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or globs of one project.", metavar="PATH...")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing. Needs no key.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Make the registry's gateway project exactly this one; remove what it lacks.")
+]
+Directory = Annotated[Path, typer.Argument(help="Where tensorzero.toml and its files go.", metavar="DIR")]
 RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
 ApiKey = Annotated[
     str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope admin.")
@@ -35,10 +41,17 @@ DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 @app.command("import")
-def import_(paths: Paths, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Bring a TensorZero project into the registry, in one transaction.
+def import_(
+    paths: Paths,
+    dry_run: DryRun = False,
+    replace: Replace = False,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Bring a TensorZero project, with the files it refers to, into the registry, in one transaction.
 
-    What the project mentions becomes what the project says; everything else in the registry stays as it is.
+    What the project mentions becomes what the project says; everything else in the registry stays as it is, unless
+    the project replaces it.
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
@@ -46,7 +59,7 @@ def import_(paths: Paths, dry_run: DryRun = False, registry: RegistryUrl = DEFAU
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths)
     with Console(stderr=True).status(f"Asking the registry at {registry}"):
-        outcome = _dry_run(project, at) if dry_run else _ask(project, at, dry_run=False)
+        outcome = _dry_run(project, at, replace=replace) if dry_run else _ask(project, at, replace=replace)
     print_summary(outcome)
 
 
@@ -59,8 +72,19 @@ def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
     typer.echo(Registry(registry, api_key).get("/api/tensorzero/config").content, nl=False)
 
 
-def _ask(project: Project, registry: Registry, *, dry_run: bool) -> Outcome:
-    params = {"dry_run": "true" if dry_run else "false"}
+@app.command()
+def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """Write the gateway's configuration with its files into a directory.
+
+    Files of the same name are replaced; others in the directory are left alone.
+    """
+    files = unpacked(Registry(registry, api_key).get("/api/tensorzero/bundle").content)
+    write_bundle(files, directory)
+    typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
+
+
+def _ask(project: Project, registry: Registry, *, replace: bool, dry_run: bool = False) -> Outcome:
+    params = {"dry_run": "true" if dry_run else "false", "replace": "true" if replace else "false"}
     answer = json_object(registry.post("/api/tensorzero/import", {"files": dict(project.texts)}, params))
     try:
         report = tuple(Entry(**entry) for entry in answer["report"])
@@ -69,10 +93,10 @@ def _ask(project: Project, registry: Registry, *, dry_run: bool) -> Outcome:
         raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
 
 
-def _dry_run(project: Project, registry: Registry) -> Outcome:
+def _dry_run(project: Project, registry: Registry, *, replace: bool) -> Outcome:
     """Ask the registry what it would do; without one, what an empty registry would."""
     try:
-        return _ask(project, registry, dry_run=True)
+        return _ask(project, registry, replace=replace, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
-        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()))
+        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=replace)
         return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")

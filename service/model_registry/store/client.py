@@ -16,6 +16,7 @@ from postgrest import APIError, AsyncPostgrestClient
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, translated
+from model_registry.store.exact_json import ExactClient
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
@@ -53,7 +54,7 @@ class Database:
 
 async def connect(settings: Settings) -> Database:
     """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
-    http = httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=32, max_keepalive_connections=16))
+    http = ExactClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=32, max_keepalive_connections=16))
     if settings.supabase_url:
         return Database(await _supabase(settings, http), http.aclose)
     if settings.postgrest_url:

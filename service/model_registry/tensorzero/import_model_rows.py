@@ -128,7 +128,10 @@ def _keep_behind(section: str, name: str, offers: list[Offer], kept: set[str], l
     for place, row in enumerate(rows, len(offers)):
         provider = ledger.snapshot.providers.get(row.provider_id)
         values: Table = {"routing_priority": place} if in_front else {}
+        if "model" in row.tensorzero:
+            # Keys of the model's table: the project says which there are.
+            values["tensorzero"] = {key: value for key, value in row.tensorzero.items() if key != "model"}
         if provider_key(row, provider) in keys:
-            values = {"active": False}
+            values |= {"active": False}
         here = f"{name} on {provider.name if provider else row.provider_id}"
         ledger.write(Wanted("models", KINDS[section], here, (section, name), values, ModelDraft), row)

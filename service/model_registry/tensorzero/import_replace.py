@@ -33,7 +33,6 @@ def remove_the_rest(project: Project, ledger: Ledger) -> None:
             ledger.remove("config_files", file, "file", file.path, _WHY)
 
 
-
 def _mappings(after: Snapshot, ledger: Ledger) -> list[Mapping]:
     """Remove variants; the mappings that stay."""
     staying = []

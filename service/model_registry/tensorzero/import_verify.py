@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.alias import Alias
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.tensorzero.compare import compare
 from model_registry.tensorzero.project import MODEL_TABLES, Project, Table
 from model_registry.tensorzero.render import configuration_tree
+from model_registry.tensorzero.routed_models import alias_target
 
 
 def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
@@ -31,11 +33,32 @@ def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
     if not exact:
         files = {path: content for path, content in files.items() if path in project.files}
         said, rendered = _common(said, rendered)
-    if lost := compare(said, project.files, rendered, files):
+    names = {alias.alias: target for alias in after.aliases if (target := _target(after, alias))}
+    if lost := compare(_named(said, names), project.files, _named(rendered, names), files):
         reasons = [Reason(f.where, f"would become {f.other!r}; the project says {f.one!r}") for f in lost]
         raise InvalidConfiguration(
             f"The import is refused, because the registry could not keep all of it: {reasons[0]}", reasons=reasons
         )
+
+
+def _target(after: Snapshot, alias: Alias) -> str | None:
+    """The model that a variant is rendered with when it names this alias."""
+    found = alias_target(after, alias)
+    return found[1].name if found and found[0] == "models" and not after.models.where("name", alias.alias) else None
+
+
+def _named(tree: Table, names: Mapping[str, str]) -> Table:
+    """The tree with models named by their own names: an alias is the same table once more."""
+    if not names or "functions" not in tree:
+        return tree
+    functions = {}
+    for key, function in tree["functions"].items():
+        variants = {
+            name: variant | {"model": names.get(variant["model"], variant["model"])} if "model" in variant else variant
+            for name, variant in function["variants"].items()
+        }
+        functions[key] = function | {"variants": variants}
+    return tree | {"functions": functions}
 
 
 def _common(said: Table, rendered: Table) -> tuple[Table, Table]:

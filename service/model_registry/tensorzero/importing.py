@@ -63,4 +63,15 @@ def _import_files(project: Project, ledger: Ledger) -> None:
         old = next(iter(ledger.snapshot.files.where("path", path)), None)
         values = {"content": content} if old else {"path": path, "content": content}
         size = f"{len(content.encode())} bytes"
-        ledger.write(Wanted("config_files", "file", path, (), values, summary=size, shown=lambda _, value: f"{len(value)} characters"), old)
+        ledger.write(
+            Wanted(
+                "config_files",
+                "file",
+                path,
+                (),
+                values,
+                summary=size,
+                shown=lambda _, value: f"{len(value)} characters",
+            ),
+            old,
+        )

@@ -93,7 +93,11 @@ def _gateway(tree: Table) -> Iterator[Said]:
     for path, table in _tables(tree, "gateway", "observability"):
         old = table.get("disable_automatic_migrations")
         clickhouse = tree.get("clickhouse", {})
-        if old is True and isinstance(clickhouse, Mapping) and clickhouse.get("disable_automatic_migrations") is not True:
+        if (
+            old is True
+            and isinstance(clickhouse, Mapping)
+            and clickhouse.get("disable_automatic_migrations") is not True
+        ):
             del table["disable_automatic_migrations"]
             tree["clickhouse"] = {**clickhouse, "disable_automatic_migrations": True}
             yield dotted(path), "disable_automatic_migrations -> clickhouse.disable_automatic_migrations"

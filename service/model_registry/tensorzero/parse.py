@@ -36,9 +36,7 @@ def parse_project(files: Mapping[str, str]) -> Project:
     found = resolve(trees, {name: text for name, text in files.items() if name not in trees})
     merged = _merged(trees)
     tree, said = modernised(merged)
-    project = Project(
-        texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said)
-    )
+    project = Project(texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said))
     problems = Problems(project)
     for reason in check_configuration(tree):
         problems.add(undotted(reason.where), reason.message)

@@ -131,5 +131,5 @@ def _text(file: Path, reasons: list[Reason]) -> str:
     except OSError as error:
         reasons.append(Reason(str(file), f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
-        reasons.append(Reason(str(file), f"is not text in UTF-8 (byte {error.start})"))
+        reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
     return ""

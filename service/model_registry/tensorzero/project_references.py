@@ -77,9 +77,7 @@ def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Found:
             moved += _set(tree, path, kept_as(place)) != posixpath.normpath(value)
         if moved:
             found.said.append((name, f"{moved} path{'s'[: moved > 1]} made relative to {MAIN}"))
-    found.said += [
-        (path, "left out: no key of the configuration refers to it") for path in sent if path not in used
-    ]
+    found.said += [(path, "left out: no key of the configuration refers to it") for path in sent if path not in used]
     _check_contents(used, found)
     return found
 

@@ -1,0 +1,41 @@
+"""A bundle as the registry sends it, and as files in a directory. What is in it, `tensorzero/bundle.py` says."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from model_registry.errors import RegistryUnreachable
+from model_registry.tensorzero.project_paths import MAIN, path_problem
+
+
+def unpacked(packed: bytes) -> dict[str, bytes]:
+    """The files of a bundle, by path. Errors: RegistryUnreachable, for what no registry has packed."""
+    files = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed)), mode="r:") as tar:
+            for entry in tar:
+                content = tar.extractfile(entry) if entry.isreg() else None
+                if content is None or (entry.name != MAIN and path_problem(entry.name)):
+                    raise RegistryUnreachable(f"The bundle is refused: it holds {entry.name!r}")
+                files[entry.name] = content.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise RegistryUnreachable(f"What arrived is no bundle of a registry ({error})") from error
+    if MAIN not in files:
+        raise RegistryUnreachable(f"What arrived is no bundle of a registry: it has no {MAIN}")
+    return files
+
+
+def write_bundle(files: Mapping[str, bytes], directory: Path) -> None:
+    """Write the files; the configuration last, so that all it refers to is there before it is. Errors: OSError."""
+    for path in sorted(files, key=lambda path: (path == MAIN, path)):
+        place = directory / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+        draft.write_bytes(files[path])
+        draft.replace(place)
