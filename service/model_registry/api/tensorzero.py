@@ -145,7 +145,10 @@ async def import_project(
         bool, Query(description="Make the registry's gateway project exactly this one, instead of merging it in.")
     ] = False,
 ) -> Response:
-    """Rows the project does not name are left alone, unless it replaces them. A second import of the same project changes nothing."""
+    """Rows the project does not name are left alone, unless it replaces them.
+
+    A second import of the same project changes nothing.
+    """
     caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
     # Off the event loop: a large project takes a second.
     project = await asyncio.to_thread(parse_project, body.files)

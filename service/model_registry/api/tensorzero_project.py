@@ -234,7 +234,7 @@ def _drafted(draft: type[Draft], values: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("; ".join(map(str, reasons)), reasons=reasons) from error
 
 
-async def _put(  # noqa: PLR0917 (what is written, by whom)
+async def _put(
     request: Request,
     service: State,
     caller: Caller,

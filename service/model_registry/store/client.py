@@ -16,7 +16,7 @@ from postgrest import APIError, AsyncPostgrestClient
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, translated
-from model_registry.store.exact_json import ExactClient
+from model_registry.store.exact_floats import ExactClient, exact
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
@@ -38,7 +38,7 @@ class Database:
         nobody answers in time or Postgres is away; otherwise what `store/errors.py` makes of the answer.
         """
         try:
-            answer = await self._postgrest.rpc(function, arguments).execute()
+            answer = await self._postgrest.rpc(function, exact(arguments)).execute()
         except APIError as error:
             raise translated(error) from error
         except (httpx.HTTPError, OSError) as error:

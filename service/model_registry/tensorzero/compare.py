@@ -1,4 +1,4 @@
-"""Whether two gateway configurations mean the same, and where they do not. Pure, and knows nothing of how they were made.
+"""Whether two gateway configurations mean the same, and where they do not. Pure.
 
 What counts as the same is written down here, each with its reason; everything else is a difference: a lost key, an
 integer that became a float, another order of a list, another content of a file.
