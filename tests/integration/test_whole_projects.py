@@ -13,6 +13,7 @@ from model_registry.cli.bundle_directory import unpacked
 from model_registry.tensorzero.compare import compare
 from model_registry.tensorzero.parse import parse_project
 from model_registry.tensorzero.project_files import read_files
+from support.mistakes import GOOD, MISTAKES
 from support.replica import Replica
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tensorzero"
@@ -166,3 +167,19 @@ async def test_files_and_sections_need_a_key_to_be_written(replica: Replica) -> 
         assert (await anyone.put("/api/tensorzero/sections/gateway", json={"value": {}})).status_code == 401
         assert (await anyone.delete("/api/tensorzero/files/x")).status_code == 401
         assert (await anyone.get("/api/tensorzero/bundle")).status_code == 200
+
+
+async def test_a_project_with_any_one_mistake_writes_nothing_and_names_it(replica: Replica) -> None:
+    await imported(replica, {"tensorzero.toml": GOOD})
+    before = replica.state.registry.snapshot.revision
+    for replace in (False, True):
+        for name, mistake in MISTAKES.items():
+            answer = await replica.client.post(
+                "/api/tensorzero/import", json={"files": mistake.files}, params={"replace": str(replace).lower()}
+            )
+            assert answer.status_code == 422, f"{name}: {answer.text}"
+            reasons = answer.json()["reasons"]
+            named = [r for r in reasons if mistake.where in r["where"] and mistake.says in r["message"]]
+            assert named, f"{name}: {reasons}"
+    await replica.state.registry.refresh()
+    assert replica.state.registry.snapshot.revision == before

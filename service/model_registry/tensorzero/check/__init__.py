@@ -14,12 +14,14 @@ from model_registry.tensorzero.check.files import missing_files
 from model_registry.tensorzero.check.functions import FUNCTIONS
 from model_registry.tensorzero.check.gateway_section import GATEWAY
 from model_registry.tensorzero.check.models import EMBEDDING_MODELS, MODELS
+from model_registry.tensorzero.check.sections import OTHER_SECTIONS
 from model_registry.tensorzero.check.shape import Shape, TableOf, refused
 from model_registry.tensorzero.check.surroundings import Surroundings, surroundings_of
 from model_registry.tensorzero.project import SECTIONS
 
 _RULES: Mapping[str, Shape] = {
     **dict.fromkeys(SECTIONS, TableOf({})),
+    **OTHER_SECTIONS,
     "gateway": GATEWAY,
     "models": MODELS,
     "embedding_models": EMBEDDING_MODELS,

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from model_registry.errors import Reason
+from model_registry.tensorzero.check.evaluators import EVALUATORS
 from model_registry.tensorzero.check.experimentation import experimentation, sampling_rules
 from model_registry.tensorzero.check.shape import (
     Shape,
@@ -41,15 +42,6 @@ def _tool_choice(path: Path, value: Any, around: Surroundings) -> Iterator[Reaso
         yield from TableOf({"specific": text}, frozenset({"specific"}))(path, value, around)
     elif value not in ("none", "auto", "required"):
         yield refused(path, "must be none, auto, required or { specific = <tool> }")
-
-
-def _evaluator(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    if not isinstance(value, Mapping):
-        yield refused(path, "must be a table")
-
-
-def _evaluator_name(name: str) -> str | None:
-    return "must not contain '::'; rename the evaluator" if "::" in name else None
 
 
 def _key_name(name: str) -> str | None:
@@ -118,7 +110,7 @@ def _base(extra: dict[str, Shape]) -> TableOf:
         "variants": TablesOf(variant, _key_name),
         "schemas": TablesOf(TableOf({"path": file_path}, frozenset({"path"}))),
         "experimentation": experimentation,
-        "evaluators": TablesOf(_evaluator, _evaluator_name),
+        "evaluators": EVALUATORS,
     }
     return TableOf(keys | schemas | extra, frozenset({"type", "variants"}), (_variants, sampling_rules))
 
