@@ -148,7 +148,8 @@ def test_a_second_import_writes_nothing(name: str) -> None:
 def test_importing_what_the_registry_renders_writes_nothing(name: str) -> None:
     project = read_project([FIXTURES / name])
     snapshot = imported(project)
-    rendered = parse_project({"tensorzero.toml": tomli_w.dumps(configuration_tree(snapshot))})
+    files = {file.path: file.content for file in snapshot.files}
+    rendered = parse_project({"tensorzero.toml": tomli_w.dumps(configuration_tree(snapshot)), **files})
     assert planned(rendered, snapshot).operations == ()
 
 
