@@ -21,10 +21,14 @@ PROJECTS = sorted(path.name for path in FIXTURES.iterdir())
 
 Files = dict[str, str]
 
-MODEL = '[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "vllm"\nmodel_name = "m"\napi_base = "http://h:1/v1"\n'
+MODEL = (
+    '[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "vllm"\nmodel_name = "m"\napi_base = "http://h:1/v1"\n'
+)
 FUNCTION = '[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "m"\n'
 SMALL = {
-    "tensorzero.toml": MODEL + FUNCTION + 'templates.t.path = "f/t.txt"\n[tools.look]\ndescription = "d"\nparameters = "p.json"\n',
+    "tensorzero.toml": MODEL
+    + FUNCTION
+    + 'templates.t.path = "f/t.txt"\n[tools.look]\ndescription = "d"\nparameters = "p.json"\n',
     "f/t.txt": "Hello {{ name }}\r\n",
     "p.json": '{"type": "object"}',
 }
@@ -113,7 +117,9 @@ async def test_files_are_written_read_and_deleted_with_etags(replica: Replica) -
     assert (await replica.client.get(url)).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["%2e%2e/x", "a/%2e%2e/x", "%2Fetc/passwd", "tensorzero.toml", "a/%2e/b", "a//b", "a%5Cb"])
+@pytest.mark.parametrize(
+    "path", ["%2e%2e/x", "a/%2e%2e/x", "%2Fetc/passwd", "tensorzero.toml", "a/%2e/b", "a//b", "a%5Cb"]
+)
 async def test_paths_that_leave_the_project_are_refused(replica: Replica, path: str) -> None:
     answer = await replica.client.put(httpx.URL(f"http://registry/api/tensorzero/files/{path}"), json={"content": ""})
     assert answer.status_code == 422, answer.text

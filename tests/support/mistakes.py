@@ -12,7 +12,9 @@ MODEL = f'[models.m]\nrouting = ["p"]\n{PROVIDER}'
 VARIANT = '[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "m"\n'
 FUNCTION = f'[functions.f]\ntype = "chat"\n{VARIANT}'
 GOOD = MODEL + FUNCTION
-EMBEDDING = '[embedding_models.e]\nrouting = ["p"]\n[embedding_models.e.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
+EMBEDDING = (
+    '[embedding_models.e]\nrouting = ["p"]\n[embedding_models.e.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
+)
 JUDGE = '[functions.f.variants.b]\ntype = "experimental_best_of_n_sampling"\ncandidates = ["v"]\nevaluator = { model = "m" }\n'
 
 
@@ -92,9 +94,9 @@ MISTAKES: dict[str, Mistake] = {
     },
     **{
         f"no URL for {kind}": Mistake(
-            base("http://h:1/v1", kind).replace('api_base = "http://h:1/v1"\n', "").replace(
-                'model_name = "x"\n', "" if kind == "tgi" else 'model_name = "x"\n'
-            ),
+            base("http://h:1/v1", kind)
+            .replace('api_base = "http://h:1/v1"\n', "")
+            .replace('model_name = "x"\n', "" if kind == "tgi" else 'model_name = "x"\n'),
             "models.m.providers.p",
             "'api_base' is missing",
         )
@@ -152,7 +154,9 @@ MISTAKES: dict[str, Mistake] = {
     "a pointer that is none": Mistake(cost('{ pointer = "a", cost_per_unit = 1 }'), COST),
     "a cost of nan": Mistake(cost(f"{{ {POINTER}, cost_per_unit = nan }}"), COST),
     # What is silently ignored
-    "an unknown key of a cost": Mistake(cost(f"{{ {POINTER}, cost_per_unit = 1, zzz = 1 }}"), "zzz", "silently ignores"),
+    "an unknown key of a cost": Mistake(
+        cost(f"{{ {POINTER}, cost_per_unit = 1, zzz = 1 }}"), "zzz", "silently ignores"
+    ),
     "an unknown key of retries": Mistake(variant("retries = { zzz = 1 }"), "retries.zzz", "silently ignores"),
     "an unknown key of static experimentation": Mistake(
         static("{ v = 1 }", "zzz = 1"), "functions.f.experimentation.zzz", "silently ignores"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any
 
 from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.moments import as_text
 from model_registry.tensorzero.project import MODEL_TABLES, Path, Table, dotted
-from model_registry.tensorzero.project_paths import BASE_PATH, below
+from model_registry.tensorzero.project_paths import BASE_PATH, MAIN, below
 from model_registry.tensorzero.provider_types import GATEWAY_TYPES
 
 Files = Mapping[str, str]
@@ -101,7 +103,7 @@ def _contents(tree: Table, files: Files) -> Table:
             here = here[key]
         if path == BASE_PATH:
             start = 0 if value == "." else len(value) + 1
-            here[path[-1]] = {name[start:]: files[name] for name in below(files, value)}
+            here[path[-1]] = {name[start:]: files[name] for name in below(files, value) if name != MAIN}
         else:
             here[path[-1]] = {"content": files.get(value)}
     return copied
@@ -113,6 +115,8 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
             return {key: _copied(item) for key, item in value.items()}
         case list():
             return [_copied(item) for item in value]
+        case date() | time():
+            return as_text(value)  # as the gateway reads it
     return value
 
 

@@ -17,6 +17,7 @@ from model_registry.errors import Reason
 from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.modernise import modernised
+from model_registry.tensorzero.moments import as_text
 from model_registry.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
 from model_registry.tensorzero.project_references import configurations, resolve
 
@@ -78,24 +79,12 @@ def _json(value: Any, path: Path, file: str, reasons: list[Reason]) -> Any:  # n
         case list():
             return [_json(item, path, file, reasons) for item in value]
         case datetime() | date() | time():
-            return _moment(value)
+            return as_text(value)
         case float() if not math.isfinite(value):
             reasons.append(Reason(f"{file}: {dotted(path)}", f"is {value}; the gateway refuses or ignores that"))
         case _ if problem := json_problem(value):
             reasons.append(Reason(f"{file}: {dotted(path)}", problem))
     return value
-
-
-def _moment(value: date | time) -> str:
-    """A date or time as a string, as the gateway turns it into one."""
-    text, offset = value.isoformat(), ""
-    if text.endswith("+00:00"):
-        text, offset = text.removesuffix("+00:00"), "Z"
-    if "." in text:
-        whole, _, fraction = text.partition(".")
-        digits = fraction[:6].rstrip("0")
-        text = f"{whole}.{digits}{fraction[6:]}" if digits else f"{whole}{fraction[6:]}"
-    return text + offset
 
 
 def _merged(trees: Mapping[str, Table]) -> Table:

@@ -128,7 +128,9 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         },
         silent=True,
     ),
-    "rate_limiting": TableOf({"enabled": boolean, "backend": text, "rules": list_of(anything), "default_nano_cost": integer()}, silent=True),
+    "rate_limiting": TableOf(
+        {"enabled": boolean, "backend": text, "rules": list_of(anything), "default_nano_cost": integer()}, silent=True
+    ),
     "object_storage": _object_storage,
     "autopilot": TableOf({"tool_whitelist": list_of(text)}),
 }

@@ -1,0 +1,66 @@
+"""Any project that the gateway's table of keys allows comes out of the registry as it went in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import tomli
+import tomli_w
+from hypothesis import HealthCheck, given, settings
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.tensorzero.bundle import bundle
+from model_registry.tensorzero.compare import compare
+from model_registry.tensorzero.guard import refuse_bad_configuration
+from model_registry.tensorzero.importing import plan_import
+from model_registry.tensorzero.parse import parse_project
+from model_registry.tensorzero.render import render
+from support.whole_projects import FILES, whole_projects
+
+Tree = dict[str, Any]
+
+some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def brought_in(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
+    project = parse_project({"tensorzero.toml": text, **FILES})
+    operations = plan_import(project, before, lambda: str(uuid.uuid4()), replace=replace).operations
+    refuse_bad_configuration(before, operations)
+    after = before.preview(operations)
+    assert plan_import(project, after, lambda: str(uuid.uuid4()), replace=replace).operations == ()
+    return after
+
+
+def assert_holds(text: str, after: Snapshot) -> None:
+    files = {path: content.decode() for path, content in bundle(after, render(after)).items()}
+    # The text as it was written, without anything that reading makes of it.
+    normal = {**FILES, "./t/../t/one.txt": FILES["t/one.txt"]}
+    said = tomli.loads(text)
+    access = said.get("gateway", {}).get("template_filesystem_access", {})
+    if "base_path" in access:
+        access["base_path"] = access["base_path"].strip("./") or "."
+        used = files.keys() & FILES.keys()
+        normal = {path: content for path, content in normal.items() if path in used or path.startswith("./")}
+    assert compare(said, normal, tomli.loads(files["tensorzero.toml"]), files) == []
+
+
+@some
+@given(whole_projects())
+def test_any_project_comes_back_as_it_went_in(tree: Tree) -> None:
+    text = tomli_w.dumps(tree)
+    assert_holds(text, brought_in(text, Snapshot.empty()))
+
+
+@some
+@given(whole_projects(), whole_projects())
+def test_any_project_replaces_any_other(first: Tree, second: Tree) -> None:
+    before = brought_in(tomli_w.dumps(first), Snapshot.empty())
+    text = tomli_w.dumps(second)
+    assert_holds(text, brought_in(text, before, replace=True))
+
+
+@some
+@given(whole_projects(), whole_projects())
+def test_any_project_can_be_merged_into_any_other(first: Tree, second: Tree) -> None:
+    brought_in(tomli_w.dumps(second), brought_in(tomli_w.dumps(first), Snapshot.empty()))
