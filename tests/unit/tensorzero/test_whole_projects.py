@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli
 import tomli_w
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.tensorzero.bundle import bundle
@@ -20,7 +20,9 @@ from support.whole_projects import FILES, whole_projects
 
 Tree = dict[str, Any]
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(
+    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+)
 
 
 def brought_in(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
