@@ -77,7 +77,7 @@ async def test_replacing_leaves_exactly_the_imported_project(replica: Replica) -
 
 
 async def test_floats_that_json_writes_as_integers_stay_floats(replica: Replica) -> None:
-    body = '[[functions.f.variants.v.extra_body]]\npointer = "/x"\nvalue = [1e16, 1e300, 2.0, 2, 9007199254740993, 5e-324]\n'
+    body = '[[functions.f.variants.v.extra_body]]\npointer = "/x"\nvalue = [1e16, 1e300, 2.0, 2, 9007199254740993, 5e-324]\n'  # noqa: E501
     files = {"tensorzero.toml": MODEL + FUNCTION + body}
     await imported(replica, files)
     assert_same(files, await bundled(replica))

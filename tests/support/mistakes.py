@@ -15,7 +15,7 @@ GOOD = MODEL + FUNCTION
 EMBEDDING = (
     '[embedding_models.e]\nrouting = ["p"]\n[embedding_models.e.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
 )
-JUDGE = '[functions.f.variants.b]\ntype = "experimental_best_of_n_sampling"\ncandidates = ["v"]\nevaluator = { model = "m" }\n'
+JUDGE = '[functions.f.variants.b]\ntype = "experimental_best_of_n_sampling"\ncandidates = ["v"]\nevaluator = { model = "m" }\n'  # noqa: E501
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 Tree = dict[str, Any]
 Draw = st.SearchStrategy[Any]
 
-NAMES = ["a", "b.c", "d/e f", "g:h", "ü – 😀", 'q"u\'o\\te', "[x]", "#y", "-1", "true", "x" * 120]
+NAMES = ["a", "b.c", "d/e f", "g:h", "ü 😀", "q\"u'o\\te", "[x]", "#y", "-1", "true", "x" * 120]
 FILES = {
     "t/one.txt": "Hello {{ name }}\r\n\ttab",
     "t/two.minijinja": "",
@@ -17,7 +17,7 @@ FILES = {
     "s/one.json": '{"type": "object", "multipleOf": 1.0}',
     "s/two.json": "{}\n",
 }
-TEMPLATES = st.sampled_from(["t/one.txt", "t/two.minijinja", "t/ü b.txt", "./t/../t/one.txt"])
+TEMPLATES = st.sampled_from(["t/one.txt", "t/two.minijinja", "t/ü b.txt"])
 SCHEMAS = st.sampled_from(["s/one.json", "s/two.json"])
 names = st.sampled_from(NAMES)
 texts = st.sampled_from(["", "x", "a\nb", "ü\t", 'say "hi"', "\\"])
@@ -88,7 +88,7 @@ def _plain(kind: str, required: dict[str, Draw] | None = None, **optional: Draw)
 
 providers = st.one_of(
     _plain("openai", api_base=urls, content_type_overrides=st.just({"image/png": "image_url"})),
-    _plain("openai", {"api_type": st.just("responses")}, include_encrypted_reasoning=flags, provider_tools=st.just([{}])),
+    _plain("openai", {"api_type": st.just("responses")}, include_encrypted_reasoning=flags, provider_tools=st.just([{}])),  # noqa: E501
     _plain("anthropic", api_base=urls, beta_structured_outputs=flags, provider_tools=st.just([{"a": 1}])),
     _plain("groq", reasoning_format=st.just("parsed")),
     _plain("mistral", prompt_mode=st.just("reasoning")),
@@ -118,7 +118,8 @@ embedders = st.one_of(
 @st.composite
 def _model(draw: st.DrawFn, offered: Draw, more: Draw) -> Tree:
     found = draw(st.dictionaries(names, offered, min_size=1, max_size=3))
-    return {"routing": draw(st.permutations(sorted(found))), "providers": found} | draw(more)
+    keys: Tree = draw(more)
+    return {"routing": draw(st.permutations(sorted(found))), "providers": found} | keys
 
 
 models = _model(providers, table(timeouts=timeouts, skip_relay=flags))
@@ -182,7 +183,7 @@ def _function(draw: st.DrawFn, known: list[str], embedders: list[str], tools: li
 
 
 @st.composite
-def _sharing(draw: st.DrawFn, variants: Tree) -> Tree:
+def _sharing(draw: st.DrawFn, variants: Tree) -> Tree:  # noqa: PLR0911 (one answer a way)
     """How the variants share the calls, in one of the many ways to say it."""
     order = draw(st.permutations(sorted(variants)))
     some = order[: draw(st.integers(1, len(order)))]
@@ -215,7 +216,7 @@ sections = table(
         fetch_and_encode_input_files_before_inference=flags, global_outbound_http_timeout_ms=st.just(900_000),
         observability=table(enabled=flags, async_writes=flags, disable_automatic_migrations=flags),
         template_filesystem_access=table({"base_path": st.sampled_from(["t", ".", "./t/"])}, enabled=flags),
-        auth=table(enabled=flags), relay=table(gateway_url=texts), export=st.just({"otlp": {"traces": {"enabled": True}}}),
+        auth=table(enabled=flags), relay=table(gateway_url=texts), export=st.just({"otlp": {"traces": {"enabled": True}}}),  # noqa: E501
     ),
     clickhouse=st.just({}),
     postgres=table(enabled=flags, connection_pool_size=counts, inference_retention_days=counts),
@@ -224,9 +225,9 @@ sections = table(
     metrics=st.dictionaries(st.sampled_from(["good", "a.b:c/d-e"]), table(
         {"type": st.just("float"), "optimize": st.just("min"), "level": st.just("episode")}, description=texts)),
     evaluations=st.dictionaries(names, table({
-        "type": st.sampled_from(["inference", "static"]), "function_name": texts, "evaluators": evaluators}), max_size=1),
-    provider_types=st.dictionaries(st.sampled_from(["openai", "groq"]), st.just({"defaults": {"api_key_location": "env::T"}})),
-    optimizers=st.dictionaries(names, table({"type": st.just("openai_sft"), "model": texts}, n_epochs=counts), max_size=1),
+        "type": st.sampled_from(["inference", "static"]), "function_name": texts, "evaluators": evaluators}), max_size=1),  # noqa: E501
+    provider_types=st.dictionaries(st.sampled_from(["openai", "groq"]), st.just({"defaults": {"api_key_location": "env::T"}})),  # noqa: E501
+    optimizers=st.dictionaries(names, table({"type": st.just("openai_sft"), "model": texts}, n_epochs=counts), max_size=1),  # noqa: E501
     autopilot=table(tool_whitelist=st.lists(texts, max_size=2)),
 )  # fmt: skip
 
@@ -236,7 +237,9 @@ def whole_projects(draw: st.DrawFn) -> Tree:
     """The tables of a project. The files that it may refer to are `FILES`."""
     tree: Tree = draw(sections)
     tools = draw(
-        st.dictionaries(names, table({"description": texts, "parameters": SCHEMAS}, name=texts, strict=flags), max_size=2)
+        st.dictionaries(
+            names, table({"description": texts, "parameters": SCHEMAS}, name=texts, strict=flags), max_size=2
+        )
     )
     known = draw(st.dictionaries(names, models, min_size=1, max_size=3))
     embed = draw(st.dictionaries(names, embedding_models, max_size=1))

@@ -1,7 +1,7 @@
 """Deprecated syntax as today's, where the gateway does the same with both. Pure; nobody checked the tables.
 
-What the gateway says of each: its warnings of 2026.6.0. Variants' weights and the kinds of static experimentation become
-priorities and weights in `import_sampling`. Whatever is not here is kept as it is written.
+What the gateway says of each: its warnings of 2026.6.0. Variants' weights and the kinds of static experimentation
+become priorities and weights in `import_sampling`. Whatever is not here is kept as it is written.
 """
 
 from __future__ import annotations

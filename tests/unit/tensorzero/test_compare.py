@@ -115,7 +115,7 @@ DIFFERENT: dict[str, tuple[Edit, str]] = {
     "other parameters of a tool": (write("tools/look.json", "{}"), "tools.look.parameters.content"),
     "another file to include": (write("shared/greeting.txt", "Hi"), "base_path"),
     "one more file to include": (write("shared/more/bye.txt", "Bye"), "base_path"),
-    "a file that is gone": (lambda _, files: files.pop("f/schema.json") and None, "output_schema.content"),
+    "a file that is gone": (lambda _, files: files.__delitem__("f/schema.json"), "output_schema.content"),
     "another base URL": (put("models.m.providers.b.api_base", "http://h:2/v1"), "api_base"),
     "another key": (put("models.m.providers.a.api_key_location", "env::OTHER"), "api_key_location"),
     "one more section": (put("tools.more", {}), "tools.more"),
