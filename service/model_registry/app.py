@@ -17,6 +17,7 @@ from model_registry.api import (
     deployments,
     functions,
     health,
+    history,
     mappings,
     metrics,
     models,
@@ -36,6 +37,7 @@ from model_registry.api.state import State
 from model_registry.errors import RegistryError
 from model_registry.settings import Settings
 from model_registry.store.client import connect
+from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
@@ -45,6 +47,7 @@ from model_registry.workers.events import EventConsumer
 from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
+from model_registry.workers.trimmer import Trimmer
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +62,7 @@ _ROUTERS = (
     tensorzero.router,
     tensorzero_project.router,
     changes.router,
+    history.router,
     health.router,
     metrics.router,
 )
@@ -76,6 +80,7 @@ async def create_app(settings: Settings) -> FastAPI:
     service = State(
         settings=settings,
         registry=registry,
+        history=History(database, registry),
         authenticator=Authenticator(settings, registry, tokens.scopes if tokens else None),
         metrics=measured,
         configuration=Configuration(registry),
@@ -133,6 +138,10 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     refresher = Refresher(registry, settings.poll_seconds)
     refresher.start()
     stack.push_async_callback(refresher.stop)
+    if settings.keep_changes_days is not None:
+        trimmer = Trimmer(service.history, settings.keep_changes_days)
+        trimmer.start()
+        stack.push_async_callback(trimmer.stop)
     if link is not None and service.events is not None:
         stack.push_async_callback(link.stop)
         announcements = Announcements(registry, link, refresher.wake)

@@ -2,7 +2,9 @@
 
     RegistryError                     E4000
     ├── NotFound                      E4004
-    │   └── ModelNotFound             E4001
+    │   ├── ModelNotFound             E4001
+    │   ├── RevisionNotFound          E4041
+    │   └── RevisionGone              E4042
     ├── Conflict                      E4090
     │   ├── AlreadyExists             E4002
     │   ├── AmbiguousName             E4091
@@ -74,6 +76,18 @@ class ModelNotFound(NotFound):
     """Model not found"""
 
     code = "E4001"
+
+
+class RevisionNotFound(NotFound):
+    """There is no such revision"""
+
+    code = "E4041"
+
+
+class RevisionGone(NotFound):
+    """The revision is no longer kept"""
+
+    code = "E4042"
 
 
 class Conflict(RegistryError):

@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         le=3600,
         description="Longest time between two looks at the database.",
     )
+    keep_changes_days: float | None = Field(
+        None,
+        alias="MODEL_REGISTRY_KEEP_CHANGES_DAYS",
+        gt=0,
+        le=36500,
+        description="For how long the change log, and with it the history, is kept. Not set: for ever.",
+    )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."
     )

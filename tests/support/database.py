@@ -17,4 +17,4 @@ def empty(database_url: str, schema: str) -> None:
         # Triggers, the one that refuses TRUNCATE among them, do not fire for a replica.
         connection.execute("set session_replication_role = replica")
         connection.execute(f"truncate {TABLES}")
-        connection.execute("update registry_identity set id = gen_random_uuid()")
+        connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")

@@ -63,6 +63,12 @@ class Gateway:
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
         return str(self._post("/chat/completions", body)["choices"][0]["message"]["content"])
 
+    def usage(self, model_name: str) -> dict[str, Any]:
+        """What the gateway says a chat completion took."""
+        body = {"model": f"tensorzero::model_name::{model_name}", "messages": [{"role": "user", "content": "hello"}]}
+        found: dict[str, Any] = self._post("/chat/completions", body)["usage"]
+        return found
+
     def embed(self, model: str) -> list[float]:
         """Ask for an embedding over HTTP."""
         found: list[float] = self._post("/embeddings", {"model": model, "input": "hello"})["data"][0]["embedding"]

@@ -94,7 +94,7 @@ class Front:
             except RegistryError as error:
                 await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
                 return
-        headers = [*cached.headers, *self._state_headers()]
+        headers = [*cached.headers, *self._state_headers(cached.headers)]
         tags = asked.get(b"if-none-match")
         if tags is not None and matches(tags.decode("latin-1"), cached.etag):
             exchange.status = 304
@@ -127,7 +127,7 @@ class Front:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *self._state_headers()]
+                message["headers"] = [*message["headers"], *self._state_headers(message["headers"])]
             elif scope["method"] == "HEAD":
                 message = {**message, "body": b""}
             await send(message)
@@ -141,11 +141,13 @@ class Front:
         except StorageError as error:
             log.debug("revision check failed", error=error.message)
 
-    def _state_headers(self) -> list[tuple[bytes, bytes]]:
+    def _state_headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         registry = self._service.registry
         if not registry.loaded:
             return []
-        headers = [(b"x-registry-revision", str(registry.snapshot.revision).encode())]
+        headers = []
+        if all(name != b"x-registry-revision" for name, _ in given):  # an answer may be about an earlier one
+            headers.append((b"x-registry-revision", str(registry.snapshot.revision).encode()))
         stale = registry.stale_seconds()
         if stale is not None:
             headers.append((b"x-registry-stale", str(int(stale)).encode()))

@@ -24,6 +24,7 @@ from model_registry.errors import (
     PreconditionFailed,
     Reason,
     RegistryError,
+    RevisionGone,
     StorageUnavailable,
 )
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 STATUSES: dict[type[RegistryError], int] = {
     NotFound: 404,
+    RevisionGone: 410,
     Conflict: 409,
     Invalid: 422,
     PreconditionFailed: 412,
@@ -43,7 +45,7 @@ STATUSES: dict[type[RegistryError], int] = {
 
 RETRY_AFTER_SECONDS = 5
 MEDIA_TYPE = "application/problem+json"
-_SHOWN = ("matches", "referrers", "allowed")
+_SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
 """What of an error's data the caller sees. The rest is for the log."""
 
 
@@ -66,6 +68,8 @@ class Problem(BaseModel):
     matches: list[dict[str, str]] | None = None
     referrers: list[str] | None = None
     allowed: list[str] | None = None
+    oldest: int | None = Field(None, description="The oldest revision that can be had.")
+    newest: int | None = Field(None, description="The newest revision there is.")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -80,6 +84,7 @@ _TITLES = {
     404: "Not found",
     405: "The path does not know this method",
     409: "In conflict with what the registry holds",
+    410: "The revision is no longer kept",
     412: "The row has changed since it was read",
     413: "The body is too large",
     422: "Not valid; the reasons say what is wrong where",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from model_registry.settings import Settings
+from model_registry.store.history import History
 from model_registry.store.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class State:
 
     settings: Settings
     registry: Registry
+    history: History
     authenticator: Authenticator
     metrics: Metrics
     configuration: Configuration

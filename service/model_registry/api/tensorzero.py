@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.history import LARGEST, configuration_at
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer
@@ -94,10 +95,17 @@ class ImportAnswer(BaseModel):
     summary="The gateway's configuration, as TOML",
     operation_id="get_tensorzero_config",
     response_class=Response,
-    responses={200: {"content": {TOML: {"schema": {"type": "string"}}}}, **responses(401, 503)},
+    responses={200: {"content": {TOML: {"schema": {"type": "string"}}}}, **responses(401, 404, 410, 422, 503)},
 )
-async def get_config(request: Request, service: Service, _caller: Reader) -> Response:
+async def get_config(
+    request: Request,
+    service: Service,
+    _caller: Reader,
+    revision: Annotated[int | None, Query(ge=0, le=LARGEST, description="As it was then.")] = None,
+) -> Response:
     """Byte-identical while nothing in it changes, so `If-None-Match` is worth sending."""
+    if revision is not None:
+        return await configuration_at(request, service, revision, TOML)
     snapshot = service.registry.snapshot
     text = service.configuration.of(snapshot).text.encode()
     return answer(request, snapshot, text, tables=TABLES, media_type=TOML)

@@ -71,7 +71,8 @@ class ModelDraft(Draft):
     tensorzero: JsonObject = Field(
         default={},
         description="`provider_key`: this row's provider key in the gateway's model; `provider`: extra keys of that "
-        "provider's table; `model`: extra keys of the model's table.",
+        "provider's table; `model`: extra keys of the model's table; `from_metadata`: `cost`, `timeouts`, taken from "
+        "the metadata.",
     )
     metadata: JsonObject = {}
     active: bool = True

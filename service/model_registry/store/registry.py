@@ -126,11 +126,12 @@ class Registry:
                 self._failed(error)
                 raise
 
-    async def write(self, operations: Sequence[Operation], *, actor: str) -> int:
+    async def write(self, operations: Sequence[Operation], *, actor: str, alone: bool = False) -> int:
         """Do all operations, or none; answer the revision that holds them.
 
         One round trip: the answer carries every change this service has not seen, its own among them.
-        Errors: what the check says; those of `Database.call`.
+        `alone` is for operations worked out from the whole snapshot: PreconditionFailed when the configuration has
+        changed since. Errors: what the check says; those of `Database.call`.
         """
         before = self.snapshot
         if not operations:
@@ -139,7 +140,8 @@ class Registry:
         outcome = "refused"
         try:
             self._check(before, operations)
-            revision = await self._send("registry_write", before.revision, actor, operations=wire)
+            function = "registry_write_alone" if alone else "registry_write"
+            revision = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"
         except StorageError:
             outcome = "failed"
@@ -180,7 +182,7 @@ class Registry:
             return
         answer = await self._database.call("registry_changes_since", known_revision=known.revision)
         if not self._advance(answer, known.revision):
-            log.warning("the database is not the one of the snapshot; loading anew", revision=known.revision)
+            log.warning("the database cannot bring the snapshot forward; loading anew", revision=known.revision)
             await self._load()
 
     async def _load(self) -> None:
@@ -203,7 +205,7 @@ class Registry:
         """Take in the answer to a question that was asked at revision `known`; False when it does not fit.
 
         Answers may arrive out of order: each carries all that its question did not know. It does not fit when another
-        database stands behind the address, or this one went back to a backup.
+        database stands behind the address, this one went back to a backup, or its log was trimmed past us.
         """
         before = self._snapshot
         try:

@@ -21,6 +21,7 @@ from model_registry.tensorzero.check.providers import provider_shape
 from model_registry.tensorzero.check.shape import TableOf, refused
 from model_registry.tensorzero.check.surroundings import Surroundings
 from model_registry.tensorzero.check.variants import VARIANTS
+from model_registry.tensorzero.from_metadata import FROM_METADATA, faults
 from model_registry.tensorzero.offers import model_fault, plain, provider_fault, section_of
 from model_registry.tensorzero.project import MODEL_TABLES, Path
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
@@ -69,8 +70,11 @@ def _model(row: Model, provider: Provider | None, around: Surroundings) -> Itera
         if key == "provider_key":
             if not isinstance(value, str | None) or (value or "").startswith("tensorzero::"):
                 yield refused((*here, key), "must be a string that does not start with 'tensorzero::'")
+        elif key == FROM_METADATA:
+            continue
         elif key not in {"provider", "model"}:
-            yield refused((*here, key), "is not a key of this column; known here: model, provider, provider_key")
+            known = f"model, provider, provider_key, {FROM_METADATA}"
+            yield refused((*here, key), f"is not a key of this column; known here: {known}")
         elif not isinstance(value, Mapping | None):
             yield refused((*here, key), "must be an object")
     kind = PROVIDER_TYPES.get(provider.type) if provider else None
@@ -80,6 +84,9 @@ def _model(row: Model, provider: Provider | None, around: Surroundings) -> Itera
     rows_own = dict.fromkeys(("routing", "providers"), "comes from the rows that share the model's name")
     yield from _extras((*here, "model"), row.tensorzero.get("model"), shape, rows_own, around)
     if kind and kind.gateway_type:
+        own = row.tensorzero.get("provider")
+        extras = {**(provider.tensorzero if provider else {}), **(own if isinstance(own, dict) else {})}
+        yield from (refused((*path, *place), why) for place, why in faults(row, kind.gateway_type, extras))
         table = provider_shape(kind.gateway_type, section)
         yield from _extras((*here, "provider"), row.tensorzero.get("provider"), table, _named_elsewhere(kind), around)
 

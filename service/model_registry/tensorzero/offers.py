@@ -7,6 +7,7 @@ from typing import Any
 
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
+from model_registry.tensorzero.from_metadata import derived_keys
 from model_registry.tensorzero.project import Table
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 
@@ -140,7 +141,7 @@ def _derived(offer: Offer, extras: Table) -> Table:
         table[kind.credential.key] = f"{kind.credential.scheme}{provider.api_key_env_var}"
     elif kind.credential and kind.credential.none_allowed:
         table[kind.credential.key] = "none"
-    return table
+    return table | derived_keys(model, kind.gateway_type, extras)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)

@@ -1,0 +1,129 @@
+"""The configuration as it was: read from the change log, brought back, and forgotten when it is old.
+
+What differs between two states, and what turns one into the other, is `catalog/history.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from model_registry.catalog.history import TABLES, RowChange, difference, restoring, sharing
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
+from model_registry.store.client import Database
+from model_registry.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 5
+"""How often a rollback is worked out anew because somebody else wrote meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What a rollback did, or would do."""
+
+    restored: int
+    """The revision whose configuration it is."""
+    revision: int
+    """The registry's revision afterwards."""
+    changes: Sequence[RowChange]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a row, and when."""
+
+    revision: int
+    at: str
+    actor: str
+    operation: str
+
+
+def differs(one: Snapshot, other: Snapshot) -> bool:
+    """Whether the configuration may differ between two steps of one registry: a table that did not change is kept."""
+    return any(one.tables[table] is not other.tables[table] for table in TABLES)
+
+
+class History:
+    """Earlier revisions of the registry.
+
+    Everything here asks the database: with it away, every method fails with StorageUnavailable. Other errors: those
+    of `Database.call`.
+    """
+
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database = database
+        self._registry = registry
+
+    async def at(self, revision: int) -> Snapshot:
+        """The configuration at a revision; its `revision` is that of the write the asked one fell into.
+
+        Deployments, nodes and keys are not in it. Errors: RevisionNotFound, RevisionGone.
+        """
+        document = await self._database.call("registry_snapshot_at", asked=revision)
+        oldest, newest = document["oldest"], document["newest"]
+        if document["revision"] is None and revision < oldest:
+            message = f"Revision {revision} is no longer kept: the oldest one that can be had is {oldest}."
+            raise RevisionGone(message, oldest=oldest, newest=newest)
+        if document["revision"] is None:
+            message = f"There is no revision {revision} yet: the newest is {newest}, the oldest kept is {oldest}."
+            raise RevisionNotFound(message, oldest=oldest, newest=newest)
+        current = self._registry.snapshot if self._registry.loaded else Snapshot.empty()
+        return await asyncio.to_thread(_read, document, current)
+
+    async def writes(self, *, before: int | None, limit: int) -> dict[str, Any]:
+        """A page of the writes that touched the configuration, newest first."""
+        page: dict[str, Any] = await self._database.call("registry_writes", before_revision=before, page_size=limit)
+        return page
+
+    async def authors(self, after: int, to: int) -> dict[tuple[str, str], list[Author]]:
+        """Who wrote which rows (table, id) after a revision and up to another, oldest first."""
+        found: dict[tuple[str, str], list[Author]] = {}
+        for entry in await self._database.call("registry_authors", after_revision=after, to_revision=to):
+            author = Author(entry["revision"], entry["at"], entry["actor"], entry["operation"])
+            found.setdefault((entry["table"], entry["row_id"]), []).append(author)
+        return found
+
+    async def rollback(self, revision: int, *, actor: str, dry_run: bool = False) -> Rollback:
+        """Bring the configuration back to a revision, as a new one, in one transaction; deployments, nodes, keys stay.
+
+        An ordinary write: what the gateway would refuse today is refused, also when it was let through then. Worked
+        out anew when somebody else writes meanwhile, so the end is that revision exactly.
+        Errors: those of `at` and `Registry.write`; Conflict when others write all the time.
+        """
+        target = await self.at(revision)
+        for _ in range(ATTEMPTS):
+            await self._registry.refresh()
+            now = self._registry.snapshot
+            changes = await asyncio.to_thread(difference, now, target)
+            if dry_run or not changes:
+                return Rollback(target.revision, now.revision, changes)
+            operations = await asyncio.to_thread(restoring, now, target)
+            if differs(self._registry.snapshot, now):
+                continue
+            try:
+                written = await self._registry.write(operations, actor=actor, alone=True)
+            except PreconditionFailed:
+                log.info("somebody else wrote during a rollback; working it out anew", revision=revision)
+                continue
+            return Rollback(target.revision, written, changes)
+        message = f"Others keep changing the registry: it was not brought back to revision {revision}. Try again."
+        raise Conflict(message)
+
+    async def trim(self, keep_days: float) -> dict[str, Any]:
+        """Forget the changes older than so many days, but not the state they led to. Repeating it does nothing.
+
+        Answers `removed`, the number of entries, and `oldest`, from where on there is history.
+        """
+        trimmed: dict[str, Any] = await self._database.call("registry_trim", keep_days=keep_days)
+        return trimmed
+
+
+def _read(document: dict[str, Any], current: Snapshot) -> Snapshot:
+    return sharing(Snapshot.from_document(document), current)

@@ -1,0 +1,87 @@
+"""Prices and timeouts of the catalogue become keys of the gateway where a row asks for them, and nowhere else."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.errors import InvalidConfiguration
+from model_registry.tensorzero.guard import refuse_bad_configuration
+from model_registry.tensorzero.render import render
+from support.catalogues import Catalogue
+
+PRICES = {"cost_per_1m_input_tokens": 0.15, "cost_per_1m_output_tokens": 6}
+COST = [
+    {"pointer": "/usage/prompt_tokens", "cost_per_million": 0.15},
+    {"pointer": "/usage/completion_tokens", "cost_per_million": 6.0},
+]
+
+
+def catalogue(type_: str = "openai_compatible", **model: Any) -> Catalogue:
+    made = Catalogue()
+    made.model(made.provider("p", type_), "m", **model)
+    return made
+
+
+def provider_table(made: Catalogue, section: str = "models") -> dict[str, Any]:
+    refuse_bad_configuration(Snapshot.empty(), made.operations)
+    table: dict[str, Any] = tomllib.loads(render(made.snapshot()).text)[section]["m"]["providers"]["p"]
+    return table
+
+
+def test_metadata_does_not_leak_into_a_configuration() -> None:
+    plain, priced = catalogue(), catalogue(metadata={**PRICES, "timeouts": {"total_ms": 9}})
+    assert render(plain.snapshot()).text == render(priced.snapshot()).text
+
+
+def test_prices_become_cost_where_the_row_asks() -> None:
+    made = catalogue(metadata=PRICES, tensorzero={"from_metadata": ["cost"]})
+    assert provider_table(made)["cost"] == COST
+
+
+def test_timeouts_become_timeouts_where_the_row_asks() -> None:
+    limits = {"total_ms": 9000, "ttft_ms": 500}
+    made = catalogue(metadata={"timeouts": limits}, tensorzero={"from_metadata": ["timeouts"]})
+    assert provider_table(made)["timeouts"] == {"non_streaming": {"total_ms": 9000}, "streaming": limits}
+
+
+def test_an_embedding_model_has_one_price_and_one_limit() -> None:
+    made = catalogue(
+        model_type="embedding",
+        metadata={**PRICES, "timeouts": {"total_ms": 9000}},
+        tensorzero={"from_metadata": ["cost", "timeouts"]},
+    )
+    table = provider_table(made, "embedding_models")
+    assert (table["cost"], table["timeout_ms"]) == (COST[:1], 9000)
+
+
+def test_what_is_written_by_hand_wins() -> None:
+    own = [{"pointer": "/usage/total_tokens", "cost_per_million": 1.0}]
+    made = catalogue("anthropic", metadata=PRICES, tensorzero={"from_metadata": ["cost"], "provider": {"cost": own}})
+    assert provider_table(made)["cost"] == own
+
+
+@pytest.mark.parametrize(
+    ("type_", "metadata", "asked", "says"),
+    [
+        ("vllm", PRICES, ["prices"], "must be a list of cost and timeouts"),
+        ("vllm", PRICES, "cost", "must be a list of cost and timeouts"),
+        ("vllm", {}, ["cost"], "metadata has no cost_per_1m_input_tokens"),
+        ("vllm", {**PRICES, "cost_per_1m_output_tokens": "6 USD"}, ["cost"], "must be a number from 0 up"),
+        ("vllm", {**PRICES, "cost_per_1m_output_tokens": -1}, ["cost"], "must be a number from 0 up"),
+        ("anthropic", PRICES, ["cost"], "does not report usage as OpenAI does"),
+        ("vllm", {}, ["timeouts"], "metadata.timeouts has neither total_ms"),
+        ("vllm", {"timeouts": {"total_ms": 0}}, ["timeouts"], "metadata.timeouts has neither total_ms"),
+        ("vllm", {"timeouts": {"total_ms": 10**7}}, ["timeouts"], "900000"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(
+    type_: str, metadata: dict[str, Any], asked: Any, says: str
+) -> None:
+    made = catalogue(type_, metadata=metadata, tensorzero={"from_metadata": asked})
+    with pytest.raises(InvalidConfiguration) as caught:
+        refuse_bad_configuration(Snapshot.empty(), made.operations)
+    assert any(says in str(reason) for reason in caught.value.reasons), caught.value.reasons
