@@ -25,6 +25,7 @@ from model_registry.api import (
     providers,
     services,
     tensorzero,
+    tensorzero_check,
     tensorzero_project,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
@@ -41,9 +42,12 @@ from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
+from model_registry.tensorzero.check_process import CheckProcess, gateway_version
 from model_registry.tensorzero.guard import refuse_bad_configuration
+from model_registry.workers.accepted_file import AcceptedFile
 from model_registry.workers.announcements import Announcements
 from model_registry.workers.events import EventConsumer
+from model_registry.workers.judge import ConfigurationJudge, Court
 from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
@@ -61,6 +65,7 @@ _ROUTERS = (
     deployments.router,
     tensorzero.router,
     tensorzero_project.router,
+    tensorzero_check.router,
     changes.router,
     history.router,
     health.router,
@@ -77,13 +82,19 @@ async def create_app(settings: Settings) -> FastAPI:
     registry.on_write = measured.write
     link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
     events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
+    configuration = Configuration(registry)
+    court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
+    kept = AcceptedFile(settings.cache_dir)
+    judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
         registry=registry,
         history=History(database, registry),
         authenticator=Authenticator(settings, registry, tokens.scopes if tokens else None),
         metrics=measured,
-        configuration=Configuration(registry),
+        configuration=configuration,
+        judge=judge,
         events=events,
     )
 
@@ -108,6 +119,7 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
+    app.state.before_stop = judge.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
@@ -132,6 +144,8 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    service.judge.start()
+    stack.push_async_callback(service.judge.stop)
     saver = Saver(registry, file)
     saver.start()
     stack.push_async_callback(saver.stop)

@@ -20,6 +20,7 @@
     ├── StorageError                  E5000
     │   ├── StorageUnavailable        E5030
     │   └── StorageMisconfigured      E5001
+    ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
     └── StackError                    E5010
@@ -178,6 +179,12 @@ class StorageMisconfigured(StorageError):
     """The registry is not set up to use its database"""
 
     code = "E5001"
+
+
+class NothingAccepted(RegistryError):
+    """No configuration has been accepted yet"""
+
+    code = "E5031"
 
 
 class GatewayUnavailable(RegistryError):

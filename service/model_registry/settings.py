@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."
     )
     auth_reads: bool = Field(default=False, alias="MODEL_REGISTRY_AUTH_READS", description="Reads need a key too.")
+    check_with_gateway: bool = Field(
+        default=True,
+        alias="MODEL_REGISTRY_CHECK_WITH_GATEWAY",
+        description="Ask the real gateway before a configuration goes out, where the extra `gateway` is installed.",
+    )
     log_format: Literal["json", "console"] = Field("json", alias="MODEL_REGISTRY_LOG_FORMAT", description="Log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="MODEL_REGISTRY_LOG_LEVEL", description="The least that is logged."

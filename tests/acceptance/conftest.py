@@ -57,6 +57,7 @@ def _environment(stack: Any, directory: Path) -> dict[str, str]:
         "MODEL_REGISTRY_API_KEY": KEY,
         "MODEL_REGISTRY_CACHE_DIR": str(directory / "cache"),
         "MODEL_REGISTRY_POLL_SECONDS": "0.2",
+        "MODEL_REGISTRY_CHECK_WITH_GATEWAY": "false",
     }
 
 

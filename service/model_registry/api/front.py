@@ -7,7 +7,7 @@ bodies, metrics, and a log line for what was refused or failed.
 from __future__ import annotations
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 

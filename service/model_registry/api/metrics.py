@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from model_registry.api.state import Service
 from model_registry.entities.change import Operation
 from model_registry.store.registry import Registry
+from model_registry.tensorzero.delivered import Delivery
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -42,6 +43,13 @@ class Metrics:
         self._events = Counter(
             "model_registry_events_total", "GPU events, by outcome.", ["outcome"], registry=self.collected
         )
+        self._verdicts = Histogram(
+            "model_registry_configuration_check_seconds",
+            "Checks of new configurations by outcome, from the change to the verdict.",
+            ["outcome"],
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=self.collected,
+        )
         self._loads = Gauge(
             "model_registry_snapshot_load_seconds",
             "What the last full load of the snapshot took.",
@@ -62,6 +70,25 @@ class Metrics:
         """Count what was sent to the database: done, refused or failed."""
         for table, number in Tally(operation.table for operation in operations).items():
             self._writes.labels(table, outcome).inc(number)
+
+    def verdict(self, outcome: str, seconds: float) -> None:
+        """Count one check of a configuration: accepted or refused."""
+        self._verdicts.labels(outcome).observe(seconds)
+
+    def watch_delivery(self, look: Callable[[], Delivery]) -> None:
+        """Show what goes out, at the moment of the scrape."""
+        served = Gauge(
+            "model_registry_configuration_revision",
+            "The revision of the configuration that gateways get; 0 while there is none.",
+            registry=self.collected,
+        )
+        served.set_function(lambda: now.revision if (now := look().served) else 0)
+        refused = Gauge(
+            "model_registry_configuration_refused",
+            "1 while a newer configuration is refused and does not go out.",
+            registry=self.collected,
+        )
+        refused.set_function(lambda: float(look().refused is not None))
 
     def events(self, outcome: str, number: int = 1) -> None:
         """Count GPU events: recorded, rejected, ignored or failed."""

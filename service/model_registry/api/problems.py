@@ -21,6 +21,7 @@ from model_registry.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    NothingAccepted,
     PreconditionFailed,
     Reason,
     RegistryError,
@@ -39,6 +40,7 @@ STATUSES: dict[type[RegistryError], int] = {
     NotAuthenticated: 401,
     NotAllowed: 403,
     StorageUnavailable: 503,
+    NothingAccepted: 503,
     RegistryError: 500,
 }
 """A class that is not here has the status of its nearest ancestor."""

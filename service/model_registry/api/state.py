@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from model_registry.api.configuration import Configuration
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
+    from model_registry.workers.judge import ConfigurationJudge
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class State:
     authenticator: Authenticator
     metrics: Metrics
     configuration: Configuration
+    judge: ConfigurationJudge
     events: EventConsumer | None
 
 

@@ -15,9 +15,11 @@ from model_registry.api.history import LARGEST, configuration_at
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer
+from model_registry.api.served import Wait, served_answer
 from model_registry.api.state import Service
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
+from model_registry.tensorzero.delivered import CONFIGURATION
 from model_registry.tensorzero.functions import function_views
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.parse import parse_project
@@ -95,20 +97,35 @@ class ImportAnswer(BaseModel):
     summary="The gateway's configuration, as TOML",
     operation_id="get_tensorzero_config",
     response_class=Response,
-    responses={200: {"content": {TOML: {"schema": {"type": "string"}}}}, **responses(401, 404, 410, 422, 503)},
+    responses={
+        200: {"content": {TOML: {"schema": {"type": "string"}}}},
+        304: {"description": "Still the same, also after the wait"},
+        **responses(401, 404, 410, 422, 503),
+    },
 )
 async def get_config(
     request: Request,
     service: Service,
     _caller: Reader,
-    revision: Annotated[int | None, Query(ge=0, le=LARGEST, description="As it was then.")] = None,
+    revision: Annotated[
+        Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
+        Query(description="As it was then. `latest`: the newest one, whether a gateway accepts it or not."),
+    ] = None,
+    wait: Wait = None,
 ) -> Response:
-    """Byte-identical while nothing in it changes, so `If-None-Match` is worth sending."""
+    """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
+
+    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why.
+
+    Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
+    """
+    if revision == "latest":
+        snapshot = service.registry.snapshot
+        text = service.configuration.of(snapshot).text.encode()
+        return answer(request, snapshot, text, tables=TABLES, media_type=TOML)
     if revision is not None:
         return await configuration_at(request, service, revision, TOML)
-    snapshot = service.registry.snapshot
-    text = service.configuration.of(snapshot).text.encode()
-    return answer(request, snapshot, text, tables=TABLES, media_type=TOML)
+    return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
 
 
 @router.get(

@@ -15,6 +15,7 @@ from model_registry.api.auth import Administrator, Caller, Reader
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer, expect_match, single
+from model_registry.api.served import Wait, served_answer
 from model_registry.api.state import Service, State
 from model_registry.catalog.nouns import reasons_of
 from model_registry.catalog.snapshot import Snapshot
@@ -23,14 +24,12 @@ from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigFileDraft, ConfigSection, ConfigSectionDraft
 from model_registry.errors import Invalid, NotFound, Reason
 from model_registry.store.json_bytes import json_bytes
-from model_registry.tensorzero.affected import CONFIGURATION_TABLES
-from model_registry.tensorzero.bundle import archive, bundle
+from model_registry.tensorzero.bundle import archive
 from model_registry.tensorzero.project_paths import path_problem
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
 
 GZIP = "application/gzip"
-BUNDLE_TABLES = CONFIGURATION_TABLES | {"config_files"}
 _FILES, _SECTIONS = ("config_files",), ("config_sections",)
 
 
@@ -60,13 +59,15 @@ class SectionBody(BaseModel):
     summary="The gateway's configuration with the files it refers to, as tar.gz",
     operation_id="get_tensorzero_bundle",
     response_class=Response,
-    responses={200: {"content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}}, **responses(401, 503)},
+    responses={
+        200: {"content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}},
+        304: {"description": "Still the same, also after the wait"},
+        **responses(401, 422, 503),
+    },
 )
-async def get_bundle(request: Request, service: Service, _caller: Reader) -> Response:
-    """Byte-identical while nothing in it changes, so `If-None-Match` is worth sending."""
-    snapshot = service.registry.snapshot
-    packed = archive(bundle(snapshot, service.configuration.of(snapshot)))
-    return answer(request, snapshot, packed, tables=BUNDLE_TABLES, media_type=GZIP)
+async def get_bundle(request: Request, service: Service, _caller: Reader, wait: Wait = None) -> Response:
+    """The newest one that was accepted, byte-identical while nothing in it changes."""
+    return await served_answer(request, service, GZIP, archive, wait)
 
 
 @router.get(

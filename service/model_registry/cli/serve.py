@@ -89,6 +89,13 @@ async def _serve(
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
                 on_ready(f"http://{host}:{listener.getsockname()[1]}")
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Requests that wait for news would hold a graceful end up until they have waited enough.
+            before_stop = getattr(getattr(app, "state", None), "before_stop", None)
+            if before_stop is not None:
+                before_stop()
+            await super().shutdown(sockets)
+
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it a body waits 40 ms behind its header.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -102,8 +109,9 @@ async def _serve(
             "Stop what listens there, or choose another with --port"
         )
         raise StackError(message) from error
+    app = await make_app()
     config = uvicorn.Config(
-        await make_app(),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from model_registry.catalog.snapshot import Snapshot
+from model_registry.cli import sync, tensorzero_check
 from model_registry.cli.bundle_directory import unpacked, write_bundle
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.cli.registry import Registry, json_object
@@ -25,6 +26,9 @@ from model_registry.tensorzero.project_files import read_project
 app = typer.Typer(
     help="The TensorZero gateway's configuration: import a project, see what is rendered.", no_args_is_help=True
 )
+
+app.command("check")(tensorzero_check.check)
+app.command("sync")(sync.sync)
 
 Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or globs of one project.", metavar="PATH...")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing. Needs no key.")]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,8 @@ _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
 _VARIANT = re.compile(r"TensorZeroInternalError\(Error\((.*?)\)\) }", re.DOTALL)
 _ELSEWHERE = (("gateway", "observability"), ("gateway", "auth"), ("rate_limiting",), ("object_storage",))
 """What an embedded gateway without databases cannot judge, or would write to."""
+
+CRASHES = "the gateway crashes or hangs on this configuration"
 
 TIMEOUT_S = 60.0
 """Loading 10,000 models takes a few seconds; nothing takes this long."""
@@ -79,13 +81,16 @@ class Judge:
         if isinstance(configuration, Path):
             path = configuration.absolute()
         else:
-            unasked = _set_aside(tree)
+            unasked = set_aside(tree)
             path = self._file("tensorzero.toml", tomli_w.dumps(tree) if unasked else text)
-        job = {"path": str(path), "environment": environment(tree, str(self._service_account(text)))}
+        verdict = self.load(path, environment(tree, str(self._service_account(text))))
+        return replace(verdict, warnings=verdict.warnings + unasked)
+
+    def load(self, path: Path, variables: dict[str, str]) -> Verdict:
+        """Load a file, or the files of a glob, as they are, with these variables and no others."""
+        job = {"path": str(path), "environment": variables}
         verdict = self._ask(job) or self._ask(job)
-        if verdict is None:
-            return Verdict(accepted=False, message="the gateway crashes or hangs on this configuration")
-        return Verdict(verdict.accepted, verdict.message, verdict.warnings + unasked)
+        return verdict or Verdict(accepted=False, message=CRASHES)
 
     def _service_account(self, text: str) -> Path:
         needed = "gcp_vertex" in text or "path_from_env" in text
@@ -170,7 +175,7 @@ def distilled(refusal: str) -> str:
     return variant[1] if variant else refusal
 
 
-def _set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
+def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
     """Take out what needs more than a gateway alone, and say so."""
     unasked = []
     for *parents, key in _ELSEWHERE:

@@ -28,15 +28,9 @@ def parse_project(files: Mapping[str, str]) -> Project:
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
-    if not files:
-        refuse([Reason("", "there is no TOML file in it")])
-    # Names without an ending come from callers that send one text and no files.
-    named = {name: text for name, text in files.items() if name.endswith(".toml")} or files
-    trees = configurations(_trees(named))
-    refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
+    trees = _configurations(files)
     found = resolve(trees, {name: text for name, text in files.items() if name not in trees})
-    merged = _merged(trees)
-    tree, said = modernised(merged)
+    tree, said = modernised(_merged(trees))
     project = Project(texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said))
     problems = Problems(project)
     for reason in check_configuration(tree):
@@ -45,6 +39,26 @@ def parse_project(files: Mapping[str, str]) -> Project:
     _check_references(project, problems)
     problems.stop_if_any()
     return project
+
+
+def unchecked_project(files: Mapping[str, str]) -> Project:
+    """Only the TOML, as it is written: without a look at what the keys say, and at the files they name.
+
+    Raises:
+        InvalidConfiguration: a text is no TOML, or two of them set the same key.
+    """
+    trees = _configurations(files)
+    return Project(texts=dict(files), trees=trees, tree=_merged(trees))
+
+
+def _configurations(files: Mapping[str, str]) -> dict[str, Table]:
+    if not files:
+        refuse([Reason("", "there is no TOML file in it")])
+    # Names without an ending come from callers that send one text and no files.
+    named = {name: text for name, text in files.items() if name.endswith(".toml")} or files
+    trees = configurations(_trees(named))
+    refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
+    return trees
 
 
 def _trees(files: Mapping[str, str]) -> dict[str, Table]:

@@ -33,8 +33,7 @@ def read_files(paths: Iterable[str | Path]) -> dict[str, str]:
     The root is the directory that holds all of them, absolute references aside.
     """
     reasons: list[Reason] = []
-    found = list(dict.fromkeys(file for path in paths for file in _found(Path(path), reasons)))
-    refuse(reasons)
+    found = find_files(paths)
     texts = {file: _text(file, reasons) for file in found}
     refuse(reasons)
     near, far = _referred(texts, reasons)
@@ -84,6 +83,14 @@ def _tree(directory: Path) -> Iterator[Path]:
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The TOML files that these paths, directories and globs stand for, by their absolute paths."""
+    reasons: list[Reason] = []
+    found = list(dict.fromkeys(file for path in paths for file in _found(Path(path), reasons)))
+    refuse(reasons)
+    return found
 
 
 def _found(path: Path, reasons: list[Reason]) -> Iterator[Path]:

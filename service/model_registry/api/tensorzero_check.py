@@ -1,0 +1,156 @@
+"""`/api/tensorzero/check` and `/status`: whether a configuration is good, and what becomes of the registry's own."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from model_registry.api.auth import Reader
+from model_registry.api.problems import ProblemReason, responses
+from model_registry.api.responses import JSON
+from model_registry.api.state import Service, State
+from model_registry.errors import Reason
+from model_registry.store.json_bytes import json_bytes
+from model_registry.tensorzero.check_process import CheckProcess
+from model_registry.tensorzero.delivered import CONFIGURATION, Files, delivered
+from model_registry.tensorzero.project_check import Findings, findings_view
+
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+
+_ONE_AT_A_TIME = asyncio.Semaphore(1)
+"""Each runs a gateway of its own, so that what callers send never holds up what goes out."""
+
+
+class CheckRequest(BaseModel):
+    """A TensorZero project: its TOML files and the files that they name, by path."""
+
+    files: dict[str, str] = Field(
+        default={}, max_length=1000, examples=[{"tensorzero.toml": "[models.m]\n...", "functions/f/system.txt": "..."}]
+    )
+
+
+class GatewayWord(BaseModel):
+    """What the real gateway says."""
+
+    asked: bool
+    accepted: bool | None
+    message: str | None = Field(description="Why it refuses, in its words; or why it was not asked.")
+    warnings: list[str]
+
+
+class CheckAnswer(BaseModel):
+    """What there is to say about a configuration."""
+
+    accepted: bool
+    revision: int | None = Field(description="Of the registry, when its own configuration was checked.")
+    faults: list[ProblemReason]
+    deprecated: list[ProblemReason]
+    gateway: GatewayWord
+
+
+class ServedView(BaseModel):
+    """The configuration that gateways get."""
+
+    revision: int
+    judge: str = Field(examples=["gateway 2026.6.0", "rules"])
+    provisional: bool = Field(description="On the rules' word alone, until the gateway has spoken.")
+    at: datetime
+
+
+class RefusedView(BaseModel):
+    """A newer configuration that does not go out."""
+
+    revision: int
+    judge: str
+    at: datetime
+    reasons: list[ProblemReason]
+
+
+class DeliveryStatus(BaseModel):
+    """What goes out, what does not, and why."""
+
+    newest_revision: int
+    pending: bool = Field(description="Whether a verdict is being waited for.")
+    judge: str = Field(description="Who decides here.")
+    served: ServedView | None
+    refused: RefusedView | None
+
+
+@router.post(
+    "/check",
+    summary="Check a TensorZero project, or the registry's own configuration",
+    operation_id="check_tensorzero",
+    responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
+)
+async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
+    """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
+
+    Without files: the newest configuration of the registry, whether it goes out or not. Nothing is written.
+    """
+    revision, configuration, files = (
+        None,
+        None,
+        {path: text.encode() for path, text in (body or CheckRequest()).files.items()},
+    )
+    if not files:
+        snapshot = service.registry.snapshot
+        rendered = await asyncio.to_thread(service.configuration.of, snapshot)
+        revision, configuration, files = snapshot.revision, (CONFIGURATION,), delivered(rendered, snapshot)
+    findings = await _check(service, files, configuration)
+    return Response(json_bytes(findings_view(findings) | {"revision": revision}), media_type=JSON)
+
+
+@router.get(
+    "/status",
+    summary="Which configuration goes out, which does not, and why",
+    operation_id="get_tensorzero_status",
+    responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
+)
+async def status(service: Service, _caller: Reader) -> Response:
+    """As it is at this moment on this replica."""
+    judge, delivery = service.judge, service.judge.delivery
+    served, refused = delivery.served, delivery.refused
+    view = {
+        "newest_revision": service.registry.snapshot.revision,
+        "pending": judge.pending,
+        "judge": judge.court.name,
+        "served": served
+        and {
+            "revision": served.revision,
+            "judge": served.judge,
+            "provisional": delivery.provisional,
+            "at": _moment(served.at),
+        },
+        "refused": refused
+        and {
+            "revision": refused.revision,
+            "judge": refused.judge,
+            "at": _moment(refused.at),
+            "reasons": _reasons(refused.reasons),
+        },
+    }
+    return Response(json_bytes(view), media_type=JSON)
+
+
+async def _check(service: State, files: Files, configuration: tuple[str, ...] | None) -> Findings:
+    with_gateway = service.judge.court.gateway is not None
+
+    def ask() -> Findings:
+        with CheckProcess() as process:
+            return process.check(files, gateway=with_gateway, configuration=configuration)
+
+    async with _ONE_AT_A_TIME:
+        return await asyncio.to_thread(ask)
+
+
+def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
+    return [{"where": reason.where, "message": reason.message} for reason in reasons]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

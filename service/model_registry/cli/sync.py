@@ -1,0 +1,83 @@
+"""`model-registry tensorzero sync`: the agent beside a gateway. What it does is in `client/delivery.py`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_registry.errors import NothingAccepted
+
+Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Where bundles go. The gateway reads DIR/current/tensorzero.toml.")]
+Nats = Annotated[
+    str | None, typer.Option("--nats", envvar="NATS_URL", help="Hear of changes from NATS, instead of asking.")
+]
+Command = Annotated[str | None, typer.Option("--exec", help="Run this after each switch; without a shell.")]
+PidFile = Annotated[Path | None, typer.Option("--pid-file", help="Signal this process after each switch.")]
+Signal = Annotated[str, typer.Option("--signal", help="Which signal: HUP, USR1, TERM, ...")]
+Health = Annotated[str | None, typer.Option("--health", help="A URL that answers 2xx while the gateway is well.")]
+HealthTimeout = Annotated[float, typer.Option("--health-timeout", min=0.1, help="Seconds a gateway has to come up.")]
+Settle = Annotated[float, typer.Option("--settle", min=0, help="Seconds it must be well without a break.")]
+Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one question waits for a change.")]
+Once = Annotated[bool, typer.Option("--once", help="Fetch once and end: for init containers.")]
+
+
+def sync(  # noqa: PLR0913 (a command's options)
+    *,
+    out: Out,
+    registry: Registry = "http://127.0.0.1:8110",
+    api_key: ApiKey = None,
+    nats: Nats = None,
+    command: Command = None,
+    pid_file: PidFile = None,
+    signal_name: Signal = "HUP",
+    health: Health = None,
+    health_timeout: HealthTimeout = 30.0,
+    settle: Settle = 3.0,
+    wait: Wait = 30.0,
+    once: Once = False,
+) -> None:
+    """Keep a gateway's configuration at what the registry serves, and go back when the gateway does not come up.
+
+    Whatever goes wrong, DIR/current stays a whole bundle. The last three are kept.
+    """
+    from model_registry.client.bundle_directory import BundleDirectory
+    from model_registry.client.bundle_source import BundleSource
+    from model_registry.client.delivery import Agent, Patience
+    from model_registry.client.gateway_beside import GatewayBeside
+    from model_registry.client.news import NatsNews
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    for chatty in ("httpx", "httpcore", "nats"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    try:
+        number = signal.Signals[f"SIG{signal_name.upper().removeprefix('SIG')}"]
+    except KeyError as error:
+        raise typer.BadParameter(f"there is no signal {signal_name!r}", param_hint="--signal") from error
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        agent = Agent(
+            BundleSource(registry, api_key),
+            BundleDirectory(out),
+            GatewayBeside(command, pid_file, number, health),
+            patience=Patience(wait, settle, health_timeout),
+            news=NatsNews(nats) if nats and not once else None,
+        )
+        agent.once() if once else agent.run()
+    except KeyboardInterrupt:
+        return  # being told to stop is how an agent ends; what is current stays
+    except OSError as error:
+        raise NothingAccepted(f"{out} cannot be used: {error}") from error
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

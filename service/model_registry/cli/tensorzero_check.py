@@ -1,0 +1,90 @@
+"""`model-registry tensorzero check`: what is wrong with a configuration, where, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from model_registry.cli.exit_codes import REFUSED
+from model_registry.cli.import_summary import printable
+from model_registry.cli.registry import Registry, json_object
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="TOML files, directories or globs of one project. None: the registry's own.", metavar="PATH..."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="MODEL_REGISTRY_URL", help="The registry that is to check; paths are sent there."),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")]
+
+DEFAULT_URL = "http://127.0.0.1:8110"
+_PATH = "/api/tensorzero/check"
+
+
+def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Check a TensorZero project, or what a registry renders. Exit code 0: a gateway takes it; 1: it does not.
+
+    Paths are checked on this machine, by the rules and, with the extra `gateway`, by the real gateway.
+    """
+    findings = _locally(paths) if paths and url is None else _at(Registry(url or DEFAULT_URL, api_key), paths)
+    if as_json:
+        typer.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+    else:
+        _print(findings)
+    if not findings["accepted"]:
+        raise typer.Exit(REFUSED)
+
+
+def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
+    from model_registry.errors import GatewayUnavailable
+    from model_registry.tensorzero.gateway import Judge
+    from model_registry.tensorzero.project_check import check_project, findings_view, read_whole_project
+
+    files, configuration = read_whole_project(paths)
+    try:
+        with Judge() as judge:
+            findings = check_project(files, judge, configuration=configuration, trusted=True)
+    except GatewayUnavailable:
+        findings = check_project(files, None, configuration=configuration)
+    return findings_view(findings)
+
+
+def _at(registry: Registry, paths: Iterable[str] | None) -> Mapping[str, Any]:
+    from model_registry.tensorzero.project_check import read_whole_project
+
+    files, _ = read_whole_project(paths) if paths else ({}, ())
+    texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}
+    return json_object(registry.post(_PATH, {"files": texts}, {}))
+
+
+def _print(findings: Mapping[str, Any]) -> None:
+    gateway = findings["gateway"]
+    _print_list("Faults", findings["faults"], "red")
+    _print_list("Deprecated", findings["deprecated"], "yellow")
+    if gateway["asked"]:
+        said = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
+        typer.secho(f"The gateway {said}", fg="green" if gateway["accepted"] else "red")
+        for warning in gateway["warnings"]:
+            typer.echo(f"  {printable(warning)}")
+    else:
+        typer.echo(f"The gateway was not asked: {gateway['message']}")
+    fine = findings["accepted"]
+    typer.secho("Fine" if fine else "Refused", fg="green" if fine else "red", bold=True)
+
+
+def _print_list(title: str, reasons: list[dict[str, str]], colour: str) -> None:
+    if reasons:
+        typer.secho(f"{title} ({len(reasons)})", fg=colour, bold=True)
+    for reason in reasons:
+        typer.echo(f"  {printable(reason['where'])}\n    {printable(reason['message'])}")

@@ -1,0 +1,1 @@
+"""What runs beside others' programs and talks to a registry over HTTP. Works with the base install; knows no server."""

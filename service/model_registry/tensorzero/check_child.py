@@ -1,0 +1,58 @@
+"""Checks one project after another. Started by `check_process.py`, which speaks with it in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from model_registry.tensorzero.gateway import Judge
+from model_registry.tensorzero.project_check import Findings, check_project
+from model_registry.tensorzero.rereading import Rereader
+
+_RENEW_AFTER = 500
+"""Checks by one gateway process: what it may leak ends with it."""
+
+
+class _Bench:
+    """One gateway process, kept warm; replaced when asked for another patience, or when it has done much."""
+
+    def __init__(self, exits: ExitStack) -> None:
+        self._exits = exits
+        self._judge: Judge | None = None
+        self._timeout_s = 0.0
+        self._checks = 0
+
+    def judge(self, timeout_s: float) -> Judge:
+        self._checks += 1
+        if self._judge is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
+            self._exits.close()
+            self._judge, self._timeout_s, self._checks = self._exits.enter_context(Judge(timeout_s)), timeout_s, 1
+        return self._judge
+
+
+def _findings(job: dict[str, Any], bench: _Bench, rereader: Rereader) -> Findings:
+    files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
+    judge = bench.judge(job["timeout_s"]) if job["gateway"] else None
+    own = job["configuration"] is not None  # what the registry renders, again and again
+    return check_project(files, judge, configuration=job["configuration"], rereader=rereader if own else None)
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    with ExitStack() as exits:
+        bench, rereader = _Bench(exits), Rereader()
+        for line in sys.stdin:
+            began = time.perf_counter()
+            answer = {**asdict(_findings(json.loads(line), bench, rereader)), "seconds": time.perf_counter() - began}
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main()

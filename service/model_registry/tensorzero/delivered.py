@@ -1,0 +1,74 @@
+"""What goes out to gateways, as files: the one place that says which. Makes nothing, checks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.errors import Reason
+from model_registry.tensorzero.affected import CONFIGURATION_TABLES
+from model_registry.tensorzero.bundle import bundle
+from model_registry.tensorzero.project_paths import MAIN
+from model_registry.tensorzero.render import Rendered
+
+CONFIGURATION = MAIN
+DELIVERED_TABLES = CONFIGURATION_TABLES | {"config_files"}
+"""A change in any other table changes nothing that goes out."""
+
+Files = Mapping[str, bytes]
+"""Path below the bundle's directory -> content."""
+
+
+def delivered(rendered: Rendered, snapshot: Snapshot) -> dict[str, bytes]:
+    """Everything that a gateway gets of this snapshot."""
+    return bundle(snapshot, rendered)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One form of what goes out, ready to be sent."""
+
+    content: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The configuration that gateways get."""
+
+    revision: int
+    """The newest revision that has this configuration."""
+    files: Files
+    judge: str
+    """Who accepted it: the gateway with its version, or the rules."""
+    at: float
+    """Epoch seconds of the verdict."""
+    bodies: dict[str, Body] = field(default_factory=dict, compare=False, repr=False)
+
+    def body(self, form: str, make: Callable[[Files], Body]) -> Body:
+        """The files in one form: made once, however many ask."""
+        if form not in self.bodies:
+            self.bodies[form] = make(self.files)
+        return self.bodies[form]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A newer configuration that does not go out."""
+
+    revision: int
+    files: Files
+    judge: str
+    at: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What goes out, and what does not. Replaced, never changed."""
+
+    served: Served | None = None
+    refused: Refused | None = None
+    provisional: bool = False
+    """Served on the word of the rules alone, because there was nothing else and the gateway has not spoken yet."""

@@ -1,0 +1,168 @@
+"""A whole project put before every judge there is: the rules, the list of old syntax, and the real gateway.
+
+The rules are in `check/`, the gateway in `gateway.py`; here they are asked, and their words collected.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from os import path as os_path
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.tensorzero.check import check_configuration
+from model_registry.tensorzero.check.deprecated import deprecated_syntax
+from model_registry.tensorzero.check.files import missing_files
+from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.gateway import CRASHES, Judge, Verdict
+from model_registry.tensorzero.parse import unchecked_project
+from model_registry.tensorzero.project import undotted
+from model_registry.tensorzero.project_files import find_files
+from model_registry.tensorzero.rereading import Rereader
+from model_registry.tensorzero.staging import Staged, staged
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is to say about a project."""
+
+    faults: tuple[Reason, ...] = ()
+    """What the gateway refuses, or takes and then cannot use."""
+    deprecated: tuple[Reason, ...] = ()
+    gateway: Verdict | None = None
+    """The gateway's own word; None when it was not asked."""
+    unasked: str | None = None
+    """Why the gateway was not asked."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nobody objects."""
+        return not self.faults and (self.gateway is None or self.gateway.accepted)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Everything that speaks against it."""
+        if self.gateway is None or self.gateway.accepted:
+            return self.faults
+        return (*self.faults, Reason("", f"the gateway says: {self.gateway.message}"))
+
+
+def check_project(
+    files: Mapping[str, bytes],
+    judge: Judge | None,
+    *,
+    configuration: Iterable[str] | None = None,
+    trusted: bool = False,
+    rereader: Rereader | None = None,
+) -> Findings:
+    """Check a project. The rules are gone through while the gateway loads it.
+
+    Args:
+        files: everything in it, by path.
+        judge: a gateway; None asks only the rules.
+        configuration: which of the files are the configuration; by default all TOML files.
+        trusted: whether files outside the project that it names may be read on this machine.
+        rereader: remembers what was checked before, when much the same is checked again and again.
+    """
+    names = tuple(configuration or (path for path in sorted(files) if path.endswith(".toml")))
+    if judge is None:
+        faults, deprecated = _rules(files, names, rereader)
+        return Findings(faults, deprecated, unasked="no gateway was asked")
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(_ask, judge, files, names, trusted=trusted)
+        faults, deprecated = _rules(files, names, rereader)
+        verdict = asking.result()
+    if verdict is None:
+        return Findings(faults, deprecated, unasked="the gateway's process does not run on this machine")
+    return Findings(faults, deprecated, verdict)
+
+
+def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """A project from disk with the files that it names: path -> content, and which of them are the configuration.
+
+    Raises:
+        InvalidConfiguration: a path leads nowhere.
+    """
+    tomls = find_files(paths)
+    found = {Path(os_path.normpath(file)) for file in tomls}
+    for file in tomls:
+        try:
+            tree = tomli.loads(file.read_text("utf-8-sig"))
+        except (ValueError, RecursionError):
+            continue  # the rules say so
+        for _, value in file_references(tree):
+            if isinstance(value, str) and value and not posixpath.isabs(value):
+                named = Path(os_path.normpath(file.parent / value))
+                found |= {f for f in named.rglob("*") if f.is_file()} if named.is_dir() else {named}
+    root = Path(os_path.commonpath([file.parent for file in found]))
+    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found) if file.is_file()}
+    return contents, tuple(Path(os_path.normpath(file)).relative_to(root).as_posix() for file in tomls)
+
+
+def findings_view(findings: Findings) -> dict[str, Any]:
+    """Findings as JSON values: the same over HTTP and on the command line."""
+    word = findings.gateway
+    return {
+        "accepted": findings.accepted,
+        "faults": [asdict(reason) for reason in findings.faults],
+        "deprecated": [asdict(reason) for reason in findings.deprecated],
+        "gateway": {
+            "asked": word is not None,
+            "accepted": word.accepted if word else None,
+            "message": word.message if word else findings.unasked,
+            "warnings": list(word.warnings) if word else [],
+        },
+    }
+
+
+def _rules(
+    files: Mapping[str, bytes], names: tuple[str, ...], rereader: Rereader | None
+) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+    try:
+        texts = {name: files[name].decode("utf-8") for name in names}
+        if rereader is not None and len(names) == 1:
+            project = rereader.project(names[0], texts[names[0]])
+        else:
+            project = unchecked_project(texts)
+    except InvalidConfiguration as error:
+        return error.reasons, ()
+    except UnicodeDecodeError as error:
+        return (Reason("", f"is not UTF-8 (byte {error.start})"),), ()
+    known = {posixpath.normpath(path) for path in files}
+    faults = check_configuration(project.tree)
+    for name, tree in project.trees.items():
+        faults += missing_files(tree, _beside(name, known))
+    place = project.place if len(names) > 1 else None
+    deprecated = deprecated_syntax(project.tree)
+    if place is None:
+        return tuple(faults), tuple(deprecated)
+    placed = [[Reason(place(undotted(r.where)), r.message) for r in reasons] for reasons in (faults, deprecated)]
+    return tuple(placed[0]), tuple(placed[1])
+
+
+def _beside(name: str, known: set[str]) -> Callable[[str], bool]:
+    return lambda path: posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) in known
+
+
+def _ask(judge: Judge, files: Mapping[str, bytes], names: tuple[str, ...], *, trusted: bool) -> Verdict | None:
+    """The gateway's word, or None when it cannot even load an empty configuration."""
+    try:
+        with staged(files, names, trusted=trusted) as project:
+            verdict = judge.load(project.path, project.variables)
+            if verdict.message == CRASHES and not _runs(judge, project):
+                return None
+            return Verdict(verdict.accepted, verdict.message, verdict.warnings + project.unasked)
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        return Verdict(accepted=False, message=f"not valid TOML: {error}")
+
+
+def _runs(judge: Judge, project: Staged) -> bool:
+    empty = project.path.parent / "empty.toml"
+    empty.write_text("")
+    return judge.load(empty, project.variables).message != CRASHES

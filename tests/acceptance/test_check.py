@@ -1,0 +1,61 @@
+"""The check in its own process, with the real gateway, and as a command: also when one of them crashes or hangs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from model_registry.tensorzero.check_process import CheckProcess
+from support.processes import run
+
+FUNCTION = b'[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "openai::x"\n'
+
+
+def test_a_check_that_crashes_is_a_refusal_and_the_next_one_gets_another_process(tmp_path: Path) -> None:
+    fake = tmp_path / "fake.py"
+    fake.write_text(
+        "import json, sys\n"
+        "for line in sys.stdin:\n"
+        "    if 'crash' in line: sys.exit(1)\n"
+        "    print(json.dumps(dict(faults=[], deprecated=[], gateway=None, unasked='x')), flush=True)\n"
+    )
+    with CheckProcess(command=[sys.executable, str(fake)]) as process:
+        assert process.check({"t": b"fine"}, gateway=True).accepted
+        assert "crashes" in process.check({"t": b"crash"}, gateway=True).reasons[0].message
+        assert process.check({"t": b"fine"}, gateway=True).accepted
+
+
+def test_a_check_that_hangs_ends_in_time() -> None:
+    hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with CheckProcess(timeout_s=0.1, command=hanging) as process:
+        assert "hangs" in process.check({"t": b""}, gateway=True).reasons[0].message
+
+
+def test_the_real_gateway_is_asked_and_sees_nothing_of_this_machine() -> None:
+    toml = FUNCTION + b'system_template = "/etc/hostname"\n[gateway.auth]\nenabled = true\n'
+    with CheckProcess() as process:
+        broken = process.check({"tensorzero.toml": FUNCTION + b'user_template = "t"\n', "t": b"{% if"}, gateway=True)
+        outside = process.check({"tensorzero.toml": toml}, gateway=True)
+
+    assert (broken.faults, broken.accepted) == ((), False)
+    assert "the gateway says" in broken.reasons[0].message
+    assert outside.accepted
+    assert outside.gateway is not None
+    assert {word.rpartition(": ")[2] for word in outside.gateway.warnings if word.startswith("not judged")} == {
+        "functions.f.variants.v.system_template",
+        "gateway.auth",
+    }
+
+
+def test_the_command_says_what_is_wrong_and_with_which_exit_code(tmp_path: Path) -> None:
+    file = tmp_path / "tensorzero.toml"
+    file.write_bytes(FUNCTION + b"weight = 1.0\n")
+    fine = run("tensorzero", "check", str(file))
+    file.write_bytes(FUNCTION + b"temprature = 1.0\n")
+    bad = run("tensorzero", "check", str(file), "--json")
+
+    assert (fine.returncode, "Deprecated (1)" in fine.stdout, "Fine" in fine.stdout) == (0, True, True), fine.stderr
+    assert bad.returncode == 1
+    assert "did you mean 'temperature'" in bad.stdout
+    assert run("tensorzero", "check", str(tmp_path / "none.toml")).returncode == 1
+    assert run("tensorzero", "check", "--url", "http://127.0.0.1:9").returncode == 3

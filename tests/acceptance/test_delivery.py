@@ -1,0 +1,194 @@
+"""From a write to a running gateway: what is accepted reaches it, what it would refuse does not."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from support.processes import COMMAND, Program, Service, StartService, wait_until
+from support.stub_model_server import StubModelServer
+
+GATEWAY = Path(__file__).parents[1] / "support" / "gateway_program.py"
+STATUS = "/api/tensorzero/status"
+
+
+@pytest.fixture
+def models() -> Iterator[StubModelServer]:
+    with StubModelServer("stub") as server:
+        yield server
+
+
+@pytest.fixture
+def judged(start_service: StartService, models: StubModelServer, stack: Any) -> Service:
+    """A service that asks the real gateway, with two models and a mapping to the first."""
+    service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", NATS_URL=stack.environment()["NATS_URL"])
+    add_mapping(service, models.api_base)
+    return service
+
+
+class Programs:
+    """Starts programs beside the service."""
+
+    def __init__(self, directory: Path, nats_url: str) -> None:
+        self.nats_url = nats_url
+        self._directory = directory
+        self._started: list[Program] = []
+
+    def __call__(self, name: str, *argv: str) -> Program:
+        self._started.append(Program(list(argv), self._directory / f"{name}.log"))
+        return self._started[-1]
+
+    def end(self) -> None:
+        for program in reversed(self._started):
+            program.end()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, stack: Any) -> Iterator[Programs]:
+    started = Programs(tmp_path, stack.environment()["NATS_URL"])
+    yield started
+    started.end()
+
+
+def add_mapping(service: Service, api_base: str) -> None:
+    service.post("/api/providers", {"name": "stub", "type": "openai_compatible", "api_base": api_base})
+    for name in ("one", "two"):
+        service.post("/api/models", {"name": name, "model_id": name, "provider": "stub"})
+    names = {"service_name": "agents", "function_name": "chat", "variant_name": "main"}
+    service.post("/api/mappings", {**names, "model": "one"})
+
+
+class GatewayProgram:
+    """A gateway fed by the agent."""
+
+    def __init__(self, start: Programs, directory: Path, port: int) -> None:
+        self._start, self._out, self._port = start, directory / "out", port
+        self.pid_file = directory / "gateway.pid"
+        self.options = ("--pid-file", str(self.pid_file), "--health", f"http://127.0.0.1:{port}/status")
+
+    def run(self) -> None:
+        config = self._out / "current" / "tensorzero.toml"
+        wait_until(config.is_file)
+        self._start("gateway", sys.executable, str(GATEWAY), str(config), str(self._port), str(self.pid_file))
+
+    def answer(self) -> str:
+        """What it answers now; nothing while it restarts."""
+        body = {
+            "model": "tensorzero::function_name::agents_chat",
+            "messages": [{"role": "user", "content": "hello"}],
+        }
+        try:
+            base = httpx.get(f"http://127.0.0.1:{self._port}/base", trust_env=False).text
+            answer = httpx.post(f"{base}/chat/completions", json=body, trust_env=False)
+        except httpx.HTTPError:
+            return ""
+        return str(answer.json()["choices"][0]["message"]["content"]) if answer.is_success else ""
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _refuse_by_sql(database: psycopg.Connection) -> None:
+    """What the rules cannot see, past the guard: a schema that is no schema."""
+    database.execute("insert into config_files (path, content) values ('broken.json', '{% if')")
+    database.execute("""update functions set tensorzero = '{"user_schema": "broken.json"}'""")
+
+
+def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
+    judged: Service, models: StubModelServer, programs: Programs, tmp_path: Path, database: psycopg.Connection
+) -> None:
+    gateway = GatewayProgram(programs, tmp_path, _free_port())
+    out = tmp_path / "out"
+    sync = (COMMAND, "tensorzero", "sync", "--registry", judged.url, "--out", str(out), "--settle", "0.5")
+    agent = programs("sync", *sync, *gateway.options)
+    # A second one, which would notice a change by itself only after the test.
+    nats = ("--nats", programs.nats_url, "--wait", "60")
+    listener = programs("nats", *sync[:-3], str(tmp_path / "heard"), *nats)
+    gateway.run()
+    listener.wait_for("is in use")
+    agent.wait_for("is in use")
+    assert gateway.answer() == models.answer_to("one")
+
+    judged.patch("/api/mappings/agents/chat/main", {"model": "two"})
+    wait_until(lambda: gateway.answer() == models.answer_to("two"))
+    wait_until(lambda: agent.said.count("is in use") == 2)
+    good = (out / "current").readlink()
+    wait_until(lambda: (tmp_path / "heard" / "current").readlink() == good)
+
+    _refuse_by_sql(database)
+    status = wait_until(lambda: (s := judged.client.get(STATUS).json())["refused"] and s)
+
+    assert "the gateway says" in status["refused"]["reasons"][0]["message"]
+    assert status["served"]["revision"] < status["refused"]["revision"] == status["newest_revision"]
+    response = judged.client.get("/api/tensorzero/config")
+    assert response.headers["x-registry-refused-revision"] == str(status["refused"]["revision"])
+    assert response.headers["x-registry-revision"] == str(status["served"]["revision"])
+    assert "broken" not in response.text
+    assert "broken" in judged.client.get("/api/tensorzero/config", params={"revision": "latest"}).text
+    assert (out / "current").readlink() == good
+    assert gateway.answer() == models.answer_to("two")
+    assert "model_registry_configuration_refused 1.0" in judged.client.get("/metrics").text
+    assert "configuration refused" in judged.program.said
+
+    database.execute("update functions set tensorzero = '{}'")
+    wait_until(lambda: judged.client.get(STATUS).json()["refused"] is None)
+    judged.patch("/api/mappings/agents/chat/main", {"model": "one"})
+    wait_until(lambda: gateway.answer() == models.answer_to("one"))
+
+
+def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
+    service: Service, programs: Programs, tmp_path: Path
+) -> None:
+    add_mapping(service, "http://nowhere.example/v1")
+    port, out = _free_port(), tmp_path / "out"
+    # Healthy as long as the configuration does not name the second model.
+    program = (
+        "import http.server, pathlib, sys\n"
+        "class H(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(503 if 'model = \"two\"' in pathlib.Path(sys.argv[2]).read_text() else 200)\n"
+        "        self.end_headers()\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
+    )
+    programs("health", sys.executable, "-c", program, str(port), str(out / "current" / "tensorzero.toml"))
+    sync = (COMMAND, "tensorzero", "sync", "--registry", service.url, "--out", str(out), "--settle", "0.2")
+    health = ("--health", f"http://127.0.0.1:{port}/", "--health-timeout", "1")
+    told = ("--exec", f"touch {tmp_path / 'told'}")
+    agent = programs("sync", *sync, *health, *told)
+    agent.wait_for("is in use")
+    good = (out / "current").readlink()
+    (tmp_path / "told").unlink()
+
+    service.patch("/api/mappings/agents/chat/main", {"model": "two"})
+    agent.wait_for(r"failed, going back to")
+
+    wait_until((tmp_path / "told").exists)
+    assert (out / "current").readlink() == good
+    service.patch("/api/mappings/agents/chat/main", {"model": "one", "tensorzero": {"temperature": 0.5}})
+    wait_until(lambda: agent.said.count("is in use") == 2)
+    assert agent.said.count("failed") == 1
+
+
+def test_a_service_that_is_told_to_stop_does_not_wait_for_those_who_wait(start_service: StartService) -> None:
+    service = start_service()
+    etag = service.client.get("/api/tensorzero/config").headers["etag"]
+    port = int(service.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as waiting:
+        head = f"GET /api/tensorzero/config?wait=60 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {etag}\r\n\r\n"
+        waiting.sendall(head.encode())
+        service.client.get("/healthz")  # what came before it has been read
+        began = time.monotonic()
+        assert service.program.stop() == 0
+        assert waiting.recv(100).startswith(b"HTTP/1.1 304")
+    assert time.monotonic() - began < 8

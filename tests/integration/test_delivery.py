@@ -1,0 +1,196 @@
+"""Only good configurations go out: what is served, what is not, what is said of it, and who waits for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+
+from support.catalogue import add_mapping, add_model, add_provider, get, problem
+from support.replica import Replica
+from support.waiting import until
+
+CONFIG = "/api/tensorzero/config"
+STATUS = "/api/tensorzero/status"
+
+
+async def catalogue(replica: Replica) -> None:
+    await add_provider(replica.client)
+    await add_model(replica.client, "good")
+    await add_mapping(replica.client, "agents/chat/main", "good")
+
+
+async def look(replica: Replica) -> None:
+    await replica.client.get("/api/models", headers={"Cache-Control": "no-cache"})
+
+
+async def spoil(replica: Replica, database: psycopg.Connection) -> Any:
+    """A section that the gateway does not know, written past the guard; answers the status once it is refused."""
+    database.execute("insert into config_sections (name, value) values ('nonsense', '{}')")
+    await look(replica)
+
+    async def refused() -> Any:
+        status = await get(replica.client, STATUS)
+        return status["refused"] and status
+
+    return await until(refused)
+
+
+async def repair(replica: Replica, database: psycopg.Connection) -> None:
+    database.execute("delete from config_sections")
+    await look(replica)
+
+
+async def test_a_write_is_in_the_next_answer(replica: Replica) -> None:
+    await catalogue(replica)
+    response = await replica.client.get(CONFIG)
+
+    status = await get(replica.client, STATUS)
+    assert "[models.good]" in response.text
+    assert response.headers["x-registry-revision"] == str(status["newest_revision"])
+    assert "x-registry-refused-revision" not in response.headers
+    assert (status["judge"], status["served"]["judge"], status["pending"]) == ("rules", "rules", False)
+
+
+async def test_a_refused_configuration_stays_in_and_says_why(replica: Replica, database: psycopg.Connection) -> None:
+    await catalogue(replica)
+    good = await replica.client.get(CONFIG)
+    status = await spoil(replica, database)
+    served = await replica.client.get(CONFIG)
+
+    assert served.text == good.text
+    assert served.headers["x-registry-revision"] == good.headers["x-registry-revision"]
+    assert served.headers["x-registry-refused-revision"] == str(status["refused"]["revision"])
+    assert status["refused"]["reasons"][0]["where"] == "nonsense"
+    latest = await replica.client.get(CONFIG, params={"revision": "latest"})
+    assert "[nonsense]" in latest.text
+    assert latest.headers["x-registry-revision"] == str(status["newest_revision"])
+    again = await replica.client.get(CONFIG, headers={"If-None-Match": good.headers["etag"]})
+    assert (again.status_code, again.headers["x-registry-refused-revision"]) == (
+        304,
+        str(status["refused"]["revision"]),
+    )
+
+
+async def test_a_repaired_configuration_goes_out_again(replica: Replica, database: psycopg.Connection) -> None:
+    await catalogue(replica)
+    await spoil(replica, database)
+    await repair(replica, database)
+    await add_model(replica.client, "second")
+    response = await replica.client.get(CONFIG)
+
+    assert "[models.second]" in response.text
+    assert "x-registry-refused-revision" not in response.headers
+
+
+async def test_what_concerns_no_gateway_moves_the_revision_without_a_check(replica: Replica) -> None:
+    await catalogue(replica)
+    before = await replica.client.get(CONFIG)
+    served = replica.state.judge.delivery.served
+    report = {"node_id": "n", "provider_type": "ollama", "model_id": "good", "status": "loaded"}
+    answer = await replica.client.post("/api/deployments", json=report)
+    assert answer.is_success, answer.text
+    after = await replica.client.get(CONFIG)
+
+    assert int(after.headers["x-registry-revision"]) > int(before.headers["x-registry-revision"])
+    assert after.headers["etag"] == before.headers["etag"]
+    now = replica.state.judge.delivery.served
+    assert served is not None
+    assert now is not None
+    assert now.at == served.at
+
+
+async def test_after_a_restart_the_last_accepted_one_goes_out(
+    start_replica: Any, database: psycopg.Connection, environment: dict[str, Any]
+) -> None:
+    kept = {"MODEL_REGISTRY_CACHE_DIR": environment["MODEL_REGISTRY_CACHE_DIR"]}
+    first: Replica = await start_replica(**kept)
+    await catalogue(first)
+    good = await first.client.get(CONFIG)
+    await until(lambda: asyncio.to_thread((environment["MODEL_REGISTRY_CACHE_DIR"] / "accepted.json").exists))
+    await spoil(first, database)
+    second: Replica = await start_replica(**kept)
+
+    response = await second.client.get(CONFIG)
+
+    assert response.text == good.text
+    assert "x-registry-refused-revision" in response.headers
+
+
+async def test_with_nothing_ever_accepted_nothing_is_served(start_replica: Any, database: psycopg.Connection) -> None:
+    database.execute("insert into config_sections (name, value) values ('nonsense', '{}')")
+    replica: Replica = await start_replica()
+
+    response = await replica.client.get(CONFIG)
+
+    assert "nonsense" in str(problem(response, 503, "E5031")["reasons"])
+    assert response.headers["retry-after"]
+
+
+async def waiting(replica: Replica, seconds: float) -> asyncio.Task[Any]:
+    """A gateway that has the newest configuration, and waits for another."""
+    etag = (await replica.client.get(CONFIG)).headers["etag"]
+    asked = replica.client.get(CONFIG, params={"wait": seconds}, headers={"If-None-Match": etag})
+    task = asyncio.ensure_future(asked)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_wait_without_a_change_ends_with_304(replica: Replica) -> None:
+    response = await (await waiting(replica, 0.2))
+
+    assert response.status_code == 304
+    assert response.headers["etag"]
+
+
+async def test_a_wait_ends_with_the_change(replica: Replica) -> None:
+    await catalogue(replica)
+    tasks = [await waiting(replica, 60) for _ in range(50)]
+    await replica.client.patch("/api/models/good", json={"model_id": "other"})
+    responses = await asyncio.wait_for(asyncio.gather(*tasks), 20)
+
+    assert {response.status_code for response in responses} == {200}
+    assert {'model_name = "other"' in response.text for response in responses} == {True}
+
+
+async def test_a_refused_change_ends_no_wait(replica: Replica, database: psycopg.Connection) -> None:
+    await catalogue(replica)
+    task = await waiting(replica, 60)
+    await spoil(replica, database)
+    assert not task.done()
+
+    replica.state.judge.release()
+    assert (await asyncio.wait_for(task, 10)).status_code == 304
+
+
+async def test_the_wait_has_bounds(replica: Replica) -> None:
+    problem(await replica.client.get(CONFIG, params={"wait": 61}), 422, "E4005")
+    problem(await replica.client.get(CONFIG, params={"wait": -1}), 422, "E4005")
+    problem(await replica.client.get(CONFIG, params={"revision": "newest"}), 422, "E4005")
+
+
+async def test_a_project_is_checked_over_http(replica: Replica) -> None:
+    toml = (
+        '[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "no"\nweight = 1\n'
+    )
+    answer = await replica.client.post("/api/tensorzero/check", json={"files": {"tensorzero.toml": toml}})
+    found = answer.json()
+
+    assert (answer.status_code, found["accepted"], found["revision"]) == (200, False, None)
+    assert [fault["where"] for fault in found["faults"]] == ["functions.f.variants.v.model"]
+    assert [entry["where"] for entry in found["deprecated"]] == ["functions.f.variants.v.weight"]
+    assert "static" in found["deprecated"][0]["message"]
+    assert found["gateway"]["asked"] is False
+
+
+async def test_the_own_configuration_is_checked_when_none_is_sent(
+    replica: Replica, database: psycopg.Connection
+) -> None:
+    await catalogue(replica)
+    good = (await replica.client.post("/api/tensorzero/check")).json()
+    assert (good["accepted"], good["faults"]) == (True, [])
+
+    status = await spoil(replica, database)
+    bad = (await replica.client.post("/api/tensorzero/check", json={})).json()
+    assert (bad["accepted"], bad["revision"]) == (False, status["newest_revision"])

@@ -1,0 +1,313 @@
+"""The agent beside a gateway: a made-up registry and gateway, a real directory, and a clock that waits for nobody."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import resource
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model_registry.client.bundle_directory import KEPT, BundleDirectory
+from model_registry.client.bundle_source import BundleSource
+from model_registry.client.delivery import Agent, Patience
+from model_registry.client.gateway_beside import GatewayBeside, NotTold
+from model_registry.errors import NotAuthenticated, RegistryUnreachable
+
+PATIENCE = Patience(wait=30, settle=3, health=10)
+
+
+class Registry:
+    """Serves one configuration, as a registry would."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = b"# one\n"
+        self.asked: list[httpx.Request] = []
+        self.damage = False
+        self.archive = False
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        if self.body is None:
+            raise httpx.ConnectError("nobody here")
+        if request.url.path.endswith("/bundle") != self.archive:
+            return httpx.Response(404)
+        etag = f'"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
+        if etag in request.headers.get("if-none-match", ""):
+            return httpx.Response(304, headers={"ETag": etag})
+        body = self.body[:-1] if self.damage else self.body
+        return httpx.Response(200, content=body, headers={"ETag": etag, "X-Registry-Revision": "7"})
+
+
+class Gateway(GatewayBeside):
+    """Well while the current bundle has nothing bad in it, and the test does not say otherwise."""
+
+    told: list[str]
+    unwilling: bool
+
+    def tell(self, bundle: Path) -> None:
+        self.told.append(text(bundle))
+        if self.unwilling and "bad" in text(bundle):
+            raise NotTold("it said no")
+
+    def is_well(self) -> bool:
+        return not self.told or "bad" not in self.told[-1]
+
+
+def a_gateway(*, unwilling: bool = False) -> Gateway:
+    gateway = Gateway(health="http://gateway/status")
+    object.__setattr__(gateway, "told", [])
+    object.__setattr__(gateway, "unwilling", unwilling)
+    return gateway
+
+
+class World:
+    """One agent, and all that is around it."""
+
+    def __init__(self, out: Path, *, unwilling: bool = False) -> None:
+        self.out, self.registry, self.gateway = out, Registry(), a_gateway(unwilling=unwilling)
+        self.now = 0.0
+        self.agent = self.restarted()
+
+    def restarted(self) -> Agent:
+        source = BundleSource("http://registry", transport=httpx.MockTransport(self.registry))
+        self.agent = Agent(
+            source,
+            BundleDirectory(self.out),
+            self.gateway,
+            patience=PATIENCE,
+            clock=lambda: self.now,
+            sleep=self._sleep,
+        )
+        return self.agent
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def run(self, seconds: float) -> None:
+        """Let the agent do what it does in this time."""
+        end = self.now + seconds
+        while self.now < end:
+            asked_at = self.now
+            self.agent.step()
+            if self.now == asked_at:
+                self.now += PATIENCE.wait  # it asked, and the registry had nothing for that long
+
+    @property
+    def current(self) -> str:
+        return text(self.out / "current")
+
+
+def text(bundle: Path) -> str:
+    return (bundle / "tensorzero.toml").read_text()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "out")
+
+
+def test_what_the_registry_serves_becomes_current_and_is_announced_once(world: World) -> None:
+    world.run(60)
+
+    assert world.current == "# one\n"
+    assert world.gateway.told == ["# one\n"]
+    assert not list(world.out.rglob(".new-*"))
+
+
+def test_a_change_is_taken_over_and_the_last_three_are_kept(world: World) -> None:
+    for number in range(6):
+        world.registry.body = f"# {number}\n".encode()
+        world.run(40)
+
+    kept = {text(bundle) for bundle in (world.out / "bundles").iterdir()}
+    assert world.current == "# 5\n"
+    assert kept == {"# 3\n", "# 4\n", "# 5\n"}
+    assert len(kept) == KEPT
+
+
+def test_it_waits_for_a_change_and_says_what_it_has(world: World) -> None:
+    world.run(60)
+    last = world.registry.asked[-1]
+
+    assert last.url.params["wait"] == "30"
+    assert last.headers["if-none-match"] == f'"{(world.out / "current").readlink().name}"'
+
+
+@pytest.mark.parametrize("unwilling", [False, True], ids=["is not well", "refuses"])
+def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(tmp_path: Path, *, unwilling: bool) -> None:
+    world = World(tmp_path / "out", unwilling=unwilling)
+    world.run(40)
+    world.registry.body = b"# bad\n"
+    world.run(60)
+
+    assert world.current == "# one\n"
+    assert world.gateway.told == ["# one\n", "# bad\n", "# one\n"]
+
+
+def test_a_bundle_that_failed_is_not_tried_again_not_even_after_a_restart(world: World) -> None:
+    world.run(40)
+    world.registry.body = b"# bad\n"
+    world.run(60)
+    world.restarted()
+    world.run(100)
+
+    assert world.gateway.told.count("# bad\n") == 1
+    world.registry.body = b"# good\n"
+    world.run(40)
+    assert world.current == "# good\n"
+
+
+def test_a_newer_bundle_does_not_wait_for_the_end_of_a_trial(world: World) -> None:
+    world.run(40)
+    world.registry.body = b"# bad\n"
+    world.run(1)
+    assert world.current == "# bad\n"
+    world.registry.body = b"# repaired\n"
+    world.run(1)
+
+    assert world.current == "# repaired\n"
+    world.run(60)
+    assert world.gateway.told == ["# one\n", "# bad\n", "# repaired\n"]
+
+
+def test_an_agent_that_is_killed_in_a_trial_ends_it_when_it_is_back(world: World) -> None:
+    world.run(40)
+    world.registry.body = b"# bad\n"
+    world.run(1)
+    assert world.current == "# bad\n"
+
+    world.restarted().once()
+
+    assert world.current == "# one\n"
+
+
+def test_with_the_registry_away_the_last_bundle_stays_also_through_a_restart(world: World) -> None:
+    world.run(40)
+    world.registry.body = None
+    world.run(40)
+    world.restarted().once()
+    world.run(40)
+
+    assert world.current == "# one\n"
+    world.registry.body = b"# two\n"
+    world.run(40)
+    assert world.current == "# two\n"
+
+
+def test_a_registry_that_is_away_is_not_asked_without_a_pause(world: World) -> None:
+    world.registry.body = None
+    world.run(100)
+
+    assert len(world.registry.asked) < 20
+
+
+def test_once_fails_when_nothing_came_and_nothing_is_there(world: World) -> None:
+    world.registry.body = None
+
+    with pytest.raises(RegistryUnreachable, match="nobody here"):
+        world.agent.once()
+
+
+def test_once_fails_when_the_gateway_does_not_come_up_with_the_only_bundle(world: World) -> None:
+    world.registry.body = b"# bad\n"
+
+    with pytest.raises(RegistryUnreachable, match="came up with"):
+        world.agent.once()
+
+
+def test_a_damaged_download_is_not_taken(world: World) -> None:
+    world.run(40)
+    world.registry.body, world.registry.damage = b"# two\n", True
+    world.run(40)
+    assert world.current == "# one\n"
+
+    world.registry.damage = False
+    world.run(40)
+    assert world.current == "# two\n"
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """A disk that is full at this point, as far as this process is concerned."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_the_last_bundle_stays_and_the_next_try_succeeds(world: World) -> None:
+    world.run(40)
+    world.registry.body = b"# two\n" + b"#" * 2_000_000
+    with no_file_larger_than(1_000_000):
+        world.run(40)
+
+    assert world.current == "# one\n"
+    assert len(list((world.out / "bundles").iterdir())) == 1
+    world.run(40)
+    assert world.current.startswith("# two\n")
+
+
+def test_what_an_earlier_agent_left_half_written_is_swept_away(world: World) -> None:
+    half = world.out / "bundles" / ".new-abc"
+    half.mkdir()
+    (half / "tensorzero.toml").write_text("# ha")
+    world.restarted()
+    world.run(40)
+
+    assert not half.exists()
+    assert world.current == "# one\n"
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def test_a_bundle_comes_with_its_files(world: World) -> None:
+    world.registry.archive = True
+    world.registry.body = archive({"tensorzero.toml": b"# whole\n", "functions/f/system.txt": b"hello"})
+    world.run(40)
+
+    assert world.current == "# whole\n"
+    assert (world.out / "current/functions/f/system.txt").read_bytes() == b"hello"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        archive({"tensorzero.toml": b"", "../../evil": b"x"}),
+        archive({"tensorzero.toml": b"", "/tmp/evil": b"x"}),  # noqa: S108 (never written)
+        archive({"other.toml": b""}),
+        archive({"tensorzero.toml": b"x" * 100})[:-20],
+        gzip.compress(b"no archive"),
+        b"no archive at all",
+    ],
+    ids=["leaves", "absolute", "without configuration", "cut", "no tar", "no gzip"],
+)
+def test_a_bundle_that_is_not_as_it_should_be_is_not_taken(world: World, body: bytes) -> None:
+    world.registry.archive, world.registry.body = True, body
+
+    with pytest.raises(RegistryUnreachable):
+        world.agent.once()
+    assert not (world.out / "current").exists()
+
+
+def test_a_registry_that_wants_a_key_is_told_apart() -> None:
+    source = BundleSource("http://registry", transport=httpx.MockTransport(lambda _: httpx.Response(401)))
+
+    with pytest.raises(NotAuthenticated):
+        source.fetch()

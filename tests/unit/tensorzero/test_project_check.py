@@ -1,0 +1,75 @@
+"""Whole projects before the rules: files, several of them, old syntax, and reading again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model_registry.tensorzero.check.deprecated import DEPRECATED, Deprecated, deprecated_syntax
+from model_registry.tensorzero.parse import unchecked_project
+from model_registry.tensorzero.project_check import check_project, read_whole_project
+from model_registry.tensorzero.render import render
+from model_registry.tensorzero.rereading import Rereader
+from support.catalogues import stored
+
+FUNCTION = b'[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "openai::x"\n'
+
+
+def tree_of(pattern: tuple[str, ...], value: object, kind: str) -> dict[str, object]:
+    inner: dict[str, object] = {"type": kind, pattern[-1]: value} if kind else {pattern[-1]: value}
+    for key in reversed(pattern[:-1]):
+        inner = {"x" if key == "*" else key: inner}
+    return inner
+
+
+@pytest.mark.parametrize("entry", DEPRECATED, ids=lambda entry: ".".join(entry.pattern))
+def test_old_syntax_is_listed_with_what_replaces_it(entry: Deprecated) -> None:
+    words = ["static_weights", "uniform", "track_and_stop", "static", "experimental_chain_of_thought"]
+    values = [*words, "https://x/messages", "https://x/chat/completions", "env::AZURE_OPENAI_API_KEY"]
+    value = next(value for value in values if entry.when(value))
+
+    found = deprecated_syntax(tree_of(entry.pattern, value, entry.beside[0] if entry.beside else ""))
+
+    assert entry.replacement in " ".join(reason.message for reason in found)
+
+
+def test_what_the_registry_renders_is_not_deprecated() -> None:
+    assert deprecated_syntax(unchecked_project({"t": render(stored().snapshot()).text}).tree) == []
+
+
+def test_a_missing_file_is_a_fault_and_one_that_is_there_is_none() -> None:
+    toml = FUNCTION + b'system_template = "a/b.txt"\n'
+    missing = check_project({"config/tensorzero.toml": toml}, None)
+    there = check_project({"config/tensorzero.toml": toml, "config/a/b.txt": b"hi"}, None)
+
+    assert [reason.where for reason in missing.faults] == ["functions.f.variants.v.system_template"]
+    assert there.accepted
+
+
+def test_faults_of_several_files_say_in_which_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[models.m]\nrouting = []\nproviders = {}\n")
+    (tmp_path / "b.toml").write_bytes(FUNCTION + b'user_template = "../x.txt"\n')
+    (tmp_path.parent / "x.txt").write_text("above")
+    files, names = read_whole_project([tmp_path])
+    findings = check_project(files, None, configuration=names)
+
+    assert {path.rpartition("/")[2] for path in files} == {"a.toml", "b.toml", "x.txt"}
+    assert findings.faults
+    assert all("a.toml: models.m" in reason.where for reason in findings.faults)
+
+
+def test_reading_again_reads_the_same() -> None:
+    text = render(stored().snapshot()).text
+    reader = Rereader()
+    for changed in (text, text.replace("model_name", "model_nome", 1), text):
+        assert reader.project("t", changed).tree == unchecked_project({"t": changed}).tree
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[a]\nx = """one\n\n[b]\ny = 1\n"""\n', "[[a]]\nx = 1\n\n[[a]]\nx = 2\n", "x = 1\n\n[a]\ny = 2\n"],
+    ids=["text with a table in it", "array of tables", "key at the top"],
+)
+def test_what_does_not_fall_into_tables_is_read_as_a_whole(text: str) -> None:
+    assert Rereader().project("t", text).tree == unchecked_project({"t": text}).tree
