@@ -132,7 +132,7 @@ def _normal(distribution: str) -> str:
 )
 def test_the_base_installation_does_what_needs_no_server(arguments: list[str], code: int, words: str) -> None:
     absent = _modules_of_extras()
-    assert {"fastapi", "uvicorn", "psycopg", "nats", "orjson", "structlog", "tensorzero", "tomli_w"} <= absent
+    assert {"fastapi", "uvicorn", "psycopg", "nats", "orjson", "structlog", "tensorzero"} <= absent
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT, ",".join(sorted(absent)), *arguments],
         env=surroundings({"MODEL_REGISTRY_URL": "http://127.0.0.1:9"}),

@@ -40,7 +40,7 @@ def _say_who_may(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for method, operation in operations.items():
             if method in ("post", "put", "patch", "delete"):
-                operation["security"] = [{"bearer": []}, {"apiKey": []}]
+                operation.setdefault("security", [{"bearer": []}, {"apiKey": []}])
             for status, response in operation["responses"].items():
                 if status == "422":
                     response["content"] = {

@@ -82,9 +82,9 @@ async def served_answer(
     headers = {"X-Registry-Revision": str(delivery.served.revision)}
     if delivery.refused:
         headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
+    headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
     if wait is None and not judge.pending:
         _keep(request, _cached(request, found, media_type, headers, judge))
-    headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
     if known is not None and matches(known, found.etag):
         return Response(status_code=304, headers=headers)
     return Response(found.content, 200, headers, media_type)

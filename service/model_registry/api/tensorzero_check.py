@@ -85,6 +85,7 @@ class DeliveryStatus(BaseModel):
     "/check",
     summary="Check a TensorZero project, or the registry's own configuration",
     operation_id="check_tensorzero",
+    openapi_extra={"security": [{}, {"bearer": []}, {"apiKey": []}]},  # a read, though it has a body
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
 )
 async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:

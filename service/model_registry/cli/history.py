@@ -43,7 +43,10 @@ def history(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Who changed how much of the configuration when, newest first."""
+    """Who changed how much of the configuration when, newest first.
+
+    Example: `model-registry history --limit 5`
+    """
     query = {"limit": limit, **({} if before is None else {"before": before})}
     page = json_object(Registry(registry, api_key).get(f"/api/history?{urlencode(query)}"))
 
@@ -72,7 +75,10 @@ def diff(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """How two revisions of the configuration differ."""
+    """How two revisions of the configuration differ.
+
+    Example: `model-registry diff 120 128 --format text`
+    """
     shape = "text" if format_ is DiffFormat.text else "json"
     query = urlencode({"from": from_, "to": to, "format": shape})
     answer = Registry(registry, api_key).get(f"/api/tensorzero/diff?{query}")
@@ -95,6 +101,8 @@ def rollback(
     """Bring the configuration back to a revision, as a new one, in one transaction.
 
     Deployments, nodes and API keys stay as they are. Nothing is written when the gateway would refuse the result.
+
+    Example: `model-registry rollback 120 --dry-run`
     """
     params = {"dry_run": "true" if dry_run else "false"}
     done = json_object(Registry(registry, api_key).post("/api/rollback", {"revision": revision}, params))

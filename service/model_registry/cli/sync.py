@@ -49,6 +49,8 @@ def sync(  # noqa: PLR0913 (a command's options)
     """Keep a gateway's configuration at what the registry serves, and go back when the gateway does not come up.
 
     Whatever goes wrong, DIR/current stays a whole bundle. The last three are kept.
+
+    Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
     """
     from model_registry.client.bundle_directory import BundleDirectory
     from model_registry.client.bundle_source import BundleSource

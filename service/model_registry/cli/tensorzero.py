@@ -81,6 +81,8 @@ def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: A
     """Write the gateway's configuration with its files into a directory.
 
     Files of the same name are replaced; others in the directory are left alone.
+
+    Example: `model-registry tensorzero export ./gateway`
     """
     files = unpacked(Registry(registry, api_key).get("/api/tensorzero/bundle").content)
     write_bundle(files, directory)

@@ -36,6 +36,8 @@ def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json:
     """Check a TensorZero project, or what a registry renders. Exit code 0: a gateway takes it; 1: it does not.
 
     Paths are checked on this machine, by the rules and, with the extra `gateway`, by the real gateway.
+
+    Example: `model-registry tensorzero check config/tensorzero.toml`
     """
     findings = _locally(paths) if paths and url is None else _at(Registry(url or DEFAULT_URL, api_key), paths)
     if as_json:
