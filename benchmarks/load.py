@@ -59,12 +59,9 @@ async def _run(port: int, requests: Iterator[bytes], *, connections: int, second
         await loop.create_connection(lambda: _Connection(state), LOOPBACK, port)
     await asyncio.wait_for(state.finished, seconds + 30)
     wall = time.perf_counter() - began
-    if not state.latencies:
-        message = f"no answer within {seconds} s"
-        raise WrongAnswer(message)
     ordered = sorted(state.latencies)
     return Load(
-        per_second=len(ordered) / seconds,
+        per_second=len(ordered) / max(seconds, state.last_at - began),
         p50_ms=ordered[len(ordered) // 2] * 1000,
         p99_ms=ordered[len(ordered) * 99 // 100] * 1000,
         own_cpu=(time.process_time() - cpu) / wall,
@@ -81,6 +78,7 @@ class _Run:
     finished: asyncio.Future[None]
     open: int
     latencies: list[float] = field(default_factory=list)
+    last_at: float = 0.0
 
     def closed(self) -> None:
         """One connection is done."""
@@ -117,8 +115,9 @@ class _Connection(asyncio.Protocol):
         now = time.perf_counter()
         if self._parser.get_status_code() != self._run.status:
             self._run.fail(f"not a {self._run.status}: {self._last[:500]!r}")
-        elif now < self._run.deadline:
+        elif now < self._run.deadline or not self._run.latencies:  # one answer at least, however long it takes
             self._run.latencies.append(now - self._sent_at)
+            self._run.last_at = now
             self._send()
             return
         self._done = True

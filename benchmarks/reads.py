@@ -98,9 +98,9 @@ def _rounds(
         (bare, _stream([bare_target], question.headers), question.status),
         (postgrest, _stream(question.nearest, postgrest.headers), 200),
     ]
-    rounds, seconds = bench.choose((7, 1.0), (2, 0.25))
+    rounds, seconds = bench.choose((7, 1.0), (2, 0.15))
     for server, requests, status in streams:
-        load.run(server.port, requests, connections=CONNECTIONS, seconds=0.5, status=status)
+        load.run(server.port, requests, connections=CONNECTIONS, seconds=bench.choose(0.5, 0.1), status=status)
 
     def one_round() -> list[Turn]:
         return [_turn(server, requests, seconds, status) for server, requests, status in streams]

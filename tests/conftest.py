@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nats
@@ -43,7 +44,7 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def stack(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Postgres, PostgREST and NATS, migrated. Parts can be killed and started again: `stack.postgrest.kill()`."""
 
     def prepare(database_url: str) -> None:
@@ -55,7 +56,12 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with ContainerStack(prepare=prepare) as containers:
             yield containers
     else:
-        with EmbeddedStack(tmp_path_factory.mktemp("stack") / "data", prepare=prepare, durable=False) as embedded:
+        # Not below pytest's own directory: another run closes that to all others when it starts, also to the user that
+        # Postgres runs as where we are root, and Postgres panics at its next checkpoint.
+        with (
+            TemporaryDirectory(prefix="registry-") as directory,
+            EmbeddedStack(Path(directory) / "data", prepare=prepare, durable=False) as embedded,
+        ):
             yield embedded
 
 

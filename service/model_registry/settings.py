@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         description="Where the newest snapshot is kept, to start from when the database is away.",
     )
     poll_seconds: float = Field(
-        1.0,
+        0.5,
         alias="MODEL_REGISTRY_POLL_SECONDS",
         gt=0,
         le=3600,

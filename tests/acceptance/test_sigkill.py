@@ -54,12 +54,12 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
     tried: set[str] = set()
     acknowledged: set[str] = set()
     cache = Path(service_environment["MODEL_REGISTRY_CACHE_DIR"])
-    for kill in range(3):
+    for kill in range(2):
         service = start_service()
         assert acknowledged <= names(service)
         writer = Writer(service, numbers)
         writer.start()
-        wait_until(lambda: len(writer.acknowledged) > 20 + 7 * kill)  # noqa: B023 (called at once)
+        wait_until(lambda: len(writer.acknowledged) > 30 + 7 * kill)  # noqa: B023 (called at once)
         service.program.stop(signal.SIGKILL)
         writer.join()
         assert writer.refused == []
@@ -70,7 +70,7 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
     # The write whose answer a kill took away may be there, and may not.
     assert acknowledged <= names(start_service()) <= tried
     assert len(acknowledged) > 60
-    assert len(tried - acknowledged) <= 3
+    assert len(tried - acknowledged) <= 2
 
 
 @pytest.fixture

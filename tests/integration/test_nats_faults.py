@@ -132,7 +132,7 @@ async def test_after_a_restart_of_nats_events_and_announcements_flow_again_withi
         await fleet.say(LOADED, loaded("again"))
         await fleet.settled()
         assert models(database) == {"again"}
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 5
         assert orjson.loads((await announced.next_msg(5)).data)["resource_type"] in ("deployment", "node")
 
 
@@ -160,10 +160,57 @@ async def test_a_database_that_is_away_leaves_events_unacknowledged_until_it_is_
     assert (await outcomes(consumer))["recorded"] == 6
 
 
+async def test_a_database_that_is_away_at_the_start_gets_what_waited_for_it(
+    fleet: Fleet, start_replica: Any, nats_url: str, stack: Any, database: psycopg.Connection
+) -> None:
+    waiting = await backlog(fleet, 5)
+    stack.postgrest.kill()
+    try:
+        replica: Replica = await start_replica(NATS_URL=nats_url)
+        assert (await replica.client.get("/readyz")).status_code == 503
+
+        async def failed() -> bool:
+            return (await outcomes(replica)).get("failed", 0) >= 5
+
+        await until(failed)
+    finally:
+        stack.postgrest.start()
+    await fleet.settled()
+
+    assert models(database) == waiting
+
+
+async def test_an_event_that_the_database_refuses_for_no_known_reason_is_tried_again_and_the_others_are_recorded(
+    fleet: Fleet, consumer: Replica, database: psycopg.Connection
+) -> None:
+    """It need not be the event's fault: a standby that was promoted too early refuses every write."""
+    database.execute("""
+        create function moody() returns trigger language plpgsql as $$
+        begin raise exception 'not today'; end $$""")
+    database.execute("""
+        create trigger moody before insert on model_deployments
+        for each row when (new.announced_model = 'odd') execute function moody()""")
+    try:
+        for model in ("one", "odd", "two"):
+            await fleet.load(model)
+
+        async def others_recorded() -> bool:
+            return models(database) == {"one", "two"} and (await outcomes(consumer)).get("failed", 0) > 0
+
+        await until(others_recorded)
+    finally:
+        database.execute("drop trigger moody on model_deployments")
+        database.execute("drop function moody")
+    await fleet.settled()
+
+    assert models(database) == {"one", "odd", "two"}
+    assert fleet.rejected == []
+
+
 async def test_a_replica_stopped_in_the_middle_of_a_backlog_hands_it_over_at_once(
     fleet: Fleet, environment: dict[str, Any], nats_url: str, database: psycopg.Connection
 ) -> None:
-    waiting = await backlog(fleet, 6000)
+    waiting = await backlog(fleet, 4000)
     async with running_replica({**environment, "NATS_URL": nats_url}) as first:
 
         async def has_begun() -> bool:
@@ -233,10 +280,10 @@ async def test_a_service_that_never_reached_nats_stops_promptly(
         await until(partial(nats_status, replica, "down"))
         began = time.monotonic()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize(("state", "seconds"), [("connected", 1), ("lost", 1), ("frozen", 8)])
+@pytest.mark.parametrize(("state", "seconds"), [("connected", 2), ("lost", 2), ("frozen", 8)])
 async def test_a_service_that_consumed_stops_promptly(
     state: str, seconds: float, nats_server: NatsServer, environment: dict[str, Any]
 ) -> None:

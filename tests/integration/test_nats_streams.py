@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -243,8 +244,40 @@ async def test_without_jetstream_an_event_waits_for_the_database_and_nobody_is_a
             return models(database) == {"one": "loaded"}
 
         await until(recorded)
+        await fleet.load("two")  # what is done about the first is done before the second is recorded
+
+        async def both_recorded() -> bool:
+            return (await outcomes(replica)).get("recorded") == 2
+
+        await until(both_recorded)
         await fleet.client.flush()
         assert answers.pending_msgs == 0
+
+
+async def test_without_jetstream_no_event_is_lost_to_a_subscription_of_before_a_restart(
+    plain_server: NatsServer, start_replica: Any, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_LOOK_AGAIN_SECONDS", 0.05)
+    replica: Replica = await start_replica(NATS_URL=plain_server.url)
+    await degraded(replica, "missed: the server has no JetStream.")
+    plain_server.kill()
+    await until(partial(nats_status, replica, "down"))
+
+    async def given_up() -> bool:
+        return replica.state.events is not None and "connection was lost" in replica.state.events._trouble  # noqa: SLF001
+
+    await until(given_up)
+    plain_server.start()
+    await degraded(replica, "missed: the server has no JetStream.")
+
+    async with fleet_on(plain_server.url) as fleet:
+        for i in range(50):
+            await fleet.load(f"m{i}")
+
+        async def all_heard() -> bool:
+            return len(models(database)) == 50
+
+        await until(all_heard, 5)
 
 
 async def test_jetstream_is_used_as_soon_as_it_is_there(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import psycopg
 
 TABLES = (
-    "service_model_mappings, functions, model_aliases, model_deployments, models, model_providers, "
-    "gpu_nodes, config_sections, config_files, api_keys, registry_changes"
+    *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
+    *("gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
 )
 
 
 def empty(database_url: str, schema: str) -> None:
-    """Empty every table, and make it another registry: whoever still holds a snapshot must load anew."""
+    """Empty every table, and make it another registry: whoever still holds a snapshot must load anew.
+
+    DELETE and not TRUNCATE: of tables with a few rows it takes a tenth of the time.
+    """
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"set search_path to {schema}")
-        # Triggers, the one that refuses TRUNCATE among them, do not fire for a replica.
+        # Triggers do not fire for a replica, those of foreign keys and of the change log among them.
         connection.execute("set session_replication_role = replica")
-        connection.execute(f"truncate {TABLES}")
+        connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")

@@ -19,7 +19,7 @@ class NatsServer(Nats):
     """As the stack's own, but with settings that a test may change between two starts."""
 
     def __init__(self, home: Path) -> None:
-        self.token = "a/secret@that:nobody may see"  # noqa: S105 (made up)
+        self.token = "a/s3cr3t@that:n0body may see"  # noqa: S105 (made up)
         super().__init__(home, home.with_suffix(".log"), port=choose_port(None, taken=set()), token="")
         self.jetstream = True
         self.more: dict[str, Any] = {}
@@ -34,17 +34,26 @@ class NatsServer(Nats):
         """Start it, and wait until it greets."""
         require_free(self.port, who=self.name, instead="try again")
         self.home.mkdir(exist_ok=True)
-        settings: dict[str, Any] = {"host": LOOPBACK, "port": self.port, "authorization": {"token": self.token}}
-        if self.jetstream:
-            settings["jetstream"] = {"store_dir": "jetstream"}
-        write_private(self.home / "nats.conf", json.dumps({**settings, **self.more}))
+        self._write_settings()
         self._launch([_installed(), "--config", "nats.conf"], environment={})
         self._wait_until(self._greets, seconds=20)
+
+    def reload(self) -> None:
+        """Have it read its settings again: it sends away whom they do not let in any more."""
+        self._write_settings()
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGHUP)
 
     def freeze(self) -> None:
         """Leave its connections open, and say nothing any more."""
         if self.pid is not None:
             os.kill(self.pid, signal.SIGSTOP)
+
+    def _write_settings(self) -> None:
+        settings: dict[str, Any] = {"host": LOOPBACK, "port": self.port, "authorization": {"token": self.token}}
+        if self.jetstream:
+            settings["jetstream"] = {"store_dir": "jetstream"}
+        write_private(self.home / "nats.conf", json.dumps({**settings, **self.more}))
 
     def _greets(self) -> bool:
         try:

@@ -25,7 +25,11 @@ def etag_of(body: bytes) -> str:
 
 def matches(header: str, etag: str) -> bool:
     """Whether an If-None-Match or If-Match header names this tag. An empty header names none."""
-    return header.strip() == "*" or any(part.strip().removeprefix("W/") == etag for part in header.split(","))
+    return (
+        header == etag
+        or header.strip() == "*"
+        or any(part.strip().removeprefix("W/") == etag for part in header.split(","))
+    )
 
 
 @dataclass(frozen=True, slots=True)

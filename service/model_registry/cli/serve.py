@@ -42,14 +42,21 @@ def serve(
 
 @contextmanager
 def until_told_to_stop() -> Iterator[None]:
-    """Being told to stop, by Ctrl-C or SIGTERM, is how a service ends, and no failure."""
+    """Being told to stop, by Ctrl-C, SIGTERM or a closed terminal, is how a service ends, and no failure."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
+        signal.signal(signal.SIGHUP, _terminate)
     with suppress(KeyboardInterrupt):
         yield
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # While it serves, uvicorn has handlers for Ctrl-C and SIGTERM, and for nothing else.
+    signal.raise_signal(signal.SIGTERM)
 
 
 def run_service(settings: Settings, on_ready: Callable[[str], None] = lambda _url: None) -> None:

@@ -65,7 +65,7 @@ def up(
             run_service(read_settings(own), ready)
         finally:
             # A second Ctrl-C must not leave a server running.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(again, signal.SIG_IGN)
             stack.stop()
     typer.echo("stopped")

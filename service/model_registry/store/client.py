@@ -5,6 +5,8 @@ Every read and write of the service is one call of a database function, hence on
 
 from __future__ import annotations
 
+import functools
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -22,6 +24,12 @@ TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
 
 _NOTHING_SET = "No database is configured: set POSTGREST_URL, or SUPABASE_URL, or start one with `model-registry up`."
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """What servers are checked against. Made once: reading the certificates takes longer than all else at the start."""
+    return httpx.create_ssl_context()
 
 
 class Database:
@@ -54,7 +62,9 @@ class Database:
 
 async def connect(settings: Settings) -> Database:
     """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
-    http = ExactClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=32, max_keepalive_connections=16))
+    http = ExactClient(
+        verify=tls(), timeout=TIMEOUT, limits=httpx.Limits(max_connections=32, max_keepalive_connections=16)
+    )
     if settings.supabase_url:
         return Database(await _supabase(settings, http), http.aclose)
     if settings.postgrest_url:

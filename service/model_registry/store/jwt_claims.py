@@ -10,6 +10,7 @@ import jwt
 import structlog
 
 from model_registry.settings import Settings
+from model_registry.store.client import tls
 
 if TYPE_CHECKING:
     from supabase_auth import AsyncGoTrueClient
@@ -65,7 +66,7 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     from supabase import AsyncClientOptions, create_async_client  # noqa: PLC0415 (as in client.py)
 
     key = settings.supabase_key.get_secret_value()
-    http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS)
     options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
     client = await create_async_client(settings.supabase_url, key, options=options)
     return SupabaseTokens(client.auth, key, http)

@@ -21,6 +21,7 @@ from yoyo.backends import DatabaseBackend
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_RUNNERS_LOCK = 7366113290412
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -47,11 +48,13 @@ def migrate(database_url: str, schema: str) -> tuple[str, ...]:
     Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
     """
     with _connect(database_url) as connection:
+        # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
+        connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
-    with _backend(database_url, schema) as backend, backend.lock(timeout=10):
-        pending = backend.to_apply(read_migrations(str(data_directory("migrations"))))
-        backend.apply_migrations(pending)
-        return tuple(migration.id for migration in pending)
+        with _backend(database_url, schema) as backend, backend.lock(timeout=10):
+            pending = backend.to_apply(read_migrations(str(data_directory("migrations"))))
+            backend.apply_migrations(pending)
+            return tuple(migration.id for migration in pending)
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:

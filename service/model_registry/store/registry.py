@@ -55,7 +55,7 @@ class Registry:
         self._last_error: str | None = "not loaded yet"
         self._looking = asyncio.Lock()
         self._looks_begun = 0
-        self._look_failure: RegistryError | None = None
+        self._last_look: tuple[int, RegistryError | None] = (0, None)
         self.listeners: list[Listener] = []
         self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
         """Told of every write and its outcome: done, refused, failed."""
@@ -113,18 +113,19 @@ class Registry:
         """
         begun = self._looks_begun
         async with self._looking:
-            if self._looks_begun > begun:  # a look that began after this call has just ended
-                if self._look_failure is not None:
-                    raise self._look_failure
+            last, failure = self._last_look
+            if last > begun:  # a look that began after this call has just ended
+                if failure is not None:
+                    raise failure
                 return
-            self._looks_begun += 1
-            self._look_failure = None
+            self._looks_begun = number = self._looks_begun + 1
             try:
                 await self._look()
             except RegistryError as error:
-                self._look_failure = error
+                self._last_look = number, error
                 self._failed(error)
                 raise
+            self._last_look = number, None  # one that is cancelled has not ended: whoever waits looks again
 
     async def write(self, operations: Sequence[Operation], *, actor: str, alone: bool = False) -> int:
         """Do all operations, or none; answer the revision that holds them.

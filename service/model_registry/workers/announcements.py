@@ -1,8 +1,8 @@
 """`model.registry.updated.v1`: tells the world of every change, and hears what other replicas tell.
 
-A change is announced by the replica that made it; one made in SQL, which no replica made, by every replica that sees
-it. A replica that dies between commit and announcement announces nothing: other replicas poll, so they only learn of it
-later.
+A change is announced by the replica that made it, later when NATS is away; one made in SQL, which no replica made, by
+every replica that sees it. A replica that dies between commit and announcement announces nothing: other replicas poll,
+so they only learn of it later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 SUBJECT = "model.registry.updated.v1"
 
 _ACTIONS = {"insert": "created", "update": "updated", "delete": "deleted"}
-_RESOURCES = {
+RESOURCES = {
     "model_providers": "provider",
     "models": "model",
     "model_aliases": "alias",
@@ -40,6 +40,7 @@ _RESOURCES = {
     "config_files": "config_file",
 }
 _LAST_SECONDS = 2
+_RETRY_SECONDS = 0.5
 _BACKLOG = 100_000
 """Announcements waiting for NATS; more than that, and the oldest are worth less than the memory."""
 
@@ -69,10 +70,8 @@ class Announcements:
         await end(self._task)
 
     def _on_step(self, _before: Snapshot, _after: Snapshot, changes: Sequence[Change]) -> None:
-        if not self._link.connected:
-            return
         for change in changes:
-            if change.origin in (None, self._registry.origin) and change.table in _RESOURCES:
+            if change.origin in (None, self._registry.origin) and change.table in RESOURCES:
                 if self._waiting.full():
                     self._waiting.get_nowait()
                     self._waiting.task_done()
@@ -81,7 +80,8 @@ class Announcements:
     async def _run(self) -> None:
         while True:
             message = await self._waiting.get()
-            await self._link.publish(SUBJECT, message)
+            while not await self._link.publish(SUBJECT, message):  # noqa: ASYNC110 (there is no event to wait for)
+                await asyncio.sleep(_RETRY_SECONDS)
             self._waiting.task_done()
 
     async def _subscribe(self, client: Client) -> None:
@@ -98,7 +98,7 @@ def _message(change: Change) -> bytes:
         {
             "type": SUBJECT,
             "action": _ACTIONS[change.operation],
-            "resource_type": _RESOURCES[change.table],
+            "resource_type": RESOURCES[change.table],
             "resource_id": change.row_id,
             "revision": change.revision,
             "ts": int(datetime.fromisoformat(change.at).timestamp()),

@@ -30,6 +30,7 @@ ACK_WAIT_SECONDS = 10
 MAX_ACK_PENDING = 20 * BATCH
 
 _ANSWER_SECONDS = 5
+_LOST = "the connection was lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Plan:
 
 async def find_plan(client: Client) -> Plan:
     """Ask the server, and make what is missing. Takes up to 5 s an answer. Errors: OSError, when it is gone."""
+    if not client.is_connected:
+        raise ConnectionError(_LOST)
     js = client.jetstream(timeout=_ANSWER_SECONDS)
     try:
         kept = await _keepers(js)
@@ -68,7 +71,7 @@ async def find_plan(client: Client) -> Plan:
         return Plan((), SUBJECTS, f"JetStream refuses: {error.description}")
     except nats.errors.TimeoutError as error:
         if not client.is_connected:
-            raise ConnectionError("the connection was lost") from error
+            raise ConnectionError(_LOST) from error
         return Plan((), SUBJECTS, "JetStream does not answer (or this user may not ask it)")
     loose = tuple(subject for subject in SUBJECTS if not kept[subject])
     return Plan(streams, loose, f"the stream {', '.join(streams)} does not keep them" if loose else "")

@@ -91,7 +91,11 @@ class StreamSource:
 
     async def close(self) -> None:
         """Stop listening, and give back what was not taken, so that others need not wait for it."""
-        if self._subscription is not None and self._client.is_connected:
+        if self._subscription is None:
+            return
+        if not self._client.is_connected:  # a reconnect must not bring it back
+            await self._subscription.unsubscribe()
+        else:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     await self._subscription.drain()  # type: ignore[no-untyped-call]
@@ -157,10 +161,9 @@ class QueueSource:
         self._returned.extend(deliveries)
 
     async def close(self) -> None:
-        """Stop listening."""
-        if self._client.is_connected:
-            for subscription in self._subscriptions:
-                await subscription.unsubscribe()
+        """Stop listening, also when the connection is lost: a reconnect would bring it back, to swallow events."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
 
     async def _heard(self, message: Msg) -> None:
         await self._arrived.put(Delivery(message, datetime.now(UTC)))

@@ -118,7 +118,8 @@ class EventConsumer:
                 log.info("events can be had another way; consuming anew")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
-                log.warning("event consumer starts again", error=repr(failures.exceptions[0]))
+                if client.is_connected:  # else it is no news: the link has said so
+                    log.warning("event consumer starts again", reason=self._trouble)
             except* Exception as bug:  # the loop must outlive one: the stream keeps what was not acknowledged
                 self._trouble = "it failed unexpectedly; the log says how"
                 log.exception("event consumer failed unexpectedly; starting again", error=repr(bug))

@@ -21,21 +21,29 @@ class NatsAddress:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Take it apart. Errors: ValueError, without a word of the URL in it."""
-        parts = [urlsplit(one if "://" in one else f"nats://{one}") for one in map(str.strip, url.split(",")) if one]
-        if not parts or any("@" in part.path + part.query + part.fragment for part in parts):
-            # A secret with / ? or # in it: what follows would be taken for a host, and be shown.
-            message = "NATS_URL cannot be read: percent-encode / ? # @ and : in the user, password or token"
-            raise ValueError(message)
+        given = [one.strip() for one in url.split(",")]
         try:
+            parts = [_part(one, alone=len(given) == 1) for one in given]
             servers = tuple(_server(part) for part in parts)
         except ValueError:
-            message = "NATS_URL cannot be read: it must be nats://[user:password@ or token@]host[:port]"
+            message = (
+                "NATS_URL cannot be read: it must be nats://[user:password@ or token@]host[:port], with , / ? # [ ] @ "
+                ": and % in user, password or token percent-encoded"
+            )
             raise ValueError(message) from None  # the cause shows what it stumbled over, which may be a password
         return cls(servers, next((found for part in parts if (found := _credentials(part))), {}))
 
     def __str__(self) -> str:
         """For logs."""
         return ", ".join(self.servers)
+
+
+def _part(one: str, *, alone: bool) -> SplitResult:
+    """One URL of the list. A single one may come without `nats://`; in a list, it would be the rest of a secret."""
+    part = urlsplit(one if "://" in one or not alone else f"nats://{one}")
+    if not part.scheme or "@" in part.path + part.query + part.fragment:
+        raise ValueError  # a secret with / ? or # in it: its beginning would be taken for the host, and be shown
+    return part
 
 
 def _server(part: SplitResult) -> str:

@@ -1,0 +1,103 @@
+"""A NATS that wants a token: the connection works, comes back, and the token is nowhere to be seen."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from support.catalogue import add_provider
+from support.fleet import consuming, fleet_on, nats_status
+from support.nats_server import NatsServer
+from support.replica import Replica
+from support.waiting import until
+
+
+async def everything_said(replica: Replica) -> str:
+    """What the service tells anybody who asks."""
+    paths = ("/readyz", "/healthz", "/metrics", "/openapi.json", "/api/deployments")
+    return "\n".join([(await replica.client.get(path)).text for path in paths] + [repr(replica.state.settings)])
+
+
+@pytest.mark.parametrize("state", ["well", "refused", "down", "unreadable", "user and password"])
+async def test_no_secret_is_logged_or_answered(
+    state: str,
+    nats_server: NatsServer,
+    start_replica: Any,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url, secret = nats_server.url, nats_server.token
+    if state == "unreadable":
+        url = f"nats://{secret}@127.0.0.1:{nats_server.port}"
+    if state == "user and password":
+        nats_server.kill()
+        nats_server.more = {"authorization": {"user": "registry", "password": secret}}
+        nats_server.start()
+        url = f"nats://registry:{quote(secret, safe='')}@127.0.0.1:{nats_server.port}"
+    if state in ("refused", "down"):
+        nats_server.kill()
+    if state == "refused":
+        nats_server.token = "another"  # noqa: S105 (made up)
+        nats_server.start()
+
+    replica: Replica = await start_replica(NATS_URL=url)
+    if state in ("well", "user and password"):
+        await consuming(replica)
+        nats_server.kill()
+        await until(partial(nats_status, replica, "down"))
+        nats_server.start()
+        await consuming(replica)
+    else:
+        reason = {"refused": "Authorization Violation", "down": "Connect call failed", "unreadable": "cannot be read"}
+
+        async def told() -> bool:
+            return reason[state] in (await nats_status(replica, "down") or "")
+
+        await until(told)
+    await add_provider(replica.client)
+    answers = await everything_said(replica)
+
+    logged = "".join(capfd.readouterr()) + caplog.text
+    assert "nats" in logged
+    for part in ("s3cr3t", "n0body"):
+        assert part not in logged, state
+        assert part not in answers, state
+
+
+async def test_a_server_that_sends_us_away_is_asked_again_until_it_lets_us_in(
+    nats_server: NatsServer, start_replica: Any, database: psycopg.Connection
+) -> None:
+    """nats-py reconnects when a connection breaks, but closes for good when the server says why."""
+    replica: Replica = await start_replica(NATS_URL=nats_server.url)
+    await consuming(replica)
+    token = nats_server.token
+
+    nats_server.token = "another"  # noqa: S105 (made up)
+    nats_server.reload()
+
+    async def refused() -> bool:
+        return "Authorization Violation" in (await nats_status(replica, "down") or "")
+
+    await until(refused)
+    nats_server.token = token
+    nats_server.reload()
+    await consuming(replica)
+
+    async with fleet_on(nats_server.url) as fleet:
+        await fleet.load("again")
+        await fleet.settled()
+    assert database.execute("select announced_model from model_deployments").fetchall() == [("again",)]
+
+
+async def test_a_url_that_cannot_be_read_is_said_and_the_service_serves(start_replica: Any, tmp_path: Path) -> None:
+    replica: Replica = await start_replica(NATS_URL=f"nats://a/b@{tmp_path.name}")
+
+    assert (await replica.client.get("/api/models")).status_code == 200
+    assert "percent-encode" in str(await until(partial(nats_status, replica, "down")))

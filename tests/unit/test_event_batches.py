@@ -1,0 +1,41 @@
+"""How many events go into one transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from model_registry.entities.deployment import DeploymentEvent
+from model_registry.workers.event_sources import Delivery
+from model_registry.workers.events import MOST_EVENTS, _parts, _Read
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", status="loaded", event_at=NOW)
+
+
+def message(models: int) -> _Read:
+    return _Read(Delivery(Msg(_client=Client()), NOW), [EVENT] * models)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, MOST_EVENTS), max_size=12))
+def test_no_transaction_takes_more_than_its_share_and_every_message_is_in_one(sizes: list[int]) -> None:
+    read = [message(size) for size in sizes]
+
+    parts = _parts(read)
+
+    assert [one for part in parts for one in part] == read
+    assert all(0 < sum(len(one.events) for one in part) <= MOST_EVENTS for part in parts)
+
+
+def test_a_batch_of_small_messages_is_one_transaction() -> None:
+    assert len(_parts([message(1)] * MOST_EVENTS)) == 1
+    assert len(_parts([message(1)] * (MOST_EVENTS + 1))) == 2
+
+
+def test_nothing_to_record_is_no_transaction() -> None:
+    assert _parts([]) == []
