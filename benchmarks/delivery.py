@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import catalogue
 import httpx
-import servers
 
+import catalogue
+import servers
 from model_registry.stack.embedded import EmbeddedStack
 from model_registry.stack.ports import LOOPBACK, choose_port
 from model_registry.store import migrations

@@ -161,23 +161,6 @@ as $$
 $$;
 comment on function registry_changes_since is 'Every change after a revision, in order: what brings a snapshot forward. A registry_id of null: the log no longer reaches back that far.';
 
--- As before, but compared as text: jsonb holds 1 and 1.0 for equal, a configuration does not, and a change that
--- is not in the log can be neither followed nor brought back.
-create or replace function registry_count_version() returns trigger
-language plpgsql set search_path from current
-as $$
-begin
-    if registry_row_state(to_jsonb(new))::text = registry_row_state(to_jsonb(old))::text then
-        new.version := old.version;
-        new.updated_at := old.updated_at;
-    else
-        new.version := old.version + 1;
-        new.updated_at := now();
-    end if;
-    return new;
-end
-$$;
-
 do $$
 declare
     made text;
