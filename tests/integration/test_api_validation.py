@@ -157,7 +157,19 @@ UNKEPT = {
     "a key of half a surrogate": r'{"\udfff": 1}',
     "deep": "[" * 40 + "]" * 40,
 }
-KEPT = ("9007199254740993", "-9223372036854775808", "0.1", "1e15", "1e16", "1e300", "1e-300", "true", "null", r'"\ud83d\ude00"', "[[]]")
+KEPT = (
+    "9007199254740993",
+    "-9223372036854775808",
+    "0.1",
+    "1e15",
+    "1e16",
+    "1e300",
+    "1e-300",
+    "true",
+    "null",
+    r'"\ud83d\ude00"',
+    "[[]]",
+)
 
 
 async def test_json_that_cannot_be_kept_is_refused(client: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
