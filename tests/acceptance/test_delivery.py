@@ -143,6 +143,8 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
 
     database.execute("update functions set tensorzero = '{}'")
     wait_until(lambda: judged.client.get(STATUS).json()["refused"] is None)
+    # The repaired bundle has one file more. This gateway, a small script, takes no second signal while it restarts.
+    wait_until(lambda: agent.said.count("is in use") == 3)
     judged.patch("/api/mappings/agents/chat/main", {"model": "one"})
     wait_until(lambda: gateway.answer() == models.answer_to("one"))
 
