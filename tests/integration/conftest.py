@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
+from model_registry.workers import events, nats_link
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong is tried again sooner than in real life."""
+    monkeypatch.setattr(events, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(nats_link, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(nats_link, "_RECONNECT_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ async def test_a_service_that_never_reached_nats_stops_promptly(
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize(("state", "seconds"), [("connected", 2), ("lost", 2), ("frozen", 8)])
+@pytest.mark.parametrize(("state", "seconds"), [("connected", 2), ("lost", 2), ("frozen", 6)])
 async def test_a_service_that_consumed_stops_promptly(
     state: str, seconds: float, nats_server: NatsServer, environment: dict[str, Any]
 ) -> None:

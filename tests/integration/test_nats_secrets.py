@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,3 +103,23 @@ async def test_a_url_that_cannot_be_read_is_said_and_the_service_serves(start_re
 
     assert (await replica.client.get("/api/models")).status_code == 200
     assert "percent-encode" in str(await until(partial(nats_status, replica, "down")))
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_logged_traceback_does_not_show_the_values_of_variables(log_format: str) -> None:
+    """In a process of its own: how logs look is set once and for all."""
+    program = f"""
+import structlog
+from model_registry.cli.logs import configure
+configure({log_format!r}, "info")
+def connect(token):
+    raise RuntimeError("boom")
+try:
+    connect("".join(["s3c", "r3t"]))
+except RuntimeError:
+    structlog.get_logger("a test").exception("failed unexpectedly")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+
+    assert "boom" in done.stderr
+    assert "s3cr3t" not in done.stdout + done.stderr

@@ -6,7 +6,9 @@ other files of this package; loading and keeping it current lives in `store/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +148,8 @@ class Snapshot:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Snapshot:
         """Read what `registry_snapshot` answers, or what `document` made of an earlier snapshot."""
-        tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+        with _uncollected():
+            tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
         return cls(document["registry_id"], document["revision"], Map(tables))
 
     def document(self) -> dict[str, Any]:
@@ -209,3 +212,15 @@ class Snapshot:
 def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
     validated = (spec.row.model_validate(row) for row in rows)
     return Table(spec, Map((row.id, row) for row in validated))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out while objects are made that all stay: it would take most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

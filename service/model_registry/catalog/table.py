@@ -116,9 +116,12 @@ def _patched(
         before = set(keys(old)) if old is not None else set()
         after = set(keys(new)) if new is not None else set()
         row_id = (old or new).id  # type: ignore[union-attr] # at least one of the two is there
+        # Whole slices: every model may have the same capability, and then these are as long as the table.
         for key in before - after:
-            left = tuple(other for other in index[key] if other != row_id)
+            ids = index[key]
+            place = ids.index(row_id)
+            left = ids[:place] + ids[place + 1 :]
             index = index.set(key, left) if left else index.delete(key)
         for key in after - before:
-            index = index.set(key, (*index.get(key, ()), row_id))
+            index = index.set(key, index.get(key, ()) + (row_id,))  # noqa: RUF005 (a third of the time)
     return index

@@ -27,7 +27,7 @@ _REQUEST_SECONDS = 5.0
 """How long the server keeps one request for messages open."""
 _LOOK_SECONDS = 1.0
 """Between two looks at whether a request was lost with the connection or server that had it."""
-_DRAIN_SECONDS = 2.0
+_DRAIN_SECONDS = 1.0
 _LATEST_AGAIN_SECONDS = 5
 _OVER = ("404", "408")
 """Statuses that end a request as it should: there is nothing, and: time is up."""
@@ -84,10 +84,11 @@ class StreamSource:
             await delivery.message.ack()
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
-        """Have these delivered again, a little later each time."""
+        """Have these delivered again, a little later each time; not those that are acknowledged already."""
         for delivery in deliveries:
             message = delivery.message
-            await message.nak(delay=min(message.metadata.num_delivered, _LATEST_AGAIN_SECONDS))
+            with contextlib.suppress(nats.errors.MsgAlreadyAckdError):
+                await message.nak(delay=min(message.metadata.num_delivered, _LATEST_AGAIN_SECONDS))
 
     async def close(self) -> None:
         """Stop listening, and give back what was not taken, so that others need not wait for it."""

@@ -26,7 +26,7 @@ FAILURES = (TimeoutError, nats.errors.Error, OSError)
 
 _RETRY_SECONDS = 1.0
 _RECONNECT_SECONDS: Any = 0.5  # declared as int, and only ever slept and compared with
-_FLUSH_SECONDS = 2
+_FLUSH_SECONDS = 1
 
 
 class NatsLink:
@@ -66,7 +66,7 @@ class NatsLink:
         self._task = asyncio.create_task(self._run(), name="nats-link")
 
     async def stop(self) -> None:
-        """Stop connecting and close; what was published goes out first, for at most 2 s."""
+        """Stop connecting and close; what was published goes out first, for at most 1 s."""
         self._stopping = True
         if self.client is not None:
             with contextlib.suppress(*FAILURES):
