@@ -7,7 +7,6 @@ what becomes of the verdict. One check at a time; while it runs, changes pile up
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from model_registry.tensorzero.delivered import (
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.render import Rendered
 from model_registry.workers.accepted_file import AcceptedFile
+from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 
@@ -115,8 +115,7 @@ class ConfigurationJudge:
             self._task.cancel()
             # Ends the check first, so that its thread is free.
             await asyncio.to_thread(self._court.process.close)
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     def release(self) -> None:
         """Let everybody go who waits, now and from now on: the service is about to stop."""

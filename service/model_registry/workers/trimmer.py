@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
 from model_registry.errors import RegistryError
 from model_registry.store.history import History
+from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +30,7 @@ class Trimmer:
 
     async def stop(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:
