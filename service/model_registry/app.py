@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -54,6 +55,9 @@ from model_registry.workers.saver import Saver
 from model_registry.workers.trimmer import Trimmer
 
 log = structlog.get_logger(__name__)
+
+_STOP_SECONDS = 8
+"""For one part to stop. The longest that any of them means to take is 5."""
 
 _ROUTERS = (
     providers.router,
@@ -145,25 +149,35 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
     service.judge.start()
-    stack.push_async_callback(service.judge.stop)
+    stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)
     saver.start()
-    stack.push_async_callback(saver.stop)
+    stack.push_async_callback(_within_reason, saver.stop)
     refresher = Refresher(registry, settings.poll_seconds)
     refresher.start()
-    stack.push_async_callback(refresher.stop)
+    stack.push_async_callback(_within_reason, refresher.stop)
     if settings.keep_changes_days is not None:
         trimmer = Trimmer(service.history, settings.keep_changes_days)
         trimmer.start()
-        stack.push_async_callback(trimmer.stop)
+        stack.push_async_callback(_within_reason, trimmer.stop)
     if link is not None and service.events is not None:
-        stack.push_async_callback(link.stop)
+        stack.push_async_callback(_within_reason, link.stop)
         announcements = Announcements(registry, link, refresher.wake)
         announcements.start()
-        stack.push_async_callback(announcements.stop)
+        stack.push_async_callback(_within_reason, announcements.stop)
         service.events.start()
-        stack.push_async_callback(service.events.stop)
+        stack.push_async_callback(_within_reason, service.events.stop)
         link.start()
+
+
+async def _within_reason(stop: Callable[[], Awaitable[None]]) -> None:
+    """Stop one part; one that does not end in time is said and left behind, so that the service always ends."""
+    stopping = asyncio.ensure_future(stop())
+    done, _ = await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+    if done:
+        stopping.result()
+    else:
+        log.error("a part of the service did not stop in time; going on without it", part=stop.__qualname__)
 
 
 def _instance_name() -> str:
