@@ -6,7 +6,7 @@ import psycopg
 
 TABLES = (
     *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
-    *("gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
+    *("gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes", "rejected_events"),
 )
 
 
@@ -21,3 +21,4 @@ def empty(database_url: str, schema: str) -> None:
         connection.execute("set session_replication_role = replica")
         connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
+        connection.execute("delete from fleet_watch; insert into fleet_watch default values")
