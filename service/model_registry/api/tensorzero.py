@@ -115,7 +115,8 @@ async def get_config(
 ) -> Response:
     """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
 
-    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why.
+    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why;
+    `X-Registry-Pending-Revision` while there is no verdict on the newest one.
 
     Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
     """
