@@ -15,9 +15,9 @@ import tomli_w
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import Row
 from model_registry.entities.provider import Provider
-from model_registry.tensorzero.affected import CONFIGURATION_TABLES, Affected, FunctionKey
+from model_registry.tensorzero.affected import CONFIGURATION_TABLES, Affected, FunctionKey, configuration_tables
 from model_registry.tensorzero.offers import plain, why_provider_left_out
-from model_registry.tensorzero.omissions import Omission, comments
+from model_registry.tensorzero.omissions import DEPLOYMENT, Omission, comments
 from model_registry.tensorzero.project import MODEL_TABLES, MODELLED, Table
 from model_registry.tensorzero.routed_models import Entry, model_entry
 from model_registry.tensorzero.variants import function_entry
@@ -56,6 +56,7 @@ def render(snapshot: Snapshot, cache: RenderCache | None = None) -> Rendered:
     cache = cache or RenderCache()
     affected = _affected(cache, snapshot)
     if affected is None and cache.rendered is not None:
+        cache.snapshot = snapshot
         return replace(cache.rendered, revision=snapshot.revision)
     entries = list(_entries(snapshot, affected or Affected()))
     for source, _ in entries:
@@ -80,16 +81,17 @@ def configuration_tree(snapshot: Snapshot) -> Table:
 
 
 def _affected(cache: RenderCache, after: Snapshot) -> Affected | None:
-    """What has to be made anew; None when no table of a configuration is another one."""
+    """What has to be made anew; None when nothing of a configuration is another one."""
     before = cache.snapshot
-    changed = [name for name in CONFIGURATION_TABLES if before.tables[name] is not after.tables[name]]
+    tables = configuration_tables(after)
+    changed = [name for name in tables if before.tables[name] is not after.tables[name] or name not in cache.rows]
     affected = Affected()
     for name in changed:
         old = cache.rows.get(name, {})
         new = cache.rows[name] = {id(row): row for row in after.tables[name]}
         affected.add(before, (old[key] for key in old.keys() - new.keys()))
         affected.add(after, (new[key] for key in new.keys() - old.keys()))
-    return affected if changed else None
+    return affected if affected.names or affected.functions or CONFIGURATION_TABLES & set(changed) else None
 
 
 def _entries(snapshot: Snapshot, affected: Affected) -> Iterator[tuple[_Source, Entry]]:
@@ -123,8 +125,9 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     for part in _PARTS:
         texts = cache.texts[part]
         fragments += [texts[key] for key in sorted(texts)]
-    if omitted:
-        fragments.append(comments(omitted))
+    # What nodes do must not change a byte that no gateway reads: it would be told to load the same once more.
+    if settled := [omission for omission in omitted if omission.kind != DEPLOYMENT]:
+        fragments.append(comments(settled))
     return Rendered("\n".join(fragments), snapshot.revision, tuple(omitted))
 
 
