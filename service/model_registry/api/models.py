@@ -18,12 +18,9 @@ from model_registry.catalog.live import live_deployments
 from model_registry.catalog.lookup import find_model
 from model_registry.catalog.nouns import MODEL
 from model_registry.catalog.search import search_models
-from model_registry.catalog.snapshot import Snapshot
-from model_registry.catalog.views import DeploymentView, ModelView, View, deployment_view
-from model_registry.entities.deployment import Deployment
-from model_registry.entities.model import Model
+from model_registry.catalog.views import DeploymentView, ModelView, deployment_view
 from model_registry.tensorzero.affected import FLEET_TABLES
-from model_registry.tensorzero.routes import route_base, why_unrouted
+from model_registry.tensorzero.routes import Address, routing_of
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -77,17 +74,17 @@ async def list_model_deployments(
     model = find_model(snapshot, reference)
     steady = service.configuration.steady(snapshot, time.time())
     held = {held.deployment.id: held.reason for held in steady.held}
-    live = {d.id: d for d in live_deployments(steady.snapshot, model.id)}
-    found = list((live | {d.id: d for d in snapshot.deployments.where("model", model.id)}).values())
+    live = [found.deployment.id for found in live_deployments(steady.snapshot, model.id)]
+    known = {deployment.id: deployment for deployment in snapshot.deployments.where("model", model.id)}
+    found = [known[row_id] for row_id in dict.fromkeys([*live, *known])]
     part = found[offset:] if limit is None else found[offset : offset + limit]
-    items = [_view(snapshot, model, d, held.get(d.id)) for d in part]
+    items = []
+    for deployment in part:
+        address = routing_of(snapshot, model, deployment)
+        if address.base and deployment.id in held:
+            address = Address(fault=held[deployment.id])
+        items.append(deployment_view(snapshot, deployment) | {"base_url": address.base, "reason": address.fault})
     return listed(request, steady.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES)))
-
-
-def _view(snapshot: Snapshot, model: Model, deployment: Deployment, held: str | None) -> View:
-    reason = why_unrouted(snapshot, model, deployment) or held
-    base_url = None if reason else route_base(snapshot, deployment)
-    return deployment_view(snapshot, deployment) | {"base_url": base_url, "reason": reason}
 
 
 add_row_routes(router, MODEL)

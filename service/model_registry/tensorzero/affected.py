@@ -38,6 +38,7 @@ class Affected:
 
     def add(self, snapshot: Snapshot, rows: Iterable[Row]) -> None:
         """What hangs on these rows in this snapshot. A changed row is added twice: as it was, and as it is."""
+        nodes: set[str] = set()
         for row in rows:
             match row:
                 case Provider():
@@ -51,8 +52,9 @@ class Affected:
                     self.functions.add((row.service_name, row.function_name))
                 case Deployment() | Node():
                     # Also what else the node has loaded: how much of its memory is free decides where it stands.
-                    for model in routed_on(snapshot, row.node_id):
-                        self._add_names(snapshot, model)
+                    nodes.add(row.node_id)
+        for model in {model.id: model for node in nodes for model in routed_on(snapshot, node)}.values():
+            self._add_names(snapshot, model)
 
     def _add_model(self, snapshot: Snapshot, model: Model) -> None:
         """The whole routed model: what one row says, the rows that share its name, their aliases and functions have."""

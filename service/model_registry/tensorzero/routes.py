@@ -6,12 +6,14 @@ Which deployments are live, and in which order, is in `catalog/live.py`; here is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from model_registry.catalog.live import is_routed, live_deployments, node_of
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.model import Model
+from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider, http_url_problem
 from model_registry.tensorzero.offers import Offer, why_left_out
 from model_registry.tensorzero.omissions import DEPLOYMENT, Omission
@@ -22,6 +24,14 @@ _LONGEST = 2000
 """As long as an `api_base` may be."""
 _ADDED = ("/chat/completions", "/messages")
 """What gateways add to a base URL themselves: a URL that ends so is one of a single route, not of a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A base URL, or why there is none."""
+
+    base: str | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,55 +71,54 @@ def routes_of(snapshot: Snapshot, offer: Offer) -> Routes:
         return Routes()
     routes, omissions = [], []
     keys = _keys(snapshot, offer)
-    for deployment in live_deployments(snapshot, offer.model.id):
-        base = route_base(snapshot, deployment)
-        if reason := why_no_route(base):
-            omissions.append(omitted(deployment, reason))
-        elif base is not None:
-            routes.append(Route(keys[deployment.id], deployment, base))
+    for live in live_deployments(snapshot, offer.model.id):
+        address = address_of(live.deployment, live.node)
+        if address.base:
+            routes.append(Route(keys[live.deployment.id], live.deployment, address.base))
+        else:
+            omissions.append(omitted(live.deployment, address.fault or ""))
     return Routes(tuple(routes), tuple(omissions))
 
 
-def route_base(snapshot: Snapshot, deployment: Deployment) -> str | None:
-    """The base URL of a deployment's server: its own endpoint, else its node's. Without a path it gets `/v1`.
+def address_of(deployment: Deployment, node: Node | None) -> Address:
+    """Where a deployment's server is: at its own endpoint, else at its node's."""
+    return _address(deployment.endpoint or (node.endpoint if node else None))
+
+
+@lru_cache(maxsize=4096)
+def _address(endpoint: str | None) -> Address:
+    """The endpoint as a base URL. Without a path it gets `/v1`.
 
     Ollama announces `http://host:11434`, and the OpenAI protocol of every server we route to lives under `/v1`.
     """
-    node = node_of(snapshot, deployment)
-    endpoint = deployment.endpoint or (node.endpoint if node else None)
-    if not endpoint or http_url_problem(endpoint):
-        return endpoint or None
+    if not endpoint:
+        return Address(fault="neither it nor its node says where it can be reached: it has no endpoint")
+    if len(endpoint) > _LONGEST:
+        return Address(fault=f"its endpoint is longer than {_LONGEST} characters")
+    if problem := http_url_problem(endpoint):
+        return Address(fault=f"its endpoint {problem}")
+    if added := next((added for added in _ADDED if endpoint.rstrip("/").endswith(added)), None):
+        return Address(fault=f"its endpoint ends in {added}, which the gateway adds itself")
     parts = urlsplit(endpoint)
     bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
-    return parts._replace(path="/v1").geturl() if bare else endpoint
+    return Address(parts._replace(path="/v1").geturl() if bare else endpoint)
 
 
-def why_no_route(base: str | None) -> str | None:
-    """Why no gateway can use this base URL, or None."""
-    if base is None:
-        return "neither it nor its node says where it can be reached: it has no endpoint"
-    if len(base) > _LONGEST:
-        return f"its endpoint is longer than {_LONGEST} characters"
-    if problem := http_url_problem(base):
-        return f"its endpoint {problem}"
-    ending = next((added for added in _ADDED if base.rstrip("/").endswith(added)), None)
-    return f"its endpoint ends in {ending}, which the gateway adds itself" if ending else None
-
-
-def why_unrouted(snapshot: Snapshot, model: Model, deployment: Deployment) -> str | None:
-    """Why gateways do not ask this deployment of a model, or None."""
+def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Address:
+    """Where gateways ask this deployment of a model, or why they do not."""
     provider = snapshot.providers.get(model.provider_id)
     if provider is None or not is_routed(provider):
-        return "its provider is not routed by deployments"
+        return Address(fault="its provider is not routed by deployments")
+    if left_out := why_left_out(model, provider):
+        return Address(fault=f"its model is left out: {left_out}")
     node = node_of(snapshot, deployment)
     if deployment.status != "loaded":
-        return f"it is {deployment.status}"
+        return Address(fault=f"it is {deployment.status}")
     if node is not None and node.status != "ready":
-        return f"its node is {node.status}"
+        return Address(fault=f"its node is {node.status}")
     if node is not None and node.cordoned:
-        return "its node is cordoned"
-    left_out = why_left_out(model, provider)
-    return f"its model is left out: {left_out}" if left_out else why_no_route(route_base(snapshot, deployment))
+        return Address(fault="its node is cordoned")
+    return address_of(deployment, node)
 
 
 def omitted(deployment: Deployment, reason: str) -> Omission:
