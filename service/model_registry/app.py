@@ -88,10 +88,12 @@ async def create_app(settings: Settings) -> FastAPI:
     registry.on_write = measured.write
     link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
     events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
-    configuration = Configuration(registry)
+    configuration = Configuration(registry, settings.route_hold_seconds)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
-    judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    judge = ConfigurationJudge(
+        registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
+    )
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -105,7 +106,7 @@ async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest 
     revision, configuration = None, body.configuration
     files = {path: text.encode() for path, text in body.files.items()}
     if not files:
-        snapshot = service.registry.snapshot
+        snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(service.configuration.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], delivered(rendered, snapshot)
     findings = await _check(service, files, configuration)

@@ -30,6 +30,7 @@ class Deployment(Row):
     event_at: str = ""
     error_message: str | None = None
     metadata: dict[str, Any] = {}
+    left_at: str | None = None
 
 
 class DeploymentEvent(Draft):

@@ -16,4 +16,6 @@ class Node(Row):
     vram_used_mb: int | None = None
     vram_free_mb: int | None = None
     last_seen_at: str | None = None
+    status: str = "ready"
+    cordoned: bool = False
     metadata: dict[str, Any] = {}
