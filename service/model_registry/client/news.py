@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
-log = logging.getLogger(__name__)
+from model_registry.messaging.login import NatsLogin
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 SUBJECT = "model.registry.updated.v1"
-_RECONNECT_SECONDS: Any = 1.0  # declared as int, and only ever slept and compared with
 
 
 class NatsNews:
     """Listens in a thread of its own, for ever; connects again by itself. Without NATS nothing is lost but time."""
 
-    def __init__(self, url: str) -> None:
-        import nats  # noqa: PLC0415, F401 (not in the base install: who names a server has it)
+    def __init__(self, login: NatsLogin) -> None:
+        from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
-        self._url = url
         self._heard = threading.Event()
+        self._link = NatsLink(login, "model-registry sync", on_up=self._heard.set)
         threading.Thread(target=lambda: asyncio.run(self._listen()), daemon=True, name="nats").start()
 
     def wait(self, seconds: float) -> bool:
@@ -30,29 +31,14 @@ class NatsNews:
         return heard
 
     async def _listen(self) -> None:
-        import nats.errors  # noqa: PLC0415 (as above)
-
         async def hear(*_: object) -> None:
             self._heard.set()
 
-        async def trouble(error: Exception) -> None:
-            log.debug("nats: %s", error)
+        async def subscribe(client: Client) -> None:
+            await client.subscribe(SUBJECT, cb=hear)
+            await client.flush()
+            self._heard.set()  # what was said before we listened
 
-        while True:
-            try:
-                client = await nats.connect(
-                    self._url,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=_RECONNECT_SECONDS,
-                    reconnected_cb=hear,
-                    error_cb=trouble,
-                    name="model-registry sync",
-                )
-                await client.subscribe(SUBJECT, cb=hear)
-                await client.flush()
-                self._heard.set()  # what was said before we listened
-                break
-            except (TimeoutError, OSError, nats.errors.Error) as error:
-                log.warning("nats does not answer; trying on: %s", error)
-                await asyncio.sleep(_RECONNECT_SECONDS)
-        await asyncio.Event().wait()  # the client goes on by itself
+        self._link.when_connected(subscribe)
+        self._link.start()
+        await asyncio.Event().wait()  # the link goes on by itself

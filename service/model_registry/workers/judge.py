@@ -15,6 +15,7 @@ import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
+from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
 from model_registry.tensorzero.check_process import CheckProcess
 from model_registry.tensorzero.delivered import (
@@ -29,7 +30,6 @@ from model_registry.tensorzero.delivered import (
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.render import Rendered
 from model_registry.workers.accepted_file import AcceptedFile
-from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 
