@@ -143,9 +143,8 @@ async def test_every_status_message_has_the_vram_of_all_gpus(
         await until(statuses_of(statuses, 3))
 
     for status in statuses:
-        metrics = status["data"]["metrics"]
-        assert (metrics["total_vram_mb"], metrics["used_vram_mb"], metrics["free_vram_mb"]) == (49152, 8000, 41152)
-        assert [gpu["name"] for gpu in metrics["gpus"]] == ["NVIDIA A10"] * 2
+        gpus = status["data"]["metrics"]
+        assert [(gpu["name"], gpu["used_vram_mb"]) for gpu in gpus] == [("NVIDIA A10", 8000), ("NVIDIA A10", 0)]
         assert status["data"]["loaded_models"] == {}
         assert status["data"]["available_models"] == ["gemma"]
         assert status["endpoint"] == f"http://gpu-1:{stub.port}/v1"

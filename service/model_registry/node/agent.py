@@ -34,7 +34,7 @@ class NodeAgent:
         self._node_id = node_id
         self._watches = watches
         self._gpus = gpus
-        self._metrics: dict[str, Any] = {}
+        self._gpu_metrics: list[dict[str, Any]] = []
         self._said: dict[str, Listed] = {}
         self._complained: set[str] = set()
         self._last = 0.0
@@ -73,7 +73,7 @@ class NodeAgent:
         """Ask all servers at once; of the GPUs and of what could be loaded, only if a status message wants it."""
         looks = [self._look_at(watch, all_of_it=all_of_it) for watch in self._watches]
         if all_of_it:
-            self._metrics, *_ = await asyncio.gather(self._gpus.metrics(), *looks)
+            self._gpu_metrics, *_ = await asyncio.gather(self._gpus.metrics(), *looks)
         else:
             await asyncio.gather(*looks)
 
@@ -86,7 +86,8 @@ class NodeAgent:
         if not all(watch.conclusive for watch in self._watches):
             return None
         available = sorted({name for watch in self._watches for name in watch.available})[:MOST_LISTED]
-        data = {"metrics": self._metrics, "available_models": available}
+        gpus = self._gpu_metrics
+        data = {"metrics": gpus[0] if len(gpus) == 1 else gpus, "available_models": available}
         return status_message(
             self._node_id,
             self._models().values(),

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -23,7 +22,6 @@ _COLUMNS = {
     "power.limit": "power_limit_w",
 }
 """What is asked for, and what it is called in a status message. The name comes last: it may hold commas."""
-_SUMS = ("total_vram_mb", "used_vram_mb", "free_vram_mb")
 
 
 class NvidiaSmi:
@@ -33,21 +31,21 @@ class NvidiaSmi:
         self._process: Process | None = None
         self._told = ""
 
-    async def metrics(self) -> dict[str, Any]:
-        """The sums, and each GPU under `gpus`; empty where there is nothing to say. Takes up to 3 s."""
+    async def metrics(self) -> list[dict[str, Any]]:
+        """Each GPU; empty where there is nothing to say. Takes up to 3 s."""
         program = shutil.which("nvidia-smi")
         if program is None:
-            return {}
+            return []
         if self._process is not None and self._process.returncode is None:
-            return {}  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
+            return []  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
         try:
-            return summed(parse(await self._ask(program)))
+            return parse(await self._ask(program))
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error) or "no answer"
             if reason != self._told:
                 log.warning("nvidia-smi fails, so no VRAM is reported: %s", reason)
             self._told = reason
-            return {}
+            return []
 
     async def _ask(self, program: str) -> str:
         query = ",".join([*_COLUMNS, "name"])
@@ -82,10 +80,3 @@ def _number(value: str) -> float | int | None:
         return int(value) if value.isdecimal() else float(value)
     except ValueError:
         return None
-
-
-def summed(gpus: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The node as a whole, where every GPU tells."""
-    listed = list(gpus)
-    sums = {name: sum(gpu[name] for gpu in listed) for name in _SUMS if all(name in gpu for gpu in listed)}
-    return {**sums, "gpus": listed} if listed else {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.node.gpus import parse, summed
+from model_registry.node.gpus import parse
 
 ONE = "0, 32768, 10240, 22528, 17, 54, 130.50, 575.00, NVIDIA GeForce RTX 5090"
 TWO = "1, 24576, 0, 24576, 0, 30, [N/A], [N/A], NVIDIA A10, with a comma"
@@ -29,23 +29,17 @@ def test_one_gpu_is_told_of_as_running_publishers_do() -> None:
     }
 
 
-def test_several_gpus_are_summed_and_listed() -> None:
-    found = summed(parse(f"{ONE}\n{TWO}\n"))
+def test_several_gpus_are_listed() -> None:
+    one, two = parse(f"{ONE}\n{TWO}\n")
 
-    assert {key: value for key, value in found.items() if key != "gpus"} == {
-        "total_vram_mb": 57344,
-        "used_vram_mb": 10240,
-        "free_vram_mb": 47104,
-    }
-    assert [gpu["name"] for gpu in found["gpus"]] == ["NVIDIA GeForce RTX 5090", "NVIDIA A10, with a comma"]
-    assert "power_draw_w" not in found["gpus"][1]
+    assert (one["name"], two["name"]) == ("NVIDIA GeForce RTX 5090", "NVIDIA A10, with a comma")
+    assert "power_draw_w" not in two
 
 
 def test_what_a_gpu_does_not_tell_is_not_made_up() -> None:
-    found = summed(parse(f"{ONE}\n{SHARED}"))
+    (gpu,) = parse(SHARED)
 
-    assert list(found) == ["gpus"]
-    assert found["gpus"][1] == {
+    assert gpu == {
         "gpu_index": 0,
         "utilization_percent": 3,
         "temperature_c": 41,
@@ -54,10 +48,10 @@ def test_what_a_gpu_does_not_tell_is_not_made_up() -> None:
     }
 
 
-@pytest.mark.parametrize(("answer", "expected"), [("", {}), ("\n", ValueError), ("No devices were found", ValueError)])
+@pytest.mark.parametrize(("answer", "expected"), [("", []), ("\n", ValueError), ("No devices were found", ValueError)])
 def test_no_gpu_is_nothing_and_nonsense_is_an_error(answer: str, expected: Any) -> None:
     if expected is ValueError:
         with pytest.raises(ValueError, match="it answers"):
             parse(answer)
     else:
-        assert summed(parse(answer)) == expected
+        assert parse(answer) == expected

@@ -51,8 +51,8 @@ class Server:
 
 
 class NoGpus(NvidiaSmi):
-    async def metrics(self) -> dict[str, Any]:
-        return {"total_vram_mb": 1}
+    async def metrics(self) -> list[dict[str, Any]]:
+        return [{"total_vram_mb": 1}]
 
 
 @dataclass
