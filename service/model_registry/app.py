@@ -38,6 +38,8 @@ from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
 from model_registry.errors import RegistryError
+from model_registry.messaging.link import NatsLink
+from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
 from model_registry.store.client import connect
 from model_registry.store.history import History
@@ -50,7 +52,6 @@ from model_registry.workers.accepted_file import AcceptedFile
 from model_registry.workers.announcements import Announcements
 from model_registry.workers.events import EventConsumer
 from model_registry.workers.judge import ConfigurationJudge, Court
-from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.trimmer import Trimmer
@@ -86,7 +87,7 @@ async def create_app(settings: Settings) -> FastAPI:
     registry = Registry(database, origin=_instance_name(), check=refuse_bad_configuration)
     measured = Metrics(registry)
     registry.on_write = measured.write
-    link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
+    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
     events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
     configuration = Configuration(registry, settings.route_hold_seconds)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
@@ -134,6 +135,23 @@ async def create_app(settings: Settings) -> FastAPI:
     describe(app)
     app.add_middleware(Front, service=service, bodies=app.state.bodies)
     return app
+
+
+def _nats_login(settings: Settings) -> NatsLogin | None:
+    """Where NATS is and how we get in, when it is used."""
+    if settings.nats_url is None:
+        return None
+    return NatsLogin(
+        settings.nats_url.get_secret_value(),
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
+        token=settings.nats_token.get_secret_value() if settings.nats_token else None,
+        nkey=settings.nats_nkey,
+        creds=settings.nats_creds,
+        ca=settings.nats_ca,
+        cert=settings.nats_cert,
+        key=settings.nats_key,
+    )
 
 
 async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:

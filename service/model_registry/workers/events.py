@@ -17,11 +17,11 @@ from nats.aio.client import Client
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.gpu_events import REJECTED, SUBJECTS, read_event
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import FAILURES, NatsLink
 from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
 from model_registry.workers.event_plan import Plan, find_plan
 from model_registry.workers.event_sources import Delivery, Source
-from model_registry.workers.nats_link import FAILURES, NatsLink
 
 log = structlog.get_logger(__name__)
 
