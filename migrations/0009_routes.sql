@@ -10,10 +10,11 @@ alter table model_providers
         or type in ('anthropic', 'openai', 'sglang', 'tgi', 'vllm', 'openai_compatible', 'ollama'));
 comment on column model_providers.route_by is 'deployments: where nodes have its models loaded, its api_base last. api_base: always there, whatever nodes say. Null: at its api_base too, and its type says whether nodes have to have its models loaded.';
 
-alter table model_deployments add column left_at timestamptz;
-comment on column model_deployments.left_at is 'When a route to it last went away: it stopped being loaded, or went to another address. By the database''s clock. One that comes and goes is held back by it.';
+alter table model_deployments add column left_at timestamptz, add column left_before_at timestamptz;
+comment on column model_deployments.left_at is 'When a route to it last went away: it stopped being loaded, or went to another address. By the database''s clock.';
+comment on column model_deployments.left_before_at is 'When it had gone away before that. The two tell one that comes and goes, and is held back, from one that went once.';
 
--- The columns of a deployment come from one event; this one comes from what the event did to the row.
+-- The other columns of a deployment come from one event; these come from what events did to the row.
 create function deployment_left() returns trigger
 language plpgsql set search_path from current
 as $$
@@ -26,6 +27,7 @@ begin
             return new;
         end if;
     end if;
+    new.left_before_at := old.left_at;
     new.left_at := now();
     return new;
 end

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         alias="MODEL_REGISTRY_ROUTE_HOLD_SECONDS",
         ge=0,
         le=3600,
-        description="How long a route to a deployment that went away stays away at least. 0: it comes back at once.",
+        description="How long a route that went away twice in this time stays away. 0: it comes back at once.",
     )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."

@@ -15,7 +15,8 @@ from support.gateway_beside import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
 from support.stub_model_server import StubModelServer
 
-HOLD = 1.0
+HOLD = 0.2
+"""Less than a round takes: the test is about nodes that die, not about those that flap."""
 ROUNDS = 3
 """The quickest of them counts: this machine may have other things to do."""
 
@@ -97,4 +98,4 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
         assert not answers[""], answers
         assert answers.keys() - {""} == {answer, other}
     assert min(times["away"]) < 2, times
-    assert min(times["back"]) < HOLD + 2, times
+    assert min(times["back"]) < 2, times

@@ -57,8 +57,11 @@ async def test_what_nodes_report_is_in_the_next_configuration(client: httpx.Asyn
     assert await routing(client) == await routing(client, revision="latest") == ["ollama_local@b", "ollama_local"]
 
 
-async def test_what_comes_back_too_soon_is_held_and_says_so(client: httpx.AsyncClient) -> None:
+async def test_what_comes_and_goes_is_held_and_says_so(client: httpx.AsyncClient) -> None:
     for status in ("loaded", "unloaded", "loaded"):
+        await report(client, "a", status)
+    assert await routing(client) == ["ollama_local@a", "ollama_local"]  # once is no flapping
+    for status in ("unloaded", "loaded"):
         await report(client, "a", status)
         etag = (await client.get(CONFIG)).headers["etag"]
 
@@ -74,7 +77,7 @@ async def test_what_comes_back_too_soon_is_held_and_says_so(client: httpx.AsyncC
 async def test_what_is_held_comes_back_by_itself_on_every_replica(start_replica: Any) -> None:
     one, other = [await start_replica(MODEL_REGISTRY_ROUTE_HOLD_SECONDS=SHORT) for _ in range(2)]
     await catalogue(one.client)
-    for status in ("loaded", "unloaded", "loaded"):
+    for status in ("loaded", "unloaded", "loaded", "unloaded", "loaded"):
         await report(one.client, "a", status)
 
     for replica in (one, other):
@@ -209,3 +212,7 @@ def test_the_database_knows_when_a_route_went_away(database: psycopg.Connection)
     database.execute("update gpu_nodes set endpoint = null")
     assert not becomes("status = 'loaded'")
     assert not becomes("endpoint = 'http://n'")  # it had none
+    for status in ("lost", "loaded", "lost"):
+        database.execute("update model_deployments set status = %s", [status])
+    both = database.execute("select left_before_at < left_at from model_deployments").fetchone()
+    assert both == (True,)

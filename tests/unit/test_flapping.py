@@ -30,20 +30,27 @@ def fleet(**columns: Any) -> tuple[Snapshot, str]:
     return catalogue.snapshot(), row_id
 
 
-def test_what_is_loaded_for_the_first_time_is_there_at_once() -> None:
-    snapshot, _ = fleet()
-    assert steadied(snapshot, LEFT, HOLD).snapshot is snapshot
+def flapped(left: float = LEFT, before: float = LEFT - 5) -> dict[str, Any]:
+    """The columns of a deployment that went away twice."""
+    return {"left_at": at(left), "left_before_at": at(before)}
+
+
+def test_what_is_loaded_for_the_first_time_and_what_comes_back_once_is_there_at_once() -> None:
+    once, _ = fleet(left_at=at(LEFT))
+    seldom, _ = fleet(**flapped(before=LEFT - HOLD))
+    for snapshot in (fleet()[0], once, seldom):
+        assert steadied(snapshot, LEFT, HOLD).snapshot is snapshot
 
 
 def test_what_is_gone_is_gone_at_once() -> None:
-    snapshot, _ = fleet(status="lost", left_at=at(LEFT))
+    snapshot, _ = fleet(status="lost", **flapped())
     steady = steadied(snapshot, LEFT, HOLD)
     assert (steady.snapshot, steady.until) == (snapshot, None)
 
 
 @pytest.mark.parametrize(("later", "back"), [(0.0, False), (9.9, False), (10.0, True), (3600.0, True)])
-def test_what_went_away_comes_back_after_the_hold_time(later: float, back: bool) -> None:  # noqa: FBT001 (a case)
-    snapshot, row_id = fleet(left_at=at(LEFT))
+def test_what_went_away_twice_comes_back_after_the_hold_time(later: float, back: bool) -> None:  # noqa: FBT001 (a case)
+    snapshot, row_id = fleet(**flapped())
     steady = steadied(snapshot, LEFT + later, HOLD)
 
     assert ("p@n" in render(steady.snapshot).text) is back
@@ -52,12 +59,17 @@ def test_what_went_away_comes_back_after_the_hold_time(later: float, back: bool)
 
 
 def test_without_a_hold_time_nothing_is_held() -> None:
-    snapshot, _ = fleet(left_at=at(LEFT))
+    snapshot, _ = fleet(**flapped())
     assert steadied(snapshot, LEFT, 0.0).held == ()
 
 
+def test_a_time_that_no_calendar_has_holds_nothing() -> None:
+    snapshot, _ = fleet(left_at="infinity", left_before_at="-infinity")
+    assert steadied(snapshot, LEFT, HOLD).held == ()
+
+
 def test_a_clock_that_is_a_little_behind_holds_and_one_that_is_wrong_does_not() -> None:
-    snapshot, _ = fleet(left_at=at(LEFT))
+    snapshot, _ = fleet(**flapped())
     assert steadied(snapshot, LEFT - 1, HOLD).held
     assert not steadied(snapshot, LEFT - 3600, HOLD).held
 
@@ -69,7 +81,7 @@ def test_the_memory_of_what_is_held_counts_as_free_so_that_others_keep_their_pla
     for node_id, total in (("a", 10), ("b", 9)):
         catalogue.node(node_id, vram_total_mb=total)
         catalogue.deployment(m, node_id)
-    flapping = catalogue.deployment(None, "a", announced_model="other", vram_allocated_mb=5, left_at=at(LEFT))
+    flapping = catalogue.deployment(None, "a", announced_model="other", vram_allocated_mb=5, **flapped())
     back = catalogue.snapshot()
     gone = back.preview([Operation("model_deployments", "update", flapping, {"status": "unloaded"})])
 
@@ -77,22 +89,26 @@ def test_the_memory_of_what_is_held_counts_as_free_so_that_others_keep_their_pla
     assert render(steadied(back, LEFT + HOLD, HOLD).snapshot).text != render(gone).text
 
 
-def test_one_that_comes_and_goes_changes_the_configuration_at_most_twice_in_the_hold_time() -> None:
+def reloads(away: float, there: float, seconds: float = 300.0) -> int:
+    """How often gateways get another configuration from a deployment that comes and goes at this pace."""
     snapshot, row_id = fleet()
-    cache, texts = RenderCache(), []
-    seconds = 120
-    for tick in range(seconds * 2):  # away and back once a second
-        now = LEFT + tick / 2
-        columns = {"status": "loaded"} if tick % 2 else {"status": "unloaded", "left_at": at(now)}
-        snapshot = snapshot.preview([Operation("model_deployments", "update", row_id, columns)])
-        texts.append(render(steadied(snapshot, now, HOLD).snapshot, cache).text)
-    assert len(set(texts)) == 1  # it never stays long enough
+    cache, texts, now, left = RenderCache(), [], LEFT, None
+    while now < LEFT + seconds:
+        columns = {"status": "unloaded", "left_at": at(now), "left_before_at": left and at(left)}
+        left = now
+        for status, lasts in ((columns, away), ({"status": "loaded"}, there)):
+            snapshot = snapshot.preview([Operation("model_deployments", "update", row_id, status)])
+            moments = [now + tick / 2 for tick in range(max(1, int(lasts * 2)))]  # it may come back by itself
+            texts += [render(steadied(snapshot, moment, HOLD).snapshot, cache).text for moment in moments]
+            now += lasts
+    return sum(one != other for one, other in pairwise(texts))
 
-    slow = []
-    for tick in range(seconds):  # 11 s there, 1 s away
-        now = LEFT + 1000 + tick
-        columns = {"status": "unloaded", "left_at": at(now)} if tick % 12 == 0 else {"status": "loaded"}
-        snapshot = snapshot.preview([Operation("model_deployments", "update", row_id, columns)])
-        slow.append(render(steadied(snapshot, now, HOLD).snapshot, cache).text)
-    reloads = sum(one != other for one, other in pairwise(slow))
-    assert 2 <= reloads <= 2 * seconds / HOLD
+
+def test_one_that_comes_and_goes_all_the_time_is_left_out_after_the_second_time() -> None:
+    assert reloads(away=0.5, there=0.5) <= 2
+    assert reloads(away=1.0, there=8.0) <= 2
+
+
+@pytest.mark.parametrize(("away", "there"), [(1.0, 10.0), (1.0, 15.0), (12.0, 1.0), (3.0, 7.5)])
+def test_slower_ones_change_the_configuration_four_times_in_the_hold_time_at_most(away: float, there: float) -> None:
+    assert 2 <= reloads(away, there) <= 4 * 300 / HOLD

@@ -31,6 +31,7 @@ class Deployment(Row):
     error_message: str | None = None
     metadata: dict[str, Any] = {}
     left_at: str | None = None
+    left_before_at: str | None = None
 
 
 class DeploymentEvent(Draft):

@@ -1,4 +1,4 @@
-"""Routes that come and go: what went away stays away for a while, so that gateways are not reloaded in a loop.
+"""Routes that come and go: what does so again stays away for a while, so that gateways are not reloaded in a loop.
 
 Pure: the time comes in, and everything else is in the rows, so that all replicas hold the same routes for as long.
 """
@@ -15,7 +15,7 @@ from model_registry.entities.deployment import Deployment
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A deployment that is back too soon."""
+    """A deployment that comes and goes."""
 
     deployment: Deployment
     until: float
@@ -25,12 +25,12 @@ class Held:
     def reason(self) -> str:
         """In words."""
         back = datetime.fromtimestamp(self.until, UTC).isoformat(timespec="seconds")
-        return f"it went away and came back within the hold time; gateways ask it again at {back}"
+        return f"it comes and goes: it went away twice within the hold time; gateways ask it again at {back}"
 
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """A snapshot in which the deployments that are back too soon are still away: what configurations are made of."""
+    """A snapshot in which the deployments that come and go are away: what configurations are made of."""
 
     snapshot: Snapshot
     held: tuple[Held, ...] = ()
@@ -42,10 +42,10 @@ class Steady:
 
 
 def steadied(snapshot: Snapshot, now: float, hold_seconds: float) -> Steady:
-    """Keep away each deployment that went away less than so many seconds ago, although it is loaded again.
+    """Keep away each deployment that went away twice in less than so many seconds, until it has not for as long.
 
-    What is loaded for the first time, or was away for longer, is there at once; so is the end of what has gone. One
-    that comes and goes more often than this never comes back, and none comes back more than once in this time.
+    What is loaded, and what goes, once is there and gone at once. One that comes and goes more often than this never
+    comes back, and no route changes more than four times in this time.
 
     Args:
         snapshot: the registry as it is. It is answered itself when there is nothing to hold.
@@ -64,11 +64,19 @@ def _held(snapshot: Snapshot, now: float, hold_seconds: float) -> Iterator[Held]
     for node_id in _nodes_with_routes(snapshot):
         # All that the node has loaded: the memory it takes decides where the others stand, and must not flap either.
         for deployment in snapshot.deployments.where("node", node_id):
-            if deployment.status == "loaded" and deployment.left_at:
-                left = datetime.fromisoformat(deployment.left_at).timestamp()
-                # Before or after: the database's clock is another one. Where they are further apart, nothing is held.
-                if abs(now - left) < hold_seconds:
-                    yield Held(deployment, left + hold_seconds)
+            left = _seconds(deployment.left_at) if deployment.status == "loaded" else None
+            before = _seconds(deployment.left_before_at) if left is not None else None
+            # Before or after: the database's clock is another one. Where they are further apart, nothing is held.
+            if left and before and left - before < hold_seconds and abs(now - left) < hold_seconds:
+                yield Held(deployment, left + hold_seconds)
+
+
+def _seconds(moment: str | None) -> float | None:
+    """Epoch seconds; None for what no calendar has, such as Postgres' `infinity`."""
+    try:
+        return datetime.fromisoformat(moment).timestamp() if moment else None
+    except ValueError:
+        return None
 
 
 def _nodes_with_routes(snapshot: Snapshot) -> list[str]:
