@@ -146,7 +146,7 @@ async def _fetch_only(bench: Bench, number: int) -> float:
 
 
 def _copy(bench: Bench, payloads: list[bytes]) -> float:
-    """What COPY takes for the rows of these events, in seconds, into a table like the registry's, without its triggers."""
+    """What COPY takes for the same rows, in seconds, into a table like the registry's, without its triggers."""
     rows = [orjson.loads(payload) for payload in payloads]
     with psycopg.connect(bench.database_url, autocommit=True) as connection:
         connection.execute("set search_path to model_registry")

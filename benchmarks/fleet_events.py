@@ -48,4 +48,6 @@ def heartbeat(node: int, second: int) -> bytes:
     used = 4096 * MODELS + (node + second) % 100
     metrics = {"gpu_index": 0, "name": "NVIDIA GeForce RTX 5090", "total_vram_mb": 40_000, "used_vram_mb": used}
     data = {"metrics": metrics | {"free_vram_mb": 40_000 - used, "temperature_c": 54}, "loaded_models": listed}
-    return orjson.dumps({"type": "mesh.gpu.status.v1", "node_id": f"beating-{node}", "data": data, "ts": _BEGAN + second})
+    return orjson.dumps(
+        {"type": "mesh.gpu.status.v1", "node_id": f"beating-{node}", "data": data, "ts": _BEGAN + second}
+    )

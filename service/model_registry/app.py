@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    categories,
     changes,
     deployments,
     functions,
@@ -41,6 +42,8 @@ from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
 from model_registry.errors import RegistryError
+from model_registry.messaging.link import NatsLink
+from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
 from model_registry.store.client import connect
 from model_registry.store.heartbeats import Heartbeats
@@ -57,7 +60,6 @@ from model_registry.workers.event_plan import StreamLimits
 from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.events import EventConsumer
 from model_registry.workers.judge import ConfigurationJudge, Court
-from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
@@ -71,6 +73,7 @@ _STOP_SECONDS = 8
 _ROUTERS = (
     providers.router,
     models.router,
+    categories.router,
     aliases.router,
     functions.router,
     mappings.router,
@@ -100,14 +103,16 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     measured = Metrics(registry)
     registry.on_write = measured.write
-    link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
+    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
     events = _event_consumer(settings, registry, link, measured) if link else None
     silence = _silence_watch(settings, registry, link, events) if link and events else None
     measured.watch_events(lambda: silence.positions.values() if silence else ())
-    configuration = Configuration(registry)
+    configuration = Configuration(registry, settings.route_hold_seconds)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
-    judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    judge = ConfigurationJudge(
+        registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
+    )
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -168,6 +173,23 @@ def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, meas
 def _silence_watch(settings: Settings, registry: Registry, link: NatsLink, events: EventConsumer) -> SilenceWatch:
     beat, lost_after = settings.heartbeat_seconds, settings.lost_after_heartbeats
     return SilenceWatch(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
+
+
+def _nats_login(settings: Settings) -> NatsLogin | None:
+    """Where NATS is and how we get in, when it is used."""
+    if settings.nats_url is None:
+        return None
+    return NatsLogin(
+        settings.nats_url.get_secret_value(),
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
+        token=settings.nats_token.get_secret_value() if settings.nats_token else None,
+        nkey=settings.nats_nkey,
+        creds=settings.nats_creds,
+        ca=settings.nats_ca,
+        cert=settings.nats_cert,
+        key=settings.nats_key,
+    )
 
 
 async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:

@@ -24,6 +24,7 @@
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
+    ├── ModelServerUnreachable        E5004
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -204,6 +205,12 @@ class RegistryUnreachable(RegistryError):
     """The registry service cannot be reached"""
 
     code = "E5003"
+
+
+class ModelServerUnreachable(RegistryError):
+    """A model server of this node does not answer"""
+
+    code = "E5004"
 
 
 class StackError(RegistryError):

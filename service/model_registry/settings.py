@@ -49,6 +49,24 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = Field(
         None, alias="NATS_URL", description="Where GPU nodes speak. Without it the registry polls and hears no events."
     )
+    nats_user: str | None = Field(None, alias="NATS_USER", description="A user of NATS, where NATS_URL names none.")
+    nats_password: SecretStr | None = Field(None, alias="NATS_PASSWORD", description="The password of NATS_USER.")
+    nats_token: SecretStr | None = Field(None, alias="NATS_TOKEN", description="A token, instead of a user.")
+    nats_nkey: Path | None = Field(None, alias="NATS_NKEY", description="A file with an nkey's seed (SU...), instead.")
+    nats_creds: Path | None = Field(
+        None, alias="NATS_CREDS", description="A file with a JWT and its seed, as `nsc` writes it, instead."
+    )
+    nats_ca: Path | None = Field(
+        None,
+        alias="NATS_CA",
+        description="PEM file: who has signed NATS's certificate. Not set: whom the system trusts.",
+    )
+    nats_cert: Path | None = Field(
+        None, alias="NATS_CERT", description="PEM file: our certificate, for a NATS that asks for one."
+    )
+    nats_key: Path | None = Field(
+        None, alias="NATS_KEY", description="PEM file: the key of NATS_CERT, without passphrase."
+    )
     default_node: str = Field(
         "default", alias="MODEL_REGISTRY_DEFAULT_NODE", description="The node of events that name none."
     )
@@ -101,6 +119,13 @@ class Settings(BaseSettings):
         gt=0,
         le=36500,
         description="For how long the change log, and with it the history, is kept. Not set: for ever.",
+    )
+    route_hold_seconds: float = Field(
+        10.0,
+        alias="MODEL_REGISTRY_ROUTE_HOLD_SECONDS",
+        ge=0,
+        le=3600,
+        description="How long a route that went away twice in this time stays away. 0: it comes back at once.",
     )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."

@@ -14,10 +14,10 @@ import structlog
 from model_registry.entities.said import Recorded, RejectedEvent, Said
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.gpu_events import REJECTED, SUBJECTS, Heard, read_event
+from model_registry.messaging.link import NatsLink
 from model_registry.store.registry import Registry
 from model_registry.workers.event_sources import Delivery
 from model_registry.workers.known_statuses import KnownStatuses
-from model_registry.workers.nats_link import NatsLink
 
 log = structlog.get_logger(__name__)
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import structlog
 from nats.aio.client import Client
 
-from model_registry.workers.ending import end
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import FAILURES, NatsLink
 from model_registry.workers.event_plan import Plan, StreamLimits, find_plan
 from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.event_sources import Delivery, Source
 from model_registry.workers.held_heartbeats import HeldHeartbeats
-from model_registry.workers.nats_link import FAILURES, NatsLink
 
 log = structlog.get_logger(__name__)
 

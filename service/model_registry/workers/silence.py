@@ -19,11 +19,11 @@ from nats.aio.client import Client
 from nats.js.errors import Error as JetStreamError
 
 from model_registry.errors import RegistryError
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import FAILURES, NatsLink
 from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
 from model_registry.workers.event_plan import CONSUMER, Plan
 from model_registry.workers.events import EventConsumer
-from model_registry.workers.nats_link import FAILURES, NatsLink
 
 log = structlog.get_logger(__name__)
 

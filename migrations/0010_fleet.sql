@@ -1,4 +1,4 @@
--- depends: 0007_history
+-- depends: 0009_routes
 
 -- The fleet: nodes with heartbeats, what a status message says of everything on its node, and nodes that fall silent.
 
