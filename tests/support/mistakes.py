@@ -278,14 +278,22 @@ MISTAKES: dict[str, Mistake] = {
         for address in ("localhost:3000", "10.0.0.1", "::1:3000", "[0.0.0.0]:3000", "0.0.0.0:99999")
     },
     # Old syntax that is refused today
-    "an old way to disable observability": Mistake(section("[gateway]\ndisable_observability = true"), "gateway"),
-    "an old way to allow files": Mistake(section("[gateway]\nenable_template_filesystem_access = true"), "gateway"),
+    "an old way to disable observability": Mistake(
+        section("[gateway]\ndisable_observability = true"), "gateway.disable_observability", "enabled = false"
+    ),
+    "an old way to allow files": Mistake(
+        section("[gateway]\nenable_template_filesystem_access = true"), "enable_template_filesystem_access", "base_path"
+    ),
     "a data set of an evaluation": Mistake(
         section('[evaluations.e]\ntype = "inference"\nfunction_name = "f"\ndataset_name = "d"\nevaluators = {}'),
         "evaluations.e.dataset_name",
+        "leave it out",
     ),
     "timeouts of an embedding model": Mistake(
-        GOOD + EMBEDDING + "[embedding_models.e.timeouts]\n", "embedding_models.e.timeouts"
+        GOOD + EMBEDDING + "[embedding_models.e.timeouts]\n", "embedding_models.e.timeouts", "timeout_ms"
+    ),
+    "a database's address": Mistake(
+        section('[clickhouse]\nurl = "http://h:1"'), "clickhouse.url", "TENSORZERO_CLICKHOUSE_URL"
     ),
     "a tool choice of off": Mistake(function('tool_choice = "off"'), "functions.f.tool_choice"),
     "a credential as a table": Mistake(key('api_key_location = { env = "X" }'), "api_key_location"),

@@ -101,6 +101,7 @@ VARIANTS: Mapping[str, TableOf] = {
             "max_distance": number,
         },
         frozenset({"type", "model", "embedding_model", "k"}),
+        removed={"cutoff": "write max_distance"},
     ),
 }
 
