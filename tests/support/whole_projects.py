@@ -126,12 +126,18 @@ def _model(draw: st.DrawFn, offered: Draw, more: Draw) -> Tree:
 models = _model(providers, table(timeouts=timeouts, skip_relay=flags))
 embedding_models = _model(embedders, table(timeout_ms=milliseconds))
 
+
+def _one_active(variants: Tree) -> Tree:
+    """The variants of a judge, of which exactly one is used."""
+    return {name: variant | {"active": not place} for place, (name, variant) in enumerate(variants.items())}
+
+
 judges = table(
     {"type": st.just("llm_judge"), "output_type": st.just("float"), "optimize": st.just("max"),
      "variants": st.dictionaries(names, table({
          "type": st.just("chat_completion"), "model": st.just("openai::gpt"), "system_instructions": TEMPLATES,
          "json_mode": st.just("on"),
-     }, active=flags, **sampling), min_size=1, max_size=2)},
+     }, **sampling), min_size=1, max_size=2).map(_one_active)},
     input_format=st.just("serialized"), cutoff=numbers, description=texts, include=table(reference_output=flags),
 )  # fmt: skip
 evaluators = st.dictionaries(

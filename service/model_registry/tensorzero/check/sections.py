@@ -117,12 +117,18 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
                 "description": text,
             },
             frozenset({"type", "function_name"}),
+            removed={"dataset_name": "leave it out; who runs the evaluation names the data set"},
         ),
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
     "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
-    "clickhouse": TableOf({"disable_automatic_migrations": boolean}),
+    "clickhouse": TableOf(
+        {"disable_automatic_migrations": boolean},
+        removed=dict.fromkeys(
+            ("url", "database"), "leave it out; the gateway's variable TENSORZERO_CLICKHOUSE_URL says where"
+        ),
+    ),
     "postgres": TableOf(
         {
             "enabled": boolean,
