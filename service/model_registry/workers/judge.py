@@ -16,6 +16,7 @@ import structlog
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
 from model_registry.fleet.flapping import Steady
+from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
 from model_registry.tensorzero.check_process import CheckProcess
 from model_registry.tensorzero.delivered import (
@@ -30,7 +31,6 @@ from model_registry.tensorzero.delivered import (
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.render import Rendered
 from model_registry.workers.accepted_file import AcceptedFile
-from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 

@@ -131,6 +131,14 @@ def imported(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
     return before.preview(plan_import(project, before, lambda: str(uuid.uuid4()), replace=replace).operations)
 
 
+def test_variants_follow_their_model_to_another_provider() -> None:
+    elsewhere = GOOD.replace("providers.p", "providers.q").replace('["p"]', '["q"]').replace("h:1", "h:2")
+    before = imported(GOOD, Snapshot.empty())
+    after = imported(elsewhere, before, replace=True)
+    assert configuration_tree(after)["functions"] == configuration_tree(before)["functions"]
+    assert [row.active for row in after.models] == [True]
+
+
 def test_replacing_keeps_what_is_not_the_gateways_business() -> None:
     before = imported(GOOD.replace("models.m", "models.old").replace('"m"', '"old"'), Snapshot.empty())
     before = imported(GOOD, before)

@@ -1,4 +1,4 @@
--- depends: 0007_history
+-- depends: 0008_model_cards
 
 -- Routes to live deployments: which providers have them, and when a route went away.
 
