@@ -135,6 +135,16 @@ async def test_the_deployments_of_a_model_say_where_gateways_ask(client: httpx.A
     problem(await client.get(path), 409, "E4091")
 
 
+async def test_a_cordoned_node_is_no_route_and_is_one_again_at_once(client: httpx.AsyncClient) -> None:
+    await report(client, "a")
+    for cordoned in (True, False, True, False):  # people's word is not held back
+        assert (await client.put("/api/nodes/a", json={"cordoned": cordoned})).is_success
+        assert await routing(client) == (["ollama_local"] if cordoned else ["ollama_local@a", "ollama_local"])
+    await client.put("/api/nodes/a", json={"endpoint": "http://moved:1"})
+    await report(client, "a", endpoint=None)
+    assert 'api_base = "http://moved:1/v1"' in (await client.get(CONFIG)).text
+
+
 async def test_only_some_types_can_be_routed_so(client: httpx.AsyncClient, database: psycopg.Connection) -> None:
     body = {"name": "x", "type": "mistral", "route_by": "deployments"}
     problem(await client.post("/api/providers", json=body), 422, "E4007")
