@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import Administrator, Reader
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, listed, page, rows
@@ -85,6 +85,12 @@ async def list_model_deployments(
             address = Address(fault=held[deployment.id])
         items.append(deployment_view(snapshot, deployment) | {"base_url": address.base, "reason": address.fault})
     return listed(request, steady.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES)))
+
+
+@router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def refuse_to_edit_deployments(_caller: Administrator) -> None:
+    """Or it would be taken for a model whose name ends so, which has to be edited by its id."""
+    raise HTTPException(405, headers={"Allow": "GET"})
 
 
 add_row_routes(router, MODEL)
