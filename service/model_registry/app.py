@@ -16,6 +16,8 @@ from model_registry.api import (
     aliases,
     categories,
     changes,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
@@ -23,8 +25,10 @@ from model_registry.api import (
     mappings,
     metrics,
     models,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
@@ -37,6 +41,7 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.settings import Settings
 from model_registry.store.client import connect
@@ -63,6 +68,10 @@ _STOP_SECONDS = 8
 _ROUTERS = (
     providers.router,
     models.router,
+    selection.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
     categories.router,
     aliases.router,
     functions.router,
@@ -101,6 +110,7 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
         events=events,
     )
 
