@@ -16,16 +16,21 @@ from model_registry.api import (
     aliases,
     categories,
     changes,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
     history,
     mappings,
     metrics,
+    model_deployments,
     models,
     nodes,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
@@ -41,6 +46,7 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
@@ -72,7 +78,12 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
+    model_deployments.router,  # before the models: their paths take everything
     models.router,
+    selection.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
     categories.router,
     aliases.router,
     functions.router,
@@ -122,6 +133,7 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
