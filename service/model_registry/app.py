@@ -29,6 +29,7 @@ from model_registry.api import (
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+    v1_registry,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.configuration import Configuration
@@ -72,6 +73,7 @@ _ROUTERS = (
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
+    v1_registry.router,
     changes.router,
     history.router,
     health.router,

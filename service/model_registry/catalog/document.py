@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -55,17 +55,26 @@ def read_document(text: bytes | str) -> ReadDocument:
     return ReadDocument(content, raw, tuple(_places(unknown_keys(beside, Document))))
 
 
-def exported(snapshot: Snapshot, now: datetime) -> dict[str, Any]:
-    """All providers, categories, models and aliases; what uses them (functions, mappings) is no part of it."""
+def exported(snapshot: Snapshot) -> dict[str, Any]:
+    """All providers, categories, models and aliases; what uses them (functions, mappings) is no part of it.
+
+    Equal catalogues, equal documents: `last_updated` is when the newest of these rows was written.
+    """
     providers = {p.name: said for p in snapshot.providers if (said := _provider(p)) or not _has_models(snapshot, p)}
     models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
     return {
         "version": VERSION,
-        "last_updated": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "last_updated": _last_updated(snapshot),
         "categories": {category.key: category_entry(category) for category in snapshot.categories},
         **({"providers": providers} if providers else {}),
         "models": models,
     }
+
+
+def _last_updated(snapshot: Snapshot) -> str:
+    times = (row.updated_at for name in DOCUMENT_TABLES for row in snapshot.tables[name] if row.updated_at)
+    newest = max(map(datetime.fromisoformat, times), default=datetime.fromtimestamp(0, UTC))
+    return newest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def category_entry(category: Category) -> dict[str, Any]:

@@ -43,6 +43,10 @@ _NULLS: dict[str, tuple[str, ...]] = {
 """Keys that readers expect to be there."""
 
 
+_NOTHING: tuple[Any, ...] = ({}, [], {"hyperparameters": {}, "lora_config": {}})
+"""Facts that say nothing: as they are written where nothing is known."""
+
+
 def status_word(status: str) -> str:
     """A status in Model Garden's words."""
     return _WORDS.get(status, status)
@@ -129,7 +133,7 @@ def columns_of(entry: DocumentModel, raw: Mapping[str, Any], old: Model | None) 
 def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
     shown = entry.display_name or (entry.name if entry.name != _shown(registry_name) else None)
     facts = known(entry) | ({"display_name": shown} if shown else {})
-    return {field: facts[field] for field in CARD_FIELDS if field in facts and not _says_nothing(facts[field])}
+    return {field: facts[field] for field in CARD_FIELDS if field in facts and facts[field] not in _NOTHING}
 
 
 def _shown(registry_name: str) -> str:
@@ -166,12 +170,6 @@ def unknown_keys(raw: Any, shape: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON,
     else:  # an optional or an annotated one
         return next((found for part in get_args(shape) if (found := unknown_keys(raw, part))), {})
     return {key: value for key, value in inside.items() if value}
-
-
-def _says_nothing(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
-    if isinstance(value, dict):
-        return all(map(_says_nothing, value.values()))
-    return bool(value == [])
 
 
 def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
