@@ -35,6 +35,7 @@ from model_registry.api import (
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+    v1_registry,
 )
 from model_registry.api import (
     events as event_routes,
@@ -95,6 +96,7 @@ _ROUTERS = (
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
+    v1_registry.router,
     changes.router,
     history.router,
     health.router,

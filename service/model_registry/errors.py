@@ -14,7 +14,8 @@
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
     │   ├── InvalidConfiguration      E4007
-    │   └── InvalidEvent              E4008
+    │   ├── InvalidEvent              E4008
+    │   └── Incomplete                E4009
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
@@ -151,6 +152,12 @@ class InvalidEvent(Invalid):
     """The event cannot be understood"""
 
     code = "E4008"
+
+
+class Incomplete(Invalid):
+    """Something that is needed is missing"""
+
+    code = "E4009"
 
 
 class PreconditionFailed(RegistryError):

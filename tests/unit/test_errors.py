@@ -39,6 +39,7 @@ CODES = {
     "UnknownReference": ("E4006", 422),
     "InvalidConfiguration": ("E4007", 422),
     "InvalidEvent": ("E4008", 422),
+    "Incomplete": ("E4009", 400),
     "PreconditionFailed": ("E4120", 412),
     "NotAuthenticated": ("E4010", 401),
     "NotAllowed": ("E4030", 403),

@@ -16,6 +16,7 @@ from starlette.routing import compile_path
 
 from model_registry.errors import (
     Conflict,
+    Incomplete,
     Invalid,
     InvalidEvent,
     InvalidModel,
@@ -37,6 +38,7 @@ STATUSES: dict[type[RegistryError], int] = {
     RevisionGone: 410,
     Conflict: 409,
     Invalid: 422,
+    Incomplete: 400,
     PreconditionFailed: 412,
     NotAuthenticated: 401,
     NotAllowed: 403,
@@ -82,6 +84,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _TITLES = {
+    400: "Something that is needed is missing",
     401: "A valid API key is needed",
     403: "The key does not allow this",
     404: "Not found",

@@ -37,6 +37,10 @@ class Registry:
         """POST JSON to a path below the registry's URL."""
         return self._call("POST", path, json=body, params=params)
 
+    def put(self, path: str, content: bytes, params: dict[str, str]) -> httpx.Response:
+        """PUT JSON to a path below the registry's URL."""
+        return self._call("PUT", path, content=content, params=params, headers={"Content-Type": "application/json"})
+
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 (passed on to httpx)
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         try:
