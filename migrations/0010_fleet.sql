@@ -167,13 +167,22 @@ as $$
             provider_type text, announced_model text, status text, vram_allocated_mb integer, endpoint text,
             error_message text, loaded_at timestamptz, metadata jsonb)
         where m.status is not null
+    ), unclear as (
+        -- Listed by the newest message, but nobody can say as what: of these it does not speak.
+        select s.node_id, m.provider_type, m.announced_model
+        from newest s cross join jsonb_to_recordset(s.listed) as m (provider_type text, announced_model text, status text)
+        where m.status is null
     ), winner as (
         select distinct on (s.node_id, s.provider_type, s.announced_model)
                s.node_id, s.provider_type, s.announced_model, s.model_id, s.vram_allocated_mb, s.endpoint, s.error_message,
-               s.loaded_at, s.event_at, s.metadata, s.listed, s.since_unsaid, n.old_at, n.new_at,
+               s.loaded_at, s.event_at, s.metadata, s.listed, s.since_unsaid, n.old_at, spoken.new_at,
                case when n.still_lost and s.status in ('loading', 'loaded') then 'lost' else s.status end as status,
-               s.event_at < n.new_at is true as outdated
-        from said s join node n on n.node_id = s.node_id
+               s.event_at < spoken.new_at is true as outdated
+        from said s
+        join node n on n.node_id = s.node_id
+        left join unclear u
+            on u.node_id = s.node_id and u.provider_type = s.provider_type and u.announced_model = s.announced_model
+        cross join lateral (select case when u.node_id is null then n.new_at else n.old_at end as new_at) as spoken
         order by s.node_id, s.provider_type, s.announced_model, s.event_at desc, deployment_stage(s.status) desc,
             deployment_rest(s.vram_allocated_mb, s.endpoint, s.error_message, s.loaded_at, s.metadata) desc
     ), judged as (
@@ -229,12 +238,9 @@ as $$
         where d.node_id = n.node_id and n.new_at is distinct from n.old_at and d.event_at < n.new_at
           and (d.status <> 'unloaded' or num_nonnulls(d.vram_allocated_mb, d.endpoint, d.error_message, d.loaded_at) > 0 or d.metadata <> '{}')
           and not exists (select from judged j where j.row_id = d.id and not j.outdated)
-          -- Listed, but nobody can say as what: it stays as it is.
           and not exists (
-            select from newest s
-            cross join jsonb_to_recordset(s.listed) as m (provider_type text, announced_model text, status text)
-            where s.node_id = d.node_id and m.status is null
-              and m.provider_type = d.provider_type and m.announced_model = d.announced_model)
+            select from unclear u
+            where u.node_id = d.node_id and u.provider_type = d.provider_type and u.announced_model = d.announced_model)
     ), met as (
         insert into gpu_nodes (
             node_id, last_seen_at, heard_at, status_at, vram_total_mb, vram_used_mb, vram_free_mb, endpoint,
