@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    catalog,
     categories,
     changes,
     deployments,
@@ -55,6 +56,7 @@ from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.trimmer import Trimmer
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ _ROUTERS = (
     aliases.router,
     functions.router,
     mappings.router,
+    catalog.router,
     services.router,
     deployments.router,
     tensorzero.router,
@@ -94,6 +97,8 @@ async def create_app(settings: Settings) -> FastAPI:
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
     judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    steps = Waiters()
+    registry.listeners.append(lambda *_: steps.tell())
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -103,6 +108,7 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        steps=steps,
         events=events,
     )
 
@@ -127,7 +133,7 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
-    app.state.before_stop = judge.release
+    app.state.before_stop = service.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
@@ -152,6 +158,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)

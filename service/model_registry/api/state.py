@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
+    from model_registry.workers.waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,14 @@ class State:
     metrics: Metrics
     configuration: Configuration
     judge: ConfigurationJudge
+    steps: Waiters
+    """Told of every step of the registry."""
     events: EventConsumer | None
+
+    def release(self) -> None:
+        """Let everybody go who waits for news: the service is about to stop."""
+        self.judge.release()
+        self.steps.release()
 
 
 async def state_of(request: Request) -> State:  # async, or FastAPI would run it in a thread
