@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    catalog,
     categories,
     changes,
     compatibility,
@@ -71,6 +72,7 @@ from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
 from model_registry.workers.trimmer import Trimmer
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +91,7 @@ _ROUTERS = (
     aliases.router,
     functions.router,
     mappings.router,
+    catalog.router,
     services.router,
     deployments.router,
     nodes.router,
@@ -126,6 +129,8 @@ async def create_app(settings: Settings) -> FastAPI:
     judge = ConfigurationJudge(
         registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
     )
+    steps = Waiters()
+    registry.listeners.append(lambda *_: steps.tell())
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -136,6 +141,7 @@ async def create_app(settings: Settings) -> FastAPI:
         configuration=configuration,
         judge=judge,
         indexes=ModelIndexes(),
+        steps=steps,
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
@@ -163,7 +169,7 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
-    app.state.before_stop = judge.release
+    app.state.before_stop = service.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
@@ -222,6 +228,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)
