@@ -22,6 +22,7 @@ from model_registry.api import (
     history,
     mappings,
     metrics,
+    model_import,
     models,
     problems,
     providers,
@@ -63,6 +64,7 @@ _STOP_SECONDS = 8
 _ROUTERS = (
     providers.router,
     models.router,
+    model_import.router,
     categories.router,
     aliases.router,
     functions.router,

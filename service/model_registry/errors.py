@@ -23,6 +23,7 @@
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
+    ├── SourceUnreadable              E5004
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -197,6 +198,12 @@ class RegistryUnreachable(RegistryError):
     """The registry service cannot be reached"""
 
     code = "E5003"
+
+
+class SourceUnreadable(RegistryError):
+    """What was to be imported cannot be read"""
+
+    code = "E5004"
 
 
 class StackError(RegistryError):

@@ -123,8 +123,8 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     for part in _PARTS:
         texts = cache.texts[part]
         fragments += [texts[key] for key in sorted(texts)]
-    if omitted:
-        fragments.append(comments(omitted))
+    if left_out := comments(omitted):
+        fragments.append(left_out)
     return Rendered("\n".join(fragments), snapshot.revision, tuple(omitted))
 
 
@@ -134,4 +134,4 @@ def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
 
 def _provider_omission(provider: Provider) -> Omission | None:
     reason = why_provider_left_out(provider) if provider.active else "it is not active"
-    return Omission("provider", provider.name, reason) if reason else None
+    return Omission("provider", provider.name, reason, switched_off=not provider.active) if reason else None
