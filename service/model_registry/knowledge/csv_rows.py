@@ -23,6 +23,7 @@ KEYS = ("provider_name", "provider_type", "api_base", "name", "model_id")
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
 _ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
+_TEXTS = frozenset({"description", "display_name"})
 _FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")
 
 csv.field_size_limit(2**20)
@@ -52,7 +53,7 @@ def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
     if column in _LISTS:
         yield column, _list_text(value)
-    elif column in _ANYTHING or (isinstance(value, dict) and not _has_plain_keys(value)):
+    elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
         yield column, json.dumps(value, ensure_ascii=False)
     elif isinstance(value, dict):
         for key, below in value.items():
@@ -64,9 +65,16 @@ def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
         yield column, str(value)
 
 
-def _has_plain_keys(value: Mapping[str, Any]) -> bool:
-    """Whether dots can tell where each key ends, and every value is something."""
-    return all(key and "." not in key and below not in (None, "", {}) for key, below in value.items())
+def _is_plain(value: Mapping[str, Any]) -> bool:
+    """Whether columns with dots can say it: each key can be told apart, and every value is something."""
+    return all(
+        key
+        and key == key.strip()
+        and "." not in key
+        and below not in (None, "", {})
+        and not (isinstance(below, str) and below.startswith("{"))
+        for key, below in value.items()
+    )
 
 
 def _list_text(items: list[str]) -> str:
@@ -109,12 +117,14 @@ def _offer(told: Mapping[str, str], model_id: str, provider: str) -> Offer:
 
 def _value(column: str, cell: str) -> Any:  # noqa: ANN401 (any JSON value)
     """A cell's value. Numbers, dates and the like stay text: the checks of the field know what they are."""
-    if column in _ANYTHING or cell.startswith(("{", "[")):
+    if column in _LISTS and not cell.startswith("["):
+        return [item.strip() for item in cell.split(",") if item.strip()]
+    if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
         try:
             return json.loads(cell)
         except ValueError:
             return cell
-    return [item.strip() for item in cell.split(",") if item.strip()] if column in _LISTS else cell
+    return cell
 
 
 def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 (any JSON value)

@@ -88,8 +88,10 @@ def _weights_bytes(count: float | None, config: Document, quantization: Document
     """What the weights take: as they are stored, else parameters times what one takes."""
     if (stored := stored_bytes(numbers)) is not None:
         return stored
-    method = (quantization or {}).get("method")
-    bits = _METHOD_BITS.get(method) if isinstance(method, str) else _DTYPE_BITS.get(_dtype(config) or "", 16)
+    if quantization is None:
+        bits = _DTYPE_BITS.get(_dtype(config) or "", 16)
+    else:
+        bits = _METHOD_BITS.get(quantization.get("method", ""), 0)
     return count * bits / 8 if count and bits else 0.0
 
 

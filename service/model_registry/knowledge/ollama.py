@@ -27,17 +27,14 @@ _TAGS = {
 
 def model_names(tags: Any) -> list[str]:  # noqa: ANN401 (whatever JSON the server sent)
     """The models of an answer of `/api/tags`."""
-    listed = tags.get("models") if isinstance(tags, Mapping) else None
-    named = [_text(model, "name") or _text(model, "model") for model in listed or ()]
-    return [name for name in named if name is not None]
+    return [name for model in _listed(tags) if (name := _name(model)) is not None]
 
 
 def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) -> Reading:  # noqa: ANN401 (as above)
     """The offers of a server at `url`: what it lists, and what it shows of each model by name."""
     offers, passed_over = [], []
-    listed = tags.get("models") if isinstance(tags, Mapping) else None
-    for model in listed if isinstance(listed, list) else ():
-        name = _text(model, "name") or _text(model, "model")
+    for model in _listed(tags):
+        name = _name(model)
         if name is None:
             passed_over.append(PassedOver(str(model)[:100], "has no name"))
         elif name not in shown:
@@ -45,6 +42,15 @@ def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) ->
         else:
             offers.append(_offer(name, model, _object(shown[name]), url, provider))
     return Reading(tuple(offers), tuple(passed_over))
+
+
+def _listed(tags: Any) -> list[Any]:  # noqa: ANN401 (as above)
+    models = tags.get("models") if isinstance(tags, Mapping) else None
+    return models if isinstance(models, list) else []
+
+
+def _name(model: Any) -> str | None:  # noqa: ANN401 (as above)
+    return _text(model, "name") or _text(model, "model")
 
 
 def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: str, provider: str) -> Offer:
