@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+import knowledge
 import machine
 import memory
 import reads
@@ -36,6 +37,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "rendering": rendering.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

@@ -148,7 +148,7 @@ async def list_functions(request: Request, service: Service, _caller: Reader) ->
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
 async def list_omissions(request: Request, service: Service, _caller: Reader) -> Response:
-    """The same as the comments at the end of the configuration."""
+    """What somebody switched off is here too; the comments at the end of the configuration leave that out."""
     snapshot = service.registry.snapshot
     omitted = service.configuration.of(snapshot).omitted
     items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in omitted]

@@ -180,7 +180,8 @@ def test_what_the_gateways_rules_refuse_is_skipped_and_not_named_as_a_successor(
 
 @pytest.mark.parametrize("field", ["name", "active", "tensorzero", "metadata", "field_sources", "colour"])
 def test_importers_fill_facts_and_nothing_else(field: str) -> None:
-    assert planned(Snapshot.empty(), offer(**{field: {}})).operations == ()
+    named = Offer(provider="openai", provider_type="openai", model_id="a", fields={field: {}})
+    assert planned(Snapshot.empty(), named).operations == ()
 
 
 # Few ids and few values, so that importers and people get in each other's way.

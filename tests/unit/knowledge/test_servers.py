@@ -54,7 +54,8 @@ def test_an_ollama_server_tells_sizes_context_and_capabilities() -> None:
 
 
 def test_what_is_no_answer_of_ollama_offers_nothing() -> None:
-    for answer in (None, [], {}, {"models": None}, {"models": 1}):
+    answers: list[Any] = [None, [], {}, {"models": None}, {"models": 1}]
+    for answer in answers:
         assert read_ollama(answer, {}, "http://h", "p").offers == ()
         assert model_names(answer) == []
 
