@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+import events
 import knowledge
 import machine
 import memory
@@ -33,6 +34,7 @@ from report import Row
 MEASUREMENTS: dict[str, Measurement] = {
     "reads": reads.measure,
     "writes": writes.measure,
+    "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
     "memory": memory.measure,

@@ -59,7 +59,8 @@ class Table(Generic[R]):
     def where(self, index: str, key: Hashable) -> list[R]:
         """The rows an index has under a key, in their stable order."""
         rows = [self._rows[row_id] for row_id in self._indexes[index].get(key, ())]
-        rows.sort(key=self.spec.sort_key)
+        if len(rows) > 1:
+            rows.sort(key=self.spec.sort_key)
         return rows
 
     def keys(self, index: str) -> Iterator[Hashable]:
@@ -75,17 +76,23 @@ class Table(Generic[R]):
                 elif row_id in mutation:
                     del mutation[row_id]
             rows = mutation.finish()
-        if len(changes) > _REBUILD_ABOVE:
+        pairs = [(old, row) for row_id, row in dict(changes).items() if self._moves(old := self._rows.get(row_id), row)]
+        if len(pairs) > _REBUILD_ABOVE:
             return Table(self.spec, rows)
         table = Table.__new__(Table)
         table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
-        last = dict(changes)
-        pairs = [(old, row) for row_id, row in last.items() if (old := self._rows.get(row_id)) or row]
         table._order = self._patched_order(pairs)  # noqa: SLF001
         table._indexes = {  # noqa: SLF001
             name: _patched(self._indexes[name], keys, pairs) for name, keys in self.spec.indexes.items()
         }
         return table
+
+    def _moves(self, old: R | None, new: R | None) -> bool:
+        """Whether a row takes another place in the order or in an index. Most changes leave it where it is."""
+        if old is None or new is None:
+            return old is not new
+        spec = self.spec
+        return spec.sort_key(old) != spec.sort_key(new) or any(keys(old) != keys(new) for keys in spec.indexes.values())
 
     def _patched_order(self, pairs: list[tuple[R | None, R | None]]) -> list[tuple[tuple[Any, ...], str]]:
         order = self._order.copy()

@@ -11,11 +11,15 @@ class Omission:
     """Something of the registry that is not in the configuration."""
 
     kind: str
-    """provider, model, alias, function, variant or section."""
+    """provider, model, alias, function, variant, section or deployment."""
     name: str
     reason: str
     switched_off: bool = False
     """Somebody has decided so. An import brings thousands of these: they are listed, and leave no trace in the text."""
+
+
+DEPLOYMENT = "deployment"
+"""The kind that comes and goes by itself."""
 
 
 def comments(omissions: Iterable[Omission]) -> str:
