@@ -16,17 +16,22 @@ from model_registry.api import (
     aliases,
     categories,
     changes,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
     history,
     mappings,
     metrics,
+    model_deployments,
     model_import,
     models,
     nodes,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
@@ -42,6 +47,7 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
@@ -73,8 +79,13 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
+    model_deployments.router,  # before the models: their paths take everything
     models.router,
     model_import.router,
+    selection.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
     categories.router,
     aliases.router,
     functions.router,
@@ -124,6 +135,7 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),

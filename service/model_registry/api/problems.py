@@ -213,6 +213,8 @@ def install(app: FastAPI) -> None:
 
 def _kind_of(request: Request) -> type[Invalid]:
     path = request.scope["path"]
+    if request.scope["method"] == "GET" or path == "/api/models/select":
+        return Invalid
     return InvalidModel if path.startswith("/api/models") else InvalidEvent if "deployments" in path else Invalid
 
 

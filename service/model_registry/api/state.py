@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.settings import Settings
 from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
@@ -33,6 +34,7 @@ class State:
     metrics: Metrics
     configuration: Configuration
     judge: ConfigurationJudge
+    indexes: ModelIndexes
     events: EventConsumer | None
     silence: SilenceWatch | None
     heartbeats: Heartbeats

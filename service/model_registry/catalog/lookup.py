@@ -55,17 +55,28 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
     if found is not None:
         return found
     wanted = find_provider(snapshot, provider).id if provider is not None else None
+    if fitting := _called(snapshot, reference, wanted):
+        return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
+    offered = f" at the provider {provider!r}" if provider is not None else ""
+    message = f"There is no model {reference!r}{offered}."
+    raise ModelNotFound(message)
+
+
+def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
+    """Every row that `find_model` would take, where several are as good as one. Errors: ModelNotFound."""
+    is_id = snapshot.models.get(as_uuid(reference)) is not None
+    return (not is_id and _called(snapshot, reference, None)) or [find_model(snapshot, reference)]
+
+
+def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list[Model]:
     for candidates in (
         snapshot.models.where("name", reference),
         snapshot.models.where("model_id", reference),
         _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference)),
     ):
-        fitting = [m for m in candidates if wanted in (None, m.provider_id)]
-        if fitting:
-            return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
-    offered = f" at the provider {provider!r}" if provider is not None else ""
-    message = f"There is no model {reference!r}{offered}."
-    raise ModelNotFound(message)
+        if fitting := [m for m in candidates if provider_id in (None, m.provider_id)]:
+            return fitting
+    return []
 
 
 def model_label(snapshot: Snapshot, model: Model) -> str:

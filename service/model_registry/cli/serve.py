@@ -96,7 +96,7 @@ async def _serve(
             # What is there now stays. A full collection that looks at 50,000 models stops everything for half a second.
             gc.collect()
             gc.freeze()
-            # And less often: of what a batch of events allocates nothing is garbage, and looking takes as long as the rest.
+            # And less often: nothing of what a batch of events allocates is garbage, and looking takes as long again.
             gc.set_threshold(20_000, 20, 50)
             if self.started:
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
