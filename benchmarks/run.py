@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 import events
+import knowledge
 import machine
 import memory
 import reads
@@ -38,6 +39,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "rendering": rendering.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

@@ -26,6 +26,7 @@ from model_registry.api import (
     mappings,
     metrics,
     model_deployments,
+    model_import,
     models,
     nodes,
     openai_models,
@@ -83,6 +84,7 @@ _ROUTERS = (
     providers.router,
     model_deployments.router,  # before the models: their paths take everything
     models.router,
+    model_import.router,
     selection.router,
     costs.router,
     compatibility.router,

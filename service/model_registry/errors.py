@@ -26,6 +26,7 @@
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
     ├── ModelServerUnreachable        E5004
+    ├── SourceUnreadable              E5005
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -218,6 +219,12 @@ class ModelServerUnreachable(RegistryError):
     """A model server of this node does not answer"""
 
     code = "E5004"
+
+
+class SourceUnreadable(RegistryError):
+    """What was to be imported cannot be read"""
+
+    code = "E5005"
 
 
 class StackError(RegistryError):

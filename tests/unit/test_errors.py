@@ -48,6 +48,7 @@ CODES = {
     "StorageMisconfigured": ("E5001", 500),
     "GatewayUnavailable": ("E5002", 500),
     "RegistryUnreachable": ("E5003", 500),
+    "SourceUnreadable": ("E5005", 500),
     "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
 }
