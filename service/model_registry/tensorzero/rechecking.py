@@ -17,7 +17,6 @@ from model_registry.tensorzero.check.surroundings import Surroundings, surroundi
 from model_registry.tensorzero.project import MODEL_TABLES
 from model_registry.tensorzero.rereading import Entry, Rereader
 
-
 T = TypeVar("T")
 
 _ASKED_FOR = (*MODEL_TABLES, "functions")
