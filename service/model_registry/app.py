@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    categories,
     changes,
     deployments,
     functions,
@@ -63,6 +64,7 @@ _STOP_SECONDS = 8
 _ROUTERS = (
     providers.router,
     models.router,
+    categories.router,
     aliases.router,
     functions.router,
     mappings.router,

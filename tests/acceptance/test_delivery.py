@@ -28,9 +28,10 @@ def models() -> Iterator[StubModelServer]:
 
 @pytest.fixture
 def judged(start_service: StartService, models: StubModelServer, stack: Any) -> Service:
-    """A service that asks the real gateway, with two models and a mapping to the first."""
+    """A service that asks the real gateway, with two models and a mapping to the first, and the verdict on them."""
     service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", NATS_URL=stack.environment()["NATS_URL"])
     add_mapping(service, models.api_base)
+    wait_until(lambda: not service.client.get(STATUS).json()["pending"])
     return service
 
 
@@ -99,10 +100,19 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def _refuse_by_sql(database: psycopg.Connection) -> None:
-    """What the rules cannot see, past the guard: a schema that is no schema."""
-    database.execute("insert into config_files (path, content) values ('broken.json', '{% if')")
-    database.execute("""update functions set tensorzero = '{"user_schema": "broken.json"}'""")
+    """What the rules cannot see, past the guard: a schema that is no schema. In one step: the file alone is fine."""
+    with database.transaction():
+        database.execute("insert into config_files (path, content) values ('broken.json', '{% if')")
+        database.execute("""update functions set tensorzero = '{"user_schema": "broken.json"}'""")
 
 
 def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
@@ -116,6 +126,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     nats = ("--nats", programs.nats_url, "--wait", "60")
     listener = programs("nats", *sync[:-3], str(tmp_path / "heard"), *nats)
     gateway.run()
+    listener.wait_for("hearing of changes")
     listener.wait_for("is in use")
     agent.wait_for("is in use")
     assert gateway.answer() == models.answer_to("one")
@@ -164,8 +175,9 @@ def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
         "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
     )
     programs("health", sys.executable, "-c", program, str(port), str(out / "current" / "tensorzero.toml"))
+    wait_until(lambda: _listens(port))  # the first trial must not end before that
     sync = (COMMAND, "tensorzero", "sync", "--registry", service.url, "--out", str(out), "--settle", "0.2")
-    health = ("--health", f"http://127.0.0.1:{port}/", "--health-timeout", "1")
+    health = ("--health", f"http://127.0.0.1:{port}/", "--health-timeout", "3")
     told = ("--exec", f"touch {tmp_path / 'told'}")
     agent = programs("sync", *sync, *health, *told)
     agent.wait_for("is in use")

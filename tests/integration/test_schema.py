@@ -16,7 +16,7 @@ from model_registry.store.errors import CONSTRAINTS
 SCHEMA = "model_registry"
 
 READABLE = {
-    *("model_providers", "models", "model_aliases", "functions", "service_model_mappings"),
+    *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
 }
 """Tables that everybody may read."""

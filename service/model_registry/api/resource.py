@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 JOINED = {
     "model_providers": ("model_providers",),
+    "model_categories": ("model_categories",),
     "models": ("models", "model_providers", "model_aliases"),
     "model_aliases": ("model_aliases", "models"),
     "functions": ("functions",),

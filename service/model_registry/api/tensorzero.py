@@ -69,6 +69,12 @@ class ImportRequest(BaseModel):
         examples=[{"tensorzero.toml": "[models.m]\n..."}],
         description="Path from the project's root -> text. TOML refers to the others relative to where it stands.",
     )
+    configuration: list[str] | None = Field(
+        None,
+        max_length=10_000,
+        examples=[["tensorzero.toml"]],
+        description="Which of the files are the configuration; by default all TOML files that look like it.",
+    )
 
 
 class ImportEntry(BaseModel):
@@ -115,7 +121,8 @@ async def get_config(
 ) -> Response:
     """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
 
-    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why.
+    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why;
+    `X-Registry-Pending-Revision` while there is no verdict on the newest one.
 
     Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
     """
@@ -176,7 +183,7 @@ async def import_project(
     """
     caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
     # Off the event loop: a large project takes a second.
-    project = await asyncio.to_thread(parse_project, body.files)
+    project = await asyncio.to_thread(parse_project, body.files, body.configuration)
     registry = service.registry
     if not dry_run:
         await registry.refresh()

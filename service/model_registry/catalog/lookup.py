@@ -9,6 +9,7 @@ from uuid import UUID
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
+from model_registry.entities.category import Category
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping
@@ -32,6 +33,15 @@ def find_provider(snapshot: Snapshot, reference: str) -> Provider:
     found = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
     if found is None:
         message = f"There is no provider {reference!r}."
+        raise NotFound(message)
+    return found
+
+
+def find_category(snapshot: Snapshot, reference: str) -> Category:
+    """By id or key. Errors: NotFound."""
+    found = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
+    if found is None:
+        message = f"There is no category {reference!r}."
         raise NotFound(message)
     return found
 

@@ -7,6 +7,7 @@ from typing import get_args
 
 from model_registry.catalog.lookup import as_uuid
 from model_registry.catalog.snapshot import SPECS, Snapshot
+from model_registry.entities.capability import canonical
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, Deployment
 from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.entities.provider import Provider, ProviderType
@@ -26,18 +27,19 @@ def search_models(  # noqa: PLR0913 (one parameter a filter)
     active: bool | None = None,
 ) -> list[Model]:
     """Models that pass every filter, in stable order. `provider` is a name, an id or a type. Errors: Invalid."""
+    wanted = {canonical(capability) for capability in capabilities}
     wanted_type = None if model_type is None else _model_type(model_type)
     providers = None if provider is None else _providers(snapshot, provider)
     models: Iterable[Model] = snapshot.models if name is None else snapshot.models.where("name", name)
-    if capabilities:
-        models = snapshot.models.where("capability", capabilities[0]) if name is None else models
+    if wanted and name is None:
+        models = snapshot.models.where("capability", min(wanted))
     return [
         m
         for m in models
         if (wanted_type is None or m.model_type == wanted_type)
         and (providers is None or m.provider_id in providers)
         and (active is None or m.active == active)
-        and all(capability in m.capabilities for capability in capabilities)
+        and wanted <= {canonical(tag) for tag in m.capabilities}
     ]
 
 

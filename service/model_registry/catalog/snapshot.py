@@ -18,6 +18,8 @@ from model_registry.catalog.table import Table, TableSpec
 from model_registry.entities.alias import Alias
 from model_registry.entities.api_key import ApiKey
 from model_registry.entities.base import Row
+from model_registry.entities.capability import canonical
+from model_registry.entities.category import Category
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
@@ -31,6 +33,7 @@ SPECS: dict[str, TableSpec[Any]] = {
     spec.name: spec
     for spec in (
         TableSpec("model_providers", Provider, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
         TableSpec(
             "models",
             Model,
@@ -39,7 +42,7 @@ SPECS: dict[str, TableSpec[Any]] = {
                 "name": lambda r: (r.name,),
                 "model_id": lambda r: (r.model_id,),
                 "provider": lambda r: (r.provider_id,),
-                "capability": lambda r: tuple(r.capabilities),
+                "capability": lambda r: {canonical(tag) for tag in r.capabilities},
             },
         ),
         TableSpec(
@@ -94,6 +97,11 @@ class Snapshot:
     def providers(self) -> Table[Provider]:
         """Providers, by name."""
         return self.tables["model_providers"]
+
+    @property
+    def categories(self) -> Table[Category]:
+        """Categories of models, by key."""
+        return self.tables["model_categories"]
 
     @property
     def models(self) -> Table[Model]:
@@ -189,6 +197,8 @@ class Snapshot:
         old = table.get(operation.id)
         if operation.action == "update" and old is None:
             return {}  # the database will refuse it
+        if old:
+            content = _merged(old, content)
         columns = {**(old.model_dump() if old else {}), **content, "id": operation.id}
         if operation.table == "functions" and not columns.get("name"):
             columns["name"] = default_function_name(columns["service_name"], columns["function_name"])
@@ -207,6 +217,16 @@ class Snapshot:
             moved = self.mappings.where("function", (old.service_name, old.function_name))
             effects["service_model_mappings"] = [(m.id, m.model_copy(update=key)) for m in moved]
         return effects
+
+
+def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
+    """What `registry_apply` makes of `<column>_changes`: some keys of the column changed, those with None gone."""
+    columns = {name: value for name, value in content.items() if not name.endswith("_changes")}
+    for name in content.keys() - columns.keys():
+        changes = content[name]
+        whole = getattr(old, name.removesuffix("_changes")) | changes
+        columns[name.removesuffix("_changes")] = {k: v for k, v in whole.items() if changes.get(k, v) is not None}
+    return columns
 
 
 def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:

@@ -12,10 +12,13 @@ from pydantic import BaseModel
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
+from model_registry.entities.capability import flags
+from model_registry.entities.category import Category
 from model_registry.entities.deployment import LIVE_STATUSES, Deployment
 from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
+from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.entities.provider import Provider
 
 View = dict[str, Any]
@@ -28,8 +31,12 @@ class AliasRef(BaseModel):
     context: str | None
 
 
-class ModelView(Model):
-    """The shape of `model_view`."""
+class ModelView(ModelCard, ModelColumns):
+    """The shape of `model_view`: the card's fields stand beside the others."""
+
+    context_window: int | None
+    supports: dict[str, bool]
+    offered: bool
 
     provider_name: str | None
     provider_type: str | None
@@ -89,6 +96,11 @@ def provider_view(_snapshot: Snapshot, provider: Provider) -> View:
     return provider.model_dump()
 
 
+def category_view(_snapshot: Snapshot, category: Category) -> View:
+    """A category: its columns."""
+    return category.model_dump()
+
+
 def model_view(snapshot: Snapshot, model: Model) -> View:
     """A model with its provider's address and its aliases."""
     provider = snapshot.providers.get(model.provider_id)
@@ -100,6 +112,7 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "capabilities": model.capabilities,
         "vram_mb": model.vram_mb,
         "context_length": model.context_length,
+        "context_window": model.context_length,
         "description": model.description,
         "provider_id": model.provider_id,
         "provider_name": provider.name if provider else None,
@@ -111,6 +124,12 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "tensorzero": model.tensorzero,
         "metadata": model.metadata,
         "active": model.active,
+        "status": model.status,
+        "offered": is_offered(snapshot, model),
+        "supports": flags(model.capabilities),
+        **EMPTY_CARD,
+        **model.card,
+        "field_sources": model.field_sources,
         "version": model.version,
         "created_at": model.created_at,
         "updated_at": model.updated_at,
@@ -175,9 +194,9 @@ def service_models(snapshot: Snapshot, service_name: str, function_name: str | N
 
 
 def is_offered(snapshot: Snapshot, model: Model) -> bool:
-    """Whether the model can be asked for: it and its provider are active."""
+    """Whether the model should be chosen: it and its provider are active, and its status says so."""
     provider = snapshot.providers.get(model.provider_id)
-    return model.active and provider is not None and provider.active
+    return model.active and model.status in OFFERED_STATUSES and provider is not None and provider.active
 
 
 def node_views(snapshot: Snapshot) -> list[View]:

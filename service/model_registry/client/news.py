@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ from model_registry.messaging.login import NatsLogin
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+log = logging.getLogger(__name__)
 
 SUBJECT = "model.registry.updated.v1"
 
@@ -17,28 +22,54 @@ SUBJECT = "model.registry.updated.v1"
 class NatsNews:
     """Listens in a thread of its own, for ever; connects again by itself. Without NATS nothing is lost but time."""
 
+    hears = False
+    """Whether announcements arrive now. What was announced before they did is worth a question."""
+    revision = 0
+    """The newest revision that was announced."""
+
     def __init__(self, login: NatsLogin) -> None:
         from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
-        self._heard = threading.Event()
-        self._link = NatsLink(login, "model-registry sync", on_up=self._heard.set)
+        self._news = threading.Event()
+        self._link = NatsLink(login, "model-registry sync", on_up=self._up, on_down=self._down)
         threading.Thread(target=lambda: asyncio.run(self._listen()), daemon=True, name="nats").start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for an announcement; whether there was one."""
-        heard = self._heard.wait(seconds)
-        self._heard.clear()
-        return heard
+        """Wait for an announcement, or for announcements to begin or end to arrive; whether there was one."""
+        told = self._news.wait(seconds)
+        self._news.clear()
+        return told
 
     async def _listen(self) -> None:
-        async def hear(*_: object) -> None:
-            self._heard.set()
-
-        async def subscribe(client: Client) -> None:
-            await client.subscribe(SUBJECT, cb=hear)
-            await client.flush()
-            self._heard.set()  # what was said before we listened
-
-        self._link.when_connected(subscribe)
+        self._link.when_connected(self._subscribe)
         self._link.start()
         await asyncio.Event().wait()  # the link goes on by itself
+
+    async def _subscribe(self, client: Client) -> None:
+        await client.subscribe(SUBJECT, cb=self._hear)
+        await client.flush()
+
+    async def _hear(self, message: Msg) -> None:
+        self.revision = max(self.revision, _revision(message.data))
+        self._news.set()
+
+    def _up(self) -> None:
+        self.hears = True
+        self._news.set()
+        log.info("hearing of changes from nats")
+
+    def _down(self) -> None:
+        if self.hears:
+            log.warning("asking the registry while nats is away")
+        self.hears = False
+        self._news.set()
+
+
+def _revision(payload: bytes) -> int:
+    """The revision that a message speaks of; 0 when it is from someone else, and only a reason to ask."""
+    try:
+        content = json.loads(payload)
+    except ValueError:
+        return 0
+    revision = content.get("revision") if isinstance(content, dict) else None
+    return revision if isinstance(revision, int) else 0

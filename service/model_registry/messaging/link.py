@@ -34,10 +34,18 @@ _CLOSE_SECONDS = 1
 class NatsLink:
     """Connects for ever; hands every new client to whoever asked for it."""
 
-    def __init__(self, login: NatsLogin, name: str, *, on_up: Callable[[], None] | None = None) -> None:
-        """`on_up` is called whenever messages go out again: some may have been missed until then."""
+    def __init__(
+        self,
+        login: NatsLogin,
+        name: str,
+        *,
+        on_up: Callable[[], None] = lambda: None,
+        on_down: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_up` is called whenever messages come and go again, `on_down` when they do not any more."""
         self._login = login
         self._on_up = on_up
+        self._on_down = on_down
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -129,11 +137,13 @@ class NatsLink:
             lost = True
             if not self._stopping:
                 log.warning("nats connection lost: %s", self._shown)
+            self._on_down()
 
         async def on_reconnect() -> None:
             nonlocal lost
             lost = False
             self._say_connected()
+            self._on_up()
 
         async def on_error(error: Exception) -> None:
             self._note(error)
@@ -146,6 +156,7 @@ class NatsLink:
 
         async def on_close() -> None:
             gone.set()
+            self._on_down()
 
         await client.connect(
             **self._options(),
@@ -165,6 +176,7 @@ class NatsLink:
         self._say_connected()
         for action in self._on_connect:
             await action(client)
+        self._on_up()
 
     def _options(self) -> dict[str, Any]:
         try:
@@ -184,8 +196,6 @@ class NatsLink:
     def _say_connected(self) -> None:
         self._told.clear()
         log.info("nats connected: %s", self._shown)
-        if self._on_up is not None:
-            self._on_up()
 
 
 def _unanswered(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import Reason
@@ -72,3 +72,9 @@ class Delivery:
     refused: Refused | None = None
     provisional: bool = False
     """Served on the word of the rules alone, because there was nothing else and the gateway has not spoken yet."""
+
+    def still_so_at(self, revision: int) -> Delivery:
+        """The same after changes that concern no gateway: whichever of the two was newest is so at this revision."""
+        if self.refused is not None:
+            return replace(self, refused=replace(self.refused, revision=revision))
+        return replace(self, served=self.served and replace(self.served, revision=revision))

@@ -98,6 +98,11 @@ class ConfigurationJudge:
         """Whether there is a revision without a verdict."""
         return self._judged < self._newest
 
+    @property
+    def newest(self) -> int:
+        """The newest revision, with or without a verdict."""
+        return self._newest
+
     def start(self) -> None:
         """Begin judging, with what was accepted before a restart."""
         self._registry.listeners.append(self._on_step)
@@ -147,8 +152,7 @@ class ConfigurationJudge:
                 self.delivery = Delivery(self._file.load(after.registry_id))
         elif same and not self.pending:
             self._judged = after.revision
-            if self.delivery.served and not self.delivery.refused:
-                self.delivery = replace(self.delivery, served=replace(self.delivery.served, revision=after.revision))
+            self.delivery = self.delivery.still_so_at(after.revision)
         self._newest = after.revision
         if self.pending:
             self._changed.set()
