@@ -23,12 +23,16 @@ from model_registry.api import (
     mappings,
     metrics,
     models,
+    nodes,
     problems,
     providers,
     services,
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+)
+from model_registry.api import (
+    events as event_routes,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.configuration import Configuration
@@ -42,18 +46,23 @@ from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
 from model_registry.store.client import connect
+from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
 from model_registry.store.registry import Registry
+from model_registry.store.rejections import Rejections
 from model_registry.store.snapshot_file import SnapshotFile
 from model_registry.tensorzero.check_process import CheckProcess, gateway_version
 from model_registry.tensorzero.guard import refuse_bad_configuration
 from model_registry.workers.accepted_file import AcceptedFile
 from model_registry.workers.announcements import Announcements
+from model_registry.workers.event_plan import StreamLimits
+from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.events import EventConsumer
 from model_registry.workers.judge import ConfigurationJudge, Court
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
+from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
 from model_registry.workers.trimmer import Trimmer
 
 log = structlog.get_logger(__name__)
@@ -70,6 +79,8 @@ _ROUTERS = (
     mappings.router,
     services.router,
     deployments.router,
+    nodes.router,
+    event_routes.router,
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
@@ -84,11 +95,18 @@ async def create_app(settings: Settings) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
     database = await connect(settings)
     tokens = await connect_tokens(settings)
-    registry = Registry(database, origin=_instance_name(), check=refuse_bad_configuration)
+    registry = Registry(
+        database,
+        origin=_instance_name(),
+        check=refuse_bad_configuration,
+        most_deployments=settings.most_deployments,
+    )
     measured = Metrics(registry)
     registry.on_write = measured.write
     link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
-    events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
+    events = _event_consumer(settings, registry, link, measured) if link else None
+    silence = _silence_watch(settings, registry, link, events) if link and events else None
+    measured.watch_events(lambda: silence.positions.values() if silence else ())
     configuration = Configuration(registry)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
@@ -103,6 +121,9 @@ async def create_app(settings: Settings) -> FastAPI:
         configuration=configuration,
         judge=judge,
         events=events,
+        silence=silence,
+        heartbeats=Heartbeats(database),
+        rejections=Rejections(database),
     )
 
     @asynccontextmanager
@@ -152,6 +173,23 @@ def _nats_login(settings: Settings) -> NatsLogin | None:
     )
 
 
+def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, measured: Metrics) -> EventConsumer:
+    recorder = EventRecorder(registry, link, default_node=settings.default_node, count=measured.events)
+    limits = StreamLimits(
+        max_age_seconds=settings.stream_max_age_hours * 3600,
+        max_bytes=settings.stream_max_mb * 2**20,
+        replicas=settings.stream_replicas,
+        in_flight=settings.events_in_flight,
+    )
+    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
+    return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
+
+
+def _silence_watch(settings: Settings, registry: Registry, link: NatsLink, events: EventConsumer) -> SilenceWatch:
+    beat, lost_after = settings.heartbeat_seconds, settings.lost_after_heartbeats
+    return SilenceWatch(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
+
+
 async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:
     """Start from disk or database, then everything that runs without a request; stopped in reverse order."""
     registry, settings = service.registry, service.settings
@@ -188,6 +226,9 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
         service.events.start()
         stack.push_async_callback(_within_reason, service.events.stop)
         link.start()
+    if service.silence is not None:
+        service.silence.start()
+        stack.push_async_callback(_within_reason, service.silence.stop)
 
 
 async def _within_reason(stop: Callable[[], Awaitable[None]]) -> None:

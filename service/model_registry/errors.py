@@ -8,7 +8,8 @@
     ├── Conflict                      E4090
     │   ├── AlreadyExists             E4002
     │   ├── AmbiguousName             E4091
-    │   └── InUse                     E4092
+    │   ├── InUse                     E4092
+    │   └── NodeFull                  E4093
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
@@ -114,6 +115,12 @@ class InUse(Conflict):
     """Still referred to by others"""
 
     code = "E4092"
+
+
+class NodeFull(Conflict):
+    """The node has too many deployments"""
+
+    code = "E4093"
 
 
 class Invalid(RegistryError):

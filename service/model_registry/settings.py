@@ -70,6 +70,37 @@ class Settings(BaseSettings):
     default_node: str = Field(
         "default", alias="MODEL_REGISTRY_DEFAULT_NODE", description="The node of events that name none."
     )
+    heartbeat_seconds: float = Field(
+        5.0, alias="MODEL_REGISTRY_HEARTBEAT_SECONDS", gt=0, le=3600, description="How often nodes say how they are."
+    )
+    lost_after_heartbeats: int = Field(
+        3,
+        alias="MODEL_REGISTRY_LOST_AFTER_HEARTBEATS",
+        ge=2,
+        description="A node that misses so many heartbeats is lost, and its deployments with it.",
+    )
+    most_deployments: int = Field(
+        1000,
+        alias="MODEL_REGISTRY_NODE_DEPLOYMENTS",
+        ge=1,
+        le=100_000,
+        description="The most models that are kept of one node, unloaded ones among them; more are rejected.",
+    )
+    stream_max_age_hours: float = Field(
+        168.0, alias="MODEL_REGISTRY_STREAM_MAX_AGE_HOURS", gt=0, description="For how long NATS keeps GPU events."
+    )
+    stream_max_mb: int = Field(
+        256, alias="MODEL_REGISTRY_STREAM_MAX_MB", ge=1, description="How many MiB of GPU events NATS keeps."
+    )
+    stream_replicas: int = Field(
+        1, alias="MODEL_REGISTRY_STREAM_REPLICAS", ge=1, le=5, description="On how many servers NATS keeps GPU events."
+    )
+    events_in_flight: int = Field(
+        10_000,
+        alias="MODEL_REGISTRY_EVENTS_IN_FLIGHT",
+        ge=1,
+        description="The most GPU events that NATS hands to all replicas before one of them is acknowledged.",
+    )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("model-registry"),
         alias="MODEL_REGISTRY_CACHE_DIR",

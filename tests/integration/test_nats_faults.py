@@ -27,7 +27,8 @@ from support.waiting import until
 
 
 def loaded(model: str) -> bytes:
-    return orjson.dumps({"node_id": "gpu-a", "provider_type": "ollama", "model_id": model, "status": "loaded"})
+    node = f"gpu-{model[-1:]}"  # on several nodes: there is a limit to what one may announce
+    return orjson.dumps({"node_id": node, "provider_type": "ollama", "model_id": model, "status": "loaded"})
 
 
 def models(database: psycopg.Connection) -> set[str]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from model_registry.settings import Settings
+from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
+from model_registry.store.rejections import Rejections
 
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
+    from model_registry.workers.silence import SilenceWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class State:
     configuration: Configuration
     judge: ConfigurationJudge
     events: EventConsumer | None
+    silence: SilenceWatch | None
+    heartbeats: Heartbeats
+    rejections: Rejections
 
 
 async def state_of(request: Request) -> State:  # async, or FastAPI would run it in a thread

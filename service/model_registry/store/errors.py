@@ -116,6 +116,8 @@ CONSTRAINTS: dict[str, str] = {
     "model_deployments_metadata_is_object": "metadata must be an object.",
     "gpu_nodes_node_id_key": "There is a node with this name already.",
     "gpu_nodes_metadata_is_object": "metadata must be an object.",
+    "gpu_nodes_status_known": "There is no such node status.",
+    "gpu_nodes_labels_is_object": "labels must be an object.",
     "config_sections_name_key": "The configuration has this section already.",
     "config_sections_value_is_object": "A section must be an object.",
     "config_files_path_key": "The configuration has a file at this path already.",
@@ -125,6 +127,7 @@ CONSTRAINTS: dict[str, str] = {
     "api_keys_scopes_known": "Scopes are admin, node and read.",
     "registry_identity_only_row_key": "The registry has an identity already.",
     "registry_identity_only_row": "The registry has one identity.",
+    "fleet_watch_only_row": "The registry watches one fleet.",
     "registry_changes_operation_known": "A change is an insert, an update or a delete.",
 }
 """What the violation of each named constraint means to the caller. A test holds it against the database."""
