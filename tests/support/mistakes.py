@@ -284,6 +284,33 @@ MISTAKES: dict[str, Mistake] = {
         )
         for address in ("localhost:3000", "10.0.0.1", "::1:3000", "[0.0.0.0]:3000", "0.0.0.0:99999")
     },
+    # Rate limits
+    **{
+        f"a rate limit with {what}": Mistake(section(f"[rate_limiting]\nrules = [{{ {rule} }}]"), where, says)
+        for what, rule, where, says in (
+            ("no priority", "tokens_per_day = 1", "rate_limiting.rules.0", "priority"),
+            ("two priorities", "tokens_per_day = 1, always = true, priority = 1", "rate_limiting.rules.0", "priority"),
+            ("no such interval", "always = true, tokens_per_year = 1", "tokens_per_year", "silently ignores"),
+            ("half a token", "always = true, tokens_per_day = 0.5", "tokens_per_day", "whole number"),
+            ("half a bucket", "always = true, cost_per_day = { capacity = 1 }", "cost_per_day", "refill_rate"),
+            ("no such scope", 'always = true, scope = [{ model = "m" }]', "scope.0", "tag_key"),
+            ("a short key", 'always = true, scope = [{ api_key_public_id = "x" }]', "api_key_public_id", "12"),
+            (
+                "a reserved tag",
+                'always = true, scope = [{ tag_key = "a", tag_value = "tensorzero::a" }]',
+                "tag_value",
+                "::",
+            ),
+        )
+    },
+    "two rate limits for all": Mistake(
+        section("[[rate_limiting.rules]]\nalways = true\n[[rate_limiting.rules]]\npriority = 1"),
+        "rules.1.scope",
+        "earlier",
+    ),
+    "a negative price": Mistake(
+        section("[rate_limiting]\ndefault_cost = -1"), "rate_limiting.default_cost", "from 0 up"
+    ),
     # Judges
     **{
         f"a judge that {what}": Mistake(judged(variants), f"functions.f.evaluators.x.{where}", says, (("t.txt", "x"),))

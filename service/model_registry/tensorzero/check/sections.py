@@ -11,6 +11,7 @@ from typing import Any
 
 from model_registry.errors import Reason
 from model_registry.tensorzero.check.evaluators import EVALUATORS, double_colon
+from model_registry.tensorzero.check.rate_limits import RATE_LIMITING
 from model_registry.tensorzero.check.shape import (
     Shape,
     TableOf,
@@ -139,9 +140,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         },
         silent=True,
     ),
-    "rate_limiting": TableOf(
-        {"enabled": boolean, "backend": text, "rules": list_of(anything), "default_nano_cost": integer()}, silent=True
-    ),
+    "rate_limiting": RATE_LIMITING,
     "object_storage": _object_storage,
     "autopilot": TableOf({"tool_whitelist": list_of(text)}),
 }
