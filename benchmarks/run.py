@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+import events
 import machine
 import memory
 import reads
@@ -32,6 +33,7 @@ from report import Row
 MEASUREMENTS: dict[str, Measurement] = {
     "reads": reads.measure,
     "writes": writes.measure,
+    "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
     "memory": memory.measure,

@@ -8,7 +8,8 @@
     ├── Conflict                      E4090
     │   ├── AlreadyExists             E4002
     │   ├── AmbiguousName             E4091
-    │   └── InUse                     E4092
+    │   ├── InUse                     E4092
+    │   └── NodeFull                  E4093
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
@@ -23,6 +24,7 @@
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
+    ├── ModelServerUnreachable        E5004
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -115,6 +117,12 @@ class InUse(Conflict):
     code = "E4092"
 
 
+class NodeFull(Conflict):
+    """The node has too many deployments"""
+
+    code = "E4093"
+
+
 class Invalid(RegistryError):
     """Not valid"""
 
@@ -197,6 +205,12 @@ class RegistryUnreachable(RegistryError):
     """The registry service cannot be reached"""
 
     code = "E5003"
+
+
+class ModelServerUnreachable(RegistryError):
+    """A model server of this node does not answer"""
+
+    code = "E5004"
 
 
 class StackError(RegistryError):

@@ -6,7 +6,11 @@ import asyncio
 from typing import Any
 
 import psycopg
+import pytest
 
+from model_registry.tensorzero.delivered import Files
+from model_registry.tensorzero.project_check import Findings
+from model_registry.workers.judge import Court
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
 from support.waiting import until
@@ -126,6 +130,40 @@ async def test_with_nothing_ever_accepted_nothing_is_served(start_replica: Any, 
 
     assert "nonsense" in str(problem(response, 503, "E5031")["reasons"])
     assert response.headers["retry-after"]
+
+
+async def test_a_refused_configuration_is_still_refused_after_what_concerns_no_gateway(
+    replica: Replica, database: psycopg.Connection
+) -> None:
+    await catalogue(replica)
+    await spoil(replica, database)
+    deployment = {"node_id": "gpu-a", "provider_type": "ollama", "model_id": "good", "status": "loaded"}
+    assert (await replica.client.post("/api/deployments", json=deployment)).status_code == 201
+
+    status = await get(replica.client, STATUS)
+    assert (status["refused"]["revision"], status["pending"]) == (status["newest_revision"], False)
+
+
+async def test_an_answer_says_that_there_is_no_verdict_yet(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    await catalogue(replica)
+    before = await replica.client.get(CONFIG)
+    go_on, check = asyncio.Event(), Court.check
+
+    async def slowly(court: Court, files: Files, *, gateway: bool) -> Findings:
+        await go_on.wait()
+        return await check(court, files, gateway=gateway)
+
+    monkeypatch.setattr(Court, "check", slowly)
+    await replica.client.patch("/api/models/good", json={"model_id": "other"})
+    meanwhile = await replica.client.get(CONFIG, params={"wait": 0})
+    newest = (await get(replica.client, STATUS))["newest_revision"]
+    go_on.set()
+    after = await replica.client.get(CONFIG)
+
+    assert meanwhile.headers["x-registry-revision"] == before.headers["x-registry-revision"]
+    assert meanwhile.headers["x-registry-pending-revision"] == str(newest)
+    assert "x-registry-pending-revision" not in after.headers
+    assert after.headers["x-registry-revision"] == str(newest)
 
 
 async def waiting(replica: Replica, seconds: float) -> asyncio.Task[Any]:

@@ -73,6 +73,20 @@ class Catalogue:
         names = {"service_name": "svc", "function_name": "chat", "variant_name": variant_name}
         return self._insert("service_model_mappings", **{**names, "model_id": model_id, **columns})
 
+    def node(self, node_id: str = "n", **columns: Any) -> str:
+        """A node as the database holds it."""
+        return self._add("gpu_nodes", {"node_id": node_id, **columns})
+
+    def deployment(self, model_id: str | None, node_id: str = "n", **columns: Any) -> str:
+        """By default an Ollama has the model loaded, and says where."""
+        said = {"provider_type": "ollama", "announced_model": "m-id", "endpoint": f"http://{node_id}:11434"}
+        return self._add("model_deployments", {**said, "node_id": node_id, "model_id": model_id, **columns})
+
+    def _add(self, table: str, row: dict[str, Any]) -> str:
+        row_id = f"{table}-{next(self._numbers):04}"
+        self.operations.append(Operation(table, "insert", row_id, row))
+        return row_id
+
     def snapshot(self) -> Snapshot:
         """The registry with these rows, unguarded."""
         return Snapshot.empty().preview(self.operations)

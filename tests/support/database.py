@@ -7,6 +7,7 @@ import psycopg
 TABLES = (
     *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
     *("model_categories", "gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
+    "rejected_events",
 )
 
 
@@ -22,3 +23,4 @@ def empty(database_url: str, schema: str) -> None:
         connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
         connection.execute("select registry_add_default_categories()")
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
+        connection.execute("delete from fleet_watch; insert into fleet_watch default values")

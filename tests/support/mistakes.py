@@ -244,6 +244,39 @@ MISTAKES: dict[str, Mistake] = {
     "a path that leaves the project": Mistake(
         variant('system_template = "../t.txt"'), "system_template", "leads out", (("t.txt", "x"),)
     ),
+    # What refers to something else
+    "an evaluation of no function": Mistake(
+        section('[evaluations.e]\ntype = "inference"\nfunction_name = "g"\nevaluators = {}'),
+        "evaluations.e.function_name",
+        "'g'",
+    ),
+    "an experiment without its metric": Mistake(
+        section('[functions.f.experimentation]\ntype = "adaptive"\nmetric = "gone"\ncandidate_variants = ["v"]'),
+        "functions.f.experimentation.metric",
+        "'gone'",
+    ),
+    **{
+        f"a schema without a template: {key}": Mistake(
+            function(f'{key} = "s.json"'), f"functions.f.variants.v.templates.{name}", more=(("s.json", "{}"),)
+        )
+        for key, name in (("user_schema", "user"), ("schemas.system.path", "system"), ("schemas.x.path", "x"))
+    },
+    "a judge without a template": Mistake(
+        function('user_schema = "s.json"') + 'user_template = "t.txt"\n' + JUDGE,
+        "functions.f.variants.b.evaluator.templates.user",
+        more=(("s.json", "{}"), ("t.txt", "")),
+    ),
+    "wrapped input that has a schema": Mistake(
+        function('user_schema = "s.json"') + 'input_wrappers.user = "t.txt"\n',
+        "functions.f.variants.v.input_wrappers.user",
+        more=(("s.json", "{}"), ("t.txt", "")),
+    ),
+    **{
+        f"{address!r} as the gateway's address": Mistake(
+            section(f'[gateway]\nbind_address = "{address}"'), "gateway.bind_address", "IP address and a port"
+        )
+        for address in ("localhost:3000", "10.0.0.1", "::1:3000", "[0.0.0.0]:3000", "0.0.0.0:99999")
+    },
     # Old syntax that is refused today
     "an old way to disable observability": Mistake(section("[gateway]\ndisable_observability = true"), "gateway"),
     "an old way to allow files": Mistake(section("[gateway]\nenable_template_filesystem_access = true"), "gateway"),

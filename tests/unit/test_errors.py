@@ -47,6 +47,7 @@ CODES = {
     "StorageMisconfigured": ("E5001", 500),
     "GatewayUnavailable": ("E5002", 500),
     "RegistryUnreachable": ("E5003", 500),
+    "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
 }
 

@@ -82,6 +82,8 @@ async def served_answer(
     headers = {"X-Registry-Revision": str(delivery.served.revision)}
     if delivery.refused:
         headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
+    if judge.pending:
+        headers["X-Registry-Pending-Revision"] = str(judge.newest)
     headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
     if wait is None and not judge.pending:
         _keep(request, _cached(request, found, media_type, headers, judge))

@@ -9,8 +9,10 @@ from fastapi import Depends, Request
 
 from model_registry.catalog.model_index import ModelIndexes
 from model_registry.settings import Settings
+from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
+from model_registry.store.rejections import Rejections
 
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
+    from model_registry.workers.silence import SilenceWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class State:
     judge: ConfigurationJudge
     indexes: ModelIndexes
     events: EventConsumer | None
+    silence: SilenceWatch | None
+    heartbeats: Heartbeats
+    rejections: Rejections
 
 
 async def state_of(request: Request) -> State:  # async, or FastAPI would run it in a thread

@@ -32,7 +32,12 @@ from model_registry.entities.provider import Provider
 SPECS: dict[str, TableSpec[Any]] = {
     spec.name: spec
     for spec in (
-        TableSpec("model_providers", Provider, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec(
+            "model_providers",
+            Provider,
+            lambda r: (r.name,),
+            {"name": lambda r: (r.name,), "route_by": lambda r: (r.route_by,) if r.route_by else ()},
+        ),
         TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
         TableSpec(
             "models",
@@ -185,6 +190,11 @@ class Snapshot:
         for operation in operations:
             snapshot = replace(snapshot, tables=snapshot._changed(snapshot._effects(operation)))
         return snapshot
+
+    def without_fleet(self) -> Snapshot:
+        """The registry as people wrote it: without what nodes do, at the same revision."""
+        empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
+        return replace(self, tables=self.tables.update(empty))
 
     def _changed(self, by_table: dict[str, list[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
         return self.tables.update({name: self.tables[name].changed(rows) for name, rows in by_table.items()})

@@ -59,7 +59,8 @@ class Table(Generic[R]):
     def where(self, index: str, key: Hashable) -> list[R]:
         """The rows an index has under a key, in their stable order."""
         rows = [self._rows[row_id] for row_id in self._indexes[index].get(key, ())]
-        rows.sort(key=self.spec.sort_key)
+        if len(rows) > 1:
+            rows.sort(key=self.spec.sort_key)
         return rows
 
     def keys(self, index: str) -> Iterator[Hashable]:

@@ -6,10 +6,11 @@ tests hold the two together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from model_registry.catalog.live import live_deployments, runs_on_nodes
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
 from model_registry.entities.capability import flags
@@ -84,7 +85,7 @@ class DeploymentView(Deployment):
 
 
 class ServiceModelView(ModelView):
-    """The shape of `service_models`' rows."""
+    """The shape of `service_models`' and `deployed_models`' rows; only the latter have the last three."""
 
     mapping_id: str
     service_name: str
@@ -93,6 +94,11 @@ class ServiceModelView(ModelView):
     priority: int
     weight: float
     fallback_model_id: str | None
+    deployed: bool | None = Field(None, description="With `deployed=true`: whether a node has it loaded now.")
+    deployments: int | None = Field(None, description="With `deployed=true`: its live deployments.")
+    reason: Literal["mapping", "fallback"] | None = Field(
+        None, description="With `deployed=true`: a mapping's own model, or the one that stands in for it."
+    )
 
 
 class NodeView(BaseModel):
@@ -205,24 +211,53 @@ def service_models(snapshot: Snapshot, service_name: str, function_name: str | N
     Existing clients take the first row, so this order is the routing order: priority, then weight descending, then
     function and variant.
     """
+    return [
+        _service_view(snapshot, mapping, model)
+        for mapping in _service_mappings(snapshot, service_name, function_name)
+        if (model := snapshot.models.get(mapping.model_id)) and is_offered(snapshot, model)
+    ]
+
+
+def deployed_models(snapshot: Snapshot, service_name: str, function_name: str | None = None) -> list[View]:
+    """The models of a service that can be asked now, best first: the mappings' own, then those that stand in for them.
+
+    What runs on nodes is there only while a node has it loaded. A model that stands in is left out where the function
+    has it already.
+    """
+    mappings = _service_mappings(snapshot, service_name, function_name)
+    wanted = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
+    wanted += [(mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id]
+    rows = []
+    seen = set()
+    for mapping, model_id, reason in wanted:
+        model = snapshot.models.get(model_id)
+        known = (mapping.function_name, model_id)
+        if model is None or not is_offered(snapshot, model) or (reason == "fallback" and known in seen):
+            continue
+        count = len(live_deployments(snapshot, model.id))
+        if count or not runs_on_nodes(snapshot.providers.get(model.provider_id)):
+            seen.add(known)
+            why = {"deployed": count > 0, "deployments": count, "reason": reason}
+            rows.append(_service_view(snapshot, mapping, model) | why)
+    return rows
+
+
+def _service_mappings(snapshot: Snapshot, service_name: str, function_name: str | None) -> list[Mapping]:
     mappings = [m for m in snapshot.mappings.where("service", service_name) if function_name in (None, m.function_name)]
     mappings.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
-    rows = []
-    for mapping in mappings:
-        model = snapshot.models.get(mapping.model_id)
-        if model is None or not is_offered(snapshot, model):
-            continue
-        use = {
-            "mapping_id": mapping.id,
-            "service_name": mapping.service_name,
-            "function_name": mapping.function_name,
-            "variant_name": mapping.variant_name,
-            "priority": mapping.priority,
-            "weight": mapping.weight,
-            "fallback_model_id": mapping.fallback_model_id,
-        }
-        rows.append(model_view(snapshot, model) | use)
-    return rows
+    return mappings
+
+
+def _service_view(snapshot: Snapshot, mapping: Mapping, model: Model) -> View:
+    return model_view(snapshot, model) | {
+        "mapping_id": mapping.id,
+        "service_name": mapping.service_name,
+        "function_name": mapping.function_name,
+        "variant_name": mapping.variant_name,
+        "priority": mapping.priority,
+        "weight": mapping.weight,
+        "fallback_model_id": mapping.fallback_model_id,
+    }
 
 
 def is_offered(snapshot: Snapshot, model: Model) -> bool:

@@ -18,6 +18,7 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.StorageError: OUT_OF_REACH,
     errors.GatewayUnavailable: OUT_OF_REACH,
     errors.RegistryUnreachable: OUT_OF_REACH,
+    errors.ModelServerUnreachable: OUT_OF_REACH,
     errors.StackError: OUT_OF_REACH,
 }
 """Exit code of an error; one that is not here has that of its nearest base class."""

@@ -52,6 +52,10 @@ class BundleSource:
             trust_env=urlsplit(url).hostname not in _LOOPBACK,
             transport=transport,
         )
+        self.judged = 0
+        """The newest revision that had a verdict, good or bad, when the registry answered last."""
+        self.pending = False
+        """Whether it had a newer one that had none yet."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -69,6 +73,7 @@ class BundleSource:
         if response.status_code == httpx.codes.NOT_FOUND and self._path == _BUNDLE:
             self._path = _CONFIGURATION  # an older registry, which knows of no files
             response = self._get(known, wait)
+        self._note(response.headers)
         if response.status_code == httpx.codes.NOT_MODIFIED:
             return None
         if response.status_code != httpx.codes.OK:
@@ -90,6 +95,11 @@ class BundleSource:
             )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise RegistryUnreachable(f"No registry answers at {self.url} ({error})") from error
+
+    def _note(self, headers: httpx.Headers) -> None:
+        said = (headers.get(name, "") for name in ("x-registry-revision", "x-registry-refused-revision"))
+        self.judged = max((int(revision) for revision in said if revision.isdecimal()), default=0)
+        self.pending = "x-registry-pending-revision" in headers
 
     def _refusal(self, response: httpx.Response) -> RegistryError:
         try:

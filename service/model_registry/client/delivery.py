@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 """Between two looks at a gateway on trial."""
 _AFTER_NEWS_SECONDS = 5.0
-"""How long an announced change may take to be accepted before we listen on."""
+"""How long one question waits while something is on its way, and NATS is there to tell of more."""
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 10.0
 
 
@@ -69,7 +69,7 @@ class Agent:
         self._clock = clock
         self._sleep = sleep
         self._retry = _FIRST_RETRY_SECONDS
-        self._asked = False
+        self._due = True
         self._trial: _Trial | None = None
 
     def once(self) -> None:
@@ -110,6 +110,7 @@ class Agent:
         """Ask once, and do what is to be done."""
         try:
             self._take(self._next())
+            self._due = False
             self._retry = _FIRST_RETRY_SECONDS
         except (RegistryError, OSError) as error:
             self._trouble(error)
@@ -127,11 +128,13 @@ class Agent:
             return self._source.fetch(known, wait=0)
         if self._news is None:
             return self._source.fetch(known, wait=self._patience.wait)
-        # Looks from time to time as well: an announcement can be missed.
-        heard = self._asked and self._news.wait(self._patience.wait)
-        bundle = self._source.fetch(known, wait=_AFTER_NEWS_SECONDS if heard else 0)
-        self._asked = True
-        return bundle
+        # Noted, so that a question that fails is asked again; and without a change it looks from time to time as well.
+        self._due = self._due or self._on_its_way(self._news) or self._news.wait(self._patience.wait)
+        return self._source.fetch(known, wait=_AFTER_NEWS_SECONDS if self._due else 0)
+
+    def _on_its_way(self, news: NatsNews) -> bool:
+        """Whether another bundle may come without a further announcement: a verdict can take longer than a question."""
+        return not news.hears or self._source.pending or self._source.judged < news.revision
 
     def _known(self) -> list[str]:
         """What need not come again: the current one, and the one that failed."""

@@ -72,6 +72,8 @@ CONSTRAINTS: dict[str, str] = {
     "model_providers_api_key_env_var_is_name": "api_key_env_var must be the name of an environment variable.",
     "model_providers_tensorzero_is_object": "tensorzero must be an object.",
     "model_providers_metadata_is_object": "metadata must be an object.",
+    "model_providers_route_by_known": "route_by is api_base or deployments.",
+    "model_providers_route_by_fits_type": "route_by = deployments needs a provider type that takes an api_base.",
     "models_provider_id_fkey": "The provider does not exist, or models still refer to it.",
     "models_provider_id_name_key": "The provider has a model with this name already.",
     "models_name_reserved": "A model's name must not start with 'tensorzero::'.",
@@ -116,6 +118,8 @@ CONSTRAINTS: dict[str, str] = {
     "model_deployments_metadata_is_object": "metadata must be an object.",
     "gpu_nodes_node_id_key": "There is a node with this name already.",
     "gpu_nodes_metadata_is_object": "metadata must be an object.",
+    "gpu_nodes_status_known": "There is no such node status.",
+    "gpu_nodes_labels_is_object": "labels must be an object.",
     "config_sections_name_key": "The configuration has this section already.",
     "config_sections_value_is_object": "A section must be an object.",
     "config_files_path_key": "The configuration has a file at this path already.",
@@ -125,6 +129,7 @@ CONSTRAINTS: dict[str, str] = {
     "api_keys_scopes_known": "Scopes are admin, node and read.",
     "registry_identity_only_row_key": "The registry has an identity already.",
     "registry_identity_only_row": "The registry has one identity.",
+    "fleet_watch_only_row": "The registry watches one fleet.",
     "registry_changes_operation_known": "A change is an insert, an update or a delete.",
 }
 """What the violation of each named constraint means to the caller. A test holds it against the database."""

@@ -11,9 +11,13 @@ class Omission:
     """Something of the registry that is not in the configuration."""
 
     kind: str
-    """provider, model, alias, function, variant or section."""
+    """provider, model, alias, function, variant, section or deployment."""
     name: str
     reason: str
+
+
+DEPLOYMENT = "deployment"
+"""The kind that comes and goes by itself."""
 
 
 def comments(omissions: Iterable[Omission]) -> str:

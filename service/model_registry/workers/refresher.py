@@ -8,8 +8,8 @@ import contextlib
 import structlog
 
 from model_registry.errors import RegistryError
+from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,9 @@ import resource
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from model_registry.client.bundle_directory import KEPT, BundleDirectory
 from model_registry.client.bundle_source import BundleSource
 from model_registry.client.delivery import Agent, Patience
 from model_registry.client.gateway_beside import GatewayBeside, NotTold
+from model_registry.client.news import NatsNews
 from model_registry.errors import NotAuthenticated, RegistryUnreachable
 
 PATIENCE = Patience(wait=30, settle=3, health=10)
@@ -72,6 +75,7 @@ class World:
 
     def __init__(self, out: Path, *, unwilling: bool = False) -> None:
         self.out, self.registry, self.gateway = out, Registry(), a_gateway(unwilling=unwilling)
+        self.news: NatsNews | None = None
         self.now = 0.0
         self.agent = self.restarted()
 
@@ -82,6 +86,7 @@ class World:
             BundleDirectory(self.out),
             self.gateway,
             patience=PATIENCE,
+            news=self.news,
             clock=lambda: self.now,
             sleep=self._sleep,
         )
@@ -311,3 +316,138 @@ def test_a_registry_that_wants_a_key_is_told_apart() -> None:
 
     with pytest.raises(NotAuthenticated):
         source.fetch()
+
+
+@dataclass
+class Change:
+    """When it is made, announced, and judged; and for how long the registry is away then."""
+
+    announced: float = 100.0
+    verdict: float = 100.0
+    made: float = 100.0
+    refused: bool = False
+    away: float = 0.0
+
+    def body(self, now: float) -> bytes:
+        return b"# one\n" if now < self.verdict or self.refused else b"# two\n"
+
+    def headers(self, now: float) -> dict[str, str]:
+        if now < self.made:
+            return {"X-Registry-Revision": "7"}
+        if now < self.verdict:
+            return {"X-Registry-Revision": "7", "X-Registry-Pending-Revision": "8"}
+        return (
+            {"X-Registry-Revision": "7", "X-Registry-Refused-Revision": "8"}
+            if self.refused
+            else {"X-Registry-Revision": "8"}
+        )
+
+
+class JudgingRegistry(Registry):
+    """Judges the change as slowly as it says, and lets those wait who ask to."""
+
+    def __init__(self, world: World, change: Change) -> None:
+        super().__init__()
+        self.world, self.change = world, change
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        world, change = self.world, self.change
+        self.body = None if 0 <= world.now - change.made < change.away else change.body(world.now)
+        answer = super().__call__(request)
+        wait = float(request.url.params.get("wait", "0"))
+        if answer.status_code == httpx.codes.NOT_MODIFIED and wait:
+            until = world.now + wait
+            world.now = change.verdict if world.now < change.verdict <= until and not change.refused else until
+            self.body = change.body(world.now)
+            answer = super().__call__(request)
+        answer.headers.update(change.headers(world.now))
+        return answer
+
+
+class News(NatsNews):
+    """Says when the change is announced, and nothing else."""
+
+    def __init__(self, world: World, change: Change, *, begins: float = 0.0, revision: int = 8) -> None:
+        self._world, self._change, self._begins, self._revision = world, change, begins, revision
+        self._told: set[float] = set()
+
+    @property
+    def hears(self) -> bool:
+        return self._world.now >= self._begins
+
+    @property
+    def revision(self) -> int:  # type: ignore[override] # as an attribute of the real one
+        return self._revision if self._begins < self._change.announced <= self._world.now else 0
+
+    def wait(self, seconds: float) -> bool:
+        happens = [self._begins] + [self._change.announced] * (self._change.announced > self._begins)
+        untold = [at for at in happens if at not in self._told and at <= self._world.now + seconds]
+        self._told.update(at for at in untold if at <= max(self._world.now, min(untold)))
+        self._world.now = max(self._world.now, min(untold, default=self._world.now + seconds))
+        return bool(untold)
+
+
+def a_world_with_news(out: Path, change: Change, **news: Any) -> World:
+    world = World(out)
+    world.registry = JudgingRegistry(world, change)
+    world.news = News(world, change, **news)
+    world.restarted()
+    return world
+
+
+def taken(world: World, limit: float = 1000) -> float:
+    """When the agent takes the change."""
+    while world.now < limit and (world.now < 1 or world.current != "# two\n"):
+        world.agent.step()
+    return world.now
+
+
+@pytest.mark.parametrize("revision", [8, 0], ids=["of this registry", "without a revision"])
+@pytest.mark.parametrize("verdict", [0.1, 4.9, 5.1, 10, 50])
+def test_an_announced_change_is_taken_when_its_verdict_is_there_however_long_that_takes(
+    tmp_path: Path, verdict: float, revision: int
+) -> None:
+    world = a_world_with_news(tmp_path, Change(verdict=100 + verdict), revision=revision)
+
+    assert taken(world) < 100 + verdict + 1
+    assert len(world.registry.asked) < 45  # a dozen of them while the gateway was on trial
+
+
+def test_a_change_made_before_announcements_are_heard_is_taken_when_its_verdict_is_there(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(verdict=110), begins=103)
+
+    assert taken(world) < 111
+
+
+def test_without_nats_an_agent_that_was_told_of_it_asks_on(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(), begins=10_000)
+
+    assert taken(world) < 101
+
+
+def test_a_change_announced_while_the_registry_is_away_is_not_forgotten(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(away=20), revision=0)
+
+    assert taken(world) < 127
+
+
+def test_a_registry_that_hears_of_the_change_after_us_is_asked_until_it_has_a_verdict(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(made=112, verdict=115))
+
+    assert taken(world) < 116
+
+
+def test_after_a_refusal_it_waits_for_the_next_announcement(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(verdict=110, refused=True))
+    taken(world, limit=130)
+    before = len(world.registry.asked)
+    taken(world, limit=400)
+
+    assert len(world.registry.asked) - before < 25
+    assert world.current == "# one\n"
+
+
+def test_an_announcement_that_is_lost_costs_one_wait(tmp_path: Path) -> None:
+    world = a_world_with_news(tmp_path, Change(announced=10_000, verdict=101))
+
+    assert taken(world) <= 101 + PATIENCE.wait

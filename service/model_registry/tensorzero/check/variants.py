@@ -25,7 +25,7 @@ from model_registry.tensorzero.provider_types import GATEWAY_TYPES, is_shorthand
 
 _UINT32 = integer(0, 2**32 - 1)
 _INT32 = integer(-(2**31), 2**31 - 1)
-_ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant")
 
 
 def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -76,8 +76,8 @@ _CHAT: dict[str, Shape] = _SAMPLING | {
     "weight": _weight,
     "model": chat_model,
     "templates": TablesOf(TableOf({"path": file_path}, frozenset({"path"}))),
-    "input_wrappers": TableOf(dict.fromkeys(_ROLES, file_path)),
-    **{f"{role}_template": file_path for role in _ROLES},
+    "input_wrappers": TableOf(dict.fromkeys(ROLES, file_path)),
+    **{f"{role}_template": file_path for role in ROLES},
 }
 _COMMON: dict[str, Shape] = {"type": text, "timeouts": TIMEOUTS, "namespace": namespace}
 _OF_N: dict[str, Shape] = _COMMON | {"weight": _weight, "timeout_s": number, "candidates": list_of(text)}

@@ -1,0 +1,67 @@
+"""What the agent hears from NATS: announcements, and whether it can hear any."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats
+import orjson
+import pytest
+
+from model_registry.client.news import SUBJECT, NatsNews
+from model_registry.messaging import link
+from model_registry.messaging.login import NatsLogin
+from model_registry.workers import announcements
+from support.nats_server import NatsServer
+from support.waiting import until
+
+
+async def announce(url: str, payload: bytes) -> None:
+    client = await nats.connect(url)
+    await client.publish(SUBJECT, payload)
+    await client.close()
+
+
+async def hearing(heard: NatsNews, *, now: bool) -> None:
+    """Wait until it can hear, or cannot; either is worth a question."""
+
+    async def look() -> bool:
+        return heard.hears is now
+
+    await until(look)
+    assert await asyncio.to_thread(heard.wait, 10)
+
+
+async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_sent_away(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_RETRY_SECONDS", 0.05)
+    assert SUBJECT == announcements.SUBJECT
+    nats_server.kill()
+    nats_server.token = "let_me_in"  # noqa: S105 (made up)
+    heard = NatsNews(NatsLogin(url=nats_server.url))
+    assert not heard.hears
+
+    nats_server.start()
+    await hearing(heard, now=True)
+    await announce(nats_server.url, orjson.dumps({"revision": 7}))
+    assert await asyncio.to_thread(heard.wait, 10)
+    assert heard.revision == 7
+    await announce(nats_server.url, b"from somebody else")
+    assert await asyncio.to_thread(heard.wait, 10)
+    assert heard.revision == 7
+
+    nats_server.kill()
+    await hearing(heard, now=False)
+    nats_server.start()
+    await hearing(heard, now=True)
+
+    nats_server.token = "no_longer"  # noqa: S105 (made up)
+    nats_server.reload()
+    await hearing(heard, now=False)
+    nats_server.token = "let_me_in"  # noqa: S105 (made up)
+    nats_server.reload()
+    await hearing(heard, now=True)
+    await announce(nats_server.url, orjson.dumps({"revision": 9}))
+    assert await asyncio.to_thread(heard.wait, 10)
+    assert heard.revision == 9
