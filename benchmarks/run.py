@@ -25,6 +25,7 @@ import memory
 import reads
 import rendering
 import report
+import selection
 import snapshots
 import start
 import writes
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
+    "selection": selection.measure,
     "memory": memory.measure,
     "start": start.measure,
     "knowledge": knowledge.measure,

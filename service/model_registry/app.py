@@ -17,6 +17,7 @@ from model_registry.api import (
     catalog,
     categories,
     changes,
+    comparison,
     compatibility,
     costs,
     deployments,
@@ -27,6 +28,7 @@ from model_registry.api import (
     metrics,
     model_deployments,
     model_import,
+    model_versions,
     models,
     nodes,
     openai_models,
@@ -82,10 +84,13 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
-    model_deployments.router,  # before the models: their paths take everything
-    models.router,
+    # Before the models: the routes of one model take every path below theirs. One with such a name is read by its id.
+    comparison.router,
+    model_deployments.router,
     model_import.router,
+    model_versions.router,
     selection.router,
+    models.router,
     costs.router,
     compatibility.router,
     openai_models.router,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from model_registry.catalog.costs import Costs, amount, missing_prices
+from model_registry.catalog.live import live_deployments
 from model_registry.catalog.model_filter import category, model_type, provider_ids
 from model_registry.catalog.model_index import Mask, ModelIndex, has
 from model_registry.catalog.model_numbers import NUMBERS
@@ -158,7 +159,9 @@ def _cost(index: ModelIndex, asked: SelectionRequest, costs: Costs) -> Check:
 
 
 def _deployed(snapshot: Snapshot, index: ModelIndex, *, wanted: bool) -> Check:
-    loaded = [d.model_id for d in snapshot.deployments if d.status == "loaded" and d.model_id is not None]
-    there = index.at(place for model_id in loaded if (place := index.place(model_id)) is not None)
+    ids = (str(key) for key in snapshot.deployments.keys("model"))
+    there = index.at(p for i in ids if (p := index.place(i)) is not None and live_deployments(snapshot, i))
     passing = there if wanted else index.everything ^ there
-    return Check("deployed", passing, lambda _: "it is not loaded on any node" if wanted else "it is loaded on a node")
+    return Check(
+        "deployed", passing, lambda _: "no node that takes work has it loaded" if wanted else "it is loaded on a node"
+    )

@@ -113,7 +113,7 @@ class ModelIndex:
 
     def _keys(self, field: str) -> frozenset[str]:
         if field in _ONE:
-            return frozenset(key for key in self.columns.column(field, _ONE[field]) if isinstance(key, str))
+            return frozenset(key for key in set(self.columns.column(field, _ONE[field])) if key is not None)
         return frozenset[str]().union(*set(self.columns.column(field, _MANY[field])))
 
     def _having(self, field: str, wanted: frozenset[str]) -> Mask:
