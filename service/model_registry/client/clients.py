@@ -154,6 +154,8 @@ class Subscription:
     def close(self, seconds: float = 0.0) -> None:
         """Stop. A question that is waiting at the registry ends when it is answered: wait for that, if you like."""
         self._ended.set()
+        if self._news is not None:
+            self._news.close()
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -213,18 +215,27 @@ class AsyncClient(_Made):
         nats_url: str | None = None,
     ) -> asyncio.Task[None]:
         """As `Client.on_change`, in a task: cancel it to stop. The callback may be asynchronous."""
-        news = NatsNews(nats_url) if nats_url else None
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
 
         async def step(step: Step) -> Reply:
             if isinstance(step, Tell):
                 await _heard_async(callback, step.catalogue)
-            if isinstance(step, Pause) and step.news and news is not None:
-                await asyncio.to_thread(news.wait, step.seconds)
+            if isinstance(step, Pause) and step.news:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), step.seconds)
+                heard.clear()
                 return None
             return await self._step(step)
 
-        flow = self._new_core().follow(wait, news=news is not None)
-        return asyncio.create_task(_driven_async(flow, step), name="model-registry")
+        async def listen() -> None:
+            news = NatsNews(nats_url, lambda: _woken(loop, heard)) if nats_url else None
+            try:
+                await _driven_async(self._new_core().follow(wait, news=news is not None), step)
+            finally:
+                if news is not None:
+                    news.close()
+
+        return asyncio.create_task(listen(), name="model-registry")
 
     async def _step(self, step: Step) -> Reply:
         if isinstance(step, Pause):
@@ -235,6 +246,11 @@ class AsyncClient(_Made):
             return await self._http.send(step.request)
         except httpx.HTTPError as error:
             return error
+
+
+def _woken(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the program has ended
+        loop.call_soon_threadsafe(heard.set)
 
 
 class _Ended(Exception):
