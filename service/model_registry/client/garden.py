@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from model_registry.client.clients import Client
+from model_registry.client.blocking import Client
 from model_registry.client.rows import read_row
 from model_registry.entities.document import DocumentModel
 from model_registry.entities.fitness import Hardware, Use, Verdict, unknown_model, verdict

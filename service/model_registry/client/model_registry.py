@@ -6,7 +6,7 @@ import copy
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol, Self
 
-from model_registry.client.clients import Client
+from model_registry.client.blocking import Client
 from model_registry.client.model_config import (
     ModelCapabilities,
     ModelConfig,
