@@ -1,4 +1,4 @@
--- depends: 0008_model_cards
+-- depends: 0010_fleet
 
 -- What others know of models comes in by the thousand. Each statement locks, logs and looks for deployments once, so new
 -- rows of one table that say the same columns go in with one statement.
