@@ -14,8 +14,8 @@ from model_registry.entities.base import Row
 
 R = TypeVar("R", bound=Row)
 
-_REBUILD_ABOVE = 64
-"""More changes than this at once, and building the indexes anew is cheaper than patching them."""
+_REBUILD_SHARE = 8
+"""Where more than one row in so many changes at once, building the indexes anew is cheaper than patching them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Table(Generic[R]):
             for row_id, row in dict(changes).items()
             if self._moves(old := self._rows.get(row_id), row)
         ]
-        if len(steps) > _REBUILD_ABOVE:
+        if len(steps) * _REBUILD_SHARE > len(rows):
             return Table(self.spec, rows)
         table = Table.__new__(Table)
         table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
