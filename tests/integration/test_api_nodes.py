@@ -214,6 +214,6 @@ async def test_while_nats_is_away_no_node_is_lost(nats_server: Any, start_replic
     nats_server.start()
 
     async def lost_at_last() -> bool:
-        return (await node(replica, "gpu-1"))["status"] == "lost"
+        return bool((await node(replica, "gpu-1"))["status"] == "lost")
 
     await until(lost_at_last)

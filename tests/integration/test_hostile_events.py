@@ -25,7 +25,7 @@ async def rejected(replica: Replica, **query: Any) -> dict[str, Any]:
 async def test_hostile_messages_are_rejected_with_a_reason_and_the_rest_goes_on(
     fleet: Fleet, consumer: Replica
 ) -> None:
-    listed = {"loaded_models": {"a/b": {}}}
+    listed: dict[str, Any] = {"loaded_models": {"a/b": {}}}
     hostile: list[tuple[str, Any]] = [
         (LOADED, b"\0" * 1000),
         (LOADED, b"x" * 900_000),
@@ -70,7 +70,9 @@ async def test_thousands_of_models_of_one_node_are_bounded_and_others_are_kept(
     await fleet.load("good", node="other")
     await fleet.settled()
 
-    held = dict(database.execute("select node_id, count(*) from model_deployments group by 1").fetchall())
+    held: dict[str, int] = dict(
+        database.execute("select node_id, count(*) from model_deployments group by 1").fetchall()
+    )
     assert held == {"flood": 50, "other": 1}
     assert await outcomes(replica) == {"recorded": 51, "rejected": 1950, "ignored": fleet.checks}
     page = await rejected(replica, limit=1)
