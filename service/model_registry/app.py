@@ -6,7 +6,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
@@ -56,7 +56,7 @@ from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
-from model_registry.store.client import connect
+from model_registry.store.client import Database, connect
 from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
@@ -124,9 +124,28 @@ async def create_app(settings: Settings) -> FastAPI:
         check=refuse_bad_configuration,
         most_deployments=settings.most_deployments,
     )
+    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
+    authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
+    service = _service(settings, database, registry, authenticator, link)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            if tokens is not None:
+                stack.push_async_callback(tokens.close)
+            await _run_workers(service, link, stack)
+            yield
+
+    return _http(service, lifespan)
+
+
+def _service(
+    settings: Settings, database: Database, registry: Registry, authenticator: Authenticator, link: NatsLink | None
+) -> State:
+    """The parts of the service, each told of those it needs. Nothing runs yet."""
     measured = Metrics(registry)
     registry.on_write = measured.write
-    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
     events = _event_consumer(settings, registry, link, measured) if link else None
     silence = _silence_watch(settings, registry, link, events) if link and events else None
     measured.watch_events(lambda: silence.positions.values() if silence else ())
@@ -136,14 +155,14 @@ async def create_app(settings: Settings) -> FastAPI:
     judge = ConfigurationJudge(
         registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
     )
+    measured.watch_delivery(lambda: judge.delivery)
     steps = Waiters()
     registry.listeners.append(lambda *_: steps.tell())
-    measured.watch_delivery(lambda: judge.delivery)
-    service = State(
+    return State(
         settings=settings,
         registry=registry,
         history=History(database, registry),
-        authenticator=Authenticator(settings, registry, tokens.scopes if tokens else None),
+        authenticator=authenticator,
         metrics=measured,
         configuration=configuration,
         judge=judge,
@@ -155,15 +174,9 @@ async def create_app(settings: Settings) -> FastAPI:
         rejections=Rejections(database),
     )
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(database.close)
-            if tokens is not None:
-                stack.push_async_callback(tokens.close)
-            await _run_workers(service, link, stack)
-            yield
 
+def _http(service: State, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """The doors to it."""
     app = FastAPI(
         title="Model registry",
         version=__version__,
