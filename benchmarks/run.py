@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 import events
+import knowledge
 import machine
 import memory
 import reads
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "selection": selection.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

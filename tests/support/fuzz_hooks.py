@@ -56,9 +56,3 @@ def map_body(context: HookContext, body: Any) -> Any:
             if field in body and not (field == "model_id" and _path(context).startswith("/api/models")):
                 body[field] = _swapped(body[field], good)
     return body
-
-
-@schemathesis.hook
-def filter_case(_context: HookContext, case: schemathesis.Case[Any]) -> bool:
-    """No other methods below a model: those are the methods of a model whose name goes on like that."""
-    return not case.path.startswith("/api/models/{reference}/") or case.method.upper() == "GET"

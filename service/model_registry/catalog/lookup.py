@@ -100,7 +100,7 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
 def find_function(snapshot: Snapshot, reference: str) -> Function:
     """By id, gateway name, or `service/function`. Errors: NotFound."""
     found = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
-    for service, function in _splits(reference):
+    for service, function in splits(reference):
         found = found or _only(snapshot.functions.where("key", (service, function)))
     if found is None:
         message = f"There is no function {reference!r}."
@@ -113,8 +113,8 @@ def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
     found = snapshot.mappings.get(as_uuid(reference))
     if found is not None:
         return found
-    for service, rest in _splits(reference):
-        for function, variant in _splits(rest):
+    for service, rest in splits(reference):
+        for function, variant in splits(rest):
             for mapping in snapshot.mappings.where("function", (service, function)):
                 if mapping.variant_name == variant:
                     return mapping
@@ -125,8 +125,8 @@ def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
 def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
     """By id or `node/provider_type/model`. Errors: NotFound."""
     found = snapshot.deployments.get(as_uuid(reference))
-    for node, rest in _splits(reference):
-        for provider_type, model in _splits(rest):
+    for node, rest in splits(reference):
+        for provider_type, model in splits(rest):
             found = found or _only(snapshot.deployments.where("key", (node, provider_type, model)))
     if found is None:
         message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
@@ -134,7 +134,7 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
     return found
 
 
-def _splits(reference: str) -> Iterable[tuple[str, str]]:
+def splits(reference: str) -> Iterable[tuple[str, str]]:
     """Every way to cut at a slash: names may hold slashes themselves."""
     parts = reference.split("/")
     return (("/".join(parts[:i]), "/".join(parts[i:])) for i in range(1, len(parts)))
