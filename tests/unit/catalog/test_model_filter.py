@@ -33,6 +33,35 @@ def test_filters_let_through_what_a_plain_reading_of_them_lets_through(
     assert found(snapshot, filters) == [view["id"] for view in views(snapshot) if passes(view, filters)]
 
 
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        ({"max_cost_per_1m_input_tokens": 0.15}, ["a"]),
+        ({"max_cost_per_1m_input_tokens": 0.14}, []),
+        ({"max_cost_per_1m_output_tokens": 0.6}, ["a"]),
+        ({"min_context": 4096}, ["a", "b"]),
+        ({"min_context": 4097}, ["b"]),
+        ({"tag": ["x", "y"]}, ["b"]),
+        ({"capability": ["tools"]}, ["a"]),
+        ({"status": ["active"]}, ["a", "c"]),
+        ({"offered": False}, ["b"]),
+        ({"q": "BEE y"}, ["b"]),
+    ],
+)
+def test_limits_are_kept_where_they_lie(filters: dict[str, Any], left: list[str]) -> None:
+    catalogue = Catalogue()
+    local = catalogue.provider()
+    prices = {"cost_per_1m_input_tokens": 0.15, "cost_per_1m_output_tokens": 0.6}
+    catalogue.model(local, "a", **prices, context_length=4096, capabilities=["Function_Calling"], tags=["x"])
+    catalogue.model(local, "b", context_length=8192, tags=["x", "y"], status="deprecated", display_name="Bee")
+    catalogue.model(local, "c")
+    snapshot = catalogue.snapshot()
+
+    models = search_models(snapshot, ModelIndex(snapshot), ModelFilter.model_validate(filters))
+
+    assert [model.name for model in models] == left
+
+
 SORTED_BY = [
     *("cost_per_1m_input_tokens", "context_window", "quality_scores.coding", "parameters", "routing_priority"),
     *("requirements.min_vram_gb", "latency_p50_ms", "vram_mb"),

@@ -146,6 +146,25 @@ def test_a_cost_limit_is_kept_to_the_last_digit(snapshot: Snapshot) -> None:
     assert reasons["unknown"] == "not known: cost_per_1m_input_tokens, cost_per_1m_output_tokens"
 
 
+@pytest.mark.parametrize(
+    ("constraints", "left"),
+    [
+        ({"exclude_providers": ["openai"]}, {"free", "unknown"}),
+        ({"providers": ["cloud"]}, {"good", "quick"}),
+        ({"providers": []}, set()),
+        ({"max_latency_p50_ms": 400}, {"good", "quick"}),
+        ({"max_latency_p50_ms": 399}, {"quick"}),
+        ({"min_quality": {"coding": 0.5}}, {"good", "quick"}),
+        ({"min_quality": {"coding": 0.51}}, {"good"}),
+        ({"vram_gb": 6.3}, {"free"}),
+        ({"vram_gb": 6.2}, set()),
+        ({"statuses": ["deprecated"]}, set()),
+    ],
+)
+def test_limits_are_kept_where_they_lie(snapshot: Snapshot, constraints: dict[str, Any], left: set[str]) -> None:
+    assert set(names(chosen(snapshot, constraints=constraints))) == left
+
+
 def test_only_what_is_loaded_counts_as_deployed(snapshot: Snapshot) -> None:
     assert names(chosen(snapshot, constraints={"deployed": True})) == ["unknown"]
     assert set(names(chosen(snapshot, constraints={"deployed": False}))) == {"free", "good", "quick"}
