@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-LOADED = "mesh.gpu.model.loaded.v1"
-UNLOADED = "mesh.gpu.model.unloaded.v1"
-STATUS = "mesh.gpu.status.v1"
+from model_registry.node.messages import LOADED, STATUS, UNLOADED
+
 PROVIDER = "vllm"
 VRAM_MB = 81920
 

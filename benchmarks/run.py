@@ -19,11 +19,13 @@ from typing import Annotated, Any
 import typer
 
 import events
+import knowledge
 import machine
 import memory
 import reads
 import rendering
 import report
+import selection
 import snapshots
 import start
 import writes
@@ -36,8 +38,10 @@ MEASUREMENTS: dict[str, Measurement] = {
     "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
+    "selection": selection.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

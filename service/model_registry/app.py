@@ -14,22 +14,32 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    catalog,
     categories,
     changes,
+    comparison,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
     history,
     mappings,
     metrics,
+    model_deployments,
+    model_import,
+    model_versions,
     models,
     nodes,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+    v1_registry,
 )
 from model_registry.api import (
     events as event_routes,
@@ -41,6 +51,7 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
@@ -64,6 +75,7 @@ from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
 from model_registry.workers.trimmer import Trimmer
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +84,21 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
+    # Before the models: the routes of one model take every path below theirs. One with such a name is read by its id.
+    comparison.router,
+    model_deployments.router,
+    model_import.router,
+    model_versions.router,
+    selection.router,
     models.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
     categories.router,
     aliases.router,
     functions.router,
     mappings.router,
+    catalog.router,
     services.router,
     deployments.router,
     nodes.router,
@@ -84,6 +106,7 @@ _ROUTERS = (
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
+    v1_registry.router,
     changes.router,
     history.router,
     health.router,
@@ -113,6 +136,8 @@ async def create_app(settings: Settings) -> FastAPI:
     judge = ConfigurationJudge(
         registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
     )
+    steps = Waiters()
+    registry.listeners.append(lambda *_: steps.tell())
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -122,6 +147,8 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
+        steps=steps,
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
@@ -149,7 +176,7 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
-    app.state.before_stop = judge.release
+    app.state.before_stop = service.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
@@ -208,6 +235,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)

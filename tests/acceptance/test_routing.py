@@ -11,14 +11,28 @@ from pathlib import Path
 
 import pytest
 
+from model_registry.tensorzero.gateway import Judge
+from model_registry.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.tensorzero.render import render
+from support.catalogues import Catalogue
 from support.gateway_beside import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
 from support.stub_model_server import StubModelServer
 
 HOLD = 0.2
 """Less than a round takes: the test is about nodes that die, not about those that flap."""
+ENDPOINTS = (
+    *("http://[::1]:8000", "HTTPS://Host", "http://h/v1?x=1#f", "http://h/%zz", "http://ünï.example/v1", "http:///x"),
+    *("http://h:99999", "http://1.2.3.4.5", "http://a b/v1", "http://h\\x/v1", "http://h/v1\n", "h:1", "ftp://h"),
+)
 ROUNDS = 3
 """The quickest of them counts: this machine may have other things to do."""
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge() as gateway:
+        yield gateway
 
 
 @pytest.fixture
@@ -99,3 +113,18 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
         assert answers.keys() - {""} == {answer, other}
     assert min(times["away"]) < 2, times
     assert min(times["back"]) < 2, times
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"))
+def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge: Judge) -> None:
+    """Or one node could keep every later configuration from going out."""
+    catalogue = Catalogue()
+    model = catalogue.model(catalogue.provider("p", kind, route_by="deployments"), "m")
+    for node_id in ("gpu.1", 'a"b', "ü n", "x::y", "a/b", "tensorzero::x", "[[x]]", "#c", "n" * 200):
+        catalogue.deployment(model, node_id, endpoint="http://h:11434", announced_model='we"ird::\\name')
+    for number, endpoint in enumerate(ENDPOINTS):
+        catalogue.deployment(model, f"e{number}", endpoint=endpoint)
+    rendered = render(catalogue.snapshot())
+
+    assert judge.judge(rendered.text).accepted
+    assert rendered.text.count('"p@e') == 2 * (len(ENDPOINTS) - len(rendered.omitted))

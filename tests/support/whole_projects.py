@@ -126,12 +126,18 @@ def _model(draw: st.DrawFn, offered: Draw, more: Draw) -> Tree:
 models = _model(providers, table(timeouts=timeouts, skip_relay=flags))
 embedding_models = _model(embedders, table(timeout_ms=milliseconds))
 
+
+def _one_active(variants: Tree) -> Tree:
+    """The variants of a judge, of which exactly one is used."""
+    return {name: variant | {"active": not place} for place, (name, variant) in enumerate(variants.items())}
+
+
 judges = table(
     {"type": st.just("llm_judge"), "output_type": st.just("float"), "optimize": st.just("max"),
      "variants": st.dictionaries(names, table({
          "type": st.just("chat_completion"), "model": st.just("openai::gpt"), "system_instructions": TEMPLATES,
          "json_mode": st.just("on"),
-     }, active=flags, **sampling), min_size=1, max_size=2)},
+     }, **sampling), min_size=1, max_size=2).map(_one_active)},
     input_format=st.just("serialized"), cutoff=numbers, description=texts, include=table(reference_output=flags),
 )  # fmt: skip
 evaluators = st.dictionaries(
@@ -225,6 +231,12 @@ def _sharing(draw: st.DrawFn, variants: Tree) -> Tree:  # noqa: PLR0911 (one ans
     return {}
 
 
+positive = st.sampled_from([0, 1, 0.5, 2.0, 1e-7])
+limits = table(
+    {"priority": counts, "scope": st.lists(table({"tag_key": texts, "tag_value": texts}), max_size=1)},
+    tokens_per_minute=counts | st.fixed_dictionaries({"capacity": counts, "refill_rate": counts}),
+    cost_per_day=positive,
+)
 metric = table({"type": st.just("float"), "optimize": st.just("min"), "level": st.just("episode")}, description=texts)
 sections = table(
     {"metrics": st.fixed_dictionaries({"good": metric}, optional={"a.b:c/d-e": metric})},
@@ -237,7 +249,7 @@ sections = table(
     ),
     clickhouse=st.just({}),
     postgres=table(enabled=flags, connection_pool_size=counts, inference_retention_days=counts),
-    rate_limiting=table(enabled=flags, rules=st.lists(st.dictionaries(names, values, max_size=2), max_size=2)),
+    rate_limiting=table(enabled=flags, default_cost=positive, rules=st.lists(limits, max_size=1)),
     object_storage=st.sampled_from([{"type": "disabled"}, {"type": "filesystem", "path": "x"}]),
     provider_types=st.dictionaries(st.sampled_from(["openai", "groq"]), st.just({"defaults": {"api_key_location": "env::T"}})),  # noqa: E501
     optimizers=st.dictionaries(names, table({"type": st.just("openai_sft"), "model": texts}, n_epochs=counts), max_size=1),  # noqa: E501

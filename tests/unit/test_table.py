@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
+from model_registry.catalog import chunks
+from model_registry.catalog import table as table_module
 from model_registry.catalog.table import Table, TableSpec
 from model_registry.entities.base import Row
 
@@ -42,6 +46,15 @@ def contents(found: Table[Thing]) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _as_if_it_were_large() -> Iterator[None]:
+    """Patched however few rows there are, in pieces of two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_module, "_REBUILD_SHARE", 0)
+        patch.setattr(chunks, "_SIZE", 2)
+        yield
+
+
 @given(st.lists(THINGS), st.lists(st.lists(CHANGES, max_size=5), max_size=5))
 def test_a_changed_table_is_the_table_made_anew(
     start: list[Thing], batches: list[list[tuple[str, Thing | None]]]
@@ -63,7 +76,9 @@ def test_a_changed_table_is_the_table_made_anew(
         assert found.stamp is not earlier.stamp
 
 
-def test_many_changes_at_once_end_in_the_same_table() -> None:
+@pytest.mark.parametrize("share", [0, 8], ids=["patched", "made anew"])
+def test_many_changes_at_once_end_in_the_same_table(monkeypatch: pytest.MonkeyPatch, share: int) -> None:
+    monkeypatch.setattr(table_module, "_REBUILD_SHARE", share)
     rows = {f"id {i}": Thing(id=f"id {i}", name=str(i % 7)) for i in range(300)}
 
     found = table({}).changed(list(rows.items()))

@@ -159,7 +159,7 @@ async def list_functions(request: Request, service: Service, _caller: Reader) ->
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
 async def list_omissions(request: Request, service: Service, _caller: Reader) -> Response:
-    """The comments at the end of the configuration, and the deployments that are loaded and get no calls."""
+    """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
     steady = _steady(service)
     found = [*service.configuration.of(steady.snapshot).omitted]
     found += [omitted(held.deployment, held.reason) for held in steady.held]

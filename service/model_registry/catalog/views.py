@@ -32,11 +32,25 @@ class AliasRef(BaseModel):
     context: str | None
 
 
-class ModelView(ModelCard, ModelColumns):
-    """The shape of `model_view`: the card's fields stand beside the others."""
+class ModelLabel(BaseModel):
+    """Which model is meant: the shape of `model_label_view`."""
+
+    id: str
+    name: str
+    model_id: str
+    provider_name: str | None
+
+
+class ModelVersionView(ModelCard, ModelColumns):
+    """The shape of `model_version_view`: the card's fields stand beside the others."""
 
     context_window: int | None
     supports: dict[str, bool]
+
+
+class ModelView(ModelVersionView):
+    """The shape of `model_view`."""
+
     offered: bool
 
     provider_name: str | None
@@ -107,9 +121,19 @@ def category_view(_snapshot: Snapshot, category: Category) -> View:
     return category.model_dump()
 
 
-def model_view(snapshot: Snapshot, model: Model) -> View:
-    """A model with its provider's address and its aliases."""
+def model_label_view(snapshot: Snapshot, model: Model) -> View:
+    """Enough of a model to tell it from every other."""
     provider = snapshot.providers.get(model.provider_id)
+    return {
+        "id": model.id,
+        "name": model.name,
+        "model_id": model.model_id,
+        "provider_name": provider.name if provider else None,
+    }
+
+
+def model_version_view(model: Model) -> View:
+    """What a model's own row says, without what it is joined with: all there is to say of earlier states."""
     return {
         "id": model.id,
         "name": model.name,
@@ -121,17 +145,11 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "context_window": model.context_length,
         "description": model.description,
         "provider_id": model.provider_id,
-        "provider_name": provider.name if provider else None,
-        "provider_type": provider.type if provider else None,
-        "api_base": provider.api_base if provider else None,
-        "api_key_env_var": provider.api_key_env_var if provider else None,
-        "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
         "routing_priority": model.routing_priority,
         "tensorzero": model.tensorzero,
         "metadata": model.metadata,
         "active": model.active,
         "status": model.status,
-        "offered": is_offered(snapshot, model),
         "supports": flags(model.capabilities),
         **EMPTY_CARD,
         **model.card,
@@ -139,6 +157,20 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "version": model.version,
         "created_at": model.created_at,
         "updated_at": model.updated_at,
+    }
+
+
+def model_view(snapshot: Snapshot, model: Model) -> View:
+    """A model with its provider's address and its aliases."""
+    provider = snapshot.providers.get(model.provider_id)
+    return {
+        **model_version_view(model),
+        "offered": is_offered(snapshot, model),
+        "provider_name": provider.name if provider else None,
+        "provider_type": provider.type if provider else None,
+        "api_base": provider.api_base if provider else None,
+        "api_key_env_var": provider.api_key_env_var if provider else None,
+        "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
     }
 
 

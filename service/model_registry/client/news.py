@@ -1,4 +1,4 @@
-"""How the agent learns that something may have changed, without asking: from NATS."""
+"""How agents and clients learn from NATS that something may have changed, without asking."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from model_registry.messaging.login import NatsLogin
@@ -19,18 +21,25 @@ SUBJECT = "model.registry.updated.v1"
 
 
 class NatsNews:
-    """Listens in a thread of its own, for ever; connects again by itself. Without NATS nothing is lost but time."""
+    """Listens in a thread of its own until it is closed; connects again by itself. Without NATS only time is lost.
+
+    Args:
+        login: where the server is, and how we get in.
+        listener: called, in that thread, whenever there is news.
+    """
 
     revision = 0
     """The newest revision that was announced."""
 
-    def __init__(self, login: NatsLogin) -> None:
+    def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None) -> None:
         from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
+        self._listener = listener
         self._news = threading.Event()
+        self._loop, self._closed = asyncio.new_event_loop(), asyncio.Event()
         self._subscribed: Client | None = None
-        self._link = NatsLink(login, "model-registry sync", on_up=self._news.set, on_down=self._news.set)
-        threading.Thread(target=lambda: asyncio.run(self._listen()), daemon=True, name="nats").start()
+        self._link = NatsLink(login, "model-registry client", on_up=self._tell, on_down=self._tell)
+        threading.Thread(target=self._run, daemon=True, name="nats").start()
 
     @property
     def hears(self) -> bool:
@@ -44,21 +53,36 @@ class NatsNews:
         self._news.clear()
         return told
 
+    def close(self) -> None:
+        """Listen no more."""
+        self._news.set()
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._closed.set)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
+
     async def _listen(self) -> None:
         self._link.when_connected(self._subscribe)
         self._link.start()
-        await asyncio.Event().wait()  # the link goes on by itself
+        await self._closed.wait()  # the link goes on by itself
+        await self._link.stop()
 
     async def _subscribe(self, client: Client) -> None:
         await client.subscribe(SUBJECT, cb=self._hear)
         await client.flush()
         self._subscribed = client
-        self._news.set()
+        self._tell()
         log.info("hearing of changes from nats")
 
     async def _hear(self, message: Any) -> None:  # noqa: ANN401 (nats-py is not in the base install)
         self.revision = max(self.revision, _revision(message.data))
+        self._tell()
+
+    def _tell(self) -> None:
         self._news.set()
+        self._listener()
 
 
 def _revision(payload: bytes) -> int:

@@ -32,7 +32,9 @@ Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
 _CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
-_MUCH = 200
+_MANY_OPERATIONS = 200
+"""Operations whose check would keep the event loop for longer than others should wait."""
+_MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
 _NOTHING_NEWER = 2**62
 """A revision that no registry reaches: who knows it is told of no changes."""
@@ -151,7 +153,10 @@ class Registry:
         wire = [operation.wire() for operation in operations]
         outcome = "refused"
         try:
-            self._check(before, operations)
+            if len(operations) > _MANY_OPERATIONS:
+                await asyncio.to_thread(self._check, before, operations)  # takes seconds for thousands
+            else:
+                self._check(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
             answer = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"
@@ -182,7 +187,7 @@ class Registry:
         When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
         records more has to wait for it.
         """
-        much = len(said.events) >= _MUCH
+        much = len(said.events) >= _MANY_EVENTS
         known = _NOTHING_NEWER if much else self.snapshot.revision
         made = {"events": said.events, "statuses": said.statuses, "heard": said.heard, "rejected": said.rejected}
         answer = await self._send(

@@ -14,6 +14,8 @@ class Omission:
     """provider, model, alias, function, variant, section or deployment."""
     name: str
     reason: str
+    switched_off: bool = False
+    """Somebody has decided so. An import brings thousands of these: they are listed, and leave no trace in the text."""
 
 
 DEPLOYMENT = "deployment"
@@ -21,9 +23,9 @@ DEPLOYMENT = "deployment"
 
 
 def comments(omissions: Iterable[Omission]) -> str:
-    """As TOML comments, one line each, whatever the names hold."""
-    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions]
-    return "\n".join(["# Left out:", *lines]) + "\n"
+    """As TOML comments, one line each, whatever the names hold; nothing where nothing is worth a line."""
+    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions if not o.switched_off]
+    return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
 
 
 def _one_line(text: str) -> str:

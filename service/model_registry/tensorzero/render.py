@@ -147,8 +147,8 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
         texts = cache.texts[part]
         fragments += [texts[key] for key in sorted(texts)]
     # What nodes do must not change a byte that no gateway reads: it would be told to load the same once more.
-    if settled := [omission for omission in omitted if omission.kind != DEPLOYMENT]:
-        fragments.append(comments(settled))
+    if left_out := comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
+        fragments.append(left_out)
     return Rendered("\n".join(fragments), snapshot.revision, tuple(omitted))
 
 
@@ -158,4 +158,4 @@ def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
 
 def _provider_omission(provider: Provider) -> Omission | None:
     reason = why_provider_left_out(provider) if provider.active else "it is not active"
-    return Omission("provider", provider.name, reason) if reason else None
+    return Omission("provider", provider.name, reason, switched_off=not provider.active) if reason else None

@@ -155,4 +155,5 @@ def _omission(snapshot: Snapshot, model: Model) -> Omission | None:
     if reason is None:
         return None
     at = f"at provider {provider.name}: " if provider else ""
-    return Omission("model", model.name, f"{at}{reason}")
+    switched_off = not model.active or (provider is not None and not provider.active)
+    return Omission("model", model.name, f"{at}{reason}", switched_off)

@@ -31,6 +31,7 @@ from model_registry.tensorzero.delivered import (
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.render import Rendered
 from model_registry.workers.accepted_file import AcceptedFile
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -86,9 +87,8 @@ class ConfigurationJudge:
         self._on_verdict = on_verdict
         self._newest = self._judged = -1
         self._changed = asyncio.Event()
-        self._news: asyncio.Future[None] | None = None
-        self._released = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._waiters = Waiters()
         self._task: asyncio.Task[None] | None = None
         self.delivery = Delivery()
 
@@ -129,20 +129,11 @@ class ConfigurationJudge:
 
     def release(self) -> None:
         """Let everybody go who waits, now and from now on: the service is about to stop."""
-        self._released = True
-        self._tell()
+        self._waiters.release()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until this is so, for at most so many seconds. Thousands may: each costs a callback and a timer."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not (met := condition()) and not self._released:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
-            if self._news is None:
-                self._news = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._news,), timeout=left)
-        return met
+        """Wait until this is so of the delivery, for at most so many seconds."""
+        return await self._waiters.until(condition, seconds)
 
     async def until_judged(self, seconds: float) -> bool:
         """Wait for the verdict on what is newest now."""
@@ -168,11 +159,6 @@ class ConfigurationJudge:
             self._alarm = None
         if when is not None:
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._changed.set)
-
-    def _tell(self) -> None:
-        news, self._news = self._news, None
-        if news is not None:
-            news.set_result(None)
 
     async def _run(self) -> None:
         while True:
@@ -240,4 +226,4 @@ class ConfigurationJudge:
             )
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
-        self._tell()
+        self._waiters.tell()

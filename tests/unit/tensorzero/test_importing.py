@@ -348,6 +348,7 @@ def test_what_is_said_in_other_words_is_reported() -> None:
         "function uniform": "experimentation uniform -> all alike",
         "function uniform_lists": "experimentation uniform -> static",
         "function static_weights": "experimentation static_weights -> static",
+        "project models.old_provider.providers.messages": "api_base without /messages, which the gateway adds itself",
     }
 
 

@@ -49,6 +49,7 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
         "p/t/a.txt": "a\r\n",
         "p/t/unused.txt": "never",
         "p/conf/inc/deep/b.txt": "b",
+        "p/conf/inc/empty.txt": "",
         "p/conf/inc/.git/c.txt": "c",
         "elsewhere/abs.txt": "abs",
     }
@@ -59,7 +60,8 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
     (tmp_path / "p/conf/inc/picture.png").write_bytes(b"\x89PNG\xff")
     project = read_project([tmp_path / "p" / "conf"])
     kept = f"absolute{absolute.as_posix()}"
-    assert project.files == {"t/a.txt": "a\r\n", "conf/inc/deep/b.txt": "b", kept: "abs"}
+    included = {"conf/inc/deep/b.txt": "b", "conf/inc/empty.txt": ""}
+    assert project.files == {"t/a.txt": "a\r\n", kept: "abs", **included}
     assert project.tree["gateway"]["template_filesystem_access"]["base_path"] == "conf/inc"
 
 

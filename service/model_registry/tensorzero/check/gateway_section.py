@@ -73,7 +73,8 @@ GATEWAY = TableOf(
                 "async_writes": boolean,
                 "batch_writes": _BATCH_WRITES,
                 "disable_automatic_migrations": boolean,
-            }
+            },
+            removed={"skip_completed_migrations": "leave it out; it does so anyway"},
         ),
         "export": TableOf(
             {
@@ -95,5 +96,9 @@ GATEWAY = TableOf(
         "cache": TableOf({"enabled": boolean, "backend": text, "valkey": TableOf({"ttl_s": integer()})}),
         "relay": TableOf({"gateway_url": text, "api_key_location": text}),
         "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": list_of(number)}),
-    }
+    },
+    removed={
+        "disable_observability": "write observability.enabled = false",
+        "enable_template_filesystem_access": "name the directory in template_filesystem_access.base_path",
+    },
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from model_registry.errors import Reason
 from model_registry.tensorzero.check.evaluators import EVALUATORS, double_colon
+from model_registry.tensorzero.check.rate_limits import RATE_LIMITING
 from model_registry.tensorzero.check.shape import (
     Shape,
     TableOf,
@@ -117,12 +118,18 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
                 "description": text,
             },
             frozenset({"type", "function_name"}),
+            removed={"dataset_name": "leave it out; who runs the evaluation names the data set"},
         ),
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
     "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
-    "clickhouse": TableOf({"disable_automatic_migrations": boolean}),
+    "clickhouse": TableOf(
+        {"disable_automatic_migrations": boolean},
+        removed=dict.fromkeys(
+            ("url", "database"), "leave it out; the gateway's variable TENSORZERO_CLICKHOUSE_URL says where"
+        ),
+    ),
     "postgres": TableOf(
         {
             "enabled": boolean,
@@ -133,9 +140,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         },
         silent=True,
     ),
-    "rate_limiting": TableOf(
-        {"enabled": boolean, "backend": text, "rules": list_of(anything), "default_nano_cost": integer()}, silent=True
-    ),
+    "rate_limiting": RATE_LIMITING,
     "object_storage": _object_storage,
     "autopilot": TableOf({"tool_whitelist": list_of(text)}),
 }
