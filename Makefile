@@ -41,6 +41,10 @@ lint: $(STAMP) ## check style, format, types and the direction of imports
 bench: $(STAMP) ## measure, and print a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+.PHONY: chaos
+chaos: $(STAMP) ## kill the parts at random while 1,000 nodes speak; nothing must be lost (ARGS="--seed 2")
+	$(BIN)/python benchmarks/chaos.py $(ARGS)
+
 .PHONY: lock
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }

@@ -73,6 +73,11 @@ def _questions(registry: Server, ids: list[str]) -> list[Question]:
             [f"{models}&order=name,routing_priority,provider_id&limit=50"],
         ),
         Question(
+            "GET /api/models, filtered",
+            ["/api/models?capability=tool_use&min_context=65536&limit=50"],
+            [f"{models}&capabilities=cs.%5B%22function_calling%22%5D&context_length=gte.65536&order=name&limit=50"],
+        ),
+        Question(
             "GET /api/services/{s}/models",
             ["/api/services/service_0/models"],
             ["/v_service_models?service_name=eq.service_0&order=priority,weight.desc,variant_name"],

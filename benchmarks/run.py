@@ -18,11 +18,14 @@ from typing import Annotated, Any
 
 import typer
 
+import events
+import knowledge
 import machine
 import memory
 import reads
 import rendering
 import report
+import selection
 import snapshots
 import start
 import writes
@@ -32,10 +35,13 @@ from report import Row
 MEASUREMENTS: dict[str, Measurement] = {
     "reads": reads.measure,
     "writes": writes.measure,
+    "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
+    "selection": selection.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

@@ -14,20 +14,35 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    catalog,
+    categories,
     changes,
+    comparison,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
     history,
     mappings,
     metrics,
+    model_deployments,
+    model_import,
+    model_versions,
     models,
+    nodes,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+    v1_registry,
+)
+from model_registry.api import (
+    events as event_routes,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.configuration import Configuration
@@ -36,23 +51,31 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
+from model_registry.messaging.link import NatsLink
+from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
 from model_registry.store.client import connect
+from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
 from model_registry.store.registry import Registry
+from model_registry.store.rejections import Rejections
 from model_registry.store.snapshot_file import SnapshotFile
 from model_registry.tensorzero.check_process import CheckProcess, gateway_version
 from model_registry.tensorzero.guard import refuse_bad_configuration
 from model_registry.workers.accepted_file import AcceptedFile
 from model_registry.workers.announcements import Announcements
+from model_registry.workers.event_plan import StreamLimits
+from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.events import EventConsumer
 from model_registry.workers.judge import ConfigurationJudge, Court
-from model_registry.workers.nats_link import NatsLink
 from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
+from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
 from model_registry.workers.trimmer import Trimmer
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -61,15 +84,29 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
+    # Before the models: the routes of one model take every path below theirs. One with such a name is read by its id.
+    comparison.router,
+    model_deployments.router,
+    model_import.router,
+    model_versions.router,
+    selection.router,
     models.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
+    categories.router,
     aliases.router,
     functions.router,
     mappings.router,
+    catalog.router,
     services.router,
     deployments.router,
+    nodes.router,
+    event_routes.router,
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
+    v1_registry.router,
     changes.router,
     history.router,
     health.router,
@@ -81,15 +118,26 @@ async def create_app(settings: Settings) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
     database = await connect(settings)
     tokens = await connect_tokens(settings)
-    registry = Registry(database, origin=_instance_name(), check=refuse_bad_configuration)
+    registry = Registry(
+        database,
+        origin=_instance_name(),
+        check=refuse_bad_configuration,
+        most_deployments=settings.most_deployments,
+    )
     measured = Metrics(registry)
     registry.on_write = measured.write
-    link = NatsLink(settings.nats_url.get_secret_value(), registry.origin) if settings.nats_url else None
-    events = EventConsumer(registry, link, default_node=settings.default_node, count=measured.events) if link else None
-    configuration = Configuration(registry)
+    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
+    events = _event_consumer(settings, registry, link, measured) if link else None
+    silence = _silence_watch(settings, registry, link, events) if link and events else None
+    measured.watch_events(lambda: silence.positions.values() if silence else ())
+    configuration = Configuration(registry, settings.route_hold_seconds)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
-    judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    judge = ConfigurationJudge(
+        registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
+    )
+    steps = Waiters()
+    registry.listeners.append(lambda *_: steps.tell())
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -99,7 +147,12 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
+        steps=steps,
         events=events,
+        silence=silence,
+        heartbeats=Heartbeats(database),
+        rejections=Rejections(database),
     )
 
     @asynccontextmanager
@@ -123,13 +176,47 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
-    app.state.before_stop = judge.release
+    app.state.before_stop = service.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
     describe(app)
     app.add_middleware(Front, service=service, bodies=app.state.bodies)
     return app
+
+
+def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, measured: Metrics) -> EventConsumer:
+    recorder = EventRecorder(registry, link, default_node=settings.default_node, count=measured.events)
+    limits = StreamLimits(
+        max_age_seconds=settings.stream_max_age_hours * 3600,
+        max_bytes=settings.stream_max_mb * 2**20,
+        replicas=settings.stream_replicas,
+        in_flight=settings.events_in_flight,
+    )
+    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
+    return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
+
+
+def _silence_watch(settings: Settings, registry: Registry, link: NatsLink, events: EventConsumer) -> SilenceWatch:
+    beat, lost_after = settings.heartbeat_seconds, settings.lost_after_heartbeats
+    return SilenceWatch(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
+
+
+def _nats_login(settings: Settings) -> NatsLogin | None:
+    """Where NATS is and how we get in, when it is used."""
+    if settings.nats_url is None:
+        return None
+    return NatsLogin(
+        settings.nats_url.get_secret_value(),
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
+        token=settings.nats_token.get_secret_value() if settings.nats_token else None,
+        nkey=settings.nats_nkey,
+        creds=settings.nats_creds,
+        ca=settings.nats_ca,
+        cert=settings.nats_cert,
+        key=settings.nats_key,
+    )
 
 
 async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:
@@ -148,6 +235,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)
@@ -168,6 +256,9 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
         service.events.start()
         stack.push_async_callback(_within_reason, service.events.stop)
         link.start()
+    if service.silence is not None:
+        service.silence.start()
+        stack.push_async_callback(_within_reason, service.silence.stop)
 
 
 async def _within_reason(stop: Callable[[], Awaitable[None]]) -> None:

@@ -8,12 +8,14 @@
     ├── Conflict                      E4090
     │   ├── AlreadyExists             E4002
     │   ├── AmbiguousName             E4091
-    │   └── InUse                     E4092
+    │   ├── InUse                     E4092
+    │   └── NodeFull                  E4093
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
     │   ├── InvalidConfiguration      E4007
-    │   └── InvalidEvent              E4008
+    │   ├── InvalidEvent              E4008
+    │   └── Incomplete                E4009
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
@@ -23,6 +25,8 @@
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
+    ├── ModelServerUnreachable        E5004
+    ├── SourceUnreadable              E5005
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -115,6 +119,12 @@ class InUse(Conflict):
     code = "E4092"
 
 
+class NodeFull(Conflict):
+    """The node has too many deployments"""
+
+    code = "E4093"
+
+
 class Invalid(RegistryError):
     """Not valid"""
 
@@ -143,6 +153,12 @@ class InvalidEvent(Invalid):
     """The event cannot be understood"""
 
     code = "E4008"
+
+
+class Incomplete(Invalid):
+    """Something that is needed is missing"""
+
+    code = "E4009"
 
 
 class PreconditionFailed(RegistryError):
@@ -197,6 +213,18 @@ class RegistryUnreachable(RegistryError):
     """The registry service cannot be reached"""
 
     code = "E5003"
+
+
+class ModelServerUnreachable(RegistryError):
+    """A model server of this node does not answer"""
+
+    code = "E5004"
+
+
+class SourceUnreadable(RegistryError):
+    """What was to be imported cannot be read"""
+
+    code = "E5005"
 
 
 class StackError(RegistryError):

@@ -49,8 +49,57 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = Field(
         None, alias="NATS_URL", description="Where GPU nodes speak. Without it the registry polls and hears no events."
     )
+    nats_user: str | None = Field(None, alias="NATS_USER", description="A user of NATS, where NATS_URL names none.")
+    nats_password: SecretStr | None = Field(None, alias="NATS_PASSWORD", description="The password of NATS_USER.")
+    nats_token: SecretStr | None = Field(None, alias="NATS_TOKEN", description="A token, instead of a user.")
+    nats_nkey: Path | None = Field(None, alias="NATS_NKEY", description="A file with an nkey's seed (SU...), instead.")
+    nats_creds: Path | None = Field(
+        None, alias="NATS_CREDS", description="A file with a JWT and its seed, as `nsc` writes it, instead."
+    )
+    nats_ca: Path | None = Field(
+        None,
+        alias="NATS_CA",
+        description="PEM file: who has signed NATS's certificate. Not set: whom the system trusts.",
+    )
+    nats_cert: Path | None = Field(
+        None, alias="NATS_CERT", description="PEM file: our certificate, for a NATS that asks for one."
+    )
+    nats_key: Path | None = Field(
+        None, alias="NATS_KEY", description="PEM file: the key of NATS_CERT, without passphrase."
+    )
     default_node: str = Field(
         "default", alias="MODEL_REGISTRY_DEFAULT_NODE", description="The node of events that name none."
+    )
+    heartbeat_seconds: float = Field(
+        5.0, alias="MODEL_REGISTRY_HEARTBEAT_SECONDS", gt=0, le=3600, description="How often nodes say how they are."
+    )
+    lost_after_heartbeats: int = Field(
+        3,
+        alias="MODEL_REGISTRY_LOST_AFTER_HEARTBEATS",
+        ge=2,
+        description="A node that misses so many heartbeats is lost, and its deployments with it.",
+    )
+    most_deployments: int = Field(
+        1000,
+        alias="MODEL_REGISTRY_NODE_DEPLOYMENTS",
+        ge=1,
+        le=100_000,
+        description="The most models that are kept of one node, unloaded ones among them; more are rejected.",
+    )
+    stream_max_age_hours: float = Field(
+        168.0, alias="MODEL_REGISTRY_STREAM_MAX_AGE_HOURS", gt=0, description="For how long NATS keeps GPU events."
+    )
+    stream_max_mb: int = Field(
+        256, alias="MODEL_REGISTRY_STREAM_MAX_MB", ge=1, description="How many MiB of GPU events NATS keeps."
+    )
+    stream_replicas: int = Field(
+        1, alias="MODEL_REGISTRY_STREAM_REPLICAS", ge=1, le=5, description="On how many servers NATS keeps GPU events."
+    )
+    events_in_flight: int = Field(
+        10_000,
+        alias="MODEL_REGISTRY_EVENTS_IN_FLIGHT",
+        ge=1,
+        description="The most GPU events that NATS hands to all replicas before one of them is acknowledged.",
     )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("model-registry"),
@@ -70,6 +119,13 @@ class Settings(BaseSettings):
         gt=0,
         le=36500,
         description="For how long the change log, and with it the history, is kept. Not set: for ever.",
+    )
+    route_hold_seconds: float = Field(
+        10.0,
+        alias="MODEL_REGISTRY_ROUTE_HOLD_SECONDS",
+        ge=0,
+        le=3600,
+        description="How long a route that went away twice in this time stays away. 0: it comes back at once.",
     )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."

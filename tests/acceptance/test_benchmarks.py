@@ -34,7 +34,7 @@ def test_a_quick_run_prints_a_table_and_writes_every_figure(tmp_path: Path) -> N
     assert document["machine"]["cores"] >= 1
     reads = [row for row in rows if row["what"].startswith("GET") and row["goal"]]
     assert {(row["beside"], row["goal"]["number"]) for row in reads} == {("bare handler", 0.5), ("PostgREST", 3)}
-    assert len(reads) == 10
+    assert len(reads) == 12
     for row in rows:
         assert all(value > 0 for value in (*row["values"], *row["beside_values"])), row
     judged = [row for row in rows if row["goal"]]

@@ -127,8 +127,10 @@ def _normal(distribution: str) -> str:
         (["tensorzero", "import", str(FIXTURES / "agents"), "--dry-run"], 0, "Would be created"),
         (["keys", "list"], 3, "pip install 'pmoves-model-registry[server]'"),
         (["up"], 3, "[stack]"),
+        (["node", "run", "--node-id", "a", "--ollama", "127.0.0.1:9", "--once"], 3, "nobody listens there"),
+        (["node", "run", "--node-id", "a", "--ollama", "127.0.0.1:9", "--nats", "b"], 3, "[nats]"),
     ],
-    ids=["help", "dry run", "keys", "up"],
+    ids=["help", "dry run", "keys", "up", "node", "node with nats"],
 )
 def test_the_base_installation_does_what_needs_no_server(arguments: list[str], code: int, words: str) -> None:
     absent = _modules_of_extras()
@@ -144,3 +146,26 @@ def test_the_base_installation_does_what_needs_no_server(arguments: list[str], c
     assert done.returncode == code, done.stderr
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+_CLIENT = """
+import sys
+for name in sys.argv[1].split(","):
+    sys.modules[name] = None
+from model_registry.client import AsyncClient, Client, ModelRegistry
+from model_registry.client.garden import GardenRegistry
+registry = ModelRegistry()
+registry.load_default_models()
+print(len(registry.list_models()), len(GardenRegistry(sys.argv[2]).get_all_models()))
+server = ("api", "app", "catalog", "fleet", "settings", "store", "tensorzero", "workers")
+print([name for name in sys.modules if name.startswith(tuple(f"model_registry.{part}" for part in server))])
+"""
+
+
+def test_the_python_client_needs_no_server() -> None:
+    document = FIXTURES.parent / "models_registry.json"
+    absent = ",".join(sorted(_modules_of_extras()))
+    done = subprocess.run(
+        [sys.executable, "-c", _CLIENT, absent, str(document)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "3 7\n[]\n"), done.stderr

@@ -1,4 +1,4 @@
-"""What all five nouns have in common over HTTP: made, read, replaced, changed, deleted, and refused."""
+"""What all six nouns have in common over HTTP: made, read, replaced, changed, deleted, and refused."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class Noun:
 
 NOUNS = [
     Noun(
+        "categories",
+        {"key": "c", "name": "Category", "icon": "x"},
+        "c",
+        {"description": "d"},
+        "icon",
+        None,
+        {"key", "name"},
+    ),
+    Noun(
         "providers",
         {"name": "p", "type": "vllm", "api_base": "http://gpu:8000/v1", "metadata": {"rack": 7}},
         "p",
@@ -41,7 +50,7 @@ NOUNS = [
         "models",
         {"name": "m", "model_id": "qwen3:8b", "provider": "ollama_local", "vram_mb": 6144},
         "m",
-        {"context_length": 32768},
+        {"display_name": "M"},
         "vram_mb",
         None,
         {"name", "model_id"},
@@ -118,7 +127,13 @@ async def test_a_second_row_with_the_same_key_is_refused_and_the_first_stays(
 @every_noun
 async def test_a_row_cannot_take_the_key_of_another(client: httpx.AsyncClient, noun: Noun) -> None:
     made = await add(client, noun.plural, **noun.body)
-    key = {"models": "name", "aliases": "alias", "mappings": "variant_name", "functions": "function_name"}
+    key = {
+        "categories": "key",
+        "models": "name",
+        "aliases": "alias",
+        "mappings": "variant_name",
+        "functions": "function_name",
+    }
     name = key.get(noun.plural, "name")
     other = await add(client, noun.plural, **{**noun.body, name: "another"})
     address = f"/api/{noun.plural}/{other['id']}"

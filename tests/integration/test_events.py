@@ -18,6 +18,7 @@ from model_registry.entities.deployment import DeploymentEvent
 from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS, UNLOADED
 from support.catalogue import add_model, add_provider, get
 from support.fleet import Fleet, consuming, outcomes
+from support.fleet_truth import TELLING, Event, Status, shown, truth
 from support.replica import Replica
 from support.waiting import until
 
@@ -27,26 +28,24 @@ LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"
 ROWS = {
     # node, provider_type, announced_model: status, vram_allocated_mb, event_at (None: when it was received)
-    ("default", "ollama", "gemma3:12b"): ("loaded", 8192, "2025-12-22T10:00:00"),
-    ("default", "ollama", "phi4:14b"): ("loaded", 9100, "2025-12-22T10:00:00"),
     ("default", "ollama", "qwen3:8b"): ("loaded", 6144, "2026-03-04T10:04:12"),
     ("default", "tts", "f5-tts"): ("error", 3072, "2026-03-04T10:04:12"),
-    ("default", "tts", "piper"): ("unloaded", None, "2026-02-25T06:13:20"),
-    ("default", "tts", "kokoro"): ("unloaded", None, "2026-02-25T06:14:20"),
     ("default", "vllm", QWEN): ("loaded", 24576, "2026-03-04T10:04:12"),
-    ("default", "vllm", "default"): ("loaded", 16384, "2026-02-25T06:13:20"),
-    ("default", "vllm", LLAMA): ("loaded", 16384, "2026-02-25T06:13:20"),
     ("gpu-a", "ollama", "qwen3:8b"): ("loaded", 8000, None),
     ("gpu-a", "vllm", QWEN): ("unloaded", None, "2025-01-15T12:30:00"),
     ("gpu-b", "ollama", "gemma3:12b"): ("error", None, "2025-01-15T11:59:30"),
     ("gpu-b", "vllm", QWEN): ("loaded", 40960, "2025-01-15T12:00:00"),
-    ("gpu-c", "ollama", "mistral:7b"): ("unloaded", 5000, "2025-01-15T12:30:00"),
     ("gpu-c", "ollama", "phi4:14b"): ("loaded", 9100, "2026-03-04T10:04:12"),
 }
+UNLISTED = {
+    *(("default", "ollama", "gemma3:12b"), ("default", "ollama", "phi4:14b"), ("default", "tts", "piper")),
+    *(("default", "tts", "kokoro"), ("default", "vllm", "default"), ("default", "vllm", LLAMA)),
+    ("gpu-c", "ollama", "mistral:7b"),
+}
+"""What newer status messages do not list: it is unloaded, whatever was said before."""
 OTHER_COLUMNS: dict[tuple[str, str, str], dict[str, Any]] = {
     ("default", "ollama", "qwen3:8b"): {"loaded_at": "2026-03-04T10:00:00.000001"},
     ("default", "tts", "f5-tts"): {"error_message": "Failed to load model", "loaded_at": None},
-    ("default", "tts", "kokoro"): {"loaded_at": None},
     ("default", "vllm", QWEN): {"loaded_at": "2026-03-04T10:04:12"},
     ("gpu-b", "ollama", "gemma3:12b"): {"error_message": "CUDA out of memory", "loaded_at": None},
     ("gpu-b", "vllm", QWEN): {"endpoint": "http://gpu-b:8000/v1", "loaded_at": "2025-01-15T12:00:00"},
@@ -73,15 +72,18 @@ async def test_every_documented_form_gives_the_right_rows_also_twice(
     fleet: Fleet, consumer: Replica, database: psycopg.Connection
 ) -> None:
     began = datetime.now(UTC)
+    idle = [form for form in FORMS if form["name"] == "status of an idle node"]
     for _ in range(2):
         for form in FORMS:
-            await fleet.say(form["subject"], form["payload"])
+            if form not in idle:
+                await fleet.say(form["subject"], form["payload"])
         await fleet.settled()
 
     found = rows(database)
 
     assert {key: (row["status"], row["vram_allocated_mb"]) for key, row in found.items()} == {
-        key: row[:2] for key, row in ROWS.items()
+        **{key: row[:2] for key, row in ROWS.items()},
+        **dict.fromkeys(UNLISTED, ("unloaded", None)),
     }
     assert {key: at(found[key]) for key, row in ROWS.items() if row[2]} == {
         k: row[2] for k, row in ROWS.items() if row[2]
@@ -92,12 +94,17 @@ async def test_every_documented_form_gives_the_right_rows_also_twice(
         assert (row["endpoint"], row["error_message"]) == (wanted.get("endpoint"), wanted.get("error_message")), key
         assert "loaded_at" not in wanted or at(row, "loaded_at") == wanted["loaded_at"], key
         assert (row["model_id"], row["metadata"]) == (None, {}), key
+
+    await fleet.say(STATUS, idle[0]["payload"])
+    await fleet.settled()
+    assert {row["status"] for key, row in rows(database).items() if key[0] == "default"} == {"unloaded"}
+
     rejected = sum("rejected" in form for form in FORMS)
     assert len(await until_rejected(fleet, 2 * rejected)) == 2 * rejected
     assert await outcomes(consumer) == {
-        "recorded": 2 * sum(bool(form["events"]) for form in FORMS),
+        "recorded": 2 * sum(bool(form["events"]) for form in FORMS) + 1,
         "rejected": 2 * rejected,
-        "ignored": 2 * sum(not form["events"] and "rejected" not in form for form in FORMS) + fleet.checks,
+        "ignored": 2 + fleet.checks,
     }
 
 
@@ -127,26 +134,32 @@ async def test_an_event_that_comes_again_is_no_change(fleet: Fleet, consumer: Re
 # Any order ----------------------------------------------------------------------------------------------------------
 
 BUSY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-STAGES = ["lost", "loading", "loaded", "error", "unloaded"]
 
 
-def truth(published: Sequence[dict[str, Any]]) -> dict[Key, tuple[Any, ...]]:
-    """What must hold after these forms were published in this order.
+def said(published: Sequence[dict[str, Any]]) -> list[Event | Status]:
+    """What these forms say when they are published in this order.
 
-    The newest event of a deployment decides its row; at the same time, the later stage of a model's life. An event
-    without a time happened when NATS got it: after everything with a time (those of the fixture are long past), and
-    after everything published before it.
+    An event without a time happened when NATS got it: after everything with a time (those of the fixture are long
+    past), and after everything published before it.
     """
-    newest: dict[Key, tuple[Any, ...]] = {}
+    found: list[Event | Status] = []
     for index, form in enumerate(published):
-        for event in form["events"]:
-            key = (event["node_id"], event["provider_type"], event["announced_model"])
-            when = (0, event["event_at"]) if event["event_at"] else (1, f"{index:06}")
-            newest[key] = max(
-                newest.get(key, ()),
-                (when, STAGES.index(event["status"]), event["status"], event["vram_allocated_mb"] or 0),
+        events = [
+            Event(
+                event["node_id"],
+                f"{event['provider_type']}/{event['announced_model']}",
+                (0, event["event_at"]) if event["event_at"] else (1, f"{index:06}"),
+                {name: value for name, value in event.items() if name in ("status", *TELLING)},
             )
-    return {key: (status, vram or None) for key, (_, _, status, vram) in newest.items()}
+            for event in form["events"]
+        ]
+        if form["subject"] == STATUS and events:
+            found.append(Status(events[0].node, events[0].at, {event.model: event.content for event in events}))
+        elif form["name"] == "status of an idle node":
+            found.append(Status("default", (0, "2026-03-04T10:04:17+00:00")))
+        else:
+            found += events
+    return found
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=BUSY)
@@ -158,15 +171,15 @@ async def test_in_any_order_and_with_any_repeats_the_newest_event_decides(
     more: list[dict[str, Any]],
     forms: list[dict[str, Any]],
 ) -> None:
-    database.execute("delete from model_deployments")
+    database.execute("delete from model_deployments; delete from gpu_nodes")
     published = forms + more
     for form in published:
         await fleet.say(form["subject"], form["payload"])
     await fleet.settled()
 
-    found = {key: (row["status"], row["vram_allocated_mb"]) for key, row in rows(database).items()}
+    found = {(key[0], f"{key[1]}/{key[2]}"): shown(row) for key, row in rows(database).items()}
 
-    assert found == truth(published)
+    assert found == truth(said(published))
     assert consumer.state.registry.last_error is None
 
 

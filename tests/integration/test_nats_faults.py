@@ -16,8 +16,8 @@ from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from model_registry.fleet.gpu_events import LOADED
+from model_registry.messaging.ending import end
 from model_registry.workers.announcements import SUBJECT as UPDATED
-from model_registry.workers.ending import end
 from model_registry.workers.event_plan import ACK_WAIT_SECONDS, CONSUMER, STREAM
 from support.catalogue import get
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
@@ -27,7 +27,8 @@ from support.waiting import until
 
 
 def loaded(model: str) -> bytes:
-    return orjson.dumps({"node_id": "gpu-a", "provider_type": "ollama", "model_id": model, "status": "loaded"})
+    node = f"gpu-{model[-1:]}"  # on several nodes: there is a limit to what one may announce
+    return orjson.dumps({"node_id": node, "provider_type": "ollama", "model_id": model, "status": "loaded"})
 
 
 def models(database: psycopg.Connection) -> set[str]:
@@ -210,7 +211,7 @@ async def test_an_event_that_the_database_refuses_for_no_known_reason_is_tried_a
 async def test_a_replica_stopped_in_the_middle_of_a_backlog_hands_it_over_at_once(
     fleet: Fleet, environment: dict[str, Any], nats_url: str, database: psycopg.Connection
 ) -> None:
-    waiting = await backlog(fleet, 4000)
+    waiting = await backlog(fleet, 9000)
     async with running_replica({**environment, "NATS_URL": nats_url}) as first:
 
         async def has_begun() -> bool:

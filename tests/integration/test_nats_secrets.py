@@ -1,4 +1,4 @@
-"""A NATS that wants a token: the connection works, comes back, and the token is nowhere to be seen."""
+"""Whatever a NATS wants of us: the connection works, comes back, and no secret is anywhere to be seen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from support import nats_access
 from support.catalogue import add_provider
+from support.certificates import Authority
 from support.fleet import consuming, fleet_on, nats_status
 from support.nats_server import NatsServer
 from support.replica import Replica
@@ -26,7 +27,86 @@ async def everything_said(replica: Replica) -> str:
     return "\n".join([(await replica.client.get(path)).text for path in paths] + [repr(replica.state.settings)])
 
 
-@pytest.mark.parametrize("state", ["well", "refused", "down", "unreadable", "user and password"])
+@pytest.mark.parametrize("access", nats_access.ALL, ids=lambda access: access.__name__)
+async def test_every_way_in_works_and_again_after_the_server_was_away(  # noqa: PLR0913, PLR0917 (fixtures)
+    access: nats_access.Access,
+    nats_server: NatsServer,
+    start_replica: Any,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    nats_server.kill()
+    nats_server.more, variables = access(tmp_path)
+    nats_server.start()
+    replica: Replica = await start_replica(NATS_URL=f"nats://127.0.0.1:{nats_server.port}", **variables)
+    await consuming(replica)
+
+    nats_server.kill()
+    await until(partial(nats_status, replica, "down"))
+    nats_server.start()
+    await consuming(replica)
+
+    seen = await everything_said(replica) + "".join(capfd.readouterr()) + caplog.text
+    assert [secret for secret in nats_access.secrets(variables) if secret in seen] == []
+
+
+@pytest.mark.parametrize("access", [nats_access.nkey, nats_access.creds, nats_access.mutual_tls])
+async def test_who_is_not_let_in_any_more_is_let_in_with_renewed_files(
+    access: nats_access.Access, nats_server: NatsServer, start_replica: Any, tmp_path: Path
+) -> None:
+    nats_server.kill()
+    nats_server.more, variables = access(tmp_path)
+    nats_server.start()
+    replica: Replica = await start_replica(NATS_URL=f"nats://127.0.0.1:{nats_server.port}", **variables)
+    await consuming(replica)
+
+    nats_server.kill()
+    await until(partial(nats_status, replica, "down"))
+    nats_server.more, _ = access(tmp_path)
+    nats_server.start()
+
+    await consuming(replica)
+
+
+async def test_a_server_without_tls_is_told_nothing_when_tls_is_asked_for(
+    nats_server: NatsServer, start_replica: Any
+) -> None:
+    """nats-py would go on in the clear, and send it the token."""
+    replica: Replica = await start_replica(NATS_URL=nats_server.url.replace("nats://", "tls://"))
+
+    async def refused() -> bool:
+        return "offers no TLS" in (await nats_status(replica, "down") or "")
+
+    await until(refused)
+
+
+async def test_a_server_that_others_have_signed_is_not_believed_until_we_trust_them(
+    nats_server: NatsServer, start_replica: Any, tmp_path: Path
+) -> None:
+    nats_server.kill()
+    nats_server.more, variables = nats_access.tls(tmp_path)
+    nats_server.start()
+    exchange(variables["NATS_CA"], Authority(tmp_path, "others").certificate)
+    replica: Replica = await start_replica(NATS_URL=f"nats://127.0.0.1:{nats_server.port}", **variables)
+
+    async def refused() -> bool:
+        return "certificate verify failed" in (await nats_status(replica, "down") or "")
+
+    await until(refused)
+    exchange(variables["NATS_CA"], str(tmp_path / "others.pem"))
+    await consuming(replica)
+
+
+def exchange(one: str, other: str) -> None:
+    """Each file has what the other had."""
+    kept = Path(one).read_bytes()
+    Path(other).replace(one)
+    Path(other).write_bytes(kept)
+
+
+@pytest.mark.parametrize("state", ["well", "refused", "down", "unreadable"])
 async def test_no_secret_is_logged_or_answered(
     state: str,
     nats_server: NatsServer,
@@ -38,11 +118,6 @@ async def test_no_secret_is_logged_or_answered(
     url, secret = nats_server.url, nats_server.token
     if state == "unreadable":
         url = f"nats://{secret}@127.0.0.1:{nats_server.port}"
-    if state == "user and password":
-        nats_server.kill()
-        nats_server.more = {"authorization": {"user": "registry", "password": secret}}
-        nats_server.start()
-        url = f"nats://registry:{quote(secret, safe='')}@127.0.0.1:{nats_server.port}"
     if state in ("refused", "down"):
         nats_server.kill()
     if state == "refused":
@@ -50,7 +125,7 @@ async def test_no_secret_is_logged_or_answered(
         nats_server.start()
 
     replica: Replica = await start_replica(NATS_URL=url)
-    if state in ("well", "user and password"):
+    if state == "well":
         await consuming(replica)
         nats_server.kill()
         await until(partial(nats_status, replica, "down"))

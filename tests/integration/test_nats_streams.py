@@ -14,11 +14,13 @@ from nats.js.errors import NotFoundError
 
 from model_registry.fleet.gpu_events import LOADED, STATUS, SUBJECTS, UNLOADED
 from model_registry.workers import event_plan, events
-from model_registry.workers.event_plan import CONSUMER, STREAM, find_plan
+from model_registry.workers.event_plan import CONSUMER, STREAM, StreamLimits, find_plan
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
 from support.replica import Replica
 from support.waiting import until
+
+LIMITS = StreamLimits(max_age_seconds=3600, max_bytes=2**20, replicas=1, in_flight=1000)
 
 
 def models(database: psycopg.Connection) -> dict[str, str]:
@@ -57,7 +59,7 @@ async def test_replicas_that_start_together_agree_on_one_stream_and_one_consumer
     async with AsyncExitStack() as exits:
         fleets = [await exits.enter_async_context(fleet_on(nats_url)) for _ in range(6)]
         for _ in range(5):
-            plans = await asyncio.gather(*(find_plan(fleet.client) for fleet in fleets))
+            plans = await asyncio.gather(*(find_plan(fleet.client, LIMITS) for fleet in fleets))
             config = (await fleets[0].consumer()).config
 
             assert {plan.streams for plan in plans} == {(STREAM,)}
@@ -216,6 +218,11 @@ async def test_without_jetstream_each_event_reaches_one_replica_and_readyz_says_
 
         await until(all_counted)
         assert len(models(database)) == 100
+
+        async def said() -> bool:
+            return bool(fleet.rejected)
+
+        await until(said)
         assert [rejection["payload"] for rejection in fleet.rejected] == ["{}"]
 
 

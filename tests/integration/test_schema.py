@@ -16,18 +16,19 @@ from model_registry.store.errors import CONSTRAINTS
 SCHEMA = "model_registry"
 
 READABLE = {
-    *("model_providers", "models", "model_aliases", "functions", "service_model_mappings"),
+    *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
 }
 """Tables that everybody may read."""
-PRIVATE = {"api_keys", "registry_changes", "registry_identity"}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
 """Tables of the migration runner: nobody's but the owner's."""
 RPC = {
     *("registry_snapshot", "registry_changes_since", "registry_change_page"),
-    *("registry_write", "registry_record_events"),
+    *("registry_write", "registry_record_events", "registry_expire_nodes"),
+    *("registry_heartbeats", "registry_rejected_events"),
 }
 """Functions that the service calls."""
 ROLES = ("anon", "authenticated", "service_role")
@@ -94,7 +95,7 @@ def test_no_function_finds_its_tables_by_the_callers_search_path(database: psyco
         where p.pronamespace = %s::regnamespace and (l.lanname = 'plpgsql' or p.provolatile = 's')
         and not exists (select from unnest(p.proconfig) c where c like 'search_path=%%')"""
     # These touch no table of ours.
-    harmless = {"registry_refuse_truncate", "registry_actor", "deployment_rest"}
+    harmless = {"registry_refuse_truncate", "registry_actor", "deployment_rest", "model_deployments_count_version"}
 
     assert set(column(database, query, SCHEMA)) <= harmless
 
@@ -160,6 +161,9 @@ def test_postgrest_lets_only_the_service_call_functions(postgrest: dict[str, htt
         "registry_change_page": {"after_revision": 0, "only_table": None, "only_row": None, "page_size": 1},
         "registry_write": {"operations": [], "known_revision": 0},
         "registry_record_events": {"events": [], "known_revision": 0},
+        "registry_expire_nodes": {"heard_through": None, "silent_seconds": 1, "gap_seconds": 1, "known_revision": 0},
+        "registry_heartbeats": {},
+        "registry_rejected_events": {"page_size": 1, "page_offset": 0},
     }
     assert arguments.keys() == RPC
     for function, sent in arguments.items():

@@ -57,7 +57,8 @@ def record(database: psycopg.Connection, events: list[Event]) -> dict[str, Any]:
 def rows(database: psycopg.Connection) -> list[tuple[Any, ...]]:
     """The deployments and the nodes, without what counts or dates the writing."""
     deployments = database.execute("""
-        select d.node_id, d.provider_type, announced_model, m.name, status, vram_allocated_mb, endpoint, error_message,
+        select d.node_id, d.provider_type, announced_model, m.name, d.status, vram_allocated_mb, endpoint,
+            error_message,
                loaded_at, event_at, d.metadata
         from model_deployments d left join models m on m.id = d.model_id order by 1, 2, 3""").fetchall()
     return deployments + database.execute("select node_id, last_seen_at from gpu_nodes order by 1").fetchall()

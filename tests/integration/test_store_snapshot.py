@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -124,15 +125,8 @@ def operation(snapshot: Snapshot, step: tuple[Any, ...]) -> Operation:  # noqa: 
 
 def event(drawn: tuple[str, str, str, str, int]) -> DeploymentEvent:
     node, kind, model, status, minute = drawn
-    return DeploymentEvent.model_validate(
-        {
-            "node_id": node,
-            "provider_type": kind,
-            "announced_model": model,
-            "status": status,
-            "event_at": f"2026-01-01T00:0{minute}:00Z",
-        }
-    )
+    at = datetime(2026, 1, 1, 0, minute, tzinfo=UTC)
+    return DeploymentEvent(node_id=node, provider_type=kind, announced_model=model, status=status, event_at=at)
 
 
 def configuration(snapshot: Snapshot) -> dict[str, Any]:

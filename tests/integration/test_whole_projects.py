@@ -59,7 +59,7 @@ def assert_same(files: Files, bundle: Files) -> None:
 
 @pytest.mark.parametrize("name", PROJECTS)
 async def test_a_project_comes_back_from_postgres_as_it_went_in(replica: Replica, name: str) -> None:
-    files = read_files([FIXTURES / name])
+    files, _ = read_files([FIXTURES / name])
     first = await imported(replica, files)
     assert_same(files, await bundled(replica))
     again = await imported(replica, files)
@@ -69,7 +69,7 @@ async def test_a_project_comes_back_from_postgres_as_it_went_in(replica: Replica
 
 async def test_replacing_leaves_exactly_the_imported_project(replica: Replica) -> None:
     for name in PROJECTS:
-        files = read_files([FIXTURES / name])
+        files, _ = read_files([FIXTURES / name])
         await imported(replica, files, replace=True)
         bundle = await bundled(replica)
         assert_same(files, bundle)

@@ -15,9 +15,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 
-from model_registry.fleet.gpu_events import LOADED, REJECTED
+from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS
+from model_registry.messaging.address import NatsAddress
 from model_registry.workers.event_plan import CONSUMER, STREAM
-from model_registry.workers.nats_address import NatsAddress
 from support.replica import Replica
 from support.waiting import until
 
@@ -42,6 +42,15 @@ class Fleet:
         """The documented form."""
         said = {"node_id": node, "provider_type": "ollama", "model_id": model, "status": status, **more}
         await self.say(LOADED, said)
+
+    async def listen(self, statuses: list[dict[str, Any]]) -> None:
+        """Put every status message that is published from now on into the list."""
+
+        async def heard(message: Msg) -> None:
+            statuses.append(orjson.loads(message.data))
+
+        await self.client.subscribe(STATUS, cb=heard)
+        await self.client.flush()
 
     async def consumer(self) -> ConsumerInfo:
         """The registry's consumer, as the server has it."""

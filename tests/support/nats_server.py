@@ -53,7 +53,8 @@ class NatsServer(Nats):
         settings: dict[str, Any] = {"host": LOOPBACK, "port": self.port, "authorization": {"token": self.token}}
         if self.jetstream:
             settings["jetstream"] = {"store_dir": "jetstream"}
-        write_private(self.home / "nats.conf", json.dumps({**settings, **self.more}))
+        settings |= self.more
+        write_private(self.home / "nats.conf", json.dumps({key: value for key, value in settings.items() if value}))
 
     def _greets(self) -> bool:
         try:

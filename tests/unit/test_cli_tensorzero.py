@@ -120,7 +120,8 @@ def test_an_import_sends_the_files_and_the_key(
     (request,) = asked
     assert request.url.params["dry_run"] == "false"
     assert request.headers["authorization"] == "Bearer mreg_test"
-    assert json.loads(request.content) == {"files": {"tensorzero.toml": Path(AGENTS).read_text("utf-8")}}
+    files = {"tensorzero.toml": Path(AGENTS).read_text("utf-8")}
+    assert json.loads(request.content) == {"files": files, "configuration": ["tensorzero.toml"]}
     out = capsys.readouterr().out
     assert "0 created, 1 changed, 0 unchanged, revision 7" in out
     assert "See it with: model-registry tensorzero render --registry http://registry:1" in out

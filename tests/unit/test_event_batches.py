@@ -10,15 +10,18 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.status_message import StatusMessage
+from model_registry.fleet.gpu_events import Heard
+from model_registry.workers.event_recorder import MOST_EVENTS, Read, in_parts
 from model_registry.workers.event_sources import Delivery
-from model_registry.workers.events import MOST_EVENTS, _parts, _Read
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", status="loaded", event_at=NOW)
 
 
-def message(models: int) -> _Read:
-    return _Read(Delivery(Msg(_client=Client()), NOW), [EVENT] * models)
+def message(models: int) -> Read:
+    status = StatusMessage("n", NOW, NOW, "digest", listed=[EVENT] * models)
+    return Read(Delivery(Msg(_client=Client()), NOW), Heard(status=status))
 
 
 @settings(deadline=None)
@@ -26,16 +29,16 @@ def message(models: int) -> _Read:
 def test_no_transaction_takes_more_than_its_share_and_every_message_is_in_one(sizes: list[int]) -> None:
     read = [message(size) for size in sizes]
 
-    parts = _parts(read)
+    parts = in_parts(read)
 
     assert [one for part in parts for one in part] == read
-    assert all(0 < sum(len(one.events) for one in part) <= MOST_EVENTS for part in parts)
+    assert all(0 < sum(one.size for one in part) <= MOST_EVENTS for part in parts)
 
 
 def test_a_batch_of_small_messages_is_one_transaction() -> None:
-    assert len(_parts([message(1)] * MOST_EVENTS)) == 1
-    assert len(_parts([message(1)] * (MOST_EVENTS + 1))) == 2
+    assert len(in_parts([message(1)] * MOST_EVENTS)) == 1
+    assert len(in_parts([message(1)] * (MOST_EVENTS + 1))) == 2
 
 
 def test_nothing_to_record_is_no_transaction() -> None:
-    assert _parts([]) == []
+    assert in_parts([]) == []

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from model_registry.fleet.event_time import CLOCK_TOLERANCE
-from model_registry.fleet.gpu_events import LOADED, MOST_LISTED, REJECTED, STATUS, SUBJECTS, UNLOADED, read_event
-from model_registry.workers import announcements, event_plan, events
+from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS, SUBJECTS, UNLOADED, read_event
+from model_registry.fleet.status_messages import MOST_LISTED
+from model_registry.settings import Settings
+from model_registry.workers import announcements, event_plan, event_recorder
 
+SETTINGS = Settings()
 PAGE = (Path(__file__).parents[2] / "docs/gpu-events.md").read_text()
 
 
@@ -55,13 +58,13 @@ def test_the_example_of_a_rejection_is_what_its_payload_gets() -> None:
     "words",
     [
         f"at most {MOST_LISTED:,} of them",
-        f"up to {events.MOST_EVENTS:,} events in one transaction",
-        f"the first {events.SHOWN_BYTES // 1024} KiB",
+        f"up to {event_recorder.MOST_EVENTS:,} events in one transaction",
+        f"the first {event_recorder.SHOWN_BYTES // 1024} KiB",
         "More than a minute ahead" if CLOCK_TOLERANCE.total_seconds() == 60 else "?",
         f"stream | `{event_plan.STREAM}` | `{event_plan.STREAM_SUBJECTS}`",
-        f"{event_plan.STREAM_MAX_AGE_SECONDS // 86400} days and {event_plan.STREAM_MAX_BYTES // 2**20} MiB",
+        f"{SETTINGS.stream_max_age_hours / 24:.0f} days and {SETTINGS.stream_max_mb} MiB",
         f"consumer | `{event_plan.CONSUMER}`",
-        f"within {event_plan.ACK_WAIT_SECONDS} s; at most {event_plan.MAX_ACK_PENDING:,} on their way",
+        f"within {event_plan.ACK_WAIT_SECONDS} s; at most {SETTINGS.events_in_flight:,} on their way",
         *(f"`{kind}`" for kind in announcements.RESOURCES.values()),
     ],
 )

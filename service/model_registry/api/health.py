@@ -48,7 +48,7 @@ async def healthz() -> Response:
 async def readyz(service: Service) -> Response:
     """503 only while there is nothing to answer from. Degraded: reads go on, something else does not."""
     registry = service.registry
-    parts = {"database": _database(service), "nats": _nats(service)}
+    parts = {"database": _database(service), "nats": _nats(service), "fleet": _fleet(service)}
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
@@ -72,4 +72,11 @@ def _nats(service: Service) -> dict[str, str]:
             "detail": "NATS_URL is not set: no GPU events; other replicas' writes are seen by polling.",
         }
     status, detail = service.events.health()
+    return {"status": status, "detail": detail}
+
+
+def _fleet(service: Service) -> dict[str, str]:
+    if service.silence is None:
+        return {"status": "off", "detail": "Without NATS no node is heard, and none is taken for lost."}
+    status, detail = service.silence.health()
     return {"status": status, "detail": detail}

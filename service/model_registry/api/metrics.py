@@ -13,8 +13,10 @@ from starlette.responses import Response
 
 from model_registry.api.state import Service
 from model_registry.entities.change import Operation
+from model_registry.entities.node import NODE_STATUSES
 from model_registry.store.registry import Registry
 from model_registry.tensorzero.delivered import Delivery
+from model_registry.workers.silence import Position
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -90,8 +92,21 @@ class Metrics:
         )
         refused.set_function(lambda: float(look().refused is not None))
 
+    def watch_events(self, look: Callable[[], Iterable[Position]]) -> None:
+        """Show how far the consumer is, as of the last look at it."""
+        pending = Gauge(
+            "model_registry_events_pending",
+            "GPU events that NATS keeps and has not handed out.",
+            registry=self.collected,
+        )
+        pending.set_function(lambda: sum(position.pending for position in look()))
+        in_flight = Gauge(
+            "model_registry_events_in_flight", "GPU events handed out and not recorded yet.", registry=self.collected
+        )
+        in_flight.set_function(lambda: sum(position.in_flight for position in look()))
+
     def events(self, outcome: str, number: int = 1) -> None:
-        """Count GPU events: recorded, rejected, ignored or failed."""
+        """Count GPU events: recorded, heartbeat, rejected, ignored or failed."""
         self._events.labels(outcome).inc(number)
 
 
@@ -123,6 +138,11 @@ class _SnapshotCollector(Collector):
         for name, table in sorted(snapshot.tables.items()):
             sizes.add_metric([name], len(table))
         yield sizes
+        nodes = GaugeMetricFamily("model_registry_nodes", "GPU nodes, by status.", labels=["status"])
+        statuses = Tally(node.status for node in snapshot.nodes)
+        for status in NODE_STATUSES:
+            nodes.add_metric([status], statuses[status])
+        yield nodes
 
 
 router = APIRouter(tags=["operations"])

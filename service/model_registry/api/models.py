@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
-from model_registry.api.parameters import Limit, Offset
+from model_registry.api.auth import Administrator, Reader
+from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
-from model_registry.api.resource import add_row_routes, page, rows
+from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, cut, listed, page
+from model_registry.api.responses import answer
 from model_registry.api.state import Service
+from model_registry.catalog.model_filter import search_models
+from model_registry.catalog.model_stats import ModelStats, model_stats
 from model_registry.catalog.nouns import MODEL
-from model_registry.catalog.search import search_models
-from model_registry.catalog.views import ModelView
+from model_registry.catalog.views import ModelView, model_view
+from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -26,25 +29,33 @@ router = APIRouter(prefix="/api/models", tags=["models"])
     responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 503)},
 )
 async def list_models(
-    request: Request,
-    service: Service,
-    _caller: Reader,
-    model_type: Annotated[
-        str | None, Query(description="A model type, or a synonym: llm, vision.", examples=["chat"])
-    ] = None,
-    provider: Annotated[str | None, Query(description="A provider's name, id or type.", examples=["openai"])] = None,
-    capability: Annotated[list[str] | None, Query(description="Repeatable: all must hold.")] = None,
-    name: Annotated[str | None, Query(description="The model key: every provider's row of it.")] = None,
-    active: bool | None = None,
-    limit: Limit = None,
-    offset: Offset = 0,
+    request: Request, service: Service, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
-    """All models that pass the filters."""
+    """All models that pass the filters, in their stable order or sorted by any number."""
     snapshot = service.registry.snapshot
-    found = search_models(
-        snapshot, model_type=model_type, provider=provider, capabilities=capability or (), name=name, active=active
-    )
-    return rows(request, snapshot, MODEL, found, limit, offset)
+    found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
+    items = [model_view(snapshot, model) for model in cut(found, query.limit, query.offset)]
+    return listed(request, snapshot, items, len(found), FILTERED_MODELS)
+
+
+@router.get(
+    "/stats",
+    summary="The catalogue in numbers",
+    operation_id="model_stats",
+    responses={200: {"model": ModelStats}, **responses(401, 503)},
+)
+async def stats(request: Request, service: Service, _caller: Reader) -> Response:
+    """How many models of what kind there are, and between what their prices and other numbers lie."""
+    snapshot = service.registry.snapshot
+    found = model_stats(snapshot, service.indexes.of(snapshot))
+    return answer(request, snapshot, json_bytes(found), tables=JOINED["models"])
+
+
+@router.api_route("/{reference:path}/versions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+@router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
+    """Or it would be taken for a model whose name ends so, which has to be edited by its id."""
+    raise HTTPException(405, headers={"Allow": "GET"})
 
 
 add_row_routes(router, MODEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import READ_WITH_BODY, Reader
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service, State
@@ -30,7 +31,15 @@ class CheckRequest(BaseModel):
     """A TensorZero project: its TOML files and the files that they name, by path."""
 
     files: dict[str, str] = Field(
-        default={}, max_length=1000, examples=[{"tensorzero.toml": "[models.m]\n...", "functions/f/system.txt": "..."}]
+        default={},
+        max_length=10_000,
+        examples=[{"tensorzero.toml": "[models.m]\n...", "functions/f/system.txt": "..."}],
+    )
+    configuration: list[str] | None = Field(
+        None,
+        max_length=10_000,
+        examples=[["tensorzero.toml"]],
+        description="Which of the files are the configuration; by default all TOML files.",
     )
 
 
@@ -85,7 +94,7 @@ class DeliveryStatus(BaseModel):
     "/check",
     summary="Check a TensorZero project, or the registry's own configuration",
     operation_id="check_tensorzero",
-    openapi_extra={"security": [{}, {"bearer": []}, {"apiKey": []}]},  # a read, though it has a body
+    openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
 )
 async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
@@ -93,15 +102,13 @@ async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest 
 
     Without files: the newest configuration of the registry, whether it goes out or not. Nothing is written.
     """
-    revision, configuration, files = (
-        None,
-        None,
-        {path: text.encode() for path, text in (body or CheckRequest()).files.items()},
-    )
+    body = body or CheckRequest()
+    revision, configuration = None, body.configuration
+    files = {path: text.encode() for path, text in body.files.items()}
     if not files:
-        snapshot = service.registry.snapshot
+        snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(service.configuration.of, snapshot)
-        revision, configuration, files = snapshot.revision, (CONFIGURATION,), delivered(rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [CONFIGURATION], delivered(rendered, snapshot)
     findings = await _check(service, files, configuration)
     return Response(json_bytes(findings_view(findings) | {"revision": revision}), media_type=JSON)
 
@@ -138,7 +145,7 @@ async def status(service: Service, _caller: Reader) -> Response:
     return Response(json_bytes(view), media_type=JSON)
 
 
-async def _check(service: State, files: Files, configuration: tuple[str, ...] | None) -> Findings:
+async def _check(service: State, files: Files, configuration: list[str] | None) -> Findings:
     with_gateway = service.judge.court.gateway is not None
 
     def ask() -> Findings:

@@ -5,21 +5,39 @@ Finding what a reference means needs a snapshot; `columns` of each body answers 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from model_registry.catalog.lookup import find_model, find_provider
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import AliasDraft
+from model_registry.entities.base import MAX_INT32
+from model_registry.entities.category import CategoryDraft
 from model_registry.entities.function import FunctionDraft, default_function_name
 from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ModelDraft
+from model_registry.entities.model import ModelDraft, Tags
+from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
 
 _MODEL = "The model: its id, its name, or what its provider calls it."
 _PROVIDER = "The provider (id or name), where the model's name alone fits several rows."
+
+
+_TAGS_OR_FLAGS = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}, "maxItems": 200},
+        {"type": "object", "additionalProperties": {"type": "boolean"}},
+    ]
+}
+
+
+def _tags(given: Any) -> Any:  # noqa: ANN401 (whatever was sent: pydantic judges what is no object of flags)
+    """Tags, also of who sends flags: `{"vision": true, "supports_streaming": false}` is `["vision"]`."""
+    if not isinstance(given, dict) or not all(isinstance(held, bool) for held in given.values()):
+        return given
+    return [str(tag).removeprefix("supports_") for tag, held in given.items() if held]
 
 
 class ProviderBody(ProviderDraft):
@@ -30,15 +48,32 @@ class ProviderBody(ProviderDraft):
         return self.model_dump()
 
 
-class ModelBody(ModelDraft):
-    """A model, as callers send it."""
+class CategoryBody(CategoryDraft):
+    """A category, as callers send it."""
 
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ModelBody(ModelDraft, ModelCard):
+    """A model, as callers send it. Fields of the card stand beside the others."""
+
+    capabilities: Annotated[Tags, BeforeValidator(_tags), WithJsonSchema(_TAGS_OR_FLAGS)] = Field(
+        default=[],
+        max_length=200,
+        description="Tags; or an object of flags, of which the true ones count.",
+        examples=[["chat", "function_calling"]],
+    )
+    context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
+        None, description="The same as `context_length`."
+    )
     provider_id: str | None = Field(None, description="The provider's id or name.")  # type: ignore[assignment] # may be given by name
     provider: str | None = Field(None, description="The provider's name, instead of its id.", examples=["ollama_local"])
     provider_name: str | None = Field(None, description="The same as `provider`.")
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write. Errors: InvalidModel, UnknownReference."""
+        """The row to write, its card as one column. Errors: InvalidModel, UnknownReference."""
         reference = self.provider_id or self.provider or self.provider_name
         if reference is None:
             message = "A model needs its provider: give provider_id or provider."
@@ -47,7 +82,25 @@ class ModelBody(ModelDraft):
             provider = find_provider(snapshot, reference)
         except NotFound as error:
             raise UnknownReference(error.message, reasons=[Reason("provider_id", error.message)]) from error
-        return self.model_dump(exclude={"provider", "provider_name"}) | {"provider_id": provider.id}
+        self._check_card(snapshot)
+        own = self.model_dump(exclude={"provider", "provider_name", "context_window", *CARD_FIELDS})
+        return own | {
+            "provider_id": provider.id,
+            "context_length": self.context_window if self.context_length is None else self.context_length,
+            "card": known(self),
+        }
+
+    def _check_card(self, snapshot: Snapshot) -> None:
+        reasons = []
+        if self.category is not None and not snapshot.categories.where("key", self.category):
+            allowed = ", ".join(c.key for c in snapshot.categories)
+            reasons.append(Reason("category", f"there is no category {self.category!r}. Allowed: {allowed}"))
+        if self.replaced_by is not None and not snapshot.models.where("name", self.replaced_by):
+            reasons.append(Reason("replaced_by", f"there is no model named {self.replaced_by!r}"))
+        if self.context_length is not None and self.context_window not in (None, self.context_length):
+            reasons.append(Reason("context_window", "is the same as context_length, and says something else"))
+        if reasons:
+            raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
 
 
 class AliasBody(AliasDraft):

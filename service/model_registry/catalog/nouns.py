@@ -1,4 +1,4 @@
-"""The five nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
+"""The six nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import bodies, views
+from model_registry.catalog import bodies, model_edits, views
 from model_registry.catalog.lookup import (
     find_alias,
+    find_category,
     find_function,
     find_mapping,
     find_model,
@@ -18,8 +19,10 @@ from model_registry.catalog.lookup import (
 )
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import Row
+from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
 from model_registry.entities.function import Function
+from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
 from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel, Reason
 
@@ -49,6 +52,10 @@ class Noun:
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Columns, and the other fields of the body that say the same."""
     invalid: type[Invalid] = Invalid
+    fields: Callable[[Any], dict[str, Any]] = lambda row: row.model_dump()
+    """The row as its body would say it."""
+    edit: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda _row, columns: columns
+    """What an edit of the row writes of these columns."""
 
     @property
     def one(self) -> str:
@@ -63,12 +70,13 @@ def insert(noun: Noun, snapshot: Snapshot, body: Body, row_id: str) -> Operation
 
 def replace(noun: Noun, snapshot: Snapshot, row: Row, body: Body) -> Operation:
     """The whole row anew, unless someone changed it meanwhile. Errors: AlreadyExists."""
-    return Operation(noun.table, "update", row.id, _columns(noun, snapshot, row.id, body), row.version)
+    columns = _columns(noun, snapshot, row.id, body)
+    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
 
 
 def change(noun: Noun, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
     """Some fields of the row; the others stay. Errors: the noun's Invalid, with every bad field; AlreadyExists."""
-    kept = row.model_dump(include=set(noun.body.model_fields))
+    kept = {name: value for name, value in noun.fields(row).items() if name in noun.body.model_fields}
     named = set(fields)
     for column, others in noun.replaces:
         if named & {column, *others}:
@@ -82,7 +90,7 @@ def change(noun: Noun, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> 
         raise noun.invalid(message, reasons=reasons) from error
     # Only what was named is written: what somebody else changes at the same time stays changed.
     columns = {name: value for name, value in _columns(noun, snapshot, row.id, body).items() if name in named}
-    return Operation(noun.table, "update", row.id, columns, row.version)
+    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
 
 
 def delete(noun: Noun, snapshot: Snapshot, row: Row) -> Operation:
@@ -113,6 +121,10 @@ def _columns(noun: Noun, snapshot: Snapshot, row_id: str, body: Body) -> dict[st
     return columns
 
 
+def _models_in(snapshot: Snapshot, category: Category) -> Iterable[str]:
+    return (f"the model {m.name}" for m in snapshot.models if m.card.get("category") == category.key)
+
+
 def _models_of(snapshot: Snapshot, provider: Provider) -> Iterable[str]:
     return (f"the model {m.name}" for m in snapshot.models.where("provider", provider.id))
 
@@ -126,6 +138,10 @@ def _users_of(snapshot: Snapshot, model: Row) -> Iterable[str]:
 def _variants_of(snapshot: Snapshot, function: Function) -> Iterable[str]:
     for m in snapshot.mappings.where("function", (function.service_name, function.function_name)):
         yield f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
+
+
+def _categories_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    return snapshot.categories.where("key", columns["key"])
 
 
 def _providers_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
@@ -161,7 +177,16 @@ PROVIDER = Noun(
 MODEL = Noun(
     "model", "models", "models", bodies.ModelBody, views.ModelView,
     find_model, views.model_view, _users_of, _models_named,
-    (("provider_id", ("provider", "provider_name")),), InvalidModel,
+    (
+        ("provider_id", ("provider", "provider_name")),
+        ("context_length", ("context_window",)),
+        ("card", CARD_FIELDS),
+    ),
+    InvalidModel, lambda model: model.model_dump() | model.card, model_edits.by_hand,
+)  # fmt: skip
+CATEGORY = Noun(
+    "category", "categories", "model_categories", bodies.CategoryBody, Category,
+    find_category, views.category_view, _models_in, _categories_named,
 )  # fmt: skip
 ALIAS = Noun(
     "alias", "aliases", "model_aliases", bodies.AliasBody, views.AliasView,
@@ -176,5 +201,5 @@ MAPPING = Noun(
     find_mapping, views.mapping_view, _nobody, _mappings_named, (("model_id", ("model",)),),
 )  # fmt: skip
 
-NOUNS = (PROVIDER, MODEL, ALIAS, FUNCTION, MAPPING)
+NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
 NOUN_OF_TABLE = {noun.table: noun for noun in NOUNS}

@@ -18,6 +18,8 @@ from model_registry.catalog.table import Table, TableSpec
 from model_registry.entities.alias import Alias
 from model_registry.entities.api_key import ApiKey
 from model_registry.entities.base import Row
+from model_registry.entities.capability import canonical
+from model_registry.entities.category import Category
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
@@ -30,7 +32,13 @@ from model_registry.entities.provider import Provider
 SPECS: dict[str, TableSpec[Any]] = {
     spec.name: spec
     for spec in (
-        TableSpec("model_providers", Provider, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec(
+            "model_providers",
+            Provider,
+            lambda r: (r.name,),
+            {"name": lambda r: (r.name,), "route_by": lambda r: (r.route_by,) if r.route_by else ()},
+        ),
+        TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
         TableSpec(
             "models",
             Model,
@@ -39,7 +47,7 @@ SPECS: dict[str, TableSpec[Any]] = {
                 "name": lambda r: (r.name,),
                 "model_id": lambda r: (r.model_id,),
                 "provider": lambda r: (r.provider_id,),
-                "capability": lambda r: tuple(r.capabilities),
+                "capability": lambda r: {canonical(tag) for tag in r.capabilities},
             },
         ),
         TableSpec(
@@ -94,6 +102,11 @@ class Snapshot:
     def providers(self) -> Table[Provider]:
         """Providers, by name."""
         return self.tables["model_providers"]
+
+    @property
+    def categories(self) -> Table[Category]:
+        """Categories of models, by key."""
+        return self.tables["model_categories"]
 
     @property
     def models(self) -> Table[Model]:
@@ -174,9 +187,18 @@ class Snapshot:
         Does what the database's own triggers would do to the tables a configuration is made of.
         """
         snapshot = self
-        for operation in operations:
-            snapshot = replace(snapshot, tables=snapshot._changed(snapshot._effects(operation)))
+        for batch in _independent(operations):
+            effects: dict[str, list[tuple[str, Row | None]]] = {}
+            for operation in batch:
+                for table, rows in snapshot._effects(operation).items():
+                    effects.setdefault(table, []).extend(rows)
+            snapshot = replace(snapshot, tables=snapshot._changed(effects))
         return snapshot
+
+    def without_fleet(self) -> Snapshot:
+        """The registry as people wrote it: without what nodes do, at the same revision."""
+        empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
+        return replace(self, tables=self.tables.update(empty))
 
     def _changed(self, by_table: dict[str, list[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
         return self.tables.update({name: self.tables[name].changed(rows) for name, rows in by_table.items()})
@@ -189,6 +211,8 @@ class Snapshot:
         old = table.get(operation.id)
         if operation.action == "update" and old is None:
             return {}  # the database will refuse it
+        if old:
+            content = _merged(old, content)
         columns = {**(old.model_dump() if old else {}), **content, "id": operation.id}
         if operation.table == "functions" and not columns.get("name"):
             columns["name"] = default_function_name(columns["service_name"], columns["function_name"])
@@ -207,6 +231,35 @@ class Snapshot:
             moved = self.mappings.where("function", (old.service_name, old.function_name))
             effects["service_model_mappings"] = [(m.id, m.model_copy(update=key)) for m in moved]
         return effects
+
+
+def _independent(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
+    """The operations in runs that can be looked at together: different rows, of tables whose rows make no others."""
+    batch: list[Operation] = []
+    seen: set[tuple[str, str]] = set()
+    for operation in operations:
+        row = (operation.table, operation.id)
+        if operation.table in {"functions", "service_model_mappings"}:
+            yield batch
+            yield [operation]
+            batch, seen = [], set()
+        elif row in seen:
+            yield batch
+            batch, seen = [operation], {row}
+        else:
+            batch.append(operation)
+            seen.add(row)
+    yield batch
+
+
+def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
+    """What `registry_apply` makes of `<column>_changes`: some keys of the column changed, those with None gone."""
+    columns = {name: value for name, value in content.items() if not name.endswith("_changes")}
+    for name in content.keys() - columns.keys():
+        changes = content[name]
+        whole = getattr(old, name.removesuffix("_changes")) | changes
+        columns[name.removesuffix("_changes")] = {k: v for k, v in whole.items() if changes.get(k, v) is not None}
+    return columns
 
 
 def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:

@@ -15,7 +15,7 @@ from model_registry.entities.base import Row
 R = TypeVar("R", bound=Row)
 
 _REBUILD_SHARE = 8
-"""Where more than one row in so many changes at once, building the indexes anew is cheaper than patching them."""
+"""Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,15 @@ class Table(Generic[R]):
                 elif row_id in mutation:
                     del mutation[row_id]
             rows = mutation.finish()
-        if len(changes) * _REBUILD_SHARE > len(rows):
-            return Table(self.spec, rows)
-        table = Table.__new__(Table)
-        table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
         steps = [
             _Step(old, self._item(old) if old else None, row, self._item(row) if row else None)
             for row_id, row in dict(changes).items()
-            if (old := self._rows.get(row_id)) or row
+            if self._moves(old := self._rows.get(row_id), row)
         ]
+        if len(steps) * _REBUILD_SHARE > len(rows):
+            return Table(self.spec, rows)
+        table = Table.__new__(Table)
+        table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
         table._order = self._order  # noqa: SLF001
         for step in steps:
             table._order = step.applied(table._order, old=True, new=True)  # noqa: SLF001
@@ -92,6 +92,13 @@ class Table(Generic[R]):
             name: _patched(self._indexes[name], keys, steps) for name, keys in self.spec.indexes.items()
         }
         return table
+
+    def _moves(self, old: R | None, new: R | None) -> bool:
+        """Whether a row takes another place in the order or in an index. Most changes leave it where it is."""
+        if old is None or new is None:
+            return old is not new
+        spec = self.spec
+        return spec.sort_key(old) != spec.sort_key(new) or any(keys(old) != keys(new) for keys in spec.indexes.values())
 
     def _item(self, row: R) -> Item:
         """What stands for a row in the order, and under each key of an index."""

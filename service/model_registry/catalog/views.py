@@ -6,16 +6,20 @@ tests hold the two together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from model_registry.catalog.live import live_deployments, runs_on_nodes
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
+from model_registry.entities.capability import flags
+from model_registry.entities.category import Category
 from model_registry.entities.deployment import LIVE_STATUSES, Deployment
 from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
+from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.entities.provider import Provider
 
 View = dict[str, Any]
@@ -28,8 +32,26 @@ class AliasRef(BaseModel):
     context: str | None
 
 
-class ModelView(Model):
+class ModelLabel(BaseModel):
+    """Which model is meant: the shape of `model_label_view`."""
+
+    id: str
+    name: str
+    model_id: str
+    provider_name: str | None
+
+
+class ModelVersionView(ModelCard, ModelColumns):
+    """The shape of `model_version_view`: the card's fields stand beside the others."""
+
+    context_window: int | None
+    supports: dict[str, bool]
+
+
+class ModelView(ModelVersionView):
     """The shape of `model_view`."""
+
+    offered: bool
 
     provider_name: str | None
     provider_type: str | None
@@ -63,7 +85,7 @@ class DeploymentView(Deployment):
 
 
 class ServiceModelView(ModelView):
-    """The shape of `service_models`' rows."""
+    """The shape of `service_models`' and `deployed_models`' rows; only the latter have the last three."""
 
     mapping_id: str
     service_name: str
@@ -72,6 +94,11 @@ class ServiceModelView(ModelView):
     priority: int
     weight: float
     fallback_model_id: str | None
+    deployed: bool | None = Field(None, description="With `deployed=true`: whether a node has it loaded now.")
+    deployments: int | None = Field(None, description="With `deployed=true`: its live deployments.")
+    reason: Literal["mapping", "fallback"] | None = Field(
+        None, description="With `deployed=true`: a mapping's own model, or the one that stands in for it."
+    )
 
 
 class NodeView(BaseModel):
@@ -89,9 +116,24 @@ def provider_view(_snapshot: Snapshot, provider: Provider) -> View:
     return provider.model_dump()
 
 
-def model_view(snapshot: Snapshot, model: Model) -> View:
-    """A model with its provider's address and its aliases."""
+def category_view(_snapshot: Snapshot, category: Category) -> View:
+    """A category: its columns."""
+    return category.model_dump()
+
+
+def model_label_view(snapshot: Snapshot, model: Model) -> View:
+    """Enough of a model to tell it from every other."""
     provider = snapshot.providers.get(model.provider_id)
+    return {
+        "id": model.id,
+        "name": model.name,
+        "model_id": model.model_id,
+        "provider_name": provider.name if provider else None,
+    }
+
+
+def model_version_view(model: Model) -> View:
+    """What a model's own row says, without what it is joined with: all there is to say of earlier states."""
     return {
         "id": model.id,
         "name": model.name,
@@ -100,20 +142,35 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "capabilities": model.capabilities,
         "vram_mb": model.vram_mb,
         "context_length": model.context_length,
+        "context_window": model.context_length,
         "description": model.description,
         "provider_id": model.provider_id,
+        "routing_priority": model.routing_priority,
+        "tensorzero": model.tensorzero,
+        "metadata": model.metadata,
+        "active": model.active,
+        "status": model.status,
+        "supports": flags(model.capabilities),
+        **EMPTY_CARD,
+        **model.card,
+        "field_sources": model.field_sources,
+        "version": model.version,
+        "created_at": model.created_at,
+        "updated_at": model.updated_at,
+    }
+
+
+def model_view(snapshot: Snapshot, model: Model) -> View:
+    """A model with its provider's address and its aliases."""
+    provider = snapshot.providers.get(model.provider_id)
+    return {
+        **model_version_view(model),
+        "offered": is_offered(snapshot, model),
         "provider_name": provider.name if provider else None,
         "provider_type": provider.type if provider else None,
         "api_base": provider.api_base if provider else None,
         "api_key_env_var": provider.api_key_env_var if provider else None,
         "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
-        "routing_priority": model.routing_priority,
-        "tensorzero": model.tensorzero,
-        "metadata": model.metadata,
-        "active": model.active,
-        "version": model.version,
-        "created_at": model.created_at,
-        "updated_at": model.updated_at,
     }
 
 
@@ -154,30 +211,59 @@ def service_models(snapshot: Snapshot, service_name: str, function_name: str | N
     Existing clients take the first row, so this order is the routing order: priority, then weight descending, then
     function and variant.
     """
-    mappings = [m for m in snapshot.mappings.where("service", service_name) if function_name in (None, m.function_name)]
-    mappings.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
+    return [
+        _service_view(snapshot, mapping, model)
+        for mapping in _service_mappings(snapshot, service_name, function_name)
+        if (model := snapshot.models.get(mapping.model_id)) and is_offered(snapshot, model)
+    ]
+
+
+def deployed_models(snapshot: Snapshot, service_name: str, function_name: str | None = None) -> list[View]:
+    """The models of a service that can be asked now, best first: the mappings' own, then those that stand in for them.
+
+    What runs on nodes is there only while a node has it loaded. A model that stands in is left out where the function
+    has it already.
+    """
+    mappings = _service_mappings(snapshot, service_name, function_name)
+    wanted = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
+    wanted += [(mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id]
     rows = []
-    for mapping in mappings:
-        model = snapshot.models.get(mapping.model_id)
-        if model is None or not is_offered(snapshot, model):
+    seen = set()
+    for mapping, model_id, reason in wanted:
+        model = snapshot.models.get(model_id)
+        known = (mapping.function_name, model_id)
+        if model is None or not is_offered(snapshot, model) or (reason == "fallback" and known in seen):
             continue
-        use = {
-            "mapping_id": mapping.id,
-            "service_name": mapping.service_name,
-            "function_name": mapping.function_name,
-            "variant_name": mapping.variant_name,
-            "priority": mapping.priority,
-            "weight": mapping.weight,
-            "fallback_model_id": mapping.fallback_model_id,
-        }
-        rows.append(model_view(snapshot, model) | use)
+        count = len(live_deployments(snapshot, model.id))
+        if count or not runs_on_nodes(snapshot.providers.get(model.provider_id)):
+            seen.add(known)
+            why = {"deployed": count > 0, "deployments": count, "reason": reason}
+            rows.append(_service_view(snapshot, mapping, model) | why)
     return rows
 
 
+def _service_mappings(snapshot: Snapshot, service_name: str, function_name: str | None) -> list[Mapping]:
+    mappings = [m for m in snapshot.mappings.where("service", service_name) if function_name in (None, m.function_name)]
+    mappings.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
+    return mappings
+
+
+def _service_view(snapshot: Snapshot, mapping: Mapping, model: Model) -> View:
+    return model_view(snapshot, model) | {
+        "mapping_id": mapping.id,
+        "service_name": mapping.service_name,
+        "function_name": mapping.function_name,
+        "variant_name": mapping.variant_name,
+        "priority": mapping.priority,
+        "weight": mapping.weight,
+        "fallback_model_id": mapping.fallback_model_id,
+    }
+
+
 def is_offered(snapshot: Snapshot, model: Model) -> bool:
-    """Whether the model can be asked for: it and its provider are active."""
+    """Whether the model should be chosen: it and its provider are active, and its status says so."""
     provider = snapshot.providers.get(model.provider_id)
-    return model.active and provider is not None and provider.active
+    return model.active and model.status in OFFERED_STATUSES and provider is not None and provider.active
 
 
 def node_views(snapshot: Snapshot) -> list[View]:

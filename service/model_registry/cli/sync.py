@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from model_registry.cli.nats_login import HOW, nats_login
 from model_registry.errors import NothingAccepted
 
 Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
@@ -19,7 +20,7 @@ ApiKey = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where bundles go. The gateway reads DIR/current/tensorzero.toml.")]
 Nats = Annotated[
-    str | None, typer.Option("--nats", envvar="NATS_URL", help="Hear of changes from NATS, instead of asking.")
+    str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Hear of changes from NATS, instead of asking. {HOW}")
 ]
 Command = Annotated[str | None, typer.Option("--exec", help="Run this after each switch; without a shell.")]
 PidFile = Annotated[Path | None, typer.Option("--pid-file", help="Signal this process after each switch.")]
@@ -31,7 +32,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds th
 Once = Annotated[bool, typer.Option("--once", help="Fetch once and end: for init containers.")]
 
 
-def sync(  # noqa: PLR0913 (a command's options)
+def sync(
     *,
     out: Out,
     registry: Registry = "http://127.0.0.1:8110",
@@ -65,6 +66,7 @@ def sync(  # noqa: PLR0913 (a command's options)
         number = signal.Signals[f"SIG{signal_name.upper().removeprefix('SIG')}"]
     except KeyError as error:
         raise typer.BadParameter(f"there is no signal {signal_name!r}", param_hint="--signal") from error
+    login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         agent = Agent(
@@ -72,7 +74,7 @@ def sync(  # noqa: PLR0913 (a command's options)
             BundleDirectory(out),
             GatewayBeside(command, pid_file, number, health),
             patience=Patience(wait, settle, health_timeout),
-            news=NatsNews(nats) if nats and not once else None,
+            news=NatsNews(login) if login else None,
         )
         agent.once() if once else agent.run()
     except KeyboardInterrupt:

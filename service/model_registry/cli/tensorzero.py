@@ -91,7 +91,8 @@ def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: A
 
 def _ask(project: Project, registry: Registry, *, replace: bool, dry_run: bool = False) -> Outcome:
     params = {"dry_run": "true" if dry_run else "false"} | ({"replace": "true"} if replace else {})
-    answer = json_object(registry.post("/api/tensorzero/import", {"files": dict(project.texts)}, params))
+    body = {"files": dict(project.texts), "configuration": list(project.trees)}
+    answer = json_object(registry.post("/api/tensorzero/import", body, params))
     try:
         report = tuple(Entry(**entry) for entry in answer["report"])
         return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)

@@ -65,9 +65,10 @@ def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
 def _at(registry: Registry, paths: Iterable[str] | None) -> Mapping[str, Any]:
     from model_registry.tensorzero.project_check import read_whole_project
 
-    files, _ = read_whole_project(paths) if paths else ({}, ())
+    files, configuration = read_whole_project(paths) if paths else ({}, ())
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}
-    return json_object(registry.post(_PATH, {"files": texts}, {}))
+    named = {"configuration": list(configuration)} if paths else {}
+    return json_object(registry.post(_PATH, {"files": texts, **named}, {}))
 
 
 def _print(findings: Mapping[str, Any]) -> None:

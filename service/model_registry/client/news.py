@@ -1,4 +1,4 @@
-"""How the agent learns that something may have changed, without asking: from NATS."""
+"""How agents and clients learn from NATS that something may have changed, without asking."""
 
 from __future__ import annotations
 
@@ -6,31 +6,46 @@ import asyncio
 import json
 import logging
 import threading
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from model_registry.messaging.login import NatsLogin
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 log = logging.getLogger(__name__)
 
 SUBJECT = "model.registry.updated.v1"
-_RECONNECT_SECONDS: Any = 1.0  # declared as int, and only ever slept and compared with
-_PING_SECONDS = 10
-"""Between two looks whether the server is there: as long as it is not, nothing is heard."""
 
 
 class NatsNews:
-    """Listens in a thread of its own, for ever; connects again by itself. Without NATS nothing is lost but time."""
+    """Listens in a thread of its own until it is closed; connects again by itself. Without NATS only time is lost.
 
-    hears = False
-    """Whether announcements arrive now. What was announced before they did is worth a question."""
+    Args:
+        login: where the server is, and how we get in.
+        listener: called, in that thread, whenever there is news.
+    """
+
     revision = 0
     """The newest revision that was announced."""
 
-    def __init__(self, url: str) -> None:
-        import nats  # noqa: PLC0415, F401 (not in the base install: who names a server has it)
+    def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None) -> None:
+        from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
-        self._url = url
+        self._listener = listener
         self._news = threading.Event()
-        self._said = ""
-        threading.Thread(target=lambda: asyncio.run(self._listen()), daemon=True, name="nats").start()
+        self._loop, self._closed = asyncio.new_event_loop(), asyncio.Event()
+        self._subscribed: Client | None = None
+        self._link = NatsLink(login, "model-registry client", on_up=self._tell, on_down=self._tell)
+        threading.Thread(target=self._run, daemon=True, name="nats").start()
+
+    @property
+    def hears(self) -> bool:
+        """Whether announcements arrive now. What was announced before they did is worth a question."""
+        client = self._link.client
+        return client is not None and client is self._subscribed
 
     def wait(self, seconds: float) -> bool:
         """Wait for an announcement, or for announcements to begin or end to arrive; whether there was one."""
@@ -38,70 +53,36 @@ class NatsNews:
         self._news.clear()
         return told
 
+    def close(self) -> None:
+        """Listen no more."""
+        self._news.set()
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._closed.set)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
+
     async def _listen(self) -> None:
-        """One client after the other: it reconnects by itself, but gives up when the server sends it away."""
-        import nats.errors  # noqa: PLC0415 (as above)
+        self._link.when_connected(self._subscribe)
+        self._link.start()
+        await self._closed.wait()  # the link goes on by itself
+        await self._link.stop()
 
-        while True:
-            try:
-                await self._hear_until_sent_away()
-                self._say("it has sent us away")
-            except (TimeoutError, OSError, nats.errors.Error) as error:
-                self._say(repr(error))
-            await asyncio.sleep(_RECONNECT_SECONDS)
-
-    async def _hear_until_sent_away(self) -> None:
-        import nats  # noqa: PLC0415 (as above)
-
-        gone = asyncio.Event()
-
-        async def begins() -> None:
-            self._hears(now=True)
-
-        async def ends() -> None:
-            self._hears(now=False)
-
-        async def is_gone() -> None:
-            gone.set()
-
-        async def trouble(error: Exception) -> None:
-            self._say(repr(error))
-
-        client = await nats.connect(
-            self._url,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT_SECONDS,
-            ping_interval=_PING_SECONDS,
-            reconnected_cb=begins,
-            disconnected_cb=ends,
-            closed_cb=is_gone,
-            error_cb=trouble,
-            name="model-registry sync",
-        )
-        try:
-            await client.subscribe(SUBJECT, cb=self._hear)
-            await client.flush()
-            await begins()
-            await gone.wait()
-        finally:
-            await client.close()
+    async def _subscribe(self, client: Client) -> None:
+        await client.subscribe(SUBJECT, cb=self._hear)
+        await client.flush()
+        self._subscribed = client
+        self._tell()
+        log.info("hearing of changes from nats")
 
     async def _hear(self, message: Any) -> None:  # noqa: ANN401 (nats-py is not in the base install)
         self.revision = max(self.revision, _revision(message.data))
-        self._news.set()
+        self._tell()
 
-    def _hears(self, *, now: bool) -> None:
-        self.hears = now
+    def _tell(self) -> None:
         self._news.set()
-        if now:
-            self._said = ""
-            log.info("hearing of changes from nats")
-
-    def _say(self, trouble: str) -> None:
-        """Once, until all is well again: it comes every second."""
-        if trouble != self._said:
-            self._said = trouble
-            log.warning("nats does not answer; asking the registry meanwhile: %s", trouble)
+        self._listener()
 
 
 def _revision(payload: bytes) -> int:

@@ -96,10 +96,13 @@ Text = Annotated[str, AfterValidator(_storable)]
 printable = AfterValidator(_printable)
 """For names: no control characters."""
 
-ShortName = Annotated[str, StringConstraints(min_length=1, max_length=200), printable]
+NAME_LENGTH = 200
+LONG_NAME_LENGTH = 300
+
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), printable]
 """Printable, 1 to 200 characters."""
 
-LongName = Annotated[str, StringConstraints(min_length=1, max_length=300), printable]
+LongName = Annotated[str, StringConstraints(min_length=1, max_length=LONG_NAME_LENGTH), printable]
 """Printable, 1 to 300 characters: the names of models, which hold whole paths."""
 
 gateway_name = AfterValidator(_not_reserved)

@@ -25,8 +25,14 @@ ROUTED_TYPES = frozenset({"chat", "vl"})
 """The types that live under `[models]` in a gateway configuration."""
 
 
-class Model(Row):
-    """A model as the database holds it."""
+ModelStatus = Literal["active", "experimental", "deprecated", "disabled", "maintenance"]
+
+OFFERED_STATUSES = frozenset({"active", "experimental"})
+"""Models of these are offered to who chooses. What the gateway serves, `active` alone decides."""
+
+
+class ModelColumns(Row):
+    """A model as the database holds it, without its card."""
 
     provider_id: str
     name: str
@@ -40,14 +46,26 @@ class Model(Row):
     tensorzero: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     active: bool = True
+    status: str = "active"
+    field_sources: dict[str, str] = {}
+
+
+class Model(ModelColumns):
+    """A model as the database holds it."""
+
+    card: dict[str, Any] = {}
+    """The fields of `ModelCard` that are known."""
 
 
 def _distinct(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
+Tags = Annotated[list[ShortName], AfterValidator(_distinct)]
+
+
 class ModelDraft(Draft):
-    """What may be written of a model, its provider already found."""
+    """What may be written of a model beside its card, its provider already found."""
 
     provider_id: str
     name: GatewayLongName = Field(
@@ -55,9 +73,7 @@ class ModelDraft(Draft):
     )
     model_id: LongName = Field(description="What the provider calls the model.", examples=["qwen3:8b"])
     model_type: ModelType = Field("chat", examples=["chat"])
-    capabilities: Annotated[list[ShortName], AfterValidator(_distinct)] = Field(
-        default=[], max_length=200, examples=[["chat", "function_calling"]]
-    )
+    capabilities: Tags = Field(default=[], max_length=200, examples=[["chat", "function_calling"]])
     vram_mb: int | None = Field(
         None, ge=0, le=MAX_INT32, description="GPU memory of the loaded model, MiB.", examples=[6144]
     )
@@ -75,4 +91,7 @@ class ModelDraft(Draft):
         "the metadata.",
     )
     metadata: JsonObject = {}
-    active: bool = True
+    active: bool = Field(default=True, description="Whether the gateway serves it and lists for services name it.")
+    status: ModelStatus = Field(
+        "active", description="Only active and experimental models are offered to who chooses.", examples=["active"]
+    )

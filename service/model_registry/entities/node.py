@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from model_registry.entities.base import Row
+from pydantic import AfterValidator, Field, StringConstraints
+
+from model_registry.entities.base import Draft, JsonObject, Row, Text
+
+NodeStatus = Literal["ready", "lost"]
+
+NODE_STATUSES: tuple[NodeStatus, ...] = ("ready", "lost")
 
 
 class Node(Row):
-    """A node as the database holds it."""
+    """A node as the database holds it. What moves with every heartbeat is as of the last change of the row."""
 
     node_id: str
+    status: str = "ready"
+    cordoned: bool = False
+    labels: dict[str, Any] = {}
     endpoint: str | None = None
+    announced_endpoint: str | None = None
     vram_total_mb: int | None = None
     vram_used_mb: int | None = None
     vram_free_mb: int | None = None
     last_seen_at: str | None = None
+    status_at: str | None = None
+    lost_at: str | None = None
     metadata: dict[str, Any] = {}
+
+
+def _labels(value: dict[str, Any]) -> dict[str, Any]:
+    bad = next((key for key, text in value.items() if not isinstance(text, str) or len(text) > _LABEL_LENGTH), None)
+    if bad is not None:
+        message = f"the label {bad!r} must be text of at most {_LABEL_LENGTH} characters"
+        raise ValueError(message)
+    return value
+
+
+_LABEL_LENGTH = 200
+
+
+class NodeDraft(Draft):
+    """What an administrator says of a node; the rest it says itself."""
+
+    endpoint: Annotated[Text, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        None,
+        description="Where its models are reached, in place of what the node announces; null: what it announces.",
+        examples=["http://gpu-node-1:11434/v1"],
+    )
+    labels: Annotated[JsonObject, AfterValidator(_labels)] = Field({}, examples=[{"zone": "cellar"}])
+    cordoned: bool = Field(default=False, description="No traffic is to be sent there.")

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 
+from model_registry.store.ready_json import filled
+
 _FROM = 1e16
 """From here on Python writes floats with an exponent, and Postgres reads those without one."""
 
@@ -29,7 +31,7 @@ class ExactClient(httpx.AsyncClient):
     def build_request(self, *args: Any, content: Any = None, **more: Any) -> httpx.Request:  # noqa: ANN401 (as httpx has it)
         """A request as httpx makes it."""
         if isinstance(content, bytes):
-            content = content.decode()
+            content = filled(content).decode()
         if isinstance(content, str) and _MARK in content:
             content = _MARKED.sub(r"\1", content)
         return super().build_request(*args, content=content, **more)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.entities.said import Recorded, Said
+from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
 from model_registry.store.snapshot_file import SavedSnapshot
 
@@ -29,6 +32,12 @@ Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
 _CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_MANY_OPERATIONS = 200
+"""Operations whose check would keep the event loop for longer than others should wait."""
+_MANY_EVENTS = 200
+"""Events in one transaction, from where on nobody waits for the snapshot."""
+_NOTHING_NEWER = 2**62
+"""A revision that no registry reaches: who knows it is told of no changes."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -45,11 +54,13 @@ class Registry:
         origin: str,
         check: Check = lambda _before, _operations: None,
         clock: Callable[[], float] = time.time,
+        most_deployments: int | None = None,
     ) -> None:
         self._database = database
         self._origin = origin
         self._check = check
         self._clock = clock
+        self._most_deployments = most_deployments
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
         self._last_error: str | None = "not loaded yet"
@@ -59,6 +70,8 @@ class Registry:
         self.listeners: list[Listener] = []
         self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
         """Told of every write and its outcome: done, refused, failed."""
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when something was written that the snapshot has not: time to refresh."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -140,21 +153,74 @@ class Registry:
         wire = [operation.wire() for operation in operations]
         outcome = "refused"
         try:
-            self._check(before, operations)
+            if len(operations) > _MANY_OPERATIONS:
+                await asyncio.to_thread(self._check, before, operations)  # takes seconds for thousands
+            else:
+                self._check(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
-            revision = await self._send(function, before.revision, actor, operations=wire)
+            answer = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"
         except StorageError:
             outcome = "failed"
             raise
         finally:
             self.on_write(operations, outcome)
-        return revision
+        return int(answer["revision"])
 
     async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
-        """Record what nodes said, in one transaction. Repeats and old news change nothing."""
-        wire = [event.model_dump(mode="json") for event in events]
-        return await self._send("registry_record_events", self.snapshot.revision, actor, events=wire)
+        """Record events that are received now, in one transaction. Repeats and old news change nothing.
+
+        Errors: NodeFull; those of `Database.call`.
+        """
+        now = datetime.now(UTC)
+        said = Said()
+        for event in events:
+            said.add_event(event, now)
+        recorded = await self.hear(said, actor=actor)
+        if recorded.refused:
+            raise self.node_full(min(recorded.refused))
+        return recorded.revision
+
+    async def hear(self, said: Said, *, actor: str) -> Recorded:
+        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
+
+        When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
+        records more has to wait for it.
+        """
+        much = len(said.events) >= _MANY_EVENTS
+        known = _NOTHING_NEWER if much else self.snapshot.revision
+        made = {"events": said.events, "statuses": said.statuses, "heard": said.heard, "rejected": said.rejected}
+        answer = await self._send(
+            "registry_record_events",
+            known,
+            actor,
+            made={name: orjson.dumps(value) for name, value in made.items()},
+            most_deployments=self._most_deployments,
+        )
+        refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
+        return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused)
+
+    def node_full(self, key: tuple[str, str, str]) -> NodeFull:
+        """Why a deployment was refused."""
+        node, provider, model = key
+        return NodeFull(
+            f"The node {node!r} has announced {self._most_deployments} models, the most that are kept of one node: "
+            f"{provider}/{model} is not. `DELETE /api/nodes/<node>` forgets a node with all its models."
+        )
+
+    async def expire(self, heard_through: str | None, *, silent_seconds: float, gap_seconds: float) -> dict[str, Any]:
+        """Take nodes for lost that have been silent, on one replica at a time; answers the database's time and watch.
+
+        `heard_through` is a time that an earlier call answered: all that NATS got until then is recorded.
+        """
+        return await self._send(
+            "registry_expire_nodes",
+            self.snapshot.revision,
+            "silence",
+            heard_through=heard_through,
+            silent_seconds=silent_seconds,
+            gap_seconds=gap_seconds,
+        )
 
     async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
         """A page of the change log, straight from the database. Errors: those of `Database.call`."""
@@ -163,18 +229,20 @@ class Registry:
         )
         return page
 
-    async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> int:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
         try:
-            answer = await self._database.call(
+            answer: dict[str, Any] = await self._database.call(
                 function, **arguments, known_revision=known, actor=actor, origin=self._origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
                 self._failed(error)  # any other is about this one request, not the database
             raise
-        if not self._advance(answer, known):
+        if known == _NOTHING_NEWER:
+            self.on_news()
+        elif not self._advance(answer, known):
             await self.refresh()
-        return int(answer["revision"])
+        return answer
 
     async def _look(self) -> None:
         known = self._snapshot

@@ -19,7 +19,7 @@ PRICES = {
     "cost_per_1m_input_tokens": "/usage/prompt_tokens",
     "cost_per_1m_output_tokens": "/usage/completion_tokens",
 }
-"""Metadata, and where an answer in OpenAI's shape says how many tokens it was. US dollars for a million tokens."""
+"""Fields, and where an answer in OpenAI's shape says how many tokens it was. US dollars for a million tokens."""
 
 _LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
 """Keys of `metadata.timeouts`, in milliseconds."""
@@ -70,10 +70,10 @@ def _cost_faults(
             "asks for cost, and this provider does not report usage as OpenAI does; write tensorzero.provider.cost",
         )
     for key in PRICES:
-        if model.metadata.get(key) is not None and _price(model.metadata[key]) is None:
+        if model.card.get(key) is None and model.metadata.get(key) is not None and _price(model.metadata[key]) is None:
             yield ("metadata", key), "must be a number from 0 up: it becomes the gateway's cost"
     if not _prices(model):
-        yield here, f"asks for cost, and metadata has no {' or '.join(PRICES)}"
+        yield here, f"asks for cost, and the model has no {' or '.join(PRICES)}"
 
 
 def _asked(model: Model) -> list[Any]:
@@ -88,7 +88,9 @@ def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
 def _prices(model: Model) -> dict[str, float]:
     # An embedding has no output to be paid for.
     keys = list(PRICES) if model.model_type in ROUTED_TYPES else list(PRICES)[:1]
-    return {key: price for key in keys if (price := _price(model.metadata.get(key))) is not None}
+    # From before models had cards, prices may be in the metadata.
+    told = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
+    return {key: price for key in keys if (price := _price(told[key])) is not None}
 
 
 def _price(value: Any) -> float | None:  # noqa: ANN401 (any JSON value)

@@ -6,7 +6,7 @@ The rules of a configuration are in `check/`; `project_files.py` reads the disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -22,13 +22,17 @@ from model_registry.tensorzero.project import Path, Problems, Project, Table, do
 from model_registry.tensorzero.project_references import configurations, resolve
 
 
-def parse_project(files: Mapping[str, str]) -> Project:
-    """Read a project from its TOML texts and the files they refer to, by path from the project's root.
+def parse_project(files: Mapping[str, str], configuration: Iterable[str] | None = None) -> Project:
+    """Read a project from its TOML texts and the files they refer to.
+
+    Args:
+        files: path from the project's root -> text.
+        configuration: which of them are the configuration; by default all TOML files that look like it.
 
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
-    trees = _configurations(files)
+    trees = _configurations(files) if configuration is None else _trees(_named(files, configuration))
     found = resolve(trees, {name: text for name, text in files.items() if name not in trees})
     tree, said = modernised(_merged(trees))
     project = Project(texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said))
@@ -59,6 +63,19 @@ def _configurations(files: Mapping[str, str]) -> dict[str, Table]:
     trees = configurations(_trees(named))
     refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
     return trees
+
+
+def _named(files: Mapping[str, str], configuration: Iterable[str]) -> dict[str, str]:
+    names = list(dict.fromkeys(configuration))
+    refuse(
+        [
+            Reason(name, "is said to be the configuration, and is not among the files")
+            for name in names
+            if name not in files
+        ]
+    )
+    refuse([] if names else [Reason("", "none of its files is said to be the configuration")])
+    return {name: files[name] for name in names}
 
 
 def _trees(files: Mapping[str, str]) -> dict[str, Table]:

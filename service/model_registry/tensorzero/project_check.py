@@ -23,7 +23,7 @@ from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.gateway import CRASHES, Judge, Verdict
 from model_registry.tensorzero.parse import unchecked_project
 from model_registry.tensorzero.project import undotted
-from model_registry.tensorzero.project_files import find_files
+from model_registry.tensorzero.project_files import files_below, find_files, is_file
 from model_registry.tensorzero.rechecking import Rechecker
 from model_registry.tensorzero.staging import Staged, staged
 
@@ -71,6 +71,9 @@ def check_project(
         rechecker: remembers what was checked before, when much the same is checked again and again.
     """
     names = tuple(configuration or (path for path in sorted(files) if path.endswith(".toml")))
+    if absent := [name for name in names if name not in files]:
+        faults = tuple(Reason(name, "is said to be the configuration, and is not among the files") for name in absent)
+        return Findings(faults, unasked="there is no configuration to ask it about")
     if judge is None:
         faults, deprecated = _rules(files, names, rechecker)
         return Findings(faults, deprecated, unasked="no gateway was asked")
@@ -99,9 +102,9 @@ def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], t
         for _, value in file_references(tree):
             if isinstance(value, str) and value and not posixpath.isabs(value):
                 named = Path(os_path.normpath(file.parent / value))
-                found |= {f for f in named.rglob("*") if f.is_file()} if named.is_dir() else {named}
+                found |= set(files_below(named)) or {named}
     root = Path(os_path.commonpath([file.parent for file in found]))
-    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found) if file.is_file()}
+    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(found) if is_file(file)}
     return contents, tuple(Path(os_path.normpath(file)).relative_to(root).as_posix() for file in tomls)
 
 

@@ -24,23 +24,24 @@ def read_project(paths: Iterable[str | Path]) -> Project:
     Raises:
         InvalidConfiguration: a path leads nowhere or cannot be read, or the project is not valid.
     """
-    return parse_project(read_files(paths))
+    return parse_project(*read_files(paths))
 
 
-def read_files(paths: Iterable[str | Path]) -> dict[str, str]:
+def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, ...]]:
     """What these paths, directories and globs stand for, with the files they refer to: path from the root -> text.
 
-    The root is the directory that holds all of them, absolute references aside.
+    The root is the directory that holds all of them, absolute references aside. Second: which of the files are the
+    configuration; others may look like one, and only be there for templates to include.
     """
     reasons: list[Reason] = []
     found = find_files(paths)
-    texts = {file: _text(file, reasons) for file in found}
+    texts = {file: text for file in found if (text := _text(file, reasons)) is not None}
     refuse(reasons)
     near, far = _referred(texts, reasons)
     root = Path(os.path.commonpath([*(file.parent for file in [*found, *near]), *_bases(texts)])) if found else Path()
     named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
     refuse(reasons)
-    return named | far
+    return named | far, tuple(named)[: len(texts)]
 
 
 def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
@@ -49,18 +50,26 @@ def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path,
     far: dict[str, str] = {}
     for toml, key, value in _references(texts):
         place = Path(os.path.normpath(toml.parent / value))
-        for file in _tree(place) if key == BASE_PATH else [place]:
+        for file in files_below(place) if key == BASE_PATH else [place]:
             # One that is not there is named by whoever reads the project.
-            if not file.is_file() or file in texts:
+            if not is_file(file) or file in texts:
                 continue
             text = _text(file, reasons if key != BASE_PATH else [])
-            if key == BASE_PATH and not text:
-                continue  # what is not text, no template can include
+            if text is None:
+                continue  # below base_path that is no mistake: what is not text, no template can include
             if value.startswith("/"):
                 far[file.as_posix()] = text
             else:
                 near[file] = text
     return near, far
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there. Not so for a text in a path's place, which the system may find too long to look for."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _bases(texts: dict[Path, str]) -> Iterator[Path]:
@@ -78,7 +87,7 @@ def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...],
         yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
 
 
-def _tree(directory: Path) -> Iterator[Path]:
+def files_below(directory: Path) -> Iterator[Path]:
     """Every file that a template could include from here."""
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
@@ -132,11 +141,12 @@ def _is_ours(file: Path) -> bool:
     return not tree or bool(tree.keys() & (MODELLED | SECTIONS))
 
 
-def _text(file: Path, reasons: list[Reason]) -> str:
+def _text(file: Path, reasons: list[Reason]) -> str | None:
+    """What is in a file; None, with the reason, when that is not to be had."""
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:
         reasons.append(Reason(str(file), f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
         reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
-    return ""
+    return None

@@ -28,6 +28,9 @@ from model_registry.tensorzero.project_paths import (
     path_problem,
 )
 
+_LONGEST_NAME = 255
+"""Bytes in a file's name, on most systems."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -95,12 +98,18 @@ def _pick(  # noqa: PLR0913, PLR0917 (a reference, and where it is looked for)
             used[path] = kept_as(path)
             found.files[kept_as(path)] = sent[path]
     elif place not in sent:
-        found.reasons.append(Reason(where, f"refers to {value!r}, and the project has no such file"))
+        found.reasons.append(Reason(where, _no_such_file(value)))
     else:
         used[place] = kept_as(place)
         found.files[kept_as(place)] = sent[place]
         if _is_json(key) and (problem := _json_fault(sent[place])):
             found.reasons.append(Reason(where, f"{value!r} is not valid JSON: {problem}"))
+
+
+def _no_such_file(value: str) -> str:
+    if "\n" in value or len(value) > _LONGEST_NAME:
+        return "holds text, and the gateway takes the path of a file here; write the text into a file, and name that"
+    return f"refers to {value!r}, and the project has no such file"
 
 
 def _is_json(key: Path) -> bool:

@@ -1,21 +1,25 @@
 """The rules again, for a configuration that has changed a little: what was said of an entry is kept with it.
 
-The rules look at one entry at a time, and from a function at the models that it names and at the sections; so an entry
-is checked again when it, a model that it asked for, any section, or the list of files is another one.
+The rules look at one entry at a time, from there at the models and functions that it names, and at the sections; so an
+entry is checked again when it, what it asked for, any section, or the list of files is another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from model_registry.errors import Reason
 from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.check.deprecated import deprecated_syntax
 from model_registry.tensorzero.check.surroundings import Surroundings, surroundings_of
-from model_registry.tensorzero.project import MODEL_TABLES, Table
+from model_registry.tensorzero.project import MODEL_TABLES
 from model_registry.tensorzero.rereading import Entry, Rereader
+
+T = TypeVar("T")
+
+_ASKED_FOR = (*MODEL_TABLES, "functions")
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class Said:
 @dataclass(slots=True)
 class _SaidOfEntry(Said):
     asked: set[str] = field(default_factory=set)
-    """The models that were looked for, there or not."""
+    """The models and functions that were looked for, there or not."""
 
 
 class Rechecker:
@@ -53,12 +57,12 @@ class Rechecker:
             self._known = {}
             return None
         all_again = files != self._files or any(not name for _, name in reading.changed)
-        models = {name for section, name in reading.changed if section in MODEL_TABLES}
+        changed = {name for section, name in reading.changed if section in _ASKED_FOR}
         around = surroundings_of(reading.tree)
         known: dict[Entry, _SaidOfEntry] = {}
         for entry, table in reading.tables.items():
             said = self._known.get(entry)
-            if said is None or all_again or entry in reading.changed or not models.isdisjoint(said.asked):
+            if said is None or all_again or entry in reading.changed or not changed.isdisjoint(said.asked):
                 said = _said_of(entry, table, around, has_file)
             known[entry] = said
         self._known, self._files = known, files
@@ -74,14 +78,16 @@ def _said_of(entry: Entry, table: Any, around: Surroundings, has_file: Callable[
     part = {section: {name: table} if name else table}
     said = _SaidOfEntry()
 
-    def noting(find: Callable[[str], Table | None]) -> Callable[[str], Table | None]:
-        def noted(asked: str) -> Table | None:
+    def noting(find: Callable[[str], T]) -> Callable[[str], T]:
+        def noted(asked: str) -> T:
             said.asked.add(asked)
             return find(asked)
 
         return noted
 
-    noted = Surroundings(noting(around.model), noting(around.embedding_model), around.sections)
+    noted = Surroundings(
+        noting(around.model), noting(around.embedding_model), noting(around.has_function), around.sections
+    )
     said.faults = check_configuration(part, noted, has_file)
     said.deprecated = deprecated_syntax(part)
     return said

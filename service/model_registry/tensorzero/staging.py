@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,13 @@ def staged(files: Mapping[str, bytes], configuration: tuple[str, ...], *, truste
                     content = _put_aside(text, path, directory, unasked, trusted=trusted).encode()
             target.write_bytes(content)
         account.write_text(service_account_json() if _mentions_google(files, configuration) else "{}")
-        where = project / configuration[0] if len(configuration) == 1 else project / "**" / "*.toml"
+        where = project / configuration[0] if len(configuration) == 1 else project / _glob(configuration)
         yield Staged(where, environment({"words": list(dict.fromkeys(words))}, str(account)), tuple(unasked))
+
+
+def _glob(names: Iterable[str]) -> str:
+    """These files and no others, which may be there for templates to include."""
+    return "{" + ",".join(re.sub(r"[\[*?{},\\]", r"[\g<0>]", name) for name in names) + "}"
 
 
 def is_inside(path: str) -> bool:

@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import NatsLink
 from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
-from model_registry.workers.nats_link import NatsLink
 
 log = structlog.get_logger(__name__)
 

@@ -16,21 +16,29 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from model_registry.fleet.gpu_events import SUBJECTS
-from model_registry.workers.event_sources import BATCH, QueueSource, Source, StreamSource
+from model_registry.workers.event_sources import QueueSource, Source, StreamSource
 
 log = structlog.get_logger(__name__)
 
 STREAM = "MESH_GPU"
 STREAM_SUBJECTS = "mesh.gpu.>"
-STREAM_MAX_AGE_SECONDS = 7 * 24 * 3600
-STREAM_MAX_BYTES = 256 * 2**20
 CONSUMER = "model-registry"
 ACK_WAIT_SECONDS = 10
 """After this long without an acknowledgement an event comes again: its replica is dead, or was cut off."""
-MAX_ACK_PENDING = 20 * BATCH
 
 _ANSWER_SECONDS = 5
 _LOST = "the connection was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """With what a stream and a consumer are made. Those that are there keep theirs."""
+
+    max_age_seconds: float
+    max_bytes: int
+    replicas: int
+    in_flight: int
+    """Messages that are handed out and not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Plan:
         return [*sources, QueueSource(client, self.loose, CONSUMER)] if self.loose else sources
 
 
-async def find_plan(client: Client) -> Plan:
+async def find_plan(client: Client, limits: StreamLimits) -> Plan:
     """Ask the server, and make what is missing. Takes up to 5 s an answer. Errors: OSError, when it is gone."""
     if not client.is_connected:
         raise ConnectionError(_LOST)
@@ -60,11 +68,12 @@ async def find_plan(client: Client) -> Plan:
         if any(kept.values()) and not all(kept.values()):
             kept = await _keepers(js)  # another replica may have made the stream between two answers
         if not any(kept.values()):
-            await _add_stream(js)
+            await _add_stream(js, limits)
             kept = dict.fromkeys(SUBJECTS, STREAM)
         streams = tuple(sorted({stream for stream in kept.values() if stream}))
         for stream in streams:
-            await _ensure_consumer(js, stream, [subject for subject in SUBJECTS if kept[subject] == stream])
+            heard = [subject for subject in SUBJECTS if kept[subject] == stream]
+            await _ensure_consumer(js, stream, heard, limits.in_flight)
     except nats.js.errors.ServiceUnavailableError as error:
         return Plan((), SUBJECTS, error.description or "the server has no JetStream")
     except nats.js.errors.Error as error:
@@ -86,7 +95,7 @@ async def _keepers(js: JetStreamContext) -> dict[str, str | None]:
     return kept
 
 
-async def _add_stream(js: JetStreamContext) -> None:
+async def _add_stream(js: JetStreamContext, limits: StreamLimits) -> None:
     await js.add_stream(
         StreamConfig(
             name=STREAM,
@@ -94,14 +103,15 @@ async def _add_stream(js: JetStreamContext) -> None:
             subjects=[STREAM_SUBJECTS],
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
-            max_age=STREAM_MAX_AGE_SECONDS,
-            max_bytes=STREAM_MAX_BYTES,
+            max_age=limits.max_age_seconds,
+            max_bytes=limits.max_bytes,
+            num_replicas=limits.replicas,
         )
     )
     log.info("stream created", stream=STREAM)
 
 
-async def _ensure_consumer(js: JetStreamContext, stream: str, subjects: list[str]) -> None:
+async def _ensure_consumer(js: JetStreamContext, stream: str, subjects: list[str], in_flight: int) -> None:
     """Make it, or widen what it hears: it may be from a time when the stream kept less."""
     try:
         config: ConsumerConfig = (await js.consumer_info(stream, CONSUMER)).config
@@ -111,7 +121,7 @@ async def _ensure_consumer(js: JetStreamContext, stream: str, subjects: list[str
             ack_policy=AckPolicy.EXPLICIT,
             deliver_policy=DeliverPolicy.ALL,
             ack_wait=ACK_WAIT_SECONDS,
-            max_ack_pending=MAX_ACK_PENDING,
+            max_ack_pending=in_flight,
             filter_subjects=subjects,
         )
         await js.add_consumer(stream, config)

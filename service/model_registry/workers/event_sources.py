@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-BATCH = 500
+BATCH = 2000
 """The most messages asked for, and handed over, at once. Twice as many may be on their way."""
 
 _REQUEST_SECONDS = 5.0
@@ -65,14 +65,18 @@ class StreamSource:
         """Begin to listen."""
         self._subscription = await self._client.subscribe(self._inbox, cb=self._heard)
 
-    async def batch(self) -> list[Delivery]:
-        """What has arrived, at most `BATCH`; waits for the first. Errors: nats.errors.Error."""
+    async def batch(self, seconds: float | None = None) -> list[Delivery]:
+        """What has arrived, at most `BATCH`; waits so many seconds for the first. Errors: nats.errors.Error."""
+        end = None if seconds is None else time.monotonic() + seconds
         while not self._arrived:
             if self._failure is not None:
                 raise self._failure
             await self._ask()
+            patience = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
+            if patience <= 0:
+                return []
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(patience):
                     await self._news.wait()
             self._news.clear()
         await self._ask()  # so that more comes in while this is recorded
@@ -144,13 +148,15 @@ class QueueSource:
             )
             self._subscriptions.append(subscription)
 
-    async def batch(self) -> list[Delivery]:
-        """What came back, else what has arrived, at most `BATCH`; waits for the first."""
-        if self._returned:
-            batch, self._returned = self._returned, []
+    async def batch(self, seconds: float | None = None) -> list[Delivery]:
+        """What came back, else what has arrived, at most `BATCH`; waits so many seconds for the first."""
+        batch, self._returned = self._returned, []
+        if batch:
             return batch
-        batch = [await self._arrived.get()]
-        while len(batch) < BATCH and not self._arrived.empty():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                batch.append(await self._arrived.get())
+        while batch and len(batch) < BATCH and not self._arrived.empty():
             batch.append(self._arrived.get_nowait())
         return batch
 

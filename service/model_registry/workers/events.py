@@ -1,50 +1,31 @@
-"""Records what GPU nodes publish: acknowledged only once the database has it.
+"""Consumes what GPU nodes publish: acknowledged only once the database has it.
 
-Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu_events.py`.
+Where messages come from is in `event_sources.py`; what is done with them, in `event_recorder.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import orjson
 import structlog
 from nats.aio.client import Client
 
-from model_registry.entities.deployment import DeploymentEvent
-from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
-from model_registry.fleet.gpu_events import REJECTED, SUBJECTS, read_event
-from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
-from model_registry.workers.event_plan import Plan, find_plan
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import FAILURES, NatsLink
+from model_registry.workers.event_plan import Plan, StreamLimits, find_plan
+from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.event_sources import Delivery, Source
-from model_registry.workers.nats_link import FAILURES, NatsLink
+from model_registry.workers.held_heartbeats import HeldHeartbeats
 
 log = structlog.get_logger(__name__)
-
-ACTOR = "gpu events"
-MOST_EVENTS = 2000
-"""Events in one transaction; a message of many models counts as many."""
-SHOWN_BYTES = 16 * 1024
-"""Of a rejected payload, what is published with the reason."""
 
 _RETRY_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
-
-Count = Callable[[str, int], None]
-"""Told of messages by outcome: recorded, ignored, rejected, failed (and delivered again)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A message, and what it says."""
-
-    delivery: Delivery
-    events: list[DeploymentEvent]
+_AT_ONCE = 2
+"""Batches in hand: one is read while the database has the other."""
 
 
 class _PlanChangedError(Exception):
@@ -52,19 +33,27 @@ class _PlanChangedError(Exception):
 
 
 class EventConsumer:
-    """One loop a source: take a batch, read it, record it, acknowledge it."""
+    """Two loops a source: take a batch, read it, record it, acknowledge it."""
 
-    def __init__(self, registry: Registry, link: NatsLink, *, default_node: str, count: Count) -> None:
-        self._registry = registry
+    def __init__(
+        self, link: NatsLink, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
+    ) -> None:
+        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much."""
         self._link = link
-        self._default_node = default_node
-        self._count = count
+        self._recorder = recorder
+        self._limits = limits
+        self._heartbeats_wait = heartbeats_wait_seconds
         self._task: asyncio.Task[None] | None = None
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
-        self._recording = asyncio.Lock()
+        self._recording = asyncio.Semaphore(_AT_ONCE)
         self._stopping = False
+
+    @property
+    def plan(self) -> Plan | None:
+        """How events are heard now; None while they are not."""
+        return self._plan if self._link.connected else None
 
     def start(self) -> None:
         """Begin consuming as soon as NATS is there."""
@@ -75,7 +64,8 @@ class EventConsumer:
         self._stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
-                await self._recording.acquire()
+                for _ in range(_AT_ONCE):
+                    await self._recording.acquire()
         await self._end()
 
     def health(self) -> tuple[str, str]:
@@ -113,7 +103,7 @@ class EventConsumer:
     async def _run(self, client: Client) -> None:
         while True:
             try:
-                await self._listen(client, await find_plan(client))
+                await self._listen(client, await find_plan(client, self._limits))
             except* _PlanChangedError:
                 log.info("events can be had another way; consuming anew")
             except* FAILURES as failures:
@@ -139,120 +129,42 @@ class EventConsumer:
             log.warning("gpu events can be missed while no replica listens", subjects=plan.loose, reason=plan.why)
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
-                group.create_task(self._consume(source))
+                for _ in range(_AT_ONCE):
+                    group.create_task(self._consume(source))
             if plan.loose:
-                group.create_task(_look_again(client, plan))
+                group.create_task(_look_again(client, plan, self._limits))
 
     async def _consume(self, source: Source) -> None:
-        while True:
-            batch = await source.batch()
-            left = batch
-            try:
-                async with self._recording:
-                    left = await self._take(source, batch)
-            finally:
-                with contextlib.suppress(*FAILURES):
-                    await source.again(left)
-            if left:
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _take(self, source: Source, batch: Sequence[Delivery]) -> list[Delivery]:
-        """Deal with a batch. What is left has to be delivered again."""
-        read: list[_Read] = []
-        finished: list[Delivery] = []
-        left: list[Delivery] = []
-        for delivery in batch:
-            events = await self._read(delivery)
-            if events is None:
-                left.append(delivery)
-            elif events:
-                read.append(_Read(delivery, events))
-            else:
-                finished.append(delivery)
-        await source.done(finished)
-        return left + await self._record(source, read)
-
-    async def _read(self, delivery: Delivery) -> list[DeploymentEvent] | None:
-        """What there is to record of a message; None when it has to be delivered again."""
-        message = delivery.message
-        if message.subject not in SUBJECTS:  # from a consumer that somebody made: our own rejections may be among it
-            self._count("ignored", 1)
-            return []
+        held = HeldHeartbeats(self._heartbeats_wait)
         try:
-            heard = read_event(
-                message.subject, message.data, received_at=delivery.received_at, default_node=self._default_node
-            )
-        except InvalidEvent as error:
-            return [] if await self._reject(delivery, error.message) else None
-        if heard.problems and not await self._reject(delivery, heard.problem):
-            return None
-        if not heard.events and not heard.problems:
-            self._count("ignored", 1)
-            log.debug("a gpu event without a model was heard", subject=message.subject)
-        return heard.events
+            while True:
+                batch = await source.batch(held.patience())
+                left = await self._take(source, held, batch)
+                if left:
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            with contextlib.suppress(*FAILURES):
+                await source.again([one.delivery for one in held.read])
 
-    async def _record(self, source: Source, read: list[_Read]) -> list[Delivery]:
-        """Record in few transactions, and acknowledge; what is left has to be delivered again.
-
-        Where the database refuses a part, its halves are tried, down to the one message that spoils it.
-        """
-        parts = _parts(read)
-        left: list[_Read] = []
-        while parts:
-            part = parts.pop()
-            try:
-                await self._registry.record([event for one in part for event in one.events], actor=ACTOR)
-            except (StorageUnavailable, StorageMisconfigured) as error:
-                left += [*part, *(one for other in parts for one in other)]
-                log.warning("events not recorded; they will be delivered again", left=len(left), error=error.message)
-                break
-            except RegistryError as error:
-                if len(part) > 1:
-                    parts += [part[: len(part) // 2], part[len(part) // 2 :]]
-                elif not isinstance(error, StorageError) and await self._reject(part[0].delivery, error.message):
-                    await source.done([part[0].delivery])
-                else:
-                    left += part  # what the database cannot explain need not be the event's fault
-            else:
-                self._count("recorded", len(part))
-                await source.done([one.delivery for one in part])
-        if left:
-            self._count("failed", len(left))
-        return [one.delivery for one in left]
-
-    async def _reject(self, delivery: Delivery, reason: str) -> bool:
-        """Say why, where somebody can read it; whether it was said."""
-        message = delivery.message
-        rejection = {
-            "type": REJECTED,
-            "subject": message.subject,
-            "reason": reason,
-            "payload": message.data[:SHOWN_BYTES].decode("utf-8", "replace"),
-            "ts": int(delivery.received_at.timestamp()),
-        }
-        if not await self._link.publish(REJECTED, orjson.dumps(rejection)) and not self._link.connected:
-            return False
-        self._count("rejected", 1)
-        log.warning("gpu event rejected", subject=message.subject, reason=reason)
-        return True
+    async def _take(self, source: Source, held: HeldHeartbeats, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Deal with a batch. Answers what has to be delivered again, and sees to it."""
+        left = batch
+        try:
+            async with self._recording:
+                read = held.pass_on([self._recorder.read(delivery) for delivery in batch])
+                left = [one.delivery for one in read]
+                done, again = await self._recorder.record(read)
+                left = [one.delivery for one in again]
+                await source.done([one.delivery for one in done])
+        finally:
+            with contextlib.suppress(*FAILURES):
+                await source.again(left)
+        return left
 
 
-async def _look_again(client: Client, plan: Plan) -> None:
+async def _look_again(client: Client, plan: Plan, limits: StreamLimits) -> None:
     """Raise when there is a better plan. Until then nobody is disturbed: who listens anew can miss something."""
     while True:
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        if await find_plan(client) != plan:
+        if await find_plan(client, limits) != plan:
             raise _PlanChangedError
-
-
-def _parts(read: list[_Read]) -> list[list[_Read]]:
-    """What goes into one transaction each."""
-    parts: list[list[_Read]] = []
-    room = 0
-    for one in read:
-        if len(one.events) > room:
-            parts.append([])
-            room = MOST_EVENTS
-        parts[-1].append(one)
-        room -= len(one.events)
-    return parts

@@ -8,8 +8,8 @@ import contextlib
 import structlog
 
 from model_registry.errors import RegistryError
+from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
-from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ class Refresher:
 
     def start(self) -> None:
         """Begin looking."""
+        self._registry.on_news = self.wake
         self._task = asyncio.create_task(self._run(), name="refresher")
 
     async def stop(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
-from model_registry.workers.ending import end
 
 REST_SECONDS = 2.0
 """Between two writes of the file. What a crash loses of it the database still has."""

@@ -7,8 +7,8 @@ import asyncio
 import structlog
 
 from model_registry.errors import RegistryError
+from model_registry.messaging.ending import end
 from model_registry.store.history import History
-from model_registry.workers.ending import end
 
 log = structlog.get_logger(__name__)
 

@@ -69,7 +69,7 @@ def test_what_is_written_by_hand_wins() -> None:
     [
         ("vllm", PRICES, ["prices"], "must be a list of cost and timeouts"),
         ("vllm", PRICES, "cost", "must be a list of cost and timeouts"),
-        ("vllm", {}, ["cost"], "metadata has no cost_per_1m_input_tokens"),
+        ("vllm", {}, ["cost"], "the model has no cost_per_1m_input_tokens"),
         ("vllm", {**PRICES, "cost_per_1m_output_tokens": "6 USD"}, ["cost"], "must be a number from 0 up"),
         ("vllm", {**PRICES, "cost_per_1m_output_tokens": -1}, ["cost"], "must be a number from 0 up"),
         ("anthropic", PRICES, ["cost"], "does not report usage as OpenAI does"),

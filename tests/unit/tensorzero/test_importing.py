@@ -348,12 +348,14 @@ def test_what_is_said_in_other_words_is_reported() -> None:
         "function uniform": "experimentation uniform -> all alike",
         "function uniform_lists": "experimentation uniform -> static",
         "function static_weights": "experimentation static_weights -> static",
+        "project models.old_provider.providers.messages": "api_base without /messages, which the gateway adds itself",
     }
 
 
 def test_adaptive_experimentation_stays_as_it_is() -> None:
     said = '[functions.f.experimentation]\ntype = "adaptive"\nmetric = "solved"\ncandidate_variants = ["a", "b"]'
-    snapshot = imported(MODEL + FUNCTION + said)
+    metric = '\n[metrics.solved]\ntype = "boolean"\noptimize = "max"\nlevel = "inference"\n'
+    snapshot = imported(MODEL + FUNCTION + said + metric)
     (function,) = snapshot.functions
     assert function.tensorzero["experimentation"] == tomli.loads(said)["functions"]["f"]["experimentation"]
 

@@ -50,6 +50,14 @@ def test_a_missing_file_is_a_fault_and_one_that_is_there_is_none() -> None:
     assert there.accepted
 
 
+def test_only_what_is_said_to_be_the_configuration_is_checked() -> None:
+    files = {"a.toml": FUNCTION, "b.toml": FUNCTION}
+    assert check_project(files, None, configuration=["a.toml"]).accepted
+    assert not check_project(files, None).accepted
+    (fault,) = check_project(files, None, configuration=["c.toml"]).faults
+    assert fault.where == "c.toml"
+
+
 def test_faults_of_several_files_say_in_which_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("[models.m]\nrouting = []\nproviders = {}\n")
     (tmp_path / "b.toml").write_bytes(FUNCTION + b'user_template = "../x.txt"\n')

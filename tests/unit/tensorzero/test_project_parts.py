@@ -17,7 +17,7 @@ from model_registry.tensorzero.file_keys import FILE_KEYS
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.modernise import modernised
 from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.project_files import read_files
+from model_registry.tensorzero.project_files import read_files, read_project
 from model_registry.tensorzero.project_paths import BASE_PATH
 from model_registry.tensorzero.project_references import resolve
 from model_registry.tensorzero.render import configuration_tree, render
@@ -49,6 +49,7 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
         "p/t/a.txt": "a\r\n",
         "p/t/unused.txt": "never",
         "p/conf/inc/deep/b.txt": "b",
+        "p/conf/inc/empty.txt": "",
         "p/conf/inc/.git/c.txt": "c",
         "elsewhere/abs.txt": "abs",
     }
@@ -57,9 +58,10 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, "utf-8", newline="")
     (tmp_path / "p/conf/inc/picture.png").write_bytes(b"\x89PNG\xff")
-    project = parse_project(read_files([tmp_path / "p" / "conf"]))
+    project = read_project([tmp_path / "p" / "conf"])
     kept = f"absolute{absolute.as_posix()}"
-    assert project.files == {"t/a.txt": "a\r\n", "conf/inc/deep/b.txt": "b", kept: "abs"}
+    included = {"conf/inc/deep/b.txt": "b", "conf/inc/empty.txt": ""}
+    assert project.files == {"t/a.txt": "a\r\n", kept: "abs", **included}
     assert project.tree["gateway"]["template_filesystem_access"]["base_path"] == "conf/inc"
 
 
@@ -67,7 +69,31 @@ def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "tensorzero.toml").write_text(f'{GOOD}system_template = "a.txt"\n', "utf-8")
     (tmp_path / "a.txt").write_bytes(b"\xff")
     with pytest.raises(InvalidConfiguration, match=r"a\.txt: is not UTF-8 text"):
-        read_files([tmp_path])
+        read_project([tmp_path])
+
+
+def test_a_configuration_that_templates_may_include_is_not_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "drafts").mkdir()
+    (tmp_path / "tensorzero.toml").write_text(f'{GOOD}[gateway.template_filesystem_access]\nbase_path = "."\n', "utf-8")
+    (tmp_path / "drafts" / "next.toml").write_text(GOOD, "utf-8")
+    texts, configuration = read_files([tmp_path / "tensorzero.toml"])
+    assert configuration == ("tensorzero.toml",)
+    project = parse_project(texts, configuration)
+    assert list(project.trees) == ["tensorzero.toml"]
+    assert project.files == {"drafts/next.toml": GOOD}
+
+
+def test_a_text_in_the_place_of_a_path_is_refused_as_one(tmp_path: Path) -> None:
+    text = "You are a bot. " * 300
+    (tmp_path / "tensorzero.toml").write_text(f'{GOOD}system_template = "{text}"\n', "utf-8")
+    with pytest.raises(InvalidConfiguration, match="holds text"):
+        read_project([tmp_path])
+
+
+@pytest.mark.parametrize(("names", "reason"), [(["other.toml"], "not among the files"), ([], "none of its files")])
+def test_a_configuration_that_is_not_there_is_refused(names: list[str], reason: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=reason):
+        parse_project({"tensorzero.toml": GOOD}, names)
 
 
 OLD: dict[str, tuple[Tree, Tree]] = {
@@ -105,6 +131,14 @@ def test_a_timeout_that_the_gateway_could_not_hand_down_stays() -> None:
 def imported(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
     project = parse_project({"tensorzero.toml": text})
     return before.preview(plan_import(project, before, lambda: str(uuid.uuid4()), replace=replace).operations)
+
+
+def test_variants_follow_their_model_to_another_provider() -> None:
+    elsewhere = GOOD.replace("providers.p", "providers.q").replace('["p"]', '["q"]').replace("h:1", "h:2")
+    before = imported(GOOD, Snapshot.empty())
+    after = imported(elsewhere, before, replace=True)
+    assert configuration_tree(after)["functions"] == configuration_tree(before)["functions"]
+    assert [row.active for row in after.models] == [True]
 
 
 def test_replacing_keeps_what_is_not_the_gateways_business() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from model_registry.errors import Reason
 from model_registry.tensorzero.check.evaluators import EVALUATORS, double_colon
+from model_registry.tensorzero.check.rate_limits import RATE_LIMITING
 from model_registry.tensorzero.check.shape import (
     Shape,
     TableOf,
@@ -64,6 +65,11 @@ def _provider_type(name: str) -> TableOf:
     return TableOf(keys, silent=not name.startswith("gcp_"))
 
 
+def _function_name(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if not isinstance(value, str) or not around.has_function(value):
+        yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
+
+
 def _object_storage(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
     kind = value.get("type") if isinstance(value, Mapping) else None
     shape = _STORES.get(kind) if isinstance(kind, str) else None
@@ -108,16 +114,22 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
             {
                 "type": one_of("inference", "static"),
                 "evaluators": EVALUATORS,
-                "function_name": text,
+                "function_name": _function_name,
                 "description": text,
             },
             frozenset({"type", "function_name"}),
+            removed={"dataset_name": "leave it out; who runs the evaluation names the data set"},
         ),
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
     "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
-    "clickhouse": TableOf({"disable_automatic_migrations": boolean}),
+    "clickhouse": TableOf(
+        {"disable_automatic_migrations": boolean},
+        removed=dict.fromkeys(
+            ("url", "database"), "leave it out; the gateway's variable TENSORZERO_CLICKHOUSE_URL says where"
+        ),
+    ),
     "postgres": TableOf(
         {
             "enabled": boolean,
@@ -128,9 +140,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         },
         silent=True,
     ),
-    "rate_limiting": TableOf(
-        {"enabled": boolean, "backend": text, "rules": list_of(anything), "default_nano_cost": integer()}, silent=True
-    ),
+    "rate_limiting": RATE_LIMITING,
     "object_storage": _object_storage,
     "autopilot": TableOf({"tool_whitelist": list_of(text)}),
 }

@@ -1,23 +1,24 @@
-"""The one connection to NATS, kept up in the background. The service starts, serves and stops without it.
+"""The one connection to NATS, kept up in the background. Whoever has it starts, works and stops without the server.
 
-What is said over it lives in `events.py` and `announcements.py`.
+What is said over it is not here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import nats.errors
-import structlog
 from nats.aio.client import Client
 
-from model_registry.workers.ending import end
-from model_registry.workers.nats_address import NatsAddress
+from model_registry.messaging.ending import end
+from model_registry.messaging.login import NatsLogin
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 OnConnect = Callable[[Client], Awaitable[None]]
 
@@ -27,13 +28,24 @@ FAILURES = (TimeoutError, nats.errors.Error, OSError)
 _RETRY_SECONDS = 1.0
 _RECONNECT_SECONDS: Any = 0.5  # declared as int, and only ever slept and compared with
 _FLUSH_SECONDS = 1
+_CLOSE_SECONDS = 1
 
 
 class NatsLink:
     """Connects for ever; hands every new client to whoever asked for it."""
 
-    def __init__(self, url: str, name: str) -> None:
-        self._url = url
+    def __init__(
+        self,
+        login: NatsLogin,
+        name: str,
+        *,
+        on_up: Callable[[], None] = lambda: None,
+        on_down: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not."""
+        self._login = login
+        self._on_up = on_up
+        self._on_down = on_down
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -81,25 +93,25 @@ class NatsLink:
         try:
             await client.publish(subject, payload)
         except FAILURES as error:
-            log.warning("nats: not published", subject=subject, error=repr(error))
+            log.warning("nats: %s not published: %r", subject, error)
             return False
         return True
 
     async def _run(self) -> None:
         """One client after the other: nats-py reconnects by itself, but gives up when the server sends it away."""
         try:
-            address = NatsAddress.parse(self._url)
+            self._shown = str(self._login.address)
         except ValueError as error:
             self.trouble = str(error)
-            log.error("nats is not used", reason=self.trouble)  # noqa: TRY400 (the message says it all)
+            log.error("nats is not used: %s", self.trouble)  # noqa: TRY400 (the message says it all)
             return
-        self._shown = str(address)
         while True:
-            client, gone = Client(), asyncio.Event()
+            client, gone = _PrivateClient() if self._login.encrypted else Client(), asyncio.Event()
             try:
-                await self._connect(client, address, gone)
+                await self._connect(client, gone)
                 await gone.wait()
-                self._note(client.last_error)
+                if client.last_error is not None:
+                    self._note(client.last_error)
             except FAILURES as error:
                 self._note(error)
             except Exception:  # the loop must outlive a bug in those who were handed the client
@@ -107,19 +119,46 @@ class NatsLink:
             finally:
                 # Also when cancelled while connecting: an open socket must not outlive us.
                 with contextlib.suppress(*FAILURES):
-                    await client.close()
+                    async with asyncio.timeout(_CLOSE_SECONDS):  # nats-py may wait for ever, see `_connect`
+                        await client.close()
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _connect(self, client: Client, address: NatsAddress, gone: asyncio.Event) -> None:
-        """Connect, for as long as it takes, and hand the client over. Sets `gone` when it is closed for good."""
+    async def _connect(self, client: Client, gone: asyncio.Event) -> None:
+        """Connect, and hand the client over. Sets `gone` when there has to be another one.
+
+        A client waits for as long as nobody answers. One that is refused has to go: keys and certificates may have been
+        renewed, and the next one reads them anew. (nats-py would go on with the old ones, forget open sockets, and wait
+        for the end of a TLS connection that never began.)
+        """
+        lost = False
+
+        async def on_disconnect() -> None:
+            nonlocal lost
+            lost = True
+            self._on_down()
+            if not self._stopping:
+                log.warning("nats connection lost: %s", self._shown)
+
+        async def on_reconnect() -> None:
+            nonlocal lost
+            lost = False
+            self._say_connected()
+
+        async def on_error(error: Exception) -> None:
+            self._note(error)
+            if _unanswered(error):
+                return
+            if lost:
+                gone.set()
+            elif self._client is not client:
+                raise error
 
         async def on_close() -> None:
+            self._on_down()
             gone.set()
 
-        credentials: dict[str, Any] = dict(address.credentials)
         await client.connect(
-            list(address.servers),
-            **credentials,
+            **self._options(),
             name=self._name,
             connect_timeout=2,
             allow_reconnect=True,
@@ -127,32 +166,48 @@ class NatsLink:
             reconnect_time_wait=_RECONNECT_SECONDS,
             ping_interval=10,
             max_outstanding_pings=2,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_disconnect,
-            reconnected_cb=self._on_connected,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
             closed_cb=on_close,
         )
         self._client = client
-        await self._on_connected()
+        self._say_connected()
         for action in self._on_connect:
             await action(client)
 
-    def _note(self, error: Exception | None) -> None:
+    def _options(self) -> dict[str, Any]:
+        try:
+            return self._login.options()
+        except (ValueError, ModuleNotFoundError) as error:  # a file that somebody is about to put right
+            raise nats.errors.Error(str(error)) from None
+
+    def _note(self, error: Exception) -> None:
         """What is wrong. Said once until all is well again, because it comes twice a second."""
         reason = str(error) or type(error).__name__
         if not self.connected:
             self.trouble = reason
         if reason not in self._told:
             self._told.add(reason)
-            log.warning("nats: trouble; trying on", server=self._shown, reason=reason)
+            log.warning("nats: trouble with %s; trying on: %s", self._shown, reason)
 
-    async def _on_error(self, error: Exception) -> None:
-        self._note(error)
-
-    async def _on_disconnect(self) -> None:
-        if not self._stopping:
-            log.warning("nats connection lost", server=self._shown)
-
-    async def _on_connected(self) -> None:
+    def _say_connected(self) -> None:
         self._told.clear()
-        log.info("nats connected", server=self._shown)
+        log.info("nats connected: %s", self._shown)
+        self._on_up()
+
+
+def _unanswered(error: Exception) -> bool:
+    """Whether nobody has answered yet: then the same client may try again."""
+    answers = (ssl.SSLError, ConnectionResetError, TimeoutError)
+    return isinstance(error, OSError) and not isinstance(error, answers)
+
+
+class _PrivateClient(Client):
+    """Says nothing to a server that offers no TLS: nats-py goes on in the clear, and would send it the password."""
+
+    def _connect_command(self) -> bytes:
+        if not self._server_info.get("tls_required"):
+            raise nats.errors.Error("the server offers no TLS, and the settings ask for it")
+        command: bytes = super()._connect_command()
+        return command

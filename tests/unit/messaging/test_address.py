@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_registry.workers.nats_address import NatsAddress
+from model_registry.messaging.address import NatsAddress
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,235 @@
+"""Nothing lost, nothing invented: a fleet speaks while the registry's parts are killed and started again at random.
+
+    python benchmarks/chaos.py --seed 1 --nodes 1000 --models 8 --seconds 60
+
+Real NATS, PostgREST and Postgres, three replicas; PostgREST, Postgres, NATS and the first replica die by SIGKILL. At
+the end every replica and the database must have exactly what is true of the fleet. Exit code 1 when not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from acknowledgements import HOLD_COMMITS, Acknowledgements, Ledger
+from casualties import Victim, kill_at_random
+from fleet import Found, Key, Publisher, deployments_of, differences, model_of
+from fleet_simulation import Habits, Model, SimulatedFleet
+from model_registry.errors import StackError
+from model_registry.messaging.ending import end
+from model_registry.messaging.link import NatsLink
+from model_registry.messaging.login import NatsLogin
+from model_registry.stack.embedded import EmbeddedStack
+from model_registry.stack.ports import LOOPBACK, choose_port
+from model_registry.store import migrations
+from servers import API_KEY, COMMAND, surroundings
+
+SCHEMA = "model_registry"
+_START_SECONDS = 180
+_SHOWN = 20
+_SHOWN_OF_LOG = 2000
+_TELL_SECONDS = 10
+
+
+class Replica:
+    """`model-registry serve` as a process that can be killed, and started again on its port with its cache."""
+
+    def __init__(self, number: int, port: int, environment: dict[str, str], scratch: Path) -> None:
+        self._port = port
+        own = {"MODEL_REGISTRY_API_KEY": API_KEY, "MODEL_REGISTRY_CACHE_DIR": str(scratch / f"cache-{number}")}
+        self._environment = {**surroundings(), **environment, **own}
+        self._log = scratch / f"replica-{number}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.name = f"replica {number}"
+        self.url = f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def state(self) -> str:
+        """Whether it runs, and the end of its log."""
+        code = self._process.poll() if self._process is not None else None
+        return f"{'runs' if code is None else f'ended with {code}'}; {self._log.read_text()[-_SHOWN_OF_LOG:]}"
+
+    def start(self) -> None:
+        """Return when it answers. Errors: StackError."""
+        with self._log.open("ab") as log:
+            argv = [COMMAND, "serve", "--port", str(self._port)]
+            self._process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                httpx.get(f"{self.url}/healthz", trust_env=False)
+            except httpx.HTTPError:
+                time.sleep(0.05)
+            else:
+                return
+        self.kill()
+        raise StackError(f"{self.name} did not come up: {self.state}")
+
+    def kill(self) -> None:
+        """With SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def in_database(url: str) -> tuple[dict[Key, Model], dict[str, str], list[str]]:
+    """Deployments, nodes, and what must not be there at all: a key twice, a rejection."""
+    with psycopg.connect(url, options=f"-c search_path={SCHEMA}", row_factory=psycopg.rows.dict_row) as database:
+        rows = database.execute("select * from model_deployments").fetchall()
+        nodes = database.execute("select node_id, status from gpu_nodes").fetchall()
+        rejected = database.execute("select subject, reason from rejected_events").fetchall()
+    found = {(row["node_id"], row["announced_model"]): model_of(row) for row in rows}
+    odd = [f"rejected: {one}" for one in rejected]
+    if len(found) < len(rows) or len({row["node_id"] for row in nodes}) < len(nodes):
+        odd.append(f"{len(rows)} deployments of {len(found)} keys, {len(nodes)} nodes")
+    return found, {row["node_id"]: row["status"] for row in nodes}, odd
+
+
+class Chaos:
+    """One run on a running stack."""
+
+    def __init__(self, options: argparse.Namespace, stack: EmbeddedStack, replicas: list[Replica]) -> None:
+        beat = options.heartbeat
+        habits = Habits(beat, change=beat * 2, crash=beat * 40, down=beat * 2.4, latest=beat * 0.6)
+        self._options = options
+        self._stack = stack
+        self._replicas = replicas
+        self._database_url = stack.environment()["DATABASE_URL"]
+        self._fleet = SimulatedFleet(options.seed, options.nodes, options.models, start=time.time(), habits=habits)
+        self._ledger = Ledger(time.time(), rate=2)
+        self._acknowledged = Acknowledgements(self._database_url, SCHEMA)
+
+    async def run(self) -> list[str]:
+        """Answers what is wrong at the end."""
+        options = self._options
+        link = NatsLink(NatsLogin(self._stack.environment()["NATS_URL"]), "chaos")
+        link.when_connected(self._acknowledged.listen)
+        publisher = Publisher(link, self._acknowledged.note)
+        link.start()
+        work = [asyncio.create_task(publisher.run(self._fleet, self._ledger))]
+        work += [asyncio.create_task(self._acknowledged.run())]
+        victims: dict[str, Victim] = {
+            "PostgREST": self._stack.postgrest,
+            "Postgres": self._stack.postgres,
+            "NATS": self._stack.nats,
+            "a replica": self._replicas[0],
+        }
+        died = await kill_at_random(victims, options.seconds, random.Random(options.seed))  # noqa: S311 (chance)
+        print("killed: " + ", ".join(f"{name} {times} times" for name, times in sorted(died.items())), flush=True)
+        self._fleet.settle()
+        self._ledger.closed = True
+        began = time.monotonic()
+        wrong = await self._until_right()
+        print(
+            f"{publisher.stored} messages stored, {publisher.unsure} published again, {publisher.waiting} waiting; "
+            f"{len(wrong)} things wrong {time.monotonic() - began:.1f} s after the last death"
+        )
+        await self._acknowledged.look()
+        print(self._acknowledged.summary())
+        for task in work:
+            await end(task)
+        await self._acknowledged.close()
+        await link.stop()
+        return wrong + [f"acknowledged before its commit: {one}" for one in self._acknowledged.premature]
+
+    async def _until_right(self) -> list[str]:
+        """Wait until all is as it must be, in the database and on every replica; what is not, when patience ends."""
+        began = told = time.monotonic()
+        while True:
+            wrong = await self._wrong()
+            now = time.monotonic()
+            if not wrong or now > began + self._options.patience:
+                return wrong
+            if now > told + _TELL_SECONDS:
+                told = now
+                print(
+                    f"  {len(wrong)} things not yet right {now - began:.0f} s after the last death: {wrong[0]}",
+                    flush=True,
+                )
+            await asyncio.sleep(1)
+
+    async def _wrong(self) -> list[str]:
+        expected: Found = {**self._fleet.expected(), **self._ledger.expected()}
+        nodes = self._fleet.expected_nodes()
+        found, found_nodes, odd = await asyncio.to_thread(in_database, self._database_url)
+        wrong = [*odd, *differences(expected, found)]
+        wrong += [
+            f"{node} is {found_nodes.get(node)}, not {status}"
+            for node, status in nodes.items()
+            if found_nodes.get(node) != status
+        ]
+        if wrong:
+            return wrong  # the replicas have no better
+        for replica in self._replicas:
+            wrong += [f"{replica.name}: {one}" for one in await _wrong_on(replica, expected)]
+        return wrong
+
+
+async def _wrong_on(replica: Replica, expected: Found) -> list[str]:
+    try:
+        async with httpx.AsyncClient(base_url=replica.url, trust_env=False, timeout=30) as client:
+            return differences(expected, await deployments_of(client))
+    except (httpx.HTTPError, ValueError) as error:
+        return [f"{error!r}; {replica.state}"]
+
+
+def main(options: argparse.Namespace, say: Callable[[str], Any] = print) -> int:
+    """Start everything, run, and say what came of it."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory, ExitStack() as exits:
+        scratch = Path(directory)
+        stack = EmbeddedStack(
+            scratch / "data", prepare=lambda url: migrations.migrate(url, SCHEMA), durable=options.durable
+        )
+        exits.enter_context(stack)
+        with psycopg.connect(stack.environment()["DATABASE_URL"], options=f"-c search_path={SCHEMA}") as database:
+            database.execute(HOLD_COMMITS)
+        environment = {
+            **{key: value for key, value in stack.environment().items() if key != "DATABASE_URL"},
+            "MODEL_REGISTRY_HEARTBEAT_SECONDS": str(options.heartbeat),
+            "MODEL_REGISTRY_CHECK_WITH_GATEWAY": "false",
+            "MODEL_REGISTRY_LOG_LEVEL": "warning",
+        }
+        ports: set[int] = set()
+        for _ in range(options.replicas):
+            ports.add(choose_port(None, taken=ports))
+        replicas = [Replica(number, port, environment, scratch) for number, port in enumerate(ports)]
+        for replica in replicas:
+            exits.callback(replica.kill)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Replica.start, replicas))
+        say(f"seed {options.seed}: {options.nodes} nodes x {options.models} models for {options.seconds:g} s")
+        wrong = asyncio.run(Chaos(options, stack, replicas).run())
+        for one in wrong[:_SHOWN]:
+            say(one)
+        if wrong:
+            say(f"WRONG: {len(wrong)} things")
+        else:
+            say("RIGHT: nothing lost, nothing invented, nothing acknowledged before its commit")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--models", type=int, default=8, help="models a node may have loaded")
+    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=60, help="how long things happen, and die")
+    parser.add_argument("--heartbeat", type=float, default=5, help="seconds between two status messages of a node")
+    parser.add_argument("--patience", type=float, default=180, help="seconds until everything must be as it is")
+    parser.add_argument(
+        "--durable", action="store_true", help="Postgres waits for the disk: not needed against SIGKILL"
+    )
+    raise SystemExit(main(parser.parse_args()))

@@ -1,0 +1,182 @@
+"""`model-registry node`: the agent on a GPU node. What it does is in `node/`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from model_registry.cli.nats_login import HOW, nats_login
+from model_registry.entities.base import ShortName
+from model_registry.errors import ModelServerUnreachable
+
+if TYPE_CHECKING:
+    from model_registry.messaging.login import NatsLogin
+    from model_registry.node.agent import NodeAgent
+    from model_registry.node.model_server import ModelServer
+    from model_registry.node.watch import Watch
+
+log = logging.getLogger("model_registry.node")
+
+app = typer.Typer(no_args_is_help=True, help="On a GPU node: tell the registry what is loaded there.")
+
+NodeId = Annotated[
+    str, typer.Option("--node-id", envvar="MODEL_REGISTRY_NODE_ID", help="What the node is called; one agent a node.")
+]
+OllamaUrl = Annotated[
+    list[str] | None,
+    typer.Option("--ollama", help="An Ollama to watch, http://127.0.0.1:11434. May be given several times."),
+]
+OpenAIUrl = Annotated[
+    list[str] | None,
+    typer.Option("--openai", help="A vLLM or any other server with /v1/models to watch. May be given several times."),
+]
+Nats = Annotated[str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Where to publish. {HOW}")]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint", help="The URL, with /v1, at which others reach the one server watched.")
+]
+Host = Annotated[
+    str | None, typer.Option("--host", help="Name or address of this machine for others, in place of 127.0.0.1.")
+]
+ProviderType = Annotated[
+    str | None,
+    typer.Option(
+        "--provider-type", help="What --openai servers are, if not vllm (when they say so) or openai_compatible."
+    ),
+]
+ServerKey = Annotated[
+    str | None,
+    typer.Option("--server-key", envvar="MODEL_SERVER_API_KEY", help="The API key of --openai servers; as a variable."),
+]
+Poll = Annotated[float, typer.Option("--poll", min=0.05, max=60, help="Seconds between two looks at the servers.")]
+Interval = Annotated[float, typer.Option("--interval", min=0.05, max=60, help="Seconds between two status messages.")]
+Once = Annotated[bool, typer.Option("--once", help="Look once and print what would be published; needs no NATS.")]
+
+
+@app.callback()
+def _node() -> None:
+    """On a GPU node."""
+
+
+@app.command()
+def run(
+    *,
+    node_id: NodeId,
+    ollama: OllamaUrl = None,
+    openai: OpenAIUrl = None,
+    nats: Nats = None,
+    endpoint: Endpoint = None,
+    host: Host = None,
+    provider_type: ProviderType = None,
+    server_key: ServerKey = None,
+    poll: Poll = 1.0,
+    interval: Interval = 5.0,
+    once: Once = False,
+) -> None:
+    """Watch the model servers of this node, and publish what is loaded over NATS until told to stop.
+
+    What is loaded or unloaded is told within --poll seconds; everything that is loaded, and the VRAM where there is an
+    nvidia-smi, every --interval seconds. Models of a server that does not answer are told to be in error. When the
+    agent is stopped it says nothing: the models are still there. The registry takes the node for lost after a while.
+
+    Example: `model-registry node run --node-id gpu-1 --ollama http://127.0.0.1:11434 --host gpu-1 --nats nats://hub`
+    """
+    from model_registry.node.agent import NodeAgent
+    from model_registry.node.gpus import NvidiaSmi
+    from model_registry.node.model_server import Ollama, OpenAICompatible
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    for chatty in ("httpx", "httpcore", "nats"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    try:
+        TypeAdapter[str](ShortName).validate_python(node_id)
+    except ValidationError as error:
+        raise typer.BadParameter("must be 1 to 200 printable characters", param_hint="--node-id") from error
+    servers: list[ModelServer] = [Ollama(_url(url, "--ollama")) for url in ollama or []]
+    servers += [
+        OpenAICompatible(_url(url, "--openai"), provider_type=provider_type, api_key=server_key) for url in openai or []
+    ]
+    if not servers:
+        raise typer.BadParameter("name a server to watch", param_hint="--ollama or --openai")
+    agent = NodeAgent(node_id, _watches(servers, endpoint, host), NvidiaSmi())
+    if once:
+        asyncio.run(_once(agent))
+        return
+    if nats is None:
+        raise typer.BadParameter("say where to publish, or --once", param_hint="--nats")
+    asyncio.run(_run(agent, nats_login(nats), node_id, poll, interval))
+
+
+def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:
+    """Each server with the URL at which others reach it."""
+    from model_registry.node.model_server import LOOPBACK
+    from model_registry.node.watch import Watch
+
+    if endpoint is not None and len(servers) > 1:
+        raise typer.BadParameter("means one server; say --host when you watch several", param_hint="--endpoint")
+    watches = []
+    for server in servers:
+        announced = _url(endpoint, "--endpoint") if endpoint else f"{_reached_at(server.url, host)}/v1"
+        log.info("watching %s at %s, announced as %s", server.name, server.url, announced)
+        if urlsplit(announced).hostname in LOOPBACK:
+            log.warning("other machines cannot reach %s: say --host or --endpoint", announced)
+        watches.append(Watch(server, announced))
+    return watches
+
+
+def _reached_at(url: str, host: str | None) -> str:
+    """The URL with another host, where one is given."""
+    if host is None:
+        return url
+    parts = urlsplit(url)
+    named = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{named}:{parts.port}" if parts.port else named))
+
+
+def _url(given: str, option: str) -> str:
+    """A URL as it was given, with http:// where it names no scheme."""
+    url = (given if "://" in given else f"http://{given}").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username is not None:
+        raise typer.BadParameter("must be http://host[:port]", param_hint=option)
+    return url
+
+
+async def _once(agent: NodeAgent) -> None:
+    """Print messages as JSON, one a line. Errors: ModelServerUnreachable."""
+    await agent.look()
+    await agent.close()
+    status = agent.status()
+    for subject, content in [*agent.differences(), *([status] if status else [])]:
+        typer.echo(json.dumps({"subject": subject, "payload": content}))
+    if agent.troubles:
+        raise ModelServerUnreachable("; ".join(agent.troubles))
+
+
+async def _run(agent: NodeAgent, login: NatsLogin, node_id: str, poll: float, interval: float) -> None:
+    """Until SIGTERM or Ctrl-C; what was published goes out first, for at most a second."""
+    from model_registry.messaging.ending import end
+    from model_registry.messaging.link import NatsLink
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    link = NatsLink(login, f"model-registry node {node_id}", on_up=agent.wake.set)
+    link.start()
+    work = asyncio.create_task(agent.run(link.publish, poll=poll, interval=interval))
+    await stop.wait()
+    await end(work)
+    await link.stop()
+    await agent.close()
+    log.info("stopped; nothing was said of the models, which are still there")

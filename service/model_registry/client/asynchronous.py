@@ -1,0 +1,120 @@
+"""The asynchronous client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from model_registry.client.addressed import Addressed
+from model_registry.client.catalogue import Catalogue
+from model_registry.client.core import Flow, Patience, Pause, Reply, Send, Step, Tell
+from model_registry.client.news import NatsNews
+from model_registry.messaging.login import NatsLogin
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class AsyncClient(Addressed):
+    """A registry, from asynchronous code: every operation is awaited. Made as `Client` is."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        cache_dir: Path | None = None,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
+        self._http = httpx.AsyncClient(trust_env=self.trust_env, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def carry_out(self, flow: Flow[T]) -> T:
+        """Do what a flow says, and answer what it comes to."""
+        return await _driven_async(flow, self._step)
+
+    def on_change(
+        self,
+        callback: Callable[[Catalogue], Awaitable[object] | object],
+        *,
+        wait: float = 30.0,
+        nats_url: str | None = None,
+    ) -> asyncio.Task[None]:
+        """As `Client.on_change`, in a task: cancel it to stop. The callback may be asynchronous."""
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+
+        async def step(step: Step) -> Reply:
+            if isinstance(step, Tell):
+                await _heard_async(callback, step.catalogue)
+            if isinstance(step, Pause) and step.news:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), step.seconds)
+                heard.clear()
+                return None
+            return await self._step(step)
+
+        async def listen() -> None:
+            news = NatsNews(NatsLogin(nats_url), lambda: _woken(loop, heard)) if nats_url else None
+            try:
+                await _driven_async(self.new_core().follow(wait, news=news is not None), step)
+            finally:
+                if news is not None:
+                    news.close()
+
+        return asyncio.create_task(listen(), name="model-registry")
+
+    async def _step(self, step: Step) -> Reply:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        if not isinstance(step, Send):
+            return None
+        try:
+            return await self._http.send(step.request)
+        except httpx.HTTPError as error:
+            return error
+
+
+async def _driven_async(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -> T:
+    try:
+        step = next(flow)
+        while True:
+            step = flow.send(await do(step))
+    except StopIteration as ended:
+        found: T = ended.value
+        return found
+
+
+def _woken(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the program has ended
+        loop.call_soon_threadsafe(heard.set)
+
+
+async def _heard_async(callback: Callable[[Catalogue], Any], catalogue: Catalogue) -> None:
+    try:
+        answer = callback(catalogue)
+        if inspect.isawaitable(answer):
+            await answer
+    except Exception:  # as above
+        log.exception("a listener failed")

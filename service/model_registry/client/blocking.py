@@ -1,0 +1,75 @@
+"""The blocking client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from model_registry.client.addressed import Addressed
+from model_registry.client.catalogue import Catalogue
+from model_registry.client.core import Flow, Patience
+from model_registry.client.news import NatsNews
+from model_registry.client.subscription import Subscription, done, driven
+from model_registry.messaging.login import NatsLogin
+
+T = TypeVar("T")
+
+
+class Client(Addressed):
+    """A registry, from blocking code. One thread at a time.
+
+    Args:
+        url: the registry's; else MODEL_REGISTRY_URL, else this machine's port 8110.
+        api_key: a key; else MODEL_REGISTRY_API_KEY. Reading usually needs none.
+        cache_dir: where the last answers are kept, for when the registry is away. Without it they are in memory.
+        patience: timeouts, attempts and pauses.
+        transport: instead of the network.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        cache_dir: Path | None = None,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
+        self._transport = transport
+        self._http = self._new_http()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def carry_out(self, flow: Flow[T]) -> T:
+        """Do what a flow says, and answer what it comes to."""
+        return driven(flow, lambda step: done(self._http, step, time.sleep))
+
+    def on_change(
+        self, callback: Callable[[Catalogue], object], *, wait: float = 30.0, nats_url: str | None = None
+    ) -> Subscription:
+        """Call back, in a thread of its own, with the catalogue as it is and then with every other one.
+
+        Args:
+            callback: gets a `Catalogue`. What it raises is logged.
+            wait: for how long one question waits at the registry; with NATS, how often it is asked all the same.
+            nats_url: hear of changes from NATS (needs nats-py) instead of waiting at the registry.
+        """
+        news = NatsNews(NatsLogin(nats_url)) if nats_url else None
+        return Subscription(self.new_core().follow(wait, news=news is not None), self._new_http(), callback, news)
+
+    def _new_http(self) -> httpx.Client:
+        return httpx.Client(trust_env=self.trust_env, transport=self._transport)

@@ -1,0 +1,170 @@
+"""A model's card: the facts that applications choose models by. Each field says its unit.
+
+Names of fields are a public contract: programs use them (docs/reference/model-card.md). Everything may be unknown.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text
+
+_URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
+
+
+def _url(value: str) -> str:
+    try:
+        _URL.validate_python(value)
+    except ValidationError as error:
+        message = "must be a URL"
+        raise ValueError(message) from error
+    return value
+
+
+N = TypeVar("N", int | None, float | None)
+
+Price = Annotated[float, Field(ge=0, le=1_000_000)]
+"""US dollars for a million tokens."""
+Score = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=MAX_INT32)]
+Gigabytes = Annotated[float, Field(ge=0, le=100_000)]
+Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_url)]
+
+
+class QualityScores(Draft):
+    """How good a model is at what, 0 to 1."""
+
+    reasoning: Score | None = None
+    coding: Score | None = None
+    creative: Score | None = None
+    summarization: Score | None = None
+
+
+class Benchmark(Draft):
+    """One measured result."""
+
+    score: float = Field(description="In the benchmark's own unit.")
+    source: Text | None = Field(None, description="Who measured it: a URL, or words.")
+    measured_on: date | None = None
+
+
+class Quantization(Draft):
+    """How the weights were made smaller."""
+
+    method: Literal["4bit", "8bit", "awq", "gptq", "fp8", "gguf", "mxfp4", "nvfp4", "int4", "int8"] | None = None
+    type: ShortName | None = Field(None, description="The library or format.", examples=["bitsandbytes", "Q4_K_M"])
+
+
+class Requirements(Draft):
+    """What running the model takes. GB are 10^9 bytes."""
+
+    min_vram_gb: Gigabytes | None = None
+    recommended_vram_gb: Gigabytes | None = None
+    min_ram_gb: Gigabytes | None = None
+    cuda_compute_capability: Annotated[str, StringConstraints(pattern=r"^\d{1,2}\.\d$")] | None = Field(
+        None, description="The least that does.", examples=["7.0"]
+    )
+    min_gpus: Count | None = None
+
+    @field_validator("recommended_vram_gb")
+    @classmethod
+    def _in_order(cls, value: float | None, others: ValidationInfo) -> float | None:
+        return _not_below("min_vram_gb", value, others)
+
+
+class SelectiveLoss(Draft):
+    """Training that weighs the parts of a structured answer."""
+
+    supported: bool = False
+    default_level: Literal["conservative", "moderate", "aggressive"] | None = None
+    recommended: bool | None = None
+
+
+class TrainingDefaults(Draft):
+    """Where fine-tuning starts from."""
+
+    hyperparameters: JsonObject = Field(default={}, examples=[{"learning_rate": 0.0002, "num_epochs": 3}])
+    lora_config: JsonObject = Field(default={}, examples=[{"r": 16, "lora_alpha": 16}])
+    selective_loss: SelectiveLoss | None = None
+
+
+class InferenceDefaults(Draft):
+    """How a server is started with the model."""
+
+    max_model_len: Count | None = Field(None, description="Tokens.")
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] | None = None
+    gpu_memory_utilization: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="0: worked out.")
+    quantization: ShortName | None = None
+    tensor_parallel_size: Count | None = Field(None, description="GPUs.")
+
+
+class ModelCard(Draft):
+    """Facts of a model."""
+
+    display_name: ShortName | None = Field(None, description="For people.", examples=["Qwen 3 8B"])
+    max_output_tokens: Count | None = Field(None, description="Longest answer, tokens.")
+    cost_per_1m_input_tokens: Price | None = Field(None, description="US dollars.", examples=[0.15])
+    cost_per_1m_output_tokens: Price | None = Field(None, description="US dollars.", examples=[0.6])
+    cost_per_1m_cached_input_tokens: Price | None = Field(None, description="US dollars.")
+    rate_limit_rpm: Count | None = Field(None, description="Requests a minute that the provider lets through.")
+    rate_limit_tpm: Count | None = Field(None, description="Tokens a minute that the provider lets through.")
+    latency_p50_ms: Count | None = Field(None, description="Median time to an answer, milliseconds.")
+    latency_p99_ms: Count | None = Field(None, description="Time that 99 of 100 answers keep, milliseconds.")
+    quality_scores: QualityScores | None = None
+    benchmarks: dict[ShortName, Benchmark] | None = Field(None, max_length=200)
+    category: ShortName | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
+    base_architecture: ShortName | None = Field(None, examples=["llama"])
+    parameters: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?[KMBT]$", max_length=20)] | None = Field(
+        None, description="How many, as people write it.", examples=["1.1B"]
+    )
+    quantization: Quantization | None = None
+    requirements: Requirements | None = None
+    training_defaults: TrainingDefaults | None = None
+    inference_defaults: InferenceDefaults | None = None
+    urls: dict[ShortName, Url | None] | None = Field(
+        None, max_length=50, examples=[{"huggingface": "https://huggingface.co/Qwen/Qwen3-8B"}]
+    )
+    tags: list[ShortName] | None = Field(None, max_length=200, examples=[["recommended", "small"]])
+    framework: ShortName | None = Field(None, examples=["transformers"])
+    task_types: list[ShortName] | None = Field(None, max_length=200, examples=[["text-generation"]])
+    model_version: ShortName | None = Field(None, description="The model's own version.", examples=["2025-08-07"])
+    license: ShortName | None = Field(None, examples=["apache-2.0"])
+    replaced_by: LongName | None = Field(None, description="The name of the model to use instead.")
+    released_on: date | None = None
+    deprecated_on: date | None = None
+    retires_on: date | None = Field(None, description="From then on the provider does not answer.")
+
+    # On the field and not on the whole, so that it is said together with whatever else is wrong.
+    @field_validator("latency_p99_ms")
+    @classmethod
+    def _in_order(cls, value: int | None, others: ValidationInfo) -> int | None:
+        return _not_below("latency_p50_ms", value, others)
+
+
+CARD_FIELDS = tuple(ModelCard.model_fields)
+EMPTY_CARD: dict[str, Any] = dict.fromkeys(CARD_FIELDS)
+
+
+def known(card: ModelCard) -> dict[str, Any]:
+    """What a card says, as JSON: fields that are unknown are left out, at every level that is ours."""
+    return card.model_dump(mode="json", include=set(CARD_FIELDS), exclude_none=True)
+
+
+def _not_below(least: str, value: N, others: ValidationInfo) -> N:
+    floor = others.data.get(least)
+    if value is not None and floor is not None and value < floor:
+        message = f"must not be less than {least} ({floor:g})"
+        raise ValueError(message)
+    return value

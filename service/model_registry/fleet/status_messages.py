@@ -1,0 +1,166 @@
+"""What a node says it has loaded, and how much memory it has: `mesh.gpu.status.v1`, read.
+
+Most of these messages say what the one before said. They are told by a digest of what is not always moving, and then
+nothing else of them is looked at. Pure: the time of receipt comes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from model_registry.entities.base import MAX_INT32, ShortName
+from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.node import NodeDraft
+from model_registry.entities.status_message import StatusMessage, UnreadableModel
+from model_registry.errors import InvalidEvent, Reason
+from model_registry.fleet.event_fields import event_of, first, first_time, node_of, shortened, shown, split_key
+from model_registry.fleet.event_time import settled
+
+MOST_LISTED = 1000
+"""Models in one status message. No GPU holds as many; one transaction must not grow without bound."""
+MOST_GPUS = 64
+
+_TOTAL, _USED, _FREE = "total_vram_mb", "used_vram_mb", "free_vram_mb"
+_OF_MODEL = (
+    *("provider", "provider_type", "model_id", "state", "status", "vram_allocated_mb", "vram_mb", "vram_used_mb"),
+    *("endpoint", "error_message", "loaded_at", "model_name", "session_id"),
+)
+"""What of a listed model means something. The rest (idle_seconds, ...) moves all the time."""
+_OF_GPU = ("gpu_index", "name", _TOTAL)
+_NAME_LENGTH = 200
+_NODE: TypeAdapter[str] = TypeAdapter(ShortName)
+
+
+def read_status(
+    content: dict[str, Any], received_at: datetime, default_node: str, known: Callable[[str], str | None]
+) -> tuple[StatusMessage, list[Reason]]:
+    """The message, and what of it cannot be understood. Errors: InvalidEvent, where nothing can be."""
+    data = content.get("data")
+    listed = data.get("loaded_models") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(listed, dict):
+        raise InvalidEvent("A status message needs data.loaded_models, an object.")
+    if len(listed) > MOST_LISTED:
+        raise InvalidEvent(f"data.loaded_models lists {len(listed)} models; {MOST_LISTED} are the most.")
+    named = first(content, ("node_id",))
+    node = _node(node_of(first(data, ("node_id",)) if named is None else named, default_node))
+    said_at = first_time(content, ("ts", "timestamp")) or first_time(data, ("ts", "timestamp"))
+    gpus, endpoint = _gpus(data), first(content, ("endpoint",)) or first(data, ("endpoint",))
+    message = StatusMessage(node, settled(said_at, received_at), received_at, _digest(node, endpoint, gpus, listed))
+    problems: list[Reason] = []
+    message.vram_used_mb = _memory(gpus, _USED, problems)
+    message.vram_free_mb = _memory(gpus, _FREE, problems)
+    if message.digest and known(node) == message.digest:
+        return message, []
+    message.vram_total_mb = _memory(gpus, _TOTAL, problems)
+    message.gpus = [_gpu(gpu) for gpu in gpus] or None
+    message.endpoint = _endpoint(endpoint, problems)
+    message.listed = _read_listed(listed, node, message.said_at, problems)
+    return message, problems
+
+
+def _node(given: Any) -> str:  # noqa: ANN401 (somebody's JSON)
+    try:
+        return _NODE.validate_python(given)
+    except ValidationError as error:
+        reason = Reason("node_id", error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
+        raise InvalidEvent(f"{reason}.", reasons=[reason]) from error
+
+
+def _read_listed(
+    listed: dict[str, Any], node: str, said_at: datetime, problems: list[Reason]
+) -> list[DeploymentEvent | UnreadableModel]:
+    """What the message lists. A model that is named but said something odd of is there all the same."""
+    models: dict[tuple[Any, Any], DeploymentEvent | UnreadableModel] = {}
+    for key, entry in sorted(listed.items()):
+        named: tuple[Any, Any] = ("", "")
+        try:
+            named = _name(key, entry)
+            event = _read_model(entry, named, node, said_at)
+        except InvalidEvent as error:
+            where = f"data.loaded_models.{shortened(key)}"
+            reasons = error.reasons or (Reason("", error.message),)
+            problems.extend(Reason(f"{where}.{r.where}".rstrip("."), r.message) for r in reasons)
+            if all(isinstance(part, str) and part.isprintable() for part in named) and all(named):
+                models.setdefault(named, UnreadableModel(*named))
+        else:
+            if event.status != "unloaded":  # that is what it would be without
+                models[named] = event
+    return list(models.values())
+
+
+def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (somebody's JSON)
+    """Provider type and model. Errors: InvalidEvent."""
+    if not isinstance(entry, dict):
+        raise InvalidEvent(f"is {shown(entry)}, not an object")
+    provider, model = first(entry, ("provider", "provider_type")), entry.get("model_id")
+    return split_key(key, "The key") if provider is None or model is None else (provider, model)
+
+
+def _read_model(entry: dict[str, Any], named: tuple[Any, Any], node: str, said_at: datetime) -> DeploymentEvent:
+    state = first(entry, ("state", "status"))
+    event = DeploymentEvent(node, *named, "loaded" if state is None else state, said_at)
+    event.loaded_at = first_time(entry, ("loaded_at",))
+    return event_of(entry, event)
+
+
+def _gpus(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """One object, or one per GPU."""
+    metrics = data.get("metrics")
+    given = metrics if isinstance(metrics, list) else [metrics]
+    return [gpu for gpu in given[:MOST_GPUS] if isinstance(gpu, dict)]
+
+
+def _gpu(gpu: dict[str, Any]) -> dict[str, Any]:
+    """What of a GPU stays as it is."""
+    said: list[Any] = [gpu.get(key) for key in _OF_GPU]
+    index, name, total = said
+    return {
+        "index": index if type(index) is int and 0 <= index <= MAX_INT32 else None,
+        "name": name if isinstance(name, str) and name.isprintable() and len(name) <= _NAME_LENGTH else None,
+        "vram_total_mb": round(total) if _is_memory(total) else None,
+    }
+
+
+def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> int | None:
+    """The sum over the GPUs, in MiB; None where one does not say."""
+    values: list[Any] = [gpu.get(name) for gpu in gpus]
+    if not values or any(value is None for value in values):
+        return None
+    odd = next((value for value in values if not _is_memory(value)), None)
+    if odd is not None or sum(values) > MAX_INT32:
+        problems.append(Reason(f"data.metrics.{name}", f"{shown(odd)} is not a number of MiB."))
+        return None
+    total: int = round(sum(values))
+    return total
+
+
+def _is_memory(value: Any) -> bool:  # noqa: ANN401 (somebody's JSON)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_INT32
+
+
+def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401 (somebody's JSON)
+    try:
+        return NodeDraft(endpoint=given).endpoint
+    except ValueError:
+        problems.append(Reason("endpoint", f"{shown(given)} is not an endpoint."))
+        return None
+
+
+def _digest(node: str, endpoint: Any, gpus: list[dict[str, Any]], listed: dict[str, Any]) -> str:  # noqa: ANN401
+    """Equal for messages that mean the same but for time and free memory."""
+    models = [
+        (key, [entry.get(name) for name in _OF_MODEL] if isinstance(entry, dict) else entry)
+        for key, entry in sorted(listed.items())
+    ]
+    said = [node, endpoint, [[gpu.get(name) for name in _OF_GPU] for gpu in gpus], models]
+    try:
+        content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # nested deeper than it writes: no two of these are the same
+        return ""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""How the service and the agents reach NATS. Not what is said there."""

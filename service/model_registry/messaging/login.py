@@ -1,0 +1,118 @@
+"""How a program is let in to NATS: settings in, arguments of nats-py's `connect` out. Secrets are shown nowhere."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from model_registry.messaging.address import NatsAddress
+
+_JWT, _SEED = "-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"
+
+
+@dataclass(frozen=True)
+class NatsLogin:
+    """Where NATS is, and one way in at most. The names are those of the variables that NATS's own command reads."""
+
+    url: str = field(repr=False)
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    nkey: str | Path | None = None
+    """A file that holds an nkey's seed, `SU...`."""
+    creds: str | Path | None = None
+    """A file with a JWT and its seed, as `nsc` writes it."""
+    ca: str | Path | None = None
+    """Who has signed the server's certificate, in PEM. Not given: who this machine trusts."""
+    cert: str | Path | None = None
+    """Our own certificate, for servers that ask for one; `key` is its key. Both in PEM."""
+    key: str | Path | None = None
+
+    @cached_property
+    def address(self) -> NatsAddress:
+        """Where the servers are. Errors: ValueError, when the settings contradict themselves; no secret is in it."""
+        address = NatsAddress.parse(self.url)
+        if (self.user is None) != (self.password is None):
+            raise ValueError("NATS_USER and NATS_PASSWORD belong together: one of them is not set")
+        if self.key is not None and self.cert is None:
+            raise ValueError("NATS_KEY is the key of NATS_CERT, which is not set")
+        ways = {
+            "NATS_URL": address.credentials or None,
+            "NATS_USER": self.user,
+            "NATS_TOKEN": self.token,
+            "NATS_NKEY": self.nkey,
+            "NATS_CREDS": self.creds,
+        }
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} each say how to log in to NATS: keep one of them")
+        return address
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether nothing may be said to a server that offers no TLS."""
+        return bool(self.ca or self.cert) or any(one.startswith("tls://") for one in self.address.servers)
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of nats-py's `connect`. Files are read now, so that renewed ones count from the next client on.
+
+        nats-py would read them itself, but looks for ever for the JWT in a file that has none.
+
+        Errors: ValueError as above, and for a file that does not hold what it should; OSError, when it cannot be read;
+        ModuleNotFoundError for nkeys and credentials without the package `nkeys`.
+        """
+        found: dict[str, Any] = {"servers": list(self.address.servers), **self.address.credentials}
+        if self.user is not None:
+            found |= {"user": self.user, "password": self.password}
+        if self.token is not None:
+            found["token"] = self.token
+        if self.nkey is not None:
+            found["nkeys_seed_str"] = _checked_seed(_read(self.nkey).strip(), self.nkey)
+        if self.creds is not None:
+            found["user_credentials"] = _credentials(self.creds)
+        if self.encrypted:
+            found["tls"] = self._trust()
+        return found
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.cert is not None:
+                # An encrypted key is an error: OpenSSL would ask for its passphrase on the terminal, and wait.
+                context.load_cert_chain(self.cert, self.key, password="")
+        except (OSError, ValueError) as error:
+            files = ", ".join(str(file) for file in (self.ca, self.cert, self.key) if file)
+            raise OSError(f"{files}: {error}") from None
+        return context
+
+
+def _read(file: str | Path) -> str:
+    return Path(file).read_text("ascii", errors="replace")
+
+
+def _checked_seed(seed: str, file: str | Path) -> str:
+    """The seed, if it is one. What is wrong with it is not said: the library's words hold parts of it."""
+    import nkeys  # noqa: PLC0415 (not in the base install)
+
+    try:
+        nkeys.from_seed(bytearray(seed.encode("ascii", "replace"))).wipe()
+    except Exception:  # noqa: BLE001 (whatever it stumbles over: several libraries have a say in it)
+        raise ValueError(f"{file} holds no seed of an nkey (SU...)") from None
+    return seed
+
+
+def _credentials(file: str | Path) -> Any:  # noqa: ANN401 (nats-py's own type)
+    """The content of a credentials file, in the form that nats-py takes for content and not for a path."""
+    from nats.aio.client import RawCredentials  # noqa: PLC0415 (not in the base install)
+
+    content = _read(file)
+    lines = [line.strip() for line in content.splitlines()]
+    following = dict(pairwise(lines))
+    if not following.get(_JWT) or _SEED not in following:
+        raise ValueError(f"{file} is no credentials file: it needs a NATS USER JWT and a USER NKEY SEED")
+    _checked_seed(following[_SEED], file)
+    return RawCredentials("\n".join([*lines, ""]))

@@ -1,0 +1,82 @@
+"""What `nvidia-smi` says of this machine's GPUs. Where there is none, or it does not answer, nothing is said."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 3.0
+_COLUMNS = {
+    "index": "gpu_index",
+    "memory.total": "total_vram_mb",
+    "memory.used": "used_vram_mb",
+    "memory.free": "free_vram_mb",
+    "utilization.gpu": "utilization_percent",
+    "temperature.gpu": "temperature_c",
+    "power.draw": "power_draw_w",
+    "power.limit": "power_limit_w",
+}
+"""What is asked for, and what it is called in a status message. The name comes last: it may hold commas."""
+
+
+class NvidiaSmi:
+    """Asks again each time; a driver that hangs holds nobody up."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+        self._told = ""
+
+    async def metrics(self) -> list[dict[str, Any]]:
+        """Each GPU; empty where there is nothing to say. Takes up to 3 s."""
+        program = shutil.which("nvidia-smi")
+        if program is None:
+            return []
+        if self._process is not None and self._process.returncode is None:
+            return []  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
+        try:
+            return parse(await self._ask(program))
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = str(error) or "no answer"
+            if reason != self._told:
+                log.warning("nvidia-smi fails, so no VRAM is reported: %s", reason)
+            self._told = reason
+            return []
+
+    async def _ask(self, program: str) -> str:
+        query = ",".join([*_COLUMNS, "name"])
+        self._process = process = await asyncio.create_subprocess_exec(
+            program, f"--query-gpu={query}", "--format=csv,noheader,nounits", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+        )
+        try:
+            async with asyncio.timeout(_SECONDS):
+                answer, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise
+        if process.returncode:
+            raise ValueError(f"it ends with {process.returncode}")
+        return answer.decode("utf-8", "replace")
+
+
+def parse(answer: str) -> list[dict[str, Any]]:
+    """One line a GPU. What is `[N/A]`, as memory is where CPU and GPU share it, is left out. Errors: ValueError."""
+    gpus = []
+    for line in answer.splitlines():
+        values = [value.strip() for value in line.split(",", len(_COLUMNS))]
+        if len(values) <= len(_COLUMNS):
+            raise ValueError(f"it answers {line[:80]!r}")
+        numbers = {name: _number(value) for name, value in zip(_COLUMNS.values(), values, strict=False)}
+        gpus.append({name: value for name, value in numbers.items() if value is not None} | {"name": values[-1]})
+    return gpus
+
+
+def _number(value: str) -> float | int | None:
+    try:
+        return int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return None

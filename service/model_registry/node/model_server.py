@@ -1,0 +1,154 @@
+"""What a model server says it has loaded: Ollama, or whatever speaks OpenAI's protocol, such as vLLM.
+
+One question, one answer. What follows from no answer is in `watch.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+ANSWER_SECONDS = 2.0
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can be asked now."""
+
+    provider_type: str
+    model_id: str
+    vram_mb: int | None = None
+    """MiB, where the server tells."""
+    context_length: int | None = None
+    """Tokens, where the server tells."""
+
+    @property
+    def key(self) -> str:
+        """What status messages list it by."""
+        return f"{self.provider_type}/{self.model_id}"
+
+
+class NoAnswer(Exception):
+    """The server did not say what it has loaded."""
+
+    def __init__(self, reason: str, *, down: bool = False) -> None:
+        super().__init__(reason)
+        self.down = down
+        """Nobody listens there: it is not just slow."""
+
+
+class ModelServer(Protocol):
+    """A server on this node. Every question waits for at most 2 s, and is not repeated."""
+
+    @property
+    def url(self) -> str:
+        """Where it is watched, without a slash at the end."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    async def loaded(self) -> list[LoadedModel]:
+        """What is loaded now. Errors: NoAnswer."""
+
+    async def available(self) -> list[str]:
+        """What it could load. Errors: NoAnswer."""
+
+    async def close(self) -> None:
+        """Let go of its connection."""
+
+
+class Ollama:
+    """`/api/ps` is what is loaded, `/api/tags` what is there."""
+
+    name = "Ollama"
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self._http = _http(self.url)
+
+    async def loaded(self) -> list[LoadedModel]:
+        """What is in memory. Errors: NoAnswer."""
+        return [
+            LoadedModel("ollama", name, _mib(entry.get("size_vram")), _whole(entry.get("context_length")))
+            for entry in await _entries(self._http, "/api/ps", "models")
+            if isinstance(name := entry.get("model") or entry.get("name"), str)
+        ]
+
+    async def available(self) -> list[str]:
+        """What has been pulled; Ollama loads it when it is asked for. Errors: NoAnswer."""
+        found = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
+        return sorted(name for name in found if isinstance(name, str))
+
+    async def close(self) -> None:
+        """Let go of its connection."""
+        await self._http.aclose()
+
+
+class OpenAICompatible:
+    """`/v1/models`. What it lists counts as loaded: vLLM and its like load everything when they start."""
+
+    name = "OpenAI-compatible server"
+
+    def __init__(self, url: str, *, provider_type: str | None = None, api_key: str | None = None) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self._provider_type = provider_type
+        self._http = _http(self.url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
+
+    async def loaded(self) -> list[LoadedModel]:
+        """What it serves. Errors: NoAnswer."""
+        return [
+            LoadedModel(
+                self._provider_type or ("vllm" if entry.get("owned_by") == "vllm" else "openai_compatible"),
+                name,
+                context_length=_whole(entry.get("max_model_len")),
+            )
+            for entry in await _entries(self._http, "/v1/models", "data")
+            if isinstance(name := entry.get("id"), str)
+        ]
+
+    async def available(self) -> list[str]:
+        """Nothing but what is loaded."""
+        return []
+
+    async def close(self) -> None:
+        """Let go of its connection."""
+        await self._http.aclose()
+
+
+def _http(url: str, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    # No proxy of the environment stands between us and this machine.
+    trust_env = urlsplit(url).hostname not in LOOPBACK
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_SECONDS, trust_env=trust_env)
+
+
+async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:
+    """The list under a key of what is answered. Null is an empty list, as older servers say it."""
+    try:
+        response = await http.get(path)
+        response.raise_for_status()
+        listed = response.json()[key] or []
+        return [entry for entry in listed if isinstance(entry, dict)]
+    except httpx.ConnectError as error:
+        raise NoAnswer(f"nobody listens there ({error})", down=True) from error
+    except httpx.HTTPStatusError as error:
+        raise NoAnswer(f"{path} answers {error.response.status_code}") from error
+    except httpx.HTTPError as error:
+        raise NoAnswer(str(error) or f"no answer within {ANSWER_SECONDS:g} s ({type(error).__name__})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoAnswer(f"{path} does not answer as expected: no JSON object with {key!r}") from error
+
+
+def _mib(size: object) -> int | None:
+    bytes_ = _whole(size)
+    return None if bytes_ is None else round(bytes_ / _MIB)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,105 @@
+"""`registry_record_events` with status messages: whatever the order, the batches and the repeats, the rule holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.database import empty
+from support.fleet_truth import Content, Event, Key, Status, truth
+
+SCHEMA = "model_registry"
+BUSY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+CONTENTS: st.SearchStrategy[Content] = st.sampled_from(
+    [
+        *({"status": status} for status in ("lost", "loading", "loaded", "error", "unloaded")),
+        *({"status": "loaded", "vram_allocated_mb": mb} for mb in (0, 1)),
+        {"status": "loaded", "metadata": {"model_name": "x"}},
+        {"status": "unloaded", "vram_allocated_mb": 1},
+        {"status": "error", "error_message": "out of memory"},
+    ]
+)
+LISTED = CONTENTS.filter(
+    lambda content: content["status"] != "unloaded"
+)  # who reads messages takes that for not listed
+MODELS = st.sampled_from(["a", "b", "c"])
+TIMES = st.integers(0, 4)
+EVENTS = st.builds(Event, st.just("n"), MODELS, TIMES, CONTENTS)
+STATUSES = st.builds(Status, st.just("n"), TIMES, st.dictionaries(MODELS, LISTED, max_size=3))
+# Of one node mostly: what is of two nodes cannot meet.
+SAID = st.lists(EVENTS | STATUSES, min_size=1, max_size=8)
+
+
+def moment(at: int) -> str:
+    return (BEGAN + timedelta(seconds=at)).isoformat()
+
+
+def event_wire(event: Event) -> dict[str, Any]:
+    named = {"node_id": event.node, "provider_type": "ollama", "announced_model": event.model}
+    return {**named, "event_at": moment(event.at), **event.content}
+
+
+def status_wire(status: Status, *, whole: bool) -> dict[str, Any]:
+    listed = [{"provider_type": "ollama", "announced_model": model, **c} for model, c in status.listed.items()]
+    digest = hashlib.sha256(json.dumps([sorted(status.listed), status.listed], sort_keys=True).encode()).hexdigest()
+    wire = {"node_id": status.node, "said_at": moment(status.at), "received_at": moment(status.at), "digest": digest}
+    return {**wire, "listed": listed} if whole else wire
+
+
+def record(database: psycopg.Connection, said: list[Event | Status], short: list[bool], **more: Any) -> dict[str, Any]:
+    """Record a batch; heartbeats that are sent short and not settled are sent again whole, as the service does."""
+    events = [event_wire(one) for one in said if isinstance(one, Event)]
+    is_short = {id(one): flag for one, flag in zip(said, short, strict=False)}
+    statuses = [status_wire(one, whole=not is_short.get(id(one))) for one in said if isinstance(one, Status)]
+    heard = {one.node: moment(one.at) for one in said if not (isinstance(one, Status) and is_short.get(id(one)))}
+    answer = call(database, events=events, statuses=statuses, heard=heard, **more)
+    unsettled = [one for one in said if isinstance(one, Status) and one.node in answer.get("unsettled", ())]
+    if unsettled:
+        wires = [status_wire(one, whole=True) for one in unsettled]
+        heard = {one.node: moment(one.at) for one in unsettled}
+        assert "unsettled" not in call(database, events=[], statuses=wires, heard=heard)
+    return answer
+
+
+def call(database: psycopg.Connection, **arguments: Any) -> dict[str, Any]:
+    names = ", ".join(f"{name} => %s" for name in arguments)
+    query = f"select registry_record_events(known_revision => 0, {names})"
+    values = [json.dumps(v) if isinstance(v, list | dict) else v for v in arguments.values()]
+    row = database.execute(query.encode(), values).fetchone()
+    assert row is not None
+    answer: dict[str, Any] = row[0]
+    return answer
+
+
+def rows(database: psycopg.Connection) -> dict[Key, tuple[Any, ...]]:
+    found = database.execute(
+        "select node_id, announced_model, status, vram_allocated_mb, endpoint, error_message, metadata "
+        "from model_deployments"
+    ).fetchall()
+    return {(row[0], row[1]): tuple(row[2:]) for row in found}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=BUSY)
+@given(said=SAID, data=st.data())
+def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_decides(
+    database_url: str, database: psycopg.Connection, said: list[Event | Status], data: st.DataObject
+) -> None:
+    empty(database_url, SCHEMA)
+    repeats = data.draw(st.lists(st.sampled_from(said), max_size=4))
+    arrived = data.draw(st.permutations(said + repeats))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(arrived)), max_size=5)))
+    for begin, end in pairwise([0, *cuts, len(arrived)]):
+        batch = arrived[begin:end]
+        if batch:
+            record(database, batch, data.draw(st.lists(st.booleans(), min_size=len(batch), max_size=len(batch))))
+
+    assert rows(database) == truth(said)

@@ -1,0 +1,42 @@
+"""`model-registry node run`: mistakes are explained before anything is done."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from model_registry.cli import app
+
+NODE = ("node", "run", "--node-id", "gpu-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name a server to watch"),
+        (["--ollama", "127.0.0.1:1"], "say where to publish"),
+        (["--ollama", "ftp://a"], "must be http://host"),
+        (["--ollama", "a", "--openai", "b", "--endpoint", "http://c"], "means one server"),
+        (["--ollama", "a", "--nats", "nats://s3cr3t/@b"], "percent-encoded"),
+        (["--ollama", "a", "--node-id", "", "--once"], "1 to 200 printable characters"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments: list[str], words: str) -> None:
+    done = CliRunner().invoke(app, [*NODE, *arguments], env={"COLUMNS": "200", "TERM": "dumb"})
+
+    assert done.exit_code == 2
+    assert words in re.sub(r"\s*│\s*", " ", done.stderr)
+    assert "s3cr3t" not in done.stderr
+
+
+def test_files_that_cannot_be_used_are_an_error_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "creds").write_text("s3cr3t")
+    monkeypatch.setenv("NATS_CREDS", str(tmp_path / "creds"))
+    done = CliRunner().invoke(app, [*NODE, "--ollama", "a", "--nats", "b"], env={"COLUMNS": "200", "TERM": "dumb"})
+
+    assert done.exit_code == 2
+    assert "is no credentials file" in done.stderr
+    assert "s3cr3t" not in done.stderr
