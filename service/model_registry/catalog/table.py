@@ -15,7 +15,7 @@ from model_registry.entities.base import Row
 R = TypeVar("R", bound=Row)
 
 _REBUILD_SHARE = 8
-"""Where more than one row in so many changes at once, building the indexes anew is cheaper than patching them."""
+"""Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
 
 
 @dataclass(frozen=True, slots=True)
