@@ -18,6 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
+import events
+import knowledge
 import machine
 import memory
 import reads
@@ -32,10 +34,12 @@ from report import Row
 MEASUREMENTS: dict[str, Measurement] = {
     "reads": reads.measure,
     "writes": writes.measure,
+    "events": events.measure,
     "snapshots": snapshots.measure,
     "rendering": rendering.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "knowledge": knowledge.measure,
 }
 
 

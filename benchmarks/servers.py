@@ -49,6 +49,7 @@ class Server:
         self.port = port
         self.headers = dict(headers or {})
         self._process = psutil.Process(pid)
+        self.pid = self._process.pid
         self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PATIENCE_SECONDS)
 
     def ask(self, target: str, *, headers: Mapping[str, str] | None = None, expect: int = 200) -> Answer:

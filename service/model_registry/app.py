@@ -14,22 +14,30 @@ from fastapi import FastAPI
 from model_registry import __version__
 from model_registry.api import (
     aliases,
+    catalog,
     categories,
     changes,
+    compatibility,
+    costs,
     deployments,
     functions,
     health,
     history,
     mappings,
     metrics,
+    model_deployments,
+    model_import,
     models,
     nodes,
+    openai_models,
     problems,
     providers,
+    selection,
     services,
     tensorzero,
     tensorzero_check,
     tensorzero_project,
+    v1_registry,
 )
 from model_registry.api import (
     events as event_routes,
@@ -41,6 +49,7 @@ from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
@@ -64,6 +73,7 @@ from model_registry.workers.refresher import Refresher
 from model_registry.workers.saver import Saver
 from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
 from model_registry.workers.trimmer import Trimmer
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +82,18 @@ _STOP_SECONDS = 8
 
 _ROUTERS = (
     providers.router,
+    model_deployments.router,  # before the models: their paths take everything
     models.router,
+    model_import.router,
+    selection.router,
+    costs.router,
+    compatibility.router,
+    openai_models.router,
     categories.router,
     aliases.router,
     functions.router,
     mappings.router,
+    catalog.router,
     services.router,
     deployments.router,
     nodes.router,
@@ -84,6 +101,7 @@ _ROUTERS = (
     tensorzero.router,
     tensorzero_project.router,
     tensorzero_check.router,
+    v1_registry.router,
     changes.router,
     history.router,
     health.router,
@@ -107,10 +125,14 @@ async def create_app(settings: Settings) -> FastAPI:
     events = _event_consumer(settings, registry, link, measured) if link else None
     silence = _silence_watch(settings, registry, link, events) if link and events else None
     measured.watch_events(lambda: silence.positions.values() if silence else ())
-    configuration = Configuration(registry)
+    configuration = Configuration(registry, settings.route_hold_seconds)
     court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
-    judge = ConfigurationJudge(registry, configuration.of, court, kept, on_verdict=measured.verdict)
+    judge = ConfigurationJudge(
+        registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
+    )
+    steps = Waiters()
+    registry.listeners.append(lambda *_: steps.tell())
     measured.watch_delivery(lambda: judge.delivery)
     service = State(
         settings=settings,
@@ -120,6 +142,8 @@ async def create_app(settings: Settings) -> FastAPI:
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        indexes=ModelIndexes(),
+        steps=steps,
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
@@ -147,30 +171,13 @@ async def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.bodies = BodyCache()
-    app.state.before_stop = judge.release
+    app.state.before_stop = service.release
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
     describe(app)
     app.add_middleware(Front, service=service, bodies=app.state.bodies)
     return app
-
-
-def _nats_login(settings: Settings) -> NatsLogin | None:
-    """Where NATS is and how we get in, when it is used."""
-    if settings.nats_url is None:
-        return None
-    return NatsLogin(
-        settings.nats_url.get_secret_value(),
-        user=settings.nats_user,
-        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
-        token=settings.nats_token.get_secret_value() if settings.nats_token else None,
-        nkey=settings.nats_nkey,
-        creds=settings.nats_creds,
-        ca=settings.nats_ca,
-        cert=settings.nats_cert,
-        key=settings.nats_key,
-    )
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, measured: Metrics) -> EventConsumer:
@@ -190,6 +197,23 @@ def _silence_watch(settings: Settings, registry: Registry, link: NatsLink, event
     return SilenceWatch(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
 
 
+def _nats_login(settings: Settings) -> NatsLogin | None:
+    """Where NATS is and how we get in, when it is used."""
+    if settings.nats_url is None:
+        return None
+    return NatsLogin(
+        settings.nats_url.get_secret_value(),
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
+        token=settings.nats_token.get_secret_value() if settings.nats_token else None,
+        nkey=settings.nats_nkey,
+        creds=settings.nats_creds,
+        ca=settings.nats_ca,
+        cert=settings.nats_cert,
+        key=settings.nats_key,
+    )
+
+
 async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:
     """Start from disk or database, then everything that runs without a request; stopped in reverse order."""
     registry, settings = service.registry, service.settings
@@ -206,6 +230,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
+    stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
     saver = Saver(registry, file)

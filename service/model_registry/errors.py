@@ -14,7 +14,8 @@
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
     │   ├── InvalidConfiguration      E4007
-    │   └── InvalidEvent              E4008
+    │   ├── InvalidEvent              E4008
+    │   └── Incomplete                E4009
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
@@ -25,6 +26,7 @@
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
     ├── ModelServerUnreachable        E5004
+    ├── SourceUnreadable              E5005
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -153,6 +155,12 @@ class InvalidEvent(Invalid):
     code = "E4008"
 
 
+class Incomplete(Invalid):
+    """Something that is needed is missing"""
+
+    code = "E4009"
+
+
 class PreconditionFailed(RegistryError):
     """The row has changed since it was read"""
 
@@ -211,6 +219,12 @@ class ModelServerUnreachable(RegistryError):
     """A model server of this node does not answer"""
 
     code = "E5004"
+
+
+class SourceUnreadable(RegistryError):
+    """What was to be imported cannot be read"""
+
+    code = "E5005"
 
 
 class StackError(RegistryError):

@@ -120,6 +120,13 @@ class Settings(BaseSettings):
         le=36500,
         description="For how long the change log, and with it the history, is kept. Not set: for ever.",
     )
+    route_hold_seconds: float = Field(
+        10.0,
+        alias="MODEL_REGISTRY_ROUTE_HOLD_SECONDS",
+        ge=0,
+        le=3600,
+        description="How long a route that went away twice in this time stays away. 0: it comes back at once.",
+    )
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."
     )

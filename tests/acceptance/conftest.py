@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.gateway_beside import Programs
 from support.processes import COMMAND, Program, Service, StartProgram, StartService, client_of
 
 KEY = "an admin key for acceptance tests"
@@ -74,3 +75,10 @@ def _started(
     program = Program([COMMAND, *arguments], directory / f"program-{number}.log", environment)
     exits.callback(program.end)
     return program
+
+
+@pytest.fixture
+def programs(tmp_path: Path, stack: Any) -> Iterator[Programs]:
+    started = Programs(tmp_path, stack.environment()["NATS_URL"])
+    yield started
+    started.end()

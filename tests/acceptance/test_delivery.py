@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
-from support.processes import COMMAND, Program, Service, StartService, wait_until
+from support.gateway_beside import GatewayProgram, Programs, free_port
+from support.processes import COMMAND, Service, StartService, wait_until
 from support.stub_model_server import StubModelServer
 
-GATEWAY = Path(__file__).parents[1] / "support" / "gateway_program.py"
 STATUS = "/api/tensorzero/status"
 
 
@@ -35,69 +34,12 @@ def judged(start_service: StartService, models: StubModelServer, stack: Any) -> 
     return service
 
 
-class Programs:
-    """Starts programs beside the service."""
-
-    def __init__(self, directory: Path, nats_url: str) -> None:
-        self.nats_url = nats_url
-        self._directory = directory
-        self._started: list[Program] = []
-
-    def __call__(self, name: str, *argv: str) -> Program:
-        self._started.append(Program(list(argv), self._directory / f"{name}.log"))
-        return self._started[-1]
-
-    def end(self) -> None:
-        for program in reversed(self._started):
-            program.end()
-
-
-@pytest.fixture
-def programs(tmp_path: Path, stack: Any) -> Iterator[Programs]:
-    started = Programs(tmp_path, stack.environment()["NATS_URL"])
-    yield started
-    started.end()
-
-
 def add_mapping(service: Service, api_base: str) -> None:
     service.post("/api/providers", {"name": "stub", "type": "openai_compatible", "api_base": api_base})
     for name in ("one", "two"):
         service.post("/api/models", {"name": name, "model_id": name, "provider": "stub"})
     names = {"service_name": "agents", "function_name": "chat", "variant_name": "main"}
     service.post("/api/mappings", {**names, "model": "one"})
-
-
-class GatewayProgram:
-    """A gateway fed by the agent."""
-
-    def __init__(self, start: Programs, directory: Path, port: int) -> None:
-        self._start, self._out, self._port = start, directory / "out", port
-        self.pid_file = directory / "gateway.pid"
-        self.options = ("--pid-file", str(self.pid_file), "--health", f"http://127.0.0.1:{port}/status")
-
-    def run(self) -> None:
-        config = self._out / "current" / "tensorzero.toml"
-        wait_until(config.is_file)
-        self._start("gateway", sys.executable, str(GATEWAY), str(config), str(self._port), str(self.pid_file))
-
-    def answer(self) -> str:
-        """What it answers now; nothing while it restarts."""
-        body = {
-            "model": "tensorzero::function_name::agents_chat",
-            "messages": [{"role": "user", "content": "hello"}],
-        }
-        try:
-            base = httpx.get(f"http://127.0.0.1:{self._port}/base", trust_env=False).text
-            answer = httpx.post(f"{base}/chat/completions", json=body, trust_env=False)
-        except httpx.HTTPError:
-            return ""
-        return str(answer.json()["choices"][0]["message"]["content"]) if answer.is_success else ""
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _listens(port: int) -> bool:
@@ -118,7 +60,7 @@ def _refuse_by_sql(database: psycopg.Connection) -> None:
 def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     judged: Service, models: StubModelServer, programs: Programs, tmp_path: Path, database: psycopg.Connection
 ) -> None:
-    gateway = GatewayProgram(programs, tmp_path, _free_port())
+    gateway = GatewayProgram(programs, tmp_path, free_port())
     out = tmp_path / "out"
     sync = (COMMAND, "tensorzero", "sync", "--registry", judged.url, "--out", str(out), "--settle", "0.5")
     agent = programs("sync", *sync, *gateway.options)
@@ -154,7 +96,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
 
     database.execute("update functions set tensorzero = '{}'")
     wait_until(lambda: judged.client.get(STATUS).json()["refused"] is None)
-    # The repaired bundle has one file more. This gateway, a small script, takes no second signal while it restarts.
+    # The repaired bundle has one file more.
     wait_until(lambda: agent.said.count("is in use") == 3)
     judged.patch("/api/mappings/agents/chat/main", {"model": "one"})
     wait_until(lambda: gateway.answer() == models.answer_to("one"))
@@ -164,7 +106,7 @@ def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
     service: Service, programs: Programs, tmp_path: Path
 ) -> None:
     add_mapping(service, "http://nowhere.example/v1")
-    port, out = _free_port(), tmp_path / "out"
+    port, out = free_port(), tmp_path / "out"
     # Healthy as long as the configuration does not name the second model.
     program = (
         "import http.server, pathlib, sys\n"

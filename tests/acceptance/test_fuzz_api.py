@@ -43,7 +43,7 @@ def test_no_request_makes_it_fail_or_answer_outside_its_documentation(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Operations:       60 selected / 60 total" in done.stdout
+    assert "Operations:       90 selected / 90 total" in done.stdout
     assert "unexpected error" not in service.program.said
 
 
@@ -72,6 +72,8 @@ def test_head_answers_what_get_does_without_the_body(service: Service, path: str
     [
         ("OPTIONS", "/api/models", "GET, HEAD, POST"),
         ("POST", "/api/models/a/b", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("PUT", "/api/models/a/b/deployments", "GET, HEAD"),
+        ("POST", "/api/models/a/b/deployments", "GET, HEAD"),
         ("DELETE", "/healthz", "GET, HEAD"),
     ],
 )

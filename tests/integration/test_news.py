@@ -6,8 +6,10 @@ import asyncio
 
 import nats
 import orjson
+import pytest
 
 from model_registry.client.news import SUBJECT, NatsNews
+from model_registry.messaging import link
 from model_registry.messaging.login import NatsLogin
 from model_registry.workers import announcements
 from support.nats_server import NatsServer
@@ -31,12 +33,13 @@ async def hearing(heard: NatsNews, *, now: bool) -> None:
 
 
 async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_sent_away(
-    nats_server: NatsServer,
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(link, "_RETRY_SECONDS", 0.05)
     assert SUBJECT == announcements.SUBJECT
     nats_server.kill()
     nats_server.token = "let_me_in"  # noqa: S105 (made up)
-    heard = NatsNews(NatsLogin(nats_server.url))
+    heard = NatsNews(NatsLogin(url=nats_server.url))
     assert not heard.hears
 
     nats_server.start()

@@ -10,10 +10,12 @@ from typing import Any
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import Draft
+from model_registry.entities.category import CategoryDraft
 from model_registry.entities.change import Operation
 from model_registry.entities.function import FunctionDraft
 from model_registry.entities.mapping import MappingDraft
 from model_registry.entities.model import ModelDraft
+from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -21,6 +23,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 DRAFTS: dict[str, type[Draft]] = {
     "model_providers": ProviderDraft,
     "models": ModelDraft,
+    "model_categories": CategoryDraft,
     "model_aliases": AliasDraft,
     "functions": FunctionDraft,
     "service_model_mappings": MappingDraft,
@@ -34,10 +37,12 @@ class Catalogue:
         self.operations: list[Operation] = []
         self._numbers = count(1)
 
-    def _insert(self, table: str, **columns: Any) -> str:
-        draft = DRAFTS[table].model_validate(columns)
+    def _insert(self, table: str, card: dict[str, Any] | None = None, **columns: Any) -> str:
+        row = DRAFTS[table].model_validate(columns).model_dump(exclude_unset=True)
+        if card:
+            row["card"] = known(ModelCard.model_validate(card))
         row_id = f"{table}-{next(self._numbers):04}"
-        self.operations.append(Operation(table, "insert", row_id, draft.model_dump(exclude_unset=True)))
+        self.operations.append(Operation(table, "insert", row_id, row))
         return row_id
 
     def provider(self, name: str = "local", type: str = "openai_compatible", **columns: Any) -> str:  # noqa: A002 (the column's name)
@@ -47,8 +52,13 @@ class Catalogue:
         return self._insert("model_providers", name=name, type=type, **columns)
 
     def model(self, provider_id: str, name: str = "m", **columns: Any) -> str:
-        """By default a chat model."""
-        return self._insert("models", provider_id=provider_id, name=name, **{"model_id": f"{name}-id", **columns})
+        """By default a chat model. Fields of its card stand beside the others, as over HTTP."""
+        card = {field: columns.pop(field) for field in CARD_FIELDS if field in columns}
+        return self._insert("models", card, provider_id=provider_id, name=name, **{"model_id": f"{name}-id", **columns})
+
+    def category(self, key: str, **columns: Any) -> str:
+        """A category of models."""
+        return self._insert("model_categories", key=key, **{"name": key, **columns})
 
     def alias(self, model_id: str, alias: str, context: str | None = None) -> str:
         """Another name."""
@@ -62,6 +72,20 @@ class Catalogue:
         """By default a variant of `svc_chat`."""
         names = {"service_name": "svc", "function_name": "chat", "variant_name": variant_name}
         return self._insert("service_model_mappings", **{**names, "model_id": model_id, **columns})
+
+    def node(self, node_id: str = "n", **columns: Any) -> str:
+        """A node as the database holds it."""
+        return self._add("gpu_nodes", {"node_id": node_id, **columns})
+
+    def deployment(self, model_id: str | None, node_id: str = "n", **columns: Any) -> str:
+        """By default an Ollama has the model loaded, and says where."""
+        said = {"provider_type": "ollama", "announced_model": "m-id", "endpoint": f"http://{node_id}:11434"}
+        return self._add("model_deployments", {**said, "node_id": node_id, "model_id": model_id, **columns})
+
+    def _add(self, table: str, row: dict[str, Any]) -> str:
+        row_id = f"{table}-{next(self._numbers):04}"
+        self.operations.append(Operation(table, "insert", row_id, row))
+        return row_id
 
     def snapshot(self) -> Snapshot:
         """The registry with these rows, unguarded."""

@@ -1,7 +1,8 @@
 """The real gateway as a program of its own, as it runs in production: reads a file, answers, and reads anew on SIGHUP.
 
-python gateway_program.py CONFIG PORT PID_FILE. `GET /status` on the port answers once the gateway has loaded, and
-`GET /base` where it serves; a configuration that it refuses ends it.
+python gateway_program.py CONFIG PORT PID_FILE. On the port: `GET /status` answers once the gateway has loaded, `/base`
+where it serves, `/loaded` with what. The next one serves before the one before it is let go, so that no request finds
+none. A configuration that it refuses ends it.
 """
 
 from __future__ import annotations
@@ -9,39 +10,44 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import tomllib
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from model_registry.tensorzero.dummy_credentials import environment
 
 
-class _Again(Exception):
-    """Told to read anew."""
+class Loaded:
+    """One gateway with its configuration."""
 
+    def __init__(self, config: Path) -> None:
+        # Where the link leads now: it may lead elsewhere before the gateway has read.
+        path = config.resolve()
+        self.text = path.read_text("utf-8")
+        os.environ.update(environment(tomllib.loads(self.text), os.devnull))
+        import tensorzero  # noqa: PLC0415 (the environment comes first)
 
-def _told(_signal: int, _frame: object) -> None:
-    raise _Again
+        try:
+            self.gateway: Any = tensorzero._start_http_gateway(  # noqa: SLF001 (its client cannot do embeddings)
+                config_file=str(path), clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
+            )
+        except BaseException:  # noqa: BLE001 (whatever it is, it does not run)
+            os._exit(1)
 
 
 def main() -> None:
-    """Serve until told to read anew; then become another process in the same place."""
-    config, port, pid_file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    text = Path(config).read_text("utf-8")
-    os.environ.update(environment(tomllib.loads(text), os.devnull) | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})
-    import tensorzero  # noqa: PLC0415 (the environment comes first)
-
-    try:
-        gateway: Any = tensorzero._start_http_gateway(  # noqa: SLF001 (its client cannot do embeddings)
-            config_file=config, clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
-        )
-    except BaseException:  # noqa: BLE001 (whatever it is, it does not run)
-        os._exit(1)
+    """Serve until ended; told to read anew, start the next gateway in the same place."""
+    config, port, pid_file = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # waited for below, and remembered until then
+    os.environ.update({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})
+    running = [Loaded(config)]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = gateway.base_url.encode()
+            now = running[-1]
+            body = (now.text if self.path == "/loaded" else now.gateway.base_url).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -50,14 +56,13 @@ def main() -> None:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
             """Keep quiet."""
 
-    server = HTTPServer(("127.0.0.1", port), Handler)
-    signal.signal(signal.SIGHUP, _told)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     pid_file.write_text(str(os.getpid()))
-    try:
-        server.serve_forever(poll_interval=0.05)
-    except _Again:
-        server.server_close()
-        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 (ourselves)
+    while True:
+        signal.sigwait({signal.SIGHUP})
+        running.append(Loaded(config))
+        del running[:-2]  # the one before may have requests yet
 
 
 if __name__ == "__main__":

@@ -69,6 +69,13 @@ def section(lines: str) -> str:
     return f"{GOOD}{lines}\n"
 
 
+def judged(variants: list[str]) -> str:
+    kind = 'type = "llm_judge"\noutput_type = "float"\noptimize = "max"\n'
+    tables = [f"[functions.f.evaluators.x.variants.{name}]\n{lines}\n" for name, lines in enumerate(variants)]
+    return section(f"[functions.f.evaluators.x]\n{kind}{''.join(tables)}")
+
+
+ASKS = "type = 'chat_completion'\nmodel = 'm'\njson_mode = 'on'\nsystem_instructions = 't.txt'\n"
 API_BASE = "models.m.providers.p.api_base"
 ROUTING = "models.m.routing"
 WEIGHTS = "functions.f.experimentation.candidate_variants"
@@ -244,15 +251,68 @@ MISTAKES: dict[str, Mistake] = {
     "a path that leaves the project": Mistake(
         variant('system_template = "../t.txt"'), "system_template", "leads out", (("t.txt", "x"),)
     ),
+    # What refers to something else
+    "an evaluation of no function": Mistake(
+        section('[evaluations.e]\ntype = "inference"\nfunction_name = "g"\nevaluators = {}'),
+        "evaluations.e.function_name",
+        "'g'",
+    ),
+    "an experiment without its metric": Mistake(
+        section('[functions.f.experimentation]\ntype = "adaptive"\nmetric = "gone"\ncandidate_variants = ["v"]'),
+        "functions.f.experimentation.metric",
+        "'gone'",
+    ),
+    **{
+        f"a schema without a template: {key}": Mistake(
+            function(f'{key} = "s.json"'), f"functions.f.variants.v.templates.{name}", more=(("s.json", "{}"),)
+        )
+        for key, name in (("user_schema", "user"), ("schemas.system.path", "system"), ("schemas.x.path", "x"))
+    },
+    "a judge without a template": Mistake(
+        function('user_schema = "s.json"') + 'user_template = "t.txt"\n' + JUDGE,
+        "functions.f.variants.b.evaluator.templates.user",
+        more=(("s.json", "{}"), ("t.txt", "")),
+    ),
+    "wrapped input that has a schema": Mistake(
+        function('user_schema = "s.json"') + 'input_wrappers.user = "t.txt"\n',
+        "functions.f.variants.v.input_wrappers.user",
+        more=(("s.json", "{}"), ("t.txt", "")),
+    ),
+    **{
+        f"{address!r} as the gateway's address": Mistake(
+            section(f'[gateway]\nbind_address = "{address}"'), "gateway.bind_address", "IP address and a port"
+        )
+        for address in ("localhost:3000", "10.0.0.1", "::1:3000", "[0.0.0.0]:3000", "0.0.0.0:99999")
+    },
+    # Judges
+    **{
+        f"a judge that {what}": Mistake(judged(variants), f"functions.f.evaluators.x.{where}", says, (("t.txt", "x"),))
+        for what, variants, where, says in (
+            ("has a template", [f"{ASKS}user_template = 't.txt'"], "variants.0.user_template", "not a key"),
+            ("has no instructions", [ASKS.partition("system")[0]], "variants.0", "'system_instructions' is missing"),
+            ("asks no model", [ASKS.replace("'m'", "'n'")], "variants.0.model", "'n'"),
+            ("is two", [ASKS, ASKS], "variants", "exactly one"),
+            ("is switched off", [f"{ASKS}active = false"], "variants", "exactly one"),
+            ("is of no type", [ASKS.replace("chat_completion", "zzz")], "variants.0.type", "must be one of"),
+        )
+    },
     # Old syntax that is refused today
-    "an old way to disable observability": Mistake(section("[gateway]\ndisable_observability = true"), "gateway"),
-    "an old way to allow files": Mistake(section("[gateway]\nenable_template_filesystem_access = true"), "gateway"),
+    "an old way to disable observability": Mistake(
+        section("[gateway]\ndisable_observability = true"), "gateway.disable_observability", "enabled = false"
+    ),
+    "an old way to allow files": Mistake(
+        section("[gateway]\nenable_template_filesystem_access = true"), "enable_template_filesystem_access", "base_path"
+    ),
     "a data set of an evaluation": Mistake(
         section('[evaluations.e]\ntype = "inference"\nfunction_name = "f"\ndataset_name = "d"\nevaluators = {}'),
         "evaluations.e.dataset_name",
+        "leave it out",
     ),
     "timeouts of an embedding model": Mistake(
-        GOOD + EMBEDDING + "[embedding_models.e.timeouts]\n", "embedding_models.e.timeouts"
+        GOOD + EMBEDDING + "[embedding_models.e.timeouts]\n", "embedding_models.e.timeouts", "timeout_ms"
+    ),
+    "a database's address": Mistake(
+        section('[clickhouse]\nurl = "http://h:1"'), "clickhouse.url", "TENSORZERO_CLICKHOUSE_URL"
     ),
     "a tool choice of off": Mistake(function('tool_choice = "off"'), "functions.f.tool_choice"),
     "a credential as a table": Mistake(key('api_key_location = { env = "X" }'), "api_key_location"),

@@ -49,7 +49,13 @@ def states(draw: st.DrawFn) -> Snapshot:
     """A state that holds every constraint of the database."""
     base = st.sampled_from(["http://one.example/v1", "http://two.example/v1"])
     providers = _named(
-        draw, "model_providers", "name", type=st.just("openai_compatible"), api_base=base, tensorzero=EXTRAS
+        draw,
+        "model_providers",
+        "name",
+        type=st.just("openai_compatible"),
+        api_base=base,
+        tensorzero=EXTRAS,
+        route_by=st.sampled_from([None, "deployments"]),
     )
     models = _models(draw, providers)
     functions = _functions(draw)

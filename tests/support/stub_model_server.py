@@ -23,18 +23,22 @@ class Asked:
 
 
 class StubModelServer:
-    """Real HTTP on a free port: `/v1/chat/completions` and `/v1/embeddings`. `stop` is a server that is down."""
+    """Real HTTP: `/v1/chat/completions` and `/v1/embeddings`. `stop` is a server that is down.
 
-    def __init__(self, name: str) -> None:
+    On a free port, unless it is to take the place of one that was stopped.
+    """
+
+    def __init__(self, name: str, port: int = 0) -> None:
         self.name = name
         self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def api_base(self) -> str:
         """What to register as the provider's base URL."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def answer_to(self, model: str) -> str:
         """What it says when it is asked for this model."""

@@ -59,7 +59,8 @@ sampling: dict[str, Draw] = {
     "extra_body": extra_body,
     "extra_headers": extra_headers,
 }
-roles: dict[str, Draw] = {f"{role}_template": TEMPLATES for role in ("system", "user", "assistant")}
+ROLES = ("system", "user", "assistant")
+roles: dict[str, Draw] = {f"{role}_template": TEMPLATES for role in ROLES}
 prompts: dict[str, Draw] = roles | {
     "templates": st.dictionaries(names, table({"path": TEMPLATES}), max_size=2),
     "input_wrappers": table(system=TEMPLATES, user=TEMPLATES, assistant=TEMPLATES),
@@ -125,12 +126,18 @@ def _model(draw: st.DrawFn, offered: Draw, more: Draw) -> Tree:
 models = _model(providers, table(timeouts=timeouts, skip_relay=flags))
 embedding_models = _model(embedders, table(timeout_ms=milliseconds))
 
+
+def _one_active(variants: Tree) -> Tree:
+    """The variants of a judge, of which exactly one is used."""
+    return {name: variant | {"active": not place} for place, (name, variant) in enumerate(variants.items())}
+
+
 judges = table(
     {"type": st.just("llm_judge"), "output_type": st.just("float"), "optimize": st.just("max"),
      "variants": st.dictionaries(names, table({
          "type": st.just("chat_completion"), "model": st.just("openai::gpt"), "system_instructions": TEMPLATES,
          "json_mode": st.just("on"),
-     }, active=flags, **sampling), min_size=1, max_size=2)},
+     }, **sampling), min_size=1, max_size=2).map(_one_active)},
     input_format=st.just("serialized"), cutoff=numbers, description=texts, include=table(reference_output=flags),
 )  # fmt: skip
 evaluators = st.dictionaries(
@@ -169,7 +176,7 @@ def _function(draw: st.DrawFn, known: list[str], embedders: list[str], tools: li
             if draw(flags) and not any("timeouts" in variants[candidate] for candidate in plain):
                 variants[name]["timeout_s"] = draw(st.sampled_from([1, 0.5]))
                 break
-    said: dict[str, Draw] = {f"{role}_schema": SCHEMAS for role in ("system", "user", "assistant")}
+    said: dict[str, Draw] = {f"{role}_schema": SCHEMAS for role in ROLES}
     said |= {"description": texts, "schemas": st.dictionaries(names, table({"path": SCHEMAS}), max_size=2)}
     said |= {"evaluators": evaluators}
     if is_json:
@@ -179,7 +186,21 @@ def _function(draw: st.DrawFn, known: list[str], embedders: list[str], tools: li
         said |= {"tool_choice": chosen, "parallel_tool_calls": flags}
         said |= {"tools": st.lists(st.sampled_from(tools), unique=True)} if tools else {}
     function: Tree = {"type": "json" if is_json else "chat", "variants": variants} | draw(table(**said))
+    _give_templates(function)
     return function | draw(_sharing(variants))
+
+
+def _give_templates(function: Tree) -> None:
+    """One for each schema, in every variant that fills templates: the gateway asks for it."""
+    roles = {role for role in ROLES if f"{role}_schema" in function}
+    for variant in function["variants"].values():
+        sender = variant.get("evaluator", variant.get("fuser", variant))
+        if variant["type"] == "experimental_dynamic_in_context_learning":
+            continue
+        for name in sorted(roles | function.get("schemas", {}).keys()):
+            sender.get("input_wrappers", {}).pop(name, None)
+            if name not in roles or f"{name}_template" not in sender:
+                sender.setdefault("templates", {})[name] = {"path": "t/one.txt"}
 
 
 @st.composite
@@ -210,7 +231,9 @@ def _sharing(draw: st.DrawFn, variants: Tree) -> Tree:  # noqa: PLR0911 (one ans
     return {}
 
 
+metric = table({"type": st.just("float"), "optimize": st.just("min"), "level": st.just("episode")}, description=texts)
 sections = table(
+    {"metrics": st.fixed_dictionaries({"good": metric}, optional={"a.b:c/d-e": metric})},
     gateway=table(
         debug=flags, bind_address=st.just("0.0.0.0:1"), base_path=st.just("/x"), unstable_error_json=flags,
         fetch_and_encode_input_files_before_inference=flags, global_outbound_http_timeout_ms=st.just(900_000),
@@ -222,10 +245,6 @@ sections = table(
     postgres=table(enabled=flags, connection_pool_size=counts, inference_retention_days=counts),
     rate_limiting=table(enabled=flags, rules=st.lists(st.dictionaries(names, values, max_size=2), max_size=2)),
     object_storage=st.sampled_from([{"type": "disabled"}, {"type": "filesystem", "path": "x"}]),
-    metrics=st.dictionaries(st.sampled_from(["good", "a.b:c/d-e"]), table(
-        {"type": st.just("float"), "optimize": st.just("min"), "level": st.just("episode")}, description=texts)),
-    evaluations=st.dictionaries(names, table({
-        "type": st.sampled_from(["inference", "static"]), "function_name": texts, "evaluators": evaluators}), max_size=1),  # noqa: E501
     provider_types=st.dictionaries(st.sampled_from(["openai", "groq"]), st.just({"defaults": {"api_key_location": "env::T"}})),  # noqa: E501
     optimizers=st.dictionaries(names, table({"type": st.just("openai_sft"), "model": texts}, n_epochs=counts), max_size=1),  # noqa: E501
     autopilot=table(tool_whitelist=st.lists(texts, max_size=2)),
@@ -245,4 +264,8 @@ def whole_projects(draw: st.DrawFn) -> Tree:
     embed = draw(st.dictionaries(names, embedding_models, max_size=1))
     functions = draw(st.dictionaries(names, _function(sorted(known), sorted(embed), sorted(tools)), max_size=2))
     tree |= {"tools": tools, "models": known, "embedding_models": embed, "functions": functions}
+    if functions:
+        kind, name = st.sampled_from(["inference", "static"]), st.sampled_from(sorted(functions))
+        evaluation = table({"type": kind, "function_name": name, "evaluators": evaluators})
+        tree["evaluations"] = draw(st.dictionaries(names, evaluation, max_size=1))
     return {name: value for name, value in tree.items() if value or name == "clickhouse"}

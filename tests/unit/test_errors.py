@@ -40,6 +40,7 @@ CODES = {
     "UnknownReference": ("E4006", 422),
     "InvalidConfiguration": ("E4007", 422),
     "InvalidEvent": ("E4008", 422),
+    "Incomplete": ("E4009", 400),
     "PreconditionFailed": ("E4120", 412),
     "NotAuthenticated": ("E4010", 401),
     "NotAllowed": ("E4030", 403),
@@ -48,6 +49,7 @@ CODES = {
     "StorageMisconfigured": ("E5001", 500),
     "GatewayUnavailable": ("E5002", 500),
     "RegistryUnreachable": ("E5003", 500),
+    "SourceUnreadable": ("E5005", 500),
     "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
 }

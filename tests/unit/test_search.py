@@ -6,16 +6,18 @@ from typing import get_args
 
 import pytest
 
+from model_registry.catalog.model_filter import ModelFilter
+from model_registry.catalog.model_filter import search_models as search_index
+from model_registry.catalog.model_index import ModelIndex
 from model_registry.catalog.search import (
     PUBLIC_TABLES,
     check_change_filters,
     search_deployments,
-    search_models,
     search_providers,
 )
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
-from model_registry.entities.model import MODEL_TYPE_SYNONYMS, ModelType
+from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.errors import Invalid
 from support.catalogues import Catalogue
 
@@ -40,6 +42,10 @@ def snapshot() -> Snapshot:
     return catalogue.snapshot().preview(deployments)
 
 
+def search_models(snapshot: Snapshot, **filters: object) -> list[Model]:
+    return search_index(snapshot, ModelIndex(snapshot), ModelFilter.model_validate(filters))
+
+
 def labels(models: list[object]) -> list[str]:
     return [f"{m.name} {m.model_type}" for m in models]  # type: ignore[attr-defined]
 
@@ -56,9 +62,9 @@ def test_every_type_and_every_synonym_means_a_type(snapshot: Snapshot) -> None:
 def test_filters_narrow_each_other_down(snapshot: Snapshot) -> None:
     assert labels([*search_models(snapshot)]) == ["a vl", "a embedding", "b chat"]
     assert labels([*search_models(snapshot, name="a")]) == ["a vl", "a embedding"]
-    assert labels([*search_models(snapshot, capabilities=["chat"], active=True)]) == ["a vl", "a embedding"]
-    assert labels([*search_models(snapshot, capabilities=["vision", "chat"])]) == ["a vl"]
-    assert labels([*search_models(snapshot, name="a", capabilities=["vision"])]) == ["a vl"]
+    assert labels([*search_models(snapshot, capability=["chat"], active=True)]) == ["a vl", "a embedding"]
+    assert labels([*search_models(snapshot, capability=["vision", "chat"])]) == ["a vl"]
+    assert labels([*search_models(snapshot, name="a", capability=["vision"])]) == ["a vl"]
     assert labels([*search_models(snapshot, provider="openai", name="a")]) == ["a embedding"]
     assert labels([*search_models(snapshot, provider="local", model_type="chat")]) == ["b chat"]
     assert search_models(snapshot, name="c") == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Request
@@ -43,6 +43,10 @@ class Caller:
         return scope in self.scopes or "admin" in self.scopes or scope == "read"
 
 
+ANYBODY = Caller("anonymous", frozenset({"read"}))
+"""Who reads without a key where that is allowed."""
+
+
 class Authenticator:
     """Turns a request's headers into a caller."""
 
@@ -56,6 +60,10 @@ class Authenticator:
     def reads_are_open(self) -> bool:
         """Whether reading needs no key."""
         return not self._auth_reads
+
+    def takes_any_key(self, path: str) -> bool:
+        """Whether a key is not looked at: clients of OpenAI's interface always send one, for want of a real one any."""
+        return self.reads_are_open and path.startswith("/v1/")
 
     def has_keys(self) -> bool:
         """Whether anybody could authenticate at all."""
@@ -80,7 +88,7 @@ class Authenticator:
         caller = await self.caller(headers)
         if caller is None:
             if scope == "read" and self.reads_are_open:
-                return Caller("anonymous", frozenset({"read"}))
+                return ANYBODY
             hint = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
             if not self.has_keys():
                 raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
@@ -113,6 +121,12 @@ async def _reader(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "read")
 
 
+async def _any_reader(request: Request, service: Service) -> Caller:
+    if service.authenticator.takes_any_key(request.scope["path"]):
+        return ANYBODY
+    return await service.authenticator.require(request.headers, "read")
+
+
 async def _administrator(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "admin")
 
@@ -122,5 +136,9 @@ async def _node(request: Request, service: Service) -> Caller:
 
 
 Reader = Annotated[Caller, Depends(_reader)]
+READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
+"""For the documentation of a POST that only reads."""
+AnyReader = Annotated[Caller, Depends(_any_reader)]
+"""As `Reader`, for the paths that take any key."""
 Administrator = Annotated[Caller, Depends(_administrator)]
 NodeReporter = Annotated[Caller, Depends(_node)]

@@ -9,16 +9,18 @@ from typing import Any
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
+from model_registry.fleet.flapping import Steady, steadied
 from model_registry.store.registry import Registry
-from model_registry.tensorzero.affected import CONFIGURATION_TABLES
+from model_registry.tensorzero.affected import configuration_tables
 from model_registry.tensorzero.render import RenderCache, Rendered, render
 
 
 class Configuration:
     """Keeps the last rendering, and the fragments that make the next one cheap."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, hold_seconds: float) -> None:
         self._registry = registry
+        self._hold_seconds = hold_seconds
         self._cache = RenderCache()
         self._lock = threading.Lock()
         self._made_of: list[Any] = []
@@ -26,10 +28,14 @@ class Configuration:
         self._warming: asyncio.Task[Rendered] | None = None
         registry.listeners.append(self._on_step)
 
+    def steady(self, snapshot: Snapshot, now: float) -> Steady:
+        """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
+        return steadied(snapshot, now, self._hold_seconds)
+
     def of(self, snapshot: Snapshot) -> Rendered:
         """The configuration of this snapshot. The lock: a full load is rendered off the event loop."""
         with self._lock:
-            made_of = [snapshot.tables[name] for name in sorted(CONFIGURATION_TABLES)]
+            made_of = [snapshot.tables[name] for name in sorted(configuration_tables(snapshot))]
             if self._rendered is None or any(a is not b for a, b in zip(made_of, self._made_of, strict=False)):
                 self._rendered, self._made_of = render(snapshot, self._cache), made_of
             return self._rendered

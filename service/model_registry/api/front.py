@@ -88,9 +88,11 @@ class Front:
         send: Send,
     ) -> None:
         """Answer from the cache. Most requests end here, so it does what it must and nothing more."""
-        if not self._service.authenticator.reads_are_open or b"authorization" in asked or b"x-api-key" in asked:
+        authenticator = self._service.authenticator
+        shows_key = b"authorization" in asked or b"x-api-key" in asked
+        if not authenticator.reads_are_open or (shows_key and not authenticator.takes_any_key(scope["path"])):
             try:
-                await self._service.authenticator.require(Headers(scope=scope), "read")
+                await authenticator.require(Headers(scope=scope), "read")
             except RegistryError as error:
                 await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
                 return

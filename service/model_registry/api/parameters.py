@@ -6,5 +6,15 @@ from typing import Annotated
 
 from fastapi import Query
 
+from model_registry.catalog.model_filter import ModelFilter, Sort
+
 Limit = Annotated[int | None, Query(ge=1, le=100_000, description="At most so many rows; all, when not given.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many rows first.")]
+
+
+class ModelQuery(ModelFilter):
+    """The filters, the order and the page of a list of models."""
+
+    sort: Sort = None
+    limit: Limit = None
+    offset: Offset = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.routing import compile_path
 
 from model_registry.errors import (
     Conflict,
+    Incomplete,
     Invalid,
     InvalidEvent,
     InvalidModel,
@@ -36,6 +38,7 @@ STATUSES: dict[type[RegistryError], int] = {
     RevisionGone: 410,
     Conflict: 409,
     Invalid: 422,
+    Incomplete: 400,
     PreconditionFailed: 412,
     NotAuthenticated: 401,
     NotAllowed: 403,
@@ -81,6 +84,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _TITLES = {
+    400: "Something that is needed is missing",
     401: "A valid API key is needed",
     403: "The key does not allow this",
     404: "Not found",
@@ -160,13 +164,22 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def _methods(request: Request, first: str) -> str:
-    """The methods that a path knows. Starlette names those of the first route that fits, and we have one a method."""
+    """The methods that a path knows. Starlette names those of the first route that fits, and we have one a method.
+
+    A reference takes any path, so `/api/models/m/deployments` fits `/api/models/{reference}` too: the longer counts.
+    """
     methods = {method.strip() for method in first.split(",")}
-    for template, operations in request.app.openapi()["paths"].items():
-        fits, _, _ = compile_path(template.replace("}", ":path}"))
-        if fits.match(request.scope["path"]):
-            methods |= {method.upper() for method in operations}
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    fitting = [path for path in paths if _pattern(path).match(request.scope["path"])]
+    longest = max((path.count("/") for path in fitting), default=0)
+    for path in fitting:
+        if path.count("/") == longest:
+            methods |= {method.upper() for method in paths[path]}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return compile_path(template.replace("}", ":path}"))[0]
 
 
 def install(app: FastAPI) -> None:
@@ -203,6 +216,8 @@ def install(app: FastAPI) -> None:
 
 def _kind_of(request: Request) -> type[Invalid]:
     path = request.scope["path"]
+    if request.scope["method"] == "GET" or path == "/api/models/select":
+        return Invalid
     return InvalidModel if path.startswith("/api/models") else InvalidEvent if "deployments" in path else Invalid
 
 

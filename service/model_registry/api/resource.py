@@ -36,6 +36,9 @@ JOINED = {
 }
 """Which tables a noun's view is made of: when none of them changes, neither does the answer."""
 
+FILTERED_MODELS = (*JOINED["models"], "model_categories")
+"""What a filtered list of models is made of: a category that is none is refused."""
+
 _STALE = (NotFound, UnknownReference, PreconditionFailed, Conflict)
 """What a look at the database may settle: another replica may have written a moment ago."""
 
@@ -52,7 +55,7 @@ def rows(
     return listed(
         request,
         snapshot,
-        [noun.view(snapshot, row) for row in _cut(found, limit, offset)],
+        [noun.view(snapshot, row) for row in cut(found, limit, offset)],
         len(found),
         JOINED[noun.table],
     )
@@ -68,7 +71,8 @@ def listed(request: Request, snapshot: Snapshot, items: Sequence[Any], count: in
     return answer(request, snapshot, json_bytes({"items": items, "count": count}), tables=tables)
 
 
-def _cut(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
+def cut(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
+    """The rows of a page."""
     return found[offset:] if limit is None else found[offset : offset + limit]
 
 

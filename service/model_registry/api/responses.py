@@ -93,10 +93,26 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A 200 with an ETag (or a 304), kept for the next caller until one of the tables changes."""
+    cached = cached_body(request, snapshot, body, tables=tables, media_type=media_type, headers=headers)
+    cache: BodyCache = request.app.state.bodies
+    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), cached)
+    return served(request, cached)
+
+
+def cached_body(
+    request: Request,
+    snapshot: Snapshot,
+    body: bytes,
+    *,
+    tables: Iterable[str],
+    media_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> CachedBody:
+    """An answer with all that makes it last."""
     etag = etag_of(body)
     # no-cache: keep it, but ask whether it still holds. That is what the ETag is for.
     extra = {**(headers or {}), "ETag": etag, "Cache-Control": "no-cache"}
-    cached = CachedBody(
+    return CachedBody(
         tables=tuple((name, snapshot.tables[name].stamp) for name in tables),
         route=getattr(request.scope.get("route"), "path", ""),
         etag=etag,
@@ -104,11 +120,14 @@ def answer(
         body=body,
         headers=tuple((k.lower().encode(), v.encode()) for k, v in extra.items()),
     )
-    cache: BodyCache = request.app.state.bodies
-    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), cached)
-    if matches(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers=extra)
-    return Response(body, 200, extra, media_type)
+
+
+def served(request: Request, answer: CachedBody) -> Response:
+    """A 200 with an answer, or a 304 when the caller has it."""
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    if matches(request.headers.get("if-none-match", ""), answer.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(answer.body, 200, headers, answer.media_type)
 
 
 def single(view: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -13,7 +13,7 @@ from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED, listed, page
 from model_registry.api.state import Service
-from model_registry.catalog.views import ServiceModelView, service_models
+from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
 from model_registry.errors import NotFound
 
 router = APIRouter(prefix="/api/services", tags=["services"])
@@ -57,6 +57,13 @@ async def list_service_models(
     service: Service,
     _caller: Reader,
     function: Annotated[str | None, Query(description="Only for this function of the service.")] = None,
+    deployed: Annotated[
+        bool,
+        Query(
+            description="Only what can be asked now: what runs on nodes while a node has it loaded, and the fallback "
+            "models last."
+        ),
+    ] = False,
 ) -> Response:
     """By priority, then weight descending; without inactive models and providers. Clients take the first row."""
     snapshot = service.registry.snapshot
@@ -65,5 +72,9 @@ async def list_service_models(
     if not mappings or (function is not None and function not in known):
         what = f"a function {function!r}" if mappings else "mappings"
         raise NotFound(f"The service {service_name!r} has no {what.removeprefix('a ')}.", allowed=sorted(known))
+    tables = JOINED["service_model_mappings"] + JOINED["models"]
+    if deployed:
+        items = deployed_models(snapshot, service_name, function)
+        return listed(request, snapshot, items, len(items), (*tables, "model_deployments", "gpu_nodes"))
     items = service_models(snapshot, service_name, function)
-    return listed(request, snapshot, items, len(items), JOINED["service_model_mappings"] + JOINED["models"])
+    return listed(request, snapshot, items, len(items), tables)

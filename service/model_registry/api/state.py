@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from model_registry.catalog.model_index import ModelIndexes
 from model_registry.settings import Settings
 from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
     from model_registry.workers.silence import SilenceWatch
+    from model_registry.workers.waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,18 @@ class State:
     metrics: Metrics
     configuration: Configuration
     judge: ConfigurationJudge
+    indexes: ModelIndexes
+    steps: Waiters
+    """Told of every step of the registry."""
     events: EventConsumer | None
     silence: SilenceWatch | None
     heartbeats: Heartbeats
     rejections: Rejections
+
+    def release(self) -> None:
+        """Let everybody go who waits for news: the service is about to stop."""
+        self.judge.release()
+        self.steps.release()
 
 
 async def state_of(request: Request) -> State:  # async, or FastAPI would run it in a thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -16,13 +17,16 @@ from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer
 from model_registry.api.served import Wait, served_answer
-from model_registry.api.state import Service
+from model_registry.api.state import Service, State
+from model_registry.fleet.flapping import Steady
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
+from model_registry.tensorzero.affected import configuration_tables
 from model_registry.tensorzero.delivered import CONFIGURATION
 from model_registry.tensorzero.functions import function_views
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.parse import parse_project
+from model_registry.tensorzero.routes import omitted
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
 
@@ -127,9 +131,9 @@ async def get_config(
     Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
     """
     if revision == "latest":
-        snapshot = service.registry.snapshot
+        snapshot = _steady(service).snapshot
         text = service.configuration.of(snapshot).text.encode()
-        return answer(request, snapshot, text, tables=TABLES, media_type=TOML)
+        return answer(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
         return await configuration_at(request, service, revision, TOML)
     return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
@@ -155,11 +159,17 @@ async def list_functions(request: Request, service: Service, _caller: Reader) ->
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
 async def list_omissions(request: Request, service: Service, _caller: Reader) -> Response:
-    """The same as the comments at the end of the configuration."""
-    snapshot = service.registry.snapshot
-    omitted = service.configuration.of(snapshot).omitted
-    items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in omitted]
-    return listed(request, snapshot, items, len(items), TABLES)
+    """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
+    steady = _steady(service)
+    found = [*service.configuration.of(steady.snapshot).omitted]
+    found += [omitted(held.deployment, held.reason) for held in steady.held]
+    items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in found]
+    return listed(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
+
+
+def _steady(service: State) -> Steady:
+    """What the newest configuration is made of now. An answer made of it is kept only while nothing is held."""
+    return service.configuration.steady(service.registry.snapshot, time.time())
 
 
 @router.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import READ_WITH_BODY, Reader
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service, State
@@ -93,7 +94,7 @@ class DeliveryStatus(BaseModel):
     "/check",
     summary="Check a TensorZero project, or the registry's own configuration",
     operation_id="check_tensorzero",
-    openapi_extra={"security": [{}, {"bearer": []}, {"apiKey": []}]},  # a read, though it has a body
+    openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
 )
 async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
@@ -105,7 +106,7 @@ async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest 
     revision, configuration = None, body.configuration
     files = {path: text.encode() for path, text in body.files.items()}
     if not files:
-        snapshot = service.registry.snapshot
+        snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(service.configuration.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], delivered(rendered, snapshot)
     findings = await _check(service, files, configuration)

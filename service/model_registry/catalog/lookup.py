@@ -55,17 +55,28 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
     if found is not None:
         return found
     wanted = find_provider(snapshot, provider).id if provider is not None else None
+    if fitting := _called(snapshot, reference, wanted):
+        return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
+    offered = f" at the provider {provider!r}" if provider is not None else ""
+    message = f"There is no model {reference!r}{offered}."
+    raise ModelNotFound(message)
+
+
+def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
+    """Every row that `find_model` would take, where several are as good as one. Errors: ModelNotFound."""
+    is_id = snapshot.models.get(as_uuid(reference)) is not None
+    return (not is_id and _called(snapshot, reference, None)) or [find_model(snapshot, reference)]
+
+
+def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list[Model]:
     for candidates in (
         snapshot.models.where("name", reference),
         snapshot.models.where("model_id", reference),
         _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference)),
     ):
-        fitting = [m for m in candidates if wanted in (None, m.provider_id)]
-        if fitting:
-            return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
-    offered = f" at the provider {provider!r}" if provider is not None else ""
-    message = f"There is no model {reference!r}{offered}."
-    raise ModelNotFound(message)
+        if fitting := [m for m in candidates if provider_id in (None, m.provider_id)]:
+            return fitting
+    return []
 
 
 def model_label(snapshot: Snapshot, model: Model) -> str:
@@ -89,7 +100,7 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
 def find_function(snapshot: Snapshot, reference: str) -> Function:
     """By id, gateway name, or `service/function`. Errors: NotFound."""
     found = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
-    for service, function in _splits(reference):
+    for service, function in splits(reference):
         found = found or _only(snapshot.functions.where("key", (service, function)))
     if found is None:
         message = f"There is no function {reference!r}."
@@ -102,8 +113,8 @@ def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
     found = snapshot.mappings.get(as_uuid(reference))
     if found is not None:
         return found
-    for service, rest in _splits(reference):
-        for function, variant in _splits(rest):
+    for service, rest in splits(reference):
+        for function, variant in splits(rest):
             for mapping in snapshot.mappings.where("function", (service, function)):
                 if mapping.variant_name == variant:
                     return mapping
@@ -114,8 +125,8 @@ def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
 def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
     """By id or `node/provider_type/model`. Errors: NotFound."""
     found = snapshot.deployments.get(as_uuid(reference))
-    for node, rest in _splits(reference):
-        for provider_type, model in _splits(rest):
+    for node, rest in splits(reference):
+        for provider_type, model in splits(rest):
             found = found or _only(snapshot.deployments.where("key", (node, provider_type, model)))
     if found is None:
         message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
@@ -123,7 +134,7 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
     return found
 
 
-def _splits(reference: str) -> Iterable[tuple[str, str]]:
+def splits(reference: str) -> Iterable[tuple[str, str]]:
     """Every way to cut at a slash: names may hold slashes themselves."""
     parts = reference.split("/")
     return (("/".join(parts[:i]), "/".join(parts[i:])) for i in range(1, len(parts)))

@@ -1,4 +1,7 @@
-"""Filters of lists. A value that means nothing is an error that names the ones that do, never an empty list."""
+"""Filters of lists. A value that means nothing is an error that names the ones that do, never an empty list.
+
+Those of models are in `model_filter.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from typing import get_args
 
 from model_registry.catalog.lookup import as_uuid
 from model_registry.catalog.snapshot import SPECS, Snapshot
-from model_registry.entities.capability import canonical
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, Deployment
-from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.entities.provider import Provider, ProviderType
 from model_registry.errors import Invalid, Reason
 
@@ -17,38 +18,12 @@ PUBLIC_TABLES = tuple(sorted(SPECS.keys() - {"api_keys"}))
 """What the change log shows: who may read it need not know of keys."""
 
 
-def search_models(  # noqa: PLR0913 (one parameter a filter)
-    snapshot: Snapshot,
-    *,
-    model_type: str | None = None,
-    provider: str | None = None,
-    capabilities: Sequence[str] = (),
-    name: str | None = None,
-    active: bool | None = None,
-) -> list[Model]:
-    """Models that pass every filter, in stable order. `provider` is a name, an id or a type. Errors: Invalid."""
-    wanted = {canonical(capability) for capability in capabilities}
-    wanted_type = None if model_type is None else _model_type(model_type)
-    providers = None if provider is None else _providers(snapshot, provider)
-    models: Iterable[Model] = snapshot.models if name is None else snapshot.models.where("name", name)
-    if wanted and name is None:
-        models = snapshot.models.where("capability", min(wanted))
-    return [
-        m
-        for m in models
-        if (wanted_type is None or m.model_type == wanted_type)
-        and (providers is None or m.provider_id in providers)
-        and (active is None or m.active == active)
-        and wanted <= {canonical(tag) for tag in m.capabilities}
-    ]
-
-
 def search_providers(
     snapshot: Snapshot, *, provider_type: str | None = None, active: bool | None = None
 ) -> list[Provider]:
     """Providers that pass every filter, by name. Errors: Invalid."""
     if provider_type is not None and provider_type not in get_args(ProviderType):
-        raise _meaningless("type", provider_type, get_args(ProviderType))
+        raise meaningless("type", provider_type, get_args(ProviderType))
     return [p for p in snapshot.providers if provider_type in (None, p.type) and active in (None, p.active)]
 
 
@@ -60,7 +35,7 @@ def search_deployments(
     `node_id` matches whole names; `model` is an id, a name, a provider's name for it, or what the node announced.
     """
     if status is not None and status not in DEPLOYMENT_STATUSES:
-        raise _meaningless("status", status, DEPLOYMENT_STATUSES)
+        raise meaningless("status", status, DEPLOYMENT_STATUSES)
     deployments: Iterable[Deployment] = (
         snapshot.deployments if node_id is None else snapshot.deployments.where("node", node_id)
     )
@@ -74,7 +49,7 @@ def search_deployments(
 def check_change_filters(table: str | None, row_id: str | None) -> None:
     """Refuse tables and ids that the change log cannot hold. Errors: Invalid."""
     if table is not None and table not in PUBLIC_TABLES:
-        raise _meaningless("table", table, PUBLIC_TABLES)
+        raise meaningless("table", table, PUBLIC_TABLES)
     if row_id is not None and as_uuid(row_id) is None:
         message = f"row_id={row_id!r} means nothing: it must be a uuid."
         raise Invalid(message, reasons=[Reason("row_id", message)])
@@ -87,22 +62,7 @@ def _is_of_model(snapshot: Snapshot, deployment: Deployment, reference: str) -> 
     return model is not None and reference in (model.name, model.model_id)
 
 
-def _model_type(value: str) -> str:
-    wanted = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
-    if wanted not in get_args(ModelType):
-        raise _meaningless("model_type", value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
-    return wanted
-
-
-def _providers(snapshot: Snapshot, value: str) -> set[str]:
-    """Ids of the providers meant: one by its id or name, or all of a type."""
-    row_id = as_uuid(value)
-    found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not found and value not in get_args(ProviderType):
-        raise _meaningless("provider", value, (*(p.name for p in snapshot.providers), *get_args(ProviderType)))
-    return found
-
-
-def _meaningless(name: str, value: str, allowed: Sequence[str]) -> Invalid:
+def meaningless(name: str, value: str, allowed: Sequence[str]) -> Invalid:
+    """A value that means nothing, and those that do."""
     message = f"{name}={value!r} means nothing. Allowed: {', '.join(allowed)}."
     return Invalid(message, reasons=[Reason(name, message)], allowed=list(allowed))

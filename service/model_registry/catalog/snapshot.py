@@ -32,7 +32,12 @@ from model_registry.entities.provider import Provider
 SPECS: dict[str, TableSpec[Any]] = {
     spec.name: spec
     for spec in (
-        TableSpec("model_providers", Provider, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec(
+            "model_providers",
+            Provider,
+            lambda r: (r.name,),
+            {"name": lambda r: (r.name,), "route_by": lambda r: (r.route_by,) if r.route_by else ()},
+        ),
         TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
         TableSpec(
             "models",
@@ -182,9 +187,18 @@ class Snapshot:
         Does what the database's own triggers would do to the tables a configuration is made of.
         """
         snapshot = self
-        for operation in operations:
-            snapshot = replace(snapshot, tables=snapshot._changed(snapshot._effects(operation)))
+        for batch in _independent(operations):
+            effects: dict[str, list[tuple[str, Row | None]]] = {}
+            for operation in batch:
+                for table, rows in snapshot._effects(operation).items():
+                    effects.setdefault(table, []).extend(rows)
+            snapshot = replace(snapshot, tables=snapshot._changed(effects))
         return snapshot
+
+    def without_fleet(self) -> Snapshot:
+        """The registry as people wrote it: without what nodes do, at the same revision."""
+        empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
+        return replace(self, tables=self.tables.update(empty))
 
     def _changed(self, by_table: dict[str, list[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
         return self.tables.update({name: self.tables[name].changed(rows) for name, rows in by_table.items()})
@@ -217,6 +231,25 @@ class Snapshot:
             moved = self.mappings.where("function", (old.service_name, old.function_name))
             effects["service_model_mappings"] = [(m.id, m.model_copy(update=key)) for m in moved]
         return effects
+
+
+def _independent(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
+    """The operations in runs that can be looked at together: different rows, of tables whose rows make no others."""
+    batch: list[Operation] = []
+    seen: set[tuple[str, str]] = set()
+    for operation in operations:
+        row = (operation.table, operation.id)
+        if operation.table in {"functions", "service_model_mappings"}:
+            yield batch
+            yield [operation]
+            batch, seen = [], set()
+        elif row in seen:
+            yield batch
+            batch, seen = [operation], {row}
+        else:
+            batch.append(operation)
+            seen.add(row)
+    yield batch
 
 
 def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:

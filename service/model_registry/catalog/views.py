@@ -6,10 +6,11 @@ tests hold the two together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from model_registry.catalog.live import live_deployments, runs_on_nodes
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
 from model_registry.entities.capability import flags
@@ -31,11 +32,25 @@ class AliasRef(BaseModel):
     context: str | None
 
 
-class ModelView(ModelCard, ModelColumns):
-    """The shape of `model_view`: the card's fields stand beside the others."""
+class ModelLabel(BaseModel):
+    """Which model is meant: the shape of `model_label_view`."""
+
+    id: str
+    name: str
+    model_id: str
+    provider_name: str | None
+
+
+class ModelVersionView(ModelCard, ModelColumns):
+    """The shape of `model_version_view`: the card's fields stand beside the others."""
 
     context_window: int | None
     supports: dict[str, bool]
+
+
+class ModelView(ModelVersionView):
+    """The shape of `model_view`."""
+
     offered: bool
 
     provider_name: str | None
@@ -70,7 +85,7 @@ class DeploymentView(Deployment):
 
 
 class ServiceModelView(ModelView):
-    """The shape of `service_models`' rows."""
+    """The shape of `service_models`' and `deployed_models`' rows; only the latter have the last three."""
 
     mapping_id: str
     service_name: str
@@ -79,6 +94,11 @@ class ServiceModelView(ModelView):
     priority: int
     weight: float
     fallback_model_id: str | None
+    deployed: bool | None = Field(None, description="With `deployed=true`: whether a node has it loaded now.")
+    deployments: int | None = Field(None, description="With `deployed=true`: its live deployments.")
+    reason: Literal["mapping", "fallback"] | None = Field(
+        None, description="With `deployed=true`: a mapping's own model, or the one that stands in for it."
+    )
 
 
 class NodeView(BaseModel):
@@ -101,9 +121,19 @@ def category_view(_snapshot: Snapshot, category: Category) -> View:
     return category.model_dump()
 
 
-def model_view(snapshot: Snapshot, model: Model) -> View:
-    """A model with its provider's address and its aliases."""
+def model_label_view(snapshot: Snapshot, model: Model) -> View:
+    """Enough of a model to tell it from every other."""
     provider = snapshot.providers.get(model.provider_id)
+    return {
+        "id": model.id,
+        "name": model.name,
+        "model_id": model.model_id,
+        "provider_name": provider.name if provider else None,
+    }
+
+
+def model_version_view(model: Model) -> View:
+    """What a model's own row says, without what it is joined with: all there is to say of earlier states."""
     return {
         "id": model.id,
         "name": model.name,
@@ -115,17 +145,11 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "context_window": model.context_length,
         "description": model.description,
         "provider_id": model.provider_id,
-        "provider_name": provider.name if provider else None,
-        "provider_type": provider.type if provider else None,
-        "api_base": provider.api_base if provider else None,
-        "api_key_env_var": provider.api_key_env_var if provider else None,
-        "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
         "routing_priority": model.routing_priority,
         "tensorzero": model.tensorzero,
         "metadata": model.metadata,
         "active": model.active,
         "status": model.status,
-        "offered": is_offered(snapshot, model),
         "supports": flags(model.capabilities),
         **EMPTY_CARD,
         **model.card,
@@ -133,6 +157,20 @@ def model_view(snapshot: Snapshot, model: Model) -> View:
         "version": model.version,
         "created_at": model.created_at,
         "updated_at": model.updated_at,
+    }
+
+
+def model_view(snapshot: Snapshot, model: Model) -> View:
+    """A model with its provider's address and its aliases."""
+    provider = snapshot.providers.get(model.provider_id)
+    return {
+        **model_version_view(model),
+        "offered": is_offered(snapshot, model),
+        "provider_name": provider.name if provider else None,
+        "provider_type": provider.type if provider else None,
+        "api_base": provider.api_base if provider else None,
+        "api_key_env_var": provider.api_key_env_var if provider else None,
+        "aliases": [{"alias": a.alias, "context": a.context} for a in snapshot.aliases.where("model", model.id)],
     }
 
 
@@ -173,24 +211,53 @@ def service_models(snapshot: Snapshot, service_name: str, function_name: str | N
     Existing clients take the first row, so this order is the routing order: priority, then weight descending, then
     function and variant.
     """
+    return [
+        _service_view(snapshot, mapping, model)
+        for mapping in _service_mappings(snapshot, service_name, function_name)
+        if (model := snapshot.models.get(mapping.model_id)) and is_offered(snapshot, model)
+    ]
+
+
+def deployed_models(snapshot: Snapshot, service_name: str, function_name: str | None = None) -> list[View]:
+    """The models of a service that can be asked now, best first: the mappings' own, then those that stand in for them.
+
+    What runs on nodes is there only while a node has it loaded. A model that stands in is left out where the function
+    has it already.
+    """
+    mappings = _service_mappings(snapshot, service_name, function_name)
+    wanted = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
+    wanted += [(mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id]
+    rows = []
+    seen = set()
+    for mapping, model_id, reason in wanted:
+        model = snapshot.models.get(model_id)
+        known = (mapping.function_name, model_id)
+        if model is None or not is_offered(snapshot, model) or (reason == "fallback" and known in seen):
+            continue
+        count = len(live_deployments(snapshot, model.id))
+        if count or not runs_on_nodes(snapshot.providers.get(model.provider_id)):
+            seen.add(known)
+            why = {"deployed": count > 0, "deployments": count, "reason": reason}
+            rows.append(_service_view(snapshot, mapping, model) | why)
+    return rows
+
+
+def _service_mappings(snapshot: Snapshot, service_name: str, function_name: str | None) -> list[Mapping]:
     mappings = [m for m in snapshot.mappings.where("service", service_name) if function_name in (None, m.function_name)]
     mappings.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
-    rows = []
-    for mapping in mappings:
-        model = snapshot.models.get(mapping.model_id)
-        if model is None or not is_offered(snapshot, model):
-            continue
-        use = {
-            "mapping_id": mapping.id,
-            "service_name": mapping.service_name,
-            "function_name": mapping.function_name,
-            "variant_name": mapping.variant_name,
-            "priority": mapping.priority,
-            "weight": mapping.weight,
-            "fallback_model_id": mapping.fallback_model_id,
-        }
-        rows.append(model_view(snapshot, model) | use)
-    return rows
+    return mappings
+
+
+def _service_view(snapshot: Snapshot, mapping: Mapping, model: Model) -> View:
+    return model_view(snapshot, model) | {
+        "mapping_id": mapping.id,
+        "service_name": mapping.service_name,
+        "function_name": mapping.function_name,
+        "variant_name": mapping.variant_name,
+        "priority": mapping.priority,
+        "weight": mapping.weight,
+        "fallback_model_id": mapping.fallback_model_id,
+    }
 
 
 def is_offered(snapshot: Snapshot, model: Model) -> bool:

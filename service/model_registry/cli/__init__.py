@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from model_registry import __version__
-from model_registry.cli import db, history, keys, node, serve, tensorzero, up
+from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, up
 from model_registry.cli.exit_codes import exit_code
 from model_registry.cli.import_summary import printable
 from model_registry.errors import RegistryError
@@ -25,8 +25,10 @@ app.command("serve")(serve.serve)
 app.command("history")(history.history)
 app.command("diff")(history.diff)
 app.command("rollback")(history.rollback)
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(node.app, name="node")
 app.add_typer(tensorzero.app, name="tensorzero")
 

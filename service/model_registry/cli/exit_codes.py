@@ -1,7 +1,7 @@
 """With which exit code a command ends that fails: one table from the error tree to codes.
 
-0 done; 1 what was asked for was refused; 2 the command was called wrongly (Typer's own); 3 the registry, or a part of
-it, cannot be reached or does not let us in.
+0 done; 1 what was asked for was refused; 2 the command was called wrongly (Typer's own); 3 the registry, a part of
+it, or what was to be read cannot be reached or does not let us in.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.GatewayUnavailable: OUT_OF_REACH,
     errors.RegistryUnreachable: OUT_OF_REACH,
     errors.ModelServerUnreachable: OUT_OF_REACH,
+    errors.SourceUnreadable: OUT_OF_REACH,
     errors.StackError: OUT_OF_REACH,
 }
 """Exit code of an error; one that is not here has that of its nearest base class."""

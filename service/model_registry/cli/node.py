@@ -66,7 +66,7 @@ def _node() -> None:
 
 
 @app.command()
-def run(  # noqa: PLR0913 (a command's options)
+def run(
     *,
     node_id: NodeId,
     ollama: OllamaUrl = None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from model_registry.errors import Reason, RegistryError, RegistryUnreachable
+from model_registry.client.problems import error_of
+from model_registry.errors import RegistryUnreachable
 
 _TIMEOUT = httpx.Timeout(120, connect=5)
 """Seconds. Importing a large project is one long write; a registry that is there takes a connection at once."""
@@ -37,6 +37,10 @@ class Registry:
         """POST JSON to a path below the registry's URL."""
         return self._call("POST", path, json=body, params=params)
 
+    def put(self, path: str, content: bytes, params: dict[str, str]) -> httpx.Response:
+        """PUT JSON to a path below the registry's URL."""
+        return self._call("PUT", path, content=content, params=params, headers={"Content-Type": "application/json"})
+
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 (passed on to httpx)
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         try:
@@ -48,26 +52,7 @@ class Registry:
             raise RegistryUnreachable(f"No registry answers at {self.url} ({error})") from error
         if response.is_success:
             return response
-        raise self._error(response)
-
-    def _error(self, response: httpx.Response) -> RegistryError:
-        """The error that a problem document (RFC 9457) tells of."""
-        try:
-            problem = response.json()
-        except ValueError:
-            problem = None
-        kinds = {kind.code: kind for kind in _kinds(RegistryError)}
-        if not isinstance(problem, dict) or problem.get("code") not in kinds:
-            return RegistryUnreachable(f"{self.url} answered {response.status_code}, and not as a registry does")
-        given = problem.get("reasons") or []
-        reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given if isinstance(r, dict)]
-        return kinds[problem["code"]](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons)
-
-
-def _kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _kinds(child)
+        raise error_of(response)
 
 
 def json_object(response: httpx.Response) -> dict[str, Any]:

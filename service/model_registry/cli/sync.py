@@ -32,7 +32,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds th
 Once = Annotated[bool, typer.Option("--once", help="Fetch once and end: for init containers.")]
 
 
-def sync(  # noqa: PLR0913 (a command's options)
+def sync(
     *,
     out: Out,
     registry: Registry = "http://127.0.0.1:8110",

@@ -1,4 +1,4 @@
-"""How the agent learns that something may have changed: by asking and waiting, or from NATS."""
+"""How the agent learns that something may have changed, without asking: from NATS."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_registry.messaging.login import NatsLogin
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +21,6 @@ SUBJECT = "model.registry.updated.v1"
 class NatsNews:
     """Listens in a thread of its own, for ever; connects again by itself. Without NATS nothing is lost but time."""
 
-    hears = False
-    """Whether announcements arrive now. What was announced before they did is worth a question."""
     revision = 0
     """The newest revision that was announced."""
 
@@ -31,8 +28,15 @@ class NatsNews:
         from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
         self._news = threading.Event()
-        self._link = NatsLink(login, "model-registry sync", on_up=self._up, on_down=self._down)
+        self._subscribed: Client | None = None
+        self._link = NatsLink(login, "model-registry sync", on_up=self._news.set, on_down=self._news.set)
         threading.Thread(target=lambda: asyncio.run(self._listen()), daemon=True, name="nats").start()
+
+    @property
+    def hears(self) -> bool:
+        """Whether announcements arrive now. What was announced before they did is worth a question."""
+        client = self._link.client
+        return client is not None and client is self._subscribed
 
     def wait(self, seconds: float) -> bool:
         """Wait for an announcement, or for announcements to begin or end to arrive; whether there was one."""
@@ -48,20 +52,12 @@ class NatsNews:
     async def _subscribe(self, client: Client) -> None:
         await client.subscribe(SUBJECT, cb=self._hear)
         await client.flush()
-
-    async def _hear(self, message: Msg) -> None:
-        self.revision = max(self.revision, _revision(message.data))
-        self._news.set()
-
-    def _up(self) -> None:
-        self.hears = True
+        self._subscribed = client
         self._news.set()
         log.info("hearing of changes from nats")
 
-    def _down(self) -> None:
-        if self.hears:
-            log.warning("asking the registry while nats is away")
-        self.hears = False
+    async def _hear(self, message: Any) -> None:  # noqa: ANN401 (nats-py is not in the base install)
+        self.revision = max(self.revision, _revision(message.data))
         self._news.set()
 
 

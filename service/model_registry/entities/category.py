@@ -18,12 +18,17 @@ class Category(Row):
     icon: str | None = None
 
 
-class CategoryDraft(Draft):
-    """What may be written of a category."""
+class CategoryFacts(Draft):
+    """What a category is, whatever its key."""
 
-    key: ShortName = Field(description="What models name in `category`.", examples=["text-llm"])
     name: ShortName = Field(description="For people.", examples=["Language models"])
     description: Text = ""
     icon: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
         None, description="An emoji, or the name of an icon.", examples=["✍️"]
     )
+
+
+class CategoryDraft(CategoryFacts):
+    """What may be written of a category."""
+
+    key: ShortName = Field(description="What models name in `category`.", examples=["text-llm"])

@@ -35,6 +35,8 @@ class Deployment(Row):
     event_at: str = ""
     error_message: str | None = None
     metadata: dict[str, Any] = {}
+    left_at: str | None = None
+    left_before_at: str | None = None
 
 
 class EventDraft(Draft):

@@ -36,6 +36,8 @@ ProviderType = Literal[
 ]
 """The gateway's 19 types; then ours: openai_compatible and ollama (rendered as openai), and custom (not rendered)."""
 
+RouteBy = Literal["api_base", "deployments"]
+
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 _KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|AKIA|ya29)[A-Za-z0-9_-]{12,}")
 _KEY_LENGTH = 20
@@ -89,6 +91,7 @@ class Provider(Row):
     tensorzero: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     active: bool = True
+    route_by: str | None = None
 
 
 class ProviderDraft(Draft):
@@ -105,3 +108,9 @@ class ProviderDraft(Draft):
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
     metadata: JsonObject = Field(default={}, examples=[{"location": "local"}])
     active: bool = True
+    route_by: RouteBy | None = Field(
+        None,
+        description="`deployments`: gateways ask the nodes that have a model loaded, and `api_base` last. `api_base`: "
+        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes (ollama, vllm, "
+        "sglang, tgi) a look-up with `deployed=true` wants a node to have the model loaded.",
+    )

@@ -42,7 +42,7 @@ class NatsLink:
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_up` is called whenever messages come and go again, `on_down` when they do not any more."""
+        """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not."""
         self._login = login
         self._on_up = on_up
         self._on_down = on_down
@@ -135,15 +135,14 @@ class NatsLink:
         async def on_disconnect() -> None:
             nonlocal lost
             lost = True
+            self._on_down()
             if not self._stopping:
                 log.warning("nats connection lost: %s", self._shown)
-            self._on_down()
 
         async def on_reconnect() -> None:
             nonlocal lost
             lost = False
             self._say_connected()
-            self._on_up()
 
         async def on_error(error: Exception) -> None:
             self._note(error)
@@ -155,8 +154,8 @@ class NatsLink:
                 raise error
 
         async def on_close() -> None:
-            gone.set()
             self._on_down()
+            gone.set()
 
         await client.connect(
             **self._options(),
@@ -176,7 +175,6 @@ class NatsLink:
         self._say_connected()
         for action in self._on_connect:
             await action(client)
-        self._on_up()
 
     def _options(self) -> dict[str, Any]:
         try:
@@ -196,6 +194,7 @@ class NatsLink:
     def _say_connected(self) -> None:
         self._told.clear()
         log.info("nats connected: %s", self._shown)
+        self._on_up()
 
 
 def _unanswered(error: Exception) -> bool:

@@ -19,12 +19,16 @@ from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, translated
 from model_registry.store.exact_floats import ExactClient, exact
+from model_registry.store.kept_connections import KeptConnections, reachable
 from model_registry.store.ready_json import forget, ready
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
 
 _NONE: Mapping[str, bytes] = {}
+_CONNECTIONS = 32
+"""More requests at a time than this wait for each other here, and not in the database."""
+
 _NOTHING_SET = "No database is configured: set POSTGREST_URL, or SUPABASE_URL, or start one with `model-registry up`."
 
 
@@ -68,9 +72,7 @@ class Database:
 
 async def connect(settings: Settings) -> Database:
     """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
-    http = ExactClient(
-        verify=tls(), timeout=TIMEOUT, limits=httpx.Limits(max_connections=32, max_keepalive_connections=16)
-    )
+    http = _http(settings.supabase_url or settings.postgrest_url or "")
     if settings.supabase_url:
         return Database(await _supabase(settings, http), http.aclose)
     if settings.postgrest_url:
@@ -84,6 +86,14 @@ async def connect(settings: Settings) -> Database:
         )
         return Database(client, http.aclose)
     raise StorageMisconfigured(_NOTHING_SET)
+
+
+def _http(url: str) -> ExactClient:
+    address = httpx.URL(url)
+    if reachable(address):
+        return ExactClient(transport=KeptConnections(address, _CONNECTIONS), timeout=TIMEOUT)
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS // 2)
+    return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits)
 
 
 async def _supabase(settings: Settings, http: httpx.AsyncClient) -> AsyncPostgrestClient:

@@ -72,6 +72,8 @@ CONSTRAINTS: dict[str, str] = {
     "model_providers_api_key_env_var_is_name": "api_key_env_var must be the name of an environment variable.",
     "model_providers_tensorzero_is_object": "tensorzero must be an object.",
     "model_providers_metadata_is_object": "metadata must be an object.",
+    "model_providers_route_by_known": "route_by is api_base or deployments.",
+    "model_providers_route_by_fits_type": "route_by = deployments needs a provider type that takes an api_base.",
     "models_provider_id_fkey": "The provider does not exist, or models still refer to it.",
     "models_provider_id_name_key": "The provider has a model with this name already.",
     "models_name_reserved": "A model's name must not start with 'tensorzero::'.",

@@ -32,6 +32,8 @@ Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
 _CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_MANY = 200
+"""Operations whose check would keep the event loop for longer than others should wait."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -145,7 +147,10 @@ class Registry:
         wire = [operation.wire() for operation in operations]
         outcome = "refused"
         try:
-            self._check(before, operations)
+            if len(operations) > _MANY:
+                await asyncio.to_thread(self._check, before, operations)  # takes seconds for thousands
+            else:
+                self._check(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
             answer = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"

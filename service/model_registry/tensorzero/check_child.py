@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from model_registry.tensorzero.gateway import Judge
 from model_registry.tensorzero.project_check import Findings, check_project
-from model_registry.tensorzero.rereading import Rereader
+from model_registry.tensorzero.rechecking import Rechecker
 
 _RENEW_AFTER = 500
 """Checks by one gateway process: what it may leak ends with it."""
@@ -35,22 +36,26 @@ class _Bench:
         return self._judge
 
 
-def _findings(job: dict[str, Any], bench: _Bench, rereader: Rereader) -> Findings:
+def _findings(job: dict[str, Any], bench: _Bench, rechecker: Rechecker) -> Findings:
     files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
     judge = bench.judge(job["timeout_s"]) if job["gateway"] else None
     own = job["configuration"] is not None  # what the registry renders, again and again
-    return check_project(files, judge, configuration=job["configuration"], rereader=rereader if own else None)
+    return check_project(files, judge, configuration=job["configuration"], rechecker=rechecker if own else None)
 
 
 def main() -> None:
     """Answer until the input ends."""
+    # What is remembered of 10,000 models is a million objects: nobody waits for them to be looked through for garbage.
+    gc.disable()
     with ExitStack() as exits:
-        bench, rereader = _Bench(exits), Rereader()
+        bench, rechecker = _Bench(exits), Rechecker()
         for line in sys.stdin:
             began = time.perf_counter()
-            answer = {**asdict(_findings(json.loads(line), bench, rereader)), "seconds": time.perf_counter() - began}
+            answer = {**asdict(_findings(json.loads(line), bench, rechecker)), "seconds": time.perf_counter() - began}
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
+            gc.collect()
+            gc.freeze()
 
 
 if __name__ == "__main__":

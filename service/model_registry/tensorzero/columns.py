@@ -25,6 +25,7 @@ from model_registry.tensorzero.from_metadata import FROM_METADATA, faults
 from model_registry.tensorzero.offers import model_fault, plain, provider_fault, section_of
 from model_registry.tensorzero.project import MODEL_TABLES, Path
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
+from model_registry.tensorzero.routes import routing_fault
 
 
 def column_faults(snapshot: Snapshot, row: Row, around: Surroundings) -> Iterator[Reason]:
@@ -44,6 +45,8 @@ def _provider(row: Provider, around: Surroundings) -> Iterator[Reason]:
     path = ("model_providers", row.name)
     if row.active and (fault := provider_fault(row)):
         yield refused(path, fault)
+    if fault := routing_fault(row):
+        yield refused((*path, "route_by"), fault)
     kind = PROVIDER_TYPES.get(row.type)
     if kind is None or kind.gateway_type is None:
         return

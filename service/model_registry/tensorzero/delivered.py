@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.tensorzero.affected import CONFIGURATION_TABLES
+from model_registry.tensorzero.affected import CONFIGURATION_TABLES, concerns_routes
 from model_registry.tensorzero.bundle import bundle
 from model_registry.tensorzero.project_paths import MAIN
 from model_registry.tensorzero.render import Rendered
 
 CONFIGURATION = MAIN
 DELIVERED_TABLES = CONFIGURATION_TABLES | {"config_files"}
-"""A change in any other table changes nothing that goes out."""
+"""A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
 
 Files = Mapping[str, bytes]
 """Path below the bundle's directory -> content."""
+
+
+def concerns_delivery(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
+    """Whether a step of the registry may make something else go out."""
+    same = all(before.tables[name] is after.tables[name] for name in DELIVERED_TABLES)
+    return not same or concerns_routes(before, after, changes)
 
 
 def delivered(rendered: Rendered, snapshot: Snapshot) -> dict[str, bytes]:

@@ -103,6 +103,8 @@ def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affec
     if any(operation.table == "config_files" for operation in operations):
         # They name files too: the parameters of tools, the programs of evaluators.
         rows |= {(ConfigSection, section.id): section for section in snapshot.sections}
+    elif affected.functions:
+        rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
     for row in rows.values():
         yield from column_faults(snapshot, row, around)
         if isinstance(row, ConfigFile) and (problem := path_problem(row.path)):
@@ -130,6 +132,13 @@ def _section_faults(snapshot: Snapshot, row: ConfigSection, around: Surroundings
         yield from check_configuration({row.name: plain(row.value)}, around, _has_file(snapshot))
 
 
+def _has_function(snapshot: Snapshot) -> Callable[[str], bool]:
+    def has(name: str) -> bool:
+        return any(function_entry(snapshot, function).tables for function in snapshot.functions.where("name", name))
+
+    return has
+
+
 def _has_file(snapshot: Snapshot) -> Callable[[str], bool]:
     return lambda path: bool(snapshot.files.where("path", posixpath.normpath(path)))
 
@@ -144,7 +153,7 @@ def surroundings_in(snapshot: Snapshot) -> Surroundings:
         return find
 
     sections = {section.name: section.value for section in snapshot.sections}
-    return Surroundings(finder("models"), finder("embedding_models"), sections)
+    return Surroundings(finder("models"), finder("embedding_models"), _has_function(snapshot), sections)
 
 
 def _without_echoes(reasons: Iterable[Reason]) -> Iterator[Reason]:

@@ -78,7 +78,7 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
         said = table["variants"][variant]
         row = old.get(variant)
         model_id = models.ids[said["model"]]
-        if row and models.names.get(row.model_id) == models.names[model_id]:
+        if row and row.model_id in models.rows and models.names[row.model_id] == models.names[model_id]:
             model_id = row.model_id  # any row of the routed model will do
         values = _mapping_values(function, variant, said)
         values |= {"model_id": model_id, "priority": priority, "weight": weight}

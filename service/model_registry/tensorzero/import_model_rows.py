@@ -27,6 +27,8 @@ class ModelIds:
     """Model key -> the row a mapping refers to: the first in the routing."""
     names: dict[str, str] = field(default_factory=dict)
     """Row -> model name, for the report."""
+    rows: set[str] = field(default_factory=set)
+    """The rows of the project's models. Others of the same name may be gone or switched off after the import."""
 
 
 def write_models(project: Project, rows: list[tuple[Offer, Provider]], known: ModelIds, ledger: Ledger) -> None:
@@ -45,6 +47,7 @@ def write_models(project: Project, rows: list[tuple[Offer, Provider]], known: Mo
             for words in _normalised(table["providers"][offer.key], offer, provider):
                 ledger.note("normalised", wanted.kind, wanted.name, words)
         known.names |= dict.fromkeys(ids, name)
+        known.rows.update(ids)
         if section == "models":
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}

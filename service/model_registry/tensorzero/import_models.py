@@ -117,4 +117,5 @@ def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelI
     summary = f"{short(model_id)} on {provider.name}, by the gateway's shorthand"
     row_id = ledger.write(Wanted("models", "model", name, ("functions",), values, ModelDraft, summary=summary), old)
     known.names[row_id] = name
+    known.rows.add(row_id)
     return row_id

@@ -14,6 +14,7 @@ from model_registry.tensorzero.import_ledger import Ledger, Wanted
 from model_registry.tensorzero.import_models import import_models
 from model_registry.tensorzero.import_replace import remove_the_rest
 from model_registry.tensorzero.import_report import ImportPlan
+from model_registry.tensorzero.import_routes import without_routes
 from model_registry.tensorzero.import_verify import refuse_losses
 from model_registry.tensorzero.project import Problems, Project
 
@@ -35,6 +36,8 @@ def plan_import(
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
+    snapshot = snapshot.without_fleet()
+    project, routes = without_routes(project, snapshot)
     problems = Problems(project)
     ledger = Ledger(snapshot, new_id, problems, replace=replace)
     models = import_models(project, used_shorthands(project), ledger)
@@ -43,6 +46,8 @@ def plan_import(
     _import_files(project, ledger)
     for where, words in project.said:
         ledger.note("normalised", "project", where, words)
+    for route in routes:
+        ledger.note("normalised", "route", route, "left to the registry, which renders the routes to live deployments")
     problems.stop_if_any()
     if replace:
         remove_the_rest(project, ledger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from model_registry.catalog.live import is_routed
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
 from model_registry.tensorzero.from_metadata import derived_keys
@@ -111,8 +112,8 @@ def _shorthand_fault(model: Model, provider: Provider) -> str | None:
     variable = provider.api_key_env_var
     if provider.api_base or (variable and kind.credential and variable != kind.credential.variable):
         return f"{start}, which ignores the api_base and the key of {provider.name}; give the model another name"
-    if provider.tensorzero or model.tensorzero:
-        return f"{start}, which takes no further keys; give the model another name"
+    if provider.tensorzero or model.tensorzero or is_routed(provider):
+        return f"{start}, which takes no further keys and knows no nodes; give the model another name"
     return None
 
 

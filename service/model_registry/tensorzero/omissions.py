@@ -11,15 +11,21 @@ class Omission:
     """Something of the registry that is not in the configuration."""
 
     kind: str
-    """provider, model, alias, function, variant or section."""
+    """provider, model, alias, function, variant, section or deployment."""
     name: str
     reason: str
+    switched_off: bool = False
+    """Somebody has decided so. An import brings thousands of these: they are listed, and leave no trace in the text."""
+
+
+DEPLOYMENT = "deployment"
+"""The kind that comes and goes by itself."""
 
 
 def comments(omissions: Iterable[Omission]) -> str:
-    """As TOML comments, one line each, whatever the names hold."""
-    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions]
-    return "\n".join(["# Left out:", *lines]) + "\n"
+    """As TOML comments, one line each, whatever the names hold; nothing where nothing is worth a line."""
+    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions if not o.switched_off]
+    return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
 
 
 def _one_line(text: str) -> str:

@@ -24,7 +24,7 @@ from model_registry.tensorzero.gateway import CRASHES, Judge, Verdict
 from model_registry.tensorzero.parse import unchecked_project
 from model_registry.tensorzero.project import undotted
 from model_registry.tensorzero.project_files import files_below, find_files, is_file
-from model_registry.tensorzero.rereading import Rereader
+from model_registry.tensorzero.rechecking import Rechecker
 from model_registry.tensorzero.staging import Staged, staged
 
 
@@ -59,7 +59,7 @@ def check_project(
     *,
     configuration: Iterable[str] | None = None,
     trusted: bool = False,
-    rereader: Rereader | None = None,
+    rechecker: Rechecker | None = None,
 ) -> Findings:
     """Check a project. The rules are gone through while the gateway loads it.
 
@@ -68,18 +68,18 @@ def check_project(
         judge: a gateway; None asks only the rules.
         configuration: which of the files are the configuration; by default all TOML files.
         trusted: whether files outside the project that it names may be read on this machine.
-        rereader: remembers what was checked before, when much the same is checked again and again.
+        rechecker: remembers what was checked before, when much the same is checked again and again.
     """
     names = tuple(configuration or (path for path in sorted(files) if path.endswith(".toml")))
     if absent := [name for name in names if name not in files]:
         faults = tuple(Reason(name, "is said to be the configuration, and is not among the files") for name in absent)
         return Findings(faults, unasked="there is no configuration to ask it about")
     if judge is None:
-        faults, deprecated = _rules(files, names, rereader)
+        faults, deprecated = _rules(files, names, rechecker)
         return Findings(faults, deprecated, unasked="no gateway was asked")
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(_ask, judge, files, names, trusted=trusted)
-        faults, deprecated = _rules(files, names, rereader)
+        faults, deprecated = _rules(files, names, rechecker)
         verdict = asking.result()
     if verdict is None:
         return Findings(faults, deprecated, unasked="the gateway's process does not run on this machine")
@@ -125,19 +125,20 @@ def findings_view(findings: Findings) -> dict[str, Any]:
 
 
 def _rules(
-    files: Mapping[str, bytes], names: tuple[str, ...], rereader: Rereader | None
+    files: Mapping[str, bytes], names: tuple[str, ...], rechecker: Rechecker | None
 ) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+    known = frozenset(posixpath.normpath(path) for path in files)
     try:
         texts = {name: files[name].decode("utf-8") for name in names}
-        if rereader is not None and len(names) == 1:
-            project = rereader.project(names[0], texts[names[0]])
-        else:
-            project = unchecked_project(texts)
+        if rechecker is not None and len(names) == 1:
+            said = rechecker.check(texts[names[0]], known, _beside(names[0], known))
+            if said is not None:
+                return tuple(said.faults), tuple(said.deprecated)
+        project = unchecked_project(texts)
     except InvalidConfiguration as error:
         return error.reasons, ()
     except UnicodeDecodeError as error:
         return (Reason("", f"is not UTF-8 (byte {error.start})"),), ()
-    known = {posixpath.normpath(path) for path in files}
     faults = check_configuration(project.tree)
     for name, tree in project.trees.items():
         faults += missing_files(tree, _beside(name, known))
@@ -149,7 +150,7 @@ def _rules(
     return tuple(placed[0]), tuple(placed[1])
 
 
-def _beside(name: str, known: set[str]) -> Callable[[str], bool]:
+def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:
     return lambda path: posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) in known
 
 

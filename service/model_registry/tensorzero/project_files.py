@@ -35,7 +35,7 @@ def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, 
     """
     reasons: list[Reason] = []
     found = find_files(paths)
-    texts = {file: _text(file, reasons) for file in found}
+    texts = {file: text for file in found if (text := _text(file, reasons)) is not None}
     refuse(reasons)
     near, far = _referred(texts, reasons)
     root = Path(os.path.commonpath([*(file.parent for file in [*found, *near]), *_bases(texts)])) if found else Path()
@@ -55,8 +55,8 @@ def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path,
             if not is_file(file) or file in texts:
                 continue
             text = _text(file, reasons if key != BASE_PATH else [])
-            if key == BASE_PATH and not text:
-                continue  # what is not text, no template can include
+            if text is None:
+                continue  # below base_path that is no mistake: what is not text, no template can include
             if value.startswith("/"):
                 far[file.as_posix()] = text
             else:
@@ -141,11 +141,12 @@ def _is_ours(file: Path) -> bool:
     return not tree or bool(tree.keys() & (MODELLED | SECTIONS))
 
 
-def _text(file: Path, reasons: list[Reason]) -> str:
+def _text(file: Path, reasons: list[Reason]) -> str | None:
+    """What is in a file; None, with the reason, when that is not to be had."""
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:
         reasons.append(Reason(str(file), f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
         reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
-    return ""
+    return None

@@ -5,7 +5,7 @@ Everything here is asked for one name at a time, so that a change costs what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from model_registry.tensorzero.offers import Offer, plain, provider_table, secti
 from model_registry.tensorzero.omissions import Omission
 from model_registry.tensorzero.project import MODEL_TABLES, Table
 from model_registry.tensorzero.provider_types import is_shorthand
+from model_registry.tensorzero.routes import Route, omitted, routes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Group:
     offers: tuple[Offer, ...]
     collisions: tuple[Offer, ...]
     """Rows whose provider key another row before them has."""
+    routes: Mapping[str, tuple[Route, ...]]
+    """Provider key of an offer -> where its model is asked for first."""
+    unrouted: tuple[Omission, ...]
+    """Live deployments that are no route."""
 
     def contradictions(self) -> Iterator[str]:
         """The model keys that a row sets otherwise than a row before it."""
@@ -51,10 +56,13 @@ class Group:
         extras: Table = {}
         for offer in self.offers:
             extras = {**offer.model_extras, **extras}
-        table: Table = {"routing": [offer.key for offer in self.offers]}
-        table |= plain({key: value for key, value in extras.items() if key not in {"routing", "providers"}})
-        table["providers"] = {offer.key: provider_table(offer) for offer in self.offers}
-        return table
+        providers: Table = {}
+        for offer in self.offers:
+            own = provider_table(offer)
+            providers |= {route.key: route.table(own) for route in self.routes.get(offer.key, ())}
+            providers[offer.key] = own
+        rest = plain({key: value for key, value in extras.items() if key not in {"routing", "providers"}})
+        return {"routing": list(providers), **rest, "providers": providers}
 
 
 def group(snapshot: Snapshot, section: str, name: str) -> Group:
@@ -62,7 +70,30 @@ def group(snapshot: Snapshot, section: str, name: str) -> Group:
     taken: dict[str, Offer] = {}
     ordered = sorted(_offers(snapshot, section, name), key=lambda o: (o.model.routing_priority, o.provider.name))
     collisions = [offer for offer in ordered if taken.setdefault(offer.key, offer) is not offer]
-    return Group(tuple(taken.values()), tuple(collisions))
+    routes, unrouted = _routes(snapshot, taken)
+    return Group(tuple(taken.values()), tuple(collisions), routes, unrouted)
+
+
+def _routes(
+    snapshot: Snapshot, offers: Mapping[str, Offer]
+) -> tuple[dict[str, tuple[Route, ...]], tuple[Omission, ...]]:
+    """Each offer's routes. What a row is called comes first: a route never takes the key of one."""
+    taken = set(offers)
+    routes: dict[str, tuple[Route, ...]] = {}
+    omissions: list[Omission] = []
+    for key, offer in offers.items():
+        found = routes_of(snapshot, offer)
+        omissions += found.omissions
+        kept = []
+        for route in found.routes:
+            if route.key in taken:
+                omissions.append(omitted(route.deployment, f"another provider has the key {route.key} already"))
+            else:
+                taken.add(route.key)
+                kept.append(route)
+        if kept:
+            routes[key] = tuple(kept)
+    return routes, tuple(omissions)
 
 
 def _offers(snapshot: Snapshot, section: str, name: str) -> Iterator[Offer]:
@@ -90,6 +121,7 @@ def model_entry(snapshot: Snapshot, name: str) -> Entry:
         routed = group(snapshot, section, name)
         if routed.offers and not is_shorthand(name):
             tables[section] = (name, routed.table())
+            omissions += routed.unrouted
         faults += [_collision(offer) for offer in routed.collisions]
         faults += [Omission("model", name, f"its rows at {reason}") for reason in routed.contradictions()]
     for alias in snapshot.aliases.where("alias", name):
@@ -123,4 +155,5 @@ def _omission(snapshot: Snapshot, model: Model) -> Omission | None:
     if reason is None:
         return None
     at = f"at provider {provider.name}: " if provider else ""
-    return Omission("model", model.name, f"{at}{reason}")
+    switched_off = not model.active or (provider is not None and not provider.active)
+    return Omission("model", model.name, f"{at}{reason}", switched_off)

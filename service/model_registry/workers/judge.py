@@ -15,21 +15,23 @@ import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
+from model_registry.fleet.flapping import Steady
 from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
 from model_registry.tensorzero.check_process import CheckProcess
 from model_registry.tensorzero.delivered import (
     CONFIGURATION,
-    DELIVERED_TABLES,
     Delivery,
     Files,
     Refused,
     Served,
+    concerns_delivery,
     delivered,
 )
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.render import Rendered
 from model_registry.workers.accepted_file import AcceptedFile
+from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -67,24 +69,26 @@ class Court:
 class ConfigurationJudge:
     """One loop that brings the delivery up to date with the registry."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, by name)
         self,
         registry: Registry,
         render: Callable[[Snapshot], Rendered],
         court: Court,
         file: AcceptedFile,
         *,
+        steady: Callable[[Snapshot, float], Steady] = lambda snapshot, _now: Steady(snapshot),
         on_verdict: Callable[[str, float], None] = lambda _outcome, _seconds: None,
     ) -> None:
         self._registry = registry
         self._render = render
         self._court = court
         self._file = file
+        self._steady = steady
         self._on_verdict = on_verdict
         self._newest = self._judged = -1
         self._changed = asyncio.Event()
-        self._news: asyncio.Future[None] | None = None
-        self._released = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._waiters = Waiters()
         self._task: asyncio.Task[None] | None = None
         self.delivery = Delivery()
 
@@ -116,6 +120,7 @@ class ConfigurationJudge:
     async def stop(self) -> None:
         """Stop; a check that is going on is ended."""
         self.release()
+        self._wake_at(None)
         if self._task is not None:
             self._task.cancel()
             # Ends the check first, so that its thread is free.
@@ -124,20 +129,11 @@ class ConfigurationJudge:
 
     def release(self) -> None:
         """Let everybody go who waits, now and from now on: the service is about to stop."""
-        self._released = True
-        self._tell()
+        self._waiters.release()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until this is so, for at most so many seconds. Thousands may: each costs a callback and a timer."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not (met := condition()) and not self._released:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
-            if self._news is None:
-                self._news = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._news,), timeout=left)
-        return met
+        """Wait until this is so of the delivery, for at most so many seconds."""
+        return await self._waiters.until(condition, seconds)
 
     async def until_judged(self, seconds: float) -> bool:
         """Wait for the verdict on what is newest now."""
@@ -145,22 +141,24 @@ class ConfigurationJudge:
         return await self.until(lambda: self._judged >= newest, seconds)
 
     def _on_step(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
-        same = all(before.tables[name] is after.tables[name] for name in DELIVERED_TABLES)
         if not changes:  # loaded anew: revisions may begin again, in another registry
             self._judged = -1
             if before.registry_id != after.registry_id:
                 self.delivery = Delivery(self._file.load(after.registry_id))
-        elif same and not self.pending:
+        elif not self.pending and not concerns_delivery(before, after, changes):
             self._judged = after.revision
             self.delivery = self.delivery.still_so_at(after.revision)
         self._newest = after.revision
         if self.pending:
             self._changed.set()
 
-    def _tell(self) -> None:
-        news, self._news = self._news, None
-        if news is not None:
-            news.set_result(None)
+    def _wake_at(self, when: float | None) -> None:
+        """Look again at this time (epoch seconds): a route comes back then, and nothing else may happen."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if when is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._changed.set)
 
     async def _run(self) -> None:
         while True:
@@ -176,7 +174,9 @@ class ConfigurationJudge:
 
     async def _look(self, snapshot: Snapshot) -> None:
         began = time.perf_counter()
-        files = delivered(await asyncio.to_thread(self._render, snapshot), snapshot)
+        steady = await asyncio.to_thread(self._steady, snapshot, time.time())
+        self._wake_at(steady.until)
+        files = delivered(await asyncio.to_thread(self._render, steady.snapshot), snapshot)
         served, refused = self.delivery.served, self.delivery.refused
         findings = None
         if served and served.files == files and served.judge == self._court.name and not self.delivery.provisional:
@@ -226,4 +226,4 @@ class ConfigurationJudge:
             )
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
-        self._tell()
+        self._waiters.tell()

@@ -226,6 +226,7 @@ def projects(draw: st.DrawFn) -> Project:
         "models": models,
         "embedding_models": draw(st.dictionaries(names, model_tables(embeds=True), max_size=2)),
         "functions": draw(st.dictionaries(names, function_tables(sorted(models)), max_size=2)),
+        "metrics": {"x": {"type": "boolean", "optimize": "max", "level": "inference"}},
     }
     if draw(st.booleans()):
         tree["provider_types"] = {"groq": {"defaults": {"api_key_location": "env::TEAM"}}}

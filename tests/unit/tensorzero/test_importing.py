@@ -353,7 +353,8 @@ def test_what_is_said_in_other_words_is_reported() -> None:
 
 def test_adaptive_experimentation_stays_as_it_is() -> None:
     said = '[functions.f.experimentation]\ntype = "adaptive"\nmetric = "solved"\ncandidate_variants = ["a", "b"]'
-    snapshot = imported(MODEL + FUNCTION + said)
+    metric = '\n[metrics.solved]\ntype = "boolean"\noptimize = "max"\nlevel = "inference"\n'
+    snapshot = imported(MODEL + FUNCTION + said + metric)
     (function,) = snapshot.functions
     assert function.tensorzero["experimentation"] == tomli.loads(said)["functions"]["f"]["experimentation"]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model_registry.tensorzero.check.deprecated import DEPRECATED, Deprecated, deprecated_syntax
 from model_registry.tensorzero.parse import unchecked_project
 from model_registry.tensorzero.project_check import check_project, read_whole_project
+from model_registry.tensorzero.rechecking import Rechecker
 from model_registry.tensorzero.render import render
 from model_registry.tensorzero.rereading import Rereader
 from support.catalogues import stored
@@ -67,17 +70,73 @@ def test_faults_of_several_files_say_in_which_file(tmp_path: Path) -> None:
     assert all("a.toml: models.m" in reason.where for reason in findings.faults)
 
 
-def test_reading_again_reads_the_same() -> None:
+def read_again(reader: Rereader, text: str) -> object:
+    reading = reader.read(text)
+    return reading and reading.tree
+
+
+def test_reading_again_reads_the_same_and_says_what_changed() -> None:
     text = render(stored().snapshot()).text
     reader = Rereader()
     for changed in (text, text.replace("model_name", "model_nome", 1), text):
-        assert reader.project("t", changed).tree == unchecked_project({"t": changed}).tree
+        assert read_again(reader, changed) == unchecked_project({"t": changed}).tree
+    reading = reader.read(text.replace("model_name", "model_nome", 1))
+
+    assert reading is not None
+    assert len(reading.changed) == 1
 
 
 @pytest.mark.parametrize(
     "text",
-    ['[a]\nx = """one\n\n[b]\ny = 1\n"""\n', "[[a]]\nx = 1\n\n[[a]]\nx = 2\n", "x = 1\n\n[a]\ny = 2\n"],
-    ids=["text with a table in it", "array of tables", "key at the top"],
+    [
+        '[a]\nx = """one\n\n[b]\ny = 1\n"""\n',
+        "[[a]]\nx = 1\n\n[[a]]\nx = 2\n",
+        "x = 1\n\n[a]\ny = 2\n",
+        "[models.a]\nx = 1\n[models.b]\nx = 1\n",
+        "[models.a]\nx = 1\n\n[models.a]\nx = 2\n",
+    ],
+    ids=["text with a table in it", "array of tables", "key at the top", "two entries in one", "the same twice"],
 )
 def test_what_does_not_fall_into_tables_is_read_as_a_whole(text: str) -> None:
-    assert Rereader().project("t", text).tree == unchecked_project({"t": text}).tree
+    assert Rereader().read(text) is None
+
+
+MODEL = '[models.{name}]\nrouting = ["p"]\n\n[models.{name}.providers.p]\ntype = "dummy"\nmodel_name = "{value}"\n'
+CALLS = (
+    '[functions.f]\ntype = "chat"\n\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "{model}"\n'
+    'system_template = "a.txt"\nweight = 1\n'
+)
+GATEWAY_SECTION = "[gateway]\nglobal_outbound_http_timeout_ms = {limit}\n"
+TIMEOUTS = "\n[models.slow.timeouts.non_streaming]\ntotal_ms = 5000\n"
+STATES: tuple[tuple[str, frozenset[str]], ...] = tuple(
+    ("\n".join(parts), frozenset(files))
+    for parts, files in (
+        ([MODEL.format(name="m", value="x"), CALLS.format(model="m")], {"a.txt"}),
+        ([MODEL.format(name="m", value="y"), CALLS.format(model="m")], {"a.txt"}),
+        ([MODEL.format(name="n", value="y"), CALLS.format(model="m")], {"a.txt"}),
+        ([MODEL.format(name="n", value="y"), CALLS.format(model="n")], set()),
+        ([GATEWAY_SECTION.format(limit=9000), MODEL.format(name="slow", value="y") + TIMEOUTS], {"a.txt"}),
+        ([GATEWAY_SECTION.format(limit=900), MODEL.format(name="slow", value="y") + TIMEOUTS], {"a.txt"}),
+        (
+            [MODEL.format(name="m", value="x").replace("[models", "[embedding_models"), CALLS.format(model="m")],
+            {"a.txt"},
+        ),
+        (["[nonsense]\nx = 1\n", MODEL.format(name="m", value="") + "[[oops]]\n"], {"a.txt"}),
+        ([], set()),
+    )
+)
+
+
+def judged(state: tuple[str, frozenset[str]], rechecker: Rechecker | None) -> tuple[set[str], set[str]]:
+    text, names = state
+    files = {"t.toml": text.encode()} | dict.fromkeys(names, b"")
+    findings = check_project(files, None, configuration=("t.toml",), rechecker=rechecker)
+    return {str(reason) for reason in findings.faults}, {str(reason) for reason in findings.deprecated}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(STATES), min_size=2, max_size=8))
+def test_whatever_was_checked_before_the_rules_say_the_same(states: list[tuple[str, frozenset[str]]]) -> None:
+    rechecker = Rechecker()
+    for state in states:
+        assert judged(state, rechecker) == judged(state, None)

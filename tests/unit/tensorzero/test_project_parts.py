@@ -49,6 +49,7 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
         "p/t/a.txt": "a\r\n",
         "p/t/unused.txt": "never",
         "p/conf/inc/deep/b.txt": "b",
+        "p/conf/inc/empty.txt": "",
         "p/conf/inc/.git/c.txt": "c",
         "elsewhere/abs.txt": "abs",
     }
@@ -59,7 +60,8 @@ def test_files_on_disk_are_read_relative_to_the_toml_that_names_them(tmp_path: P
     (tmp_path / "p/conf/inc/picture.png").write_bytes(b"\x89PNG\xff")
     project = read_project([tmp_path / "p" / "conf"])
     kept = f"absolute{absolute.as_posix()}"
-    assert project.files == {"t/a.txt": "a\r\n", "conf/inc/deep/b.txt": "b", kept: "abs"}
+    included = {"conf/inc/deep/b.txt": "b", "conf/inc/empty.txt": ""}
+    assert project.files == {"t/a.txt": "a\r\n", kept: "abs", **included}
     assert project.tree["gateway"]["template_filesystem_access"]["base_path"] == "conf/inc"
 
 
@@ -129,6 +131,14 @@ def test_a_timeout_that_the_gateway_could_not_hand_down_stays() -> None:
 def imported(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
     project = parse_project({"tensorzero.toml": text})
     return before.preview(plan_import(project, before, lambda: str(uuid.uuid4()), replace=replace).operations)
+
+
+def test_variants_follow_their_model_to_another_provider() -> None:
+    elsewhere = GOOD.replace("providers.p", "providers.q").replace('["p"]', '["q"]').replace("h:1", "h:2")
+    before = imported(GOOD, Snapshot.empty())
+    after = imported(elsewhere, before, replace=True)
+    assert configuration_tree(after)["functions"] == configuration_tree(before)["functions"]
+    assert [row.active for row in after.models] == [True]
 
 
 def test_replacing_keeps_what_is_not_the_gateways_business() -> None:

@@ -123,6 +123,16 @@ def test_what_is_not_rendered_is_listed_with_the_reason() -> None:
     }
 
 
+def test_what_somebody_switched_off_leaves_no_trace_in_the_text() -> None:
+    catalogue = Catalogue()
+    catalogue.model(catalogue.provider("local"), "m")
+    before = rendered(catalogue).text
+    catalogue.model(catalogue.provider("cloud", "openai", active=False), "m2")
+    catalogue.model(catalogue.provider("other", "custom", active=False), "m3", active=False)
+    assert rendered(catalogue).text == before
+    assert {("model", "m2"), ("model", "m3"), ("provider", "cloud")} <= left_out(catalogue).keys()
+
+
 def test_aliases_are_further_keys_of_the_whole_routed_model() -> None:
     catalogue = Catalogue()
     m = catalogue.model(catalogue.provider("a"), "m")
@@ -251,7 +261,7 @@ def test_older_clients_find_tables_by_unquoted_headers_at_the_start_of_a_line() 
 
 def test_a_name_cannot_break_out_of_a_comment() -> None:
     catalogue = Catalogue()
-    provider = catalogue.provider("p\u2028[models.evil]\u2029x", active=False)
+    provider = catalogue.provider("p\u2028[models.evil]\u2029x", "custom")
     catalogue.model(provider, 'm"\u202e')
     text = rendered(catalogue).text
     assert "Left out" in text

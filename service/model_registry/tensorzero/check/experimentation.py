@@ -22,7 +22,7 @@ _KEYS = {
 _TYPES = ("static", "adaptive", "static_weights", "uniform", "track_and_stop")
 
 
-def experimentation(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def experimentation(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
     """An experimentation table by itself."""
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
@@ -39,6 +39,10 @@ def experimentation(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]
         for key in ("metric", "candidate_variants"):
             if key not in value:
                 yield refused(path, f"the key {key!r} is missing, and the gateway requires it; add it")
+        if "metric" in value and not around.has("metrics", str(value["metric"])):
+            yield refused(
+                (*path, "metric"), f"the metric {value['metric']!r} is not in the configuration; add it under metrics"
+            )
 
 
 def _weights(path: Path, value: Mapping[str, Any]) -> Iterator[Reason]:

@@ -20,7 +20,7 @@ from model_registry.tensorzero.check.shape import (
     text,
 )
 from model_registry.tensorzero.check.surroundings import Surroundings
-from model_registry.tensorzero.check.variants import variant
+from model_registry.tensorzero.check.variants import ROLES, variant
 from model_registry.tensorzero.project import Path
 
 _NEED_JSON_MODE = {
@@ -30,6 +30,15 @@ _NEED_JSON_MODE = {
     "experimental_mixture_of_n": "fuser",
 }
 """The variants that must say their JSON mode in a json function, and in which table."""
+
+
+_SENDERS = {
+    "chat_completion": ("",),
+    "experimental_chain_of_thought": ("",),
+    "experimental_best_of_n_sampling": ("evaluator",),
+    "experimental_mixture_of_n": ("fuser",),
+}
+"""The variants that fill templates, and in which of their tables."""
 
 
 def _tool(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -60,6 +69,7 @@ def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Itera
         if isinstance(table, Mapping):
             yield from _fits((*here, name), table, function.get("type"))
             yield from _candidates((*here, name), table, variants)
+            yield from _templates((*here, name), table, function)
     yield from _circles(here, variants)
 
 
@@ -88,6 +98,30 @@ def _candidates(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any
             )
 
 
+def _templates(path: Path, variant_table: Mapping[str, Any], function: Mapping[str, Any]) -> Iterator[Reason]:
+    """Who asks a model itself needs a template for each schema, and wraps no input that has one."""
+    schemas = function.get("schemas")
+    named = schemas.keys() if isinstance(schemas, Mapping) else frozenset()
+    roles = {role for role in ROLES if f"{role}_schema" in function or role in named}
+    for where in _SENDERS.get(str(variant_table.get("type")), ()):
+        sender = variant_table.get(where) if where else variant_table
+        if not isinstance(sender, Mapping):
+            continue
+        here = (*path, where) if where else path
+        templates, wrappers = (_mapping(sender.get(key)) for key in ("templates", "input_wrappers"))
+        for name in sorted(roles | named):
+            if name in roles and name in wrappers:
+                message = f"cannot stand beside {name}_schema of the function; give a template for the schema instead"
+                yield refused((*here, "input_wrappers", name), message)
+            elif name not in templates and not (name in roles and f"{name}_template" in sender):
+                message = f"the function has a schema {name!r}, and no template takes it; add templates.{name}"
+                yield refused((*here, "templates", name), message)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (any TOML value)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _circles(path: Path, variants: Mapping[str, Any]) -> Iterator[Reason]:
     """A variant that chooses itself, directly or not, makes the gateway crash."""
     graph = {
@@ -103,7 +137,7 @@ def _circles(path: Path, variants: Mapping[str, Any]) -> Iterator[Reason]:
 
 
 def _base(extra: dict[str, Shape]) -> TableOf:
-    schemas = {f"{role}_schema": file_path for role in ("system", "user", "assistant")}
+    schemas = {f"{role}_schema": file_path for role in ROLES}
     keys: dict[str, Shape] = {
         "type": text,
         "description": text,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from model_registry.errors import Reason
 from model_registry.tensorzero.check.shape import (
     TableOf,
     TablesOf,
@@ -11,9 +16,32 @@ from model_registry.tensorzero.check.shape import (
     list_of,
     number,
     one_of,
+    refused,
     text,
     unlimited_timeout,
 )
+from model_registry.tensorzero.check.surroundings import Surroundings
+from model_registry.tensorzero.project import Path
+
+_LAST_PORT = 65_535
+
+
+def _address(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    host, _colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not _is_host(host) or not (port.isascii() and port.isdecimal() and int(port) <= _LAST_PORT):
+        yield refused(path, "must be an IP address and a port, such as 0.0.0.0:3000 or [::]:3000; it takes no name")
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is an address as it stands before a port: the newer kind in brackets."""
+    bracketed = text.startswith("[") and text.endswith("]")
+    kind = IPv6Address if bracketed else IPv4Address
+    try:
+        kind(text[1:-1] if bracketed else text)
+    except ValueError:
+        return False
+    return True
+
 
 _BATCH_WRITES = TableOf(
     {
@@ -28,7 +56,7 @@ _BATCH_WRITES = TableOf(
 
 GATEWAY = TableOf(
     {
-        "bind_address": text,
+        "bind_address": _address,
         "base_path": text,
         "debug": boolean,
         "unstable_error_json": boolean,
@@ -45,7 +73,8 @@ GATEWAY = TableOf(
                 "async_writes": boolean,
                 "batch_writes": _BATCH_WRITES,
                 "disable_automatic_migrations": boolean,
-            }
+            },
+            removed={"skip_completed_migrations": "leave it out; it does so anyway"},
         ),
         "export": TableOf(
             {
@@ -67,5 +96,9 @@ GATEWAY = TableOf(
         "cache": TableOf({"enabled": boolean, "backend": text, "valkey": TableOf({"ttl_s": integer()})}),
         "relay": TableOf({"gateway_url": text, "api_key_location": text}),
         "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": list_of(number)}),
-    }
+    },
+    removed={
+        "disable_observability": "write observability.enabled = false",
+        "enable_template_filesystem_access": "name the directory in template_filesystem_access.base_path",
+    },
 )

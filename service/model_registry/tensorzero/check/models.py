@@ -56,7 +56,12 @@ _COMMON: dict[str, Shape] = {"routing": list_of(text), "providers": TablesOf(pro
 _REQUIRED = frozenset({"routing", "providers"})
 
 MODEL = TableOf(_COMMON | {"timeouts": TIMEOUTS, "skip_relay": boolean, "namespace": namespace}, _REQUIRED, (_routing,))
-EMBEDDING_MODEL = TableOf(_COMMON | {"timeout_ms": unlimited_timeout}, _REQUIRED, (_routing,))
+EMBEDDING_MODEL = TableOf(
+    _COMMON | {"timeout_ms": unlimited_timeout},
+    _REQUIRED,
+    (_routing,),
+    removed={"timeouts": "write timeout_ms", "timeout": "write timeout_ms"},
+)
 
 MODELS = TablesOf(MODEL, _model_name)
 EMBEDDING_MODELS = TablesOf(EMBEDDING_MODEL, _model_name)

@@ -64,6 +64,11 @@ def _provider_type(name: str) -> TableOf:
     return TableOf(keys, silent=not name.startswith("gcp_"))
 
 
+def _function_name(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if not isinstance(value, str) or not around.has_function(value):
+        yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
+
+
 def _object_storage(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
     kind = value.get("type") if isinstance(value, Mapping) else None
     shape = _STORES.get(kind) if isinstance(kind, str) else None
@@ -108,16 +113,22 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
             {
                 "type": one_of("inference", "static"),
                 "evaluators": EVALUATORS,
-                "function_name": text,
+                "function_name": _function_name,
                 "description": text,
             },
             frozenset({"type", "function_name"}),
+            removed={"dataset_name": "leave it out; who runs the evaluation names the data set"},
         ),
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
     "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
-    "clickhouse": TableOf({"disable_automatic_migrations": boolean}),
+    "clickhouse": TableOf(
+        {"disable_automatic_migrations": boolean},
+        removed=dict.fromkeys(
+            ("url", "database"), "leave it out; the gateway's variable TENSORZERO_CLICKHOUSE_URL says where"
+        ),
+    ),
     "postgres": TableOf(
         {
             "enabled": boolean,

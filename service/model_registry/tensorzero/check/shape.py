@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import Any
@@ -38,6 +38,8 @@ class TableOf:
     """What concerns more than one key."""
     silent: bool = False
     """Whether the gateway ignores a key that it does not know, where it otherwise refuses it."""
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Keys that older gateways knew -> what to write today."""
 
     def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
         """What is wrong with this value."""
@@ -60,6 +62,8 @@ class TableOf:
         return replace(self, required=frozenset(), rules=())
 
     def _unknown(self, key: str) -> str:
+        if key in self.removed:
+            return f"is of older gateways, and today's refuses it; {self.removed[key]}"
         fate = "silently ignores" if self.silent else "refuses"
         close = get_close_matches(key, self.keys, 1)
         known = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(self.keys))}"

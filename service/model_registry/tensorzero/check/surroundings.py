@@ -19,6 +19,8 @@ class Surroundings:
     model: Callable[[str], Table | None]
     """A table under `[models]`."""
     embedding_model: Callable[[str], Table | None]
+    has_function: Callable[[str], bool]
+    """Whether there is such a table under `[functions]`."""
     sections: Mapping[str, Any]
     """The top-level tables that are neither models nor functions."""
 
@@ -42,4 +44,6 @@ def surroundings_of(tree: Mapping[str, Any]) -> Surroundings:
         tables = tree.get(section)
         return lambda name: tables.get(name) if isinstance(tables, Mapping) else None
 
-    return Surroundings(finder("models"), finder("embedding_models"), tree)
+    functions = tree.get("functions")
+    has_function = functions.__contains__ if isinstance(functions, Mapping) else lambda _: False
+    return Surroundings(finder("models"), finder("embedding_models"), has_function, tree)

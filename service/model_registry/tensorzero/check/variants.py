@@ -25,7 +25,7 @@ from model_registry.tensorzero.provider_types import GATEWAY_TYPES, is_shorthand
 
 _UINT32 = integer(0, 2**32 - 1)
 _INT32 = integer(-(2**31), 2**31 - 1)
-_ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant")
 
 
 def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -42,7 +42,8 @@ def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]
         yield refused(path, f"the model {value!r} is not in the configuration; add it, or name another one")
 
 
-def _embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """The name of a model that can look for similar examples."""
     shorthand = is_shorthand(value) if isinstance(value, str) else None
     known = isinstance(value, str) and around.embedding_model(value) is not None
     if not known and not (shorthand and GATEWAY_TYPES[shorthand[0]].embeddings):
@@ -55,7 +56,7 @@ def _weight(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  
         yield refused(path, "must not be negative")
 
 
-_SAMPLING: dict[str, Shape] = {
+SAMPLING: dict[str, Shape] = {
     "temperature": number,
     "top_p": number,
     "max_tokens": _UINT32,
@@ -72,12 +73,12 @@ _SAMPLING: dict[str, Shape] = {
     "extra_body": EXTRA_BODY,
     "extra_headers": EXTRA_HEADERS,
 }
-_CHAT: dict[str, Shape] = _SAMPLING | {
+_CHAT: dict[str, Shape] = SAMPLING | {
     "weight": _weight,
     "model": chat_model,
     "templates": TablesOf(TableOf({"path": file_path}, frozenset({"path"}))),
-    "input_wrappers": TableOf(dict.fromkeys(_ROLES, file_path)),
-    **{f"{role}_template": file_path for role in _ROLES},
+    "input_wrappers": TableOf(dict.fromkeys(ROLES, file_path)),
+    **{f"{role}_template": file_path for role in ROLES},
 }
 _COMMON: dict[str, Shape] = {"type": text, "timeouts": TIMEOUTS, "namespace": namespace}
 _OF_N: dict[str, Shape] = _COMMON | {"weight": _weight, "timeout_s": number, "candidates": list_of(text)}
@@ -91,16 +92,17 @@ VARIANTS: Mapping[str, TableOf] = {
     ),
     "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _JUDGE}, frozenset({"type", "candidates", "fuser"})),
     "experimental_dynamic_in_context_learning": TableOf(
-        {key: shape for key, shape in (_COMMON | _SAMPLING).items() if key != "service_tier"}
+        {key: shape for key, shape in (_COMMON | SAMPLING).items() if key != "service_tier"}
         | {
             "weight": _weight,
             "model": chat_model,
-            "embedding_model": _embedding_model,
+            "embedding_model": embedding_model,
             "k": _UINT32,
             "system_instructions": file_path,
             "max_distance": number,
         },
         frozenset({"type", "model", "embedding_model", "k"}),
+        removed={"cutoff": "write max_distance"},
     ),
 }
 

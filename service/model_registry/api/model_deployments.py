@@ -1,0 +1,55 @@
+"""`/api/models/{id}/deployments`: where a model is deployed, and whether gateways ask it there."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from model_registry.api.auth import Reader
+from model_registry.api.parameters import Limit, Offset
+from model_registry.api.problems import responses
+from model_registry.api.resource import cut, listed, page
+from model_registry.api.state import Service
+from model_registry.catalog.live import live_deployments
+from model_registry.catalog.lookup import find_model
+from model_registry.catalog.views import DeploymentView, deployment_view
+from model_registry.tensorzero.affected import FLEET_TABLES
+from model_registry.tensorzero.routes import Address, routing_of
+
+router = APIRouter(prefix="/api/models", tags=["models"])
+
+
+class ModelDeploymentView(DeploymentView):
+    """A deployment of a model, and whether gateways ask it."""
+
+    base_url: str | None = Field(description="Where gateways ask it; null when they do not.")
+    reason: str | None = Field(description="Why gateways do not ask it.")
+
+
+@router.get(
+    "/{reference:path}/deployments",
+    summary="Where a model is deployed, and whether gateways ask it there",
+    operation_id="list_model_deployments",
+    responses={200: {"model": page("ModelDeploymentList", ModelDeploymentView)}, **responses(401, 404, 409, 422, 503)},
+)
+async def list_model_deployments(
+    request: Request, reference: str, service: Service, _caller: Reader, limit: Limit = None, offset: Offset = 0
+) -> Response:
+    """The live ones in the order in which gateways ask them, then the others, by node."""
+    snapshot = service.registry.snapshot
+    model = find_model(snapshot, reference)
+    steady = service.configuration.steady(snapshot, time.time())
+    held = {held.deployment.id: held.reason for held in steady.held}
+    live = [found.deployment.id for found in live_deployments(steady.snapshot, model.id)]
+    known = {deployment.id: deployment for deployment in snapshot.deployments.where("model", model.id)}
+    found = [known[row_id] for row_id in dict.fromkeys([*live, *known])]
+    items = []
+    for deployment in cut(found, limit, offset):
+        address = routing_of(snapshot, model, deployment)
+        if address.base and deployment.id in held:
+            address = Address(fault=held[deployment.id])
+        items.append(deployment_view(snapshot, deployment) | {"base_url": address.base, "reason": address.fault})
+    return listed(request, steady.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES)))

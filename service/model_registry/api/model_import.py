@@ -1,0 +1,120 @@
+"""`/api/models/import`: what others know of models, into the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field, field_validator
+from starlette.responses import Response
+
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON
+from model_registry.api.state import Service, State
+from model_registry.catalog.imports import ImportPlan, plan_import
+from model_registry.catalog.model_edits import HAND
+from model_registry.entities.base import ShortName
+from model_registry.entities.offer import Offer
+from model_registry.errors import Conflict, PreconditionFailed
+from model_registry.store.json_bytes import json_bytes
+from model_registry.tensorzero.offers import model_fault
+
+router = APIRouter(prefix="/api/models", tags=["models"])
+
+_TRIES = 3
+"""How often an import is worked out anew when somebody writes meanwhile."""
+
+
+class OffersBody(BaseModel):
+    """What one importer has found."""
+
+    source: ShortName = Field(description="The importer's name: it fills what is empty or its own.", examples=["csv"])
+    offers: list[Offer] = Field(max_length=100_000)
+    only_existing: bool = Field(default=False, description="Make no rows.")
+    activate: bool = Field(default=False, description="New models are active. Their new providers are not.")
+
+    @field_validator("source")
+    @classmethod
+    def _not_people(cls, value: str) -> str:
+        if value == HAND:
+            message = f"must not be {HAND!r}: that is what people do"
+            raise ValueError(message)
+        return value
+
+
+class ImportedRow(BaseModel):
+    """What became of one offer."""
+
+    action: Literal["created", "changed", "unchanged", "skipped"]
+    kind: Literal["provider", "model"]
+    provider: str
+    name: str = Field(description="Of a model: what its provider calls it.")
+    fields: list[str] = Field(description="Those that were written.")
+    kept: dict[str, str] = Field(description="Fields that the source would have otherwise, and why they stay.")
+    reason: str
+
+
+class OffersAnswer(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    revision: int
+    report: list[ImportedRow]
+
+
+@router.post(
+    "/import",
+    summary="Bring in what others know of models, in one transaction",
+    operation_id="import_models",
+    responses={200: {"model": OffersAnswer}, **responses(401, 403, 409, 412, 422, 503)},
+)
+async def import_models(
+    request: Request,
+    body: OffersBody,
+    service: Service,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> Response:
+    """What people set stays, and what other importers filled; a bad offer is skipped with the reason.
+
+    A second import of the same changes nothing.
+    """
+    caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
+    if dry_run:
+        plan, revision = await _planned(service, body), service.registry.snapshot.revision
+    else:
+        plan, revision = await _written(service, body, caller.name)
+    report = [dataclasses.asdict(entry) for entry in plan.report]
+    return Response(json_bytes({"dry_run": dry_run, "revision": revision, "report": report}), media_type=JSON)
+
+
+async def _planned(service: State, body: OffersBody) -> ImportPlan:
+    """Off the event loop: thousands of offers take a second."""
+    return await asyncio.to_thread(
+        plan_import,
+        service.registry.snapshot,
+        body.offers,
+        body.source,
+        lambda: str(uuid.uuid4()),
+        fault=model_fault,
+        only_existing=body.only_existing,
+        activate=body.activate,
+    )
+
+
+async def _written(service: State, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    """Every update is guarded by its row's version: what somebody edits meanwhile is looked at again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await _once(service, body, actor)
+        except (PreconditionFailed, Conflict):
+            continue
+    return await _once(service, body, actor)
+
+
+async def _once(service: State, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    await service.registry.refresh()
+    plan = await _planned(service, body)
+    return plan, await service.registry.write(plan.operations, actor=actor)

@@ -1,0 +1,122 @@
+"""The numbers that models have: the one table of what lists are sorted by, statistics count and comparisons rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from model_registry.entities.model import Model
+from model_registry.errors import Invalid, Reason
+
+Read = Callable[[Model], float]
+
+UNKNOWN = math.nan
+"""Stands for an unknown number where all must be floats: no comparison with it holds."""
+
+_FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+_LARGEST = 1e300
+"""What lies beyond came by SQL, means nothing, and could not be computed with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number of a model, named as its view shows it."""
+
+    name: str
+    unit: str
+    better: Literal["low", "high"] | None = None
+    """Which of two is better, where one can say so."""
+
+
+_QUALITY = ("reasoning", "coding", "creative", "summarization")
+
+NUMBERS: dict[str, Number] = {
+    number.name: number
+    for number in (
+        Number("context_window", "tokens", "high"),
+        Number("max_output_tokens", "tokens", "high"),
+        Number("cost_per_1m_input_tokens", "US dollars", "low"),
+        Number("cost_per_1m_output_tokens", "US dollars", "low"),
+        Number("cost_per_1m_cached_input_tokens", "US dollars", "low"),
+        Number("rate_limit_rpm", "requests a minute", "high"),
+        Number("rate_limit_tpm", "tokens a minute", "high"),
+        Number("latency_p50_ms", "milliseconds", "low"),
+        Number("latency_p99_ms", "milliseconds", "low"),
+        *(Number(f"quality_scores.{score}", "0 to 1", "high") for score in _QUALITY),
+        Number("parameters", "parameters"),
+        Number("vram_mb", "MiB", "low"),
+        Number("requirements.min_vram_gb", "GB", "low"),
+        Number("requirements.recommended_vram_gb", "GB", "low"),
+        Number("requirements.min_ram_gb", "GB", "low"),
+        Number("requirements.min_gpus", "GPUs", "low"),
+        Number("inference_defaults.max_model_len", "tokens"),
+        Number("inference_defaults.gpu_memory_utilization", "0 to 1"),
+        Number("inference_defaults.tensor_parallel_size", "GPUs"),
+        Number("routing_priority", "lower is tried first"),
+        Number("version", "times the row was written"),
+    )
+}
+"""Every number of a model's view, but for the scores of `benchmarks`: those have the names that people gave them."""
+
+BENCHMARKS = "benchmarks."
+_SAME = {"context_length": "context_window"}
+_COLUMNS = {"context_window": "context_length"} | {
+    column: column for column in ("vram_mb", "routing_priority", "version")
+}
+
+SORTABLE = (
+    f"One of {', '.join((*NUMBERS, *_SAME))}, or `benchmarks.NAME`. With `-` in front the largest come first. Models "
+    "of which the number is not known are last both ways; equal ones keep the list's own order."
+)
+
+
+def reader(name: str) -> Read:
+    """What reads this number of a model; `UNKNOWN` where it is not known."""
+    if name in _COLUMNS:
+        column = _COLUMNS[name]
+        return lambda model: number(getattr(model, column))
+    if name == "parameters":
+        return lambda model: parameter_count(model.card.get("parameters"))
+    if name.startswith(BENCHMARKS):
+        benchmark = name.removeprefix(BENCHMARKS)
+        return lambda model: number(_within(_within(model.card.get("benchmarks"), benchmark), "score"))
+    field, _, part = name.partition(".")
+    if part:
+        return lambda model: number(_within(model.card.get(field), part))
+    return lambda model: number(model.card.get(field))
+
+
+def parameter_count(written: object) -> float:
+    """How many parameters "1.1B" are."""
+    if not isinstance(written, str) or written[-1:] not in _FACTORS:
+        return UNKNOWN
+    try:
+        return float(round(float(written[:-1]) * _FACTORS[written[-1]]))
+    except (ValueError, OverflowError):
+        return UNKNOWN
+
+
+def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
+    """The number a caller wants to sort by, and whether the largest come first. Errors: Invalid."""
+    wanted = sort.removeprefix("-")
+    name = _SAME.get(wanted, wanted)
+    allowed = [*NUMBERS, *_SAME, *sorted(f"{BENCHMARKS}{benchmark}" for benchmark in benchmarks)]
+    if name not in allowed:
+        message = f"sort={sort!r} means nothing. Allowed, with or without '-' in front: {', '.join(allowed)}."
+        raise Invalid(message, reasons=[Reason("sort", message)], allowed=allowed)
+    return name, sort.startswith("-")
+
+
+def number(value: object) -> float:
+    """The value, when it is a number that can be computed with: rows written in SQL may hold anything."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST:
+        return float(value)
+    return UNKNOWN
+
+
+def _within(value: object, key: str) -> object:
+    return value.get(key) if isinstance(value, dict) else None

@@ -1,0 +1,240 @@
+"""`model-registry knowledge ...`: what others know of models into the registry, and the catalogue in others' formats.
+
+What each source says is read in `knowledge/`; what becomes of it is worked out by the registry. Here is what people
+see of it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from model_registry.cli import knowledge_export
+from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
+from model_registry.cli.registry import Registry
+from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
+from model_registry.errors import SourceUnreadable
+from model_registry.knowledge import csv_rows, huggingface, litellm_prices, ollama, openai_models
+from model_registry.knowledge.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
+from model_registry.knowledge.litellm_providers import namesake
+from model_registry.knowledge.reading import Reading
+
+app = typer.Typer(help="What others know of models: bring it in, or hand ours on.", no_args_is_help=True)
+importers = typer.Typer(
+    help="Bring in what others know. Fields that people or other importers filled stay as they are.",
+    no_args_is_help=True,
+)
+app.add_typer(importers, name="import")
+app.add_typer(knowledge_export.app, name="export")
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing. Needs no key.")]
+OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Add facts to models that are there; add no rows.")]
+Activate = Annotated[bool, typer.Option("--activate", help="New models are active; otherwise they wait for somebody.")]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="Write what became of each model here, as JSON.")]
+Provider = Annotated[str | None, typer.Option("--provider", help="The registry's name of the provider.")]
+
+_HUB = "https://huggingface.co"
+
+
+@importers.command("litellm")
+def import_litellm(
+    place: Annotated[
+        str | None, typer.Argument(help="A file or URL; the installed litellm's own map when not given.", metavar="MAP")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Only this provider's models; repeatable. LiteLLM's name or ours."),
+    ] = None,
+    provider: Provider = None,
+    only_existing: OnlyExisting = False,
+    activate: Activate = False,
+    dry_run: DryRun = False,
+    report: ReportFile = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Prices, limits and capabilities of hosted models, from LiteLLM's price map.
+
+    New providers are not active, and new models only with --activate.
+
+    Example: `model-registry knowledge import litellm --dry-run`
+    """
+    if provider is not None and not only:
+        raise typer.BadParameter("--provider needs --only: which of LiteLLM's providers it is", param_hint="--provider")
+    document = _price_map(place)
+    if only and isinstance(document, dict):
+        document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
+    reading = litellm_prices.read_prices(document, datetime.now(UTC).date())
+    what = Import(litellm_prices.SOURCE, _at(reading, provider), only_existing, activate, dry_run, report)
+    bring_in(what, Registry(registry, api_key))
+
+
+@importers.command("ollama")
+def import_ollama(
+    url: Annotated[str, typer.Argument(help="Where the server is.", metavar="URL")] = "http://127.0.0.1:11434",
+    provider: Provider = None,
+    only_existing: OnlyExisting = False,
+    activate: Activate = False,
+    dry_run: DryRun = False,
+    report: ReportFile = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """The models of an Ollama server, with sizes, quantization and context.
+
+    They go to the provider with this URL, unless another one is named.
+
+    Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
+    """
+    root = url.rstrip("/").removesuffix("/v1")
+    with reading_bar(f"Asking {root}") as advance:
+        tags = fetch_json(f"{root}/api/tags")
+        names = ollama.model_names(tags)
+        shown = {}
+        for done, name in enumerate(names, 1):
+            shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
+            advance(done, len(names))
+    reading = ollama.read_ollama(tags, shown, root, provider or "ollama")
+    bring_in(Import(ollama.SOURCE, reading, only_existing, activate, dry_run, report), Registry(registry, api_key))
+
+
+@importers.command("openai")
+def import_openai(
+    url: Annotated[str, typer.Argument(help="The base URL, to which /models is added.", metavar="URL")],
+    provider: Annotated[str, typer.Option("--provider", help="The registry's name of the provider.")],
+    provider_type: Annotated[
+        str, typer.Option("--type", help="The provider's type, where it is new.")
+    ] = "openai_compatible",
+    key_variable: Annotated[
+        str | None, typer.Option("--key-variable", help="The environment variable that holds the server's key.")
+    ] = None,
+    only_existing: OnlyExisting = False,
+    activate: Activate = False,
+    dry_run: DryRun = False,
+    report: ReportFile = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """The models of any server with OpenAI's interface: vLLM, SGLang, Groq, OpenRouter, ...
+
+    Example: `model-registry knowledge import openai http://localhost:8000/v1 --provider vllm_local --type vllm`
+    """
+    base = url.rstrip("/")
+    headers = {}
+    if key_variable is not None:
+        if not (key := os.environ.get(key_variable)):
+            raise SourceUnreadable(f"the environment variable {key_variable} is not set")
+        headers["Authorization"] = f"Bearer {key}"
+    with reading_bar(f"Asking {base}") as advance:
+        answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
+    reading = openai_models.read_openai_models(answer, provider, provider_type, base)
+    bring_in(
+        Import(openai_models.SOURCE, reading, only_existing, activate, dry_run, report), Registry(registry, api_key)
+    )
+
+
+@importers.command("huggingface")
+def import_huggingface(
+    models: Annotated[list[str], typer.Argument(help="Names on the Hub, such as Qwen/Qwen3-8B.", metavar="MODEL...")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The model's config.json, instead of asking the Hub.")
+    ] = None,
+    info: Annotated[
+        Path | None, typer.Option("--info", help="What the Hub's API answers, as a file, instead of asking it.")
+    ] = None,
+    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="Where the Hub is.")] = _HUB,
+    provider: Provider = None,
+    only_existing: OnlyExisting = False,
+    activate: Activate = False,
+    dry_run: DryRun = False,
+    report: ReportFile = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Architecture, parameters, context and quantization of open models, and an estimate of the memory they need.
+
+    Every provider's row whose model_id is the name gets them; with --provider a row is added there if it is missing.
+
+    Example: `model-registry knowledge import huggingface Qwen/Qwen3-8B --provider vllm_local`
+    """
+    if (config or info) and len(models) > 1:
+        raise typer.BadParameter("--config and --info are of one model")
+    readings = []
+    with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
+        for done, model in enumerate(models, 1):
+            told = _of_files(config, info) if config or info else _of_hub(hub, model)
+            readings.append(huggingface.read_huggingface(model, *told, provider))
+            advance(done, len(models))
+    reading = Reading(
+        tuple(offer for one in readings for offer in one.offers),
+        tuple(passed for one in readings for passed in one.passed_over),
+    )
+    what = Import(huggingface.SOURCE, reading, only_existing, activate, dry_run, report)
+    bring_in(what, Registry(registry, api_key))
+
+
+@importers.command("csv")
+def import_csv(
+    file: Annotated[Path, typer.Argument(help="The table, with a line of column names.", metavar="FILE")],
+    source: Annotated[str, typer.Option("--source", help="The name that fields keep of where they came from.")] = "csv",
+    provider: Annotated[str | None, typer.Option("--provider", help="The provider of rows that name none.")] = None,
+    only_existing: OnlyExisting = False,
+    activate: Activate = False,
+    dry_run: DryRun = False,
+    report: ReportFile = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """A table with a row a model and a column a fact, as `knowledge export csv` writes it.
+
+    Example: `model-registry knowledge import csv models.csv --source "benchmarks of our own"`
+    """
+    reading = csv_rows.read_csv(read_text(file), provider)
+    bring_in(Import(source, reading, only_existing, activate, dry_run, report), Registry(registry, api_key))
+
+
+def _price_map(place: str | None) -> Any:  # noqa: ANN401 (whatever JSON is there)
+    with reading_bar("Reading LiteLLM's prices") as advance:
+        if place is not None and is_url(place):
+            return fetch_json(place, progress=advance)
+        path = price_map_of_wheel() if place is None else Path(place)
+        if path is None:
+            raise SourceUnreadable("litellm is not installed here: name a file or URL of its price map")
+        return read_json(path)
+
+
+def _is_of(entry: Any, providers: list[str]) -> bool:  # noqa: ANN401 (any JSON value)
+    """Whether an entry of the price map is of one of these providers, by LiteLLM's name or by ours."""
+    theirs = entry.get("litellm_provider") if isinstance(entry, dict) else None
+    return isinstance(theirs, str) and not {theirs, namesake(theirs, "").name}.isdisjoint(providers)
+
+
+def _at(reading: Reading, provider: str | None) -> Reading:
+    """The same offers, at one provider of the registry."""
+    if provider is None:
+        return reading
+    return Reading(tuple(o.model_copy(update={"provider": provider}) for o in reading.offers), reading.passed_over)
+
+
+def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    told = [_object(read_json(path)) if path else {} for path in (config, info)]
+    return told[0], told[1]
+
+
+def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the Hub says of a model. Not every model has a config.json: GGUF files, for one, need none."""
+    info = _object(fetch_json(f"{hub}/api/models/{quote(model)}"))
+    try:
+        config = _object(fetch_json(f"{hub}/{quote(model)}/resolve/main/config.json"))
+    except SourceUnreadable:
+        config = {}
+    return config, info
+
+
+def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any JSON value)
+    return value if isinstance(value, dict) else {}

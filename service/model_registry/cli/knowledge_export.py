@@ -1,0 +1,67 @@
+"""`model-registry knowledge export ...`: the catalogue in the formats of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_registry.cli.import_summary import printable
+from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
+from model_registry.errors import RegistryUnreachable
+from model_registry.knowledge.csv_rows import write_csv
+from model_registry.knowledge.litellm_config import as_yaml, litellm_config
+
+app = typer.Typer(help="Hand the catalogue on, in the formats of others.", no_args_is_help=True)
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; stdout when not given.")]
+All = Annotated[bool, typer.Option("--all", help="Also models that are not offered: switched off, deprecated, ...")]
+
+
+@app.command("litellm")
+def export_litellm(
+    output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
+) -> None:
+    """The config.yaml of a LiteLLM proxy: every offered model, its provider, prices and limits.
+
+    Keys are named as the environment variables that hold them. What LiteLLM cannot be told of is named on stderr.
+
+    Example: `model-registry knowledge export litellm -o config.yaml`
+    """
+    at = Registry(registry, api_key)
+    config, passed_over = litellm_config(_models(at, everything=everything), _items(at, "/api/providers"))
+    _write(as_yaml(config), output)
+    for passed in passed_over:
+        typer.secho(f"left out: {printable(passed.name)}: {passed.reason}", err=True, fg="yellow")
+
+
+@app.command("csv")
+def export_csv(
+    output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
+) -> None:
+    """A table with a row a model and a column a fact; `knowledge import csv` reads it.
+
+    Example: `model-registry knowledge export csv --all -o models.csv`
+    """
+    _write(write_csv(_models(Registry(registry, api_key), everything=everything)), output)
+
+
+def _models(registry: Registry, *, everything: bool) -> list[dict[str, Any]]:
+    return [model for model in _items(registry, "/api/models") if everything or model["offered"]]
+
+
+def _items(registry: Registry, path: str) -> list[dict[str, Any]]:
+    items = json_object(registry.get(path)).get("items")
+    if not isinstance(items, list):
+        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does")
+    return items
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8", newline="")
+        typer.echo(f"wrote {output}", err=True)

@@ -1,0 +1,125 @@
+"""What every importer does once it has read its source: ask the registry, and tell people what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from model_registry.cli.import_summary import printable
+from model_registry.cli.registry import Registry, json_object
+from model_registry.errors import Invalid, RegistryUnreachable
+from model_registry.knowledge.reading import Reading
+
+_LONGEST = 20
+"""Lines of one kind. A price map has thousands; all of them are in the file of --report."""
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What was read, and how it is to be brought in."""
+
+    source: str
+    reading: Reading
+    only_existing: bool
+    activate: bool
+    dry_run: bool
+    report: Path | None
+
+    def body(self) -> dict[str, Any]:
+        """What the registry is sent."""
+        offers = [offer.model_dump(exclude_defaults=True) for offer in self.reading.offers]
+        choices = {"only_existing": self.only_existing, "activate": self.activate}
+        return {"source": self.source, "offers": offers, **choices}
+
+
+@contextmanager
+def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr; what it gives is told how much is done, and of how much."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def bring_in(what: Import, registry: Registry) -> None:
+    """Ask the registry to take the offers, and print what it did. Errors: Invalid when there is nothing to take."""
+    if not what.reading.offers:
+        _print_passed_over(what.reading)
+        raise Invalid("There is nothing in it that could be imported.")
+    with reading_bar(f"{len(what.reading.offers)} models to the registry at {registry.url}"):
+        params = {"dry_run": "true"} if what.dry_run else {}
+        answer = json_object(registry.post("/api/models/import", what.body(), params))
+    try:
+        report: list[Entry] = answer["report"]
+        _print(what, report, answer["revision"])
+    except (KeyError, TypeError) as error:
+        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
+    if what.report is not None:
+        passed = [{"name": passed.name, "reason": passed.reason} for passed in what.reading.passed_over]
+        what.report.write_text(json.dumps(answer | {"passed_over": passed}, indent=2) + "\n", "utf-8")
+
+
+def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
+    models = [entry for entry in report if entry["kind"] == "model"]
+    by_action = {action: [e for e in models if e["action"] == action] for action in ("created", "changed", "skipped")}
+    would = "Would be " if what.dry_run else ""
+    per_provider = Counter(entry["provider"] for entry in by_action["created"])
+    new = [entry["provider"] for entry in report if entry["kind"] == "provider"]
+    _lines(f"{would}new providers".capitalize(), "green", new)
+    _lines(
+        f"{would}created".capitalize(), "green", (f"{p}: {_many(n, 'model')}" for p, n in per_provider.most_common())
+    )
+    changes = (f"{e['name']} at {e['provider']}: {', '.join(e['fields'])}" for e in by_action["changed"])
+    _lines(f"{would}changed".capitalize(), "yellow", changes)
+    _lines(
+        "Left as they are", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items())
+    )
+    _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
+    _print_passed_over(what.reading)
+    counts = Counter(entry["action"] for entry in models)
+    told = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
+    passed = f", {len(what.reading.passed_over)} passed over" if what.reading.passed_over else ""
+    typer.echo(f"{told}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
+    if what.dry_run:
+        typer.echo("Nothing was written.")
+
+
+def _print_passed_over(reading: Reading) -> None:
+    _lines("No models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
+
+
+def _grouped(told: Iterable[tuple[str, str]]) -> list[str]:
+    """One line for each reason, the most frequent first, with an example."""
+    names: dict[str, list[str]] = {}
+    for reason, name in told:
+        names.setdefault(reason, []).append(name)
+    ordered = sorted(names.items(), key=lambda item: -len(item[1]))
+    return [
+        f"{reason} ({found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''})" for reason, found in ordered
+    ]
+
+
+def _lines(title: str, colour: str, lines: Iterable[str]) -> None:
+    found = list(lines)
+    if not found:
+        return
+    typer.secho(f"{title} ({len(found)})", fg=colour, bold=True)
+    for line in found[:_LONGEST]:
+        typer.echo(f"  {printable(line)}")
+    if len(found) > _LONGEST:
+        typer.echo(f"  ... and {len(found) - _LONGEST} more; --report FILE has all")
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""The last good answer to each question: for `If-None-Match`, and for when the registry is away."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_KEPT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer, and when the registry last said that it is current."""
+
+    etag: str
+    content: bytes
+    at: float
+    """Epoch seconds."""
+    value: Any = None
+    """What was read of it, in memory only."""
+
+
+class Answers:
+    """The newest 128 answers. With a directory, one file each, replaced atomically; its time is when it was current."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+
+    def get(self, key: str) -> Kept | None:
+        """What was kept of this question, if anything was."""
+        found = self._kept.get(key) or self._read(key)
+        if found is not None:
+            self._hold(key, found)
+        return found
+
+    def put(self, key: str, kept: Kept) -> None:
+        """Keep an answer. A full disk is logged: the registry has it still."""
+        self._hold(key, kept)
+        if self._directory is None:
+            return
+        file = self._file(key)
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with open(draft, "wb", opener=_private) as out:
+                out.write(json.dumps({"key": key, "etag": kept.etag}).encode() + b"\n" + kept.content)
+            os.utime(draft, (kept.at, kept.at))
+            draft.replace(file)
+            self._tidy()
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            log.warning("an answer could not be kept in %s: %s", self._directory, error)
+
+    def confirm(self, key: str, at: float) -> None:
+        """Note that an answer is still current."""
+        if key in self._kept:
+            self._kept[key] = replace(self._kept[key], at=at)
+        if self._directory is not None:
+            with suppress(OSError):
+                os.utime(self._file(key), (at, at))
+
+    def _hold(self, key: str, kept: Kept) -> None:
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+    def _read(self, key: str) -> Kept | None:
+        if self._directory is None:
+            return None
+        file = self._file(key)
+        try:
+            head, _, content = file.read_bytes().partition(b"\n")
+            said = json.loads(head)
+            return Kept(str(said["etag"]), content, file.stat().st_mtime) if said["key"] == key else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s cannot be read; going on without it: %s", file, error)
+            return None
+
+    def _file(self, key: str) -> Path:
+        name = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+        return (self._directory or Path()) / f"{name}.answer"
+
+    def _tidy(self) -> None:
+        files = sorted((self._directory or Path()).glob("*.answer"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-_KEPT]:
+            file.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

@@ -1,0 +1,73 @@
+"""A copy of the catalogue on the client's side, and how old it is. Immutable; what keeps it current is elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from model_registry.client.calls import json_object
+from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, R, read_row
+from model_registry.entities.category import Category
+from model_registry.entities.function import Function
+from model_registry.entities.provider import Provider
+from model_registry.errors import AmbiguousName, ModelNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every row of every noun, at one revision."""
+
+    providers: tuple[Provider, ...]
+    categories: tuple[Category, ...]
+    models: tuple[CatalogModel, ...]
+    aliases: tuple[CatalogAlias, ...]
+    functions: tuple[Function, ...]
+    mappings: tuple[CatalogMapping, ...]
+    as_of: float = 0.0
+    """When the registry last said that it is current, epoch seconds."""
+
+    def age_seconds(self, now: float | None = None) -> float:
+        """For how long nobody has confirmed it."""
+        return max(0.0, (time.time() if now is None else now) - self.as_of)
+
+    def model(self, reference: str) -> CatalogModel:
+        """By id, name, what its provider calls it, or alias: as the registry would find it.
+
+        Errors: ModelNotFound, AmbiguousName.
+        """
+        called = {alias.model_id for alias in self.aliases if alias.alias == reference}
+        for fitting in (
+            [m for m in self.models if m.id == reference],
+            [m for m in self.models if m.name == reference],
+            [m for m in self.models if m.model_id == reference],
+            [m for m in self.models if m.id in called],
+        ):
+            if len(fitting) > 1:
+                raise AmbiguousName(f"The model {reference!r} fits {len(fitting)} rows. Use the id of one of them.")
+            if fitting:
+                return fitting[0]
+        raise ModelNotFound(f"There is no model {reference!r}.")
+
+    def models_for(self, service_name: str, function_name: str | None = None) -> list[CatalogModel]:
+        """The models that serve a service, best first; those that should not be chosen are left out."""
+        used = [m for m in self.mappings if m.service_name == service_name and function_name in (None, m.function_name)]
+        used.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
+        models = {model.id: model for model in self.models}
+        return [model for m in used if (model := models.get(m.model_id)) and model.offered]
+
+
+def read_catalogue(content: bytes) -> Catalogue:
+    """What `/api/catalog` answers. Errors: RegistryUnreachable."""
+    said = json_object(content)
+
+    def rows(plural: str, kind: type[R]) -> tuple[R, ...]:
+        return tuple(read_row(kind, row) for row in said.get(plural, ()))
+
+    return Catalogue(
+        rows("providers", Provider),
+        rows("categories", Category),
+        rows("models", CatalogModel),
+        rows("aliases", CatalogAlias),
+        rows("functions", Function),
+        rows("mappings", CatalogMapping),
+    )

@@ -1,0 +1,224 @@
+"""How a question is asked: attempts, pauses, ETags, what is kept for bad times, and what errors mean. Does no I/O.
+
+A flow is a generator. It says what is to be done (`Send`, `Pause`, `Tell`) and is told what came of it, so that the
+blocking and the asynchronous client are two small loops around the same thing.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import random
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import httpx
+
+from model_registry.client.answers import Answers, Kept
+from model_registry.client.calls import Call
+from model_registry.client.catalogue import Catalogue, read_catalogue
+from model_registry.client.problems import error_of
+from model_registry.errors import RegistryError, RegistryUnreachable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request; the reply is a response, or the error that kept it away."""
+
+    request: httpx.Request
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait, seconds. With `news`: or until something may have changed."""
+
+    seconds: float
+    news: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell whoever listens."""
+
+    catalogue: Catalogue
+
+
+Step = Send | Pause | Tell
+Reply = httpx.Response | httpx.HTTPError | None
+Flow = Generator[Step, Reply, T]
+
+_AWAY = frozenset({502, 503, 504})
+_TOO_MANY = 429
+_CATALOG = Call("GET", "/api/catalog", read_catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited for what, seconds."""
+
+    answer: float = 10.0
+    connect: float = 5.0
+    attempts: int = 4
+    """In all. Only what may be repeated is; too many requests (429) were not done, so everything is."""
+    first_pause: float = 0.2
+    """Doubled after each attempt, with up to as much again at random. A Retry-After of the registry counts more."""
+    longest_pause: float = 10.0
+
+    def pause(self, call: Call[Any], reply: Reply, attempt: int) -> float | None:
+        """How long to wait before the next attempt; None when this was the last."""
+        refused = isinstance(reply, httpx.Response) and reply.status_code == _TOO_MANY
+        if attempt >= self.attempts or not (refused or (is_away(reply) and call.may_repeat)):
+            return None
+        asked = reply.headers.get("retry-after", "") if isinstance(reply, httpx.Response) else ""
+        if asked.isdigit():
+            return min(float(asked), self.longest_pause)
+        pause: float = self.first_pause * 2 ** (attempt - 1)
+        return min(pause * random.uniform(1, 2), self.longest_pause)  # noqa: S311 (spreads load, hides nothing)
+
+
+def is_away(reply: Reply) -> bool:
+    """Whether nobody who could answer was reached."""
+    return not isinstance(reply, httpx.Response) or reply.status_code in _AWAY
+
+
+class Core:
+    """One registry, as a client sees it."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        patience: Patience,
+        answers: Answers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._patience = patience
+        self._answers = answers
+        self._clock = clock
+        self.stale_seconds: float | None = None
+        """How old the last answer was, if nobody could say that it is still current."""
+
+    def ask(self, call: Call[T], *, wait: float | None = None, offline: bool = True) -> Flow[T]:
+        """Ask until there is an answer.
+
+        Args:
+            call: the question.
+            wait: for how long the registry may hold the answer back until it is another one.
+            offline: with the registry away, do with what was kept.
+
+        Raises:
+            RegistryUnreachable: nobody answers, or not as a registry does, and nothing was kept.
+            RegistryError: what the registry itself said.
+        """
+        key = f"{self.url}{call.path}?{_query(call.params)}"
+        kept = self._answers.get(key) if call.method == "GET" else None
+        attempt = 1
+        while True:
+            reply = yield Send(self._request(call, kept, wait))
+            pause = self._patience.pause(call, reply, attempt)
+            if pause is None:
+                break
+            yield Pause(pause)
+            attempt += 1
+        if is_away(reply) and kept is not None and offline:
+            return self._from_before(call, kept, reply)
+        return self._read(call, key, kept, reply)
+
+    def catalogue(self, *, wait: float | None = None, offline: bool = True) -> Flow[Catalogue]:
+        """The whole catalogue; with the registry away the last copy of it, whose age says so."""
+        found = yield from self.ask(_CATALOG, wait=wait, offline=offline)
+        kept = self._answers.get(f"{self.url}{_CATALOG.path}?")
+        return replace(found, as_of=kept.at if kept else self._clock())
+
+    def follow(self, wait: float, *, news: bool) -> Flow[None]:
+        """Tell of the catalogue as it is, then of every other one, for ever. Trouble is waited out.
+
+        Args:
+            wait: for how long the registry is to hold one answer back.
+            news: somebody else tells when something happened; then `wait` is how often we look all the same.
+        """
+        known, trouble = None, 0
+        while True:
+            try:
+                first = known is None
+                found = yield from self.catalogue(wait=None if first or news else wait, offline=False)
+                trouble = 0
+            except RegistryError as error:
+                log.warning("the copy of the catalogue is not being kept current: %s", error.message)
+                if known is None and (kept := self._answers.get(f"{self.url}{_CATALOG.path}?")):
+                    known = replace(read_catalogue(kept.content), as_of=kept.at)
+                    yield Tell(known)
+                trouble += 1
+                yield Pause(min(self._patience.first_pause * 2**trouble, self._patience.longest_pause))
+                continue
+            if known is None or replace(found, as_of=0) != replace(known, as_of=0):
+                yield Tell(found)
+            known = found
+            if news:
+                yield Pause(wait, news=True)
+
+    def _request(self, call: Call[Any], kept: Kept | None, wait: float | None) -> httpx.Request:
+        headers = dict(self._headers)
+        if kept is not None:
+            headers["If-None-Match"] = kept.etag
+        if call.etag is not None:
+            headers["If-Match"] = call.etag
+        params = {name: value for name, value in call.params.items() if value is not None}
+        if wait is not None:
+            params["wait"] = f"{wait:g}"
+        answer = self._patience.answer + (wait or 0)
+        timeout = httpx.Timeout(answer, connect=self._patience.connect).as_dict()
+        query = f"?{_query(params)}" if params else ""
+        url = f"{self.url}{call.path}{query}"
+        try:
+            return httpx.Request(call.method, url, headers=headers, json=call.body, extensions={"timeout": timeout})
+        except (httpx.InvalidURL, ValueError) as error:
+            raise RegistryUnreachable(f"{url} is no address of a registry: {error}") from error
+
+    def _from_before(self, call: Call[T], kept: Kept, reply: Reply) -> T:
+        self.stale_seconds = max(0.0, self._clock() - kept.at)
+        why = reply.status_code if isinstance(reply, httpx.Response) else reply
+        log.warning("the registry is away (%s); going on with its answer of %.0f s ago", why, self.stale_seconds)
+        return call.read(kept.content) if kept.value is None else _fresh(kept.value)
+
+    def _read(self, call: Call[T], key: str, kept: Kept | None, reply: Reply) -> T:
+        if not isinstance(reply, httpx.Response):
+            raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
+        if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
+            self._answers.confirm(key, self._clock())
+        elif not reply.is_success:
+            raise error_of(reply)
+        said = reply.headers.get("x-registry-stale", "")
+        self.stale_seconds = float(said) if said.isdigit() else None
+        if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
+            return call.read(kept.content) if kept.value is None else _fresh(kept.value)
+        value = call.read(reply.content)
+        if call.method == "GET" and (etag := reply.headers.get("etag")):
+            self._answers.put(key, Kept(etag, reply.content, self._clock(), value))
+        return _fresh(value)
+
+
+def _fresh(value: T) -> T:
+    """A list of its own: whoever sorts it must not sort what is kept. Rows are immutable."""
+    return copy.copy(value)
+
+
+def _query(params: Any) -> str:  # noqa: ANN401 (any mapping of simple values)
+    """As the registry reads it: lists repeated, booleans in lower case, what is None left out."""
+    plain = {name: _plain(value) for name, value in params.items() if value is not None}
+    return urlencode(plain, doseq=True)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (as above)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else value

@@ -1,0 +1,110 @@
+"""The whole catalogue as one document, `models_registry.json`: the format of Model Garden, and what we add to it.
+
+The keys that Model Garden's readers expect are all there in what we write, null where nothing is known. The keys after
+`urls` are ours; a document from elsewhere need not have them. In it an active model has the status `stable`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from model_registry.entities.base import (
+    MAX_INT32,
+    Draft,
+    GatewayLongName,
+    GatewayShortName,
+    JsonObject,
+    LongName,
+    ShortName,
+    Text,
+)
+from model_registry.entities.category import CategoryFacts
+from model_registry.entities.model import ModelType, Tags
+from model_registry.entities.model_card import ModelCard
+from model_registry.entities.provider import ApiBase, ProviderType, VariableName
+
+VERSION = "1.0.0"
+"""Of the format. Readers take any 1.x.y."""
+
+DocumentStatus = Literal["stable", "experimental", "deprecated", "disabled", "maintenance"]
+
+
+class DocumentCapabilities(Draft):
+    """What a model can do. Other names with true or false may stand here too, and become tags."""
+
+    training: bool = False
+    inference: bool = False
+    vision: bool = False
+    structured_outputs: bool = False
+    streaming: bool = False
+    function_calling: bool = Field(default=False, description="Elsewhere: tool_use.")
+
+    __pydantic_extra__: dict[str, bool]
+    model_config = Draft.model_config | {"extra": "allow"}
+
+
+class DocumentProvider(Draft):
+    """A provider, under its name. Those that a missing provider is made as need not be listed."""
+
+    type: ProviderType = "custom"
+    api_base: ApiBase | None = None
+    api_key_env_var: VariableName | None = Field(None, description="The name of the variable, never the key.")
+    tensorzero: JsonObject = {}
+    metadata: JsonObject = {}
+    active: bool = True
+
+
+class DocumentAlias(Draft):
+    """Another name of the model."""
+
+    model_config = Draft.model_config | {"extra": "forbid"}
+
+    alias: GatewayLongName
+    context: ShortName | None = None
+
+
+class DocumentModel(ModelCard):
+    """A model, under its id. All facts of a model's card may stand here."""
+
+    id: GatewayLongName = Field(description="The key it stands under.", examples=["unsloth/tinyllama-bnb-4bit"])
+    name: ShortName = Field(description="For people.", examples=["TinyLlama 1.1B (4-bit)"])
+    provider: GatewayShortName = Field(examples=["unsloth"])
+    description: Text | None = None
+    status: DocumentStatus
+    capabilities: DocumentCapabilities
+
+    registry_name: GatewayLongName | None = Field(None, description="What callers ask for. By default the id.")
+    model_id: LongName | None = Field(None, description="What the provider calls the model. By default the id.")
+    model_type: ModelType | None = Field(None, description="By default what category and capabilities say.")
+    capability_tags: Tags | None = Field(
+        None, max_length=200, description="All tags, in their order. By default the capabilities that are true."
+    )
+    context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
+    vram_mb: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="MiB.")
+    routing_priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] | None = None
+    active: bool | None = Field(None, description="Whether the gateway serves it. By default true.")
+    aliases: list[DocumentAlias] | None = Field(None, max_length=1000)
+    tensorzero: JsonObject | None = None
+    metadata: JsonObject | None = None
+    field_sources: dict[ShortName, ShortName] | None = Field(None, description="Field -> the importer that filled it.")
+
+
+class Document(Draft):
+    """The catalogue: categories, providers where more is known than their names, and models."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^1\.\d+\.\d+$")] = Field(
+        description="Of the format.", examples=[VERSION]
+    )
+    last_updated: datetime | None = Field(None, description="When it was written. Nothing depends on it.")
+    categories: dict[ShortName, CategoryFacts] = {}
+    providers: dict[GatewayShortName, DocumentProvider] = {}
+    models: dict[LongName, DocumentModel]
+
+
+def document_schema() -> dict[str, Any]:
+    """The JSON Schema of the format."""
+    schema = Document.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "models_registry.json"}

@@ -1,0 +1,103 @@
+"""Whether a model may be trained, or served, and on what hardware. One rule for the service and its clients. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+
+from model_registry.entities.base import Draft
+
+Use = Literal["training", "inference"]
+
+_UNFIT = {
+    "deprecated": "is deprecated",
+    "disabled": "is disabled",
+    "maintenance": "is under maintenance",
+}
+
+
+def _as_text(value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+    return str(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Hardware(Draft):
+    """What there is to run a model on. What is not said is not checked."""
+
+    vram_gb: Annotated[float, Field(ge=0)] | None = Field(None, description="Memory of all GPUs together, GB.")
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    ram_gb: Annotated[float, Field(ge=0)] | None = Field(None, description="Memory of the machine, GB.")
+    cuda_compute_capability: (
+        Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^\d{1,2}\.\d$")] | None
+    ) = Field(None, examples=["8.6"])
+
+
+class Verdict(BaseModel):
+    """Whether a model does, and all that speaks against it."""
+
+    is_valid: bool
+    error_message: str | None = Field(description="All errors in one line; null when there are none.")
+    errors: list[str]
+    warnings: list[str] = Field(description="What is worth knowing, and no obstacle.")
+
+
+def verdict(model: Mapping[str, Any], use: Use, hardware: Hardware | None = None, *, served: bool = False) -> Verdict:
+    """Judge a model as a document says it (`entities/document.py`).
+
+    Args:
+        model: an entry of `models`.
+        use: what for.
+        hardware: what it is to run on.
+        served: whether its provider is a server that answers for it. Then inference needs no tag to say so.
+    """
+    errors = [*_against(model, use, served=served), *_short(model.get("requirements") or {}, hardware or Hardware())]
+    warnings = list(_worth_knowing(model, hardware or Hardware()))
+    return _verdict(errors, warnings)
+
+
+def unknown_model(message: str) -> Verdict:
+    """The verdict on a model that is not in the catalogue."""
+    return _verdict([message], [])
+
+
+def _verdict(errors: list[str], warnings: list[str]) -> Verdict:
+    return Verdict(is_valid=not errors, error_message="; ".join(errors) or None, errors=errors, warnings=warnings)
+
+
+def _against(model: Mapping[str, Any], use: Use, *, served: bool) -> Iterator[str]:
+    name, status = model["id"], model["status"]
+    if status in _UNFIT:
+        heir = model.get("replaced_by")
+        yield f"The model {name!r} {_UNFIT[status]}" + (f": use {heir!r} instead" if heir else "")
+    if model.get("active") is False:
+        yield f"The model {name!r} is switched off"
+    if not model["capabilities"][use] and not (served and use == "inference"):
+        yield f"The model {name!r} does not support {use}"
+
+
+def _short(needs: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
+    for what, least, there in (
+        ("GB of GPU memory", needs.get("min_vram_gb"), hardware.vram_gb),
+        ("GB of memory", needs.get("min_ram_gb"), hardware.ram_gb),
+        ("GPUs", needs.get("min_gpus"), hardware.gpus),
+    ):
+        if least is not None and there is not None and there < least:
+            yield f"It needs {least:g} {what}, and there are {there:g}"
+    oldest, cuda = needs.get("cuda_compute_capability"), hardware.cuda_compute_capability
+    if oldest is not None and cuda is not None and _numbers(cuda) < _numbers(oldest):
+        yield f"It needs CUDA compute capability {oldest}, and there is {cuda}"
+
+
+def _worth_knowing(model: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
+    if model["status"] == "experimental":
+        yield f"The model {model['id']!r} is experimental"
+    needs = model.get("requirements") or {}
+    enough, least, there = needs.get("recommended_vram_gb"), needs.get("min_vram_gb") or 0, hardware.vram_gb
+    if enough is not None and there is not None and least <= there < enough:
+        yield f"{enough:g} GB of GPU memory are recommended, and there are {there:g}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """10.0 is more than 9.0, which text would not say."""
+    return tuple(int(part) for part in version.split("."))

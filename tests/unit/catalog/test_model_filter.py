@@ -1,0 +1,124 @@
+"""Filters and orders of models are what a slow, plain reading of them says, on any catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_registry.catalog.model_filter import ModelFilter, search_models
+from model_registry.catalog.model_index import ModelIndex
+from model_registry.catalog.model_numbers import NUMBERS
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.catalog.views import ModelView
+from model_registry.entities.change import Operation
+from model_registry.errors import Invalid
+from support.catalogues import Catalogue
+from support.choices import FILTERS, catalogue_of, number, operations, passes, views
+
+
+def found(snapshot: Snapshot, filters: dict[str, Any], sort: str | None = None) -> list[str]:
+    models = search_models(snapshot, ModelIndex(snapshot), ModelFilter.model_validate(filters), sort)
+    return [model.id for model in models]
+
+
+@given(operations(), FILTERS)
+def test_filters_let_through_what_a_plain_reading_of_them_lets_through(
+    made: list[Operation], filters: dict[str, Any]
+) -> None:
+    snapshot = catalogue_of(made)
+
+    assert found(snapshot, filters) == [view["id"] for view in views(snapshot) if passes(view, filters)]
+
+
+SORTED_BY = [
+    *("cost_per_1m_input_tokens", "context_window", "quality_scores.coding", "parameters", "routing_priority"),
+    *("requirements.min_vram_gb", "latency_p50_ms", "vram_mb"),
+]
+
+
+@given(operations(), st.sampled_from(SORTED_BY), st.sampled_from(["", "-"]))
+def test_sorting_puts_the_unknown_last_and_keeps_the_stable_order_of_equals(
+    made: list[Operation], name: str, direction: str
+) -> None:
+    snapshot = catalogue_of(made)
+
+    def key(view: dict[str, Any]) -> tuple[bool, float]:
+        value = number(view, name)
+        return value is None, 0 if value is None else -value if direction else value
+
+    expected = [view["id"] for view in sorted(views(snapshot), key=key)]
+    assert found(snapshot, {}, direction + name) == expected
+
+
+def test_benchmarks_can_be_sorted_by_where_a_model_has_one() -> None:
+    catalogue = Catalogue()
+    local = catalogue.provider()
+    best = catalogue.model(local, "a", benchmarks={"mmlu": {"score": 70}})
+    none = catalogue.model(local, "b")
+    worst = catalogue.model(local, "c", benchmarks={"mmlu": {"score": 60}})
+    snapshot = catalogue.snapshot()
+
+    assert found(snapshot, {}, "benchmarks.mmlu") == [worst, best, none]
+    assert found(snapshot, {}, "-benchmarks.mmlu") == [best, worst, none]
+    with pytest.raises(Invalid, match=r"benchmarks\.mmlu"):
+        found(snapshot, {}, "benchmarks.arc")
+
+
+def _numbers(schema: dict[str, Any], whole: dict[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of every number in a JSON Schema."""
+    names = set()
+    for name, field in schema.get("properties", {}).items():
+        for choice in field.get("anyOf", [field]):
+            reference = choice.get("$ref", "").rpartition("/")[2]
+            if choice.get("type") in ("integer", "number"):
+                names.add(f"{prefix}{name}")
+            elif reference:
+                names |= _numbers(whole["$defs"][reference], whole, f"{prefix}{name}.")
+    return names
+
+
+def test_every_number_of_a_model_can_be_sorted_by() -> None:
+    schema = ModelView.model_json_schema()
+
+    assert _numbers(schema, schema) - {"context_length"} == NUMBERS.keys() - {"parameters"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "parameter", "allowed"),
+    [
+        ({"status": ["active", "gone"]}, "status", "maintenance"),
+        ({"category": "cars"}, "category", "text-llm"),
+        ({"provider": "nobody"}, "provider", "ollama"),
+        ({"model_type": "poem"}, "model_type", "vision"),
+        ({"sort": "price"}, "sort", "cost_per_1m_input_tokens"),
+        ({"sort": "--vram_mb"}, "sort", "vram_mb"),
+        ({"sort": ""}, "sort", "vram_mb"),
+    ],
+)
+def test_what_means_nothing_is_refused_with_what_does(filters: dict[str, Any], parameter: str, allowed: str) -> None:
+    catalogue = Catalogue()
+    catalogue.category("text-llm")
+    sort = filters.pop("sort", None)
+
+    with pytest.raises(Invalid, match="means nothing") as caught:
+        found(catalogue.snapshot(), filters, sort)
+
+    assert [reason.where for reason in caught.value.reasons] == [parameter]
+    assert allowed in caught.value.data["allowed"]
+
+
+def test_rows_that_sql_wrote_are_read_without_failing() -> None:
+    catalogue = Catalogue()
+    local = catalogue.provider()
+    odd = {"tags": "x", "category": ["a"], "benchmarks": [1], "quality_scores": 3, "parameters": "manyB"}
+    card = odd | {"cost_per_1m_input_tokens": "free", "max_output_tokens": 10**400, "latency_p50_ms": True}
+    row = {"provider_id": local, "name": "m", "model_id": "m", "card": card}
+    snapshot = catalogue.snapshot().preview([Operation("models", "insert", "1", row)])
+
+    for sort in NUMBERS:
+        assert found(snapshot, {}, sort) == ["1"]
+    assert found(snapshot, {"tag": ["x"]}) == []
+    assert found(snapshot, {"max_cost_per_1m_input_tokens": 9}) == []

@@ -1,0 +1,36 @@
+"""A sorted sequence in pieces is what a sorted list would be, and its next version shares all pieces but one."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_registry.catalog import chunks
+from model_registry.catalog.chunks import added, chunked, removed
+
+
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))
+def test_it_is_what_a_sorted_list_would_be(start: set[int], flipped: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "_SIZE", 2)
+        items = {(number,) for number in start}
+        found = chunked(sorted(items))
+        for number in flipped:
+            item = (number,)
+            found = removed(found, item) if item in items else added(found, item)
+            items ^= {item}
+
+            assert list(chain.from_iterable(found)) == sorted(items)
+            assert all(0 < len(chunk) < 4 for chunk in found)
+
+
+def test_the_next_version_shares_all_pieces_but_one() -> None:
+    before = chunked([(number,) for number in range(0, 20_000, 2)])
+    more, fewer = added(before, (7_777,)), removed(before, (7_776,))
+
+    for after in (more, fewer):
+        assert len(set(map(id, before)) - set(map(id, after))) == 1
+    assert max(map(len, before)) * 4 > len(before) > 1

@@ -1,0 +1,243 @@
+"""`model-registry knowledge ...`: what is fetched, what the registry is sent, and what people see of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from model_registry.cli import main
+
+VIEW = {
+    "name": "gpt",
+    "model_id": "gpt-4o",
+    "provider_id": "p",
+    "provider_name": "openai",
+    "provider_type": "openai",
+    "api_base": None,
+    "api_key_env_var": "OPENAI_API_KEY",
+    "model_type": "chat",
+    "capabilities": ["chat", "function_calling"],
+    "context_length": 128000,
+    "max_output_tokens": None,
+    "cost_per_1m_input_tokens": 0.15,
+    "cost_per_1m_output_tokens": None,
+    "cost_per_1m_cached_input_tokens": None,
+    "routing_priority": 0,
+    "offered": True,
+    "id": "m",
+}
+ENTRY = {"action": "created", "kind": "model", "provider": "p", "name": "a", "fields": [], "kept": {}, "reason": ""}
+
+
+class World:
+    """A registry, and every server that is asked, behind every URL."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "POST /api/models/import": {"dry_run": False, "revision": 7, "report": [ENTRY]},
+            "GET /api/models": {"items": [VIEW, VIEW | {"name": "off", "offered": False}], "count": 2},
+            "GET /api/providers": {"items": [{"id": "p", "tensorzero": {}}], "count": 1},
+        }
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answers.get(f"{request.method} {request.url.path}", httpx.Response(404))
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+    def sent(self) -> dict[str, Any]:
+        (request,) = [request for request in self.asked if request.url.path == "/api/models/import"]
+        body: dict[str, Any] = json.loads(request.content)
+        return body
+
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    found = World()
+    for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY", "HF_ENDPOINT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=httpx.MockTransport(found)))
+    return found
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, world: World) -> Run:  # noqa: ARG001 (nothing real is asked)
+    def called(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["model-registry", "knowledge", *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return called
+
+
+@pytest.fixture
+def price_map(tmp_path: Path) -> str:
+    entry = {"mode": "chat", "input_cost_per_token": 1.5e-07}
+    document = {"gpt": entry | {"litellm_provider": "openai"}, "groq/x": entry | {"litellm_provider": "groq"}}
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(document | {"sample_spec": {}}))
+    return str(path)
+
+
+def test_a_price_map_from_a_file_or_a_url(run: Run, world: World, price_map: str, capsys: Any) -> None:
+    assert run("import", "litellm", price_map) == 0
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["gpt", "x"]
+    assert world.sent()["source"] == "litellm"
+    assert "1 created, 0 changed, 0 unchanged, 0 skipped, 1 passed over" in capsys.readouterr().out
+
+    world.asked.clear()
+    world.answers["GET /prices"] = json.loads(Path(price_map).read_text())
+    assert (
+        run("import", "litellm", "https://example.org/prices", "--only", "groq", "--provider", "fast", "--dry-run") == 0
+    )
+    assert [(offer["provider"], offer["model_id"]) for offer in world.sent()["offers"]] == [("fast", "x")]
+    assert dict(world.asked[-1].url.params) == {"dry_run": "true"}
+    assert "Nothing was written" in capsys.readouterr().out
+
+
+def test_a_provider_is_one_of_litellms(run: Run, price_map: str) -> None:
+    assert run("import", "litellm", price_map, "--provider", "mine") == 2
+
+
+def test_an_ollama_server_is_asked_for_every_model(run: Run, world: World) -> None:
+    world.answers |= {
+        "GET /api/tags": {"models": [{"name": "a"}, {"name": "b"}]},
+        "POST /api/show": {"capabilities": []},
+    }
+    assert run("import", "ollama", "http://gpu:11434/v1", "--provider", "gpu", "--activate", "--only-existing") == 0
+    shown = [json.loads(r.content) for r in world.asked if r.url.path == "/api/show"]
+    assert shown == [{"model": "a"}, {"model": "b"}]
+    sent = world.sent()
+    assert [(o["provider"], o["api_base"]) for o in sent["offers"]] == [("gpu", "http://gpu:11434/v1")] * 2
+    assert (sent["activate"], sent["only_existing"]) == (True, True)
+
+
+def test_a_server_is_shown_the_key_that_a_variable_holds(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    world.answers["GET /v1/models"] = {"data": [{"id": "m", "max_model_len": 9}]}
+    call = ("import", "openai", "http://h:8000/v1/", "--provider", "v", "--type", "vllm", "--key-variable", "SOME_KEY")
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    assert run(*call) == 3
+    assert "SOME_KEY is not set" in capsys.readouterr().err
+    monkeypatch.setenv("SOME_KEY", "secret")
+    assert run(*call) == 0
+    assert world.asked[0].headers["authorization"] == "Bearer secret"
+    assert "secret" not in json.dumps(world.sent())
+    assert world.sent()["offers"][0]["fields"] == {"model_type": "chat", "context_length": 9}
+
+
+def test_models_of_the_hub_come_from_it_or_from_files(run: Run, world: World, tmp_path: Path) -> None:
+    world.answers["GET /api/models/Org/M-8B"] = {"pipeline_tag": "text-generation"}
+    assert run("import", "huggingface", "Org/M-8B") == 0
+    assert "provider" not in world.sent()["offers"][0]
+    assert world.sent()["offers"][0]["estimated"] == ["requirements"]
+
+    world.asked.clear()
+    config = tmp_path / "config.json"
+    config.write_text('{"model_type": "llama"}')
+    assert run("import", "huggingface", "Org/M-8B", "--config", str(config), "--provider", "v") == 0
+    assert len(world.asked) == 1
+    assert world.sent()["offers"][0]["fields"]["base_architecture"] == "llama"
+    assert run("import", "huggingface", "a", "b", "--config", str(config)) == 2
+
+
+def test_a_table_has_the_source_that_is_named(run: Run, world: World, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("provider,model_id,parameters\np,m,8B\n")
+    assert run("import", "csv", str(table), "--source", "our tests") == 0
+    assert (world.sent()["source"], world.sent()["offers"][0]["fields"]) == ("our tests", {"parameters": "8B"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (httpx.Response(500), 3),
+        (httpx.Response(200, text="<html>"), 3),
+        ({"models": []}, 1),
+        (httpx.Response(200, json=[]), 1),
+    ],
+)
+def test_a_source_that_cannot_be_read_or_says_nothing_ends_without_asking_the_registry(
+    run: Run, world: World, answer: Any, code: int
+) -> None:
+    world.answers["GET /api/tags"] = answer
+    assert run("import", "ollama", "http://gpu:11434") == code
+    assert [request.url.path for request in world.asked] == ["/api/tags"]
+
+
+def test_what_is_too_large_is_not_read_to_its_end(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_registry.knowledge.fetch._LARGEST", 10)
+    world.answers["GET /api/tags"] = {"models": ["x" * 100]}
+    assert run("import", "ollama") == 3
+
+
+def test_the_report_is_short_on_screen_and_whole_in_its_file(
+    run: Run, world: World, price_map: str, tmp_path: Path, capsys: Any
+) -> None:
+    kept = {"action": "unchanged", "kept": {"context_length": "set by hand"}}
+    report = [
+        ENTRY | {"kind": "provider", "name": "p"},
+        *(ENTRY | {"provider": f"p{number}"} for number in range(30)),
+        ENTRY | {"action": "changed", "fields": ["tags", "urls"]},
+        *(ENTRY | kept | {"name": name} for name in ("b", "c\x1b[2J")),
+        ENTRY | {"action": "skipped", "reason": "no\x1b good"},
+    ]
+    world.answers["POST /api/models/import"] = {"dry_run": False, "revision": 9, "report": report}
+    file = tmp_path / "report.json"
+    assert run("import", "litellm", price_map, "--report", str(file)) == 0
+    out = capsys.readouterr().out
+    assert "\x1b[2J" not in out
+    assert "... and 10 more" in out
+    assert "a at p: tags, urls" in out
+    assert "context_length: set by hand (b and 1 more)" in out
+    assert "30 created, 1 changed, 2 unchanged, 1 skipped, 1 passed over; 1 new provider; revision 9" in out
+    assert len(json.loads(file.read_text())["report"]) == len(report)
+    assert json.loads(file.read_text())["passed_over"] == [
+        {"name": "sample_spec", "reason": "says how the map is written"}
+    ]
+
+
+def test_a_litellm_configuration_holds_what_is_offered_and_no_secret(run: Run, world: World, capsys: Any) -> None:
+    world.answers["GET /api/models"]["items"].append(VIEW | {"name": "c", "provider_type": "custom"})
+    assert run("export", "litellm") == 0
+    out, err = capsys.readouterr()
+    assert yaml.safe_load(out) == {
+        "model_list": [
+            {
+                "model_name": "gpt",
+                "litellm_params": {"model": "openai/gpt-4o", "api_key": "os.environ/OPENAI_API_KEY"},
+                "model_info": {
+                    "id": "m",
+                    "mode": "chat",
+                    "max_input_tokens": 128000,
+                    "input_cost_per_token": 1.5e-07,
+                    "supports_function_calling": True,
+                },
+            }
+        ]
+    }
+    assert "left out: c" in err
+
+
+def test_a_table_is_written_to_a_file_or_to_the_screen(run: Run, tmp_path: Path, capsys: Any) -> None:
+    assert run("export", "csv") == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1].startswith("openai,openai,,gpt,gpt-4o,")
+    file = tmp_path / "m.csv"
+    assert run("export", "csv", "--all", "-o", str(file)) == 0
+    assert len(file.read_text().splitlines()) == 3
