@@ -32,7 +32,7 @@ from report import Goal, Row
 from servers import Server
 
 _NODES = 1000
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 _PLAIN = "plain-client"
 _FETCH = 500
 

@@ -211,7 +211,7 @@ async def test_an_event_that_the_database_refuses_for_no_known_reason_is_tried_a
 async def test_a_replica_stopped_in_the_middle_of_a_backlog_hands_it_over_at_once(
     fleet: Fleet, environment: dict[str, Any], nats_url: str, database: psycopg.Connection
 ) -> None:
-    waiting = await backlog(fleet, 4000)
+    waiting = await backlog(fleet, 9000)
     async with running_replica({**environment, "NATS_URL": nats_url}) as first:
 
         async def has_begun() -> bool:

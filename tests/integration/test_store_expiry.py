@@ -1,4 +1,4 @@
-"""`registry_expire_nodes`: silence makes a node lost, but only while the registry could hear. The clock is a test's."""
+"""`registry_expire_nodes`: silence makes a node lost, but only while the registry could hear. The clock is set here."""
 
 from __future__ import annotations
 

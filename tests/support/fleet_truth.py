@@ -5,7 +5,7 @@ It looks at all that was said at once, so it knows no order of delivery, no batc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Status:
     listed: dict[str, Content] = field(default_factory=dict)
 
 
-def truth(said: Iterable[Event | Status]) -> dict[Key, tuple[Any, ...]]:
+def truth(said: Sequence[Event | Status]) -> dict[Key, tuple[Any, ...]]:
     """Status and content of every deployment that was ever spoken of."""
     statuses = [one for one in said if isinstance(one, Status)]
     events = [one for one in said if isinstance(one, Event)]

@@ -34,6 +34,10 @@ Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 _CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
 _MANY = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
+_MUCH = 200
+"""Events in one transaction, from where on nobody waits for the snapshot."""
+_NOTHING_NEWER = 2**62
+"""A revision that no registry reaches: who knows it is told of no changes."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -66,6 +70,8 @@ class Registry:
         self.listeners: list[Listener] = []
         self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
         """Told of every write and its outcome: done, refused, failed."""
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when something was written that the snapshot has not: time to refresh."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -176,11 +182,17 @@ class Registry:
         return recorded.revision
 
     async def hear(self, said: Said, *, actor: str) -> Recorded:
-        """Record what nodes said, in one transaction. What is refused is not kept; the rest is."""
+        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
+
+        When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
+        records more has to wait for it.
+        """
+        much = len(said.events) >= _MUCH
+        known = _NOTHING_NEWER if much else self.snapshot.revision
         made = {"events": said.events, "statuses": said.statuses, "heard": said.heard, "rejected": said.rejected}
         answer = await self._send(
             "registry_record_events",
-            self.snapshot.revision,
+            known,
             actor,
             made={name: orjson.dumps(value) for name, value in made.items()},
             most_deployments=self._most_deployments,
@@ -226,7 +238,9 @@ class Registry:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
                 self._failed(error)  # any other is about this one request, not the database
             raise
-        if not self._advance(answer, known):
+        if known == _NOTHING_NEWER:
+            self.on_news()
+        elif not self._advance(answer, known):
             await self.refresh()
         return answer
 

@@ -143,6 +143,8 @@ class EventRecorder:
             for one in read:
                 refused = [event.key for event in one.heard.events if event.key in recorded.refused]
                 if refused:
+                    if one.heard.event is not None:
+                        one.heard = Heard()
                     more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
                     one.reasons.append(self._registry.node_full(refused[0]).message + more)
                     todo.append(Read(one.delivery, Heard(), one.reasons))

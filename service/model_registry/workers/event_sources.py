@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-BATCH = 500
+BATCH = 2000
 """The most messages asked for, and handed over, at once. Twice as many may be on their way."""
 
 _REQUEST_SECONDS = 5.0

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
+_AT_ONCE = 2
+"""Batches in hand: one is read while the database has the other."""
 
 
 class _PlanChangedError(Exception):
@@ -31,7 +33,7 @@ class _PlanChangedError(Exception):
 
 
 class EventConsumer:
-    """One loop a source: take a batch, read it, record it, acknowledge it."""
+    """Two loops a source: take a batch, read it, record it, acknowledge it."""
 
     def __init__(
         self, link: NatsLink, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
@@ -45,7 +47,7 @@ class EventConsumer:
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
-        self._recording = asyncio.Lock()
+        self._recording = asyncio.Semaphore(_AT_ONCE)
         self._stopping = False
 
     @property
@@ -62,7 +64,8 @@ class EventConsumer:
         self._stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
-                await self._recording.acquire()
+                for _ in range(_AT_ONCE):
+                    await self._recording.acquire()
         await self._end()
 
     def health(self) -> tuple[str, str]:
@@ -126,7 +129,8 @@ class EventConsumer:
             log.warning("gpu events can be missed while no replica listens", subjects=plan.loose, reason=plan.why)
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
-                group.create_task(self._consume(source))
+                for _ in range(_AT_ONCE):
+                    group.create_task(self._consume(source))
             if plan.loose:
                 group.create_task(_look_again(client, plan, self._limits))
 

@@ -29,6 +29,7 @@ class Refresher:
 
     def start(self) -> None:
         """Begin looking."""
+        self._registry.on_news = self.wake
         self._task = asyncio.create_task(self._run(), name="refresher")
 
     async def stop(self) -> None:
