@@ -12,6 +12,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import psycopg
 from nats.aio.client import Client
@@ -23,6 +24,7 @@ from model_registry.node.messages import LOADED
 
 ACKNOWLEDGEMENTS = "$JS.ACK.>"
 HELD_SECONDS = 0.1
+"""For how long commits of the ledger are held back, by the trigger below."""
 
 _LEDGER = "ledger"
 _PER_NODE = 200
@@ -32,12 +34,14 @@ _PLACE = 5
 _LOOK_SECONDS = 0.5
 _AGAIN_SECONDS = 0.1
 
-HOLD_COMMITS = f"""
+HOLD_COMMITS: Final = """
 create function hold_commit() returns trigger language plpgsql
-as $$ begin perform pg_sleep({HELD_SECONDS}); return null; end $$;
+as $$ begin perform pg_sleep(0.1); return null; end $$;
 create constraint trigger z_hold_commit after insert on model_deployments deferrable initially deferred
-    for each row when (new.node_id like '{_LEDGER}-%') execute function hold_commit();
+    for each row when (new.node_id like 'ledger-%') execute function hold_commit();
 """
+"""Run it as the owner of the tables, on an empty registry."""
+HOLD_NO_COMMITS: Final = "drop function hold_commit() cascade"
 
 _MISSING = """
 select a.node_id, a.model, a.ts

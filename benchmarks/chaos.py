@@ -14,16 +14,14 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import LiteralString
 
 import httpx
 import psycopg
 
-from acknowledgements import HOLD_COMMITS, Acknowledgements, Ledger
+from acknowledgements import HOLD_COMMITS, HOLD_NO_COMMITS, Acknowledgements, Ledger
 from casualties import Victim, kill_at_random
 from fleet import Found, Key, Publisher, deployments_of, differences, model_of
 from fleet_simulation import Habits, Model, SimulatedFleet
@@ -185,42 +183,40 @@ async def _wrong_on(replica: Replica, expected: Found) -> list[str]:
         return [f"{error!r}; {replica.state}"]
 
 
-def main(options: argparse.Namespace, say: Callable[[str], Any] = print) -> int:
-    """Start everything, run, and say what came of it."""
-    with tempfile.TemporaryDirectory(prefix="chaos-") as directory, ExitStack() as exits:
-        scratch = Path(directory)
-        stack = EmbeddedStack(
-            scratch / "data", prepare=lambda url: migrations.migrate(url, SCHEMA), durable=options.durable
-        )
-        exits.enter_context(stack)
-        with psycopg.connect(stack.environment()["DATABASE_URL"], options=f"-c search_path={SCHEMA}") as database:
-            database.execute(HOLD_COMMITS)
-        environment = {
-            **{key: value for key, value in stack.environment().items() if key != "DATABASE_URL"},
-            "MODEL_REGISTRY_HEARTBEAT_SECONDS": str(options.heartbeat),
-            "MODEL_REGISTRY_CHECK_WITH_GATEWAY": "false",
-            "MODEL_REGISTRY_LOG_LEVEL": "warning",
-        }
-        ports: set[int] = set()
-        for _ in range(options.replicas):
-            ports.add(choose_port(None, taken=ports))
-        replicas = [Replica(number, port, environment, scratch) for number, port in enumerate(ports)]
-        for replica in replicas:
-            exits.callback(replica.kill)
+def wrong_after_chaos(options: argparse.Namespace, stack: EmbeddedStack, scratch: Path) -> list[str]:
+    """Run on a stack whose database is empty. Answers what is wrong at the end."""
+    environment = {
+        **{key: value for key, value in stack.environment().items() if key != "DATABASE_URL"},
+        "MODEL_REGISTRY_HEARTBEAT_SECONDS": str(options.heartbeat),
+        "MODEL_REGISTRY_CHECK_WITH_GATEWAY": "false",
+        "MODEL_REGISTRY_LOG_LEVEL": "warning",
+    }
+    ports: set[int] = set()
+    for _ in range(options.replicas):
+        ports.add(choose_port(None, taken=ports))
+    replicas = [Replica(number, port, environment, scratch) for number, port in enumerate(ports)]
+    _execute(stack, HOLD_COMMITS)
+    try:
         with ThreadPoolExecutor() as pool:
             list(pool.map(Replica.start, replicas))
-        say(f"seed {options.seed}: {options.nodes} nodes x {options.models} models for {options.seconds:g} s")
-        wrong = asyncio.run(Chaos(options, stack, replicas).run())
-        for one in wrong[:_SHOWN]:
-            say(one)
-        if wrong:
-            say(f"WRONG: {len(wrong)} things")
-        else:
-            say("RIGHT: nothing lost, nothing invented, nothing acknowledged before its commit")
-    return 1 if wrong else 0
+        print(
+            f"seed {options.seed}: {options.nodes} nodes x {options.models} models for {options.seconds:g} s",
+            flush=True,
+        )
+        return asyncio.run(Chaos(options, stack, replicas).run())
+    finally:
+        for replica in replicas:
+            replica.kill()
+        _execute(stack, HOLD_NO_COMMITS)
 
 
-if __name__ == "__main__":
+def _execute(stack: EmbeddedStack, statements: LiteralString) -> None:
+    with psycopg.connect(stack.environment()["DATABASE_URL"], options=f"-c search_path={SCHEMA}") as database:
+        database.execute(statements)
+
+
+def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
+    """What is asked for; of the command line, when nothing is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nodes", type=int, default=1000)
@@ -229,7 +225,28 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60, help="how long things happen, and die")
     parser.add_argument("--heartbeat", type=float, default=5, help="seconds between two status messages of a node")
     parser.add_argument("--patience", type=float, default=180, help="seconds until everything must be as it is")
-    parser.add_argument(
-        "--durable", action="store_true", help="Postgres waits for the disk: not needed against SIGKILL"
-    )
-    raise SystemExit(main(parser.parse_args()))
+    parser.add_argument("--durable", action="store_true", help="Postgres waits for the disk; SIGKILL needs none")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Start everything, run, and say what came of it."""
+    options = options_from()
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as directory,
+        EmbeddedStack(
+            Path(directory) / "data",
+            prepare=lambda url: migrations.migrate(url, SCHEMA),
+            durable=options.durable,
+        ) as stack,
+    ):
+        wrong = wrong_after_chaos(options, stack, Path(directory))
+    for one in wrong[:_SHOWN]:
+        print(one)
+    right = "RIGHT: nothing lost, nothing invented, nothing acknowledged before its commit"
+    print(f"WRONG: {len(wrong)} things" if wrong else right)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

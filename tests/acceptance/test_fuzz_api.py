@@ -43,13 +43,9 @@ def test_no_request_makes_it_fail_or_answer_outside_its_documentation(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-<<<<<<< HEAD
     paths = service.client.get("/openapi.json").json()["paths"]
     operations = sum(len(methods) for methods in paths.values())
     assert f"{operations} selected / {operations} total" in done.stdout
-=======
-    assert "Operations:       69 selected / 69 total" in done.stdout
->>>>>>> garden
     assert "unexpected error" not in service.program.said
 
 
