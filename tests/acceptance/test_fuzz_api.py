@@ -43,7 +43,7 @@ def test_no_request_makes_it_fail_or_answer_outside_its_documentation(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Operations:       69 selected / 69 total" in done.stdout
+    assert "Operations:       75 selected / 75 total" in done.stdout
     assert "unexpected error" not in service.program.said
 
 
