@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from nats.aio.msg import Msg
 
+from model_registry.catalog.search import PUBLIC_TABLES
 from model_registry.fleet.gpu_events import LOADED
-from model_registry.workers.announcements import SUBJECT
+from model_registry.workers.announcements import RESOURCES, SUBJECT
 from support.catalogue import add, add_mapping, add_model, add_provider
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
@@ -19,6 +20,10 @@ from support.replica import Replica
 from support.waiting import until
 
 Announcement = dict[str, Any]
+
+
+def test_no_table_changes_in_silence() -> None:
+    assert set(RESOURCES) == set(PUBLIC_TABLES)
 
 
 class Ears:

@@ -26,6 +26,9 @@ from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/v1/registry", tags=["model garden"])
 
+_QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
+"""Posted, and yet it only reads: no key is needed where reads need none."""
+
 _COUNTED = ("created", "changed", "unchanged", "ignored")
 
 
@@ -169,6 +172,7 @@ async def list_categories(request: Request, service: Service, _caller: Reader) -
     "/validate/training",
     summary="Whether a model may be trained, here or on given hardware",
     operation_id="validate_training",
+    openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 async def validate_training(body: ValidationRequest, service: Service, _caller: Reader) -> Response:
@@ -180,6 +184,7 @@ async def validate_training(body: ValidationRequest, service: Service, _caller: 
     "/validate/inference",
     summary="Whether a model may be served, here or on given hardware",
     operation_id="validate_inference",
+    openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 async def validate_inference(body: ValidationRequest, service: Service, _caller: Reader) -> Response:

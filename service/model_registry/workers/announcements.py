@@ -30,6 +30,7 @@ SUBJECT = "model.registry.updated.v1"
 _ACTIONS = {"insert": "created", "update": "updated", "delete": "deleted"}
 RESOURCES = {
     "model_providers": "provider",
+    "model_categories": "category",
     "models": "model",
     "model_aliases": "alias",
     "functions": "function",
