@@ -1,5 +1,5 @@
 # Everything a contributor does here. `make` alone prints the list.
-# Needs Python 3.11+ and git; uses uv where there is one, because it is quicker. Same locks either way.
+# Needs Python 3.11+ and git.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -48,7 +48,7 @@ chaos: $(STAMP) ## kill the parts at random while 1,000 nodes speak; nothing mus
 .PHONY: lock
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	$(COMPILE) --extra stack --extra gateway --group build --group test --group lint --output-file requirements-dev.lock
+	$(COMPILE) --extra stack --extra gateway --group build --group install --group test --group lint --output-file requirements-dev.lock
 	$(COMPILE) --extra server --extra gateway --group build --constraints requirements-dev.lock --output-file requirements.lock
 
 .PHONY: clean
@@ -61,17 +61,17 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_EX
 	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(ARGS) pyproject.toml
 
+# uv installs in a fifth of pip's time. Where pip's own settings say where packages come from, which uv does not read, pip
+# does all of it.
+UV_FROM_LOCK := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements-dev.lock
+
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
-	@if uv --version >/dev/null 2>&1; then \
-		set -ex; \
-		uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
-		uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock; \
-		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
-	else \
-		set -ex; \
-		$(PYTHON) -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
-	fi
+	@set -ex; \
+	$(PYTHON) -m venv $(VENV); \
+	pip="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; \
+	if ! uv --version >/dev/null 2>&1; then $(UV_FROM_LOCK) >$(VENV)/uv.lock; $$pip --require-hashes --requirement $(VENV)/uv.lock; fi; \
+	install="env PATH=$$PATH:$(BIN) uv pip install --quiet --python $(BIN)/python"; \
+	$$install --require-hashes --requirement requirements-dev.lock || { install=$$pip; $$install --require-hashes --requirement requirements-dev.lock; }; \
+	$$install --no-deps --no-build-isolation --editable .
 	@touch $@
