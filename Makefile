@@ -27,8 +27,8 @@ run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (P
 	$(BIN)/model-registry up --data-dir $(DATA) --port $(PORT) $(ARGS)
 
 .PHONY: test
-test: $(STAMP) ## run all the tests (ARGS="-k name")
-	$(BIN)/pytest $(ARGS)
+test: $(STAMP) ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP) ## check style, format, types and the direction of imports

@@ -120,4 +120,7 @@ def test_what_is_left_out_is_named_with_the_reason(filled: Service) -> None:
     for mapping in CATALOG["mappings"]:
         variant = f"{function_key(mapping)}.{mapping['variant_name']}"
         assert (("variant", variant) in named) == (chat_model(mapping) is None), mapping
-    assert all(line in filled.config() for line in (f'"{row["name"]}": {row["reason"]}' for row in omitted))
+    # What somebody switched off is listed, and leaves no trace in the text.
+    lines = [f'"{row["name"]}": {row["reason"]}' for row in omitted if not row["reason"].endswith("not active")]
+    assert lines
+    assert all(line in filled.config() for line in lines)

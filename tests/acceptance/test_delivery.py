@@ -51,10 +51,10 @@ def _listens(port: int) -> bool:
 
 
 def _refuse_by_sql(database: psycopg.Connection) -> None:
-    """What the rules cannot see, past the guard: a schema that is no schema. In one step: the file alone is fine."""
+    """What the rules cannot see, past the guard: a template that ends too early. In one step: a file alone is fine."""
     with database.transaction():
-        database.execute("insert into config_files (path, content) values ('broken.json', '{% if')")
-        database.execute("""update functions set tensorzero = '{"user_schema": "broken.json"}'""")
+        database.execute("insert into config_files (path, content) values ('broken.minijinja', '{% if')")
+        database.execute("""update service_model_mappings set tensorzero = '{"system_template": "broken.minijinja"}'""")
 
 
 def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
@@ -94,7 +94,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     assert "model_registry_configuration_refused 1.0" in judged.client.get("/metrics").text
     assert "configuration refused" in judged.program.said
 
-    database.execute("update functions set tensorzero = '{}'")
+    database.execute("update service_model_mappings set tensorzero = '{}'")
     wait_until(lambda: judged.client.get(STATUS).json()["refused"] is None)
     # The repaired bundle has one file more.
     wait_until(lambda: agent.said.count("is in use") == 3)
@@ -141,6 +141,8 @@ def test_a_service_that_is_told_to_stop_does_not_wait_for_those_who_wait(start_s
     etag = service.client.get("/api/tensorzero/config").headers["etag"]
     port = int(service.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=30) as waiting:
+        waiting.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert waiting.recv(1000)  # the connection has been accepted
         head = f"GET /api/tensorzero/config?wait=60 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {etag}\r\n\r\n"
         waiting.sendall(head.encode())
         service.client.get("/healthz")  # what came before it has been read

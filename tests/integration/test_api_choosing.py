@@ -170,7 +170,7 @@ async def test_models_that_are_named_as_a_path_are_reached_by_id(client: httpx.A
     for name in ("stats", "compare", "select", "mini/versions"):
         made = await add_model(client, name)
         assert (await get(client, f"/api/models/{made['id']}"))["name"] == name
-        changed = await client.patch(f"/api/models/{encoded(name)}", json={"vram_mb": 1})
+        changed = await client.patch(f"/api/models/{made['id']}", json={"vram_mb": 1})
         assert (changed.status_code, changed.json()["id"]) == (200, made["id"])
 
     assert (await get(client, "/api/models/stats"))["total"] == 7
