@@ -13,7 +13,7 @@ import pytest
 from model_registry.store import migrations
 from support.processes import Service
 
-EXAMPLES = 2
+EXAMPLES = 1
 """Drawn requests per operation and kind, beside some 2,300 that cover every value the documentation names."""
 
 NOT_PROMISED = "positive_data_acceptance,negative_data_rejection,allow_header_conformance"

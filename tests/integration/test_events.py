@@ -162,7 +162,7 @@ def said(published: Sequence[dict[str, Any]]) -> list[Event | Status]:
     return found
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=BUSY)
+@settings(max_examples=8, deadline=None, suppress_health_check=BUSY)
 @given(st.lists(st.sampled_from([form for form in FORMS if form["events"]]), max_size=8), st.permutations(FORMS))
 async def test_in_any_order_and_with_any_repeats_the_newest_event_decides(
     fleet: Fleet,

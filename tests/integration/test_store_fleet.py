@@ -88,7 +88,7 @@ def rows(database: psycopg.Connection) -> dict[Key, tuple[Any, ...]]:
     return {(row[0], row[1]): tuple(row[2:]) for row in found}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=BUSY)
+@settings(max_examples=80, deadline=None, suppress_health_check=BUSY)
 @given(said=SAID, data=st.data())
 def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_decides(
     database_url: str, database: psycopg.Connection, said: list[Event | Status], data: st.DataObject

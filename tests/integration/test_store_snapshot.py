@@ -163,7 +163,7 @@ _RUN = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(run=_RUN)
 async def test_a_snapshot_brought_forward_is_the_one_that_would_be_loaded(
     database_url: str, connection: Database, run: list[tuple[str, Any]]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_registry.entities.offer import Offer
@@ -144,6 +144,7 @@ def test_modes_are_types(mode: str, model_type: str, category: str | None) -> No
     assert (fields["model_type"], fields["category"]) == (model_type, category)
 
 
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.text(max_size=5), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 )
