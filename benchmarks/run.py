@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,7 +72,8 @@ def main(
     chosen = {name: measure for name, measure in MEASUREMENTS.items() if not only or name in only}
     before = machine.description()
     began = time.monotonic()
-    rows = _measured(chosen, quick=quick)
+    rows: list[Row] = []
+    failed = _measure(chosen, rows, quick=quick)
     after = machine.description()["load_average"]
     print(report.table(rows))
     print(_footer(before, after, rows, time.monotonic() - began, quick=quick))
@@ -83,18 +85,26 @@ def main(
             "rows": [row.document() for row in rows],
         }
         json_file.write_text(json.dumps(document, indent=2) + "\n")
+    if failed:
+        print(f"not measured to the end: {', '.join(failed)}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
-def _measured(chosen: dict[str, Measurement], *, quick: bool) -> list[Row]:
-    rows = []
+def _measure(chosen: dict[str, Measurement], rows: list[Row], *, quick: bool) -> list[str]:
+    """Add rows as they are measured. Answers what failed: the others are worth having all the same."""
+    failed = []
     with ExitStack() as exits:
         scratch = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="registry-bench-")))
         bench = Bench(scratch, exits, quick=quick, say=_say)
-        for measure in chosen.values():
-            rows += list(measure(bench))
+        for name, measure in chosen.items():
+            try:
+                rows.extend(measure(bench))
+            except Exception:  # noqa: BLE001 (it is said, and the exit code tells)
+                failed.append(name)
+                traceback.print_exc()
         _say("stopping")
     _say("")
-    return rows
+    return failed
 
 
 def _say(text: str) -> None:

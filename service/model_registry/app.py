@@ -124,7 +124,7 @@ async def create_app(settings: Settings) -> FastAPI:
         check=refuse_bad_configuration,
         most_deployments=settings.most_deployments,
     )
-    link = NatsLink(login, registry.origin) if (login := _nats_login(settings)) else None
+    link = NatsLink(login, registry.origin, echo=False) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     service = _service(settings, database, registry, authenticator, link)
 

@@ -53,6 +53,24 @@ async def test_every_change_is_there_with_what_was_and_what_is(client: httpx.Asy
     assert insert["at"] < update["at"] < delete["at"]
 
 
+async def test_what_a_deployment_was_is_told_though_the_log_has_it_once(
+    client: httpx.AsyncClient, database: psycopg.Connection
+) -> None:
+    for vram_mb in (1, 2, 2, 3):
+        said = {"node_id": "n", "provider_type": "ollama", "model_id": "m", "status": "loaded"}
+        assert (await client.post("/api/deployments", json={**said, "vram_allocated_mb": vram_mb})).is_success
+    assert (await client.delete("/api/nodes/n")).is_success
+
+    insert, *changes = await all_changes(client, table="model_deployments")
+
+    assert [change["operation"] for change in changes] == ["update", "update", "delete"]
+    assert insert["before"] is None
+    assert [change["before"]["vram_allocated_mb"] for change in changes] == [1, 2, 3]
+    assert [change["before"]["version"] for change in changes] == [1, 2, 3]
+    stored = "select count(*) from registry_changes where table_name = 'model_deployments' and operation = 'update'"
+    assert database.execute(f"{stored} and before is null").fetchall() == [(2,)]
+
+
 async def test_pages_add_up_to_the_whole_log(client: httpx.AsyncClient) -> None:
     for i in range(7):
         await add_provider(client, f"p{i}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -46,6 +47,10 @@ async def server() -> AsyncIterator[Server]:
         connection.close()
     listening.close()
     await listening.wait_closed()
+
+
+def json_answer(body: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 @pytest.fixture
@@ -153,3 +158,28 @@ def test_what_needs_tls_or_a_proxy_is_left_to_others(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     assert not reachable(httpx.URL("http://postgrest:3000"))
     assert reachable(httpx.URL("http://127.0.0.1:3000"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[123456789012345678901234567890, 18446744073709551616, -9223372036854775809]",
+        "[1.0, -0.0, 0.1, 1e22, 123456789.123456789, 5e-324, 1e400]",
+        '{"a": null, "b": [true, "\\u00e9\\ud83d\\ude00"]}',
+        "[" * 500 + "]" * 500,
+    ],
+    ids=["large integers", "floats", "text", "deep"],
+)
+async def test_json_is_read_as_pythons_own_parser_reads_it(
+    server: Server, connect: Callable[..., httpx.AsyncClient], body: str
+) -> None:
+    server.answers = [json_answer(body)]
+
+    assert repr((await connect().get("/")).json()) == repr(json.loads(body))
+
+
+async def test_what_is_no_json_is_said_to_be_none(server: Server, connect: Callable[..., httpx.AsyncClient]) -> None:
+    server.answers = [json_answer("<html>")]
+
+    with pytest.raises(ValueError, match="Expecting value"):
+        (await connect().get("/")).json()

@@ -16,6 +16,8 @@ from support.database import empty
 from support.fleet_truth import Content, Event, Key, Status, truth
 
 SCHEMA = "model_registry"
+MANY = 51
+"""From so many events on they are merged by other plans."""
 BUSY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -55,13 +57,15 @@ def status_wire(status: Status, *, whole: bool) -> dict[str, Any]:
     return {**wire, "listed": listed} if whole else wire
 
 
-def record(database: psycopg.Connection, said: list[Event | Status], short: list[bool], **more: Any) -> dict[str, Any]:
+def record(
+    database: psycopg.Connection, said: list[Event | Status], short: list[bool], *, copies: int = 1, **more: Any
+) -> dict[str, Any]:
     """Record a batch; heartbeats that are sent short and not settled are sent again whole, as the service does."""
     events = [event_wire(one) for one in said if isinstance(one, Event)]
     is_short = {id(one): flag for one, flag in zip(said, short, strict=False)}
     statuses = [status_wire(one, whole=not is_short.get(id(one))) for one in said if isinstance(one, Status)]
     heard = {one.node: moment(one.at) for one in said if not (isinstance(one, Status) and is_short.get(id(one)))}
-    answer = call(database, events=events, statuses=statuses, heard=heard, **more)
+    answer = call(database, events=events * copies, statuses=statuses * copies, heard=heard, **more)
     unsettled = [one for one in said if isinstance(one, Status) and one.node in answer.get("unsettled", ())]
     if unsettled:
         wires = [status_wire(one, whole=True) for one in unsettled]
@@ -100,6 +104,7 @@ def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_dec
     for begin, end in pairwise([0, *cuts, len(arrived)]):
         batch = arrived[begin:end]
         if batch:
-            record(database, batch, data.draw(st.lists(st.booleans(), min_size=len(batch), max_size=len(batch))))
+            short = data.draw(st.lists(st.booleans(), min_size=len(batch), max_size=len(batch)))
+            record(database, batch, short, copies=data.draw(st.sampled_from([1, MANY])))
 
     assert rows(database) == truth(said)

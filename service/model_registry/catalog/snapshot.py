@@ -174,11 +174,16 @@ class Snapshot:
         """The snapshot after these changes. Those it has already seen count for nothing."""
         if revision <= self.revision:
             return self
-        by_table: dict[str, list[tuple[str, Row | None]]] = {}
+        newest: dict[str, dict[str, dict[str, Any] | None]] = {}
         for change in changes:
             if change.revision > self.revision and change.table in SPECS:
-                row = None if change.row is None else SPECS[change.table].row.model_validate(change.row)
-                by_table.setdefault(change.table, []).append((change.row_id, row))
+                newest.setdefault(change.table, {})[change.row_id] = change.row
+        by_table = {
+            table: [
+                (row_id, None if row is None else SPECS[table].row.model_validate(row)) for row_id, row in rows.items()
+            ]
+            for table, rows in newest.items()
+        }
         return replace(self, revision=revision, tables=self._changed(by_table))
 
     def preview(self, operations: Iterable[Operation]) -> Snapshot:

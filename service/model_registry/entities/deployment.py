@@ -77,6 +77,29 @@ class DeploymentEvent:
         """Which deployment it is about."""
         return self.node_id, self.provider_type, self.announced_model
 
+    def wire(self) -> dict[str, Any]:
+        """As the database function `registry_record_events` reads it: without what it does not say."""
+        said: dict[str, Any] = {
+            "node_id": self.node_id,
+            "provider_type": self.provider_type,
+            "announced_model": self.announced_model,
+            "status": self.status,
+            "event_at": self.event_at,
+        }
+        if self.vram_allocated_mb is not None:
+            said["vram_allocated_mb"] = self.vram_allocated_mb
+        if self.endpoint is not None:
+            said["endpoint"] = self.endpoint
+        if self.error_message is not None:
+            said["error_message"] = self.error_message
+        if self.loaded_at is not None:
+            said["loaded_at"] = self.loaded_at
+        if self.metadata:
+            said["metadata"] = self.metadata
+        if self.model_id is not None:
+            said["model_id"] = self.model_id
+        return said
+
     @property
     def is_plain(self) -> bool:
         """Whether `EventDraft` would take it, and as it is. Not the other way round: it takes some that are not plain.

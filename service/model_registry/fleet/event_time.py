@@ -19,8 +19,8 @@ def read_time(value: object) -> datetime:
 
     Errors: ValueError, also for times before 1970, which nobody's event can have.
     """
-    if type(value) is int and 0 <= value < _MILLISECONDS:  # the usual form, at a tenth of the price
-        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, int | float) and 0 <= value < _MILLISECONDS and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)  # the usual form, at a tenth of the price
     try:
         when = None if isinstance(value, bool) else _TIME.validate_python(value)
     except ValidationError:

@@ -41,11 +41,16 @@ class NatsLink:
         *,
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[], None] = lambda: None,
+        echo: bool = True,
     ) -> None:
-        """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not."""
+        """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not.
+
+        Without `echo`, subscriptions of this connection do not hear what it publishes itself.
+        """
         self._login = login
         self._on_up = on_up
         self._on_down = on_down
+        self._echo = echo
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -160,6 +165,7 @@ class NatsLink:
         await client.connect(
             **self._options(),
             name=self._name,
+            no_echo=not self._echo,
             connect_timeout=2,
             allow_reconnect=True,
             max_reconnect_attempts=-1,

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -31,7 +32,7 @@ Check = Callable[[Snapshot, Sequence[Operation]], None]
 Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
-_CHANGE = ("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
 _MANY_EVENTS = 200
@@ -189,7 +190,12 @@ class Registry:
         """
         much = len(said.events) >= _MANY_EVENTS
         known = _NOTHING_NEWER if much else self.snapshot.revision
-        made = {"events": said.events, "statuses": said.statuses, "heard": said.heard, "rejected": said.rejected}
+        made = {
+            "events": [event.wire() for event in said.events],
+            "statuses": said.statuses,
+            "heard": said.heard,
+            "rejected": said.rejected,
+        }
         answer = await self._send(
             "registry_record_events",
             known,
@@ -280,9 +286,7 @@ class Registry:
         try:
             if answer["registry_id"] != before.registry_id or not known <= min(answer["revision"], before.revision):
                 return False
-            changes = [
-                Change(*(c[name] for name in _CHANGE)) for c in answer["changes"] if c["revision"] > before.revision
-            ]
+            changes = [Change._make(_CHANGE(c)) for c in answer["changes"] if c["revision"] > before.revision]
             self._snapshot = before.advanced(answer["revision"], changes)
         except _UNREADABLE as error:
             raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error

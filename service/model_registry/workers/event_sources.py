@@ -10,8 +10,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
@@ -34,8 +34,7 @@ _OVER = ("404", "408")
 _QUEUE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message, and when NATS got it: the same time at every delivery where a stream keeps it."""
 
     message: Msg
@@ -117,10 +116,11 @@ class StreamSource:
             await self._client.publish(self._request_subject, orjson.dumps(request), reply=self._inbox)
 
     async def _heard(self, message: Msg) -> None:
-        try:
-            self._arrived.append(Delivery(message, message.metadata.timestamp.astimezone(UTC)))
+        received_at = stored_at(message.reply)
+        if received_at is not None:
+            self._arrived.append(Delivery(message, received_at))
             self._owed -= 1
-        except nats.errors.NotJSMessageError:  # not from the stream: what the server says of our request
+        else:  # not from the stream: what the server says of our request
             status = (message.headers or {}).get("Status", "")
             self._owed = 0
             if status not in _OVER:
@@ -177,6 +177,18 @@ class QueueSource:
 
 
 Source = StreamSource | QueueSource
+
+
+def stored_at(reply: str) -> datetime | None:
+    """When the stream got a message, by where it is acknowledged; None of a message that is from no stream.
+
+    $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>, since 2.9
+    also with <domain>.<account> before the stream and more behind. nats-py reads all of it, at six times the price.
+    """
+    parts = reply.split(".")
+    if parts[:2] != ["$JS", "ACK"] or len(parts) < 9:  # noqa: PLR2004 (as above)
+        return None
+    return datetime.fromtimestamp(int(parts[7 if len(parts) == 9 else 9]) / 1e9, UTC)  # noqa: PLR2004
 
 
 def _failure(status: str, description: str) -> nats.errors.Error:
