@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.tensorzero.routes import BEYOND
 from support.catalogue import add_mapping, add_model, add_provider, encoded, get, places, problem
 from support.replica import Replica
 from support.waiting import until
@@ -133,6 +134,23 @@ async def test_the_deployments_of_a_model_say_where_gateways_ask(client: httpx.A
     await add_provider(client, "second")
     await add_model(client, "org/m", "second")
     problem(await client.get(path), 409, "E4091")
+
+
+async def test_the_deployments_beyond_the_most_routes_say_so(
+    client: httpx.AsyncClient, database: psycopg.Connection
+) -> None:
+    database.execute("""
+        insert into model_deployments (node_id, provider_type, announced_model, model_id, status, endpoint, event_at)
+        select format('n%s', 1000 + i), 'ollama', 'm:8b', m.id, 'loaded', 'http://n:11434', now()
+        from models m, generate_series(1, 102) i""")
+    await client.get("/healthz", headers={"Cache-Control": "no-cache"})
+
+    items = (await get(client, "/api/models/org/m/deployments", limit=200))["items"]
+
+    assert [bool(row["base_url"]) for row in items] == [True] * 100 + [False] * 2
+    assert {row["reason"] for row in items} == {None, BEYOND}
+    keys = [f"ollama_local@{row['node_id']}" for row in items[:100]]
+    assert await routing(client, revision="latest") == [*keys, "ollama_local"]
 
 
 async def test_a_cordoned_node_is_no_route_and_is_one_again_at_once(client: httpx.AsyncClient) -> None:

@@ -17,7 +17,7 @@ from model_registry.catalog.live import live_deployments
 from model_registry.catalog.lookup import find_model
 from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.tensorzero.affected import FLEET_TABLES
-from model_registry.tensorzero.routes import Address, routing_of
+from model_registry.tensorzero.routes import BEYOND, MOST_ROUTES, Address, routing_of
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -44,6 +44,7 @@ async def list_model_deployments(
     steady = service.configuration.steady(snapshot, time.time())
     held = {held.deployment.id: held.reason for held in steady.held}
     live = [found.deployment.id for found in live_deployments(steady.snapshot, model.id)]
+    asked = [row_id for row_id in live if routing_of(snapshot, model, snapshot.deployments[row_id]).base][:MOST_ROUTES]
     known = {deployment.id: deployment for deployment in snapshot.deployments.where("model", model.id)}
     found = [known[row_id] for row_id in dict.fromkeys([*live, *known])]
     items = []
@@ -51,5 +52,7 @@ async def list_model_deployments(
         address = routing_of(snapshot, model, deployment)
         if address.base and deployment.id in held:
             address = Address(fault=held[deployment.id])
+        elif address.base and deployment.id not in asked:
+            address = Address(fault=BEYOND)
         items.append(deployment_view(snapshot, deployment) | {"base_url": address.base, "reason": address.fault})
     return listed(request, steady.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES)))

@@ -20,6 +20,11 @@ from model_registry.tensorzero.omissions import DEPLOYMENT, Omission
 from model_registry.tensorzero.project import Table
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES
 
+MOST_ROUTES = 100
+"""Of one row. A gateway tries no more, and each is a table that every change of the model renders and checks again."""
+
+BEYOND = f"the {MOST_ROUTES} that come first are asked, and no more"
+
 _LONGEST = 2000
 """As long as an `api_base` may be."""
 _ADDED = ("/chat/completions", "/messages")
@@ -69,11 +74,14 @@ def routes_of(snapshot: Snapshot, offer: Offer) -> Routes:
     """Where gateways are to ask for this model before its provider's own address; nowhere, unless it is routed so."""
     if not is_routed(offer.provider) or routing_fault(offer.provider):
         return Routes()
-    routes, omissions = [], []
+    routes: list[Route] = []
+    omissions = []
     keys = _keys(snapshot, offer)
     for live in live_deployments(snapshot, offer.model.id):
         address = address_of(live.deployment, live.node)
-        if address.base:
+        if address.base and len(routes) == MOST_ROUTES:
+            omissions.append(omitted(live.deployment, BEYOND))
+        elif address.base:
             routes.append(Route(keys[live.deployment.id], live.deployment, address.base))
         else:
             omissions.append(omitted(live.deployment, address.fault or ""))

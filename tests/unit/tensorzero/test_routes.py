@@ -115,6 +115,21 @@ def test_an_endpoint_that_no_gateway_can_use_is_left_out_with_the_reason(endpoin
     assert "n/ollama" not in render(snapshot).text  # or gateways would be told to load the same once more
 
 
+def test_no_more_than_a_hundred_are_asked_those_with_the_most_free_memory() -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(routed(catalogue), "m")
+    for number in range(103):
+        catalogue.node(f"n{number:03}", vram_total_mb=number)
+        catalogue.deployment(m, f"n{number:03}", **({"endpoint": "nonsense"} if number == 102 else {}))
+
+    found = list(bases(catalogue.snapshot()))
+
+    assert found == [*(f"p@n{number:03}" for number in range(101, 1, -1)), "p"]
+    reasons = left_out(catalogue.snapshot())
+    assert [name.partition("/")[0] for name, reason in reasons.items() if "100" in reason] == ["n001", "n000"]
+    assert len(reasons) == 3
+
+
 def test_a_deployment_without_an_endpoint_is_reached_at_its_nodes() -> None:
     catalogue = Catalogue()
     m = catalogue.model(routed(catalogue), "m")
