@@ -5,6 +5,7 @@ Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,10 @@ SHOWN_BYTES = 16 * 1024
 """Of a rejected payload, what is published with the reason."""
 KEPT_BYTES = 2 * 1024
 """Of a rejected payload, what is kept in the database."""
+
+MOST_TRIES = 10
+"""So often an event is tried that the database refuses and nobody knows why, as long as it takes others."""
+_LATELY_SECONDS = 60
 
 Count = Callable[[str, int], None]
 """Told of messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
@@ -68,6 +73,7 @@ class EventRecorder:
         self._default_node = default_node
         self._count = count
         self._known = KnownStatuses()
+        self._recorded_at: float | None = None
 
     def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
         """What a message says. `whole`: also when it is taken for one that says what the one before said."""
@@ -106,15 +112,26 @@ class EventRecorder:
             except RegistryError as error:
                 if len(part) > 1:
                     parts += [part[: len(part) // 2], part[len(part) // 2 :]]
-                elif isinstance(error, StorageError) or part[0].heard == Heard():
-                    left += part  # what the database cannot explain need not be the event's fault
-                else:
+                elif not isinstance(error, StorageError) and part[0].heard != Heard():
                     parts.append([Read(part[0].delivery, Heard(), [error.message])])
+                elif not self._is_hopeless(part[0]):
+                    left += part  # what the database cannot explain need not be the event's fault
+                elif part[0].heard != Heard():
+                    reason = f"The database refused it {part[0].delivery.times} times and took others. {error.message}"
+                    parts.append([Read(part[0].delivery, Heard(), [reason])])
+                else:
+                    done += part  # not even the rejection can be kept: it is said, and that is all
             else:
                 done += part
+                self._recorded_at = time.monotonic()
         unsaid = await self._say_rejected([one for one in done if one.reasons])
         self._count_outcomes(done, left)
         return [one for one in done if id(one) not in unsaid], left + [one for one in done if id(one) in unsaid]
+
+    def _is_hopeless(self, one: Read) -> bool:
+        """Whether it is the event's fault after all. While nothing can be recorded it is not."""
+        lately = self._recorded_at is not None and time.monotonic() < self._recorded_at + _LATELY_SECONDS
+        return lately and one.delivery.times >= MOST_TRIES
 
     async def _record_part(self, part: Sequence[Read]) -> None:
         """Record, and again what the database asks for whole or does not keep."""

@@ -32,13 +32,17 @@ _LATEST_AGAIN_SECONDS = 5
 _OVER = ("404", "408")
 """Statuses that end a request as it should: there is nothing, and: time is up."""
 _QUEUE = 10_000
+_ACK_PARTS = 9
 
 
 class Delivery(NamedTuple):
-    """A message, and when NATS got it: the same time at every delivery where a stream keeps it."""
+    """A message that was delivered."""
 
     message: Msg
     received_at: datetime
+    """When NATS got it: the same time at every delivery where a stream keeps it."""
+    times: int = 1
+    """How often it has been delivered by now."""
 
 
 class StreamSource:
@@ -89,9 +93,8 @@ class StreamSource:
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """Have these delivered again, a little later each time; not those that are acknowledged already."""
         for delivery in deliveries:
-            message = delivery.message
             with contextlib.suppress(nats.errors.MsgAlreadyAckdError):
-                await message.nak(delay=min(message.metadata.num_delivered, _LATEST_AGAIN_SECONDS))
+                await delivery.message.nak(delay=min(delivery.times, _LATEST_AGAIN_SECONDS))
 
     async def close(self) -> None:
         """Stop listening, and give back what was not taken, so that others need not wait for it."""
@@ -116,9 +119,9 @@ class StreamSource:
             await self._client.publish(self._request_subject, orjson.dumps(request), reply=self._inbox)
 
     async def _heard(self, message: Msg) -> None:
-        received_at = stored_at(message.reply)
-        if received_at is not None:
-            self._arrived.append(Delivery(message, received_at))
+        delivery = delivered(message)
+        if delivery is not None:
+            self._arrived.append(delivery)
             self._owed -= 1
         else:  # not from the stream: what the server says of our request
             status = (message.headers or {}).get("Status", "")
@@ -165,7 +168,7 @@ class QueueSource:
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """Keep these for the next batch: nobody else has them."""
-        self._returned.extend(deliveries)
+        self._returned += [delivery._replace(times=delivery.times + 1) for delivery in deliveries]
 
     async def close(self) -> None:
         """Stop listening, also when the connection is lost: a reconnect would bring it back, to swallow events."""
@@ -179,16 +182,17 @@ class QueueSource:
 Source = StreamSource | QueueSource
 
 
-def stored_at(reply: str) -> datetime | None:
-    """When the stream got a message, by where it is acknowledged; None of a message that is from no stream.
+def delivered(message: Msg) -> Delivery | None:
+    """What a stream says of a message in the subject where it is acknowledged; None, when it is from no stream.
 
-    $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>, since 2.9
-    also with <domain>.<account> before the stream and more behind. nats-py reads all of it, at six times the price.
+    $JS.ACK.<stream>.<consumer>.<times>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>, since 2.9 also
+    with <domain>.<account> before the stream and more behind. nats-py reads all of it, at six times the price.
     """
-    parts = reply.split(".")
-    if parts[:2] != ["$JS", "ACK"] or len(parts) < 9:  # noqa: PLR2004 (as above)
+    parts = message.reply.split(".")
+    if parts[:2] != ["$JS", "ACK"] or len(parts) < _ACK_PARTS:
         return None
-    return datetime.fromtimestamp(int(parts[7 if len(parts) == 9 else 9]) / 1e9, UTC)  # noqa: PLR2004
+    more = 0 if len(parts) == _ACK_PARTS else 2
+    return Delivery(message, datetime.fromtimestamp(int(parts[7 + more]) / 1e9, UTC), int(parts[4 + more]))
 
 
 def _failure(status: str, description: str) -> nats.errors.Error:

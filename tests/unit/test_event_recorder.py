@@ -1,0 +1,123 @@
+"""What becomes of a message that the database refuses, and nobody knows why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from model_registry.entities.said import Recorded, Said
+from model_registry.errors import StorageError, StorageUnavailable
+from model_registry.fleet.gpu_events import LOADED, REJECTED
+from model_registry.workers.event_recorder import MOST_TRIES, EventRecorder, Read
+from model_registry.workers.event_sources import Delivery
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+POISON = "poison"
+
+
+class FakeRegistry:
+    """A database that refuses some models, and says no more than that."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.rejected: list[str] = []
+        self.refuses: set[str] = {POISON}
+        self.refuses_rejections = False
+        self.away = False
+
+    async def hear(self, said: Said, *, actor: str) -> Recorded:  # noqa: ARG002 (as the real one)
+        if self.away:
+            raise StorageUnavailable("away")
+        named = [event.announced_model for event in said.events]
+        if self.refuses & set(named) or (self.refuses_rejections and said.rejected):
+            raise StorageError("refused")
+        self.kept += named
+        self.rejected += [one.reason for one in said.rejected]
+        return Recorded(1)
+
+
+class FakeLink:
+    """Says whatever it is asked to say."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+
+    async def publish(self, subject: str, payload: bytes) -> bool:
+        self.said.append((subject, orjson.loads(payload)))
+        return True
+
+
+class Bed:
+    """A recorder between the two."""
+
+    def __init__(self) -> None:
+        self.registry = FakeRegistry()
+        self.link = FakeLink()
+        self.counted: Counter[str] = Counter()
+        self._recorder = EventRecorder(
+            self.registry,  # type: ignore[arg-type]
+            self.link,  # type: ignore[arg-type]
+            default_node="n",
+            count=lambda outcome, number: self.counted.update({outcome: number}),
+        )
+
+    async def record(self, *models: str, times: int) -> tuple[list[Read], list[Read]]:
+        read = []
+        for model in models:
+            payload = orjson.dumps({"node_id": "n", "provider_type": "ollama", "model_id": model})
+            message = Msg(_client=Client(), subject=LOADED, data=payload)
+            read.append(self._recorder.read(Delivery(message, NOW, times)))
+        return await self._recorder.record(read)
+
+
+@pytest.fixture
+def bed() -> Bed:
+    return Bed()
+
+
+async def test_it_is_delivered_again_and_the_others_are_recorded(bed: Bed) -> None:
+    done, left = await bed.record("a", POISON, "b", times=MOST_TRIES - 1)
+
+    assert (len(done), len(left)) == (2, 1)
+    assert sorted(bed.registry.kept) == ["a", "b"]
+    assert bed.link.said == []
+
+
+async def test_at_last_it_is_rejected_while_others_are_taken(bed: Bed) -> None:
+    await bed.record("a", times=1)
+
+    done, left = await bed.record(POISON, times=MOST_TRIES)
+
+    assert (len(done), len(left)) == (1, 0)
+    ((subject, rejection),) = bed.link.said
+    assert (subject, rejection["reason"]) == (REJECTED, bed.registry.rejected[0])
+    assert rejection["reason"] == f"The database refused it {MOST_TRIES} times and took others. refused"
+    assert bed.counted == {"recorded": 1, "rejected": 1}
+
+
+async def test_nothing_is_given_up_while_nothing_can_be_recorded(bed: Bed) -> None:
+    bed.registry.refuses = {"a", "b", POISON}
+
+    assert [len(part) for part in await bed.record("a", "b", POISON, times=MOST_TRIES * 5)] == [0, 3]
+
+    bed.registry.refuses, bed.registry.away = {POISON}, True
+    assert [len(part) for part in await bed.record("a", POISON, times=MOST_TRIES * 5)] == [0, 2]
+    assert bed.link.said == []
+
+
+async def test_a_rejection_that_cannot_be_kept_is_said_all_the_same(bed: Bed) -> None:
+    bed.registry.refuses_rejections = True
+    await bed.record("a", times=1)
+
+    done, left = await bed.record(POISON, times=MOST_TRIES)
+
+    assert (len(done), len(left)) == (1, 0)
+    assert [subject for subject, _ in bed.link.said] == [REJECTED]
