@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 
 from fleet import Key
 from fleet_simulation import PROVIDER, Model, Publication
-from model_registry.node.messages import LOADED
+from model_registry.messaging.subjects import LOADED
 
 ACKNOWLEDGEMENTS = "$JS.ACK.>"
 HELD_SECONDS = 0.1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from model_registry.node.messages import LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 
 PROVIDER = "vllm"
 VRAM_MB = 81920

@@ -11,8 +11,8 @@ import pytest
 from nats.aio.msg import Msg
 
 from model_registry.catalog.search import PUBLIC_TABLES
-from model_registry.fleet.gpu_events import LOADED
-from model_registry.workers.announcements import RESOURCES, SUBJECT
+from model_registry.messaging.subjects import LOADED, UPDATED
+from model_registry.workers.announcements import RESOURCES
 from support.catalogue import add, add_mapping, add_model, add_provider
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
@@ -49,7 +49,7 @@ class Ears:
 @pytest.fixture
 async def ears(fleet: Fleet) -> Ears:
     listening = Ears()
-    await fleet.client.subscribe(SUBJECT, cb=listening.hear)
+    await fleet.client.subscribe(UPDATED, cb=listening.hear)
     await fleet.client.flush()
     return listening
 
@@ -182,14 +182,14 @@ async def test_a_message_of_somebody_else_makes_replicas_look_and_nonsense_does_
     fleet: Fleet, pair: tuple[Replica, Replica], database: psycopg.Connection
 ) -> None:
     for nonsense in (b"", b"\xff", b"[" * 900, b"null", b"[1]", b'{"revision": "x"}', b'{"revision": 1e30}'):
-        await fleet.client.publish(SUBJECT, nonsense)
+        await fleet.client.publish(UPDATED, nonsense)
     await fleet.client.flush()
     for replica in pair:
         await until_seen(replica, 0)
 
     database.execute("insert into model_providers (name, type) values ('three', 'custom')")
     await fleet.say(
-        SUBJECT, {"type": SUBJECT, "action": "updated", "resource_type": "model", "resource_id": "x", "ts": 1}
+        UPDATED, {"type": UPDATED, "action": "updated", "resource_type": "model", "resource_id": "x", "ts": 1}
     )
 
     for replica in pair:
@@ -203,7 +203,7 @@ async def test_what_changes_while_nats_is_away_is_announced_when_it_is_back(
     replica: Replica = await start_replica(NATS_URL=nats_server.url)
     await consuming(replica)
     async with fleet_on(nats_server.url) as fleet:
-        await fleet.js.add_stream(name="UPDATES", subjects=[SUBJECT])
+        await fleet.js.add_stream(name="UPDATES", subjects=[UPDATED])
         nats_server.kill()
         await add_provider(replica.client)
         await add_model(replica.client, "qwen")
@@ -214,7 +214,7 @@ async def test_what_changes_while_nats_is_away_is_announced_when_it_is_back(
             return (await fleet.js.stream_info("UPDATES")).state.messages == 3
 
         await until(all_kept)
-        updates = await fleet.js.pull_subscribe(SUBJECT, stream="UPDATES")
+        updates = await fleet.js.pull_subscribe(UPDATED, stream="UPDATES")
         told = [orjson.loads(message.data)["resource_type"] for message in await updates.fetch(3, timeout=10)]
 
     assert told == ["provider", "model", "model"]

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from model_registry.fleet.gpu_events import STATUS
+from model_registry.messaging.subjects import STATUS
 from support.fleet import Fleet, consuming
 from support.replica import Replica
 from support.waiting import until

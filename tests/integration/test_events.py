@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS, UNLOADED
+from model_registry.messaging.subjects import LOADED, REJECTED, STATUS, UNLOADED
 from support.catalogue import add_model, add_provider, get
 from support.fleet import Fleet, consuming, outcomes
 from support.fleet_truth import TELLING, Event, Status, shown, truth

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from model_registry.fleet.gpu_events import LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 from support.fleet import Fleet, consuming, outcomes
 from support.replica import Replica
 

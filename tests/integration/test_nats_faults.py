@@ -15,9 +15,8 @@ import pytest
 from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from model_registry.fleet.gpu_events import LOADED
 from model_registry.messaging.ending import end
-from model_registry.workers.announcements import SUBJECT as UPDATED
+from model_registry.messaging.subjects import LOADED, UPDATED
 from model_registry.workers.event_plan import ACK_WAIT_SECONDS, CONSUMER, STREAM
 from support.catalogue import get
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes

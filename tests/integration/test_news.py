@@ -8,17 +8,17 @@ import nats
 import orjson
 import pytest
 
-from model_registry.client.news import SUBJECT, NatsNews
+from model_registry.client.news import NatsNews
 from model_registry.messaging import link
 from model_registry.messaging.login import NatsLogin
-from model_registry.workers import announcements
+from model_registry.messaging.subjects import UPDATED
 from support.nats_server import NatsServer
 from support.waiting import until
 
 
 async def announce(url: str, payload: bytes) -> None:
     client = await nats.connect(url)
-    await client.publish(SUBJECT, payload)
+    await client.publish(UPDATED, payload)
     await client.close()
 
 
@@ -36,7 +36,6 @@ async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_s
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "_RETRY_SECONDS", 0.05)
-    assert SUBJECT == announcements.SUBJECT
     nats_server.kill()
     nats_server.token = "let_me_in"  # noqa: S105 (made up)
     heard = NatsNews(NatsLogin(url=nats_server.url))

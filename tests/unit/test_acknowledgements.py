@@ -9,7 +9,7 @@ import pytest
 
 from acknowledgements import Acknowledgements, Ledger
 from fleet_simulation import Model, Publication
-from model_registry.node.messages import STATUS
+from model_registry.messaging.subjects import STATUS
 
 START = 1_800_000_000.0
 

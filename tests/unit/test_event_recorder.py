@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from model_registry.entities.said import Recorded, Said
 from model_registry.errors import StorageError, StorageUnavailable
-from model_registry.fleet.gpu_events import LOADED, REJECTED
+from model_registry.messaging.subjects import LOADED, REJECTED
 from model_registry.workers.event_recorder import MOST_TRIES, EventRecorder, Read
 from model_registry.workers.event_sources import Delivery
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet_simulation import Habits, Model, Publication, SimulatedFleet
-from model_registry.node.messages import LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 
 START = 1_800_000_000.0
 HABITS = Habits(crash=40, down=10, change=4)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, DeploymentEvent, EventDraft
 from model_registry.errors import InvalidEvent
-from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS, SUBJECTS, UNLOADED, Heard, read_event
+from model_registry.fleet.gpu_events import Heard, read_event
 from model_registry.fleet.status_messages import MOST_LISTED
+from model_registry.messaging.subjects import HEARD, LOADED, REJECTED, STATUS, UNLOADED
 
 FORMS = json.loads((Path(__file__).parents[1] / "fixtures/gpu-events.json").read_text())
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_a_documented_form_means_these_events(form: dict[str, Any]) -> None:
 
 def test_there_is_an_example_of_every_subject_and_of_every_status_but_lost() -> None:
     """Nodes do not say that they are lost: the registry finds that out."""
-    assert {form["subject"] for form in FORMS} == set(SUBJECTS)
+    assert {form["subject"] for form in FORMS} == set(HEARD)
     assert {event["status"] for form in FORMS for event in form["events"]} == set(DEPLOYMENT_STATUSES) - {"lost"}
 
 
@@ -226,7 +227,7 @@ def test_one_message_cannot_list_more_models_than_one_transaction_takes() -> Non
     assert "1001 models" in refused(listed(MOST_LISTED + 1), STATUS)
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("subject", HEARD)
 def test_a_check_of_the_wiring_says_nothing(subject: str) -> None:
     assert read(subject, {"test": True}) == Heard()
     assert read(subject, {"test": True, "note": "hello"}) == Heard()
@@ -323,13 +324,13 @@ def assert_understood_or_refused(subject: str, raw: bytes) -> None:
 
 
 @in_its_own_time()
-@given(subject=st.sampled_from(SUBJECTS), content=JSON)
+@given(subject=st.sampled_from(HEARD), content=JSON)
 def test_any_json_is_an_event_or_refused(subject: str, content: Any) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
 
 @in_its_own_time()
-@given(subject=st.sampled_from(SUBJECTS), content=st.dictionaries(st.sampled_from(KEYS), JSON))
+@given(subject=st.sampled_from(HEARD), content=st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_values_under_known_keys_are_an_event_or_refused(subject: str, content: dict[str, Any]) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
@@ -357,7 +358,7 @@ def test_a_valid_event_with_anything_changed_is_an_event_or_refused(
 
 
 @in_its_own_time()
-@given(subject=st.sampled_from(SUBJECTS), raw=st.binary())
+@given(subject=st.sampled_from(HEARD), raw=st.binary())
 @example(subject=LOADED, raw=b"\x00")
 def test_any_bytes_are_an_event_or_refused(subject: str, raw: bytes) -> None:
     assert_understood_or_refused(subject, raw)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from model_registry.fleet.event_time import CLOCK_TOLERANCE
-from model_registry.fleet.gpu_events import LOADED, REJECTED, STATUS, SUBJECTS, UNLOADED, read_event
+from model_registry.fleet.gpu_events import read_event
 from model_registry.fleet.status_messages import MOST_LISTED
+from model_registry.messaging.subjects import HEARD, LOADED, REJECTED, STATUS, UNLOADED, UPDATED
 from model_registry.settings import Settings
 from model_registry.workers import announcements, event_plan, event_recorder
 
@@ -31,7 +32,7 @@ def examples() -> list[tuple[str, dict[str, Any]]]:
     return pairs
 
 
-@pytest.mark.parametrize(("subject", "payload"), [pair for pair in examples() if pair[0] in SUBJECTS], ids=str)
+@pytest.mark.parametrize(("subject", "payload"), [pair for pair in examples() if pair[0] in HEARD], ids=str)
 def test_an_example_on_the_page_is_understood(subject: str, payload: dict[str, Any]) -> None:
     raw = json.dumps(payload).encode()
 
@@ -42,7 +43,7 @@ def test_an_example_on_the_page_is_understood(subject: str, payload: dict[str, A
 
 
 def test_the_page_has_an_example_of_every_subject() -> None:
-    assert {subject for subject, _ in examples()} == {LOADED, UNLOADED, STATUS, REJECTED, announcements.SUBJECT}
+    assert {subject for subject, _ in examples()} == {LOADED, UNLOADED, STATUS, REJECTED, UPDATED}
 
 
 def test_the_example_of_a_rejection_is_what_its_payload_gets() -> None:

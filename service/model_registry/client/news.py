@@ -11,13 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from model_registry.messaging.login import NatsLogin
+from model_registry.messaging.subjects import UPDATED
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
 log = logging.getLogger(__name__)
-
-SUBJECT = "model.registry.updated.v1"
 
 
 class NatsNews:
@@ -70,7 +69,7 @@ class NatsNews:
         await self._link.stop()
 
     async def _subscribe(self, client: Client) -> None:
-        await client.subscribe(SUBJECT, cb=self._hear)
+        await client.subscribe(UPDATED, cb=self._hear)
         await client.flush()
         self._subscribed = client
         self._tell()

@@ -18,13 +18,7 @@ from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_fields import event_of, first, first_time, node_of, shown, split_key
 from model_registry.fleet.event_time import settled
 from model_registry.fleet.status_messages import read_status
-
-LOADED = "mesh.gpu.model.loaded.v1"
-UNLOADED = "mesh.gpu.model.unloaded.v1"
-STATUS = "mesh.gpu.status.v1"
-REJECTED = "mesh.gpu.rejected.v1"
-SUBJECTS = (LOADED, UNLOADED, STATUS)
-"""What the registry listens to. `REJECTED` is what it answers."""
+from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
 
 _MOST_SHOWN = 5
 
@@ -83,7 +77,7 @@ def read_event(
         status, problems = read_status(content, received_at, default_node, known)
         return Heard(status=status, problems=problems)
     if subject not in (LOADED, UNLOADED):
-        raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(SUBJECTS)}.")
+        raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(HEARD)}.")
     return Heard(_read_model(subject, content, received_at, default_node))
 
 

@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model_registry.entities.deployment import DeploymentStatus
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 from model_registry.node.model_server import LoadedModel
-
-LOADED = "mesh.gpu.model.loaded.v1"
-UNLOADED = "mesh.gpu.model.unloaded.v1"
-STATUS = "mesh.gpu.status.v1"
 
 Message = tuple[str, dict[str, Any]]
 """Where it is published, and what."""

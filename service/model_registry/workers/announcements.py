@@ -21,11 +21,11 @@ from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
 from model_registry.messaging.ending import end
 from model_registry.messaging.link import NatsLink
+from model_registry.messaging.subjects import UPDATED
 from model_registry.store.registry import Registry
 
 log = structlog.get_logger(__name__)
 
-SUBJECT = "model.registry.updated.v1"
 
 _ACTIONS = {"insert": "created", "update": "updated", "delete": "deleted"}
 RESOURCES = {
@@ -81,12 +81,12 @@ class Announcements:
     async def _run(self) -> None:
         while True:
             message = await self._waiting.get()
-            while not await self._link.publish(SUBJECT, message):  # noqa: ASYNC110 (there is no event to wait for)
+            while not await self._link.publish(UPDATED, message):  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(_RETRY_SECONDS)
             self._waiting.task_done()
 
     async def _subscribe(self, client: Client) -> None:
-        await client.subscribe(SUBJECT, cb=self._heard)
+        await client.subscribe(UPDATED, cb=self._heard)
         self._wake()  # what was said before we listened
 
     async def _heard(self, message: Msg) -> None:
@@ -97,7 +97,7 @@ class Announcements:
 def _message(change: Change) -> bytes:
     return orjson.dumps(
         {
-            "type": SUBJECT,
+            "type": UPDATED,
             "action": _ACTIONS[change.operation],
             "resource_type": RESOURCES[change.table],
             "resource_id": change.row_id,

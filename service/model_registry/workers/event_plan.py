@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from model_registry.fleet.gpu_events import SUBJECTS
+from model_registry.messaging.subjects import HEARD
 from model_registry.workers.event_sources import QueueSource, Source, StreamSource
 
 log = structlog.get_logger(__name__)
@@ -69,27 +69,27 @@ async def find_plan(client: Client, limits: StreamLimits) -> Plan:
             kept = await _keepers(js)  # another replica may have made the stream between two answers
         if not any(kept.values()):
             await _add_stream(js, limits)
-            kept = dict.fromkeys(SUBJECTS, STREAM)
+            kept = dict.fromkeys(HEARD, STREAM)
         streams = tuple(sorted({stream for stream in kept.values() if stream}))
         for stream in streams:
-            heard = [subject for subject in SUBJECTS if kept[subject] == stream]
+            heard = [subject for subject in HEARD if kept[subject] == stream]
             await _ensure_consumer(js, stream, heard, limits.in_flight)
     except nats.js.errors.ServiceUnavailableError as error:
-        return Plan((), SUBJECTS, error.description or "the server has no JetStream")
+        return Plan((), HEARD, error.description or "the server has no JetStream")
     except nats.js.errors.Error as error:
-        return Plan((), SUBJECTS, f"JetStream refuses: {error.description}")
+        return Plan((), HEARD, f"JetStream refuses: {error.description}")
     except nats.errors.TimeoutError as error:
         if not client.is_connected:
             raise ConnectionError(_LOST) from error
-        return Plan((), SUBJECTS, "JetStream does not answer (or this user may not ask it)")
-    loose = tuple(subject for subject in SUBJECTS if not kept[subject])
+        return Plan((), HEARD, "JetStream does not answer (or this user may not ask it)")
+    loose = tuple(subject for subject in HEARD if not kept[subject])
     return Plan(streams, loose, f"the stream {', '.join(streams)} does not keep them" if loose else "")
 
 
 async def _keepers(js: JetStreamContext) -> dict[str, str | None]:
     """Subject -> the stream that keeps it."""
-    kept: dict[str, str | None] = dict.fromkeys(SUBJECTS)
-    for subject in SUBJECTS:
+    kept: dict[str, str | None] = dict.fromkeys(HEARD)
+    for subject in HEARD:
         with contextlib.suppress(nats.js.errors.NotFoundError):
             kept[subject] = await js.find_stream_name_by_subject(subject)
     return kept

@@ -14,8 +14,9 @@ import structlog
 
 from model_registry.entities.said import Recorded, RejectedEvent, Said
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
-from model_registry.fleet.gpu_events import REJECTED, SUBJECTS, Heard, read_event
+from model_registry.fleet.gpu_events import Heard, read_event
 from model_registry.messaging.link import NatsLink
+from model_registry.messaging.subjects import HEARD, REJECTED
 from model_registry.store.registry import Registry
 from model_registry.workers.event_sources import Delivery
 from model_registry.workers.known_statuses import KnownStatuses
@@ -78,7 +79,7 @@ class EventRecorder:
     def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
         """What a message says. `whole`: also when it is taken for one that says what the one before said."""
         message = delivery.message
-        if message.subject not in SUBJECTS:  # from a consumer that somebody made: our own rejections may be among it
+        if message.subject not in HEARD:  # from a consumer that somebody made: our own rejections may be among it
             return Read(delivery)
         known = (lambda _node_id: None) if whole else self._known.digest_of
         try:

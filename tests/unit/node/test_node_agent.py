@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from model_registry.fleet.gpu_events import read_event
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 from model_registry.node.agent import MOST_LISTED, NodeAgent
 from model_registry.node.gpus import NvidiaSmi
-from model_registry.node.messages import LOADED, STATUS, UNLOADED
 from model_registry.node.model_server import LoadedModel, NoAnswer
 from model_registry.node.watch import Watch
 from support.waiting import until
