@@ -23,6 +23,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     ids = bench.fill(models)
     with bench.registry() as registry:
         ready = registry.rss_mb()
+        registry.settle()
         bench.say("using the registry")
         _use(bench, registry, ids)
         used = registry.rss_mb()

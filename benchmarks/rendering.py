@@ -72,7 +72,7 @@ def _over_http(bench: Bench, ids: list[str], name: str) -> Row:
     unchecked = bench.registry(MODEL_REGISTRY_CHECK_WITH_GATEWAY="false")
     with unchecked as registry, psycopg.connect(bench.database_url, autocommit=True) as connection:
         connection.execute(f"set search_path to {catalogue.SCHEMA}")
-        registry.ask("/api/tensorzero/config")
+        registry.settle()
 
         def one_change() -> float:
             renamed = [f"renamed-{next(numbers)}", next(models)]

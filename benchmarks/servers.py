@@ -26,6 +26,7 @@ API_KEY = "a key for benchmarks only"
 
 _BARE = Path(__file__).with_name("bare.py")
 _PATIENCE_SECONDS = 60
+_SETTLE_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ class Server:
         except BaseException:
             self._connection.close()
             raise
+
+    def settle(self) -> None:
+        """Return when the first configuration has been judged: until then the registry is busy with that."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                self.ask("/api/tensorzero/config")
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def timed(self, target: str, *, headers: Mapping[str, str] | None = None) -> float:
         """What one GET takes, to the last byte, in milliseconds."""

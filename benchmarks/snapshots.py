@@ -66,6 +66,7 @@ def _catch_up(bench: Bench, ids: list[str], name: str) -> Row:
         psycopg.connect(bench.database_url, autocommit=True) as connection,
     ):
         connection.execute(f"set search_path to {catalogue.SCHEMA}")
+        registry.settle()
 
         def one_round() -> tuple[float, float]:
             pairs = [

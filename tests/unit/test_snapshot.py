@@ -6,6 +6,7 @@ from typing import Any
 
 from model_registry.catalog.snapshot import SPECS, Snapshot
 from model_registry.entities.change import Action, Change, Operation
+from model_registry.entities.model import Model
 from support.catalogues import Catalogue, stored
 from support.snapshots import contents
 
@@ -116,3 +117,14 @@ def test_a_preview_of_changes_to_rows_that_are_not_there_is_nothing() -> None:
 
     assert contents(before.preview(operations)) == contents(before)
     assert before.preview(operations).revision == before.revision
+
+
+def test_rows_share_the_note_of_which_columns_they_have_and_are_what_pydantic_makes_of_them() -> None:
+    columns = {"id": "m1", "provider_id": "p1", "name": "x", "model_id": "y", "metadata": {"a": [1]}}
+
+    first, second = (Model.read({**columns, "id": row_id}) for row_id in ("m1", "m2"))
+
+    assert first.model_fields_set is second.model_fields_set
+    assert first == Model.model_validate(columns)
+    assert first.model_dump() == Model.model_validate(columns).model_dump()
+    assert first.metadata is not second.metadata

@@ -179,9 +179,7 @@ class Snapshot:
             if change.revision > self.revision and change.table in SPECS:
                 newest.setdefault(change.table, {})[change.row_id] = change.row
         by_table = {
-            table: [
-                (row_id, None if row is None else SPECS[table].row.model_validate(row)) for row_id, row in rows.items()
-            ]
+            table: [(row_id, None if row is None else SPECS[table].row.read(row)) for row_id, row in rows.items()]
             for table, rows in newest.items()
         }
         return replace(self, revision=revision, tables=self._changed(by_table))
@@ -221,7 +219,7 @@ class Snapshot:
         columns = {**(old.model_dump() if old else {}), **content, "id": operation.id}
         if operation.table == "functions" and not columns.get("name"):
             columns["name"] = default_function_name(columns["service_name"], columns["function_name"])
-        row = table.spec.row.model_validate(columns)
+        row = table.spec.row.read(columns)
         effects: dict[str, list[tuple[str, Row | None]]] = {operation.table: [(operation.id, row)]}
         if isinstance(row, Mapping) and not self.functions.where("key", (row.service_name, row.function_name)):
             function = Function(
@@ -268,7 +266,7 @@ def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
-    validated = (spec.row.model_validate(row) for row in rows)
+    validated = (spec.row.read(row) for row in rows)
     return Table(spec, Map((row.id, row) for row in validated))
 
 

@@ -66,7 +66,9 @@ def run_service(settings: Settings, on_ready: Callable[[str], None] = lambda _ur
     Calls `on_ready` with the URL once it answers. Errors: StorageMisconfigured, StackError (the port is taken).
     """
     from model_registry.app import create_app
+    from model_registry.cli.memory import give_back_freed_memory
 
+    give_back_freed_memory()
     run_app(lambda: create_app(settings), settings, on_ready)
 
 
