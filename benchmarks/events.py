@@ -32,6 +32,8 @@ from report import Goal, Row
 from servers import Server
 
 _NODES = 1000
+_FEWER = (10, 100)
+"""How each figure grows up to `_NODES`."""
 _PATIENCE_SECONDS = 600
 _PLAIN = "plain-client"
 _FETCH = 500
@@ -44,8 +46,11 @@ def measure(bench: Bench) -> Iterator[Row]:
     with bench.registry(**variables) as registry:
         asyncio.run(_listening(bench))
         yield from _backlog(bench, registry)
+        for nodes in _FEWER:
+            yield _small_fleet(bench, registry, nodes)
         yield _memory(bench, registry)
-        yield _heartbeats(bench, registry)
+        for nodes in (*_FEWER, bench.choose(_NODES, 50)):
+            yield _heartbeats(bench, registry, nodes)
         with bench.registry(**variables) as other:
             yield from _visible(bench, other)
 
@@ -82,6 +87,21 @@ def _backlog(bench: Bench, registry: Server) -> Iterator[Row]:
     yield Row("gpu events, stream to rows", "/s", ours, "fetch and ack only", plain, goal, foreign)
     yield Row("gpu events, stream to rows", "/s", ours, "COPY of the rows", copied, None, foreign)
     yield Row("gpu events, sustained", "/s", ours, goal=Goal("value", "at least", 10_000), foreign=foreign)
+
+
+def _small_fleet(bench: Bench, registry: Server, nodes: int) -> Row:
+    """The same of fewer nodes. Fewer deployments means more events of each, of which the newest is written."""
+    number, rounds = bench.choose((30_000, 3), (2_000, 1))
+    name = f"gpu events of {nodes} nodes, stream to rows"
+
+    def one() -> float:
+        with _stopped(registry):
+            asyncio.run(_publish(bench, list(fleet_events.events(number, nodes))))
+        return asyncio.run(_drained(bench, number))
+
+    one()
+    found, foreign = bench.rounds(name, rounds, one)
+    return Row(name, "/s", tuple(found), foreign=foreign)
 
 
 def _memory(bench: Bench, registry: Server) -> Row:
@@ -186,8 +206,8 @@ async def _caught_up(js: JetStreamContext) -> None:
 # Heartbeats ---------------------------------------------------------------------------------------------------------
 
 
-def _heartbeats(bench: Bench, registry: Server) -> Row:
-    nodes, seconds = bench.choose((_NODES, 20), (50, 3))
+def _heartbeats(bench: Bench, registry: Server, nodes: int) -> Row:
+    seconds = bench.choose(20, 2)
     servers = [part.pid for part in (bench.stack.postgrest, bench.stack.nats) if part.pid is not None]
 
     def used() -> dict[str, float]:
@@ -236,7 +256,7 @@ def _cpu(pid: int) -> float:
 def _visible(bench: Bench, other: Server) -> Iterator[Row]:
     """On a replica among two; which of them records an event is chance."""
     per_second, seconds = bench.choose((500, 6.0), (100, 1.0))
-    for nodes in (10, 100, 1000):
+    for nodes in (*_FEWER, _NODES):
         bench.say(f"{per_second} events/s of {nodes} nodes")
         found = sorted(asyncio.run(_latencies(bench, other, nodes, per_second, seconds)))
         p50, p99 = statistics.median(found), found[len(found) * 99 // 100]
