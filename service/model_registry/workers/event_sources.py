@@ -152,8 +152,11 @@ class QueueSource:
             self._subscriptions.append(subscription)
 
     async def batch(self, seconds: float | None = None) -> list[Delivery]:
-        """What came back, else what has arrived, at most `BATCH`; waits so many seconds for the first."""
-        batch, self._returned = self._returned, []
+        """What came back, else what has arrived, at most `BATCH`; waits so many seconds for the first.
+
+        Nothing new is taken while there is a batch of what came back, or it would pile up while the database is away.
+        """
+        batch, self._returned = self._returned[:BATCH], self._returned[BATCH:]
         if batch:
             return batch
         with contextlib.suppress(TimeoutError):
