@@ -19,6 +19,7 @@ from model_registry.workers.event_sources import Delivery
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 POISON = "poison"
+NAMELESS = "It names no model: it needs model_key, or provider_type and model_id."
 
 
 class FakeRegistry:
@@ -69,13 +70,27 @@ class Bed:
             count=lambda outcome, number: self.counted.update({outcome: number}),
         )
 
-    async def record(self, *models: str, times: int) -> tuple[list[Read], list[Read]]:
-        read = []
-        for model in models:
-            payload = orjson.dumps({"node_id": "n", "provider_type": "ollama", "model_id": model})
-            message = Msg(_client=Client(), subject=LOADED, data=payload)
-            read.append(self._recorder.read(Delivery(message, NOW, times)))
-        return await self._recorder.record(read)
+    async def record(self, *models: str, times: int = 1) -> tuple[list[Read], list[Read]]:
+        said = [{"node_id": "n", "provider_type": "ollama", "model_id": model} for model in models]
+        return await self._record(said, times)
+
+    async def refuse(self, number: int) -> None:
+        """Have the poison refused so often, and something else taken each time."""
+        for _ in range(number):
+            _, left = await self.record(POISON, "a")
+            assert len(left) == 1
+
+    async def ignore(self) -> None:
+        """A message that the database never sees."""
+        await self._record([{"test": True}], 1)
+
+    async def reject(self) -> None:
+        """A message of which only the rejection is kept."""
+        await self._record([{}], 1)
+
+    async def _record(self, said: list[dict[str, Any]], times: int) -> tuple[list[Read], list[Read]]:
+        messages = [Msg(_client=Client(), subject=LOADED, data=orjson.dumps(one)) for one in said]
+        return await self._recorder.record([self._recorder.read(Delivery(one, NOW, times)) for one in messages])
 
 
 @pytest.fixture
@@ -84,40 +99,58 @@ def bed() -> Bed:
 
 
 async def test_it_is_delivered_again_and_the_others_are_recorded(bed: Bed) -> None:
-    done, left = await bed.record("a", POISON, "b", times=MOST_TRIES - 1)
+    await bed.refuse(MOST_TRIES - 2)
+
+    done, left = await bed.record("a", POISON, "b")
 
     assert (len(done), len(left)) == (2, 1)
-    assert sorted(bed.registry.kept) == ["a", "b"]
+    assert sorted(set(bed.registry.kept)) == ["a", "b"]
     assert bed.link.said == []
 
 
 async def test_at_last_it_is_rejected_while_others_are_taken(bed: Bed) -> None:
-    await bed.record("a", times=1)
+    await bed.refuse(MOST_TRIES - 1)
 
-    done, left = await bed.record(POISON, times=MOST_TRIES)
+    done, left = await bed.record(POISON, "b")
 
-    assert (len(done), len(left)) == (1, 0)
+    assert (len(done), len(left)) == (2, 0)
     ((subject, rejection),) = bed.link.said
     assert (subject, rejection["reason"]) == (REJECTED, bed.registry.rejected[0])
     assert rejection["reason"] == f"The database refused it {MOST_TRIES} times and took others. refused"
-    assert bed.counted == {"recorded": 1, "rejected": 1}
+    assert bed.counted == {"recorded": MOST_TRIES, "failed": MOST_TRIES - 1, "rejected": 1}
 
 
 async def test_nothing_is_given_up_while_nothing_can_be_recorded(bed: Bed) -> None:
     bed.registry.refuses = {"a", "b", POISON}
 
-    assert [len(part) for part in await bed.record("a", "b", POISON, times=MOST_TRIES * 5)] == [0, 3]
+    for _ in range(MOST_TRIES * 2):
+        assert [len(part) for part in await bed.record("a", "b", POISON, times=MOST_TRIES * 5)] == [0, 3]
+        await bed.ignore()
+        await bed.reject()  # that those can be kept says nothing of events
 
     bed.registry.refuses, bed.registry.away = {POISON}, True
-    assert [len(part) for part in await bed.record("a", POISON, times=MOST_TRIES * 5)] == [0, 2]
+    assert [len(part) for part in await bed.record("a", POISON)] == [0, 2]
+    assert {said["reason"] for _, said in bed.link.said} == {NAMELESS}
+
+
+async def test_deliveries_while_the_database_was_away_are_no_refusals(bed: Bed) -> None:
+    bed.registry.away = True
+    for times in range(1, MOST_TRIES * 5):
+        await bed.record(POISON, times=times)
+    bed.registry.away = False
+    await bed.record("a")
+
+    done, left = await bed.record(POISON, times=MOST_TRIES * 5)
+
+    assert (len(done), len(left)) == (0, 1)
     assert bed.link.said == []
 
 
 async def test_a_rejection_that_cannot_be_kept_is_said_all_the_same(bed: Bed) -> None:
     bed.registry.refuses_rejections = True
-    await bed.record("a", times=1)
+    await bed.refuse(MOST_TRIES - 1)
 
-    done, left = await bed.record(POISON, times=MOST_TRIES)
+    done, left = await bed.record(POISON, "b")
 
-    assert (len(done), len(left)) == (1, 0)
+    assert (len(done), len(left)) == (2, 0)
     assert [subject for subject, _ in bed.link.said] == [REJECTED]

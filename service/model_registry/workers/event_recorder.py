@@ -5,7 +5,6 @@ Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from model_registry.messaging.subjects import HEARD, REJECTED
 from model_registry.store.registry import Registry
 from model_registry.workers.event_sources import Delivery
 from model_registry.workers.known_statuses import KnownStatuses
+from model_registry.workers.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +32,7 @@ KEPT_BYTES = 2 * 1024
 """Of a rejected payload, what is kept in the database."""
 
 MOST_TRIES = 10
-"""So often an event is tried that the database refuses and nobody knows why, as long as it takes others."""
-_LATELY_SECONDS = 60
+"""So often an event is tried that the database refuses and nobody knows why, as long as it takes others in between."""
 
 Count = Callable[[str, int], None]
 """Told of messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
@@ -74,7 +73,7 @@ class EventRecorder:
         self._default_node = default_node
         self._count = count
         self._known = KnownStatuses()
-        self._recorded_at: float | None = None
+        self._refusals = Refusals()
 
     def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
         """What a message says. `whole`: also when it is taken for one that says what the one before said."""
@@ -115,24 +114,18 @@ class EventRecorder:
                     parts += [part[: len(part) // 2], part[len(part) // 2 :]]
                 elif not isinstance(error, StorageError) and part[0].heard != Heard():
                     parts.append([Read(part[0].delivery, Heard(), [error.message])])
-                elif not self._is_hopeless(part[0]):
+                elif self._refusals.count(part[0].delivery) < MOST_TRIES:
                     left += part  # what the database cannot explain need not be the event's fault
                 elif part[0].heard != Heard():
-                    reason = f"The database refused it {part[0].delivery.times} times and took others. {error.message}"
+                    reason = f"The database refused it {MOST_TRIES} times and took others. {error.message}"
                     parts.append([Read(part[0].delivery, Heard(), [reason])])
                 else:
                     done += part  # not even the rejection can be kept: it is said, and that is all
             else:
                 done += part
-                self._recorded_at = time.monotonic()
         unsaid = await self._say_rejected([one for one in done if one.reasons])
         self._count_outcomes(done, left)
         return [one for one in done if id(one) not in unsaid], left + [one for one in done if id(one) in unsaid]
-
-    def _is_hopeless(self, one: Read) -> bool:
-        """Whether it is the event's fault after all. While nothing can be recorded it is not."""
-        lately = self._recorded_at is not None and time.monotonic() < self._recorded_at + _LATELY_SECONDS
-        return lately and one.delivery.times >= MOST_TRIES
 
     async def _record_part(self, part: Sequence[Read]) -> None:
         """Record, and again what the database asks for whole or does not keep."""
@@ -142,6 +135,8 @@ class EventRecorder:
             if not (said.events or said.statuses or said.rejected):
                 return
             recorded = await self._registry.hear(said, actor=ACTOR)
+            if said.heard:
+                self._refusals.note_taken()
             for status in said.statuses:
                 if status.node_id in recorded.unsettled:
                     self._known.forget(status.node_id)
