@@ -244,6 +244,17 @@ def test_a_clock_that_is_set_back_loses_nobody(fleet: Fleet) -> None:
     assert fleet.lost() == set()
 
 
+def test_who_falls_silent_after_the_clock_was_set_back_is_lost(fleet: Fleet) -> None:
+    fleet.now = 10_000
+    fleet.beat("a", "b")
+    fleet.live(5, "a", "b")
+    fleet.now = 0
+
+    fleet.live(30, "a")
+
+    assert fleet.lost() == {"b"}
+
+
 # Most of them at once -------------------------------------------------------------------------------------------------
 
 MANY = tuple(f"n{i}" for i in range(8))
