@@ -75,4 +75,37 @@ begin
         'at', moment, 'fleet', (select to_json(f) from fleet_watch f));
 end
 $$;
+-- As before, but only where the node itself is as the message says: of two at the same time another may have won, and its
+-- heartbeats would be taken for ones that say what the node's row says.
+create or replace function registry_settle_statuses(statuses jsonb) returns void
+language sql volatile set search_path from current
+as $$
+    update gpu_nodes n set status_digest = s.digest
+    from (
+        select distinct on (w.node_id) w.*
+        from jsonb_to_recordset(statuses) as w (
+            node_id text, digest text, said_at timestamptz, vram_total_mb integer, endpoint text, gpus jsonb, listed jsonb)
+        where w.listed is not null
+        order by w.node_id, w.said_at desc, w.digest desc) s
+    where n.node_id = s.node_id and n.status_at = s.said_at and n.status = 'ready'
+      and (n.vram_total_mb, n.announced_endpoint, n.metadata -> 'gpus')
+          is not distinct from (s.vram_total_mb, s.endpoint, s.gpus)
+      and not exists (
+        select from (select * from model_deployments o where o.node_id = s.node_id) d
+        full join jsonb_to_recordset(s.listed) as m (
+            provider_type text, announced_model text, status text, vram_allocated_mb integer, endpoint text,
+            error_message text, loaded_at timestamptz, metadata jsonb)
+            on m.provider_type = d.provider_type and m.announced_model = d.announced_model
+        where case
+            when m.announced_model is null then
+                d.status <> 'unloaded' or d.metadata <> '{}'
+                or num_nonnulls(d.vram_allocated_mb, d.endpoint, d.error_message, d.loaded_at) > 0
+            when m.status is null then false
+            else d.id is null or d.status <> m.status
+                or d.vram_allocated_mb is distinct from m.vram_allocated_mb or d.endpoint is distinct from m.endpoint
+                or d.error_message is distinct from m.error_message or d.metadata <> coalesce(m.metadata, '{}')
+                or m.status = 'loaded' and d.loaded_at <> m.loaded_at is true
+            end)
+$$;
+
 notify pgrst, 'reload schema';

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -108,3 +109,24 @@ def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_dec
             record(database, batch, short, copies=data.draw(st.sampled_from([1, MANY])))
 
     assert rows(database) == truth(said)
+
+
+def said_of_itself(database: psycopg.Connection, endpoint: str, at: int, *, whole: bool) -> dict[str, Any]:
+    """A node that has nothing loaded says where it is."""
+    status = {"node_id": "n", "said_at": moment(at), "received_at": moment(at), "digest": endpoint}
+    more = {"endpoint": endpoint, "listed": []} if whole else {}
+    return call(database, events=[], statuses=[status | more], heard={"n": moment(at)} if whole else {})
+
+
+@pytest.mark.parametrize(("first", "second"), [("http://a", "http://b"), ("http://b", "http://a")])
+def test_a_node_that_moves_within_a_second_is_where_its_heartbeats_say(
+    database_url: str, database: psycopg.Connection, first: str, second: str
+) -> None:
+    empty(database_url, SCHEMA)
+    said_of_itself(database, first, 1, whole=True)
+    said_of_itself(database, second, 1, whole=True)
+
+    if "unsettled" in said_of_itself(database, second, 6, whole=False):
+        said_of_itself(database, second, 6, whole=True)
+
+    assert database.execute("select endpoint, announced_endpoint from gpu_nodes").fetchall() == [(second, second)]
