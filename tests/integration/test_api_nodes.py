@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from model_registry.messaging.subjects import STATUS
-from support.fleet import Fleet, consuming
+from model_registry.workers.event_plan import ACK_WAIT_SECONDS
+from support.fleet import Fleet, consuming, outcomes
 from support.replica import Replica
 from support.waiting import until
 
@@ -72,6 +73,20 @@ async def test_a_heartbeat_is_seen_and_is_no_change(fleet: Fleet, consumer: Repl
     await until(seen)
     await consumer.state.registry.refresh()
     assert consumer.state.registry.snapshot.revision == revision
+
+
+async def test_seldom_heartbeats_are_recorded_before_they_are_delivered_again(
+    fleet: Fleet, start_replica: Any, nats_url: str
+) -> None:
+    replica = await start_replica(NATS_URL=nats_url, MODEL_REGISTRY_HEARTBEAT_SECONDS=3600)
+    await consuming(replica)
+    await fleet.say(STATUS, status("gpu-1", "a"))
+    await fleet.settled()
+    await fleet.say(STATUS, status("gpu-1", "a"))
+
+    await fleet.settled(ACK_WAIT_SECONDS - 1)
+
+    assert (await outcomes(replica))["heartbeat"] == 1
 
 
 async def test_what_a_status_message_does_not_list_is_unloaded(fleet: Fleet, consumer: Replica) -> None:

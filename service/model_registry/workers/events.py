@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from model_registry.messaging.ending import end
 from model_registry.messaging.link import FAILURES, NatsLink
-from model_registry.workers.event_plan import Plan, StreamLimits, find_plan
+from model_registry.workers.event_plan import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
 from model_registry.workers.event_recorder import EventRecorder
 from model_registry.workers.event_sources import Delivery, Source
 from model_registry.workers.held_heartbeats import HeldHeartbeats
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
+_MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
 """Batches in hand: one is read while the database has the other."""
 
@@ -38,11 +39,14 @@ class EventConsumer:
     def __init__(
         self, link: NatsLink, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
     ) -> None:
-        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much."""
+        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much.
+
+        However seldom they are, they are recorded before NATS takes us for dead and delivers them again.
+        """
         self._link = link
         self._recorder = recorder
         self._limits = limits
-        self._heartbeats_wait = heartbeats_wait_seconds
+        self._heartbeats_wait = min(heartbeats_wait_seconds, _MOST_WAIT_SECONDS)
         self._task: asyncio.Task[None] | None = None
         self._plan: Plan | None = None
         self._sources: list[Source] = []
