@@ -108,4 +108,24 @@ as $$
             end)
 $$;
 
+-- Also a node can take its routes elsewhere: those of the deployments that have no address of their own. What an
+-- administrator sets is no flapping.
+create function gpu_node_moved() returns trigger
+language plpgsql set search_path from current
+as $$
+begin
+    update model_deployments d set left_before_at = d.left_at, left_at = now()
+    where d.node_id = new.node_id and d.status = 'loaded' and d.endpoint is null
+      and d.updated_at < now();  -- not what has just come back, there
+    return null;
+end
+$$;
+create trigger m_moved after update of endpoint on gpu_nodes
+    for each row when (old.endpoint is not null and new.endpoint is distinct from old.endpoint
+                       and new.announced_endpoint is distinct from old.announced_endpoint)
+    execute function gpu_node_moved();
+
+revoke execute on function gpu_node_moved() from public;
+grant execute on function gpu_node_moved() to service_role;
+
 notify pgrst, 'reload schema';

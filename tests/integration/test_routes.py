@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
+from itertools import pairwise
 from typing import Any, LiteralString
 
 import httpx
@@ -11,9 +12,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from model_registry.messaging.subjects import STATUS
 from model_registry.tensorzero.provider_types import PROVIDER_TYPES
 from model_registry.tensorzero.routes import BEYOND
 from support.catalogue import add_mapping, add_model, add_provider, encoded, get, places, problem
+from support.fleet import Fleet, consuming
 from support.replica import Replica
 from support.waiting import until
 
@@ -75,6 +78,21 @@ async def test_what_comes_and_goes_is_held_and_says_so(client: httpx.AsyncClient
     assert (row["status"], row["base_url"], "hold time" in row["reason"]) == ("loaded", None, True)
     await report(client, "a", "unloaded")
     assert (await client.get(CONFIG)).headers["etag"] == etag
+
+
+async def test_a_node_that_goes_back_and_forth_is_held(fleet: Fleet, start_replica: Any, nats_url: str) -> None:
+    replica: Replica = await start_replica(MODEL_REGISTRY_ROUTE_HOLD_SECONDS=LONG, NATS_URL=nats_url)
+    await consuming(replica)
+    await catalogue(replica.client)
+    texts = []
+    for turn in range(8):
+        data = {"loaded_models": {"ollama/m:8b": {}}}
+        await fleet.say(STATUS, {"node_id": "a", "endpoint": f"http://a:{11434 + turn % 2}", "data": data})
+        await fleet.settled()
+        texts.append((await replica.client.get(CONFIG, params={"revision": "latest"})).text)
+
+    assert sum(before != after for before, after in pairwise(texts)) <= 4
+    assert await routing(replica.client) == ["ollama_local"]
 
 
 async def test_what_is_held_comes_back_by_itself_on_every_replica(start_replica: Any) -> None:
@@ -251,3 +269,28 @@ def test_the_database_knows_when_a_route_went_away(database: psycopg.Connection)
         database.execute("update model_deployments set status = %s", [status])
     both = database.execute("select left_before_at < left_at from model_deployments").fetchone()
     assert both == (True,)
+
+
+def test_the_database_knows_when_a_node_took_its_routes_elsewhere(database: psycopg.Connection) -> None:
+    database.execute("insert into gpu_nodes (node_id, endpoint, announced_endpoint) values ('n', 'http://n', 'http://n')")
+    database.execute("""insert into model_deployments (node_id, provider_type, announced_model, status)
+        values ('n', 'ollama', 'm', 'loaded')""")
+
+    def becomes(assignments: LiteralString) -> bool:
+        database.execute(sql.SQL("update gpu_nodes set {}").format(sql.SQL(assignments)))
+        return left(database)
+
+    assert becomes("endpoint = 'http://m', announced_endpoint = 'http://m'")
+    assert not becomes("vram_total_mb = 1")
+    assert not becomes("endpoint = 'http://set'")  # that is an administrator's
+    assert not becomes("announced_endpoint = 'http://n'")
+    database.execute("update model_deployments set endpoint = 'http://own'")
+    left(database)
+    assert not becomes("endpoint = 'http://n'")
+    assert not becomes("endpoint = 'http://m', announced_endpoint = 'http://m'")
+    database.execute("update model_deployments set endpoint = null, status = 'unloaded'")
+    left(database)
+    assert not becomes("endpoint = 'http://n', announced_endpoint = 'http://n'")
+    with database.transaction():
+        database.execute("update model_deployments set status = 'loaded'")
+        assert not becomes("endpoint = 'http://m', announced_endpoint = 'http://m'")  # it comes back elsewhere
