@@ -163,6 +163,22 @@ async def test_a_driver_that_fails_or_hangs_holds_no_heartbeat_up(  # noqa: PLR0
     assert [status for status in statuses if "metrics" in status["data"]] == []
 
 
+@pytest.mark.parametrize("then", ["exit 9", "exec sleep 60"], ids=["fails", "hangs"])
+async def test_a_driver_that_fails_once_does_not_make_the_node_forget_its_memory(
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = NvidiaSmi()
+    fake_nvidia_smi(tmp_path / "bin", GPUS)
+    before = await smi.metrics()
+
+    monkeypatch.setattr(gpus, "_SECONDS", 0.1)
+    fake_nvidia_smi(tmp_path / "bin", GPUS, then)
+    meanwhile = [await smi.metrics(), await smi.metrics()]
+
+    lasting = ("gpu_index", "total_vram_mb", "name")
+    assert meanwhile == [[{name: gpu[name] for name in lasting} for gpu in before]] * 2
+
+
 async def test_what_changed_while_nats_was_away_is_said_when_it_is_back(
     stub: StubNodeServer, nats_server: NatsServer, start_replica: Any
 ) -> None:

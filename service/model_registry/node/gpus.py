@@ -22,6 +22,8 @@ _COLUMNS = {
     "power.limit": "power_limit_w",
 }
 """What is asked for, and what it is called in a status message. The name comes last: it may hold commas."""
+_LASTING = ("gpu_index", "total_vram_mb", "name")
+"""What of a GPU stays as it is."""
 
 
 class NvidiaSmi:
@@ -30,22 +32,29 @@ class NvidiaSmi:
     def __init__(self) -> None:
         self._process: Process | None = None
         self._told = ""
+        self._there: list[dict[str, Any]] = []
 
     async def metrics(self) -> list[dict[str, Any]]:
-        """Each GPU; empty where there is nothing to say. Takes up to 3 s."""
+        """Each GPU; empty where there is nothing to say. Takes up to 3 s.
+
+        Without an answer, what was there is still there: a node that forgets its memory for a moment would lose its
+        place among the routes of gateways, which start anew for that.
+        """
         program = shutil.which("nvidia-smi")
         if program is None:
             return []
         if self._process is not None and self._process.returncode is None:
-            return []  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
+            return self._there  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
         try:
-            return parse(await self._ask(program))
+            found = parse(await self._ask(program))
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error) or "no answer"
             if reason != self._told:
-                log.warning("nvidia-smi fails, so no VRAM is reported: %s", reason)
+                log.warning("nvidia-smi fails, so the use of VRAM is not reported: %s", reason)
             self._told = reason
-            return []
+            return self._there
+        self._there = [{name: gpu[name] for name in _LASTING if name in gpu} for gpu in found]
+        return found
 
     async def _ask(self, program: str) -> str:
         query = ",".join([*_COLUMNS, "name"])
