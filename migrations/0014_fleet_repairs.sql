@@ -128,4 +128,23 @@ create trigger m_moved after update of endpoint on gpu_nodes
 revoke execute on function gpu_node_moved() from public;
 grant execute on function gpu_node_moved() to service_role;
 
+-- A lost node that says something newer than all it said before is there, whenever NATS got it: last_seen_at is by another
+-- clock where the node was reported over HTTP. What is delivered again is never newer. Both functions have the same text.
+do $$
+declare
+    merging text;
+    definition text;
+    old_rule text := 'h.value::timestamptz <= n.last_seen_at as still_lost';
+    new_rule text := 'h.value::timestamptz <= n.last_seen_at and s.said_at > n.status_at is not true as still_lost';
+begin
+    foreach merging in array array['registry_merge_many_events', 'registry_merge_few_events'] loop
+        definition := pg_get_functiondef((merging || '(jsonb, jsonb, jsonb, integer, timestamptz)')::regprocedure);
+        if position(old_rule in definition) = 0 then
+            raise exception '% is not as 0012 made it', merging;
+        end if;
+        execute replace(definition, old_rule, new_rule);
+    end loop;
+end
+$$;
+
 notify pgrst, 'reload schema';

@@ -48,11 +48,11 @@ class Fleet:
         heard = dict.fromkeys(nodes, moment) if whole else {}
         return self._ask("registry_record_events", events=[], statuses=statuses, heard=heard, clock=self.at())
 
-    def load(self, node: str, model: str) -> None:
+    def load(self, node: str, model: str, *, received: float | None = None) -> None:
         """A node says that one model is loaded."""
         named = {"node_id": node, "provider_type": "ollama", "announced_model": model}
         event = {**named, "status": "loaded", "event_at": self.at()}
-        self._ask("registry_record_events", events=[event], heard={node: self.at()}, clock=self.at())
+        self._ask("registry_record_events", events=[event], heard={node: self.at(received)}, clock=self.at())
 
     def look(self, *, heard: bool = True, through: float | None = None) -> dict[str, Any]:
         """A replica looks, and knows that everything until a moment ago is recorded; or does not know."""
@@ -253,6 +253,19 @@ def test_who_falls_silent_after_the_clock_was_set_back_is_lost(fleet: Fleet) -> 
     fleet.live(30, "a")
 
     assert fleet.lost() == {"b"}
+
+
+@pytest.mark.parametrize("listed", [("m",), tuple(f"m{i}" for i in range(60))], ids=["few", "many"])
+def test_a_report_through_a_clock_that_is_ahead_keeps_no_node_lost(fleet: Fleet, listed: tuple[str, ...]) -> None:
+    fleet.beat("a", "b")
+    fleet.load("b", "m", received=fleet.now + 3600)  # over HTTP: a replica's clock
+    fleet.live(30, "a")
+    assert fleet.lost() == {"b"}
+
+    fleet.beat("b", listed=listed)
+
+    assert fleet.lost() == set()
+    assert {status for name, status in fleet.deployments().items() if name.removeprefix("b/") in listed} == {"loaded"}
 
 
 # Most of them at once -------------------------------------------------------------------------------------------------
