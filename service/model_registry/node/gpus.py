@@ -44,7 +44,8 @@ class NvidiaSmi:
         if program is None:
             return []
         if self._process is not None and self._process.returncode is None:
-            return self._there  # the one before hangs, as it does when a GPU has fallen off its bus: one of them is enough
+            # The one before hangs, as it does when a GPU has fallen off its bus: one of them is enough.
+            return self._there
         try:
             found = parse(await self._ask(program))
         except (OSError, ValueError, TimeoutError) as error:
