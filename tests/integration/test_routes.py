@@ -86,7 +86,7 @@ async def test_a_node_that_goes_back_and_forth_is_held(fleet: Fleet, start_repli
     await catalogue(replica.client)
     texts = []
     for turn in range(8):
-        data = {"loaded_models": {"ollama/m:8b": {}}}
+        data: dict[str, Any] = {"loaded_models": {"ollama/m:8b": {}}}
         await fleet.say(STATUS, {"node_id": "a", "endpoint": f"http://a:{11434 + turn % 2}", "data": data})
         await fleet.settled()
         texts.append((await replica.client.get(CONFIG, params={"revision": "latest"})).text)
@@ -272,7 +272,9 @@ def test_the_database_knows_when_a_route_went_away(database: psycopg.Connection)
 
 
 def test_the_database_knows_when_a_node_took_its_routes_elsewhere(database: psycopg.Connection) -> None:
-    database.execute("insert into gpu_nodes (node_id, endpoint, announced_endpoint) values ('n', 'http://n', 'http://n')")
+    database.execute(
+        "insert into gpu_nodes (node_id, endpoint, announced_endpoint) values ('n', 'http://n', 'http://n')"
+    )
     database.execute("""insert into model_deployments (node_id, provider_type, announced_model, status)
         values ('n', 'ollama', 'm', 'loaded')""")
 
