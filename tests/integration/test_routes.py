@@ -63,6 +63,18 @@ async def test_what_nodes_report_is_in_the_next_configuration(client: httpx.Asyn
     assert await routing(client) == await routing(client, revision="latest") == ["ollama_local@b", "ollama_local"]
 
 
+async def test_of_two_that_offer_a_model_the_routed_one_gets_the_deployment(client: httpx.AsyncClient) -> None:
+    await add_provider(client, "a_plain")
+    await add_model(client, "shared", provider="a_plain", model_id="s:8b")
+    await add_provider(client, "z_routed", route_by="deployments")
+    await add_model(client, "shared", provider="z_routed", model_id="s:8b")
+
+    await report(client, "a", model_id="s:8b")
+
+    text = (await client.get(CONFIG, params={"revision": "latest"})).text
+    assert tomllib.loads(text)["models"]["shared"]["routing"] == ["a_plain", "z_routed@a", "z_routed"]
+
+
 async def test_what_comes_and_goes_is_held_and_says_so(client: httpx.AsyncClient) -> None:
     for status in ("loaded", "unloaded", "loaded"):
         await report(client, "a", status)
