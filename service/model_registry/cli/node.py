@@ -137,6 +137,12 @@ def _reached_at(url: str, host: str | None) -> str:
         return url
     parts = urlsplit(url)
     named = f"[{host}]" if ":" in host else host
+    try:
+        usable = urlsplit(f"http://{named}").netloc == named and urlsplit(f"http://{named}").hostname is not None
+    except ValueError:
+        usable = False
+    if not usable or "@" in host:
+        raise typer.BadParameter("must be a name or an address, without scheme and port", param_hint="--host")
     return urlunsplit(parts._replace(netloc=f"{named}:{parts.port}" if parts.port else named))
 
 
