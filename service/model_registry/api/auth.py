@@ -27,6 +27,8 @@ HOW_TO_SET_A_KEY = (
     "Make one with `model-registry keys create NAME --scope admin`, or set MODEL_REGISTRY_API_KEY for the service."
 )
 
+_HOW_TO_SEND = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+
 JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
 """The name and scopes of a JWT's bearer, or None when the token does not hold."""
 
@@ -89,12 +91,25 @@ class Authenticator:
         if caller is None:
             if scope == "read" and self.reads_are_open:
                 return ANYBODY
-            hint = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
             if not self.has_keys():
                 raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
-            raise NotAuthenticated(f"This needs an API key. {hint}")
+            raise NotAuthenticated(f"This needs an API key. {_HOW_TO_SEND}")
         if not caller.may(scope):
             raise NotAllowed(f"The key {caller.name!r} has not the scope {scope!r}.")
+        return caller
+
+    async def require_key(self, headers: Headers) -> Caller:
+        """The caller, who has shown a key wherever there are any. Errors: NotAuthenticated, StorageUnavailable.
+
+        For reads that tell more than the catalogue as it is now (who wrote what when, what stood there before), and for
+        reads that cost more than an answer from the snapshot. Where nobody has ever made a key they stay as open as
+        other reads: a trial on one machine. While nothing is loaded nobody knows whether there are keys: 503.
+        """
+        caller = await self.require(headers, "read")
+        if caller is ANYBODY:
+            if self.has_keys():
+                raise NotAuthenticated(f"This needs an API key, with any scope. {_HOW_TO_SEND}")
+            self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
         return caller
 
     def _by_hash(self, shown: str) -> Caller | None:
@@ -121,6 +136,10 @@ async def _reader(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "read")
 
 
+async def _key_holder(request: Request, service: Service) -> Caller:
+    return await service.authenticator.require_key(request.headers)
+
+
 async def _any_reader(request: Request, service: Service) -> Caller:
     if service.authenticator.takes_any_key(request.scope["path"]):
         return ANYBODY
@@ -138,6 +157,10 @@ async def _node(request: Request, service: Service) -> Caller:
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """For the documentation of a POST that only reads."""
+KeyHolder = Annotated[Caller, Depends(_key_holder)]
+"""As `Reader`, but once there are keys it needs one, whatever MODEL_REGISTRY_AUTH_READS says."""
+NEEDS_KEY: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]}
+"""For the documentation of a GET with `KeyHolder`."""
 AnyReader = Annotated[Caller, Depends(_any_reader)]
 """As `Reader`, for the paths that take any key."""
 Administrator = Annotated[Caller, Depends(_administrator)]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import NEEDS_KEY, KeyHolder
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -45,11 +45,12 @@ class ChangePage(BaseModel):
     "",
     summary="What changed, when, and who asked for it",
     operation_id="list_changes",
+    openapi_extra=NEEDS_KEY,
     responses={200: {"model": ChangePage}, **responses(401, 422, 503)},
 )
 async def list_changes(
     service: Service,
-    _caller: Reader,
+    _caller: KeyHolder,
     after: Annotated[int, Query(ge=0, le=2**62, description="Only changes after this revision.")] = 0,
     table: Annotated[
         str | None, Query(max_length=64, description="Only changes of this table.", examples=["models"])

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import NEEDS_KEY, KeyHolder
 from model_registry.api.parameters import Offset
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
@@ -40,11 +40,12 @@ class RejectedEventList(BaseModel):
     "/rejected",
     summary="Messages of GPU nodes that were rejected, newest first",
     operation_id="list_rejected_events",
+    openapi_extra=NEEDS_KEY,
     responses={200: {"model": RejectedEventList}, **responses(401, 422, 503)},
 )
 async def list_rejected_events(
     service: Service,
-    _caller: Reader,
+    _caller: KeyHolder,
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
     offset: Offset = 0,
 ) -> Response:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse, Response
 
-from model_registry.api.auth import Administrator, Reader
+from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, etag_of, matches
 from model_registry.api.state import Service, State
@@ -126,11 +126,12 @@ class RollbackAnswer(BaseModel):
     "/history",
     summary="The writes that touched the configuration, newest first",
     operation_id="list_history",
+    openapi_extra=NEEDS_KEY,
     responses={200: {"model": WritePage}, **responses(401, 422, 503)},
 )
 async def list_history(
     service: Service,
-    _caller: Reader,
+    _caller: KeyHolder,
     before: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only writes before this revision.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
@@ -142,6 +143,7 @@ async def list_history(
     "/tensorzero/diff",
     summary="How two revisions of the configuration differ",
     operation_id="diff_tensorzero",
+    openapi_extra=NEEDS_KEY,
     responses={
         200: {"model": DifferenceView, "content": {TEXT: {"schema": {"type": "string"}}}},
         **responses(401, 404, 410, 422, 503),
@@ -150,7 +152,7 @@ async def list_history(
 async def diff(
     request: Request,
     service: Service,
-    _caller: Reader,
+    _caller: KeyHolder,
     from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
     to: Revision,
     format: Annotated[  # noqa: A002 (the URL's word)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import NEEDS_KEY, KeyHolder
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -46,12 +46,13 @@ class ModelVersions(BaseModel):
     "/{reference:path}/versions",
     summary="Every state that a model was in, oldest first",
     operation_id="list_model_versions",
+    openapi_extra=NEEDS_KEY,
     responses={200: {"model": ModelVersions}, **responses(401, 404, 409, 422, 503)},
 )
 async def versions(
     reference: str,
     service: Service,
-    _caller: Reader,
+    _caller: KeyHolder,
     after: Annotated[int, Query(ge=0, le=2**62, description="Only states after this revision.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many states.")] = 100,
 ) -> Response:

@@ -119,7 +119,7 @@ async def get_config(
     _caller: Reader,
     revision: Annotated[
         Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
-        Query(description="As it was then. `latest`: the newest one, whether a gateway accepts it or not."),
+        Query(description="As it was then; needs a key. `latest`: the newest, whether a gateway accepts it or not."),
     ] = None,
     wait: Wait = None,
 ) -> Response:
@@ -135,6 +135,7 @@ async def get_config(
         text = service.configuration.of(snapshot).text.encode()
         return answer(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
+        await service.authenticator.require_key(request.headers)  # it shows what was there before
         return await configuration_at(request, service, revision, TOML)
     return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
 
