@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import psycopg
 import pytest
 
@@ -51,6 +52,31 @@ def contents(environment: dict[str, str]) -> tuple[int, int, int]:
         ).fetchone()
     assert row is not None
     return row
+
+
+def test_public_reads_are_kept_until_they_are_ended_and_said_while_they_last(environment: dict[str, str]) -> None:
+    assert "public reads" not in run("db", "migrate", environment=environment).stdout
+
+    for options in (["--public-reads"], []):
+        told = run("db", "migrate", *options, environment=environment).stdout
+        assert "public reads: whoever reaches PostgREST reads the catalogue" in told
+        assert "(roles anon, authenticated)" in told
+        assert "model-registry db migrate --no-public-reads" in told
+    for options in (["--no-public-reads"], []):
+        assert run("db", "migrate", *options, environment=environment).stdout == "the schema is up to date\n"
+
+
+def test_a_reader_key_is_for_the_role_that_reads_and_ends_when_it_was_told() -> None:
+    secret = "x" * 32
+
+    for options in ([], ["--days", "2"]):
+        done = run("db", "reader-key", *options, environment={"POSTGREST_JWT_SECRET": secret})
+        claims = jwt.decode(done.stdout.strip(), secret, ["HS256"])
+        ends = claims.pop("exp", None)
+        assert claims == {"role": "registry_reader", "iss": "model-registry"}
+        assert (ends is not None) == bool(options)
+    refused = run("db", "reader-key")
+    assert (refused.returncode, "POSTGREST_JWT_SECRET is not set" in refused.stderr) == (3, True)
 
 
 def test_without_a_database_url_it_says_where_to_get_one() -> None:

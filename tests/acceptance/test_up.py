@@ -152,10 +152,13 @@ def test_the_environment_file_is_its_owners_and_a_shell_can_use_it(running: Up) 
 
 
 def test_the_environment_file_names_everything_that_listens(running: Up) -> None:
-    done = shell(running, 'echo "$MODEL_REGISTRY_URL $MODEL_REGISTRY_API_KEY $POSTGREST_URL $NATS_URL $DATABASE_URL"')
-    url, key, postgrest, nats, database = done.stdout.split()
+    names = "MODEL_REGISTRY_URL MODEL_REGISTRY_API_KEY POSTGREST_URL POSTGREST_READER_KEY NATS_URL DATABASE_URL"
+    done = shell(running, f'echo "{" ".join(f"${name}" for name in names.split())}"')
+    url, key, postgrest, reader_key, nats, database = done.stdout.split()
     assert (url, key) == (running.url, running.key)
-    assert httpx.get(f"{postgrest}/v_active_models?limit=1", trust_env=False).status_code == 200
+    view, shown = f"{postgrest}/v_active_models?limit=1", {"Authorization": f"Bearer {reader_key}"}
+    assert httpx.get(view, headers=shown, trust_env=False).status_code == 200
+    assert httpx.get(view, trust_env=False).status_code == 401
     assert nats.startswith("nats://")
     assert database.startswith("postgresql://")
 

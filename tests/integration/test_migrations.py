@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,26 +16,17 @@ from psycopg import sql
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store import migrations
+from support.empty_database import new_database, url_of
 
 ALL = tuple(file.stem for file in sorted(migrations.data_directory("migrations").glob("*.sql")))
 SCHEMA = "model_registry"
 
 
-def url_of(url: str, *, database: str, role: str = "postgres") -> str:
-    """The address of another database, or another role, on the same server."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}", path=f"/{database}"))
-
-
 @pytest.fixture
 def empty_database(stack: Any) -> Iterator[str]:
     """A new database in which nothing has ever been; its owner is nobody special, as on Supabase."""
-    name, server = f"test_{uuid.uuid4().hex[:8]}", stack.environment()["DATABASE_URL"]
-    quoted = sql.Identifier(name)
-    with psycopg.connect(server, autocommit=True) as administrator:
-        administrator.execute(sql.SQL("create database {}").format(quoted))
-        yield url_of(server, database=name)
-        administrator.execute(sql.SQL("drop database {} with (force)").format(quoted))
+    with new_database(stack.environment()["DATABASE_URL"]) as url:
+        yield url
 
 
 def shape(url: str, schema: str) -> dict[str, list[Any]]:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
+
+PublicReads = Annotated[
+    bool | None,
+    typer.Option(
+        "--public-reads/--no-public-reads",
+        help="Whether anybody reads the catalogue through PostgREST, without a key. Kept until the other is said; "
+        "a new registry starts without.",
+    ),
+]
 
 app = typer.Typer(help="Tables, views and roles of the registry's database.", no_args_is_help=True)
 
 
 @app.command()
-def migrate() -> None:
+def migrate(*, public_reads: PublicReads = None) -> None:
     """Bring the schema up to date. A second run changes nothing.
+
+    Every run sets the rights of PostgREST's roles on the registry's own tables, views and functions anew.
 
     With AUTHENTICATOR_PASSWORD set, the role that PostgREST logs in as gets that password.
 
@@ -19,7 +32,7 @@ def migrate() -> None:
     from model_registry.store import migrations
 
     settings = read_settings()
-    applied = migrations.migrate(database_url(settings), settings.db_schema)
+    applied = migrations.migrate(database_url(settings), settings.db_schema, public_reads=public_reads)
     for name in applied:
         typer.echo(f"applied {name}")
     if settings.authenticator_password is not None:
@@ -29,6 +42,43 @@ def migrate() -> None:
         typer.echo("the role authenticator has its password")
     if not applied:
         typer.echo("the schema is up to date")
+    say_who_reads(migrations.open_to(database_url(settings), settings.db_schema))
+
+
+def say_who_reads(roles: tuple[str, ...]) -> None:
+    """Say it where anybody may read through PostgREST, and how that ends."""
+    if roles:
+        typer.echo(
+            f"public reads: whoever reaches PostgREST reads the catalogue without a key (roles {', '.join(roles)}), "
+            "templates and addresses of providers included. To end that: model-registry db migrate --no-public-reads"
+        )
+
+
+@app.command("reader-key")
+def reader_key(
+    days: Annotated[float | None, typer.Option(min=0.001, help="How long it holds. Not set: for ever.")] = None,
+) -> None:
+    """Print a key for programs that read the catalogue's tables and views through PostgREST themselves.
+
+    It is a JWT for the role registry_reader, which may read the catalogue and nothing else, signed with
+    POSTGREST_JWT_SECRET. Programs send it as `Authorization: Bearer <key>`.
+
+    Example: `POSTGREST_JWT_SECRET=... model-registry db reader-key --days 365`
+    """
+    import time
+
+    import jwt
+
+    from model_registry.cli.settings import read_settings
+    from model_registry.errors import StorageMisconfigured
+    from model_registry.store.access import READER
+
+    secret = read_settings().postgrest_jwt_secret
+    if secret is None:
+        raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST believes only what is signed with it.")
+    ends = {} if days is None else {"exp": int(time.time() + days * 86_400)}
+    claims = {"role": READER, "iss": "model-registry", **ends}
+    typer.echo(jwt.encode(claims, secret.get_secret_value(), algorithm="HS256"))
 
 
 @app.command()

@@ -9,11 +9,15 @@ from typing import Annotated
 
 import typer
 
+from model_registry.cli.db import PublicReads
+
 
 def up(
     data_dir: Annotated[Path, typer.Option(help="Where everything is kept; made when missing.")] = Path(".registry"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="The service's port on 127.0.0.1.")] = 8110,
     no_seed: Annotated[bool, typer.Option("--no-seed", help="Start with an empty catalogue.")] = False,
+    *,
+    public_reads: PublicReads = None,
 ) -> None:
     """Start everything, say where it is, and run until Ctrl-C.
 
@@ -23,6 +27,7 @@ def up(
 
     Example: `model-registry up --data-dir /tmp/trial --port 8111 --no-seed`
     """
+    from model_registry.cli.db import say_who_reads
     from model_registry.cli.logs import configure
     from model_registry.cli.serve import run_service, until_told_to_stop
     from model_registry.cli.settings import read_settings
@@ -37,9 +42,10 @@ def up(
         require_free(port, who="the service", instead="choose another with --port")
 
     def prepare(database_url: str) -> None:
-        applied = migrations.migrate(database_url, settings.db_schema)
+        applied = migrations.migrate(database_url, settings.db_schema, public_reads=public_reads)
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
         typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+        say_who_reads(migrations.open_to(database_url, settings.db_schema))
 
     stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
     with until_told_to_stop():
@@ -49,7 +55,8 @@ def up(
             environment = stack.environment()
 
             def ready(url: str) -> None:
-                variables = environment | {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
+                own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
+                variables = environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key}
                 write_environment(stack.data_dir / "stack.env", variables)
                 typer.echo(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
                 sys.stdout.flush()

@@ -50,6 +50,11 @@ class Postgrest(Part):
         """The key of the role `service_role`. It has no end: it is worth as much as the secret it is made from."""
         return _jwt({"role": "service_role", "iss": "model-registry"}, self._jwt_secret)
 
+    @property
+    def reader_key(self) -> str:
+        """The key of the role that reads the catalogue through PostgREST, and nothing else."""
+        return _jwt({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret)
+
     def start(self) -> None:
         """Start it and wait until it has read the schema."""
         if self.pid is not None:

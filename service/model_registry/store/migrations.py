@@ -19,6 +19,8 @@ from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
+from model_registry.store.access import functions_of_others, give_back, made_by, set_access
+from model_registry.store.access import open_to as roles_that_read
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUNNERS_LOCK = 7366113290412
@@ -42,19 +44,35 @@ def data_directory(name: str) -> Path:
     raise StorageMisconfigured(message)
 
 
-def migrate(database_url: str, schema: str) -> tuple[str, ...]:
+def migrate(database_url: str, schema: str, *, public_reads: bool | None = None) -> tuple[str, ...]:
     """Apply what is missing, each migration in its own transaction; answers the names applied.
+
+    Afterwards everybody has the rights that `store/access.py` says, also when a migration failed. `public_reads`:
+    whether anybody may read the catalogue through PostgREST; None keeps what is, which is closed in a new registry.
 
     Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
     """
+    migrations = read_migrations(str(data_directory("migrations")))
     with _connect(database_url) as connection:
         # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
         connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
-        with _backend(database_url, schema) as backend, backend.lock(timeout=10):
-            pending = backend.to_apply(read_migrations(str(data_directory("migrations"))))
-            backend.apply_migrations(pending)
-            return tuple(migration.id for migration in pending)
+        names = made_by(Path(migration.path).read_text() for migration in migrations)
+        others = functions_of_others(connection, schema, names)
+        try:
+            with _backend(database_url, schema) as backend, backend.lock(timeout=10):
+                pending = backend.to_apply(migrations)
+                backend.apply_migrations(pending)
+                return tuple(migration.id for migration in pending)
+        finally:
+            give_back(connection, others)
+            set_access(connection, schema, names, public_reads=public_reads)
+
+
+def open_to(database_url: str, schema: str) -> tuple[str, ...]:
+    """Which of the roles that anybody has (`anon`, `authenticated`) may read the catalogue through PostgREST."""
+    with _connect(database_url) as connection:
+        return roles_that_read(connection, _checked(schema))
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
@@ -65,8 +83,10 @@ def status(database_url: str, schema: str) -> MigrationStatus:
     migrations = read_migrations(str(data_directory("migrations")))
     if not (row and row[0]):
         return MigrationStatus((), tuple(m.id for m in migrations))
-    with _backend(database_url, schema) as backend:
+    with _connect(database_url) as connection, _backend(database_url, schema) as backend:
         pending = {m.id for m in backend.to_apply(migrations)}
+        if len(pending) == len(migrations):  # then the runner's tables may just have been made
+            set_access(connection, schema, (), public_reads=None)
     names = [m.id for m in migrations]
     return MigrationStatus(tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending))
 

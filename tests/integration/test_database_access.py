@@ -1,0 +1,249 @@
+"""Who may do what in the database, object by object, where default privileges give everything to everybody."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from model_registry.errors import StorageMisconfigured
+from model_registry.store import migrations
+from support.empty_database import new_database
+
+CATALOGUE = {
+    *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
+    *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
+    *("v_active_models", "v_service_models", "v_active_deployments"),
+}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
+OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
+READS = {(name, "SELECT") for name in CATALOGUE}
+ANYBODY = ("anon", "authenticated")
+SCHEMAS = ("public", "model_registry")
+
+TABLE_PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"]
+COLUMN_PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "REFERENCES"]
+
+THEIRS = """
+    create table theirs (id integer primary key, secret text);
+    create view their_view as select id from theirs;
+    create sequence their_sequence;
+    create function their_function() returns integer language sql as 'select 1';
+"""
+"""What somebody else has in the same schema."""
+
+
+@pytest.fixture
+def server(stack: Any) -> Iterator[str]:
+    with new_database(stack.environment()["DATABASE_URL"]) as url:
+        yield url
+
+
+def supabase(url: str, schema: str) -> None:
+    """Make it a Supabase project's database: whatever is made in the schema is everybody's."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create schema if not exists {schema}")
+        connection.execute(f"set search_path to {schema}")
+        for kind in ("tables", "routines", "sequences"):
+            connection.execute(
+                f"alter default privileges in schema {schema} grant all on {kind} to anon, authenticated, service_role"
+            )
+        connection.execute(THEIRS)
+
+
+def rights(url: str, schema: str, role: str) -> set[tuple[str, str]]:
+    """Everything that a role may do with any object of the schema that is not somebody else's."""
+    query = """
+        with relation as (
+            select c.oid, relname, relkind from pg_class c
+            where relnamespace = %(schema)s::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        )
+        select relname, p from relation, unnest(%(tables)s::text[]) p
+            where relkind <> 'S' and has_table_privilege(%(role)s, oid, p)
+        union select relname, p from relation, unnest(%(columns)s::text[]) p
+            where relkind <> 'S' and has_any_column_privilege(%(role)s, oid, p)
+        union select relname, p from relation, unnest('{USAGE,SELECT,UPDATE}'::text[]) p
+            where relkind = 'S' and has_sequence_privilege(%(role)s, oid, p)
+        union select proname, 'EXECUTE' from pg_proc
+            where pronamespace = %(schema)s::regnamespace and has_function_privilege(%(role)s, oid, 'EXECUTE')
+        union select '(the schema)', 'CREATE' where has_schema_privilege(%(role)s, %(schema)s, 'CREATE')"""
+    values = {"schema": schema, "role": role, "tables": TABLE_PRIVILEGES, "columns": COLUMN_PRIVILEGES}
+    with psycopg.connect(url) as connection:
+        found = {(row[0], row[1]) for row in connection.execute(query, values).fetchall()}
+    return {(name, right) for name, right in found if not name.startswith("their")}
+
+
+def everybodys(url: str, schema: str) -> dict[str, set[tuple[str, str]]]:
+    return {role: rights(url, schema, role) for role in (*ANYBODY, "registry_reader")}
+
+
+CLOSED = {"anon": set(), "authenticated": set(), "registry_reader": READS}
+OPEN = {"anon": READS, "authenticated": READS, "registry_reader": READS}
+
+
+def of_others(url: str, schema: str) -> list[Any]:
+    """The rights on what is somebody else's, as Postgres keeps them."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            """select relname, array(select unnest(relacl)::text order by 1), relrowsecurity from pg_class
+               where relnamespace = %(s)s::regnamespace and relname like 'their%%'
+               union all select proname, array(select unnest(proacl)::text order by 1), null from pg_proc
+               where pronamespace = %(s)s::regnamespace and proname like 'their%%' order by 1""",
+            {"s": schema},
+        ).fetchall()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_each_object_has_exactly_the_rights_that_were_asked_for(server: str, schema: str) -> None:
+    supabase(server, schema)
+    others = of_others(server, schema)
+    assert ("their_function", "EXECUTE") not in rights(server, schema, "anon"), "theirs are left out"
+
+    for asked, expected in ((None, CLOSED), (True, OPEN), (None, OPEN), (False, CLOSED), (None, CLOSED)):
+        migrations.migrate(server, schema, public_reads=asked)
+
+        assert everybodys(server, schema) == expected, asked
+        assert migrations.open_to(server, schema) == (ANYBODY if expected is OPEN else ())
+    assert of_others(server, schema) == others
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_service_may_do_what_it_does(server: str, schema: str) -> None:
+    migrations.migrate(server, schema)
+    with psycopg.connect(server) as connection:
+        functions = {
+            row[0]
+            for row in connection.execute(
+                "select proname from pg_proc where pronamespace = %s::regnamespace", [schema]
+            ).fetchall()
+        }
+    tables = (CATALOGUE | PRIVATE) - {name for name in CATALOGUE if name.startswith("v_")}
+
+    allowed = rights(server, schema, "service_role")
+
+    assert {name for name, right in allowed if right == "EXECUTE"} == functions
+    for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+        expected = tables | CATALOGUE if right == "SELECT" else tables
+        assert {name for name, given in allowed if given == right} >= expected
+    assert not {name for name, right in allowed if right in ("TRUNCATE", "REFERENCES", "TRIGGER", "CREATE")}
+    assert not {name for name, _ in allowed} & OF_THE_RUNNER
+
+
+def migrate_as_before(url: str, schema: str, directory: Path) -> None:
+    """Migrate as in the days when everybody read the catalogue, and nobody looked after rights."""
+    for file in migrations.data_directory("migrations").glob("*.sql"):
+        if file.name < "0016":
+            shutil.copy(file, directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "data_directory", lambda _name: directory)
+        patch.setattr(migrations, "set_access", lambda *_args, **_more: None)
+        migrations.migrate(url, schema)
+
+
+def used(url: str, schema: str, *statements: str) -> None:
+    """Write something, and do this as well."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"set search_path to {schema}")
+        connection.execute("insert into model_providers (name, type) values ('p', 'openai')")
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, schema: str, tmp_path: Path) -> None:
+    supabase(server, schema)
+    migrate_as_before(server, schema, tmp_path)
+    used(server, schema, "revoke all on config_files from anon", "drop policy readers on models")
+    # What this is about: on Supabase everybody could write the tables of the migrations, and call every function.
+    assert {("_yoyo_migration", "INSERT"), ("registry_write", "EXECUTE")} <= rights(server, schema, "anon")
+
+    migrations.migrate(server, schema)
+
+    reads = READS - {("models", "SELECT")}
+    assert everybodys(server, schema) == {
+        "anon": reads - {("config_files", "SELECT")},
+        "authenticated": reads,
+        "registry_reader": READS,
+    }
+    assert migrations.open_to(server, schema) == ANYBODY
+    migrations.migrate(server, schema, public_reads=False)
+    assert everybodys(server, schema) == CLOSED
+
+
+def test_a_new_registry_is_closed_although_it_comes_through_the_old_migrations(server: str, tmp_path: Path) -> None:
+    """One that stopped half-way, before anything was written, too."""
+    migrate_as_before(server, "model_registry", tmp_path)
+    assert rights(server, "model_registry", "anon") == READS
+
+    migrations.migrate(server, "model_registry")
+
+    assert everybodys(server, "model_registry") == CLOSED
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_later_migrations_make_is_closed_too(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    supabase(server, "public")
+    migrations.migrate(server, "public")
+    for file in migrations.data_directory("migrations").glob("*.sql"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "9000_more.sql").write_text(
+        """create table more (id bigint generated always as identity);
+           create sequence if not exists more_numbers;
+           create or replace function more_is_done(how text) returns text language sql as 'select how';
+           create function more_is_done(how integer) returns integer language sql as 'select how';
+           create view v_more as select id from more;"""
+    )
+    if fails:
+        (tmp_path / "9001_bad.sql").write_text("-- depends: 9000_more\nselect 1 / 0;")
+    monkeypatch.setattr(migrations, "data_directory", lambda _name: tmp_path)
+
+    if fails:
+        with pytest.raises(StorageMisconfigured, match="division by zero"):
+            migrations.migrate(server, "public")
+    else:
+        migrations.migrate(server, "public")
+
+    assert {name for name, _ in rights(server, "public", "service_role")} >= {"more", "more_numbers", "more_is_done"}
+    assert (rights(server, "public", "anon"), rights(server, "public", "authenticated")) == (set(), set())
+
+
+def test_a_script_that_grants_everything_opens_nothing(server: str) -> None:
+    """Supabase's own advice for a schema of one's own is such a script."""
+    migrations.migrate(server, "model_registry")
+    migrations.seed(server, "model_registry")
+    with psycopg.connect(server, autocommit=True) as connection:
+        for kind in ("tables", "routines", "sequences"):
+            connection.execute(f"grant all on all {kind} in schema model_registry to anon, authenticated".encode())
+        connection.execute("set search_path to model_registry; set role anon")
+        for name in CATALOGUE | PRIVATE | OF_THE_RUNNER:
+            assert connection.execute(f"select count(*) from {name}".encode()).fetchone() == (0,), name  # noqa: S608
+        for statement in (
+            "insert into _yoyo_migration (migration_hash) values ('x')",
+            "insert into api_keys (name, key_hash, scopes) values ('x', 'x', '[\"admin\"]')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+                connection.execute(statement.encode())
+
+    migrations.migrate(server, "model_registry")
+
+    assert everybodys(server, "model_registry") == CLOSED
+
+
+def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
+    supabase(server, "public")
+
+    migrations.status(server, "public")
+
+    assert (rights(server, "public", "anon"), rights(server, "public", "service_role")) == (set(), set())
+
+
+def test_no_function_has_its_owners_rights(database: psycopg.Connection) -> None:
+    query = "select proname from pg_proc where pronamespace = 'model_registry'::regnamespace and prosecdef"
+
+    assert database.execute(query).fetchall() == []
