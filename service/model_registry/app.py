@@ -21,6 +21,7 @@ from model_registry.api import (
     compatibility,
     costs,
     deployments,
+    docs,
     functions,
     health,
     history,
@@ -111,6 +112,7 @@ _ROUTERS = (
     history.router,
     health.router,
     metrics.router,
+    docs.router,
 )
 
 
@@ -186,6 +188,9 @@ def _http(service: State, lifespan: Callable[[FastAPI], AbstractAsyncContextMana
         # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_url="/openapi.json",
+        # FastAPI's own pages load their scripts from elsewhere. Ours is in api/docs.py.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     app.state.bodies = BodyCache()

@@ -130,7 +130,23 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         None, alias="MODEL_REGISTRY_API_KEY", min_length=16, description="An admin key that holds without the database."
     )
-    auth_reads: bool = Field(default=False, alias="MODEL_REGISTRY_AUTH_READS", description="Reads need a key too.")
+    read_key: SecretStr | None = Field(
+        None,
+        alias="MODEL_REGISTRY_READ_KEY",
+        min_length=16,
+        description="A key with the scope read that holds without the database: for the agent beside a gateway.",
+    )
+    auth_reads: bool = Field(
+        default=False,
+        alias="MODEL_REGISTRY_AUTH_READS",
+        description="Reads need a key too; all but `/healthz` and the bare status of `/readyz`.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        alias="MODEL_REGISTRY_METRICS_TOKEN",
+        min_length=16,
+        description="What `/metrics` needs, and opens nothing else. Not set: metrics are open while reads are.",
+    )
     check_with_gateway: bool = Field(
         default=True,
         alias="MODEL_REGISTRY_CHECK_WITH_GATEWAY",

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from compose_spec import PyOptions
 from pydantic import AliasChoices
 
+from model_registry.cli import app as commands
 from model_registry.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +188,36 @@ def test_the_service_is_told_how_to_reach_its_parts() -> None:
     assert environment["POSTGREST_URL"] == "http://postgrest:3000"
     assert environment["NATS_URL"].endswith("@nats:4222")
     assert {"POSTGREST_JWT_SECRET", "MODEL_REGISTRY_API_KEY", "MODEL_REGISTRY_CACHE_DIR"} <= set(environment)
+    assert {"MODEL_REGISTRY_READ_KEY", "MODEL_REGISTRY_METRICS_TOKEN"} <= set(environment)
     assert environment_of(SERVICES["migrate"])["DATABASE_URL"].endswith("@postgres:5432/model_registry")
+
+
+@pytest.mark.parametrize(("said", "closed"), [("", False), ("false", False), ("true", True)])
+def test_whether_reads_need_a_key_is_said_in_the_environment_file(*, said: str, closed: bool) -> None:
+    environment = environment_of(SERVICES["model-registry"])
+    values = {**SAMPLE, "MODEL_REGISTRY_AUTH_READS": said}
+    settings = Settings.model_validate({name: interpolated(value, values) for name, value in environment.items()})
+    assert settings.auth_reads is closed
+    assert "MODEL_REGISTRY_AUTH_READS" in OPTIONAL
+
+
+def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything() -> None:
+    service, agent = (environment_of(SERVICES[name]) for name in ("model-registry", "gateway-sync"))
+    key = interpolated(agent["MODEL_REGISTRY_API_KEY"], SAMPLE)
+    assert key == interpolated(service["MODEL_REGISTRY_READ_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_READ_KEY"]
+    group: Any = typer.main.get_command(commands)
+    option = next(p for p in group.commands["tensorzero"].commands["sync"].params if p.name == "api_key")
+    assert option.envvar == "MODEL_REGISTRY_API_KEY"
+    assert SAMPLE["MODEL_REGISTRY_API_KEY"] not in {interpolated(value, SAMPLE) for value in agent.values()}
+
+
+def test_prometheus_shows_the_token_that_the_service_asks_for() -> None:
+    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    (job,) = (job for job in jobs if job["job_name"] == "model-registry")
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert job["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    variable = RAW["secrets"][secret]["environment"]
+    assert environment_of(SERVICES["model-registry"])[variable].startswith("${" + variable + ":?")
 
 
 def test_the_gateway_has_every_key_variable_of_the_starter_catalogue() -> None:

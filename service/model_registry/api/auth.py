@@ -1,18 +1,21 @@
 """Who is asking, and whether they may. Keys are compared by hash, in constant time.
 
-A key is one of: the admin key of the environment, a row of `api_keys` (from the snapshot, so that keys hold when the
-database is away), or a Supabase JWT where Supabase is configured.
+A key is one of: the admin key and the read key of the environment, a row of `api_keys` (from the snapshot, so that keys
+hold when the database is away), or a Supabase JWT where Supabase is configured.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Request
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from model_registry.api.state import Service
@@ -28,6 +31,9 @@ HOW_TO_SET_A_KEY = (
 )
 
 _HOW_TO_SEND = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+
+PRIVATE = "model_registry.private"
+"""Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 
 JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
 """The name and scopes of a JWT's bearer, or None when the token does not hold."""
@@ -49,6 +55,21 @@ ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
 
 
+_known: ContextVar[tuple[str, Caller] | None] = ContextVar("known caller", default=None)
+"""Who showed which key in this request, so that a token is not shown to Supabase twice."""
+
+
+@contextmanager
+def authenticated(scope: MutableMapping[str, Any], caller: Caller) -> Iterator[None]:
+    """Within it, this request's key is known to be this caller's."""
+    secret = _shown_key(Headers(scope=scope))
+    token = _known.set((secret, caller) if secret else None)
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
 class Authenticator:
     """Turns a request's headers into a caller."""
 
@@ -56,7 +77,9 @@ class Authenticator:
         self._registry = registry
         self._jwt_scopes = jwt_scopes
         self._auth_reads = settings.auth_reads
-        self._own_hash = hash_of(settings.api_key.get_secret_value()) if settings.api_key else None
+        self._own_hash = _hash(settings.api_key)
+        self._read_hash = _hash(settings.read_key)
+        self._metrics_hash = _hash(settings.metrics_token)
 
     @property
     def reads_are_open(self) -> bool:
@@ -70,13 +93,16 @@ class Authenticator:
     def has_keys(self) -> bool:
         """Whether anybody could authenticate at all."""
         stored = self._registry.loaded and any(k.revoked_at is None for k in self._registry.snapshot.api_keys)
-        return bool(self._own_hash or self._jwt_scopes or stored)
+        return bool(self._own_hash or self._read_hash or self._jwt_scopes or stored)
 
     async def caller(self, headers: Headers) -> Caller | None:
         """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
         secret = _shown_key(headers)
         if secret is None:
             return None
+        known = _known.get()
+        if known is not None and known[0] == secret:
+            return known[1]
         found = self._by_hash(hash_of(secret))
         if found is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
             claimed = await self._jwt_scopes(secret)
@@ -112,9 +138,33 @@ class Authenticator:
             self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
         return caller
 
+    async def require_metrics(self, headers: Headers) -> None:
+        """Whether this may scrape: with MODEL_REGISTRY_METRICS_TOKEN set, it or an admin key; else whoever may read.
+
+        The token opens nothing else. Errors: NotAuthenticated, NotAllowed.
+        """
+        if self._metrics_hash is None:
+            await self.require(headers, "read")
+            return
+        secret = _shown_key(headers)
+        if secret is not None and hmac.compare_digest(hash_of(secret), self._metrics_hash):
+            return
+        await self.require(headers, "admin")
+
+    async def knows(self, headers: Headers) -> bool:
+        """Whether the caller may read, without refusing anybody: for answers that say less to others."""
+        if self.reads_are_open:
+            return True
+        try:
+            return await self.caller(headers) is not None
+        except NotAuthenticated:
+            return False
+
     def _by_hash(self, shown: str) -> Caller | None:
         if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
             return Caller("environment key", frozenset({"admin"}))
+        if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
+            return Caller("environment read key", frozenset({"read"}))
         # The look-up is by hash: its timing tells about the hash of a guess, never about a key.
         if not self._registry.loaded:
             return None
@@ -122,6 +172,10 @@ class Authenticator:
             if key.revoked_at is None and hmac.compare_digest(shown, key.key_hash):
                 return Caller(key.name, frozenset(key.scopes))
         return None
+
+
+def _hash(secret: SecretStr | None) -> str | None:
+    return hash_of(secret.get_secret_value()) if secret else None
 
 
 def _shown_key(headers: Headers) -> str | None:
@@ -136,7 +190,9 @@ async def _reader(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "read")
 
 
-async def _key_holder(request: Request, service: Service) -> Caller:
+async def key_holder(request: Request, service: Service) -> Caller:
+    """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
+    request.scope[PRIVATE] = True
     return await service.authenticator.require_key(request.headers)
 
 
@@ -157,7 +213,7 @@ async def _node(request: Request, service: Service) -> Caller:
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """For the documentation of a POST that only reads."""
-KeyHolder = Annotated[Caller, Depends(_key_holder)]
+KeyHolder = Annotated[Caller, Depends(key_holder)]
 """As `Reader`, but once there are keys it needs one, whatever MODEL_REGISTRY_AUTH_READS says."""
 NEEDS_KEY: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]}
 """For the documentation of a GET with `KeyHolder`."""

@@ -1,7 +1,8 @@
 """The outermost layer of every request: what all answers share, and the short way for those that are cached.
 
 Plain ASGI, because it runs for every request: revision and staleness headers, `Cache-Control: no-cache`, the limit on
-bodies, metrics, and a log line for what was refused or failed.
+bodies, metrics, headers for browsers and proxies, a log line for what was refused or failed; and the one place where
+everything needs a key once reads do.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from model_registry.api.auth import PRIVATE, authenticated
 from model_registry.api.problems import http_problem, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches
+from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
 from model_registry.api.state import State
 from model_registry.errors import RegistryError, StorageError
 
@@ -27,6 +30,8 @@ MAX_BODY = 32 * 2**20
 """Bytes. A whole TensorZero project is far smaller."""
 
 _UNTRACKED = frozenset({"/healthz", "/metrics"})
+_OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What answers without a key where reads need one: it decides by itself what it tells whom."""
 _SERVER_ERROR = 500
 
 _READS = frozenset({"GET", "HEAD"})
@@ -38,6 +43,8 @@ class _Exchange:
 
     route: str = "unknown"
     status: int = _SERVER_ERROR
+    tells_nothing: bool = False
+    """Everything needs a key, and this answer goes to whoever has none."""
 
 
 class Front:
@@ -47,6 +54,7 @@ class Front:
         self._app = app
         self._service = service
         self._bodies = bodies
+        self._reads_are_open = service.authenticator.reads_are_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,15 +62,23 @@ class Front:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = _Exchange()
+        exchange = _Exchange(tells_nothing=not self._reads_are_open)
         try:
             asked = dict(reversed(scope["headers"]))  # reversed: of a header that is repeated the first counts
-            if scope["method"] in _READS and b"no-cache" in asked.get(b"cache-control", b"").lower():
+            shows_key = b"authorization" in asked or b"x-api-key" in asked
+            if (
+                scope["method"] in _READS
+                and b"no-cache" in asked.get(b"cache-control", b"").lower()
+                and (shows_key or self._reads_are_open)
+            ):
                 await self._look_first()
             cached = self._cached(scope)
             if cached is not None:
                 exchange.route = cached.route
-                await self._serve(cached, asked, exchange, scope, receive, send)
+            if self._needs_key(scope, cached, shows_key=shows_key):
+                await self._serve_or_refuse(cached, asked, exchange, scope, receive, send)
+            elif cached is not None:
+                await self._serve(cached, asked, exchange, scope, send)
             else:
                 await self._answer(asked, exchange, scope, receive, send)
         finally:
@@ -78,25 +94,43 @@ class Front:
             return None
         return self._bodies.get((scope.get("raw_path") or b"", scope["query_string"]), registry.snapshot)
 
-    async def _serve(
+    def _needs_key(self, scope: Scope, cached: CachedBody | None, *, shows_key: bool) -> bool:
+        """Whether the key is looked at here: always where reads need one, also to learn what there is and what not.
+
+        Elsewhere routes look by themselves, but what is cached reaches none.
+        """
+        if not self._reads_are_open:
+            return scope["path"] not in _OPEN or scope["method"] not in _READS
+        return cached is not None and shows_key and not self._service.authenticator.takes_any_key(scope["path"])
+
+    async def _serve_or_refuse(
         self,
-        cached: CachedBody,
+        cached: CachedBody | None,
         asked: dict[bytes, bytes],
         exchange: _Exchange,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
+        try:
+            caller = await self._service.authenticator.require(Headers(scope=scope), "read")
+        except RegistryError as error:
+            await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
+            return
+        if cached is not None:
+            await self._serve(cached, asked, exchange, scope, send)
+            return
+        exchange.tells_nothing = False
+        with authenticated(scope, caller):
+            await self._answer(asked, exchange, scope, receive, send)
+
+    async def _serve(
+        self, cached: CachedBody, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, send: Send
+    ) -> None:
         """Answer from the cache. Most requests end here, so it does what it must and nothing more."""
-        authenticator = self._service.authenticator
-        shows_key = b"authorization" in asked or b"x-api-key" in asked
-        if not authenticator.reads_are_open or (shows_key and not authenticator.takes_any_key(scope["path"])):
-            try:
-                await authenticator.require(Headers(scope=scope), "read")
-            except RegistryError as error:
-                await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
-                return
-        headers = [*cached.headers, *self._state_headers(cached.headers)]
+        headers = [*cached.headers, *self._state_headers(cached.headers), *SECURITY_HEADERS]
+        if not self._reads_are_open:
+            headers = private(headers)
         tags = asked.get(b"if-none-match")
         if tags is not None and matches(tags.decode("latin-1"), cached.etag):
             exchange.status = 304
@@ -113,24 +147,31 @@ class Front:
         self, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let the application answer."""
-        watched = self._watched(exchange, scope, send)
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}  # no route knows HEAD: it is a GET whose body is not sent
+        watched = self._watched(exchange, scope, send, is_head=is_head)
         length = asked.get(b"content-length", b"")
         if length.isdigit() and int(length) > MAX_BODY:
             await http_problem(_too_large())(scope, receive, watched)
             return
-        if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # no route knows HEAD: it is a GET whose body is not sent
         await self._app(scope, _limited(receive), watched)
         exchange.route = str(getattr(scope.get("route"), "path", "unknown"))
 
-    def _watched(self, exchange: _Exchange, scope: Scope, send: Send) -> Send:
+    def _watched(self, exchange: _Exchange, scope: Scope, send: Send, *, is_head: bool | None = None) -> Send:
         """A `send` that notes the status, and adds what every answer carries."""
+        without_body = scope["method"] == "HEAD" if is_head is None else is_head
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *self._state_headers(message["headers"])]
-            elif scope["method"] == "HEAD":
+                headers = [*message["headers"], *security_headers(message["headers"])]
+                if not exchange.tells_nothing:
+                    headers += self._state_headers(headers)
+                if PRIVATE in scope or not self._reads_are_open:
+                    headers = private(headers)
+                message["headers"] = headers
+            elif without_body:
                 message = {**message, "body": b""}
             await send(message)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.responses import JSON
@@ -32,8 +32,8 @@ class Readiness(BaseModel):
     """Whether requests should be sent here."""
 
     status: Literal["ready", "degraded", "not ready"]
-    revision: int | None
-    dependencies: dict[str, Dependency]
+    revision: int | None = None
+    dependencies: dict[str, Dependency] | None = Field(None, description="Only for who may read.")
 
 
 @router.get("/healthz", summary="The process is alive", responses={200: {"model": Health}})
@@ -45,15 +45,21 @@ async def healthz() -> Response:
 @router.get(
     "/readyz", summary="Each dependency by name", responses={200: {"model": Readiness}, 503: {"model": Readiness}}
 )
-async def readyz(service: Service) -> Response:
-    """503 only while there is nothing to answer from. Degraded: reads go on, something else does not."""
+async def readyz(request: Request, service: Service) -> Response:
+    """503 only while there is nothing to answer from. Degraded: reads go on, something else does not.
+
+    Open to load balancers also where reads need a key: then who shows none gets the status alone.
+    """
     registry = service.registry
     parts = {"database": _database(service), "nats": _nats(service), "fleet": _fleet(service)}
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
-    body = json_bytes({"status": status, "revision": revision, "dependencies": parts})
-    return Response(body, 200 if registry.loaded else 503, media_type=JSON)
+    view: dict[str, Any] = {"status": status}
+    if await service.authenticator.knows(request.headers):
+        view |= {"revision": revision, "dependencies": parts}
+    headers = {"Cache-Control": "no-store"}
+    return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
 
 
 def _database(service: Service) -> dict[str, str]:

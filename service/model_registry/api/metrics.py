@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from model_registry.api.problems import responses
 from model_registry.api.state import Service
 from model_registry.entities.change import Operation
 from model_registry.entities.node import NODE_STATUSES
@@ -148,7 +149,9 @@ class _SnapshotCollector(Collector):
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(service: Service) -> Response:
-    """For Prometheus. Open, like /healthz: it holds numbers and table names only."""
-    return Response(generate_latest(service.metrics.collected), media_type=CONTENT_TYPE_LATEST)
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses=responses(401, 403))
+async def metrics(request: Request, service: Service) -> Response:
+    """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
+    await service.authenticator.require_metrics(request.headers)
+    headers = {"Cache-Control": "no-store"}
+    return Response(generate_latest(service.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from model_registry.api.security_headers import SECURITY_HEADERS
 from model_registry.errors import (
     Conflict,
     Incomplete,
@@ -211,7 +212,9 @@ def install(app: FastAPI) -> None:
     async def _bug(_request: Request, error: Exception) -> Response:
         # A bug of ours. The trace goes to the log, never to the caller.
         log.error("unexpected error", exc_info=error)
-        return _response(500, RegistryError.code, RegistryError.title(), "An unexpected error; the log has it.")
+        response = _response(500, RegistryError.code, RegistryError.title(), "An unexpected error; the log has it.")
+        response.raw_headers += SECURITY_HEADERS  # Starlette answers this one outside of all middleware
+        return response
 
 
 def _kind_of(request: Request) -> type[Invalid]:

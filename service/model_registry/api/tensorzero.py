@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import Reader, key_holder
 from model_registry.api.history import LARGEST, configuration_at
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
@@ -135,7 +135,7 @@ async def get_config(
         text = service.configuration.of(snapshot).text.encode()
         return answer(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
-        await service.authenticator.require_key(request.headers)  # it shows what was there before
+        await key_holder(request, service)  # it shows what was there before
         return await configuration_at(request, service, revision, TOML)
     return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
 
