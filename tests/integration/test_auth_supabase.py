@@ -119,6 +119,22 @@ async def test_a_user_may_do_what_the_projects_administrators_granted(
             assert await may(client, project.token(app_metadata={"registry_scopes": scopes})) == allowed
 
 
+async def test_history_is_for_who_was_granted_a_scope_and_not_for_whoever_signed_up(
+    client: httpx.AsyncClient, project: SupabaseProject, subtests: pytest.Subtests
+) -> None:
+    granted: tuple[tuple[Any, int], ...] = ((None, 403), (["everything"], 403), (["read"], 200), (["node"], 200))
+    for scopes, status in granted:
+        with subtests.test(scopes=scopes):
+            token = project.token(app_metadata={"registry_scopes": scopes})
+            for path in ("/api/changes", "/api/history", "/api/events/rejected"):
+                answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
+                assert answer.status_code == status, path
+                if status == 403:
+                    assert "app_metadata.registry_scopes" in problem(answer, 403, "E4030")["detail"]
+    service = {"Authorization": f"Bearer {project.token(role='service_role')}"}
+    assert (await client.get("/api/changes", headers=service)).status_code == 200
+
+
 async def test_what_users_can_write_themselves_grants_nothing(
     client: httpx.AsyncClient, project: SupabaseProject
 ) -> None:

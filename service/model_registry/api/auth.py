@@ -125,10 +125,13 @@ class Authenticator:
         return caller
 
     async def require_key(self, headers: Headers) -> Caller:
-        """The caller, who has shown a key wherever there are any. Errors: NotAuthenticated, StorageUnavailable.
+        """The caller, who has shown a key wherever there are any.
+
+        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
 
         For reads that tell more than the catalogue as it is now (who wrote what when, what stood there before), and for
-        reads that cost more than an answer from the snapshot. Where nobody has ever made a key they stay as open as
+        reads that cost more than an answer from the snapshot. Whoever signed up to a Supabase project has shown no key:
+        that is a user who was granted a scope. Where nobody has ever made a key they stay as open as
         other reads: a trial on one machine. While nothing is loaded nobody knows whether there are keys: 503.
         """
         caller = await self.require(headers, "read")
@@ -136,6 +139,9 @@ class Authenticator:
             if self.has_keys():
                 raise NotAuthenticated(f"This needs an API key, with any scope. {_HOW_TO_SEND}")
             self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
+        elif not caller.scopes:
+            message = f"{caller.name!r} was granted no scope. Add `read` to the user's app_metadata.registry_scopes."
+            raise NotAllowed(message)
         return caller
 
     async def require_metrics(self, headers: Headers) -> None:

@@ -46,7 +46,7 @@ class ChangePage(BaseModel):
     summary="What changed, when, and who asked for it",
     operation_id="list_changes",
     openapi_extra=NEEDS_KEY,
-    responses={200: {"model": ChangePage}, **responses(401, 422, 503)},
+    responses={200: {"model": ChangePage}, **responses(401, 403, 422, 503)},
 )
 async def list_changes(
     service: Service,

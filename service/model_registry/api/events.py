@@ -41,7 +41,7 @@ class RejectedEventList(BaseModel):
     summary="Messages of GPU nodes that were rejected, newest first",
     operation_id="list_rejected_events",
     openapi_extra=NEEDS_KEY,
-    responses={200: {"model": RejectedEventList}, **responses(401, 422, 503)},
+    responses={200: {"model": RejectedEventList}, **responses(401, 403, 422, 503)},
 )
 async def list_rejected_events(
     service: Service,

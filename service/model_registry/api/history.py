@@ -127,7 +127,7 @@ class RollbackAnswer(BaseModel):
     summary="The writes that touched the configuration, newest first",
     operation_id="list_history",
     openapi_extra=NEEDS_KEY,
-    responses={200: {"model": WritePage}, **responses(401, 422, 503)},
+    responses={200: {"model": WritePage}, **responses(401, 403, 422, 503)},
 )
 async def list_history(
     service: Service,
@@ -146,7 +146,7 @@ async def list_history(
     openapi_extra=NEEDS_KEY,
     responses={
         200: {"model": DifferenceView, "content": {TEXT: {"schema": {"type": "string"}}}},
-        **responses(401, 404, 410, 422, 503),
+        **responses(401, 403, 404, 410, 422, 503),
     },
 )
 async def diff(

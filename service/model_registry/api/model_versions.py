@@ -47,7 +47,7 @@ class ModelVersions(BaseModel):
     summary="Every state that a model was in, oldest first",
     operation_id="list_model_versions",
     openapi_extra=NEEDS_KEY,
-    responses={200: {"model": ModelVersions}, **responses(401, 404, 409, 422, 503)},
+    responses={200: {"model": ModelVersions}, **responses(401, 403, 404, 409, 422, 503)},
 )
 async def versions(
     reference: str,

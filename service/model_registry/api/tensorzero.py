@@ -110,7 +110,7 @@ class ImportAnswer(BaseModel):
     responses={
         200: {"content": {TOML: {"schema": {"type": "string"}}}},
         304: {"description": "Still the same, also after the wait"},
-        **responses(401, 404, 410, 422, 503),
+        **responses(401, 403, 404, 410, 422, 503),
     },
 )
 async def get_config(

@@ -32,9 +32,10 @@ class SupabaseTokens:
     async def scopes(self, token: str) -> tuple[str, frozenset[str]] | None:
         """A token's bearer and scopes; None when it does not hold.
 
-        service_role may do everything. Others may read, and whatever `app_metadata.registry_scopes` of the user grants:
-        only administrators of the project can write that. Asks Supabase for its public keys (cached), or, for symmetric
-        tokens, for the user; 5 s at most, not retried. When Supabase is away, the token counts as not valid.
+        service_role may do everything. Others may read the catalogue, without any scope, and whatever
+        `app_metadata.registry_scopes` of the user grants: only administrators of the project can write that. Asks
+        Supabase for its public keys (cached), or, for symmetric tokens, for the user; 5 s at most, not retried. When
+        Supabase is away, the token counts as not valid.
         """
         # The project's own service key may be of the symmetric kind, and Supabase knows no user for that one.
         if hmac.compare_digest(token.encode(), self._own_key.encode()):
@@ -52,7 +53,7 @@ class SupabaseTokens:
         if claims.get("role") == "service_role":
             return _SERVICE_ROLE
         name = str(claims.get("email") or claims.get("sub") or "supabase user")
-        return name, frozenset({"read", *_granted(claims)})
+        return name, frozenset(_granted(claims))
 
     async def close(self) -> None:
         """Close the connections."""
