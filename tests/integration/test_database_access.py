@@ -243,6 +243,20 @@ def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
     assert (rights(server, "public", "anon"), rights(server, "public", "service_role")) == (set(), set())
 
 
+def test_a_table_that_somebody_holds_is_said_and_nothing_is_half_open(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrations.migrate(server, "model_registry")
+    monkeypatch.setattr(migrations, "_LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(server) as somebody:
+        somebody.execute("lock table model_registry.models in row exclusive mode")
+
+        with pytest.raises(StorageMisconfigured, match=r"refused.*lock timeout"):
+            migrations.migrate(server, "model_registry", public_reads=True)
+
+        assert everybodys(server, "model_registry") == CLOSED
+
+
 def test_no_function_has_its_owners_rights(database: psycopg.Connection) -> None:
     query = "select proname from pg_proc where pronamespace = 'model_registry'::regnamespace and prosecdef"
 

@@ -23,6 +23,7 @@ from model_registry.store.access import functions_of_others, give_back, made_by,
 from model_registry.store.access import open_to as roles_that_read
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_LOCK_TIMEOUT = "10s"
 _RUNNERS_LOCK = 7366113290412
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -122,9 +123,11 @@ def _connect(database_url: str) -> Iterator[psycopg.Connection]:
     try:
         with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
             # A migration that cannot have its lock soon gives up, rather than queueing every reader behind it.
-            connection.execute("set lock_timeout = '10s'")
+            connection.execute("select set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
             yield connection
     except psycopg.OperationalError as error:
+        if error.sqlstate is not None:  # it answered: a lock that it waited for in vain, say
+            raise StorageMisconfigured(f"Postgres refused: {error}") from error
         message = f"Postgres cannot be reached: {error}. Check DATABASE_URL."
         raise StorageUnavailable(message) from error
     except psycopg.Error as error:
@@ -138,7 +141,7 @@ def _backend(database_url: str, schema: str) -> Iterator[DatabaseBackend]:
         pass  # a clear error before yoyo's own
     backend = get_backend(_yoyo_url(database_url, schema))
     try:
-        backend.execute("set lock_timeout = '10s'")
+        backend.execute("select set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
         yield backend
     except psycopg.Error as error:
         message = f"A migration failed and was rolled back: {error}"
