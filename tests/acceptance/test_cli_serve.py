@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -90,3 +91,18 @@ def test_a_taken_port_is_named(start_program: StartProgram, service_environment:
     assert f"Port {port}" in program.said
     assert "--port" in program.said
     assert "Traceback" not in program.said
+
+
+def test_where_reads_need_a_key_the_agent_beside_a_gateway_works_with_the_one_that_reads(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    key = "a read key of this test"
+    service = start_service(MODEL_REGISTRY_AUTH_READS="true", MODEL_REGISTRY_READ_KEY=key)
+    arguments = ("tensorzero", "sync", "--once", "--registry", service.url, "--out", str(tmp_path / "out"))
+
+    refused = run(*arguments)
+    done = run(*arguments, environment={"MODEL_REGISTRY_API_KEY": key})
+
+    assert (refused.returncode != 0, "needs an API key" in refused.stderr) == (True, True), refused.stderr
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "current" / "tensorzero.toml").exists()
