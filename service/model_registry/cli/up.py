@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ def up(
 ) -> None:
     """Start everything, say where it is, and run until Ctrl-C.
 
+    A server that dies is started again at the same address. When one dies five times in a row, everything ends with
+    the reason and exit code 3.
+
     A second start takes up the same data. For trying things out and for small installations: it listens on this
     machine only. What other commands and clients need is in the file stack.env of the data directory; a shell reads
     it with `. .registry/stack.env`
@@ -26,6 +30,7 @@ def up(
     from model_registry.cli.logs import configure
     from model_registry.cli.serve import run_service, until_told_to_stop
     from model_registry.cli.settings import read_settings
+    from model_registry.errors import StackError
     from model_registry.stack.directory import write_environment
     from model_registry.stack.embedded import EmbeddedStack
     from model_registry.stack.ports import require_free
@@ -41,10 +46,17 @@ def up(
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
         typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
 
+    failed: list[StackError] = []
+
+    def give_up(reason: StackError) -> None:
+        failed.append(reason)
+        os.kill(os.getpid(), signal.SIGTERM)  # ends the service as anybody else would, from whichever thread
+
     stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
     with until_told_to_stop():
         try:
             stack.start()
+            stack.supervise(give_up)
             key = stack.secret("api_key")
             environment = stack.environment()
 
@@ -68,4 +80,6 @@ def up(
             for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(again, signal.SIG_IGN)
             stack.stop()
+    if failed:
+        raise failed[0]
     typer.echo("stopped")

@@ -16,7 +16,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
-from model_registry.stack.strays import end_strays
+from model_registry.private_files import make_private_directory, open_private, replace_private
+from model_registry.stack.strays import end_strays, reap_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _LOG_LIMIT_BYTES = 10_000_000
 _TAIL_LINES = 15
+_TAIL_BYTES = 20_000
+_UMASK = 0o077
+"""What a part writes is for its own user, whatever the shell's umask says."""
 
 
 class Part(ABC):
@@ -57,6 +61,10 @@ class Part(ABC):
         """Its process id while it runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
+    def wait(self) -> int:
+        """Return when it has ended, with its exit code (minus the signal's number when it was killed). Reaps it."""
+        return self._process.wait() if self._process is not None else 0
+
     def stop(self) -> None:
         """Ask it to end, wait `patience` seconds, then kill it."""
         if self._process is None:
@@ -79,12 +87,36 @@ class Part(ABC):
         """End what an earlier run of this part left at work in `home`."""
         end_strays(cls.programs, home, ask=cls.stop_signal, patience=cls.patience)
 
+    def reap_orphans(self) -> None:
+        """Take note of the ends of its own children, where the system makes us their parent once it is dead."""
+        reap_orphans(self.programs, but=self.pid)
+
+    def last_lines(self) -> str:
+        """What the program said last, for a message to people."""
+        try:
+            with self.log.open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_start, end - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        except OSError as error:
+            return f"Its log {self.log} cannot be read: {error.strerror}"
+        if not lines:
+            return f"Nothing new is in {self.log}"
+        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
+
+    def _write_settings(self, name: str, text: str) -> None:
+        """Write what the program reads, in its directory. An equal file stays: a full disk is no reason to fail."""
+        make_private_directory(self.home)
+        file, content = self.home / name, text.encode()
+        if not file.exists() or file.read_bytes() != content:
+            replace_private(file, content)
+
     def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
         """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""
-        self.log.parent.mkdir(exist_ok=True)
+        make_private_directory(self.log.parent)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
-        with self.log.open("ab") as log:
+        with open_private(self.log, "ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 argv,
@@ -94,6 +126,7 @@ class Part(ABC):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=_UMASK,
                 user=run_as.uid if run_as else None,
                 group=run_as.gid if run_as else None,
                 extra_groups=[] if run_as else None,
@@ -109,15 +142,8 @@ class Part(ABC):
         while not ready():
             code = self._process.poll() if self._process is not None else None
             if self._process is None or code is not None:
-                raise StackError(f"{self.name} ended while starting (exit code {code}). {self._tail()}")
+                raise StackError(f"{self.name} ended while starting (exit code {code}). {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self._tail()}")
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self.last_lines()}")
             time.sleep(0.01)
-
-    def _tail(self) -> str:
-        """What the program said last, for an error message."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
