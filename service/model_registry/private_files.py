@@ -31,13 +31,14 @@ def open_private(path: Path, mode: str) -> IO[bytes]:
     return open(path, mode, opener=_private)
 
 
-def replace_private(path: Path, content: bytes, *, sync: bool = False) -> None:
+def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
     """Replace a file, whole or not at all: after an error or a crash the old one is there.
 
     Args:
         path: the file; its directory must exist.
         content: all of it.
         sync: wait until it is on the disk, so that it also survives the end of the machine.
+        modified: its time of modification, in epoch seconds; by default now.
     """
     # A name of its own for each writer: two processes may share the directory, and two threads a process.
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
@@ -47,10 +48,22 @@ def replace_private(path: Path, content: bytes, *, sync: bool = False) -> None:
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
+        if modified is not None:
+            os.utime(draft, (modified, modified))
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def keep_private(path: Path, content: bytes) -> None:
+    """Have a file hold this content. An equal one is left as it is, so that a full disk is no reason to fail."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    replace_private(path, content)
 
 
 def _private(path: str, flags: int) -> int:

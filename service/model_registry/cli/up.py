@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -41,10 +41,15 @@ def up(
     if port:
         require_free(port, who="the service", instead="choose another with --port")
 
+    def say(line: str) -> None:
+        # Where standard output is a file on a full disk, nothing can be said, and everything goes on.
+        with suppress(OSError):
+            typer.echo(line)
+
     def prepare(database_url: str) -> None:
         applied = migrations.migrate(database_url, settings.db_schema)
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
-        typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+        say(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
 
     failed: list[StackError] = []
 
@@ -52,7 +57,7 @@ def up(
         failed.append(reason)
         os.kill(os.getpid(), signal.SIGTERM)  # ends the service as anybody else would, from whichever thread
 
-    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
+    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=say)
     with until_told_to_stop():
         try:
             stack.start()
@@ -63,8 +68,7 @@ def up(
             def ready(url: str) -> None:
                 variables = environment | {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
                 write_environment(stack.data_dir / "stack.env", variables)
-                typer.echo(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
-                sys.stdout.flush()
+                say(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
 
             own = {
                 **environment,
@@ -82,4 +86,4 @@ def up(
             stack.stop()
     if failed:
         raise failed[0]
-    typer.echo("stopped")
+    say("stopped")

@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_registry.errors import StackError
-from model_registry.private_files import DIRECTORY_MODE, FILE_MODE, make_private_directory, replace_private
+from model_registry.private_files import (
+    DIRECTORY_MODE,
+    FILE_MODE,
+    keep_private,
+    make_private_directory,
+    replace_private,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +90,7 @@ class DataDirectory:
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         """Keep the ports for the next run."""
-        replace_private(self.path / "ports.json", json.dumps(ports, indent=2).encode())
+        keep_private(self.path / "ports.json", json.dumps(ports, indent=2).encode())
 
     def _read(self, name: str) -> dict[str, str | int]:
         """Read a file of ours, empty when there is none."""
@@ -103,7 +109,7 @@ class DataDirectory:
 def write_environment(path: Path, variables: Mapping[str, str]) -> None:
     """Write variables so that a shell can read them (`. stack.env`): mode 0600, and never half a file."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())]
-    replace_private(path, "".join(lines).encode())
+    keep_private(path, "".join(lines).encode())
 
 
 def _tighten(path: Path) -> None:

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
-from model_registry.private_files import make_private_directory, open_private, replace_private
+from model_registry.private_files import keep_private, make_private_directory, open_private
 from model_registry.stack.strays import end_strays, reap_orphans
 
 if TYPE_CHECKING:
@@ -105,11 +105,9 @@ class Part(ABC):
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
 
     def _write_settings(self, name: str, text: str) -> None:
-        """Write what the program reads, in its directory. An equal file stays: a full disk is no reason to fail."""
+        """Write what the program reads, in its directory."""
         make_private_directory(self.home)
-        file, content = self.home / name, text.encode()
-        if not file.exists() or file.read_bytes() != content:
-            replace_private(file, content)
+        keep_private(self.home / name, text.encode())
 
     def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
         """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""

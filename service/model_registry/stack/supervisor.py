@@ -107,7 +107,7 @@ class Supervisor:
         self._give_up(StackError(f"{message}. The last time it {cause}"))
 
     def _tell(self, line: str) -> None:
-        """Say it. Where standard output is a file on a full disk, nothing can be said, and everything goes on."""
+        """Say it, one thread at a time. What cannot be said is no reason to leave a part dead."""
         with self._lock, suppress(OSError):
             if not self._stopping.is_set():
                 self._say(line)
