@@ -68,7 +68,7 @@ def test_a_killed_part_is_said_and_back_and_nothing_is_lost(up: Up, part: str) -
     assert "Traceback" not in up.program.said[said:]
 
 
-def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_c_ends_a_pause(
+def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_c_ends_it(
     starter: Starter,
 ) -> None:
     up = starter.start("--no-seed", program=[sys.executable, "-c", HASTY])
