@@ -26,9 +26,9 @@ def make_private_directory(path: Path) -> None:
     path.chmod(DIRECTORY_MODE)  # a umask can only take permissions away, and may have taken too many
 
 
-def open_private(path: Path, mode: str) -> IO[bytes]:
+def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     """Open a file in binary; when that makes it, it has mode 0600."""
-    return open(path, mode, opener=_private)
+    return open(path, mode, buffering, opener=_private)
 
 
 def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:

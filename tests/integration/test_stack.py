@@ -121,6 +121,18 @@ def test_nats_refuses_a_client_without_the_token(stack: EmbeddedStack) -> None:
     assert b"Authorization Violation" in answer
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
+def test_postgrest_says_what_is_wrong_when_no_file_may_grow(stack: EmbeddedStack) -> None:
+    """It answers 500 to whatever it cannot log, and it logs what it refuses: so it must not write files itself."""
+    process = psutil.Process(stack.postgrest.pid)
+    _, most = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (0, most))
+    try:
+        assert [request(stack, "POST", "{")[0] for _ in range(3)] == [400, 400, 400]
+    finally:
+        process.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+
+
 @pytest.mark.parametrize("name", ["postgres", "postgrest", "nats"])
 def test_a_part_that_was_killed_starts_again_at_the_same_address(stack: EmbeddedStack, name: str) -> None:
     part: Part = getattr(stack, name)

@@ -16,7 +16,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
-from model_registry.private_files import keep_private, make_private_directory, open_private
+from model_registry.private_files import keep_private, make_private_directory
+from model_registry.stack.part_log import PartLog
 from model_registry.stack.strays import end_strays, reap_orphans
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from model_registry.stack.system_user import SystemUser
 
-_LOG_LIMIT_BYTES = 10_000_000
-_TAIL_LINES = 15
-_TAIL_BYTES = 20_000
 _UMASK = 0o077
 """What a part writes is for its own user, whatever the shell's umask says."""
 
@@ -44,9 +42,8 @@ class Part(ABC):
 
     def __init__(self, home: Path, log: Path) -> None:
         self.home = home
-        self.log = log
+        self._said = PartLog(log)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
 
     @abstractmethod
     def start(self) -> None:
@@ -93,16 +90,7 @@ class Part(ABC):
 
     def last_lines(self) -> str:
         """What the program said last, for a message to people."""
-        try:
-            with self.log.open("rb") as log:
-                end = log.seek(0, os.SEEK_END)
-                log.seek(max(self._log_start, end - _TAIL_BYTES))
-                lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        except OSError as error:
-            return f"Its log {self.log} cannot be read: {error.strerror}"
-        if not lines:
-            return f"Nothing new is in {self.log}"
-        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
+        return self._said.last_lines()
 
     def _write_settings(self, name: str, text: str) -> None:
         """Write what the program reads, in its directory."""
@@ -111,17 +99,14 @@ class Part(ABC):
 
     def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
         """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""
-        make_private_directory(self.log.parent)
-        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
-            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
-        with open_private(self.log, "ab") as log:
-            self._log_start = log.tell()
+        writing = self._said.begin()
+        try:
             self._process = subprocess.Popen(
                 argv,
                 cwd=self.home,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=writing,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=_UMASK,
@@ -129,6 +114,8 @@ class Part(ABC):
                 group=run_as.gid if run_as else None,
                 extra_groups=[] if run_as else None,
             )
+        finally:
+            os.close(writing)
 
     def _wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Return when `ready` says so.
