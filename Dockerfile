@@ -18,6 +18,10 @@ COPY seeds seeds
 COPY service service
 RUN /opt/model-registry/bin/pip install --no-deps --no-build-isolation .
 
+# What is in the image, for scanners; `make sbom` writes the same bytes. Debian's packages are the base image's to list.
+COPY scripts/write_sbom.py scripts/
+RUN python scripts/write_sbom.py --output /opt/model-registry/share/sbom.cdx.json
+
 
 FROM python:3.13-slim-trixie
 

@@ -45,6 +45,14 @@ bench: $(STAMP) ## measure, and print a table
 chaos: $(STAMP) ## kill the parts at random while 1,000 nodes speak; nothing must be lost (ARGS="--seed 2")
 	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
+.PHONY: audit
+audit: $(STAMP) ## look for known vulnerabilities in both locks; fails loudly where no service can be asked
+	$(BIN)/python scripts/audit.py $(ARGS)
+
+.PHONY: sbom
+sbom: ## write the bill of materials of the image to dist/sbom.cdx.json (CycloneDX)
+	$(PYTHON) scripts/write_sbom.py --output dist/sbom.cdx.json
+
 .PHONY: lock
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }

@@ -2,101 +2,32 @@
 
 from __future__ import annotations
 
-import re
+import os
 import signal
 import socket
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
-import psutil
 import pytest
 
-from support.processes import COMMAND, Program, alive, client_of, run, surroundings, wait_until
-
-READY = re.compile(r"^ready +(http://127\.0\.0\.1:\d+)  API key: (\S+)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Up:
-    """A running `model-registry up`, and an administrator's client for it."""
-
-    program: Program
-    data_dir: Path
-    url: str
-    key: str
-    client: httpx.Client
-    family: list[psutil.Process]
-
-    def add(self, provider: str) -> None:
-        answer = self.client.post("/api/providers", json={"name": provider, "type": "openai"})
-        assert answer.status_code == 201, answer.text
-
-    def knows(self, provider: str) -> bool:
-        return self.client.get(f"/api/providers/{provider}").status_code == 200
-
-    def count(self, plural: str) -> int:
-        return int(self.client.get(f"/api/{plural}").json()["count"])
-
-
-class Starter:
-    """Starts the command in one data directory again and again."""
-
-    def __init__(self, data_dir: Path, exits: ExitStack) -> None:
-        self._data_dir = data_dir
-        self._exits = exits
-        self._starts = 0
-
-    def begin(self, *options: str) -> Program:
-        """Start it, and do not wait."""
-        self._starts += 1
-        output = self._data_dir.with_name(f"{self._data_dir.name}-{self._starts}.log")
-        argv = [COMMAND, "up", "--data-dir", str(self._data_dir), "--port", "0", *options]
-        program = Program(argv, output)
-        self._exits.callback(program.end)
-        return program
-
-    def start(self, *options: str) -> Up:
-        """Start it, and wait until it is ready."""
-        program = self.begin(*options)
-        ready = program.wait_for(READY.pattern.replace("^", "(?m)^"))
-        client = self._exits.enter_context(client_of(ready[1], ready[2]))
-        return Up(program, self._data_dir, ready[1], ready[2], client, program.family())
-
-
-def _starter(exits: ExitStack) -> Starter:
-    # Not below pytest's own directory: every run that begins closes it to the user that Postgres runs as for root.
-    return Starter(Path(exits.enter_context(TemporaryDirectory(prefix="registry-up-"))) / "data", exits)
+from support.processes import COMMAND, alive, client_of, run, surroundings, wait_until
+from support.up import Starter, Up, at_work_in, starting
 
 
 @pytest.fixture
 def starter() -> Iterator[Starter]:
-    with ExitStack() as exits:
-        yield _starter(exits)
+    with starting() as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
     """One that the tests of this module only look at."""
-    with ExitStack() as exits:
-        yield _starter(exits).start()
-
-
-def at_work_in(directory: Path) -> list[psutil.Process]:
-    """Every process whose working directory is below this one, whoever started it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(directory):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    with starting() as own:
+        yield own.start()
 
 
 def shell(up: Up, script: str) -> subprocess.CompletedProcess[str]:
@@ -199,6 +130,9 @@ def test_what_was_written_is_there_again_after_a_stop_and_after_a_crash(starter:
     second.add("acknowledged")
     assert second.program.stop(signal.SIGKILL) == -signal.SIGKILL
     assert at_work_in(second.data_dir) != []  # a kill leaves the servers behind
+    # As when the id in the lock of the socket has been used again: it is now that of a stranger, this process.
+    lock = second.data_dir / "postgres" / ".s.PGSQL.5432.lock"
+    lock.write_text(f"{os.getpid()}\n{lock.read_text().partition(chr(10))[2]}")
 
     third = starter.start()  # and the next start takes their place
     assert third.key == first.key

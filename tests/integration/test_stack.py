@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -19,14 +20,14 @@ import psycopg
 import pytest
 
 from model_registry.errors import StackError
-from model_registry.stack.directory import write_environment
+from model_registry.stack.directory import DataDirectory, write_environment
 from model_registry.stack.embedded import EmbeddedStack
 from model_registry.stack.postgres import Postgres
-from model_registry.stack.strays import end_strays
+from model_registry.stack.strays import end_strays, remove_stale_lock
+from model_registry.stack.system_user import SystemUser, open_way_to, postgres_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from model_registry.stack.process import Part
 
@@ -120,6 +121,18 @@ def test_nats_refuses_a_client_without_the_token(stack: EmbeddedStack) -> None:
     assert b"Authorization Violation" in answer
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
+def test_postgrest_says_what_is_wrong_when_no_file_may_grow(stack: EmbeddedStack) -> None:
+    """It answers 500 to whatever it cannot log, and it logs what it refuses: so it must not write files itself."""
+    process = psutil.Process(stack.postgrest.pid)
+    _, most = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (0, most))
+    try:
+        assert [request(stack, "POST", "{")[0] for _ in range(3)] == [400, 400, 400]
+    finally:
+        process.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+
+
 @pytest.mark.parametrize("name", ["postgres", "postgrest", "nats"])
 def test_a_part_that_was_killed_starts_again_at_the_same_address(stack: EmbeddedStack, name: str) -> None:
     part: Part = getattr(stack, name)
@@ -182,6 +195,7 @@ def test_backends_that_outlive_their_server_are_ended_before_the_next(tmp_path: 
             assert row is not None
             backend = psutil.Process(row[0])
             backend.suspend()
+            wait_for(lambda: backend.status() == psutil.STATUS_STOPPED)
             postgres.kill()
             assert backend.status() == psutil.STATUS_STOPPED
             postgres.start()
@@ -246,3 +260,109 @@ def test_the_environment_file_is_private_and_a_shell_reads_it_back(tmp_path: Pat
     script = f'. {shlex.quote(str(path))} && printf %s "$ODD"'
     assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, text=True).stdout == value
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _a_stranger() -> subprocess.Popen[bytes]:
+    """A process of the user that Postgres runs as: Postgres believes that such a one holds a lock with its id."""
+    user = postgres_user(Path("/nonexistent"))
+    return subprocess.Popen(
+        ["/bin/sleep", "60"], user=user.uid if user else None, group=user.gid if user else None, cwd="/"
+    )
+
+
+@pytest.mark.parametrize("where", ["data", "a path too long for a socket " * 4], ids=["beside the data", "elsewhere"])
+def test_a_lock_with_the_id_of_a_stranger_does_not_keep_postgres_from_starting(tmp_path: Path, where: str) -> None:
+    postgres = Postgres(tmp_path / where, tmp_path / "log", durable=False)
+    postgres.start()
+    locks = [postgres.home / "postmaster.pid", postgres.socket_dir / ".s.PGSQL.5432.lock"]
+    kept = [(lock, lock.read_bytes().partition(b"\n")[2], lock.stat().st_uid) for lock in locks]
+    postgres.kill()
+    stranger = _a_stranger()
+    try:
+        for lock, rest, owner in kept:
+            lock.write_bytes(f"{stranger.pid}\n".encode() + rest)
+            os.chown(lock, owner, -1)
+        postgres.start()
+        assert postgres.pid is not None
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+        postgres.stop()
+
+
+def test_a_lock_of_a_program_of_ours_that_is_at_work_is_respected(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "postgres").symlink_to("/bin/sleep")
+    lock = tmp_path / "postmaster.pid"
+    with subprocess.Popen([tmp_path / "postgres", "60"], cwd=tmp_path / "home") as ours:
+        try:
+            wait_for(lambda: psutil.Process(ours.pid).name() == "postgres")
+            lock.write_text(f"{ours.pid}\n/somewhere\n")
+            with pytest.raises(StackError, match=rf"belongs to process {ours.pid}, which works in"):
+                remove_stale_lock(lock, frozenset({"postgres"}), tmp_path / "home")
+            assert lock.exists()
+        finally:
+            ours.kill()
+
+
+def _too_open(directory: Path) -> dict[str, str]:
+    """What others may do something with, by its path."""
+    return {
+        str(path): oct(mode)
+        for path in [directory, *directory.rglob("*")]
+        if (mode := stat.S_IMODE(path.lstat().st_mode)) & 0o077 and not path.is_symlink()
+    }
+
+
+def test_nothing_in_the_data_directory_is_for_others_whatever_the_umask_and_an_earlier_version_left(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    before = os.umask(0)
+    try:
+        with new_stack(data) as first:
+            assert request(first, "POST", '{"text": "a"}')[0] == 201
+            made = _too_open(data)
+        user = postgres_user(data / "postgres")
+        for path in [data, *data.rglob("*")]:
+            if not path.is_relative_to(data / "postgres"):
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        with new_stack(data) as second:
+            assert request(second, "GET") == (200, '[{"text":"a"}]')
+            tightened = _too_open(data)
+    finally:
+        os.umask(before)
+    # Postgres as another user needs the way to its directory, and only its group gets that: no list, no look.
+    passage = {str(data): oct(0o710)} if user else {}
+    assert made == passage
+    assert tightened == passage
+    assert user is None or data.stat().st_gid == user.gid
+
+
+def test_a_directory_that_is_not_ours_alone_keeps_its_mode_and_its_files(tmp_path: Path) -> None:
+    shared = tmp_path / "home"
+    shared.mkdir(mode=0o755)
+    (shared / "web").mkdir(mode=0o755)
+    (shared / "logs").mkdir(mode=0o755)
+    (shared / "stack.env").touch(mode=0o644)
+    (shared / "cache").symlink_to(shared / "web")
+    directory = DataDirectory(shared)
+    directory.lock()
+    directory.unlock()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [shared, *shared.iterdir()]}
+    expected = {"home": 0o755, "web": 0o755, "cache": 0o755, "logs": 0o700, "stack.env": 0o600, "lock": 0o600}
+    assert modes == expected
+
+
+def test_the_way_is_opened_to_one_group_and_only_where_that_takes_nothing_from_another(tmp_path: Path) -> None:
+    inner = tmp_path / "private" / "team"
+    inner.mkdir(parents=True)
+    (tmp_path / "private").chmod(0o700)
+    inner.chmod(0o750)
+    # A group that we may give away without being root: our own.
+    open_way_to(inner / "data", SystemUser(os.geteuid() + 1, os.getegid()))
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o710
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o750
+    open_way_to(inner / "data", SystemUser(os.geteuid() + 1, os.getegid() + 1))
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o751

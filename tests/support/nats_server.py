@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from model_registry.stack.directory import write_private
 from model_registry.stack.nats import Nats, _installed
 from model_registry.stack.ports import LOOPBACK, choose_port, require_free
 
@@ -33,14 +32,13 @@ class NatsServer(Nats):
     def start(self) -> None:
         """Start it, and wait until it greets."""
         require_free(self.port, who=self.name, instead="try again")
-        self.home.mkdir(exist_ok=True)
-        self._write_settings()
+        self._write_config()
         self._launch([_installed(), "--config", "nats.conf"], environment={})
         self._wait_until(self._greets, seconds=20)
 
     def reload(self) -> None:
         """Have it read its settings again: it sends away whom they do not let in any more."""
-        self._write_settings()
+        self._write_config()
         if self.pid is not None:
             os.kill(self.pid, signal.SIGHUP)
 
@@ -49,12 +47,12 @@ class NatsServer(Nats):
         if self.pid is not None:
             os.kill(self.pid, signal.SIGSTOP)
 
-    def _write_settings(self) -> None:
+    def _write_config(self) -> None:
         settings: dict[str, Any] = {"host": LOOPBACK, "port": self.port, "authorization": {"token": self.token}}
         if self.jetstream:
             settings["jetstream"] = {"store_dir": "jetstream"}
         settings |= self.more
-        write_private(self.home / "nats.conf", json.dumps({key: value for key, value in settings.items() if value}))
+        self._write_settings("nats.conf", json.dumps({key: value for key, value in settings.items() if value}))
 
     def _greets(self) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import sys
@@ -50,3 +51,20 @@ def test_the_readme_names_only_commands_that_make_knows() -> None:
 
     assert named
     assert set(named) <= set(targets)
+
+
+def test_every_row_of_the_threat_table_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    table = page[page.index("| threat | protected how | test |") :].split("\n\n")[0].splitlines()[2:]
+    named = {row: re.search(r"\| `([\w/.]+)::(\w+)` \|$", row) for row in table}
+
+    missing = [row for row, test in named.items() if test is None or test[2] not in _functions(ROOT / test[1])]
+
+    assert len(named) > 20
+    assert missing == []
+
+
+def _functions(file: Path) -> set[str]:
+    """The functions of a module, read and not imported; none where there is no such file."""
+    tree = ast.parse(file.read_text() if file.is_file() else "")
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

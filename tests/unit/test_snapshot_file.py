@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
+from model_registry.tensorzero.delivered import Served
+from model_registry.workers.accepted_file import AcceptedFile
 from support.catalogues import Catalogue, stored
 from support.snapshots import contents
 
@@ -91,15 +97,68 @@ def test_a_damaged_file_is_passed_over_and_replaced_by_the_next(
     assert file.load() is not None
 
 
-def test_a_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path, saved: SavedSnapshot) -> None:
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow: the nearest that needs no disk. Python ignores the signal that goes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_old_file_and_is_said_once(tmp_path: Path, saved: SavedSnapshot) -> None:
     file = SnapshotFile(tmp_path, SOURCE)
-    file.save(saved)
+    assert file.save(saved)
     before = (tmp_path / "snapshot.json").read_bytes()
-    (tmp_path / f".snapshot.{os.getpid()}.tmp").mkdir()  # what even root cannot open for writing
 
-    file.save(SavedSnapshot(Snapshot.empty(), 1.0))
+    with structlog.testing.capture_logs() as logs:
+        with full_disk():
+            assert not file.save(SavedSnapshot(Snapshot.empty(), 1.0))
+            assert not file.save(SavedSnapshot(Snapshot.empty(), 2.0))
+        assert (tmp_path / "snapshot.json").read_bytes() == before
+        assert list(tmp_path.iterdir()) == [tmp_path / "snapshot.json"], "no half of a file stays"
+        assert file.save(SavedSnapshot(Snapshot.empty(), 3.0))
 
-    assert (tmp_path / "snapshot.json").read_bytes() == before
+    assert [(entry["log_level"], entry["event"]) for entry in logs] == [
+        ("warning", "could not be saved; the last file is kept"),
+        ("info", "saved again"),
+    ]
+
+
+def test_the_accepted_configuration_survives_a_full_disk_too(tmp_path: Path) -> None:
+    file = AcceptedFile(tmp_path)
+    accepted = Served(7, {"tensorzero.toml": b"[gateway]\n"}, "rules", 1.0)
+    file.save(accepted, "registry")
+
+    with structlog.testing.capture_logs(), full_disk():
+        file.save(replace(accepted, revision=8), "registry")
+
+    assert file.load("registry") == accepted
+    assert stat.S_IMODE((tmp_path / "accepted.json").stat().st_mode) == 0o600
+
+
+def test_the_directory_is_its_owners_and_one_that_was_shared_stays_shared(tmp_path: Path, saved: SavedSnapshot) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    SnapshotFile(shared, SOURCE).save(saved)
+    SnapshotFile(tmp_path / "own", SOURCE).save(saved)
+
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "own").stat().st_mode) == 0o700
+
+
+def test_drafts_of_a_process_that_was_killed_do_not_fill_the_disk(tmp_path: Path, saved: SavedSnapshot) -> None:
+    SnapshotFile(tmp_path, SOURCE).save(saved)
+    old, young = tmp_path / ".snapshot.json.1.abcd.tmp", tmp_path / ".snapshot.json.2.abcd.tmp"
+    old.touch()
+    os.utime(old, (1.0, 1.0))
+    young.touch()
+
+    assert SnapshotFile(tmp_path, SOURCE).load() is not None
+
+    assert sorted(tmp_path.iterdir()) == [young, tmp_path / "snapshot.json"]
 
 
 def test_a_directory_that_cannot_be_made_is_no_reason_to_stop(tmp_path: Path, saved: SavedSnapshot) -> None:

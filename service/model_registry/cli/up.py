@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,9 @@ def up(
 ) -> None:
     """Start everything, say where it is, and run until Ctrl-C.
 
+    A server that dies is started again at the same address. When one dies five times in a row, everything ends with
+    the reason and exit code 3.
+
     A second start takes up the same data. For trying things out and for small installations: it listens on this
     machine only. What other commands and clients need is in the file stack.env of the data directory; a shell reads
     it with `. .registry/stack.env`
@@ -31,6 +35,7 @@ def up(
     from model_registry.cli.logs import configure
     from model_registry.cli.serve import run_service, until_told_to_stop
     from model_registry.cli.settings import read_settings
+    from model_registry.errors import StackError
     from model_registry.stack.directory import write_environment
     from model_registry.stack.embedded import EmbeddedStack
     from model_registry.stack.ports import require_free
@@ -41,16 +46,28 @@ def up(
     if port:
         require_free(port, who="the service", instead="choose another with --port")
 
+    def say(line: str) -> None:
+        # Where standard output is a file on a full disk, nothing can be said, and everything goes on.
+        with suppress(OSError):
+            typer.echo(line)
+
     def prepare(database_url: str) -> None:
         applied = migrations.migrate(database_url, settings.db_schema, public_reads=public_reads)
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
-        typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+        say(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
         say_who_reads(migrations.open_to(database_url, settings.db_schema))
 
-    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
+    failed: list[StackError] = []
+
+    def give_up(reason: StackError) -> None:
+        failed.append(reason)
+        os.kill(os.getpid(), signal.SIGTERM)  # ends the service as anybody else would, from whichever thread
+
+    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=say)
     with until_told_to_stop():
         try:
             stack.start()
+            stack.supervise(give_up)
             key = stack.secret("api_key")
             environment = stack.environment()
 
@@ -58,8 +75,7 @@ def up(
                 own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
                 variables = environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key}
                 write_environment(stack.data_dir / "stack.env", variables)
-                typer.echo(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
-                sys.stdout.flush()
+                say(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
 
             own = {
                 **environment,
@@ -75,4 +91,6 @@ def up(
             for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(again, signal.SIG_IGN)
             stack.stop()
-    typer.echo("stopped")
+    if failed:
+        raise failed[0]
+    say("stopped")

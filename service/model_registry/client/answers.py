@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from model_registry.private_files import make_private_directory, replace_private
+
 log = logging.getLogger(__name__)
 
 _KEPT = 128
@@ -35,6 +37,7 @@ class Answers:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._failing = False
 
     def get(self, key: str) -> Kept | None:
         """What was kept of this question, if anything was."""
@@ -44,23 +47,22 @@ class Answers:
         return found
 
     def put(self, key: str, kept: Kept) -> None:
-        """Keep an answer. A full disk is logged: the registry has it still."""
+        """Keep an answer. A full disk is logged once: the registry has it still."""
         self._hold(key, kept)
         if self._directory is None:
             return
         file = self._file(key)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with open(draft, "wb", opener=_private) as out:
-                out.write(json.dumps({"key": key, "etag": kept.etag}).encode() + b"\n" + kept.content)
-            os.utime(draft, (kept.at, kept.at))
-            draft.replace(file)
+            make_private_directory(self._directory)
+            head = json.dumps({"key": key, "etag": kept.etag}).encode()
+            replace_private(file, head + b"\n" + kept.content, modified=kept.at)
             self._tidy()
         except OSError as error:
-            with suppress(OSError):
-                draft.unlink()
-            log.warning("an answer could not be kept in %s: %s", self._directory, error)
+            if not self._failing:
+                log.warning("an answer could not be kept in %s: %s", self._directory, error)
+            self._failing = True
+        else:
+            self._failing = False
 
     def confirm(self, key: str, at: float) -> None:
         """Note that an answer is still current."""
@@ -98,7 +100,3 @@ class Answers:
         files = sorted((self._directory or Path()).glob("*.answer"), key=lambda file: file.stat().st_mtime)
         for file in files[:-_KEPT]:
             file.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

@@ -10,16 +10,26 @@ import json
 import os
 import secrets
 import shlex
-import tempfile
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_registry.errors import StackError
+from model_registry.private_files import (
+    DIRECTORY_MODE,
+    FILE_MODE,
+    keep_private,
+    make_private_directory,
+    replace_private,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SECRET_BYTES = 48
+_POSTGRES = {"postgres", "postgres.new"}
+_OURS = {"cache", "lock", "logs", "nats", "ports.json", "postgrest", "secrets.json", "stack.env"} | _POSTGRES
+_DRAFTS = (".ports.json.", ".secrets.json.", ".stack.env.")
 
 
 class DataDirectory:
@@ -36,7 +46,7 @@ class DataDirectory:
             StackError: another process has it, or it is not ours to write.
         """
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(self.path)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StackError(
@@ -51,9 +61,14 @@ class DataDirectory:
                 f"The data directory {self.path} is in use by process {holder}. Stop it, or choose another directory"
             )
             raise StackError(message) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._lock = descriptor
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            _tighten(self.path)
+        except OSError as error:
+            self.unlock()
+            raise StackError(f"The data directory {self.path} cannot be used: {error}. Choose another one") from error
 
     def unlock(self) -> None:
         """Give the directory back."""
@@ -66,7 +81,7 @@ class DataDirectory:
         kept = self._read("secrets.json")
         if name not in kept:
             kept[name] = secrets.token_urlsafe(_SECRET_BYTES)
-            write_private(self.path / "secrets.json", json.dumps(kept, indent=2))
+            replace_private(self.path / "secrets.json", json.dumps(kept, indent=2).encode(), sync=True)
         return str(kept[name])
 
     def ports(self) -> dict[str, int]:
@@ -75,7 +90,7 @@ class DataDirectory:
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         """Keep the ports for the next run."""
-        write_private(self.path / "ports.json", json.dumps(ports, indent=2))
+        keep_private(self.path / "ports.json", json.dumps(ports, indent=2).encode())
 
     def _read(self, name: str) -> dict[str, str | int]:
         """Read a file of ours, empty when there is none."""
@@ -94,16 +109,26 @@ class DataDirectory:
 def write_environment(path: Path, variables: Mapping[str, str]) -> None:
     """Write variables so that a shell can read them (`. stack.env`): mode 0600, and never half a file."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())]
-    write_private(path, "".join(lines))
+    keep_private(path, "".join(lines).encode())
 
 
-def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner reads (0600), whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _tighten(path: Path) -> None:
+    """Close what an earlier version, or a lax umask, left open: files become 0600, directories 0700.
+
+    Only what is ours by its name: the directory may have been somebody's home before. Postgres looks after its own.
+    """
+    names = {entry.name for entry in path.iterdir()}
+    shared = path.stat().st_mode & stat.S_ISVTX
+    if not shared and all(name in _OURS or name.startswith(_DRAFTS) for name in names):
+        path.chmod(DIRECTORY_MODE)
+    for name in names & _OURS - _POSTGRES:
+        found = path / name
+        if found.is_symlink():
+            continue
+        found.chmod(DIRECTORY_MODE if found.is_dir() else FILE_MODE)
+        for directory, directories, files in os.walk(found):
+            for entry in directories + files:
+                below = Path(directory, entry)
+                mode = below.lstat().st_mode
+                if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+                    below.chmod(DIRECTORY_MODE if stat.S_ISDIR(mode) else FILE_MODE)

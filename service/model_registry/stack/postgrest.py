@@ -12,7 +12,6 @@ import http.client
 import json
 from typing import TYPE_CHECKING, ClassVar
 
-from model_registry.stack.directory import write_private
 from model_registry.stack.ports import LOOPBACK, require_free
 from model_registry.stack.postgrest_program import postgrest_program
 from model_registry.stack.process import Part
@@ -63,7 +62,6 @@ class Postgrest(Part):
         self.end_strays(self.home)
         require_free(self.port, who=self.name, instead="start it on another one")
         require_free(self.admin_port, who=f"{self.name} (admin)", instead="start it on another one")
-        self.home.mkdir(exist_ok=True)
         settings = {
             "db-uri": self._database_url,
             "db-schemas": self._schema,
@@ -78,7 +76,7 @@ class Postgrest(Part):
         }
         # A file, because the environment of a process is easier to see than a file of mode 0600.
         lines = [f"{key} = {json.dumps(value)}\n" for key, value in settings.items()]
-        write_private(self.home / "postgrest.conf", "".join(lines))
+        self._write_settings("postgrest.conf", "".join(lines))
         self._launch([str(program), "postgrest.conf"], environment={})
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 

@@ -16,7 +16,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
-from model_registry.stack.strays import end_strays
+from model_registry.private_files import keep_private, make_private_directory
+from model_registry.stack.part_log import PartLog
+from model_registry.stack.strays import end_strays, reap_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
     from model_registry.stack.system_user import SystemUser
 
-_LOG_LIMIT_BYTES = 10_000_000
-_TAIL_LINES = 15
+_UMASK = 0o077
+"""What a part writes is for its own user, whatever the shell's umask says."""
 
 
 class Part(ABC):
@@ -40,9 +42,8 @@ class Part(ABC):
 
     def __init__(self, home: Path, log: Path) -> None:
         self.home = home
-        self.log = log
+        self._said = PartLog(log)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
 
     @abstractmethod
     def start(self) -> None:
@@ -56,6 +57,10 @@ class Part(ABC):
     def pid(self) -> int | None:
         """Its process id while it runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def wait(self) -> int:
+        """Return when it has ended, with its exit code (minus the signal's number when it was killed). Reaps it."""
+        return self._process.wait() if self._process is not None else 0
 
     def stop(self) -> None:
         """Ask it to end, wait `patience` seconds, then kill it."""
@@ -79,25 +84,38 @@ class Part(ABC):
         """End what an earlier run of this part left at work in `home`."""
         end_strays(cls.programs, home, ask=cls.stop_signal, patience=cls.patience)
 
+    def reap_orphans(self) -> None:
+        """Take note of the ends of its own children, where the system makes us their parent once it is dead."""
+        reap_orphans(self.programs, but=self.pid)
+
+    def last_lines(self) -> str:
+        """What the program said last, for a message to people."""
+        return self._said.last_lines()
+
+    def _write_settings(self, name: str, text: str) -> None:
+        """Write what the program reads, in its directory."""
+        make_private_directory(self.home)
+        keep_private(self.home / name, text.encode())
+
     def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
         """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""
-        self.log.parent.mkdir(exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
-            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
-        with self.log.open("ab") as log:
-            self._log_start = log.tell()
+        writing = self._said.begin()
+        try:
             self._process = subprocess.Popen(
                 argv,
                 cwd=self.home,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=writing,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=_UMASK,
                 user=run_as.uid if run_as else None,
                 group=run_as.gid if run_as else None,
                 extra_groups=[] if run_as else None,
             )
+        finally:
+            os.close(writing)
 
     def _wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Return when `ready` says so.
@@ -109,15 +127,8 @@ class Part(ABC):
         while not ready():
             code = self._process.poll() if self._process is not None else None
             if self._process is None or code is not None:
-                raise StackError(f"{self.name} ended while starting (exit code {code}). {self._tail()}")
+                raise StackError(f"{self.name} ended while starting (exit code {code}). {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self._tail()}")
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self.last_lines()}")
             time.sleep(0.01)
-
-    def _tail(self) -> str:
-        """What the program said last, for an error message."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])

@@ -6,6 +6,7 @@ too. So there is no file of process ids that could be missing, stale, or name so
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -47,6 +48,33 @@ def end_strays(programs: frozenset[str], home: Path, *, ask: signal.Signals, pat
     if not _all_gone(programs, home, within=_KILLED_WITHIN_SECONDS):
         pids = ", ".join(str(process.pid) for process in _at_work(programs, home))
         raise StackError(f"An earlier run left processes in {home} that do not end: {pids}. End them and start again")
+
+
+def reap_orphans(programs: frozenset[str], *, but: int | None) -> None:
+    """Reap the zombies of `programs` that became our children, as they do where we are process 1 of a container."""
+    for process in psutil.Process().children():
+        with suppress(psutil.Error, ChildProcessError):
+            if process.pid != but and process.name() in programs and process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, os.WNOHANG)
+
+
+def remove_stale_lock(lock: Path, programs: frozenset[str], home: Path) -> None:
+    """Remove a lock file whose first line is the id of a process that is none of ours.
+
+    That a process has this id says nothing: ids are used again, and a zombie has one too.
+
+    Raises:
+        StackError: one of our programs is at work in `home` under this id.
+    """
+    try:
+        pid = int(lock.read_bytes().split(b"\n", 1)[0])
+    except FileNotFoundError:
+        return
+    except ValueError:  # half written when the machine stopped
+        pid = 0
+    if any(process.pid == pid for process in _at_work(programs, home)):
+        raise StackError(f"{lock} belongs to process {pid}, which works in {home}. End it and start again")
+    lock.unlink(missing_ok=True)
 
 
 def _all_gone(programs: frozenset[str], home: Path, *, within: float) -> bool:

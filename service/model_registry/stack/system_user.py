@@ -56,12 +56,30 @@ def postgres_user(data: Path) -> SystemUser | None:
     raise StackError(f"Postgres refuses to run as root, and there is no user to run it as: add one named {_USER}")
 
 
-def open_way_to(path: Path) -> None:
-    """Let other users pass through the directories above `path`, without letting them list or read any."""
+def open_way_to(path: Path, user: SystemUser) -> None:
+    """Let `user` pass through the directories above `path`, without letting anybody list or read them.
+
+    A directory that grants nothing to its group is opened to the user's group alone; only where the group already has a
+    use is everybody let through.
+    """
     for parent in path.parents:
-        mode = parent.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            parent.chmod(mode | stat.S_IXOTH)
+        status = parent.stat()
+        if _may_pass(status, user):
+            continue
+        if status.st_mode & stat.S_IRWXG:
+            parent.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
+        else:
+            os.chown(parent, -1, user.gid)
+            parent.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXGRP)
+
+
+def _may_pass(status: os.stat_result, user: SystemUser) -> bool:
+    """Whether the directory lets this user through, as the kernel decides: the first class that fits, and no other."""
+    if status.st_uid == user.uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == user.gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
 
 
 def open_tree(tree: Path) -> None:

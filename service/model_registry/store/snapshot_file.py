@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
+from model_registry.store.kept_file import KeptFile
 
 log = structlog.get_logger(__name__)
 
@@ -31,13 +30,13 @@ class SnapshotFile:
     """One file, replaced atomically, readable by its owner only: it holds hashes of API keys."""
 
     def __init__(self, directory: Path, source: str) -> None:
-        self._path = directory / "snapshot.json"
+        self._file = KeptFile(directory / "snapshot.json", "the snapshot")
         self._source = source
 
     def load(self) -> SavedSnapshot | None:
         """What was saved last, or None: no file, not ours, damaged, or of another database address."""
         try:
-            content = orjson.loads(self._path.read_bytes())
+            content = orjson.loads(self._file.read())
             if content["format"] != _FORMAT or content["source"] != self._source:
                 return None
             return SavedSnapshot(Snapshot.from_document(content), float(content["current_at"]))
@@ -45,27 +44,11 @@ class SnapshotFile:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning(
-                "the saved snapshot cannot be read; starting without it", path=str(self._path), error=str(error)
+                "the saved snapshot cannot be read; starting without it", path=str(self._file.path), error=str(error)
             )
             return None
 
-    def save(self, saved: SavedSnapshot) -> None:
-        """Replace the file. A crash leaves the old one. Errors (a full disk) are logged: the service can go on."""
+    def save(self, saved: SavedSnapshot) -> bool:
+        """Replace the file, and answer whether that worked. After a crash or an error the old one is there."""
         document = {"format": _FORMAT, "source": self._source, "current_at": saved.current_at}
-        # A name of its own per process: replicas may share the directory.
-        draft = self._path.with_name(f".snapshot.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(draft, "wb", opener=_private) as file:
-                file.write(json_bytes(document | saved.snapshot.document()))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            log.warning("the snapshot could not be saved", path=str(self._path), error=str(error))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
+        return self._file.replace(json_bytes(document | saved.snapshot.document()))

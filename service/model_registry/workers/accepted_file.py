@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import orjson
 import structlog
 
 from model_registry.store.json_bytes import json_bytes
+from model_registry.store.kept_file import KeptFile
 from model_registry.tensorzero.delivered import Served
 
 log = structlog.get_logger(__name__)
@@ -20,12 +20,12 @@ class AcceptedFile:
     """One file, replaced atomically, readable by its owner only."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / "accepted.json"
+        self._file = KeptFile(directory / "accepted.json", "the accepted configuration")
 
     def load(self, registry_id: str) -> Served | None:
         """What was accepted last for this registry; None when there is no file, or a damaged one."""
         try:
-            content = orjson.loads(self._path.read_bytes())
+            content = orjson.loads(self._file.read())
             if content["format"] != _FORMAT or content["registry_id"] != registry_id:
                 return None
             files = {path: text.encode() for path, text in content["files"].items()}
@@ -33,11 +33,11 @@ class AcceptedFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("the accepted configuration cannot be read", path=str(self._path), error=str(error))
+            log.warning("the accepted configuration cannot be read", path=str(self._file.path), error=str(error))
             return None
 
     def save(self, served: Served, registry_id: str) -> None:
-        """Replace the file. A crash leaves the old one. Errors (a full disk) are logged: the service can go on."""
+        """Replace the file. After a crash or an error (a full disk, which is logged) the old one is there."""
         document = {
             "format": _FORMAT,
             "registry_id": registry_id,
@@ -46,18 +46,4 @@ class AcceptedFile:
             "at": served.at,
             "files": {path: content.decode() for path, content in served.files.items()},
         }
-        draft = self._path.with_name(f".accepted.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(draft, "wb", opener=_private) as file:
-                file.write(json_bytes(document))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            log.warning("the accepted configuration could not be saved", path=str(self._path), error=str(error))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
+        self._file.replace(json_bytes(document))

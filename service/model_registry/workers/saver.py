@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from model_registry.messaging.ending import end
 from model_registry.store.registry import Registry
@@ -10,6 +11,8 @@ from model_registry.store.snapshot_file import SnapshotFile
 
 REST_SECONDS = 2.0
 """Between two writes of the file. What a crash loses of it the database still has."""
+_RETRY_SECONDS = 10.0
+"""After a write that failed, unless something changes before."""
 
 
 class Saver:
@@ -25,7 +28,6 @@ class Saver:
     def start(self) -> None:
         """Begin saving, now and after every change."""
         self._registry.listeners.append(lambda _before, _after, _changes: self._changed.set())
-        self._changed.set()
         self._task = asyncio.create_task(self._run(), name="saver")
 
     async def stop(self) -> None:
@@ -36,16 +38,22 @@ class Saver:
 
     async def _run(self) -> None:
         while True:
-            await self._changed.wait()
             self._changed.clear()
-            await self._save()
+            saved = await self._save()
             await asyncio.sleep(REST_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if saved else _RETRY_SECONDS):
+                    await self._changed.wait()
 
-    async def _save(self) -> None:
+    async def _save(self) -> bool:
+        """Save what is newer than what was saved last; False when that failed and is to be tried again."""
         if not self._registry.loaded:
-            return
+            return True
         saved = self._registry.saved()
         newest = saved.snapshot.registry_id, saved.snapshot.revision
-        if newest != self._saved:
-            await asyncio.to_thread(self._file.save, saved)
-            self._saved = newest
+        if newest == self._saved:
+            return True
+        if not await asyncio.to_thread(self._file.save, saved):
+            return False
+        self._saved = newest
+        return True

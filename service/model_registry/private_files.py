@@ -1,0 +1,73 @@
+"""Files and directories that only their owner may open, whatever the umask says.
+
+For everything that holds a secret or the catalogue: an error of these functions is an `OSError`, as the disk has it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+
+
+def make_private_directory(path: Path) -> None:
+    """Make the directory with mode 0700. One that exists is left as it is: its owner may share it on purpose."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=DIRECTORY_MODE)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    path.chmod(DIRECTORY_MODE)  # a umask can only take permissions away, and may have taken too many
+
+
+def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
+    """Open a file in binary; when that makes it, it has mode 0600."""
+    return open(path, mode, buffering, opener=_private)
+
+
+def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
+    """Replace a file, whole or not at all: after an error or a crash the old one is there.
+
+    Args:
+        path: the file; its directory must exist.
+        content: all of it.
+        sync: wait until it is on the disk, so that it also survives the end of the machine.
+        modified: its time of modification, in epoch seconds; by default now.
+    """
+    # A name of its own for each writer: two processes may share the directory, and two threads a process.
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open_private(draft, "xb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        if modified is not None:
+            os.utime(draft, (modified, modified))
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def keep_private(path: Path, content: bytes) -> None:
+    """Have a file hold this content. An equal one is left as it is, so that a full disk is no reason to fail."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    replace_private(path, content)
+
+
+def _private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, mode=FILE_MODE)
+    if flags & os.O_CREAT:
+        os.fchmod(descriptor, FILE_MODE)
+    return descriptor
