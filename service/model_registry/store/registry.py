@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import structlog
 
+from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.deployment import DeploymentEvent
@@ -146,7 +147,7 @@ class Registry:
 
         One round trip: the answer carries every change this service has not seen, its own among them.
         `alone` is for operations worked out from the whole snapshot: PreconditionFailed when the configuration has
-        changed since. Errors: what the check says; those of `Database.call`.
+        changed since. Errors: SecretInText; what the check says; those of `Database.call`.
         """
         before = self.snapshot
         if not operations:
@@ -155,9 +156,9 @@ class Registry:
         outcome = "refused"
         try:
             if len(operations) > _MANY_OPERATIONS:
-                await asyncio.to_thread(self._check, before, operations)  # takes seconds for thousands
+                await asyncio.to_thread(self._refuse_bad, before, operations)  # takes seconds for thousands
             else:
-                self._check(before, operations)
+                self._refuse_bad(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
             answer = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"
@@ -167,6 +168,10 @@ class Registry:
         finally:
             self.on_write(operations, outcome)
         return int(answer["revision"])
+
+    def _refuse_bad(self, before: Snapshot, operations: Sequence[Operation]) -> None:
+        refuse_secrets(before, operations)
+        self._check(before, operations)
 
     async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
         """Record events that are received now, in one transaction. Repeats and old news change nothing.
