@@ -19,6 +19,7 @@ from model_registry.api.responses import JSON, answer
 from model_registry.api.served import Wait, served_answer
 from model_registry.api.state import Service, State
 from model_registry.catalog.secret_check import refuse_secrets
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.fleet.flapping import Steady
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
@@ -164,7 +165,7 @@ async def list_omissions(request: Request, service: Service, _caller: Reader) ->
     steady = _steady(service)
     found = [*service.configuration.of(steady.snapshot).omitted]
     found += [omitted(held.deployment, held.reason) for held in steady.held]
-    items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in found]
+    items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     return listed(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
 
 

@@ -74,6 +74,8 @@ class Registry:
         """Told of every write and its outcome: done, refused, failed."""
         self.on_news: Callable[[], None] = lambda: None
         """Called when something was written that the snapshot has not: time to refresh."""
+        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
+        """Told of secrets that were masked in what nodes said: where, and how many."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -195,6 +197,8 @@ class Registry:
         """
         much = len(said.events) >= _MANY_EVENTS
         known = _NOTHING_NEWER if much else self.snapshot.revision
+        if said.masked:
+            self.on_masked("events", said.masked)
         made = {
             "events": [event.wire() for event in said.events],
             "statuses": said.statuses,
@@ -208,6 +212,8 @@ class Registry:
             made={name: orjson.dumps(value) for name, value in made.items()},
             most_deployments=self._most_deployments,
         )
+        if said.masked_rejected:
+            self.on_masked("rejected", said.masked_rejected)
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
         return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused)
 
