@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -94,7 +95,7 @@ async def test_in_any_order_and_number_the_same_rows_come_of_it(replica: Replica
     now = datetime.now(UTC)
     base = f"http://h/v1?api_key={HEX_KEY}"
     before = now - timedelta(seconds=1)
-    events = [
+    events: list[Callable[[str], DeploymentEvent]] = [
         lambda n: DeploymentEvent(n, "ollama", "m", "error", now, error_message=ERROR),
         lambda n: DeploymentEvent(n, "ollama", "m", "error", now, error_message=ERROR.replace("is wrong", "is bad")),
         lambda n: DeploymentEvent(n, "ollama", "m", "error", now, endpoint=base),

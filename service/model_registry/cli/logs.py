@@ -50,6 +50,6 @@ def configure(log_format: str, level: str) -> None:
     logging.getLogger("nats").setLevel(logging.CRITICAL)
 
 
-def _masked(_logger: Any, _name: str, line: str | bytes) -> str:  # noqa: ANN401 (as structlog calls it)
+def _masked(_logger: Any, _name: str, line: Any) -> str:  # noqa: ANN401 (structlog's types know only dictionaries)
     """The finished line without secrets: whoever wrote it, and whatever a library's exception quotes."""
-    return mask_secrets(line.decode() if isinstance(line, bytes) else line)
+    return mask_secrets(str(line))

@@ -35,15 +35,15 @@ def secrets_in(value: Any, path: Path = (), name: str = "") -> Iterator[Place]: 
             yield Place(at, text, text[one.start : one.end], one.kind)
 
 
-def masked_value(value: Any, name: str = "") -> tuple[Any, int]:  # noqa: ANN401 (any JSON value)
+def masked_value(value: Any, name: str = "", *, eager: bool = True) -> tuple[Any, int]:  # noqa: ANN401 (any JSON value)
     """The value with its secrets masked, and how many there were. What holds none is the same object."""
     match value:
         case str():
-            return (mask(value), 1) if _is_named(value, name) else masked_text(value)
+            return (mask(value), 1) if _is_named(value, name) else masked_text(value, eager=eager)
         case dict():
-            return _masked_object(value, name)
+            return _masked_object(value, name, eager=eager)
         case list():
-            items = [masked_value(item, name) for item in value]
+            items = [masked_value(item, name, eager=eager) for item in value]
             number = sum(count for _, count in items)
             return ([item for item, _ in items], number) if number else (value, 0)
     return value, 0
@@ -54,12 +54,12 @@ def shown_path(path: Path) -> str:
     return ".".join(mask_secrets(part) for part in path)
 
 
-def _masked_object(value: dict[str, Any], name: str) -> tuple[dict[str, Any], int]:
+def _masked_object(value: dict[str, Any], name: str, *, eager: bool) -> tuple[dict[str, Any], int]:
     number = 0
     copy: dict[str, Any] = {}
     for key, item in value.items():
         shown, hidden = masked_text(key)
-        copy[shown], count = masked_value(item, _name_of(value, key, name))
+        copy[shown], count = masked_value(item, _name_of(value, key, name), eager=eager)
         number += count + hidden
     return (copy, number) if number else (value, 0)
 
