@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from model_registry.cli.logs import configure
+from model_registry.cli.plain_logs import configure_plain
 from support.secret_examples import HEX_KEY, PASSWORD, SHAPED
 
 URL = f"https://user:{PASSWORD}@host.example/v1?api_key={HEX_KEY}"
@@ -46,3 +47,15 @@ def test_every_value_message_and_exception_is_masked(log_format: str, capsys: py
     assert "ConnectError" in written
     if log_format == "json":
         assert all(json.loads(line)["level"] for line in written.splitlines())
+
+
+def test_the_agents_lines_are_masked_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger().handlers = []
+    configure_plain()
+
+    logging.getLogger("agent").error("no answer from %s", URL, exc_info=httpx.ConnectError(f"of {URL}"))
+
+    written = capsys.readouterr().err
+    assert written.count("host.example") == 2
+    assert PASSWORD not in written
+    assert HEX_KEY not in written
