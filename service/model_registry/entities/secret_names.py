@@ -13,10 +13,15 @@ _KEYS = frozenset({
     *("encryptionkey", "signingkey", "servicekey", "servicerolekey", "secret", "apisecret", "clientsecret"),
     *("jwtsecret", "webhooksecret", "apitoken", "xapitoken", "authtoken", "xauthtoken", "accesstoken", "bearertoken"),
     *("refreshtoken", "sessiontoken", "idtoken", "servicetoken", "token", "credential", "credentials"),
-    *("authorization", "proxyauthorization"),
+    *("authorization", "proxyauthorization", "cookie", "setcookie"),
 })  # fmt: skip
 _PASSWORD_ENDINGS = ("password", "passwd", "passphrase")
 _KEY_ENDINGS = ("apikey", "secretkey", "accesskey", "clientsecret", "accesstoken", "authtoken", "apitoken")
+_OF_PROVIDER = re.compile(
+    r"(?:openai|anthropic|azure|bedrock|aws|gemini|google|mistral|groq|cohere|together|fireworks|deepseek|xai|openrouter|"
+    r"huggingface|hf|perplexity|replicate|nvidia|cerebras|github|gitlab|slack|nats|supabase)\w*(?:key|token)"
+)
+"""`openai_key`; not `provider_key`, which is the name of one."""
 _LOOSE = frozenset({"token", "credential", "credentials"})
 """Words that mean something else as well: a token of a tokenizer is short."""
 _MANY = frozenset({"tokens"})
@@ -64,6 +69,7 @@ def announces(name: str, *, in_query: bool = False) -> bool:
         or plain in _KEYS
         or plain.endswith(_PASSWORD_ENDINGS)
         or plain.endswith(_KEY_ENDINGS)
+        or bool(_OF_PROVIDER.fullmatch(plain))
         or (in_query and plain in _QUERY)
     )
 

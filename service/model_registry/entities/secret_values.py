@@ -16,6 +16,7 @@ _ITSELF = frozenset({"value", "literal"})
 _EXAMPLES = frozenset({"example", "examples"})
 """Below these a name announces nothing: schemas describe passwords, and have none."""
 _IN_EXAMPLES = "examples"
+_PAIR = 2
 
 
 class Place(NamedTuple):
@@ -43,7 +44,9 @@ def masked_value(value: Any, name: str = "", *, eager: bool = True) -> tuple[Any
         case dict():
             return _masked_object(value, name, eager=eager)
         case list():
-            items = [masked_value(item, name, eager=eager) for item in value]
+            items = [
+                masked_value(item, at, eager=eager) for item, at in zip(value, _names_in(value, name), strict=True)
+            ]
             number = sum(count for _, count in items)
             return ([item for item, _ in items], number) if number else (value, 0)
     return value, 0
@@ -78,8 +81,15 @@ def _texts(value: Any, path: Path, name: str) -> Iterator[tuple[Path, str, list[
                     yield at, str(key), found
                 yield from _texts(item, at, _name_of(value, key, name))
         case list():
-            for number, item in enumerate(value):
-                yield from _texts(item, (*path, str(number)), name)
+            for number, (item, at_name) in enumerate(zip(value, _names_in(value, name), strict=True)):
+                yield from _texts(item, (*path, str(number)), at_name)
+
+
+def _names_in(items: list[Any], name: str) -> list[str]:
+    """What announces each item of a list: of a pair, as headers are written, the first names the second."""
+    if len(items) == _PAIR and isinstance(items[0], str) and announces(items[0]) and name != _IN_EXAMPLES:
+        return ["", items[0]]
+    return [name] * len(items)
 
 
 def _is_named(text: str, name: str) -> bool:

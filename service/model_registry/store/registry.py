@@ -21,6 +21,7 @@ from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.said import Recorded, Said
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
 from model_registry.store.snapshot_file import SavedSnapshot
@@ -249,7 +250,7 @@ class Registry:
     async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
         try:
             answer: dict[str, Any] = await self._database.call(
-                function, **arguments, known_revision=known, actor=actor, origin=self._origin
+                function, **arguments, known_revision=known, actor=mask_secrets(actor), origin=self._origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
