@@ -148,6 +148,7 @@ def _service(
     """The parts of the service, each told of those it needs. Nothing runs yet."""
     measured = Metrics(registry)
     registry.on_write = measured.write
+    registry.on_masked = measured.masked
     events = _event_consumer(settings, registry, link, measured) if link else None
     silence = _silence_watch(settings, registry, link, events) if link and events else None
     measured.watch_events(lambda: silence.positions.values() if silence else ())

@@ -15,6 +15,7 @@
     │   ├── UnknownReference          E4006
     │   ├── InvalidConfiguration      E4007
     │   ├── InvalidEvent              E4008
+    │   ├── SecretInText              E4012
     │   └── Incomplete                E4009
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
@@ -153,6 +154,12 @@ class InvalidEvent(Invalid):
     """The event cannot be understood"""
 
     code = "E4008"
+
+
+class SecretInText(Invalid):
+    """There is a secret in the text"""
+
+    code = "E4012"
 
 
 class Incomplete(Invalid):

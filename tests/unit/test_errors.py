@@ -38,6 +38,7 @@ CODES = {
     "Invalid": ("E4005", 422),
     "InvalidModel": ("E4003", 422),
     "UnknownReference": ("E4006", 422),
+    "SecretInText": ("E4012", 422),
     "InvalidConfiguration": ("E4007", 422),
     "InvalidEvent": ("E4008", 422),
     "Incomplete": ("E4009", 400),

@@ -18,6 +18,7 @@ from model_registry.catalog.lookup import find_deployment
 from model_registry.catalog.search import search_deployments
 from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.masked_reports import mask_event
 from model_registry.fleet.reports import DeploymentReport, StatusReport
 from model_registry.store.json_bytes import json_bytes
 
@@ -113,7 +114,10 @@ async def set_status(reference: str, body: StatusReport, service: Service, calle
 
 
 async def _record(service: State, event: DeploymentEvent, caller: Caller) -> Response:
-    key = (event.node_id, event.provider_type, event.announced_model)
+    masked = mask_event(event)  # before anything is looked up by what it says
+    if masked:
+        service.metrics.masked("events", masked)
+    key = event.key
     known = bool(service.registry.snapshot.deployments.where("key", key))
     await service.registry.record([event], actor=caller.name)
     snapshot = service.registry.snapshot

@@ -13,6 +13,7 @@ from model_registry.api.parameters import Offset
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
+from model_registry.entities.secret_values import masked_value
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/events", tags=["deployments"])
@@ -51,4 +52,5 @@ async def list_rejected_events(
 ) -> Response:
     """Of any replica. The newest 1,000 are kept; all of them were published on `mesh.gpu.rejected.v1` too."""
     page = await service.rejections.page(limit=limit, offset=offset)
+    page, _ = masked_value(page)  # what was kept before it was masked, or written by others
     return Response(json_bytes(page), headers={"Cache-Control": "no-store"}, media_type=JSON)

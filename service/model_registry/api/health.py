@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
+from model_registry.entities.secret_values import masked_value
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(tags=["operations"])
@@ -52,6 +53,7 @@ async def readyz(request: Request, service: Service) -> Response:
     """
     registry = service.registry
     parts = {"database": _database(service), "nats": _nats(service), "fleet": _fleet(service)}
+    parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None

@@ -46,6 +46,12 @@ class Metrics:
         self._events = Counter(
             "model_registry_events_total", "GPU events, by outcome.", ["outcome"], registry=self.collected
         )
+        self._masked = Counter(
+            "model_registry_masked_secrets_total",
+            "Secrets that were masked in what nodes said, by where they were: events, or rejected messages.",
+            ["where"],
+            registry=self.collected,
+        )
         self._verdicts = Histogram(
             "model_registry_configuration_check_seconds",
             "Checks of new configurations by outcome, from the change to the verdict.",
@@ -73,6 +79,10 @@ class Metrics:
         """Count what was sent to the database: done, refused or failed."""
         for table, number in Tally(operation.table for operation in operations).items():
             self._writes.labels(table, outcome).inc(number)
+
+    def masked(self, where: str, number: int) -> None:
+        """Count secrets that nodes sent: in events, or in rejected messages."""
+        self._masked.labels(where).inc(number)
 
     def verdict(self, outcome: str, seconds: float) -> None:
         """Count one check of a configuration: accepted or refused."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from model_registry.api.security_headers import SECURITY_HEADERS
+from model_registry.entities.secret_values import masked_value
 from model_registry.errors import (
     Conflict,
     Incomplete,
@@ -136,6 +137,7 @@ def _response(
         "reasons": [{"where": r.where, "message": r.message} for r in reasons],
     }
     body |= {key: data[key] for key in _SHOWN if data and key in data}
+    body, _ = masked_value(body)  # a message may quote what it is about, and answers end in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
 
 

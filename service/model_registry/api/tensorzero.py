@@ -18,6 +18,8 @@ from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer
 from model_registry.api.served import Wait, served_answer
 from model_registry.api.state import Service, State
+from model_registry.catalog.secret_check import refuse_secrets
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.fleet.flapping import Steady
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
@@ -164,7 +166,7 @@ async def list_omissions(request: Request, service: Service, _caller: Reader) ->
     steady = _steady(service)
     found = [*service.configuration.of(steady.snapshot).omitted]
     found += [omitted(held.deployment, held.reason) for held in steady.held]
-    items = [{"kind": o.kind, "name": o.name, "reason": o.reason} for o in found]
+    items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     return listed(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
 
 
@@ -200,7 +202,9 @@ async def import_project(
         await registry.refresh()
     plan = await asyncio.to_thread(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
     revision = registry.snapshot.revision
-    if not dry_run:
+    if dry_run:
+        await asyncio.to_thread(refuse_secrets, registry.snapshot, plan.operations)
+    else:
         revision = await registry.write(plan.operations, actor=caller.name)
     return Response(json_bytes(_told(plan.report, dry_run=dry_run, revision=revision)), media_type=JSON)
 

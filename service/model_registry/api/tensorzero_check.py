@@ -15,6 +15,7 @@ from model_registry.api.auth import READ_WITH_BODY, Reader
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service, State
+from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Reason
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.check_process import CheckProcess
@@ -110,7 +111,8 @@ async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest 
         rendered = await asyncio.to_thread(service.configuration.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], delivered(rendered, snapshot)
     findings = await _check(service, files, configuration)
-    return Response(json_bytes(findings_view(findings) | {"revision": revision}), media_type=JSON)
+    found, _ = masked_value(findings_view(findings))  # a gateway's words quote what they are about
+    return Response(json_bytes(found | {"revision": revision}), media_type=JSON)
 
 
 @router.get(
@@ -142,7 +144,7 @@ async def status(service: Service, _caller: Reader) -> Response:
             "reasons": _reasons(refused.reasons),
         },
     }
-    return Response(json_bytes(view), media_type=JSON)
+    return Response(json_bytes(masked_value(view)[0]), media_type=JSON)
 
 
 async def _check(service: State, files: Files, configuration: list[str] | None) -> Findings:

@@ -17,6 +17,7 @@ from model_registry.api.state import Service
 from model_registry.catalog.document import DOCUMENT_TABLES, exported, read_document
 from model_registry.catalog.document_import import plan_document
 from model_registry.catalog.garden import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.category import CategoryFacts
 from model_registry.entities.document import Document, DocumentModel, document_schema
@@ -245,7 +246,9 @@ async def put_document(
     await registry.refresh()
     plan = await asyncio.to_thread(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
     revision = registry.snapshot.revision
-    if not dry_run:
+    if dry_run:
+        await asyncio.to_thread(refuse_secrets, registry.snapshot, plan.operations)
+    else:
         revision = await registry.write(plan.operations, actor=caller.name)
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
     counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}

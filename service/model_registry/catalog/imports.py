@@ -16,12 +16,14 @@ from model_registry.catalog.import_facts import EMPTY, IMPORTED_FIELDS, NEVER_UN
 from model_registry.catalog.import_providers import OfferedProviders
 from model_registry.catalog.model_edits import SOURCED_COLUMNS
 from model_registry.catalog.nouns import reasons_of
+from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, RegistryError
 
 Fault = Callable[[Model, Provider], str | None]
@@ -208,7 +210,7 @@ class _Importer:
             "card": {name: told[name] for name in CARD_FIELDS if name in told},
             "field_sources": self._marks(offer, told),
         }
-        self._operations.append(Operation("models", "insert", self._new_id(), row))
+        self._write(Operation("models", "insert", self._new_id(), row))
         return Entry("created", "model", provider.name, offer.model_id, tuple(told), case.left_out)
 
     def _changed(self, case: _Case, row: Model) -> Entry:
@@ -223,8 +225,13 @@ class _Importer:
         if "model_type" in written:
             self._refuse_fault(row.model_copy(update={"model_type": written["model_type"]}), case.provider)
         content = update(facts.writes, self._marks(case.offer, facts.writes))
-        self._operations.append(Operation("models", "update", row.id, content, row.version))
+        self._write(Operation("models", "update", row.id, content, row.version))
         return Entry("changed", "model", case.provider.name, row.model_id, tuple(facts.writes), kept)
+
+    def _write(self, operation: Operation) -> None:
+        """Note what has to be written. Errors: SecretInText, so that one offer does not stop all."""
+        refuse_secrets(self._snapshot, [operation])
+        self._operations.append(operation)
 
     def _marks(self, offer: Offer, names: Iterable[str]) -> dict[str, str]:
         return {name: mark(self._source, estimated=name in offer.estimated) for name in names}
@@ -248,4 +255,4 @@ def _columns_of(provider: Provider) -> dict[str, Any]:
 
 
 def _skipped(offer: Offer, provider: str, error: RegistryError) -> Entry:
-    return Entry("skipped", "model", provider, offer.model_id, reason=error.message)
+    return Entry("skipped", "model", provider, mask_secrets(offer.model_id, eager=False), reason=error.message)

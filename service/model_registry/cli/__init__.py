@@ -11,6 +11,7 @@ from model_registry import __version__
 from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, up
 from model_registry.cli.exit_codes import exit_code
 from model_registry.cli.import_summary import printable
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError
 
 app = typer.Typer(
@@ -54,11 +55,11 @@ def main() -> None:
         app()
     except RegistryError as error:
         # Line by line: the end of a log has several, and what is in them may come from anywhere.
-        message = "\n".join(map(printable, error.message.split("\n")))
+        message = "\n".join(map(printable, mask_secrets(error.message).split("\n")))
         typer.secho(f"error: {message}", err=True, fg="red")
         for reason in error.reasons:
             if str(reason.message) not in error.message:
-                typer.echo(f"  {printable(str(reason))}", err=True)
+                typer.echo(f"  {printable(mask_secrets(str(reason)))}", err=True)
         sys.exit(exit_code(error))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_registry"):

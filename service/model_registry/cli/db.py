@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from model_registry.store.redaction import Finding
 
 PublicReads = Annotated[
     bool | None,
@@ -113,3 +118,71 @@ def status() -> None:
     if found.pending:
         typer.echo("run: model-registry db migrate", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def redact(
+    find: Annotated[
+        bool, typer.Option("--find", help="List what looks like a secret. Exit code 1 when there is anything.")
+    ] = False,
+    all_found: Annotated[bool, typer.Option("--all-found", help="Remove whatever --find lists.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, what would be done is listed.")] = False,
+) -> None:
+    """Remove a secret from all rows and from the change log. It is read from standard input or a prompt.
+
+    It is replaced by its mask, in one transaction; a rollback yields the mask, too. No secret is ever printed.
+
+    Example: `model-registry db redact --yes < secret.txt`
+    """
+    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.store import redaction
+
+    if find and (all_found or yes):
+        raise typer.BadParameter("it only lists; leave out --all-found and --yes", param_hint="--find")
+    settings = read_settings()
+    url, schema = database_url(settings), settings.db_schema
+    if find or all_found:
+        found = redaction.find_secrets(url, schema)
+        secrets: Sequence[str] = list(dict.fromkeys(one.secret for one in found))
+    else:
+        secrets = [_read_secret(redaction.SHORTEST)]
+        found = redaction.find_secret(url, schema, secrets[0])
+    _list(found)
+    if find:
+        raise typer.Exit(bool(found))
+    if not found:
+        return
+    if not yes:
+        typer.echo("Nothing was changed. To remove it everywhere: --yes")
+        return
+    number = redaction.redact(url, schema, secrets, detected=all_found)
+    typer.echo(f"rewritten: {number} rows and log entries")
+    typer.echo(_ELSEWHERE, err=True)
+
+
+_ELSEWHERE = (
+    "Renew the secret: whoever could read the registry has read it. It may still be in backups of the database and its "
+    "WAL, in NATS's streams until they expire, in the directories of gateways and in logs: see docs/how-to/secrets.md."
+)
+
+
+def _read_secret(shortest: int) -> str:
+    """From standard input, whole but for the end of its last line; never from the arguments, which others see."""
+    if sys.stdin.isatty():
+        secret = typer.prompt("Secret to remove", hide_input=True, err=True)
+    else:
+        secret = sys.stdin.read().rstrip("\r\n")
+    if len(secret) < shortest:
+        raise typer.BadParameter(
+            f"the secret must have at least {shortest} characters: shorter ones are in other texts"
+        )
+    return str(secret)
+
+
+def _list(found: Sequence[Finding]) -> None:
+    from model_registry.cli.import_summary import printable
+
+    for one in found:
+        typer.echo(printable(str(one)))
+    if not found:
+        typer.echo("No secret was found.")

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from model_registry.entities.secret_text import mask_secrets
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -36,7 +38,7 @@ def configure(log_format: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer, _masked],
         )
     )
     root = logging.getLogger()
@@ -46,3 +48,8 @@ def configure(log_format: str, level: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # nats-py prints its own errors here; our callbacks say the same in our words, without the server's address.
     logging.getLogger("nats").setLevel(logging.CRITICAL)
+
+
+def _masked(_logger: Any, _name: str, line: Any) -> str:  # noqa: ANN401 (structlog's types know only dictionaries)
+    """The finished line without secrets: whoever wrote it, and whatever a library's exception quotes."""
+    return mask_secrets(str(line))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import signal
-import sys
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +13,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from model_registry.cli.nats_login import HOW, nats_login
+from model_registry.cli.plain_logs import configure_plain
 from model_registry.entities.base import ShortName
 from model_registry.errors import ModelServerUnreachable
 
@@ -92,7 +92,7 @@ def run(
     from model_registry.node.gpus import NvidiaSmi
     from model_registry.node.model_server import Ollama, OpenAICompatible
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    configure_plain()
     for chatty in ("httpx", "httpcore", "nats"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from model_registry.cli.nats_login import HOW, nats_login
+from model_registry.cli.plain_logs import configure_plain
 from model_registry.errors import NothingAccepted
 
 Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
@@ -59,7 +59,7 @@ def sync(
     from model_registry.client.gateway_beside import GatewayBeside
     from model_registry.client.news import NatsNews
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    configure_plain()
     for chatty in ("httpx", "httpcore", "nats"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
 from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Row
+from model_registry.entities.secret_names import is_key_for_a_name
+from model_registry.entities.secret_text import find_secrets
 
 ProviderType = Literal[
     "anthropic",
@@ -40,7 +42,6 @@ RouteBy = Literal["api_base", "deployments"]
 
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 _KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|AKIA|ya29)[A-Za-z0-9_-]{12,}")
-_KEY_LENGTH = 20
 
 
 def http_url_problem(value: str) -> str | None:
@@ -65,8 +66,7 @@ def _http_url(value: str) -> str:
 
 def _variable_name(value: str) -> str:
     """Refuse what looks like the key itself: people paste it here."""
-    mixed = any(c.islower() for c in value) and any(c.isupper() for c in value) and any(c.isdigit() for c in value)
-    if _KEY_PREFIXES.match(value) or re.fullmatch(r"[0-9a-f_]{24,}", value) or (mixed and len(value) >= _KEY_LENGTH):
+    if _KEY_PREFIXES.match(value) or is_key_for_a_name(value) or find_secrets(value):
         message = (
             "looks like a key itself; give the NAME of the environment variable that holds it, such as OPENAI_API_KEY"
         )

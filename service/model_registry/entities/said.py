@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.masked_reports import mask_event, mask_status
 from model_registry.entities.status_message import StatusMessage
 
 
@@ -29,17 +30,28 @@ class Said:
     rejected: list[RejectedEvent] = field(default_factory=list)
     heard: dict[str, datetime] = field(default_factory=dict)
     """When NATS got the newest message of each node, those of heartbeats excepted."""
+    masked: int = 0
+    """Secrets that were in it."""
+    masked_rejected: int = 0
+    """Secrets that were in what was rejected."""
 
     def add_event(self, event: DeploymentEvent, received_at: datetime) -> None:
-        """A model's event."""
+        """A model's event. Its secrets are masked, in place."""
+        self.masked += mask_event(event)
         self.events.append(event)
         self._hear(event.node_id, received_at)
 
     def add_status(self, status: StatusMessage) -> None:
-        """What a node has loaded, or that all is as before."""
+        """What a node has loaded, or that all is as before. Its secrets are masked, in place."""
+        self.masked += mask_status(status)
         self.statuses.append(status)
         if not status.is_heartbeat:
             self._hear(status.node_id, status.received_at)
+
+    def add_rejected(self, rejected: RejectedEvent, masked: int) -> None:
+        """A message that was rejected, masked already."""
+        self.rejected.append(rejected)
+        self.masked_rejected += masked
 
     def _hear(self, node_id: str, received_at: datetime) -> None:
         before = self.heard.get(node_id)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_registry.entities.deployment import DeploymentEvent, EventDraft
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_time import read_time
 
@@ -83,7 +84,8 @@ def shown(value: Any) -> str:  # noqa: ANN401 (somebody's JSON)
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text."""
+    """The beginning of a text, without secrets: half of one would be found by nobody afterwards."""
+    text = mask_secrets(text)
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 

@@ -1,6 +1,6 @@
 """Brings a database's schema up to date, with yoyo; and loads seeds.
 
-The only code that talks to Postgres directly, because migrations cannot go through PostgREST. Nothing of the
+Talks to Postgres directly, as `redaction.py` does and nothing else: neither can go through PostgREST. Nothing of the
 running service belongs here.
 """
 
@@ -18,6 +18,7 @@ from psycopg import sql
 from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
 
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store.access import functions_of_others, give_back, made_by, set_access
 from model_registry.store.access import open_to as roles_that_read
@@ -25,6 +26,8 @@ from model_registry.store.access import open_to as roles_that_read
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK_TIMEOUT = "10s"
 _RUNNERS_LOCK = 7366113290412
+_TELLING = 3
+"""Characters of a part of a password, from where on it is taken out of messages."""
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -103,6 +106,14 @@ def seed(database_url: str, schema: str) -> tuple[str, ...]:
     return tuple(file.name for file in files)
 
 
+@contextmanager
+def connected(database_url: str, schema: str) -> Iterator[psycopg.Connection]:
+    """A connection to the registry's tables, each statement its own transaction. Errors: as those of `migrate`."""
+    with _connect(database_url) as connection:
+        connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(_checked(schema))))
+        yield connection
+
+
 def set_password(database_url: str, role: str, password: str) -> None:
     """Give a role its password, so that PostgREST can log in from elsewhere."""
     with _connect(database_url) as connection:
@@ -126,13 +137,22 @@ def _connect(database_url: str) -> Iterator[psycopg.Connection]:
             connection.execute("select set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
             yield connection
     except psycopg.OperationalError as error:
+        text = _without_password(str(error), database_url)
         if error.sqlstate is not None:  # it answered: a lock that it waited for in vain, say
-            raise StorageMisconfigured(f"Postgres refused: {error}") from error
-        message = f"Postgres cannot be reached: {error}. Check DATABASE_URL."
-        raise StorageUnavailable(message) from error
+            raise StorageMisconfigured(f"Postgres refused: {text}") from None
+        message = f"Postgres cannot be reached: {text}. Check DATABASE_URL."
+        raise StorageUnavailable(message) from None  # the cause quotes the address, and a password may be part of it
     except psycopg.Error as error:
         message = f"Postgres refused: {error}"
         raise StorageMisconfigured(message) from error
+
+
+def _without_password(message: str, database_url: str) -> str:
+    """A password with unescaped characters is taken for a host or a port, and quoted as that."""
+    login = re.search(r"://[^:/@]*:(.*)@", database_url)
+    for part in re.split(r"[@:/?#]", login[1]) if login else ():
+        message = message.replace(part, "…") if len(part) >= _TELLING else message
+    return mask_secrets(message)
 
 
 @contextmanager

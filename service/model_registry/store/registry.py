@@ -16,10 +16,12 @@ from typing import Any
 import orjson
 import structlog
 
+from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.said import Recorded, Said
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
 from model_registry.store.snapshot_file import SavedSnapshot
@@ -73,6 +75,8 @@ class Registry:
         """Told of every write and its outcome: done, refused, failed."""
         self.on_news: Callable[[], None] = lambda: None
         """Called when something was written that the snapshot has not: time to refresh."""
+        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
+        """Told of secrets that were masked in what nodes said: where, and how many."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -146,7 +150,7 @@ class Registry:
 
         One round trip: the answer carries every change this service has not seen, its own among them.
         `alone` is for operations worked out from the whole snapshot: PreconditionFailed when the configuration has
-        changed since. Errors: what the check says; those of `Database.call`.
+        changed since. Errors: SecretInText; what the check says; those of `Database.call`.
         """
         before = self.snapshot
         if not operations:
@@ -155,9 +159,9 @@ class Registry:
         outcome = "refused"
         try:
             if len(operations) > _MANY_OPERATIONS:
-                await asyncio.to_thread(self._check, before, operations)  # takes seconds for thousands
+                await asyncio.to_thread(self._refuse_bad, before, operations)  # takes seconds for thousands
             else:
-                self._check(before, operations)
+                self._refuse_bad(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
             answer = await self._send(function, before.revision, actor, operations=wire)
             outcome = "done"
@@ -167,6 +171,10 @@ class Registry:
         finally:
             self.on_write(operations, outcome)
         return int(answer["revision"])
+
+    def _refuse_bad(self, before: Snapshot, operations: Sequence[Operation]) -> None:
+        refuse_secrets(before, operations)
+        self._check(before, operations)
 
     async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
         """Record events that are received now, in one transaction. Repeats and old news change nothing.
@@ -190,6 +198,8 @@ class Registry:
         """
         much = len(said.events) >= _MANY_EVENTS
         known = _NOTHING_NEWER if much else self.snapshot.revision
+        if said.masked:
+            self.on_masked("events", said.masked)
         made = {
             "events": [event.wire() for event in said.events],
             "statuses": said.statuses,
@@ -203,6 +213,8 @@ class Registry:
             made={name: orjson.dumps(value) for name, value in made.items()},
             most_deployments=self._most_deployments,
         )
+        if said.masked_rejected:
+            self.on_masked("rejected", said.masked_rejected)
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
         return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused)
 
@@ -238,7 +250,7 @@ class Registry:
     async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
         try:
             answer: dict[str, Any] = await self._database.call(
-                function, **arguments, known_revision=known, actor=actor, origin=self._origin
+                function, **arguments, known_revision=known, actor=mask_secrets(actor), origin=self._origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):

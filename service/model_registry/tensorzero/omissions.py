@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from model_registry.entities.secret_text import mask_secrets
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Omission:
@@ -24,7 +26,7 @@ DEPLOYMENT = "deployment"
 
 def comments(omissions: Iterable[Omission]) -> str:
     """As TOML comments, one line each, whatever the names hold; nothing where nothing is worth a line."""
-    lines = [_one_line(f'# {o.kind} "{o.name}": {o.reason}') for o in omissions if not o.switched_off]
+    lines = [_one_line(mask_secrets(f'# {o.kind} "{o.name}": {o.reason}')) for o in omissions if not o.switched_off]
     return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
 
 

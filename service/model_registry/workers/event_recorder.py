@@ -12,6 +12,7 @@ import orjson
 import structlog
 
 from model_registry.entities.said import Recorded, RejectedEvent, Said
+from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.gpu_events import Heard, read_event
 from model_registry.messaging.link import NatsLink
@@ -30,6 +31,8 @@ SHOWN_BYTES = 16 * 1024
 """Of a rejected payload, what is published with the reason."""
 KEPT_BYTES = 2 * 1024
 """Of a rejected payload, what is kept in the database."""
+_LONGEST_SECRET = 4 * 1024
+"""So far is looked beyond the cut: half a secret is none that anything finds."""
 
 MOST_TRIES = 10
 """So often an event is tried that the database refuses and nobody knows why, as long as it takes others in between."""
@@ -170,8 +173,8 @@ class EventRecorder:
             rejection = {
                 "type": REJECTED,
                 "subject": message.subject,
-                "reason": "; ".join(one.reasons),
-                "payload": message.data[:SHOWN_BYTES].decode("utf-8", "replace"),
+                "reason": mask_secrets("; ".join(one.reasons)),
+                "payload": _beginning(message.data, SHOWN_BYTES)[0],
                 "ts": int(one.delivery.received_at.timestamp()),
             }
             published = await self._link.publish(REJECTED, orjson.dumps(rejection))
@@ -179,7 +182,8 @@ class EventRecorder:
                 return {id(unsaid) for unsaid in rejected[number:]}
         if rejected:
             first = rejected[0]
-            shown = {"subject": first.delivery.message.subject, "reason": "; ".join(first.reasons)}
+            reason = mask_secrets("; ".join(first.reasons))
+            shown = {"subject": first.delivery.message.subject, "reason": reason}
             log.warning("gpu events rejected", number=len(rejected), first=shown)
         return set()
 
@@ -218,12 +222,20 @@ def _said(read: Iterable[Read]) -> Said:
         elif one.heard.status is not None:
             said.add_status(one.heard.status)
         if one.reasons:
-            said.rejected.append(_rejected(one))
+            said.add_rejected(*_rejected(one))
     return said
 
 
-def _rejected(one: Read) -> RejectedEvent:
+def _rejected(one: Read) -> tuple[RejectedEvent, int]:
+    """As the database keeps it, and how many secrets were masked in it."""
     message = one.delivery.message
-    payload = message.data[:KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
-    reason = "; ".join(one.reasons).replace("\0", "\ufffd")
-    return RejectedEvent(one.delivery.received_at, message.subject, reason, payload)
+    payload, masked = _beginning(message.data, KEPT_BYTES)
+    reason, more = masked_text("; ".join(one.reasons))
+    kept = (text.replace("\0", "\ufffd") for text in (reason, payload))
+    return RejectedEvent(one.delivery.received_at, message.subject, *kept), masked + more
+
+
+def _beginning(payload: bytes, size: int) -> tuple[str, int]:
+    """What is shown of a payload, and how many secrets were masked in it."""
+    text = payload[: size + _LONGEST_SECRET].decode("utf-8", "replace")
+    return masked_beginning(text, len(payload[:size].decode("utf-8", "replace")))
