@@ -45,6 +45,10 @@ bench: $(STAMP) ## measure, and print a table
 chaos: $(STAMP) ## kill the parts at random while 1,000 nodes speak; nothing must be lost (ARGS="--seed 2")
 	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
+.PHONY: restores
+restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; all must end as the database (ARGS="--physical --restores 50")
+	$(BIN)/python benchmarks/restores.py $(ARGS)
+
 .PHONY: lock
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }

@@ -22,6 +22,7 @@ from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.said import Recorded, Said
 from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
+from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
 from model_registry.store.snapshot_file import SavedSnapshot
 
 log = structlog.get_logger(__name__)
@@ -32,13 +33,11 @@ Check = Callable[[Snapshot, Sequence[Operation]], None]
 Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
-_CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
-_NOTHING_NEWER = 2**62
-"""A revision that no registry reaches: who knows it is told of no changes."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -73,6 +72,8 @@ class Registry:
         """Told of every write and its outcome: done, refused, failed."""
         self.on_news: Callable[[], None] = lambda: None
         """Called when something was written that the snapshot has not: time to refresh."""
+        self.loads = 0
+        """Full loads so far. After each, revisions may mean something else: another database, or a backup."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -159,7 +160,7 @@ class Registry:
             else:
                 self._check(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
-            answer = await self._send(function, before.revision, actor, operations=wire)
+            answer = await self._send(function, before, actor, operations=wire)
             outcome = "done"
         except StorageError:
             outcome = "failed"
@@ -189,7 +190,7 @@ class Registry:
         records more has to wait for it.
         """
         much = len(said.events) >= _MANY_EVENTS
-        known = _NOTHING_NEWER if much else self.snapshot.revision
+        known = None if much else self.snapshot
         made = {
             "events": [event.wire() for event in said.events],
             "statuses": said.statuses,
@@ -221,7 +222,7 @@ class Registry:
         """
         return await self._send(
             "registry_expire_nodes",
-            self.snapshot.revision,
+            self.snapshot,
             "silence",
             heard_through=heard_through,
             silent_seconds=silent_seconds,
@@ -235,28 +236,32 @@ class Registry:
         )
         return page
 
-    async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+        """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
+        loads = self.loads
+        where = known_revision(known) if known else NOTHING_NEWER
         try:
             answer: dict[str, Any] = await self._database.call(
-                function, **arguments, known_revision=known, actor=actor, origin=self._origin
+                function, **arguments, **where, actor=actor, origin=self._origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
                 self._failed(error)  # any other is about this one request, not the database
             raise
-        if known == _NOTHING_NEWER:
+        if known is None:
             self.on_news()
-        elif not self._advance(answer, known):
+        elif not self._advance(answer, known, loads):
             await self.refresh()
         return answer
 
     async def _look(self) -> None:
         known = self._snapshot
-        if not known.registry_id:
+        if not has_identity(known):
             await self._load()
             return
-        answer = await self._database.call("registry_changes_since", known_revision=known.revision)
-        if not self._advance(answer, known.revision):
+        loads = self.loads
+        answer = await self._database.call("registry_changes_since", **known_revision(known))
+        if not self._advance(answer, known, loads):
             log.warning("the database cannot bring the snapshot forward; loading anew", revision=known.revision)
             await self._load()
 
@@ -270,21 +275,22 @@ class Registry:
             raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error
         self.load_seconds = time.perf_counter() - started
         before, self._snapshot = self._snapshot, loaded
+        self.loads += 1
         self._confirmed()
         log.info(
             "snapshot loaded", revision=loaded.revision, models=len(loaded.models), seconds=round(self.load_seconds, 3)
         )
         self._tell(before, loaded, ())
 
-    def _advance(self, answer: dict[str, Any], known: int) -> bool:
-        """Take in the answer to a question that was asked at revision `known`; False when it does not fit.
+    def _advance(self, answer: dict[str, Any], known: Snapshot, loads: int) -> bool:
+        """Take in the answer to a question that was asked with the snapshot `known`; False when it does not fit.
 
-        Answers may arrive out of order: each carries all that its question did not know. It does not fit when another
-        database stands behind the address, this one went back to a backup, or its log was trimmed past us.
+        Answers may arrive out of order: each carries all that its question did not know. None fits that was asked for
+        before everything was loaded anew.
         """
         before = self._snapshot
         try:
-            if answer["registry_id"] != before.registry_id or not known <= min(answer["revision"], before.revision):
+            if loads != self.loads or not goes_on(answer, known, before):
                 return False
             changes = [Change._make(_CHANGE(c)) for c in answer["changes"] if c["revision"] > before.revision]
             self._snapshot = before.advanced(answer["revision"], changes)

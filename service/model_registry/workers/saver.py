@@ -18,7 +18,7 @@ class Saver:
     def __init__(self, registry: Registry, file: SnapshotFile) -> None:
         self._registry = registry
         self._file = file
-        self._saved: tuple[str, int] | None = None
+        self._saved: tuple[str, int, str] | None = None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class Saver:
         if not self._registry.loaded:
             return
         saved = self._registry.saved()
-        newest = saved.snapshot.registry_id, saved.snapshot.revision
+        newest = saved.snapshot.registry_id, saved.snapshot.revision, saved.snapshot.entry_id
         if newest != self._saved:
             await asyncio.to_thread(self._file.save, saved)
             self._saved = newest
