@@ -26,6 +26,17 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"),
         description="The project's service-role key.",
     )
+    jwt_issuers: str = Field(
+        "",
+        alias="MODEL_REGISTRY_JWT_ISSUERS",
+        description="Whose tokens hold beside the project's own (`supabase`, `SUPABASE_URL/auth/v1`); commas between. "
+        "Needed where SUPABASE_URL is not the address that the project's auth service knows itself by.",
+    )
+    jwt_audiences: str = Field(
+        "",
+        alias="MODEL_REGISTRY_JWT_AUDIENCES",
+        description="For whom tokens may be made beside `authenticated`; commas between.",
+    )
     postgrest_url: str | None = Field(
         None, alias="POSTGREST_URL", description="A PostgREST without Supabase. Ignored when SUPABASE_URL is set."
     )
