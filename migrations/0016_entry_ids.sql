@@ -4,33 +4,35 @@
 -- a replica remembers, and the number says nothing any more. So every entry of the log has an id that is drawn anew, and
 -- a revision that somebody knows counts together with the id of its entry.
 
-alter table registry_changes add column entry_id uuid;
-alter table registry_changes alter column entry_id set default gen_random_uuid();
+-- Not a uuid: where Postgres was built without OpenSSL, one takes 7 microseconds, and thousands a second are drawn here.
+-- random() is seeded anew in every server process, and two histories would have to agree at the very same revision.
+alter table registry_changes add column entry_id bigint;
+alter table registry_changes alter column entry_id set default 1 + (random() * 9e18)::bigint;
 comment on column registry_changes.entry_id is 'Random: no restored backup gives the same revision the same id again. Null: made before there were ids; see registry_entry_id.';
 
 -- Entries from before this migration are not rewritten, there may be millions: theirs is a digest of what no other entry
 -- of the same revision shares, the time above all.
-create function registry_entry_id(entry registry_changes) returns uuid
+create function registry_entry_id(entry registry_changes) returns bigint
 language sql immutable parallel safe
 as $$
-    select coalesce(entry.entry_id, md5(
+    select coalesce(entry.entry_id, hashtextextended(
         extract(epoch from entry.at)::text || ' ' || coalesce(entry.transaction_id::text, '') || ' '
-        || entry.row_id::text || ' ' || entry.operation)::uuid)
+        || entry.row_id::text || ' ' || entry.operation, 0))
 $$;
 comment on function registry_entry_id is 'What tells an entry of the change log from another of the same revision.';
 
 -- Each function that takes a known revision takes the id of its entry too. They are made anew and not beside the old ones:
 -- with a default for what is new, old callers go on.
 drop function registry_changes_since(bigint);
-create function registry_changes_since(known_revision bigint, known_entry uuid default null) returns json
+create function registry_changes_since(known_revision bigint, known_entry bigint default null) returns json
 language sql stable set search_path from current
 as $$
     with known as materialized (
         select i.id from registry_identity i
         where i.history_from <= known_revision and (known_entry is null or known_revision <= 0 or exists (
-            select from registry_changes c where c.revision = known_revision and registry_entry_id(c) = known_entry))
+            select from registry_changes c where c.revision = known_revision and coalesce(c.entry_id, registry_entry_id(c)) = known_entry))
     ), newest as (
-        select c.revision, registry_entry_id(c) as entry_id from registry_changes c order by c.revision desc limit 1
+        select c.revision, coalesce(c.entry_id, registry_entry_id(c)) as entry_id from registry_changes c order by c.revision desc limit 1
     )
     select json_build_object(
         'registry_id', (select id from known),
@@ -38,7 +40,7 @@ as $$
         'entry_id', (select entry_id from newest),
         'changes', coalesce((
             select json_agg(json_build_object(
-                'revision', c.revision, 'entry_id', registry_entry_id(c), 'at', c.at, 'actor', c.actor, 'origin', c.origin,
+                'revision', c.revision, 'entry_id', coalesce(c.entry_id, registry_entry_id(c)), 'at', c.at, 'actor', c.actor, 'origin', c.origin,
                 'table', c.table_name, 'row_id', c.row_id, 'operation', c.operation, 'row', c.after) order by c.revision)
             from registry_changes c
             where c.revision > known_revision and exists (select from known)), '[]'))
@@ -49,7 +51,7 @@ create or replace function registry_snapshot() returns json
 language sql stable set search_path from current
 as $$
     with newest as (
-        select c.revision, registry_entry_id(c) as entry_id from registry_changes c order by c.revision desc limit 1
+        select c.revision, coalesce(c.entry_id, registry_entry_id(c)) as entry_id from registry_changes c order by c.revision desc limit 1
     )
     select json_build_object(
         'registry_id', (select id from registry_identity),
@@ -94,12 +96,12 @@ $$;
 -- Whether this log went on from an entry that somebody knows, as far as one can tell: of one that was trimmed nobody
 -- can. Without an id the revision alone counts: versions of the service before this migration know none. At 0 there was
 -- nothing yet.
-create function registry_follows(known_revision bigint, known_entry uuid) returns boolean
+create function registry_follows(known_revision bigint, known_entry bigint) returns boolean
 language sql stable set search_path from current
 as $$
     select known_entry is null or known_revision <= 0
         or exists (select from registry_identity i where i.history_from > known_revision)
-        or exists (select from registry_changes c where c.revision = known_revision and registry_entry_id(c) = known_entry)
+        or exists (select from registry_changes c where c.revision = known_revision and coalesce(c.entry_id, registry_entry_id(c)) = known_entry)
 $$;
 comment on function registry_follows is 'Whether nothing speaks against the log having gone on from an entry: it is there, or trimmed.';
 
@@ -107,7 +109,7 @@ comment on function registry_follows is 'Whether nothing speaks against the log 
 -- of a row and knows another history is refused, as if the row had changed.
 drop function registry_write(jsonb, bigint, text, text);
 create function registry_write(
-    operations jsonb, known_revision bigint, actor text default null, origin text default null, known_entry uuid default null)
+    operations jsonb, known_revision bigint, actor text default null, origin text default null, known_entry bigint default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -161,7 +163,7 @@ comment on function registry_write is 'All operations or none. Answers every cha
 
 drop function registry_write_alone(jsonb, bigint, text, text);
 create function registry_write_alone(
-    operations jsonb, known_revision bigint, actor text default null, origin text default null, known_entry uuid default null)
+    operations jsonb, known_revision bigint, actor text default null, origin text default null, known_entry bigint default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -182,8 +184,8 @@ declare
     made text;
 begin
     foreach made in array array[
-        'registry_entry_id(registry_changes)', 'registry_follows(bigint, uuid)', 'registry_changes_since(bigint, uuid)',
-        'registry_write(jsonb, bigint, text, text, uuid)', 'registry_write_alone(jsonb, bigint, text, text, uuid)']
+        'registry_entry_id(registry_changes)', 'registry_follows(bigint, bigint)', 'registry_changes_since(bigint, bigint)',
+        'registry_write(jsonb, bigint, text, text, bigint)', 'registry_write_alone(jsonb, bigint, text, text, bigint)']
     loop
         execute format('revoke execute on function %s from public, anon, authenticated', made);
         execute format('grant execute on function %s to service_role', made);

@@ -110,7 +110,7 @@ drop function registry_record_events(jsonb, bigint, text, text, jsonb, jsonb, js
 create function registry_record_events(
     events jsonb, known_revision bigint, actor text default null, origin text default null, statuses jsonb default '[]',
     heard jsonb default null, rejected jsonb default '[]', most_deployments integer default null, clock timestamptz default null,
-    known_entry uuid default null, most_nodes integer default null)
+    known_entry bigint default null, most_nodes integer default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -178,7 +178,7 @@ comment on function registry_crowded_nodes is 'The nodes among those heard that 
 -- Forgets nodes with their deployments, in one transaction: {id of a node: its version}. One that has changed since, as when
 -- it spoke again, is left.
 create function registry_forget_nodes(
-    nodes jsonb, known_revision bigint, actor text default null, origin text default null, known_entry uuid default null)
+    nodes jsonb, known_revision bigint, actor text default null, origin text default null, known_entry bigint default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -209,7 +209,7 @@ drop function registry_expire_nodes(timestamptz, double precision, double precis
 create function registry_expire_nodes(
     heard_through timestamptz, silent_seconds double precision, gap_seconds double precision,
     known_revision bigint, actor text default null, origin text default null, clock timestamptz default null,
-    known_entry uuid default null)
+    known_entry bigint default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -289,9 +289,9 @@ declare
 begin
     foreach made in array array[
         'link_deployments_again(uuid[])', 'link_deployments_of_updated()', 'registry_crowded_nodes(jsonb, integer)',
-        'registry_record_events(jsonb, bigint, text, text, jsonb, jsonb, jsonb, integer, timestamptz, uuid, integer)',
-        'registry_forget_nodes(jsonb, bigint, text, text, uuid)',
-        'registry_expire_nodes(timestamptz, double precision, double precision, bigint, text, text, timestamptz, uuid)']
+        'registry_record_events(jsonb, bigint, text, text, jsonb, jsonb, jsonb, integer, timestamptz, bigint, integer)',
+        'registry_forget_nodes(jsonb, bigint, text, text, bigint)',
+        'registry_expire_nodes(timestamptz, double precision, double precision, bigint, text, text, timestamptz, bigint)']
     loop
         execute format('revoke execute on function %s from public, anon, authenticated', made);
         execute format('grant execute on function %s to service_role', made);

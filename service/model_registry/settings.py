@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         le=100_000,
         description="The most models that are kept of one node, unloaded ones among them; more are rejected.",
     )
+    most_nodes: int = Field(
+        10_000,
+        alias="MODEL_REGISTRY_MOST_NODES",
+        ge=1,
+        le=1_000_000,
+        description="The most GPU nodes that are kept, lost ones among them; what further ones say is rejected.",
+    )
     stream_max_age_hours: float = Field(
         168.0, alias="MODEL_REGISTRY_STREAM_MAX_AGE_HOURS", gt=0, description="For how long NATS keeps GPU events."
     )

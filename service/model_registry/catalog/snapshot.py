@@ -97,9 +97,9 @@ class Snapshot:
     registry_id: str
     revision: int
     tables: Map[str, Table[Any]]
-    entry_id: str = ""
+    entry_id: int = 0
     """The id of the change log's entry at this revision: a restored backup gives a revision again, but not the id.
-    Empty: not known (a snapshot that an older version left on disk), or nothing has ever changed."""
+    0: not known (a snapshot that an older version left on disk), or nothing has ever changed."""
 
     @property
     def providers(self) -> Table[Provider]:
@@ -166,7 +166,7 @@ class Snapshot:
         """Read what `registry_snapshot` answers, or what `document` made of an earlier snapshot."""
         with _uncollected():
             tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
-        return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or "")
+        return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
 
     def document(self) -> dict[str, Any]:
         """As plain JSON values: what is kept on disk."""
@@ -186,7 +186,7 @@ class Snapshot:
             table: [(row_id, None if row is None else SPECS[table].row.read(row)) for row_id, row in rows.items()]
             for table, rows in newest.items()
         }
-        entry_id = changes[-1].entry_id if changes else ""
+        entry_id = changes[-1].entry_id if changes else 0
         return replace(self, revision=revision, entry_id=entry_id, tables=self._changed(by_table))
 
     def preview(self, operations: Iterable[Operation]) -> Snapshot:

@@ -74,7 +74,7 @@ an object in use, or a server that is not ready for it."""
 TROUBLE: dict[str, str] = {
     "53100": "The database's disk is full: nothing can be written until it has more space. Reads go on.",
     "53200": "The database is out of memory. Reads go on; give it more, or let it do less at a time.",
-    "53300": "The database takes no more connections: raise max_connections, or lower PostgREST's db-pool. Reads go on.",
+    "53300": "The database takes no more connections: raise max_connections or lower PostgREST's db-pool. Reads go on.",
     "53": "The database is at a limit of its configuration; see its log. Reads go on.",
     "57014": "The database took too long, and the write was given up. Reads go on; try the write again.",
     "58": "The database cannot read or write its files; see its log. Reads go on.",

@@ -11,18 +11,16 @@ from model_registry.catalog.snapshot import Snapshot
 
 NOTHING_NEWER = {"known_revision": 2**62}
 """A revision that no registry reaches: who knows it is told of no changes."""
-_NO_ENTRY = "00000000-0000-0000-0000-000000000000"
-"""The id of no entry: the revision that goes with it counts for nothing, unless it is 0."""
 
 
 def known_revision(snapshot: Snapshot) -> dict[str, Any]:
-    """The arguments that say where a snapshot stands."""
-    return {"known_revision": snapshot.revision, "known_entry": snapshot.entry_id or _NO_ENTRY}
+    """The arguments that say where a snapshot stands. No entry has the id 0: that revision counts for nothing."""
+    return {"known_revision": snapshot.revision, "known_entry": snapshot.entry_id}
 
 
 def has_identity(snapshot: Snapshot) -> bool:
     """Whether it can be brought forward: not what was never loaded, nor what an older version left on disk."""
-    return bool(snapshot.registry_id) and (snapshot.revision == 0 or bool(snapshot.entry_id))
+    return bool(snapshot.registry_id) and (snapshot.revision == 0 or snapshot.entry_id != 0)
 
 
 def goes_on(answer: dict[str, Any], known: Snapshot, current: Snapshot) -> bool:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-import orjson
 import structlog
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
-from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.said import Recorded, Said
-from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
+from model_registry.store.fleet_records import FleetRecords
 from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
 from model_registry.store.snapshot_file import SavedSnapshot
 
@@ -36,18 +33,16 @@ Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 _CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
-_MANY_EVENTS = 200
-"""Events in one transaction, from where on nobody waits for the snapshot."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
 )
 
 
-class Registry:
+class Registry(FleetRecords):
     """The current snapshot, and the only way to change it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts and bounds, by name)
         self,
         database: Database,
         *,
@@ -55,12 +50,13 @@ class Registry:
         check: Check = lambda _before, _operations: None,
         clock: Callable[[], float] = time.time,
         most_deployments: int | None = None,
+        most_nodes: int | None = None,
     ) -> None:
+        super().__init__(most_deployments=most_deployments, most_nodes=most_nodes)
         self._database = database
         self._origin = origin
         self._check = check
         self._clock = clock
-        self._most_deployments = most_deployments
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
         self._last_error: str | None = "not loaded yet"
@@ -168,66 +164,6 @@ class Registry:
         finally:
             self.on_write(operations, outcome)
         return int(answer["revision"])
-
-    async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
-        """Record events that are received now, in one transaction. Repeats and old news change nothing.
-
-        Errors: NodeFull; those of `Database.call`.
-        """
-        now = datetime.now(UTC)
-        said = Said()
-        for event in events:
-            said.add_event(event, now)
-        recorded = await self.hear(said, actor=actor)
-        if recorded.refused:
-            raise self.node_full(min(recorded.refused))
-        return recorded.revision
-
-    async def hear(self, said: Said, *, actor: str) -> Recorded:
-        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
-
-        When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
-        records more has to wait for it.
-        """
-        much = len(said.events) >= _MANY_EVENTS
-        known = None if much else self.snapshot
-        made = {
-            "events": [event.wire() for event in said.events],
-            "statuses": said.statuses,
-            "heard": said.heard,
-            "rejected": said.rejected,
-        }
-        answer = await self._send(
-            "registry_record_events",
-            known,
-            actor,
-            made={name: orjson.dumps(value) for name, value in made.items()},
-            most_deployments=self._most_deployments,
-        )
-        refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
-        return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused)
-
-    def node_full(self, key: tuple[str, str, str]) -> NodeFull:
-        """Why a deployment was refused."""
-        node, provider, model = key
-        return NodeFull(
-            f"The node {node!r} has announced {self._most_deployments} models, the most that are kept of one node: "
-            f"{provider}/{model} is not. `DELETE /api/nodes/<node>` forgets a node with all its models."
-        )
-
-    async def expire(self, heard_through: str | None, *, silent_seconds: float, gap_seconds: float) -> dict[str, Any]:
-        """Take nodes for lost that have been silent, on one replica at a time; answers the database's time and watch.
-
-        `heard_through` is a time that an earlier call answered: all that NATS got until then is recorded.
-        """
-        return await self._send(
-            "registry_expire_nodes",
-            self.snapshot,
-            "silence",
-            heard_through=heard_through,
-            silent_seconds=silent_seconds,
-            gap_seconds=gap_seconds,
-        )
 
     async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
         """A page of the change log, straight from the database. Errors: those of `Database.call`."""

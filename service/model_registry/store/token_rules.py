@@ -45,10 +45,15 @@ class TokenRules:
         for name in ("exp", "nbf"):
             if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
                 raise TypeError(name)
-        checks = {"verify_signature": False, "verify_exp": True, "verify_nbf": True}
         jwt.decode(
             token,
-            options={**checks, "verify_aud": "aud" in claims, "verify_iss": "iss" in claims},
+            options={
+                "verify_signature": False,
+                "verify_exp": True,
+                "verify_nbf": True,
+                "verify_aud": "aud" in claims,
+                "verify_iss": "iss" in claims,
+            },
             audience=sorted(self.audiences),
             issuer=sorted(self.issuers),
             leeway=LEEWAY_SECONDS,

@@ -18,7 +18,7 @@ class Saver:
     def __init__(self, registry: Registry, file: SnapshotFile) -> None:
         self._registry = registry
         self._file = file
-        self._saved: tuple[str, int, str] | None = None
+        self._saved: tuple[str, int, int] | None = None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
