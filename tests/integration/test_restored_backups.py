@@ -323,6 +323,27 @@ async def test_a_service_that_comes_back_serves_the_database_and_saves_that(
     assert (await get(replica.client, "/readyz"))["revision"] == revision
 
 
+async def test_an_etag_of_the_history_that_is_over_matches_nothing(
+    start_replica: StartReplica, backups: Dumps, database: psycopg.Connection
+) -> None:
+    """Rows' ETags are of their content; a node's, which moves with heartbeats, is of its version and its time."""
+    replica = await start_replica()
+    report = {"node_id": "n", "provider_type": "ollama", "model_id": "m"}
+    await replica.client.post("/api/deployments", json=report)
+    await asyncio.to_thread(backups.take, 1)
+    await replica.client.put("/api/nodes/n", json={"labels": {"by": "lost"}})
+    etag = (await replica.client.get("/api/nodes/n")).headers["etag"]
+    await asyncio.to_thread(backups.restore, 1)
+    database.execute("""update gpu_nodes set labels = '{"by": "other"}'""")
+    await replica.state.registry.refresh()
+
+    for method in ("PUT", "DELETE"):
+        answer = await replica.client.request(method, "/api/nodes/n", json={}, headers={"If-Match": etag})
+        problem(answer, 412, "E4120")
+
+    assert (await get(replica.client, "/api/nodes/n"))["labels"] == {"by": "other"}
+
+
 def _source(directory: Path) -> str:
     path = directory / "snapshot.json"
     return str(orjson.loads(path.read_bytes())["source"]) if path.exists() else ""

@@ -197,4 +197,5 @@ def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
 
 
 def _etag(node: Node) -> str:
-    return f'"{node.id}-{node.version}"'
+    # The time too: after a backup was restored, a version is given again.
+    return f'"{node.id}-{node.version}-{node.updated_at}"'
