@@ -24,13 +24,13 @@ STALE = """
 """Deployments linked to a model that has another name by now."""
 
 
-def some(chance: random.Random, table: str) -> sql.Composable:
+def some(chance: random.Random, table: str) -> sql.Composed:
     """One row of a table, or none when it is empty."""
     row = sql.SQL("(select id from {} order by md5(id::text || {}) limit 1)")
     return row.format(sql.Identifier(table), sql.Literal(str(chance.random())))
 
 
-def step(chance: random.Random) -> sql.Composable:
+def step(chance: random.Random) -> sql.Composed:
     """A statement that a link may hang on, or not."""
     name, other = sql.Literal(chance.choice(NAMES)), sql.Literal(chance.choice(NAMES))
     kind = sql.Literal(chance.choice(TYPES))
