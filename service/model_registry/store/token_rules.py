@@ -17,6 +17,11 @@ LEEWAY_SECONDS = 30.0
 _ALGORITHMS = ("HS256", "RS256", "ES256")
 """What Supabase signs with."""
 
+_REASONS: dict[type[Exception], str] = {
+    jwt.InvalidIssuerError: "its issuer is none of the project's; MODEL_REGISTRY_JWT_ISSUERS allows others",
+    jwt.InvalidAudienceError: "it was made for somebody else; MODEL_REGISTRY_JWT_AUDIENCES allows others",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
@@ -38,7 +43,7 @@ class TokenRules:
         try:
             self._check(token, claims)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            return f"its claims do not hold ({type(error).__name__})"
+            return _REASONS.get(type(error), f"its claims do not hold ({type(error).__name__})")
         return None
 
     def _check(self, token: str, claims: dict[str, Any]) -> None:
