@@ -53,6 +53,10 @@ audit: $(STAMP) ## look for known vulnerabilities in both locks; fails loudly wh
 sbom: ## write the bill of materials of the image to dist/sbom.cdx.json (CycloneDX)
 	$(PYTHON) scripts/write_sbom.py --output dist/sbom.cdx.json
 
+.PHONY: restores
+restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; all must end as the database (ARGS="--physical --restores 50")
+	$(BIN)/python benchmarks/restores.py $(ARGS)
+
 .PHONY: lock
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }

@@ -1,4 +1,4 @@
--- depends: 0015_routed_first
+-- depends: 0017_fleet_limits
 
 -- Who comes through PostgREST reads nothing unless somebody asks for it with `db migrate --public-reads`: on Supabase anon is
 -- the internet, and authenticated is whoever has signed up. A registry in which nothing was ever written starts closed. One

@@ -125,6 +125,7 @@ async def create_app(settings: Settings) -> FastAPI:
         origin=_instance_name(),
         check=refuse_bad_configuration,
         most_deployments=settings.most_deployments,
+        most_nodes=settings.most_nodes,
     )
     link = NatsLink(login, registry.origin, echo=False) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)

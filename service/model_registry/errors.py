@@ -9,7 +9,8 @@
     │   ├── AlreadyExists             E4002
     │   ├── AmbiguousName             E4091
     │   ├── InUse                     E4092
-    │   └── NodeFull                  E4093
+    │   ├── NodeFull                  E4093
+    │   └── FleetFull                 E4094
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
@@ -124,6 +125,12 @@ class NodeFull(Conflict):
     """The node has too many deployments"""
 
     code = "E4093"
+
+
+class FleetFull(Conflict):
+    """The registry has too many nodes"""
+
+    code = "E4094"
 
 
 class Invalid(RegistryError):

@@ -26,6 +26,17 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"),
         description="The project's service-role key.",
     )
+    jwt_issuers: str = Field(
+        "",
+        alias="MODEL_REGISTRY_JWT_ISSUERS",
+        description="Whose tokens hold beside the project's own (`supabase`, `SUPABASE_URL/auth/v1`); commas between. "
+        "Needed where SUPABASE_URL is not the address that the project's auth service knows itself by.",
+    )
+    jwt_audiences: str = Field(
+        "",
+        alias="MODEL_REGISTRY_JWT_AUDIENCES",
+        description="For whom tokens may be made beside `authenticated`; commas between.",
+    )
     postgrest_url: str | None = Field(
         None, alias="POSTGREST_URL", description="A PostgREST without Supabase. Ignored when SUPABASE_URL is set."
     )
@@ -85,6 +96,13 @@ class Settings(BaseSettings):
         ge=1,
         le=100_000,
         description="The most models that are kept of one node, unloaded ones among them; more are rejected.",
+    )
+    most_nodes: int = Field(
+        10_000,
+        alias="MODEL_REGISTRY_MOST_NODES",
+        ge=1,
+        le=1_000_000,
+        description="The most GPU nodes that are kept, lost ones among them; what further ones say is rejected.",
     )
     stream_max_age_hours: float = Field(
         168.0, alias="MODEL_REGISTRY_STREAM_MAX_AGE_HOURS", gt=0, description="For how long NATS keeps GPU events."

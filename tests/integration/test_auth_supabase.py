@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -172,6 +173,58 @@ async def test_a_token_that_does_not_hold_is_refused(
         with subtests.test(token=name):
             assert await may(client, token) == REFUSED
     assert await may(client, good) == EVERYTHING
+
+
+async def test_both_kinds_of_tokens_must_be_of_this_project_and_for_us(
+    client: httpx.AsyncClient, project: SupabaseProject, subtests: pytest.Subtests
+) -> None:
+    """Their signature is good: another service of the project, or of its issuer, got them for something else."""
+    now, own = int(time.time()), f"{project.url}/auth/v1"
+    holds: dict[str, dict[str, Any]] = {
+        "of the project": {"iss": own},
+        "of the older kind": {"iss": "supabase", "aud": None},
+        "one audience of several": {"iss": own, "aud": ["x", "authenticated"]},
+        "good since a moment": {"nbf": now - 5},
+    }
+    refused: dict[str, dict[str, Any]] = {
+        "of another issuer": {"iss": "https://elsewhere.example/auth/v1"},
+        "for somebody else": {"iss": own, "aud": "billing"},
+        "not good yet": {"nbf": now + 600},
+        "a beginning that is no time": {"nbf": "now"},
+        "an audience of another type": {"aud": {"authenticated": 1}},
+        "too long": {"padding": "x" * 20_000},
+    }
+    for kind in (project.token, project.legacy_token):
+        for name, claims in holds.items():
+            with subtests.test(token=name, kind=kind.__name__):
+                assert await may(client, kind(**claims)) == READS
+        for name, claims in refused.items():
+            with subtests.test(token=name, kind=kind.__name__):
+                asked = len(project.requests)
+                assert await may(client, kind(**claims)) == REFUSED
+                assert project.requests[asked:] == []
+
+
+async def test_issuers_and_audiences_are_allowed_by_settings(
+    start_replica: StartReplica, variables: dict[str, Any], project: SupabaseProject
+) -> None:
+    own = {"MODEL_REGISTRY_JWT_ISSUERS": "https://id.example.org/,x", "MODEL_REGISTRY_JWT_AUDIENCES": "billing"}
+    replica = await start_replica(**variables, **own)
+    async with replica.anonymous() as client:
+        assert await may(client, project.token(iss="https://id.example.org/", aud="billing")) == READS
+        assert await may(client, project.token(iss="https://id.example.org", aud="billing")) == REFUSED
+
+
+async def test_a_name_that_is_none_is_not_kept(replica: Replica, project: SupabaseProject) -> None:
+    scopes = {"registry_scopes": ["admin"]}
+    for email, sub in (({"a": 1}, "user 1"), ("a\0b", "user 1"), ("x" * 5000, "user 1")):
+        token = project.token(email=email, sub=sub, app_metadata=scopes)
+        made = await replica.client.post(
+            "/api/providers", json={**PROVIDER, "name": str(uuid.uuid4())}, headers={"Authorization": f"Bearer {token}"}
+        )
+        assert made.status_code == 201
+        actor = (await replica.client.get("/api/changes")).json()["items"][-1]["actor"]
+        assert actor == ("x" * 200 if email == "x" * 5000 else "user 1")
 
 
 async def test_legacy_tokens_are_shown_to_the_project(client: httpx.AsyncClient, project: SupabaseProject) -> None:

@@ -35,6 +35,7 @@ CODES = {
     "AmbiguousName": ("E4091", 409),
     "InUse": ("E4092", 409),
     "NodeFull": ("E4093", 409),
+    "FleetFull": ("E4094", 409),
     "Invalid": ("E4005", 422),
     "InvalidModel": ("E4003", 422),
     "UnknownReference": ("E4006", 422),

@@ -19,7 +19,7 @@ from model_registry.catalog.fleet import FleetNodeView, find_node, node_view, se
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
-from model_registry.errors import PreconditionFailed
+from model_registry.errors import Invalid, PreconditionFailed, Reason
 from model_registry.store.heartbeats import Pulse
 from model_registry.store.json_bytes import json_bytes
 
@@ -34,6 +34,13 @@ class MassLoss(BaseModel):
     at: str
     nodes: int
     of: int
+
+
+class Forgotten(BaseModel):
+    """What was forgotten."""
+
+    nodes: int
+    deployments: int
 
 
 class FleetNodeList(BaseModel):
@@ -110,6 +117,30 @@ async def replace_node(
 
 
 @router.delete(
+    "",
+    summary="Forget all nodes that pass a filter, with their deployments",
+    operation_id="delete_nodes",
+    responses={200: {"model": Forgotten}, **responses(401, 403, 412, 422, 503)},
+)
+async def delete_nodes(
+    service: Service,
+    caller: Administrator,
+    status: Annotated[str | None, Query(description="ready or lost.", examples=["lost"])] = None,
+    label: Annotated[
+        list[str] | None, Query(description="key or key=value; repeatable: all must hold.", examples=["zone=cellar"])
+    ] = None,
+) -> Response:
+    """At least one filter must be given. One transaction; a node that speaks again meanwhile stays."""
+    if status is None and not label:
+        message = "Say which nodes: ?status=lost, or ?label=key=value. All at once are not forgotten by accident."
+        raise Invalid(message, reasons=[Reason("status", message)])
+    await service.registry.refresh()
+    found = search_nodes(service.registry.snapshot, status=status, labels=label or ())
+    nodes, deployments = await service.registry.forget(found, actor=caller.name) if found else (0, 0)
+    return Response(json_bytes({"nodes": nodes, "deployments": deployments}), media_type=JSON)
+
+
+@router.delete(
     "/{reference:path}",
     status_code=204,
     summary="Forget a node and its deployments",
@@ -166,4 +197,5 @@ def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
 
 
 def _etag(node: Node) -> str:
-    return f'"{node.id}-{node.version}"'
+    # The time too: after a backup was restored, a version is given again.
+    return f'"{node.id}-{node.version}-{node.updated_at}"'

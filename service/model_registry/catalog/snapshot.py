@@ -97,6 +97,9 @@ class Snapshot:
     registry_id: str
     revision: int
     tables: Map[str, Table[Any]]
+    entry_id: int = 0
+    """The id of the change log's entry at this revision: a restored backup gives a revision again, but not the id.
+    0: not known (a snapshot that an older version left on disk), or nothing has ever changed."""
 
     @property
     def providers(self) -> Table[Provider]:
@@ -163,12 +166,13 @@ class Snapshot:
         """Read what `registry_snapshot` answers, or what `document` made of an earlier snapshot."""
         with _uncollected():
             tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
-        return cls(document["registry_id"], document["revision"], Map(tables))
+        return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
 
     def document(self) -> dict[str, Any]:
         """As plain JSON values: what is kept on disk."""
         tables = {name: [row.model_dump() for row in table] for name, table in self.tables.items()}
-        return {"registry_id": self.registry_id, "revision": self.revision, "tables": tables}
+        identity = {"registry_id": self.registry_id, "revision": self.revision, "entry_id": self.entry_id}
+        return {**identity, "tables": tables}
 
     def advanced(self, revision: int, changes: Sequence[Change]) -> Snapshot:
         """The snapshot after these changes. Those it has already seen count for nothing."""
@@ -182,7 +186,8 @@ class Snapshot:
             table: [(row_id, None if row is None else SPECS[table].row.read(row)) for row_id, row in rows.items()]
             for table, rows in newest.items()
         }
-        return replace(self, revision=revision, tables=self._changed(by_table))
+        entry_id = changes[-1].entry_id if changes else 0
+        return replace(self, revision=revision, entry_id=entry_id, tables=self._changed(by_table))
 
     def preview(self, operations: Iterable[Operation]) -> Snapshot:
         """What the registry would be after these operations, at the same revision. Nothing is written.

@@ -20,6 +20,8 @@ class Change(NamedTuple):
     operation: Action
     row: dict[str, Any] | None
     """The row after the change; None after a deletion."""
+    entry_id: int = 0
+    """Random: tells the entry from another of the same revision, as a restored backup makes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,3 +68,5 @@ class Recorded:
     """Nodes whose heartbeats mean nothing to the database: their status messages are needed whole."""
     refused: frozenset[tuple[str, str, str]] = frozenset()
     """Keys of deployments that their nodes have no room for."""
+    crowded: frozenset[str] = frozenset()
+    """Nodes that there is no room for: nothing that they said was kept."""

@@ -47,6 +47,12 @@ class Heard:
         return [one for one in listed if isinstance(one, DeploymentEvent)]
 
     @property
+    def node_id(self) -> str | None:
+        """Which node it is about."""
+        about = self.event or self.status
+        return about.node_id if about else None
+
+    @property
     def problem(self) -> str:
         """The problems in a line, as far as a line goes."""
         more = len(self.problems) - _MOST_SHOWN

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -121,7 +120,8 @@ def _postgrest_key(settings: Settings) -> str:
     if settings.postgrest_key is not None:
         return settings.postgrest_key.get_secret_value()
     if settings.postgrest_jwt_secret is not None:
-        claims = {"role": "service_role", "iss": "model-registry", "iat": int(time.time())}
+        # No time in it: PostgREST refuses a key that was made in the future, as when our clock is ahead of its own.
+        claims = {"role": "service_role", "iss": "model-registry"}
         return jwt.encode(claims, settings.postgrest_jwt_secret.get_secret_value(), algorithm="HS256")
     message = "POSTGREST_URL is set but neither POSTGREST_KEY nor POSTGREST_JWT_SECRET is."
     raise StorageMisconfigured(message)

@@ -26,6 +26,13 @@ from model_registry.errors import (
 
 AWAY = "The database cannot be reached now. Reads go on from the last snapshot; try the write again in a few seconds."
 
+_WHICH_KEY = "Check POSTGREST_KEY, or that the JWT secret is PostgREST's own; with Supabase, the service-role key."
+_CLOCK = (
+    "PostgREST refuses the registry's key, which by its clock is not good yet: "
+    "compare the clocks of the machine that made the key and of the database's."
+)
+_DAMAGED = "The database's files are damaged: see Postgres's log, and restore a backup."
+
 STATES: dict[str, tuple[type[RegistryError], str]] = {
     "23505": (AlreadyExists, "A row with the same key exists already."),
     "23503": (UnknownReference, "It refers to a row that does not exist."),
@@ -39,26 +46,54 @@ STATES: dict[str, tuple[type[RegistryError], str]] = {
     "22007": (Invalid, "A date or time has the wrong form."),
     "22008": (Invalid, "A date or time is outside what Postgres keeps."),
     "54000": (Invalid, "A value is too long."),
+    "54001": (Invalid, "A value is nested too deep."),
     "MR404": (NotFound, "The row is gone: someone deleted it."),
     "MR412": (PreconditionFailed, "The row has changed since it was read. Read it again, then repeat the change."),
-    "42501": (StorageMisconfigured, "The registry's database role lacks a right. Run `model-registry db migrate`."),
+    "42501": (
+        StorageMisconfigured,
+        "The registry's role lacks a right. Run `model-registry db migrate`; its key must be of the role service_role.",
+    ),
+    "XX001": (StorageError, _DAMAGED),
+    "XX002": (StorageError, _DAMAGED),
     "42P01": (StorageMisconfigured, "A table is missing. Run `model-registry db migrate`."),
     "42883": (StorageMisconfigured, "A database function is missing. Run `model-registry db migrate`."),
     "PGRST106": (StorageMisconfigured, "PostgREST does not expose the registry's schema: add it to PGRST_DB_SCHEMAS."),
     "PGRST202": (StorageMisconfigured, "A database function is missing. Run `model-registry db migrate`."),
     "PGRST205": (StorageMisconfigured, "A table is missing. Run `model-registry db migrate`."),
     "PGRST300": (StorageMisconfigured, "PostgREST has no JWT secret: set PGRST_JWT_SECRET."),
-    "PGRST301": (StorageMisconfigured, "PostgREST refuses the registry's key: check POSTGREST_KEY or the JWT secret."),
-    "PGRST302": (StorageMisconfigured, "PostgREST wants a key: set POSTGREST_KEY or POSTGREST_JWT_SECRET."),
-    "PGRST303": (StorageMisconfigured, "PostgREST refuses the registry's key: its claims do not hold (expired?)."),
-    "401": (StorageMisconfigured, "The database's gateway refuses the registry's key."),
-    "403": (StorageMisconfigured, "The database's gateway refuses the registry's key."),
-    "404": (StorageMisconfigured, "There is no PostgREST at the address: check POSTGREST_URL or SUPABASE_URL."),
 }
 """SQLSTATEs, PostgREST's codes, and bare statuses of whatever stands before it."""
 
-_AWAY = ("08", "25006", "53", "57", "58", "40", "55P03", "PGRST0", "502", "503", "504", "520", "521", "522", "429")
-"""Beginnings of codes that mean: not now. 25006: a standby, not promoted yet; 40: another transaction in the way."""
+_AWAY = (
+    *("08", "25006", "53", "55", "57", "58", "40", "PGRST0", "502", "503", "504", "520", "521", "522", "429"),
+    *("PGRST301", "PGRST302", "PGRST303", "403", "404"),
+)
+"""Beginnings of codes that mean: not now. 25006: a standby, not promoted yet; 40: another transaction in the way; 55:
+an object in use, or a server that is not ready for it."""
+
+TROUBLE: dict[str, str] = {
+    "53100": "The database's disk is full: nothing can be written until it has more space. Reads go on.",
+    "53200": "The database is out of memory. Reads go on; give it more, or let it do less at a time.",
+    "53300": "The database takes no more connections: raise max_connections or lower PostgREST's db-pool. Reads go on.",
+    "53": "The database is at a limit of its configuration; see its log. Reads go on.",
+    "57014": "The database took too long, and the write was given up. Reads go on; try the write again.",
+    "58": "The database cannot read or write its files; see its log. Reads go on.",
+    "PGRST301": f"PostgREST refuses the registry's key. {_WHICH_KEY}",
+    "PGRST302": "PostgREST wants a key: set POSTGREST_KEY or POSTGREST_JWT_SECRET.",
+    "PGRST303": f"PostgREST refuses the registry's key: its claims do not hold. {_WHICH_KEY}",
+    "401": f"The database's gateway refuses the registry's key. {_WHICH_KEY}",
+    "403": f"The database's gateway refuses the registry's key. {_WHICH_KEY}",
+    "404": "There is no PostgREST at the address: check POSTGREST_URL or SUPABASE_URL.",
+}
+"""Of what means "not now", that which somebody has to do something about. The longest beginning counts."""
+
+_REFUSED_KEYS = {
+    "expired": "PostgREST refuses the registry's key, which has expired. "
+    "Set a new POSTGREST_KEY, or POSTGREST_JWT_SECRET: the service then signs one without an end.",
+    "future": _CLOCK,
+    "notyet": _CLOCK,
+}
+"""By words of what PostgREST says of a token whose signature is good, blanks left out: its codes differ by version."""
 
 CONSTRAINTS: dict[str, str] = {
     "registry_name_is_printable": "A name must not be empty or hold control characters.",
@@ -139,8 +174,12 @@ def translated(error: APIError) -> RegistryError:
     """The registry's error for one of PostgREST's, with everything it said kept for the log."""
     code = str(error.code or "")
     told = {"code": code, "message": error.message, "details": error.details}
-    if code.startswith(_AWAY):
-        return StorageUnavailable(AWAY, storage=told)
+    trouble = _refused_key(code, error.message or "")
+    if trouble is None and code.startswith(_AWAY):
+        known = max((start for start in TROUBLE if code.startswith(start)), key=len, default="")
+        trouble = TROUBLE.get(known, AWAY)
+    if trouble is not None:
+        return StorageUnavailable(trouble, storage=told)
     kind, message = STATES.get(code, (StorageError, "The database refused, for a reason the registry does not know."))
     violated = _violated(error.details)
     table = violated.get("table")
@@ -148,6 +187,16 @@ def translated(error: APIError) -> RegistryError:
         kind = InvalidModel
     message = CONSTRAINTS.get(violated.get("constraint", ""), message)
     return kind(message, storage=told, operation=violated.get("operation"))
+
+
+def _refused_key(code: str, said: str) -> str | None:
+    """What to do about a key of ours that PostgREST understands and does not take; None: it is about something else."""
+    if code in ("PGRST301", "PGRST303"):
+        words = said.replace(" ", "").lower()
+        return next((message for word, message in _REFUSED_KEYS.items() if word in words), None)
+    if code == "22023" and said.startswith('role "'):
+        return "The registry's key is of a role that the database does not have: it must be one of service_role."
+    return None
 
 
 def _violated(details: object) -> dict[str, Any]:

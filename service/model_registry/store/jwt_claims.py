@@ -1,4 +1,7 @@
-"""Supabase JWTs, checked by Supabase's own client: who the bearer is, and what they may do here."""
+"""Supabase JWTs: who the bearer is, and what they may do here.
+
+The signature is checked by Supabase's own client, the claims by `token_rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import structlog
 
 from model_registry.settings import Settings
 from model_registry.store.client import tls
+from model_registry.store.token_rules import LONGEST_TOKEN, TokenRules, rules_of
 
 if TYPE_CHECKING:
     from supabase_auth import AsyncGoTrueClient
@@ -18,14 +22,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_SECONDS = 5.0
+_LONGEST_NAME = 200
 _SERVICE_ROLE = ("service_role", frozenset({"admin"}))
 
 
 class SupabaseTokens:
     """The tokens of one Supabase project."""
 
-    def __init__(self, auth: AsyncGoTrueClient, own_key: str, http: httpx.AsyncClient) -> None:
+    def __init__(self, auth: AsyncGoTrueClient, own_key: str, rules: TokenRules, http: httpx.AsyncClient) -> None:
         self._auth = auth
+        self._rules = rules
         self._own_key = own_key
         self._http = http
 
@@ -40,6 +46,11 @@ class SupabaseTokens:
         # The project's own service key may be of the symmetric kind, and Supabase knows no user for that one.
         if hmac.compare_digest(token.encode(), self._own_key.encode()):
             return _SERVICE_ROLE
+        # Before the project is asked: a token that cannot hold costs nobody a request.
+        fault = "it is too long" if len(token) > LONGEST_TOKEN else self._rules.fault(token)
+        if fault is not None:
+            log.info("a Supabase token was refused", reason=fault)
+            return None
         from supabase import AuthError  # noqa: PLC0415 (as in client.py)
 
         try:
@@ -52,8 +63,7 @@ class SupabaseTokens:
         claims: dict[str, Any] = dict(answer["claims"])
         if claims.get("role") == "service_role":
             return _SERVICE_ROLE
-        name = str(claims.get("email") or claims.get("sub") or "supabase user")
-        return name, frozenset(_granted(claims))
+        return _name(claims), frozenset(_granted(claims))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -70,7 +80,15 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS)
     options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
     client = await create_async_client(settings.supabase_url, key, options=options)
-    return SupabaseTokens(client.auth, key, http)
+    rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)
+    return SupabaseTokens(client.auth, key, rules, http)
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """What the change log calls the bearer."""
+    named = (claims.get(claim) for claim in ("email", "sub"))
+    found = next((name for name in named if isinstance(name, str) and name.isprintable() and name), "supabase user")
+    return found[:_LONGEST_NAME]
 
 
 def _granted(claims: dict[str, Any]) -> list[str]:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-import orjson
 import structlog
 
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
-from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.said import Recorded, Said
 from model_registry.entities.secret_text import mask_secrets
-from model_registry.errors import NodeFull, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.store.client import Database
+from model_registry.store.fleet_records import FleetRecords
+from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
 from model_registry.store.snapshot_file import SavedSnapshot
 
 log = structlog.get_logger(__name__)
@@ -34,23 +32,19 @@ Check = Callable[[Snapshot, Sequence[Operation]], None]
 Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
-_CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row")
+_CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
-_MANY_EVENTS = 200
-"""Events in one transaction, from where on nobody waits for the snapshot."""
-_NOTHING_NEWER = 2**62
-"""A revision that no registry reaches: who knows it is told of no changes."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
 )
 
 
-class Registry:
+class Registry(FleetRecords):
     """The current snapshot, and the only way to change it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts and bounds, by name)
         self,
         database: Database,
         *,
@@ -58,12 +52,13 @@ class Registry:
         check: Check = lambda _before, _operations: None,
         clock: Callable[[], float] = time.time,
         most_deployments: int | None = None,
+        most_nodes: int | None = None,
     ) -> None:
+        super().__init__(most_deployments=most_deployments, most_nodes=most_nodes)
         self._database = database
         self._origin = origin
         self._check = check
         self._clock = clock
-        self._most_deployments = most_deployments
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
         self._last_error: str | None = "not loaded yet"
@@ -75,8 +70,8 @@ class Registry:
         """Told of every write and its outcome: done, refused, failed."""
         self.on_news: Callable[[], None] = lambda: None
         """Called when something was written that the snapshot has not: time to refresh."""
-        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
-        """Told of secrets that were masked in what nodes said: where, and how many."""
+        self.loads = 0
+        """Full loads so far. After each, revisions may mean something else: another database, or a backup."""
         self.load_seconds: float | None = None
         """What the last full load took."""
 
@@ -163,7 +158,7 @@ class Registry:
             else:
                 self._refuse_bad(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
-            answer = await self._send(function, before.revision, actor, operations=wire)
+            answer = await self._send(function, before, actor, operations=wire)
             outcome = "done"
         except StorageError:
             outcome = "failed"
@@ -176,70 +171,6 @@ class Registry:
         refuse_secrets(before, operations)
         self._check(before, operations)
 
-    async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
-        """Record events that are received now, in one transaction. Repeats and old news change nothing.
-
-        Errors: NodeFull; those of `Database.call`.
-        """
-        now = datetime.now(UTC)
-        said = Said()
-        for event in events:
-            said.add_event(event, now)
-        recorded = await self.hear(said, actor=actor)
-        if recorded.refused:
-            raise self.node_full(min(recorded.refused))
-        return recorded.revision
-
-    async def hear(self, said: Said, *, actor: str) -> Recorded:
-        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
-
-        When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
-        records more has to wait for it.
-        """
-        much = len(said.events) >= _MANY_EVENTS
-        known = _NOTHING_NEWER if much else self.snapshot.revision
-        if said.masked:
-            self.on_masked("events", said.masked)
-        made = {
-            "events": [event.wire() for event in said.events],
-            "statuses": said.statuses,
-            "heard": said.heard,
-            "rejected": said.rejected,
-        }
-        answer = await self._send(
-            "registry_record_events",
-            known,
-            actor,
-            made={name: orjson.dumps(value) for name, value in made.items()},
-            most_deployments=self._most_deployments,
-        )
-        if said.masked_rejected:
-            self.on_masked("rejected", said.masked_rejected)
-        refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
-        return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused)
-
-    def node_full(self, key: tuple[str, str, str]) -> NodeFull:
-        """Why a deployment was refused."""
-        node, provider, model = key
-        return NodeFull(
-            f"The node {node!r} has announced {self._most_deployments} models, the most that are kept of one node: "
-            f"{provider}/{model} is not. `DELETE /api/nodes/<node>` forgets a node with all its models."
-        )
-
-    async def expire(self, heard_through: str | None, *, silent_seconds: float, gap_seconds: float) -> dict[str, Any]:
-        """Take nodes for lost that have been silent, on one replica at a time; answers the database's time and watch.
-
-        `heard_through` is a time that an earlier call answered: all that NATS got until then is recorded.
-        """
-        return await self._send(
-            "registry_expire_nodes",
-            self.snapshot.revision,
-            "silence",
-            heard_through=heard_through,
-            silent_seconds=silent_seconds,
-            gap_seconds=gap_seconds,
-        )
-
     async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
         """A page of the change log, straight from the database. Errors: those of `Database.call`."""
         page: dict[str, Any] = await self._database.call(
@@ -247,28 +178,32 @@ class Registry:
         )
         return page
 
-    async def _send(self, function: str, known: int, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+        """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
+        loads = self.loads
+        where = known_revision(known) if known else NOTHING_NEWER
         try:
             answer: dict[str, Any] = await self._database.call(
-                function, **arguments, known_revision=known, actor=mask_secrets(actor), origin=self._origin
+                function, **arguments, **where, actor=mask_secrets(actor), origin=self._origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
                 self._failed(error)  # any other is about this one request, not the database
             raise
-        if known == _NOTHING_NEWER:
+        if known is None:
             self.on_news()
-        elif not self._advance(answer, known):
+        elif not self._advance(answer, known, loads):
             await self.refresh()
         return answer
 
     async def _look(self) -> None:
         known = self._snapshot
-        if not known.registry_id:
+        if not has_identity(known):
             await self._load()
             return
-        answer = await self._database.call("registry_changes_since", known_revision=known.revision)
-        if not self._advance(answer, known.revision):
+        loads = self.loads
+        answer = await self._database.call("registry_changes_since", **known_revision(known))
+        if not self._advance(answer, known, loads):
             log.warning("the database cannot bring the snapshot forward; loading anew", revision=known.revision)
             await self._load()
 
@@ -282,21 +217,22 @@ class Registry:
             raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error
         self.load_seconds = time.perf_counter() - started
         before, self._snapshot = self._snapshot, loaded
+        self.loads += 1
         self._confirmed()
         log.info(
             "snapshot loaded", revision=loaded.revision, models=len(loaded.models), seconds=round(self.load_seconds, 3)
         )
         self._tell(before, loaded, ())
 
-    def _advance(self, answer: dict[str, Any], known: int) -> bool:
-        """Take in the answer to a question that was asked at revision `known`; False when it does not fit.
+    def _advance(self, answer: dict[str, Any], known: Snapshot, loads: int) -> bool:
+        """Take in the answer to a question that was asked with the snapshot `known`; False when it does not fit.
 
-        Answers may arrive out of order: each carries all that its question did not know. It does not fit when another
-        database stands behind the address, this one went back to a backup, or its log was trimmed past us.
+        Answers may arrive out of order: each carries all that its question did not know. None fits that was asked for
+        before everything was loaded anew.
         """
         before = self._snapshot
         try:
-            if answer["registry_id"] != before.registry_id or not known <= min(answer["revision"], before.revision):
+            if loads != self.loads or not goes_on(answer, known, before):
                 return False
             changes = [Change._make(_CHANGE(c)) for c in answer["changes"] if c["revision"] > before.revision]
             self._snapshot = before.advanced(answer["revision"], changes)

@@ -141,7 +141,7 @@ class EventRecorder:
             if said.heard:
                 self._refusals.note_taken()
             for status in said.statuses:
-                if status.node_id in recorded.unsettled:
+                if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:
                     self._known.forget(status.node_id)
                 elif not status.is_heartbeat:
                     self._known.note(status)
@@ -155,16 +155,25 @@ class EventRecorder:
                     whole = self.read(one.delivery, whole=True)
                     one.heard, one.reasons = whole.heard, whole.reasons
                     todo.append(one)
-        if recorded.refused:
-            for one in read:
-                refused = [event.key for event in one.heard.events if event.key in recorded.refused]
-                if refused:
-                    if one.heard.event is not None:
-                        one.heard = Heard()
-                    more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
-                    one.reasons.append(self._registry.node_full(refused[0]).message + more)
-                    todo.append(Read(one.delivery, Heard(), one.reasons))
+        if recorded.crowded or recorded.refused:
+            todo += [rejected for one in read if (rejected := self._without_room(one, recorded)) is not None]
         return todo
+
+    def _without_room(self, one: Read, recorded: Recorded) -> Read | None:
+        """The rejection of what was not kept for want of room; None when all of it was."""
+        node_id = one.heard.node_id
+        refused = [event.key for event in one.heard.events if event.key in recorded.refused]
+        if node_id in recorded.crowded and not one.is_heartbeat:
+            one.heard = Heard()
+            one.reasons.append(self._registry.fleet_full(str(node_id)).message)
+        elif refused:
+            if one.heard.event is not None:
+                one.heard = Heard()
+            more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
+            one.reasons.append(self._registry.node_full(refused[0]).message + more)
+        else:
+            return None
+        return Read(one.delivery, Heard(), one.reasons)
 
     async def _say_rejected(self, rejected: Sequence[Read]) -> set[int]:
         """Say why, where somebody can read it. Answers (by identity) those that could not be said."""

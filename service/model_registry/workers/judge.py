@@ -173,7 +173,7 @@ class ConfigurationJudge:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _look(self, snapshot: Snapshot) -> None:
-        began = time.perf_counter()
+        began, loads = time.perf_counter(), self._registry.loads
         steady = await asyncio.to_thread(self._steady, snapshot, time.time())
         self._wake_at(steady.until)
         files = delivered(await asyncio.to_thread(self._render, steady.snapshot), snapshot)
@@ -186,9 +186,9 @@ class ConfigurationJudge:
         else:
             findings = await self._verdict(files, snapshot)
             new = self._decided(findings, files, snapshot)
-        now = self._registry.snapshot
-        if now.registry_id != snapshot.registry_id or now.revision < snapshot.revision:
-            self._changed.set()  # the database was exchanged meanwhile: a verdict on what is no more
+        if self._registry.loads != loads:
+            # The database was exchanged meanwhile, or went back to a backup: a verdict on what may be no more.
+            self._changed.set()
             return
         self._judged = max(self._judged, snapshot.revision)
         self._become(new)

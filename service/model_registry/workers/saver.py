@@ -21,7 +21,7 @@ class Saver:
     def __init__(self, registry: Registry, file: SnapshotFile) -> None:
         self._registry = registry
         self._file = file
-        self._saved: tuple[str, int] | None = None
+        self._saved: tuple[str, int, int] | None = None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -50,7 +50,7 @@ class Saver:
         if not self._registry.loaded:
             return True
         saved = self._registry.saved()
-        newest = saved.snapshot.registry_id, saved.snapshot.revision
+        newest = saved.snapshot.registry_id, saved.snapshot.revision, saved.snapshot.entry_id
         if newest == self._saved:
             return True
         if not await asyncio.to_thread(self._file.save, saved):

@@ -1,0 +1,123 @@
+"""What nodes said, into the database: recorded, taken for lost, forgotten. A part of `Registry`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from model_registry.catalog.snapshot import Snapshot
+from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.node import Node
+from model_registry.entities.said import Recorded, Said
+from model_registry.errors import FleetFull, NodeFull
+
+_MANY_EVENTS = 200
+"""Events in one transaction, from where on nobody waits for the snapshot."""
+
+
+class FleetRecords(ABC):
+    """The writes of which nodes are the authors."""
+
+    def __init__(self, *, most_deployments: int | None, most_nodes: int | None) -> None:
+        self._most_deployments = most_deployments
+        self._most_nodes = most_nodes
+        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
+        """Told of secrets that were masked in what nodes said: where, and how many."""
+
+    @property
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The newest state this service knows."""
+
+    @abstractmethod
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+        """Call a function that writes, and take in what it answers."""
+
+    async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
+        """Record events that are received now, in one transaction. Repeats and old news change nothing.
+
+        Errors: FleetFull, NodeFull; those of `Database.call`.
+        """
+        now = datetime.now(UTC)
+        said = Said()
+        for event in events:
+            said.add_event(event, now)
+        recorded = await self.hear(said, actor=actor)
+        if recorded.crowded:
+            raise self.fleet_full(min(recorded.crowded))
+        if recorded.refused:
+            raise self.node_full(min(recorded.refused))
+        return recorded.revision
+
+    async def hear(self, said: Said, *, actor: str) -> Recorded:
+        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
+
+        When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
+        records more has to wait for it.
+        """
+        much = len(said.events) >= _MANY_EVENTS
+        known = None if much else self.snapshot
+        if said.masked:
+            self.on_masked("events", said.masked)
+        made = {
+            "events": [event.wire() for event in said.events],
+            "statuses": said.statuses,
+            "heard": said.heard,
+            "rejected": said.rejected,
+        }
+        answer = await self._send(
+            "registry_record_events",
+            known,
+            actor,
+            made={name: orjson.dumps(value) for name, value in made.items()},
+            most_deployments=self._most_deployments,
+            most_nodes=self._most_nodes,
+        )
+        if said.masked_rejected:
+            self.on_masked("rejected", said.masked_rejected)
+        crowded = frozenset(answer.get("crowded", ()))
+        refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
+        return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)
+
+    def node_full(self, key: tuple[str, str, str]) -> NodeFull:
+        """Why a deployment was refused."""
+        node, provider, model = key
+        return NodeFull(
+            f"The node {node!r} has announced {self._most_deployments} models, the most that are kept of one node: "
+            f"{provider}/{model} is not. `DELETE /api/nodes/<node>` forgets a node with all its models."
+        )
+
+    async def expire(self, heard_through: str | None, *, silent_seconds: float, gap_seconds: float) -> dict[str, Any]:
+        """Take nodes for lost that have been silent, on one replica at a time; answers the database's time and watch.
+
+        `heard_through` is a time that an earlier call answered: all that NATS got until then is recorded.
+        """
+        return await self._send(
+            "registry_expire_nodes",
+            self.snapshot,
+            "silence",
+            heard_through=heard_through,
+            silent_seconds=silent_seconds,
+            gap_seconds=gap_seconds,
+        )
+
+    def fleet_full(self, node: str) -> FleetFull:
+        """Why nothing of a node was kept."""
+        return FleetFull(
+            f"The registry knows {self._most_nodes} nodes, the most that it keeps (MODEL_REGISTRY_MOST_NODES): "
+            f"{node!r} is one more. `DELETE /api/nodes?status=lost` forgets those that are gone."
+        )
+
+    async def forget(self, nodes: Sequence[Node], *, actor: str) -> tuple[int, int]:
+        """Forget nodes with their deployments, in one transaction; answers how many of both.
+
+        A node that has changed since it was looked at is left. Errors: PreconditionFailed when a backup was restored
+        meanwhile; those of `Database.call`.
+        """
+        versions = {node.id: node.version for node in nodes}
+        answer = await self._send("registry_forget_nodes", self.snapshot, actor, nodes=versions)
+        return int(answer["nodes"]), int(answer["deployments"])
