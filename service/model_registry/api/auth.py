@@ -127,6 +127,17 @@ async def _any_reader(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "read")
 
 
+async def check_caller(request: Request, service: Service) -> Caller:
+    """Who asks for a check, which costs seconds: where there are keys at all, one of them must be shown."""
+    authenticator = service.authenticator
+    caller = await authenticator.require(request.headers, "read")
+    if caller is ANYBODY and authenticator.has_keys():
+        raise NotAuthenticated(
+            "Checks need an API key with the scope read. Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+        )
+    return caller
+
+
 async def _administrator(request: Request, service: Service) -> Caller:
     return await service.authenticator.require(request.headers, "admin")
 
@@ -136,6 +147,7 @@ async def _node(request: Request, service: Service) -> Caller:
 
 
 Reader = Annotated[Caller, Depends(_reader)]
+Checker = Annotated[Caller, Depends(check_caller)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """For the documentation of a POST that only reads."""
 AnyReader = Annotated[Caller, Depends(_any_reader)]

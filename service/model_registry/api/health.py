@@ -10,9 +10,12 @@ from starlette.responses import Response
 
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
+from model_registry.confinement.walls import missing_walls
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(tags=["operations"])
+
+NOT_SHUT_IN = "This machine's kernel does not keep a check of what callers send from: "
 
 
 class Health(BaseModel):
@@ -22,9 +25,9 @@ class Health(BaseModel):
 
 
 class Dependency(BaseModel):
-    """One thing the service depends on."""
+    """One thing the service depends on. A warning leaves the service ready."""
 
-    status: Literal["ok", "degraded", "down", "off"]
+    status: Literal["ok", "warning", "degraded", "down", "off"]
     detail: str
 
 
@@ -48,12 +51,24 @@ async def healthz() -> Response:
 async def readyz(service: Service) -> Response:
     """503 only while there is nothing to answer from. Degraded: reads go on, something else does not."""
     registry = service.registry
-    parts = {"database": _database(service), "nats": _nats(service), "fleet": _fleet(service)}
+    parts = {
+        "confinement": _confinement(),
+        "database": _database(service),
+        "nats": _nats(service),
+        "fleet": _fleet(service),
+    }
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
     body = json_bytes({"status": status, "revision": revision, "dependencies": parts})
     return Response(body, 200 if registry.loaded else 503, media_type=JSON)
+
+
+def _confinement() -> dict[str, str]:
+    missing = missing_walls()
+    if not missing:
+        return {"status": "ok", "detail": "Checks of configurations are shut in."}
+    return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
 def _database(service: Service) -> dict[str, str]:

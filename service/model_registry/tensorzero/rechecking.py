@@ -14,8 +14,8 @@ from model_registry.errors import Reason
 from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.check.deprecated import deprecated_syntax
 from model_registry.tensorzero.check.surroundings import Surroundings, surroundings_of
-from model_registry.tensorzero.project import MODEL_TABLES
-from model_registry.tensorzero.rereading import Entry, Rereader
+from model_registry.tensorzero.project import MODEL_TABLES, Table
+from model_registry.tensorzero.rereading import Entry, Reading, Rereader
 
 T = TypeVar("T")
 
@@ -41,8 +41,15 @@ class Rechecker:
 
     def __init__(self) -> None:
         self._rereader = Rereader()
+        self._read: tuple[str, Reading | None] | None = None
         self._known: dict[Entry, _SaidOfEntry] = {}
         self._files: frozenset[str] = frozenset()
+
+    def tree(self, text: str) -> Table | None:
+        """The configuration that is to be checked next; None when it has to be read as a whole. Not to be changed."""
+        reading = self._rereader.read(text)
+        self._read = text, reading
+        return reading.tree if reading else None
 
     def check(self, text: str, files: frozenset[str], has_file: Callable[[str], bool]) -> Said | None:
         """As `check_configuration` and `deprecated_syntax` on the whole; None when the text has to be read as a whole.
@@ -52,7 +59,8 @@ class Rechecker:
             files: the paths of all files, as `has_file` goes by them.
             has_file: whether there is a file at a relative path.
         """
-        reading = self._rereader.read(text)
+        read, self._read = self._read, None
+        reading = read[1] if read is not None and read[0] == text else self._rereader.read(text)
         if reading is None:
             self._known = {}
             return None
