@@ -60,8 +60,8 @@ _NUMBERS: dict[str, tuple[int | None, int]] = {
 }  # fmt: skip
 """Number on x86_64 and on aarch64; -1: that processor never had it."""
 
-_STARTS_PROGRAMS = frozenset({"execve", "execveat", "fork", "vfork", "clone", "clone3", "kill"})
-"""What a process needs that starts another one, and ends it again."""
+_STARTS_PROGRAMS = frozenset({"execve", "execveat", "fork", "vfork", "clone", "clone3", "kill", "unshare", "chroot"})
+"""What a process needs that starts another one, which shuts itself in further, and ends it again."""
 _ON_ITSELF = frozenset({"kill", "tgkill", "prlimit64"})
 
 _Step = tuple[int, int, int, int]

@@ -42,7 +42,7 @@ def serve() -> None:
 
 
 def load_gateway() -> None:
-    """Import the gateway, and what is imported when it is first used."""
+    """Import the gateway."""
     import tensorzero  # noqa: F401, PLC0415 (it starts threads, and comes after the walls)
 
 
