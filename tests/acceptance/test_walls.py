@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def targets(tmp_path: Path) -> Iterator[attacks.Targets]:
     secret.write_text('{"admin_key": "canary"}')
     name = f"canary-{os.getpid()}"
     with ExitStack() as stack:
-        places = {
+        places: dict[str, tuple[int, int, Any]] = {
             "tcp": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
             "udp": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
             "unix": (socket.AF_UNIX, socket.SOCK_STREAM, str(Path(stack.enter_context(_short_directory()), "s"))),
@@ -76,9 +77,7 @@ def test_the_gateways_process_can_do_nothing_but_compute(
 def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Targets, tmp_path: Path) -> None:
     command = python_child("support.attacks_of_check", str(tmp_path / "check"), targets)
     (tmp_path / "check").mkdir()
-    done = subprocess.run(  # noqa: S603 (our own program)
-        command, stdout=subprocess.PIPE, cwd=tmp_path / "check", env={}, check=True, timeout=60
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, cwd=tmp_path / "check", env={}, check=True, timeout=60)
     check, gateway = json.loads(done.stdout)
     assert gateway == []
     assert set(check) <= {WRITES, *STARTS_PYTHON}
@@ -88,5 +87,5 @@ def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
     """Or the tests above would prove nothing."""
     command = python_child("support.attacks_without_walls", targets)
     with tempfile.TemporaryDirectory() as here:
-        done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)  # noqa: S603 (as above)
+        done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)
     assert set(json.loads(done.stdout)) >= attacks.attacks(targets).keys() - NOT_EVERYWHERE

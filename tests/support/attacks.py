@@ -1,7 +1,7 @@
 """What a process that reads a stranger's text must not be able to do, tried one after the other.
 
-Runs in the place of the gateway's process (`Judge(child="support.attacks")`), behind the same walls. The "configuration"
-is a JSON file of targets; the answer is what succeeded.
+Runs in the place of the gateway's process (`Judge(child="support.attacks")`), behind the same walls. The
+"configuration" is a JSON file of targets; the answer is what succeeded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def attacks(targets: Targets) -> dict[str, Callable[[], object]]:
     """Each raises when it fails."""
     parent = targets["parent"]
     return {
-        **{f"read {path}": lambda path=path: Path(path).read_bytes() for path in targets["files"]},
+        **{f"read {path}": partial(_read, path) for path in targets["files"]},
         "list /": lambda: _must(set(os.listdir("/")) & {"etc", "usr"}),  # noqa: PTH208 (nothing of pathlib's own)
         "write": lambda: Path(targets["elsewhere"]).write_text("x"),
         "write here": lambda: Path("x").write_text("x"),
@@ -86,6 +87,10 @@ def attacks(targets: Targets) -> dict[str, Callable[[], object]]:
     }
 
 
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
 def _pair() -> socket.socket:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]
 
@@ -108,7 +113,7 @@ def _peek(pid: int) -> None:
         piece = (ctypes.c_uint64 * 2)(ctypes.addressof(ctypes.create_string_buffer(8)), 8)
         _call("readv", pid, piece, 1, (ctypes.c_uint64 * 2)(16, 8), 1, 0)
     except OSError as error:
-        if error.errno != 14:  # noqa: PLR2004 (EFAULT)
+        if error.errno != 14:
             raise
 
 

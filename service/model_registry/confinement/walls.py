@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import site
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
@@ -66,13 +65,14 @@ def shut_in_for_good(directory: Path, readable: Iterable[Path] = (), load: Calla
             Landlock would not hold; the rest after it.
     """
     readable = tuple(readable)
+    allowed = [(_PACKAGES, READ_DIR), *((path, READ) for path in (directory, *readable, *_interpreter()))]
     gain_nothing_more()
     _bound(largest_file=0)
     os.chdir(directory)
     apart = leave_namespaces()
     keep_capabilities(may_chroot=apart)
     if landlock_version():
-        allow_only([(_PACKAGES, READ_DIR), *((path, READ) for path in (directory, *readable, *_interpreter()))])
+        allow_only(allowed)
     load()
     if apart and not readable:
         _become_root()
@@ -115,7 +115,8 @@ def _interpreter() -> list[Path]:
     """Where Python, its packages and its libraries are, and this package. Never a working directory."""
     standard = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     packages = [Path(__file__).parents[1], Path(sys.prefix, "pyvenv.cfg")]
-    named = (*standard, *site.getsitepackages(), *_LIBRARIES, str(Path(sys.base_prefix, "lib")))
+    installed = (path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"})
+    named = (*standard, *installed, *_LIBRARIES, str(Path(sys.base_prefix, "lib")))
     return [*packages, *(Path(os.path.realpath(path)) for path in named)]
 
 
