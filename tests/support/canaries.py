@@ -6,6 +6,7 @@ import ctypes
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class Canaries:
     tcp: socket.socket
     udp: socket.socket
     watch: int
+    calls: list[object]
+    """Who connected over TCP; noted before the connection is closed, so before its other end knows."""
 
     @property
     def port(self) -> int:
@@ -36,9 +39,8 @@ class Canaries:
         found = ["quoted"] if self.word in str(answer) else []
         with suppress(BlockingIOError):
             found += ["opened"] if os.read(self.watch, 65536) else []
-        with suppress(BlockingIOError):
-            connection, _ = self.tcp.accept()
-            connection.close()
+        if self.calls:
+            self.calls.clear()
             found.append("tcp")
         with suppress(BlockingIOError):
             self.udp.recv(1)
@@ -58,11 +60,23 @@ def canaries(directory: Path) -> Iterator[Canaries]:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        tcp.settimeout(0)
         udp.settimeout(0)
         watch = _watch(file)
         stack.callback(os.close, watch)
-        yield Canaries(file, word, tcp, udp, watch)
+        calls: list[object] = []
+        thread = threading.Thread(target=_hang_up_on_all, args=(tcp, calls), daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(tcp.shutdown, socket.SHUT_RDWR)
+        yield Canaries(file, word, tcp, udp, watch, calls)
+
+
+def _hang_up_on_all(tcp: socket.socket, calls: list[object]) -> None:
+    with suppress(OSError):  # until it is shut
+        while True:
+            connection, caller = tcp.accept()
+            calls.append(caller)
+            connection.close()
 
 
 def _watch(file: Path) -> int:

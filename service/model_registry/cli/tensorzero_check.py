@@ -24,7 +24,7 @@ Url = Annotated[
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
+    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, where there are keys."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")]
 

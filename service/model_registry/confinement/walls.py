@@ -17,8 +17,8 @@ from model_registry.confinement.kernel import gain_nothing_more, keep_capabiliti
 from model_registry.confinement.landlock import ALL, EXECUTE, READ, READ_DIR, READ_FILE, allow_only, landlock_version
 from model_registry.confinement.seccomp import give_up_system_calls, has_seccomp
 
-_MEMORY = 4 * 2**30
-"""Bytes of memory of its own. 10,000 models take the gateway 0.6 GB."""
+_MEMORY = 2**30
+"""Bytes of memory of its own. 10,000 models take the gateway 0.2 GB."""
 _ADDRESSES = 64 * 2**30
 """Bytes of addresses: threads reserve much that they never touch."""
 _OPEN_FILES = 256

@@ -6,7 +6,6 @@ The rules are in `check/`, the gateway in `gateway.py`; here they are asked, and
 from __future__ import annotations
 
 import posixpath
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,17 +19,17 @@ from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.check.deprecated import deprecated_syntax
 from model_registry.tensorzero.check.files import missing_files
-from model_registry.tensorzero.dummy_credentials import strings
 from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.file_names import normalised, shown
 from model_registry.tensorzero.gateway import CRASHES, Judge, Verdict
 from model_registry.tensorzero.parse import unchecked_project
-from model_registry.tensorzero.project import Table, undotted
+from model_registry.tensorzero.project import undotted
 from model_registry.tensorzero.project_files import files_below, find_files, is_file
 from model_registry.tensorzero.quoting import Quoter
 from model_registry.tensorzero.rechecking import Rechecker
 from model_registry.tensorzero.schema_references import leading_outside
 from model_registry.tensorzero.staging import Staged, staged
+from model_registry.tensorzero.survey import Survey, surveyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def check_project(
     if faults:
         return Findings(tuple(faults), unasked="there is no configuration to ask it about")
     try:
-        trees = _read(files, names, rechecker)
-        outside = () if trusted else tuple(_outside(trees, files))
+        surveys = _read(files, names, rechecker)
+        outside = () if trusted else tuple(_outside(surveys, files))
     except RecursionError:
         return Findings((Reason("", "is nested too deeply"),), unasked="the configuration is nested too deeply")
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,7 +94,7 @@ def check_project(
         why = "it would open what is not in the project" if outside else "no gateway was asked"
         return Findings(_joined(found, outside), deprecated, unasked=why)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(_ask, judge, files, trees, trusted=trusted, ours=rechecker is not None)
+        asking = pool.submit(_ask, judge, files, surveys, trusted=trusted, ours=rechecker is not None)
         found, deprecated = _rules(files, names, rechecker)
         verdict = asking.result()
     unasked = None if verdict else "the gateway's process does not run on this machine"
@@ -170,21 +169,20 @@ def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:
     return lambda path: posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) in known
 
 
-def _read(files: Mapping[str, bytes], names: tuple[str, ...], rechecker: Rechecker | None) -> dict[str, Table]:
-    trees: dict[str, Table] = {}
+def _read(files: Mapping[str, bytes], names: tuple[str, ...], rechecker: Rechecker | None) -> dict[str, Survey]:
+    surveys: dict[str, Survey] = {}
     for name in names:
         text = files[name].decode("utf-8").removeprefix("\ufeff")
-        known = rechecker.tree(text) if rechecker and len(names) == 1 else None
-        trees[name] = tomli.loads(text) if known is None else known
-        deque(strings(trees[name]), maxlen=0)  # raises where it is nested too deeply
-    return trees
+        known = rechecker.survey(text) if rechecker and len(names) == 1 else None
+        surveys[name] = known or surveyed(tomli.loads(text))
+    return surveys
 
 
-def _outside(trees: Mapping[str, Table], files: Mapping[str, bytes]) -> Iterator[Reason]:
+def _outside(surveys: Mapping[str, Survey], files: Mapping[str, bytes]) -> Iterator[Reason]:
     """What would make the gateway open something that is not in the project."""
-    for name, tree in trees.items():
-        for reason in leading_outside(tree, name, files):
-            yield reason if len(trees) == 1 else Reason(f"{name}: {reason.where}", reason.message)
+    for name, survey in surveys.items():
+        for reason in leading_outside(survey.references, name, files):
+            yield reason if len(surveys) == 1 else Reason(f"{name}: {reason.where}", reason.message)
 
 
 def _joined(faults: tuple[Reason, ...], more: tuple[Reason, ...]) -> tuple[Reason, ...]:
@@ -194,10 +192,10 @@ def _joined(faults: tuple[Reason, ...], more: tuple[Reason, ...]) -> tuple[Reaso
 
 
 def _ask(
-    judge: Judge, files: Mapping[str, bytes], trees: Mapping[str, Table], *, trusted: bool, ours: bool
+    judge: Judge, files: Mapping[str, bytes], surveys: Mapping[str, Survey], *, trusted: bool, ours: bool
 ) -> Verdict | None:
     """The gateway's word, or None when it cannot even load an empty configuration."""
-    with staged(files, trees, judge.directory, trusted=trusted, ours=ours) as project:
+    with staged(files, surveys, judge.directory, trusted=trusted, ours=ours) as project:
         verdict = judge.load(project.path, project.variables)
         if verdict.message == CRASHES:
             return verdict if _runs(judge, project) else None

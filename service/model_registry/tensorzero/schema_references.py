@@ -7,12 +7,11 @@ does it, in each draft; a mistake in that would open a file of this machine. Pur
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from model_registry.errors import Reason
-from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.project import Path, dotted
 from model_registry.tensorzero.project_paths import located
 
@@ -35,15 +34,15 @@ def is_schema(key: Path) -> bool:
     return key[-1].endswith("_schema") or key[-1] == "parameters" or key[-3:-2] == ("schemas",)
 
 
-def leading_outside(tree: Mapping[str, Any], name: str, files: Mapping[str, bytes]) -> Iterator[Reason]:
+def leading_outside(references: Iterable[tuple[Path, Any]], name: str, files: Mapping[str, bytes]) -> Iterator[Reason]:
     """What in a configuration makes the gateway open something that is not in the project.
 
     Args:
-        tree: one TOML file of the configuration.
-        name: its path.
+        references: its keys that name files, and what they say.
+        name: the path of its TOML file.
         files: the whole project, by normalised path.
     """
-    for key, value in file_references(dict(tree)):
+    for key, value in references:
         if not isinstance(value, str):
             yield Reason(dotted(key), "must be the path of a file, as a string")
         elif "\0" in value:

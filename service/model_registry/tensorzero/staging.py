@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,12 @@ from model_registry.tensorzero.dummy_credentials import (
     environment,
     is_reserved,
     stand_in,
-    strings,
 )
 from model_registry.tensorzero.file_keys import file_references
 from model_registry.tensorzero.gateway import needs_more, set_aside
 from model_registry.tensorzero.project import Table, dotted
 from model_registry.tensorzero.schema_references import is_schema
+from model_registry.tensorzero.survey import Survey, surveyed
 
 _PROJECT = "project"
 _PLACEHOLDERS = {"json": "{}", "text": ""}
@@ -51,7 +51,7 @@ class Staged:
 
 @contextmanager
 def staged(
-    files: Mapping[str, bytes], configuration: Mapping[str, Table], within: Path, *, trusted: bool, ours: bool = False
+    files: Mapping[str, bytes], configuration: Mapping[str, Survey], within: Path, *, trusted: bool, ours: bool = False
 ) -> Iterator[Staged]:
     """Lay a project out; it is gone afterwards.
 
@@ -74,13 +74,13 @@ def staged(
             target.parent.mkdir(parents=True, exist_ok=True)
             written = content
             if path in configuration:
-                tree = configuration[path]
+                survey = configuration[path]
                 # 10,000 models are read again and written in two seconds: only when something must go.
-                if any(_set_aside_in(tree, path, trusted=trusted)) or not (ours or trusted):
+                if any(_set_aside_in(survey, path, trusted=trusted)) or not (ours or trusted):
                     tree = tomli.loads(content.decode("utf-8-sig"))  # to be changed: what was read may be shared
                     unasked += _put_aside(tree, path, directory, trusted=trusted)
-                    written = tomli_w.dumps(tree).encode()
-                texts += strings(tree)
+                    survey, written = surveyed(tree), tomli_w.dumps(tree).encode()
+                texts += survey.texts
             target.write_bytes(written)
         where = project / _glob(list(configuration))
         yield Staged(where, environment(texts), tuple(unasked))
@@ -100,26 +100,26 @@ def is_inside(path: str) -> bool:
     return not posixpath.isabs(path) and normal not in (".", "..") and not normal.startswith("../")
 
 
-def _set_aside_in(tree: Table, path: str, *, trusted: bool) -> Iterator[bool]:
+def _set_aside_in(survey: Survey, path: str, *, trusted: bool) -> Iterator[bool]:
     """Something for every part of a configuration that has to be put aside."""
-    yield from (True for _ in needs_more(tree))
+    yield from (True for _ in needs_more(survey.tree))
     if not trusted:
-        yield from (True for _ in _files_elsewhere(tree, path))
-        yield from (True for _, value in strings(tree) if _is_elsewhere(value))
+        yield from (True for _ in _files_elsewhere(survey.references, path))
+        yield from (True for _, value in survey.texts if _is_elsewhere(value))
 
 
 def _put_aside(tree: Table, path: str, directory: Path, *, trusted: bool) -> list[str]:
     unasked = list(set_aside(tree))
     if not trusted:
-        for key in list(_files_elsewhere(tree, path)):
+        for key in list(_files_elsewhere(file_references(tree), path)):
             _replace(tree, key, _placeholder(directory, path, key))
             unasked.append(f"{_ELSEWHERE}{dotted(key)}")
         unasked += _credentials_aside(tree)
     return unasked
 
 
-def _files_elsewhere(tree: Table, path: str) -> Iterator[tuple[str, ...]]:
-    for key, value in file_references(tree):
+def _files_elsewhere(references: Iterable[tuple[tuple[str, ...], Any]], path: str) -> Iterator[tuple[str, ...]]:
+    for key, value in references:
         if isinstance(value, str) and not is_inside(posixpath.join(posixpath.dirname(path), value or "x")):
             yield key
 

@@ -1,4 +1,4 @@
-"""What is laid out for a check is a closed set: names of files, references of schemas, and what is quoted afterwards."""
+"""What is laid out for a check is a closed set: files, references of schemas, and what is quoted afterwards."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from model_registry.tensorzero.project_check import check_project
 from model_registry.tensorzero.quoting import LONGEST, Quoter
 from model_registry.tensorzero.schema_references import schema_problems
 from model_registry.tensorzero.staging import staged
+from model_registry.tensorzero.survey import surveyed
 
 FUNCTION = (
     '[functions.f]\ntype = "json"\noutput_schema = "s.json"\n[functions.f.variants.v]\ntype = "chat_completion"\n'
@@ -45,7 +46,7 @@ def test_a_name_that_leaves_the_project_is_refused_and_named(name: str, words: s
     findings = check_project({"t.toml": b"", name: b""}, None, configuration=["t.toml"])
     (fault,) = findings.faults
     assert words in fault.message
-    assert fault.where == name.encode("utf-8", "replace").decode()[:100] + "…" * (len(name) > 100)  # noqa: PLR2004
+    assert fault.where == name.encode("utf-8", "replace").decode()[:100] + "…" * (len(name) > 100)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,11 @@ def test_what_readers_may_read_differently_is_no_schema(content: bytes) -> None:
 
 
 def test_credentials_on_the_gateways_machine_and_reserved_variables_are_put_aside(tmp_path: Path) -> None:
-    text = f'# path_from_env::HTTP_PROXY\n{PROVIDER}api_key_location = {{default = "path::/x", fallback = "env::LD_X"}}\n'
+    text = (
+        f'# path_from_env::HTTP_PROXY\n{PROVIDER}api_key_location = {{default = "path::/x", fallback = "env::LD_X"}}\n'
+    )
     tree = tomli.loads(text)
-    with staged({"t.toml": text.encode()}, {"t.toml": tree}, tmp_path, trusted=False) as project:
+    with staged({"t.toml": text.encode()}, {"t.toml": surveyed(tree)}, tmp_path, trusted=False) as project:
         written = tomli.loads(project.path.read_text())
         variables = project.variables
     assert written["models"]["m"]["providers"]["p"]["api_key_location"] == {
@@ -136,7 +139,7 @@ def test_credentials_on_the_gateways_machine_and_reserved_variables_are_put_asid
 
 
 def test_a_name_with_a_pattern_in_it_means_itself(tmp_path: Path) -> None:
-    with staged({"[a]*.toml": b""}, {"[a]*.toml": {}}, tmp_path, trusted=False) as project:
+    with staged({"[a]*.toml": b""}, {"[a]*.toml": surveyed({})}, tmp_path, trusted=False) as project:
         assert project.path.name == "{[[]a[]][*].toml}"
 
 
