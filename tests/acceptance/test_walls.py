@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 from model_registry.confinement.walls import missing_walls
+from model_registry.errors import NotConfined
 from model_registry.tensorzero.gateway import Judge
 from model_registry.tensorzero.python_child import python_child
 from support import attacks
@@ -26,6 +29,8 @@ pytestmark = pytest.mark.skipif(
 
 NOT_EVERYWHERE = frozenset({"ptrace", "memory of others", "io_uring", "limits", "dns", "read /proc/1/environ"})
 """Root's, or the container's, to allow: without walls too they may fail."""
+CAP_SYS_CHROOT = 1 << 18
+"""To close the door behind oneself; the call itself is forbidden then."""
 WRITES = "write here"
 STARTS_PYTHON = frozenset({"fork", "priority"})
 """The process of the check starts the gateway's, and runs no text of others itself."""
@@ -89,3 +94,36 @@ def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
     with tempfile.TemporaryDirectory() as here:
         done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)
     assert set(json.loads(done.stdout)) >= attacks.attacks(targets).keys() - NOT_EVERYWHERE
+
+
+def test_every_thread_of_the_gateways_process_is_held() -> None:
+    """Loading the gateway starts threads, and the kernel's walls are a thread's own."""
+    with Judge() as judge:
+        assert judge.judge("").accepted
+        child = judge._child  # noqa: SLF001
+        assert child is not None
+        statuses = [file.read_text() for file in Path(f"/proc/{child.pid}/task").glob("*/status")]
+    held = [dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line) for text in statuses]
+
+    assert len(held) > 1
+    assert {(thread["Seccomp"], thread["NoNewPrivs"]) for thread in held} == {("2", "1")}
+    assert {int(thread["CapEff"], 16) & ~CAP_SYS_CHROOT for thread in held} == {0}
+
+
+def test_a_process_that_computes_for_too_long_is_ended() -> None:
+    program = "from model_registry.confinement.walls import limit_cpu\nlimit_cpu(0)\nwhile True: pass"
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    assert done.returncode == -signal.SIGXCPU
+
+
+def test_no_configuration_answers_in_the_gateways_place() -> None:
+    """Whatever it makes the gateway print."""
+    answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
+    program = "support.gateway_that_repeats"
+    with Judge(5, child=program) as judge:
+        assert judge.judge(f"# {answer.encode().hex()}").message == "refused"
+
+
+def test_a_process_that_cannot_be_shut_in_is_asked_nothing() -> None:
+    with Judge(child="support.gateway_that_cannot_be_shut_in") as judge, pytest.raises(NotConfined, match="refuses"):
+        judge.judge("")

@@ -41,7 +41,7 @@ def answer_all() -> None:
         os.environ.clear()
         os.environ.update(job["environment"])
         done = attempts(json.loads(Path(job["path"]).read_bytes()))
-        sys.stdout.write(gateway_child.MARK + json.dumps({"refusal": json.dumps(done)}) + "\n")
+        sys.stdout.write(job["mark"] + json.dumps({"refusal": json.dumps(done)}) + "\n")
         sys.stdout.flush()
 
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 
 from model_registry.api.state import Service
 from model_registry.entities.api_key import Scope, hash_of
-from model_registry.errors import NotAllowed, NotAuthenticated
+from model_registry.errors import NotAllowed, NotAuthenticated, StorageUnavailable
 from model_registry.settings import Settings
 from model_registry.store.registry import Registry
 
@@ -131,6 +131,8 @@ async def check_caller(request: Request, service: Service) -> Caller:
     """Who asks for a check, which costs seconds: where there are keys at all, one of them must be shown."""
     authenticator = service.authenticator
     caller = await authenticator.require(request.headers, "read")
+    if caller is ANYBODY and not service.registry.loaded and not authenticator.has_keys():
+        raise StorageUnavailable("Whether checks need a key is not known yet: the database has not answered.")
     if caller is ANYBODY and authenticator.has_keys():
         raise NotAuthenticated(
             "Checks need an API key with the scope read. Send it as `Authorization: Bearer <key>` or `X-API-Key`."

@@ -52,6 +52,8 @@ def prctl(option: int, *arguments: object) -> int:
 
 def gain_nothing_more() -> None:
     """No program that is started from here gets rights by its owner, and nobody reads our memory through /proc."""
+    if _LIBC is None:
+        return
     prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
     prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0))
 

@@ -101,12 +101,9 @@ def give_up_system_calls(*, starts_programs: bool) -> None:
     )
     program = ctypes.create_string_buffer(steps, len(steps))
     header = struct.pack("@HP", len(steps) // 8, ctypes.addressof(program))
-    syscall(
-        _SECCOMP[kind],
-        ctypes.c_uint(_SET_MODE_FILTER),
-        ctypes.c_uint(_ALL_THREADS),
-        ctypes.create_string_buffer(header, len(header)),
-    )
+    filtered = ctypes.create_string_buffer(header, len(header))
+    if syscall(_SECCOMP[kind], ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_ALL_THREADS), filtered):
+        raise OSError("a thread of this process cannot be held")  # the answer is which one
 
 
 def _program(kind: str, kept: frozenset[str]) -> Iterator[_Step]:

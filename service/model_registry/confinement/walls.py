@@ -108,7 +108,11 @@ def _bound(*, largest_file: int) -> None:
     for limit, most in limits.items():
         _, hard = resource.getrlimit(limit)
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(limit, (bound, bound))
+        try:
+            resource.setrlimit(limit, (bound, bound))
+        except ValueError as error:  # some systems know a limit and do not let it be set
+            if sys.platform == "linux":
+                raise OSError(f"a limit cannot be set: {error}") from error
 
 
 def _interpreter() -> list[Path]:

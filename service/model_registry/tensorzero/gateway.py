@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import subprocess
 import tempfile
 import threading
@@ -73,6 +74,7 @@ class Judge:
         self._child: subprocess.Popen[str] | None = None
         self._readable = [str(path) for path in readable]
         self._program = child
+        self._mark = f"{_MARK}{secrets.token_hex(16)} "
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.directory = Path(self._directory.name)
         lay_out(self.directory)
@@ -106,7 +108,7 @@ class Judge:
         """Load a file, or the files of a glob, as they are, with these variables and no others."""
         if path.is_relative_to(self.directory):
             path = path.relative_to(self.directory)  # the process may know its directory by no other name
-        job = {"path": str(path), "environment": variables, "cpu_seconds": 2 * self._timeout_s}
+        job = {"path": str(path), "environment": variables, "cpu_seconds": 2 * self._timeout_s, "mark": self._mark}
         verdict = self._ask(job) or self._ask(job)
         return verdict or Verdict(accepted=False, message=CRASHES)
 
@@ -135,13 +137,11 @@ class Judge:
         commands.flush()
         warnings: list[str] = []
         for line in output:
-            if line.startswith(_MARK):
-                answer = json.loads(line[1:])
-                if "unconfined" in answer:
-                    raise NotConfined(
-                        f"The gateway's process cannot be shut in, so it is not asked: {answer['unconfined']}"
-                    )
-                refusal = answer["refusal"]
+            if line.startswith(f'{_MARK}{{"unconfined"'):
+                problem = json.loads(line.removeprefix(_MARK))["unconfined"]
+                raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
+            if line.startswith(self._mark):
+                refusal = json.loads(line.removeprefix(self._mark))["refusal"]
                 return Verdict(refusal is None, refusal and distilled(refusal), tuple(dict.fromkeys(warnings)))
             if warning := _WARNING.match(_ANSI.sub("", line)):
                 warnings.append(warning[1].strip())

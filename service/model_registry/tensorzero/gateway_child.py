@@ -1,7 +1,8 @@
 """Runs the embedded gateway on one configuration after another. Started by `gateway.py`, and nothing else imports it.
 
 Reads one JSON object per line: the configuration's path and the environment. The gateway logs to the standard output,
-as it likes; after each configuration a line that starts with a record separator says how it went.
+as it likes; after each configuration a line that starts with the job's mark, which no configuration can know, says how
+it went.
 
 It shuts itself in before it reads the first line, and before it loads the gateway, which starts threads.
 """
@@ -30,7 +31,7 @@ def main(directory: str, readable: Iterable[str]) -> None:
     try:
         shut_in_for_good(Path(directory), map(Path, readable), load=load_gateway)
     except OSError as error:
-        _say({"unconfined": str(error)})
+        _say({"unconfined": str(error)}, MARK)
         os._exit(1)
     serve()
 
@@ -65,8 +66,8 @@ async def _answer_all() -> None:
         os.environ.clear()
         os.environ.update(job["environment"])
         limit_cpu(job["cpu_seconds"])
-        _say({"refusal": await _judge(job["path"])})
+        _say({"refusal": await _judge(job["path"])}, job["mark"])
 
 
-def _say(answer: dict[str, str | None]) -> None:
-    os.write(sys.stdout.fileno(), MARK.encode() + json.dumps(answer).encode() + b"\n")
+def _say(answer: dict[str, str | None], mark: str) -> None:
+    os.write(sys.stdout.fileno(), mark.encode() + json.dumps(answer).encode() + b"\n")
