@@ -46,6 +46,7 @@ from model_registry.api import (
     events as event_routes,
 )
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
+from model_registry.api.check_slots import CheckSlots
 from model_registry.api.configuration import Configuration
 from model_registry.api.front import Front
 from model_registry.api.metrics import Metrics
@@ -53,6 +54,7 @@ from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
 from model_registry.api.state import State
 from model_registry.catalog.model_index import ModelIndexes
+from model_registry.confinement.walls import missing_walls
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
@@ -170,6 +172,7 @@ def _service(
         metrics=measured,
         configuration=configuration,
         judge=judge,
+        checks=CheckSlots(),
         indexes=ModelIndexes(),
         steps=steps,
         events=events,
@@ -254,6 +257,9 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
         log.warning("the database does not answer at start", starting_from=start, error=error.message)
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
+
+    if missing := missing_walls():
+        log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
 
     stack.callback(service.release)
     service.judge.start()

@@ -21,6 +21,7 @@
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
+    ├── TooManyRequests               E4290
     ├── StorageError                  E5000
     │   ├── StorageUnavailable        E5030
     │   └── StorageMisconfigured      E5001
@@ -29,6 +30,7 @@
     ├── RegistryUnreachable           E5003
     ├── ModelServerUnreachable        E5004
     ├── SourceUnreadable              E5005
+    ├── NotConfined                   E5040
     └── StackError                    E5010
 
 A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
@@ -193,6 +195,12 @@ class NotAllowed(RegistryError):
     code = "E4030"
 
 
+class TooManyRequests(RegistryError):
+    """Too many requests at once"""
+
+    code = "E4290"
+
+
 class StorageError(RegistryError):
     """The database could not do what was asked"""
 
@@ -239,6 +247,12 @@ class SourceUnreadable(RegistryError):
     """What was to be imported cannot be read"""
 
     code = "E5005"
+
+
+class NotConfined(RegistryError):
+    """A process that reads what callers send cannot be shut in"""
+
+    code = "E5040"
 
 
 class StackError(RegistryError):

@@ -59,3 +59,27 @@ def test_the_command_says_what_is_wrong_and_with_which_exit_code(tmp_path: Path)
     assert "did you mean 'temperature'" in bad.stdout
     assert run("tensorzero", "check", str(tmp_path / "none.toml")).returncode == 1
     assert run("tensorzero", "check", "--url", "http://127.0.0.1:9").returncode == 3
+
+
+def test_files_with_odd_names_are_found_from_inside() -> None:
+    toml = FUNCTION + 'system_template = "ü → [x]/{a}.txt"\n'.encode()
+    with CheckProcess() as process:
+        found = process.check({"über [1].toml": toml, "ü → [x]/{a}.txt": b"{% if"}, gateway=True)
+    assert found.gateway is not None
+    assert "syntax error" in (found.gateway.message or "")
+
+
+def test_the_command_reads_what_its_owner_names_outside_the_project_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "far.txt").write_text("{% if")
+    (tmp_path / "far.json").write_text('{"a": {"type": 3}}')
+    schema = tmp_path / "project" / "s.json"
+    schema.write_text(f'{{"$ref": "file://{tmp_path}/far.json#/a"}}')
+    file = tmp_path / "project" / "tensorzero.toml"
+    file.write_bytes(FUNCTION + f'system_template = "{tmp_path}/far.txt"\n'.encode())
+    template = run("tensorzero", "check", str(file)).stdout
+    file.write_bytes(FUNCTION.replace(b'"chat"\n', b'"json"\noutput_schema = "s.json"\n', 1))
+    reference = run("tensorzero", "check", str(file)).stdout
+
+    assert "syntax error" in template
+    assert "3 is not valid" in reference or "is not" in reference, reference

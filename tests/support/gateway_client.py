@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from model_registry.tensorzero.dummy_credentials import environment as dummy_credentials
-from model_registry.tensorzero.dummy_credentials import service_account_json
+from model_registry.tensorzero.dummy_credentials import lay_out, strings
 
 _START_SECONDS = 60
 _ANSWER_SECONDS = 30
@@ -34,10 +34,10 @@ class Gateway:
 
     def __init__(self, config: str, directory: Path, environment: dict[str, str] | None = None) -> None:
         """Describe it; `environment` overrides the made-up credentials that the configuration gets."""
-        file, account = directory / "tensorzero.toml", directory / "service-account.json"
+        file = directory / "tensorzero.toml"
         file.write_text(config, encoding="utf-8")
-        account.write_text(service_account_json() if "gcp_vertex" in config else "{}")
-        made_up = dummy_credentials(tomllib.loads(config), str(account))
+        lay_out(directory)
+        made_up = dummy_credentials(strings(tomllib.loads(config)), directory)
         # Spawned: a forked child of a process with threads can hang.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()

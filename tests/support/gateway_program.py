@@ -7,16 +7,28 @@ none. A configuration that it refuses ends it.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import tomllib
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from model_registry.tensorzero.dummy_credentials import environment
+from model_registry.tensorzero.dummy_credentials import environment, lay_out, strings
+
+
+@cache
+def _credentials() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="credentials-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    lay_out(directory)
+    return directory
 
 
 class Loaded:
@@ -26,7 +38,7 @@ class Loaded:
         # Where the link leads now: it may lead elsewhere before the gateway has read.
         path = config.resolve()
         self.text = path.read_text("utf-8")
-        os.environ.update(environment(tomllib.loads(self.text), os.devnull))
+        os.environ.update(environment(strings(tomllib.loads(self.text)), _credentials()))
         import tensorzero  # noqa: PLC0415 (the environment comes first)
 
         try:

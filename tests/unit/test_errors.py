@@ -54,6 +54,8 @@ CODES = {
     "SourceUnreadable": ("E5005", 500),
     "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
+    "TooManyRequests": ("E4290", 429),
+    "NotConfined": ("E5040", 503),
 }
 
 

@@ -10,10 +10,13 @@ from starlette.responses import Response
 
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
+from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(tags=["operations"])
+
+NOT_SHUT_IN = "This machine's kernel does not keep a check of what callers send from: "
 
 
 class Health(BaseModel):
@@ -23,9 +26,9 @@ class Health(BaseModel):
 
 
 class Dependency(BaseModel):
-    """One thing the service depends on."""
+    """One thing the service depends on. A warning leaves the service ready."""
 
-    status: Literal["ok", "degraded", "down", "off"]
+    status: Literal["ok", "warning", "degraded", "down", "off"]
     detail: str
 
 
@@ -52,7 +55,12 @@ async def readyz(request: Request, service: Service) -> Response:
     Open to load balancers also where reads need a key: then who shows none gets the status alone.
     """
     registry = service.registry
-    parts = {"database": _database(service), "nats": _nats(service), "fleet": _fleet(service)}
+    parts = {
+        "confinement": _confinement(),
+        "database": _database(service),
+        "nats": _nats(service),
+        "fleet": _fleet(service),
+    }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
@@ -62,6 +70,13 @@ async def readyz(request: Request, service: Service) -> Response:
         view |= {"revision": revision, "dependencies": parts}
     headers = {"Cache-Control": "no-store"}
     return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
+
+
+def _confinement() -> dict[str, str]:
+    missing = missing_walls()
+    if not missing:
+        return {"status": "ok", "detail": "Checks of configurations are shut in."}
+    return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
 def _database(service: Service) -> dict[str, str]:

@@ -24,6 +24,7 @@ from model_registry.errors import (
     InvalidModel,
     NotAllowed,
     NotAuthenticated,
+    NotConfined,
     NotFound,
     NothingAccepted,
     PreconditionFailed,
@@ -31,6 +32,7 @@ from model_registry.errors import (
     RegistryError,
     RevisionGone,
     StorageUnavailable,
+    TooManyRequests,
 )
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,8 @@ STATUSES: dict[type[RegistryError], int] = {
     NotAllowed: 403,
     StorageUnavailable: 503,
     NothingAccepted: 503,
+    NotConfined: 503,
+    TooManyRequests: 429,
     RegistryError: 500,
 }
 """A class that is not here has the status of its nearest ancestor."""
@@ -96,6 +100,7 @@ _TITLES = {
     412: "The row has changed since it was read",
     413: "The body is too large",
     422: "Not valid; the reasons say what is wrong where",
+    429: "Too many requests at once; Retry-After says when to ask again",
     500: "The registry failed",
     503: "The database cannot be reached; reads go on",
 }
@@ -114,6 +119,8 @@ def problem_response(error: RegistryError) -> Response:
     headers = {}
     if status == STATUSES[StorageUnavailable]:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.data.get("retry_after", 1))
     if status == STATUSES[NotAuthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(status, error.code, error.title(), error.message, error.reasons, headers, error.data)

@@ -16,6 +16,7 @@ from model_registry.store.rejections import Rejections
 
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
+    from model_registry.api.check_slots import CheckSlots
     from model_registry.api.configuration import Configuration
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
@@ -35,6 +36,8 @@ class State:
     metrics: Metrics
     configuration: Configuration
     judge: ConfigurationJudge
+    checks: CheckSlots
+    """The checks that callers ask for."""
     indexes: ModelIndexes
     steps: Waiters
     """Told of every step of the registry."""
@@ -46,6 +49,7 @@ class State:
     def release(self) -> None:
         """Let everybody go who waits for news: the service is about to stop."""
         self.judge.release()
+        self.checks.close()
         self.steps.release()
 
 

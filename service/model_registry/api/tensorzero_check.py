@@ -7,25 +7,25 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import READ_WITH_BODY, Reader
+from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
+from model_registry.api.check_slots import CheckJob
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
-from model_registry.api.state import Service, State
+from model_registry.api.state import Service
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Reason
 from model_registry.store.json_bytes import json_bytes
-from model_registry.tensorzero.check_process import CheckProcess
-from model_registry.tensorzero.delivered import CONFIGURATION, Files, delivered
-from model_registry.tensorzero.project_check import Findings, findings_view
+from model_registry.tensorzero.delivered import CONFIGURATION, delivered
+from model_registry.tensorzero.project_check import findings_view
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
 
-_ONE_AT_A_TIME = asyncio.Semaphore(1)
-"""Each runs a gateway of its own, so that what callers send never holds up what goes out."""
+_CLIENT_CLOSED_REQUEST = 499
+"""Nobody reads it: the caller has left."""
 
 
 class CheckRequest(BaseModel):
@@ -96,21 +96,31 @@ class DeliveryStatus(BaseModel):
     summary="Check a TensorZero project, or the registry's own configuration",
     operation_id="check_tensorzero",
     openapi_extra=READ_WITH_BODY,
-    responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
+    responses={200: {"model": CheckAnswer}, **responses(401, 422, 429, 503)},
 )
-async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
+async def check(
+    request: Request, service: Service, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
+) -> Response:
     """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
 
     Without files: the newest configuration of the registry, whether it goes out or not. Nothing is written.
+
+    A key is needed when any is configured. Two checks run at once, and a caller has at most two running or waiting;
+    a check ends after 60 seconds, or when its caller leaves.
     """
     body = body or CheckRequest()
     revision, configuration = None, body.configuration
-    files = {path: text.encode() for path, text in body.files.items()}
+    files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
         snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(service.configuration.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], delivered(rendered, snapshot)
-    findings = await _check(service, files, configuration)
+    with_gateway = service.judge.court.gateway is not None
+    who = _name_of(caller, request)
+    job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
+    findings = await service.checks.check(request, who, job)
+    if findings is None:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # a gateway's words quote what they are about
     return Response(json_bytes(found | {"revision": revision}), media_type=JSON)
 
@@ -147,15 +157,11 @@ async def status(service: Service, _caller: Reader) -> Response:
     return Response(json_bytes(masked_value(view)[0]), media_type=JSON)
 
 
-async def _check(service: State, files: Files, configuration: list[str] | None) -> Findings:
-    with_gateway = service.judge.court.gateway is not None
-
-    def ask() -> Findings:
-        with CheckProcess() as process:
-            return process.check(files, gateway=with_gateway, configuration=configuration)
-
-    async with _ONE_AT_A_TIME:
-        return await asyncio.to_thread(ask)
+def _name_of(caller: Caller, request: Request) -> str:
+    """Whom the limits count: a key, or without keys an address."""
+    if caller is not ANYBODY:
+        return f"key {caller.name}"
+    return f"address {request.client.host}" if request.client else "somebody"
 
 
 def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:

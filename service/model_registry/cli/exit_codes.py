@@ -17,6 +17,8 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.NotAllowed: OUT_OF_REACH,
     errors.StorageError: OUT_OF_REACH,
     errors.GatewayUnavailable: OUT_OF_REACH,
+    errors.NotConfined: OUT_OF_REACH,
+    errors.TooManyRequests: OUT_OF_REACH,
     errors.RegistryUnreachable: OUT_OF_REACH,
     errors.ModelServerUnreachable: OUT_OF_REACH,
     errors.SourceUnreadable: OUT_OF_REACH,

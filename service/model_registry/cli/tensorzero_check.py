@@ -24,7 +24,7 @@ Url = Annotated[
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
+    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, where there are keys."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")]
 
@@ -51,11 +51,12 @@ def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json:
 def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
     from model_registry.errors import GatewayUnavailable
     from model_registry.tensorzero.gateway import Judge
+    from model_registry.tensorzero.named_outside import named_outside
     from model_registry.tensorzero.project_check import check_project, findings_view, read_whole_project
 
     files, configuration = read_whole_project(paths)
     try:
-        with Judge() as judge:
+        with Judge(readable=named_outside(files, configuration)) as judge:
             findings = check_project(files, judge, configuration=configuration, trusted=True)
     except GatewayUnavailable:
         findings = check_project(files, None, configuration=configuration)

@@ -1,4 +1,7 @@
-"""Checks one project after another. Started by `check_process.py`, which speaks with it in lines of JSON."""
+"""Checks one project after another. Started by `check_process.py`, which speaks with it in lines of JSON.
+
+It shuts itself in before it reads the first one; the gateway that it runs shuts itself in further.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import gc
 import json
 import os
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from model_registry.confinement.walls import shut_in
+from model_registry.errors import NotConfined
 from model_registry.tensorzero.gateway import Judge
 from model_registry.tensorzero.project_check import Findings, check_project
 from model_registry.tensorzero.rechecking import Rechecker
@@ -39,25 +46,41 @@ class _Bench:
 def _findings(job: dict[str, Any], bench: _Bench, rechecker: Rechecker) -> Findings:
     files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
     judge = bench.judge(job["timeout_s"]) if job["gateway"] else None
-    own = job["configuration"] is not None  # what the registry renders, again and again
-    return check_project(files, judge, configuration=job["configuration"], rechecker=rechecker if own else None)
+    remembered = rechecker if job["ours"] else None
+    return check_project(files, judge, configuration=job["configuration"], rechecker=remembered)
 
 
-def main() -> None:
-    """Answer until the input ends."""
+def main(directory: str, niceness: int) -> None:
+    """Answer until the input ends, from within walls.
+
+    Args:
+        directory: the only place to write to, and the only one to read from beside Python's own.
+        niceness: how far to stand behind other processes.
+    """
+    os.umask(0o077)
+    os.nice(niceness)
+    tempfile.tempdir = directory
+    try:
+        shut_in(Path(directory))
+    except OSError as error:
+        _say({"unconfined": f"the process of the check cannot be shut in: {error}"})
+        return
     # What is remembered of 10,000 models is a million objects: nobody waits for them to be looked through for garbage.
     gc.disable()
     with ExitStack() as exits:
         bench, rechecker = _Bench(exits), Rechecker()
         for line in sys.stdin:
             began = time.perf_counter()
-            answer = {**asdict(_findings(json.loads(line), bench, rechecker)), "seconds": time.perf_counter() - began}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
+            try:
+                found = _findings(json.loads(line), bench, rechecker)
+            except NotConfined as error:
+                _say({"unconfined": error.message})
+                return
+            _say({**asdict(found), "seconds": time.perf_counter() - began})
             gc.collect()
             gc.freeze()
 
 
-if __name__ == "__main__":
-    os.umask(0o077)
-    main()
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()

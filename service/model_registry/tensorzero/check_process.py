@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,12 +19,12 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Self
 
-from model_registry.errors import Reason
+from model_registry.errors import NotConfined, Reason
 from model_registry.tensorzero.gateway import Verdict
 from model_registry.tensorzero.project_check import Findings
+from model_registry.tensorzero.python_child import python_child
 
-_KEPT = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "TEMP", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-"""No secret of the service's environment is any business of a gateway that judges."""
+_CHILD = "model_registry.tensorzero.check_child"
 
 TIMEOUT_S = 20.0
 """For one load by the gateway. It loads 10,000 models in two seconds; what takes this long hangs."""
@@ -38,11 +39,18 @@ def gateway_version() -> str | None:
 
 
 class CheckProcess:
-    """Checks projects, one at a time, from any thread. A check that crashes or hangs is a refusal that says so."""
+    """Checks projects, one at a time, from any thread. A check that crashes or hangs is a refusal that says so.
 
-    def __init__(self, timeout_s: float = TIMEOUT_S, command: Iterable[str] | None = None) -> None:
+    The process has no environment, and one directory to write to, which goes with it.
+    """
+
+    def __init__(
+        self, timeout_s: float = TIMEOUT_S, command: Iterable[str] | None = None, *, niceness: int = 0
+    ) -> None:
         self._timeout_s = timeout_s
-        self._command = list(command or [sys.executable, "-m", "model_registry.tensorzero.check_child"])
+        self._command = list(command or ())
+        self._niceness = niceness
+        self._directory: str | None = None
         self._process: subprocess.Popen[str] | None = None
         self._one = threading.Lock()
         self._closed = False
@@ -54,22 +62,35 @@ class CheckProcess:
         self.close()
 
     def check(
-        self, files: Mapping[str, bytes], *, gateway: bool, configuration: Iterable[str] | None = None
+        self,
+        files: Mapping[str, bytes],
+        *,
+        gateway: bool,
+        configuration: Iterable[str] | None = None,
+        ours: bool = False,
     ) -> Findings:
         """Check one project. Blocks: 20 ms for a hundred models, three seconds for 10,000.
 
+        `ours`: the registry rendered it, and much the same is checked again and again.
+
         Timeout: a gateway has 20 s for a load and is asked twice; after 50 s the whole process is replaced.
+
+        Raises:
+            NotConfined: a wall around the check that this machine's kernel has cannot be put up.
         """
         job = {
             "files": {path: content.decode("utf-8", "surrogateescape") for path, content in files.items()},
             "configuration": list(configuration) if configuration else None,
             "gateway": gateway,
+            "ours": ours,
             "timeout_s": self._timeout_s,
         }
         with self._one:
             answer = self._ask(json.dumps(job))
         if answer is None:
             return Findings((Reason("", "the check crashes or hangs on this configuration"),))
+        if "unconfined" in answer:
+            raise NotConfined(f"Nothing is checked: {answer['unconfined']}")
         return _read(answer)
 
     def close(self) -> None:
@@ -77,10 +98,21 @@ class CheckProcess:
         self._closed = True
         self._end()
 
+    def abort(self) -> None:
+        """End the check that is going on, and all that come: at once, from any thread. `close` is still needed."""
+        self._closed = True
+        process = self._process
+        if process is not None and process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def _ask(self, job: str) -> dict[str, Any] | None:
         if self._closed:
             return None
         process = self._process = self._process or self._start()
+        if self._closed:  # meanwhile, by somebody who found no process to end
+            self._end()
+            return None
         clock = threading.Timer(2.5 * self._timeout_s, self._end)
         clock.daemon = True
         clock.start()
@@ -100,12 +132,15 @@ class CheckProcess:
         return answer
 
     def _start(self) -> subprocess.Popen[str]:
+        self._directory = tempfile.mkdtemp(prefix="check-")
+        command = self._command or python_child(_CHILD, os.path.realpath(self._directory), self._niceness)
         return subprocess.Popen(  # noqa: S603 (our own program)
-            self._command,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            env={},  # no variable of the service is any business of what is checked
+            cwd=self._directory,
             # A group of its own: Ctrl-C is for the service, and the gateway inside ends with it.
             start_new_session=True,
             text=True,
@@ -124,6 +159,9 @@ class CheckProcess:
 
     def _forget(self, process: subprocess.Popen[str]) -> None:
         self._process = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
         for pipe in _pipes(process):
             with suppress(OSError, ValueError):
                 pipe.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import subprocess
-import sys
 import tempfile
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,10 +19,11 @@ from typing import IO, Any, Self
 import tomli
 import tomli_w
 
-from model_registry.errors import GatewayUnavailable
-from model_registry.tensorzero.dummy_credentials import QUIET, environment, service_account_json
+from model_registry.errors import GatewayUnavailable, NotConfined
+from model_registry.tensorzero.dummy_credentials import QUIET, environment, lay_out, strings
+from model_registry.tensorzero.python_child import python_child
 
-_CHILD = Path(__file__).with_name("gateway_child.py")
+_CHILD = "model_registry.tensorzero.gateway_child"
 _MARK = "\x1e"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
@@ -50,10 +52,19 @@ class Verdict:
 class Judge:
     """A gateway process for one configuration after another. To be used in a `with` statement, by one thread.
 
-    Every call has a timeout; a process that crashes or hangs is replaced, and what made it crash twice is refused.
+    Every call has a timeout; a process that crashes or hangs is replaced, and what made it crash twice is refused. The
+    process reads what is below `directory`, and reaches nothing else (`confinement/walls.py`).
+
+    Args:
+        timeout_s: for one load.
+        readable: further files that it may read, and directories with what is below.
+        child: the module whose `main` is run.
+
+    Raises:
+        NotConfined: on the first call, where a wall that the kernel has cannot be put up.
     """
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, readable: Iterable[Path] = (), child: str = _CHILD) -> None:
         if find_spec("tensorzero") is None:
             raise GatewayUnavailable(
                 "the package tensorzero, which contains the gateway, is not installed; "
@@ -61,7 +72,12 @@ class Judge:
             )
         self._timeout_s = timeout_s
         self._child: subprocess.Popen[str] | None = None
+        self._readable = [str(path) for path in readable]
+        self._program = child
+        self._mark = f"{_MARK}{secrets.token_hex(16)} "
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
+        self.directory = Path(self._directory.name)
+        lay_out(self.directory)
 
     def __enter__(self) -> Self:
         return self
@@ -80,26 +96,26 @@ class Judge:
         unasked: tuple[str, ...] = ()
         if isinstance(configuration, Path):
             path = configuration.absolute()
+            self._let_read(path.parent)
         else:
             unasked = set_aside(tree)
-            path = self._file("tensorzero.toml", tomli_w.dumps(tree) if unasked else text)
-        verdict = self.load(path, environment(tree, str(self._service_account(text))))
+            path = self.directory / "tensorzero.toml"
+            path.write_text(tomli_w.dumps(tree) if unasked else text, "utf-8")
+        verdict = self.load(path, environment(strings(tree)))
         return replace(verdict, warnings=verdict.warnings + unasked)
 
     def load(self, path: Path, variables: dict[str, str]) -> Verdict:
         """Load a file, or the files of a glob, as they are, with these variables and no others."""
-        job = {"path": str(path), "environment": variables}
+        if path.is_relative_to(self.directory):
+            path = path.relative_to(self.directory)  # the process may know its directory by no other name
+        job = {"path": str(path), "environment": variables, "cpu_seconds": 2 * self._timeout_s, "mark": self._mark}
         verdict = self._ask(job) or self._ask(job)
         return verdict or Verdict(accepted=False, message=CRASHES)
 
-    def _service_account(self, text: str) -> Path:
-        needed = "gcp_vertex" in text or "path_from_env" in text
-        return self._file("service-account.json", service_account_json() if needed else "{}")
-
-    def _file(self, name: str, text: str) -> Path:
-        path = Path(self._directory.name, name)
-        path.write_text(text, "utf-8")
-        return path
+    def _let_read(self, directory: Path) -> None:
+        if str(directory) not in self._readable:
+            self._readable.append(str(directory))
+            self._stop()
 
     def _ask(self, job: dict[str, Any]) -> Verdict | None:
         """The gateway's answer, or None when its process ends or has to be ended."""
@@ -121,8 +137,11 @@ class Judge:
         commands.flush()
         warnings: list[str] = []
         for line in output:
-            if line.startswith(_MARK):
-                refusal = json.loads(line[1:])["refusal"]
+            if line.startswith(f'{_MARK}{{"unconfined"'):
+                problem = json.loads(line.removeprefix(_MARK))["unconfined"]
+                raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
+            if line.startswith(self._mark):
+                refusal = json.loads(line.removeprefix(self._mark))["refusal"]
                 return Verdict(refusal is None, refusal and distilled(refusal), tuple(dict.fromkeys(warnings)))
             if warning := _WARNING.match(_ANSI.sub("", line)):
                 warnings.append(warning[1].strip())
@@ -131,12 +150,12 @@ class Judge:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 (our own program)
-            [sys.executable, "-I", str(_CHILD)],
+            python_child(self._program, str(self.directory), self._readable),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=dict(QUIET),
-            cwd=self._directory.name,
+            cwd=self.directory,
             text=True,
             encoding="utf-8",
             errors="replace",
@@ -177,15 +196,20 @@ def distilled(refusal: str) -> str:
 
 def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
     """Take out what needs more than a gateway alone, and say so."""
-    unasked = []
-    for *parents, key in _ELSEWHERE:
+    found = list(needs_more(tree))
+    for table, path in found:
+        del table[path[-1]]
+    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in found)
+
+
+def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+    """What a gateway alone cannot load: the table that it is in, and its whole key."""
+    for path in _ELSEWHERE:
         table: Any = tree
-        for parent in parents:
+        for parent in path[:-1]:
             table = table.get(parent, {}) if isinstance(table, dict) else {}
-        if isinstance(table, dict) and key in table:
-            del table[key]
-            unasked.append(f"not judged, because it needs more than a gateway: {'.'.join([*parents, key])}")
-    return tuple(unasked)
+        if isinstance(table, dict) and path[-1] in table:
+            yield table, path
 
 
 def _pipes(child: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:

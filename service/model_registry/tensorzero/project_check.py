@@ -6,7 +6,7 @@ The rules are in `check/`, the gateway in `gateway.py`; here they are asked, and
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from os import path as os_path
@@ -20,12 +20,16 @@ from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.check.deprecated import deprecated_syntax
 from model_registry.tensorzero.check.files import missing_files
 from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.file_names import normalised, shown
 from model_registry.tensorzero.gateway import CRASHES, Judge, Verdict
 from model_registry.tensorzero.parse import unchecked_project
 from model_registry.tensorzero.project import undotted
 from model_registry.tensorzero.project_files import files_below, find_files, is_file
+from model_registry.tensorzero.quoting import Quoter
 from model_registry.tensorzero.rechecking import Rechecker
+from model_registry.tensorzero.schema_references import leading_outside
 from model_registry.tensorzero.staging import Staged, staged
+from model_registry.tensorzero.survey import Survey, surveyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +71,34 @@ def check_project(
         files: everything in it, by path.
         judge: a gateway; None asks only the rules.
         configuration: which of the files are the configuration; by default all TOML files.
-        trusted: whether files outside the project that it names may be read on this machine.
+        trusted: whether files outside the project that it names may be read on this machine: it is its owner's.
         rechecker: remembers what was checked before, when much the same is checked again and again.
     """
-    names = tuple(configuration or (path for path in sorted(files) if path.endswith(".toml")))
-    if absent := [name for name in names if name not in files]:
-        faults = tuple(Reason(name, "is said to be the configuration, and is not among the files") for name in absent)
-        return Findings(faults, unasked="there is no configuration to ask it about")
-    if judge is None:
-        faults, deprecated = _rules(files, names, rechecker)
-        return Findings(faults, deprecated, unasked="no gateway was asked")
+    files, faults = normalised(files)
+    names = tuple(map(posixpath.normpath, configuration or (path for path in sorted(files) if path.endswith(".toml"))))
+    absent = "is said to be the configuration, and is not among the files"
+    faults += [Reason(shown(name), absent) for name in names if name not in files and not faults]
+    if faults:
+        return Findings(tuple(faults), unasked="there is no configuration to ask it about")
+    try:
+        surveys = _read(files, names, rechecker)
+        outside = () if trusted else tuple(_outside(surveys, files))
+    except RecursionError:
+        return Findings((Reason("", "is nested too deeply"),), unasked="the configuration is nested too deeply")
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        found, deprecated = _rules(files, names, rechecker)
+        word = Verdict(accepted=False, message=f"not valid TOML: {error}") if judge else None
+        return Findings(found, deprecated, word, unasked=None if judge else "no gateway was asked")
+    if judge is None or outside:
+        found, deprecated = _rules(files, names, rechecker)
+        why = "it would open what is not in the project" if outside else "no gateway was asked"
+        return Findings(_joined(found, outside), deprecated, unasked=why)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(_ask, judge, files, names, trusted=trusted)
-        faults, deprecated = _rules(files, names, rechecker)
+        asking = pool.submit(_ask, judge, files, surveys, trusted=trusted, ours=rechecker is not None)
+        found, deprecated = _rules(files, names, rechecker)
         verdict = asking.result()
-    if verdict is None:
-        return Findings(faults, deprecated, unasked="the gateway's process does not run on this machine")
-    return Findings(faults, deprecated, verdict)
+    unasked = None if verdict else "the gateway's process does not run on this machine"
+    return Findings(found, deprecated, verdict, unasked)
 
 
 def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], tuple[str, ...]]:
@@ -154,16 +169,40 @@ def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:
     return lambda path: posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) in known
 
 
-def _ask(judge: Judge, files: Mapping[str, bytes], names: tuple[str, ...], *, trusted: bool) -> Verdict | None:
+def _read(files: Mapping[str, bytes], names: tuple[str, ...], rechecker: Rechecker | None) -> dict[str, Survey]:
+    surveys: dict[str, Survey] = {}
+    for name in names:
+        text = files[name].decode("utf-8").removeprefix("\ufeff")
+        known = rechecker.survey(text) if rechecker and len(names) == 1 else None
+        surveys[name] = known or surveyed(tomli.loads(text))
+    return surveys
+
+
+def _outside(surveys: Mapping[str, Survey], files: Mapping[str, bytes]) -> Iterator[Reason]:
+    """What would make the gateway open something that is not in the project."""
+    for name, survey in surveys.items():
+        for reason in leading_outside(survey.references, name, files):
+            yield reason if len(surveys) == 1 else Reason(f"{name}: {reason.where}", reason.message)
+
+
+def _joined(faults: tuple[Reason, ...], more: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Both, without a second word on a key that the rules refuse already."""
+    known = {fault.where for fault in faults}
+    return (*faults, *(reason for reason in more if reason.where not in known))
+
+
+def _ask(
+    judge: Judge, files: Mapping[str, bytes], surveys: Mapping[str, Survey], *, trusted: bool, ours: bool
+) -> Verdict | None:
     """The gateway's word, or None when it cannot even load an empty configuration."""
-    try:
-        with staged(files, names, trusted=trusted) as project:
-            verdict = judge.load(project.path, project.variables)
-            if verdict.message == CRASHES and not _runs(judge, project):
-                return None
-            return Verdict(verdict.accepted, verdict.message, verdict.warnings + project.unasked)
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        return Verdict(accepted=False, message=f"not valid TOML: {error}")
+    with staged(files, surveys, judge.directory, trusted=trusted, ours=ours) as project:
+        verdict = judge.load(project.path, project.variables)
+        if verdict.message == CRASHES:
+            return verdict if _runs(judge, project) else None
+        directory = project.path.relative_to(judge.directory).parts[0]
+    quoter = Quoter(files, directory)
+    message = verdict.message and quoter.message(verdict.message)
+    return Verdict(verdict.accepted, message, quoter.warnings(verdict.warnings) + project.unasked)
 
 
 def _runs(judge: Judge, project: Staged) -> bool:

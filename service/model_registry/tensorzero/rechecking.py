@@ -15,7 +15,8 @@ from model_registry.tensorzero.check import check_configuration
 from model_registry.tensorzero.check.deprecated import deprecated_syntax
 from model_registry.tensorzero.check.surroundings import Surroundings, surroundings_of
 from model_registry.tensorzero.project import MODEL_TABLES
-from model_registry.tensorzero.rereading import Entry, Rereader
+from model_registry.tensorzero.rereading import Entry, Reading, Rereader
+from model_registry.tensorzero.survey import Survey, surveyed, together
 
 T = TypeVar("T")
 
@@ -41,8 +42,23 @@ class Rechecker:
 
     def __init__(self) -> None:
         self._rereader = Rereader()
+        self._read: tuple[str, Reading | None] | None = None
+        self._surveys: dict[Entry, Survey] = {}
         self._known: dict[Entry, _SaidOfEntry] = {}
         self._files: frozenset[str] = frozenset()
+
+    def survey(self, text: str) -> Survey | None:
+        """What is in the configuration that is to be checked next; None when it has to be read as a whole."""
+        reading = self._rereader.read(text)
+        self._read = text, reading
+        if reading is None:
+            return None
+        before, self._surveys = self._surveys, {}
+        for entry, table in reading.tables.items():
+            section, name = entry
+            known = None if entry in reading.changed else before.get(entry)
+            self._surveys[entry] = known or surveyed({section: {name: table} if name else table})
+        return together(reading.tree, self._surveys.values())
 
     def check(self, text: str, files: frozenset[str], has_file: Callable[[str], bool]) -> Said | None:
         """As `check_configuration` and `deprecated_syntax` on the whole; None when the text has to be read as a whole.
@@ -52,7 +68,8 @@ class Rechecker:
             files: the paths of all files, as `has_file` goes by them.
             has_file: whether there is a file at a relative path.
         """
-        reading = self._rereader.read(text)
+        read, self._read = self._read, None
+        reading = read[1] if read is not None and read[0] == text else self._rereader.read(text)
         if reading is None:
             self._known = {}
             return None

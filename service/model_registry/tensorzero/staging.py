@@ -1,6 +1,9 @@
-"""Files of a project laid out in a directory, so that a gateway on this machine can judge them.
+"""Files of a project laid out in a directory, so that a gateway on this machine can validate them.
 
-What belongs to another machine, or needs more than a gateway, is put aside and named. Judges nothing itself.
+What belongs to another machine, or needs more than a gateway, is put aside and named. Validates nothing itself.
+
+A closed set: names come from `file_names.normalised`, the schemas are known not to lead outside, and every other key
+that names something on a machine is given a stand-in here.
 """
 
 from __future__ import annotations
@@ -17,23 +20,24 @@ from typing import Any
 import tomli
 import tomli_w
 
-from model_registry.tensorzero.dummy_credentials import environment, service_account_json
-from model_registry.tensorzero.file_keys import file_references
-from model_registry.tensorzero.gateway import set_aside
-from model_registry.tensorzero.project import dotted
-
-_FILE_VARIABLE = re.compile(r"path_from_env::([^\"'\\\n]*)")
-_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
-_NEEDS_A_LOOK = (
-    *("rate_limiting", "object_storage"),
-    *("_template", "_schema", "templates", "schemas", "instructions", "input_wrappers", "typescript", "parameters"),
-    "\\",
+from model_registry.tensorzero.dummy_credentials import (
+    credential_variable,
+    environment,
+    is_reserved,
+    stand_in,
 )
-"""What might have to be put aside. A text without it is judged as it is: reading 10,000 models takes a second."""
+from model_registry.tensorzero.file_keys import file_references
+from model_registry.tensorzero.gateway import needs_more, set_aside
+from model_registry.tensorzero.project import Table, dotted
+from model_registry.tensorzero.schema_references import is_schema
+from model_registry.tensorzero.survey import Survey, surveyed
 
-_GATEWAY = "gateway"
-
+_PROJECT = "project"
 _PLACEHOLDERS = {"json": "{}", "text": ""}
+_ELSEWHERE = "not judged, because it is on the gateway's machine: "
+_RESERVED = "not judged, because the check itself depends on a variable of this name: "
+_ASIDE = "PUT_ASIDE_"
+_MAGIC = re.compile(r"[\[\]*?{},\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +50,48 @@ class Staged:
 
 
 @contextmanager
-def staged(files: Mapping[str, bytes], configuration: tuple[str, ...], *, trusted: bool) -> Iterator[Staged]:
+def staged(
+    files: Mapping[str, bytes], configuration: Mapping[str, Survey], within: Path, *, trusted: bool, ours: bool = False
+) -> Iterator[Staged]:
     """Lay a project out; it is gone afterwards.
 
     Args:
-        files: all files by path; paths that leave the project are left out.
-        configuration: which of them are the configuration.
-        trusted: whether the files that it names outside the project may be read on this machine.
-
-    Raises:
-        tomli.TOMLDecodeError: the configuration has to be looked into, and is no TOML.
+        files: all files by normalised path.
+        configuration: those of them that are the configuration, as they were read.
+        within: where the gateway may read.
+        trusted: whether what they name outside the project may be read on this machine.
+        ours: whether the registry rendered them itself. Other texts are written anew from what was read of them: the
+            gateway must not read them in another way than we did.
     """
-    with tempfile.TemporaryDirectory(prefix="judged-") as name:
+    with tempfile.TemporaryDirectory(prefix="judged-", dir=within) as name:
         directory = Path(name)
-        project, account = directory / "project", directory / "service-account.json"
+        project = directory / _PROJECT
+        project.mkdir()
         unasked: list[str] = []
-        words: list[str] = []
-        for path in (path for path in files if is_inside(path)):
+        texts: list[tuple[str, str]] = []
+        for path, content in files.items():
             target = project / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            content = files[path]
+            written = content
             if path in configuration:
-                text = content.decode("utf-8-sig")
-                words += (f"path_from_env::{name}" for name in _FILE_VARIABLE.findall(text))
-                words += (f"env::{name}" for name in _VARIABLE.findall(text))
-                if any(word in text for word in _NEEDS_A_LOOK) or _sets_the_gateway(text):
-                    content = _put_aside(text, path, directory, unasked, trusted=trusted).encode()
-            target.write_bytes(content)
-        account.write_text(service_account_json() if _mentions_google(files, configuration) else "{}")
-        where = project / configuration[0] if len(configuration) == 1 else project / _glob(configuration)
-        yield Staged(where, environment({"words": list(dict.fromkeys(words))}, str(account)), tuple(unasked))
+                survey = configuration[path]
+                # 10,000 models are read again and written in two seconds: only when something must go.
+                if any(_set_aside_in(survey, path, trusted=trusted)) or not (ours or trusted):
+                    tree = tomli.loads(content.decode("utf-8-sig"))  # to be changed: what was read may be shared
+                    unasked += _put_aside(tree, path, directory, trusted=trusted)
+                    survey, written = surveyed(tree), tomli_w.dumps(tree).encode()
+                texts += survey.texts
+            target.write_bytes(written)
+        where = project / _glob(list(configuration))
+        yield Staged(where, environment(texts), tuple(unasked))
 
 
-def _glob(names: Iterable[str]) -> str:
+def _glob(names: list[str]) -> str:
     """These files and no others, which may be there for templates to include."""
-    return "{" + ",".join(re.sub(r"[\[*?{},\\]", r"[\g<0>]", name) for name in names) + "}"
+    escaped = [_MAGIC.sub(r"[\g<0>]", name) for name in names]
+    if escaped == names[:1]:
+        return names[0]
+    return "{" + ",".join(escaped) + "}"
 
 
 def is_inside(path: str) -> bool:
@@ -89,42 +100,77 @@ def is_inside(path: str) -> bool:
     return not posixpath.isabs(path) and normal not in (".", "..") and not normal.startswith("../")
 
 
-def _sets_the_gateway(text: str) -> bool:
-    """Whether it is named outside comments. By hand: a pattern takes a tenth of a second for 10,000 models."""
-    at = text.find(_GATEWAY)
-    while at >= 0 and "#" in text[text.rfind("\n", 0, at) + 1 : at]:
-        at = text.find(_GATEWAY, at + 1)
-    return at >= 0
-
-
-def _put_aside(text: str, path: str, directory: Path, unasked: list[str], *, trusted: bool) -> str:
-    tree = tomli.loads(text)
-    unasked += set_aside(tree)
+def _set_aside_in(survey: Survey, path: str, *, trusted: bool) -> Iterator[bool]:
+    """Something for every part of a configuration that has to be put aside."""
+    yield from (True for _ in needs_more(survey.tree))
     if not trusted:
-        for key, value in list(file_references(tree)):
-            if isinstance(value, str) and not is_inside(posixpath.join(posixpath.dirname(path), value or "x")):
-                _replace(tree, key, _placeholder(directory, key))
-                unasked.append(f"not judged, because it is on the gateway's machine: {dotted(key)}")
-    return tomli_w.dumps(tree) if unasked else text
+        yield from (True for _ in _files_elsewhere(survey.references, path))
+        yield from (True for _, value in survey.texts if _is_elsewhere(value))
 
 
-def _placeholder(directory: Path, key: tuple[str, ...]) -> str:
+def _put_aside(tree: Table, path: str, directory: Path, *, trusted: bool) -> list[str]:
+    unasked = list(set_aside(tree))
+    if not trusted:
+        for key in list(_files_elsewhere(file_references(tree), path)):
+            _replace(tree, key, _placeholder(directory, path, key))
+            unasked.append(f"{_ELSEWHERE}{dotted(key)}")
+        unasked += _credentials_aside(tree)
+    return unasked
+
+
+def _files_elsewhere(references: Iterable[tuple[tuple[str, ...], Any]], path: str) -> Iterator[tuple[str, ...]]:
+    for key, value in references:
+        if isinstance(value, str) and not is_inside(posixpath.join(posixpath.dirname(path), value or "x")):
+            yield key
+
+
+def _is_elsewhere(value: str) -> bool:
+    return value.startswith("path::") or _is_reserved(value)
+
+
+def _is_reserved(value: str) -> bool:
+    _, name = credential_variable(value)
+    return bool(name) and is_reserved(name)
+
+
+def _credentials_aside(tree: Table) -> Iterator[str]:
+    """Give stand-ins to the credentials that a check must not look at, and name the keys."""
+    todo: list[tuple[Any, tuple[str, ...]]] = [(tree, ())]
+    while todo:
+        table, path = todo.pop()
+        for key, value in list(table.items() if isinstance(table, dict) else enumerate(table)):
+            here = (*path, str(key))
+            if isinstance(value, dict | list):
+                todo.append((value, here))
+            elif isinstance(value, str) and _is_elsewhere(value):
+                named = key if isinstance(key, str) else path[-1]
+                table[key] = _aside(value) if _is_reserved(value) else stand_in(named)
+                yield f"{_RESERVED if _is_reserved(value) else _ELSEWHERE}{dotted(here)}"
+
+
+def _aside(value: str) -> str:
+    scheme, name = credential_variable(value)
+    return f"{scheme}::{_ASIDE}{name}"
+
+
+def _placeholder(directory: Path, path: str, key: tuple[str, ...]) -> str:
+    """A file, or directory, with nothing in it, as this TOML file can name it.
+
+    Relative: what our root is may be another one to the gateway.
+    """
     if key[-1] == "base_path":
-        nothing = directory / "nothing"
-        nothing.mkdir(exist_ok=True)
-        return str(nothing)
-    kind = "json" if "schema" in key[-1] or "schemas" in key or key[-1] == "parameters" else "text"
-    file = directory / f"elsewhere.{kind}"
-    file.write_text(_PLACEHOLDERS[kind])
-    return str(file)
+        name = "nothing"
+        (directory / name).mkdir(exist_ok=True)
+    else:
+        kind = "json" if is_schema(key) else "text"
+        name = f"elsewhere.{kind}"
+        (directory / name).write_text(_PLACEHOLDERS[kind])
+    return posixpath.relpath(name, posixpath.join(_PROJECT, posixpath.dirname(path)))
 
 
-def _replace(tree: dict[str, Any], key: tuple[str, ...], value: str) -> None:
+def _replace(tree: Table, key: tuple[str, ...], value: str) -> None:
+    here: Any = tree
     *parents, last = key
     for parent in parents:
-        tree = tree[parent]
-    tree[last] = value
-
-
-def _mentions_google(files: Mapping[str, bytes], configuration: tuple[str, ...]) -> bool:
-    return any(word in files[path] for path in configuration for word in (b"gcp_vertex", b"path_from_env"))
+        here = here[parent]
+    here[last] = value

@@ -63,7 +63,9 @@ class Court:
             return Findings(unasked="nothing is configured")
         if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
             return await asyncio.to_thread(check_project, files, None, configuration=(CONFIGURATION,))
-        return await asyncio.to_thread(self.process.check, files, gateway=gateway, configuration=(CONFIGURATION,))
+        return await asyncio.to_thread(
+            self.process.check, files, gateway=gateway, configuration=(CONFIGURATION,), ours=True
+        )
 
 
 class ConfigurationJudge:

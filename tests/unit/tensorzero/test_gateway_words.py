@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model_registry.tensorzero.dummy_credentials import environment
+from model_registry.tensorzero.dummy_credentials import ACCOUNT, environment, strings
 from model_registry.tensorzero.gateway import distilled
 
 AROUND = (
@@ -32,8 +32,25 @@ def test_what_is_not_understood_is_kept() -> None:
 
 def test_every_variable_that_a_configuration_names_gets_a_value_and_no_name_gets_two_meanings() -> None:
     tree = {"a": ["env::MY_KEY", {"b": "path_from_env::MY_FILE"}], "c": "env::", "d": "env::A=B", "e": "dynamic::x"}
-    variables = environment(tree, "/account.json")
+    variables = environment(strings(tree))
     assert variables["MY_KEY"] == variables["OPENAI_API_KEY"] == "not-a-key"
-    assert variables["MY_FILE"] == variables["GCP_VERTEX_CREDENTIALS_PATH"] == "/account.json"
+    assert variables["MY_FILE"] == variables["GCP_VERTEX_CREDENTIALS_PATH"] == ACCOUNT
     assert not {"", "A=B", "x"} & variables.keys()
     assert variables["HTTPS_PROXY"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HTTP_PROXY", "https_proxy", "LD_PRELOAD", "PATH", "RUST_LOG", "AWS_CONFIG_FILE", "AWS_REGION", "SSL_CERT_FILE"],
+)
+def test_no_text_gives_a_value_to_what_keeps_the_gateway_quiet(name: str) -> None:
+    quiet = environment()
+    assert environment(strings({"a": f"path_from_env::{name}", "b": {"endpoint": f"env::{name}"}})) == quiet
+
+
+def test_a_tree_that_is_too_deep_is_said_to_be() -> None:
+    tree: object = "x"
+    for _ in range(5000):
+        tree = [tree]
+    with pytest.raises(RecursionError):
+        list(strings(tree))

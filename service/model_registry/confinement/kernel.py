@@ -1,0 +1,88 @@
+"""The few system calls that Python has no function for. Calls and checks them; decides nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAP_SYS_CHROOT = 1 << 18
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_UNSHARE = {"x86_64": 272, "aarch64": 97}
+_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+
+
+def machine() -> str | None:
+    """The kind of processor, when its system calls are known here."""
+    kind = platform.machine()
+    return kind if sys.platform == "linux" and kind in _CAPSET else None
+
+
+def syscall(number: int, *arguments: object) -> int:
+    """Call the kernel.
+
+    Raises:
+        OSError: it refuses, or there is no such kernel here.
+    """
+    if _LIBC is None:
+        raise OSError("this is no Linux")
+    result: int = _LIBC.syscall(ctypes.c_long(number), *arguments)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def prctl(option: int, *arguments: object) -> int:
+    """Change something about this process. Errors: OSError."""
+    if _LIBC is None:
+        raise OSError("this is no Linux")
+    padded = [*arguments, *[ctypes.c_ulong(0)] * (4 - len(arguments))]
+    result: int = _LIBC.prctl(ctypes.c_int(option), *padded)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def gain_nothing_more() -> None:
+    """No program that is started from here gets rights by its owner, and nobody reads our memory through /proc."""
+    if _LIBC is None:
+        return
+    prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
+    prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0))
+
+
+def leave_namespaces() -> bool:
+    """Enter a network without interfaces. False where that is not allowed. Only before the first thread."""
+    kind = machine()
+    if kind is None:
+        return False
+    for flags in (_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC, _CLONE_NEWNET | _CLONE_NEWIPC):
+        try:
+            syscall(_UNSHARE[kind], ctypes.c_ulong(flags))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def keep_capabilities(*, may_chroot: bool) -> None:
+    """Give up what root may do, and what a user namespace gave; changing the root directory may stay. Errors: OSError.
+
+    A process that has no such right has none afterwards either.
+    """
+    kind = machine()
+    if kind is None:
+        return
+    kept = _CAP_SYS_CHROOT if may_chroot else 0
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    try:
+        syscall(_CAPSET[kind], header, (ctypes.c_uint32 * 6)(kept, kept))
+    except PermissionError:
+        syscall(_CAPSET[kind], header, (ctypes.c_uint32 * 6)())

@@ -1,0 +1,114 @@
+"""Projects that want to read or reach something of this machine, against canaries: no wall lets them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from model_registry.confinement.walls import missing_walls
+from model_registry.tensorzero.check_process import CheckProcess
+from model_registry.tensorzero.gateway import Judge
+from model_registry.tensorzero.project_check import check_project
+from support import naive_staging
+from support.canaries import Canaries, canaries
+from support.hostile_projects import Project, drawn, harmless, known_attacks
+
+Asked = Callable[[Project], object]
+
+MANY = settings(max_examples=100, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+walled = pytest.mark.skipif(bool(missing_walls()), reason="this kernel has no walls")
+
+
+@pytest.fixture(scope="module")
+def birds() -> Iterator[Canaries]:
+    with tempfile.TemporaryDirectory(prefix="canary-") as directory, canaries(Path(directory)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Asked]:
+    """As the service checks."""
+    with CheckProcess(timeout_s=10) as process:
+        yield lambda project: process.check(project.sent(), gateway=True, configuration=project.configuration)
+
+
+@pytest.fixture(scope="module")
+def staging_alone() -> Iterator[Asked]:
+    """The gateway's process could do anything."""
+    with Judge(10, child="support.gateway_without_walls") as judge:
+        yield lambda project: check_project(project.sent(), judge, configuration=project.configuration)
+
+
+@pytest.fixture(scope="module")
+def process_alone() -> Iterator[Asked]:
+    """Whatever is sent is laid out and loaded."""
+    with Judge(10) as judge:
+        yield lambda project: _naively(judge, project)
+
+
+@pytest.fixture(scope="module")
+def neither() -> Iterator[Asked]:
+    with Judge(10, child="support.gateway_without_walls") as judge:
+        yield lambda project: _naively(judge, project)
+
+
+def _naively(judge: Judge, project: Project) -> object:
+    verdict = naive_staging.load(judge, project.sent(), project.configuration)
+    shutil.rmtree(judge.directory / "project")
+    return verdict
+
+
+ATTACKS = [
+    *("schema", "tool", "rebased", "draft 4", "template", "network", "credential"),
+    *("file as configuration", "glob as configuration"),
+]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_without_walls_every_canary_sings(name: str, birds: Canaries, neither: Asked) -> None:
+    """Or the tests below would prove nothing."""
+    assert birds.touched(neither(known_attacks(birds)[name]))
+
+
+def test_all_attacks_are_tried(birds: Canaries) -> None:
+    assert set(ATTACKS) == known_attacks(birds).keys()
+
+
+@walled
+@pytest.mark.parametrize("name", ATTACKS)
+def test_with_any_wall_none_does(
+    name: str, birds: Canaries, both: Asked, staging_alone: Asked, process_alone: Asked
+) -> None:
+    for asked in (both, staging_alone, process_alone):
+        assert birds.touched(asked(known_attacks(birds)[name])) == []
+
+
+@walled
+def test_what_is_harmless_is_accepted(both: Asked, staging_alone: Asked, process_alone: Asked) -> None:
+    assert [asked(harmless()).accepted for asked in (both, staging_alone, process_alone)] == [True] * 3  # type: ignore[attr-defined]
+
+
+@walled
+@MANY
+@given(data=st.data())
+def test_whatever_is_sent_touches_nothing(data: st.DataObject, birds: Canaries, both: Asked) -> None:
+    assert birds.touched(both(data.draw(drawn(birds)))) == []
+
+
+@MANY
+@given(data=st.data())
+def test_nor_with_the_staging_alone(data: st.DataObject, birds: Canaries, staging_alone: Asked) -> None:
+    assert birds.touched(staging_alone(data.draw(drawn(birds)))) == []
+
+
+@walled
+@MANY
+@given(data=st.data())
+def test_nor_with_the_process_alone(data: st.DataObject, birds: Canaries, process_alone: Asked) -> None:
+    assert birds.touched(process_alone(data.draw(drawn(birds)))) == []

@@ -1,0 +1,27 @@
+"""The same attacks from the process of the check, and from a gateway's process that it starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from model_registry.confinement.walls import shut_in
+from model_registry.tensorzero.gateway import Judge
+from support import attacks
+
+
+def main(directory: str, targets: attacks.Targets) -> None:
+    """Print what succeeded: from here, and from the process inside."""
+    shutil.copy(attacks.__file__, Path(directory, "attacks.py"))  # nothing of the tests can be read from inside
+    sys.path.insert(0, directory)
+    tempfile.tempdir = directory
+    shut_in(Path(directory))
+    with Judge(child="attacks") as judge:
+        file = judge.directory / "targets.json"
+        file.write_text(json.dumps(targets))
+        inside = json.loads(judge.load(file, {}).message or "null")
+    sys.stdout.write(json.dumps([attacks.attempts(targets), inside]))
+    sys.stdout.flush()
