@@ -15,7 +15,7 @@ import structlog
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 
-from model_registry.api.state import Service
+from model_registry.api.state import Service, State
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
 from model_registry.settings import Settings
@@ -26,6 +26,10 @@ log = structlog.get_logger(__name__)
 HOW_TO_SET_A_KEY = (
     "Make one with `model-registry keys create NAME --scope admin`, or set MODEL_REGISTRY_API_KEY for the service."
 )
+
+_HINT = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+_YES = frozenset({"true", "1", "yes", "on", "t", "y"})
+"""What pydantic takes for true."""
 
 JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
 """The name and scopes of a JWT's bearer, or None when the token does not hold."""
@@ -89,10 +93,9 @@ class Authenticator:
         if caller is None:
             if scope == "read" and self.reads_are_open:
                 return ANYBODY
-            hint = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
             if not self.has_keys():
                 raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
-            raise NotAuthenticated(f"This needs an API key. {hint}")
+            raise NotAuthenticated(f"This needs an API key. {_HINT}")
         if not caller.may(scope):
             raise NotAllowed(f"The key {caller.name!r} has not the scope {scope!r}.")
         return caller
@@ -117,28 +120,63 @@ def _shown_key(headers: Headers) -> str | None:
     return headers.get("x-api-key") or None
 
 
+_CALLER = "model_registry.caller"
+"""Where a request carries who was authorised: `GuardedRoute` asks before the body, FastAPI once more behind it."""
+
+
+async def _require(request: Request, service: State, scope: Scope) -> Caller:
+    caller: Caller | None = request.scope.get(_CALLER)
+    if caller is None:
+        caller = request.scope[_CALLER] = await service.authenticator.require(request.headers, scope)
+    return caller
+
+
 async def _reader(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "read")
+    return await _require(request, service, "read")
+
+
+async def _keyed_reader(request: Request, service: Service) -> Caller:
+    caller = await _require(request, service, "read")
+    if caller is ANYBODY and service.authenticator.has_keys():
+        raise NotAuthenticated(f"This takes the service long, so it needs an API key; any scope will do. {_HINT}")
+    return caller
 
 
 async def _any_reader(request: Request, service: Service) -> Caller:
     if service.authenticator.takes_any_key(request.scope["path"]):
         return ANYBODY
-    return await service.authenticator.require(request.headers, "read")
+    return await _require(request, service, "read")
 
 
 async def _administrator(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "admin")
+    return await _require(request, service, "admin")
+
+
+async def _importer(request: Request, service: Service) -> Caller:
+    """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
+    if request.query_params.get("dry_run", "").lower() in _YES:
+        return await _keyed_reader(request, service)
+    return await _require(request, service, "admin")
 
 
 async def _node(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "node")
+    return await _require(request, service, "node")
 
+
+Authorise = Callable[[Request, State], Awaitable[Caller]]
+AUTHORISERS: frozenset[Callable[..., Any]] = frozenset(
+    {_reader, _keyed_reader, _any_reader, _administrator, _importer, _node}
+)
+"""The dependencies that say who may call a route."""
 
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """For the documentation of a POST that only reads."""
+KeyedReader = Annotated[Caller, Depends(_keyed_reader)]
+"""As `Reader`, for what takes long: with a key, once any is configured."""
 AnyReader = Annotated[Caller, Depends(_any_reader)]
 """As `Reader`, for the paths that take any key."""
 Administrator = Annotated[Caller, Depends(_administrator)]
+Importer = Annotated[Caller, Depends(_importer)]
+"""An administrator; for a dry run a `KeyedReader`."""
 NodeReporter = Annotated[Caller, Depends(_node)]

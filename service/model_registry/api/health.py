@@ -8,11 +8,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
 class Health(BaseModel):

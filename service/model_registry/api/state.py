@@ -17,6 +17,7 @@ from model_registry.store.rejections import Rejections
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
     from model_registry.api.configuration import Configuration
+    from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
@@ -42,9 +43,11 @@ class State:
     silence: SilenceWatch | None
     heartbeats: Heartbeats
     rejections: Rejections
+    work: LongWork
 
     def release(self) -> None:
-        """Let everybody go who waits for news: the service is about to stop."""
+        """Let everybody go who waits for news or for work that lasts: the service is about to stop."""
+        self.work.close()
         self.judge.release()
         self.steps.release()
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.auth import READ_WITH_BODY, Reader
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service, State
@@ -21,7 +22,7 @@ from model_registry.tensorzero.check_process import CheckProcess
 from model_registry.tensorzero.delivered import CONFIGURATION, Files, delivered
 from model_registry.tensorzero.project_check import Findings, findings_view
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 _ONE_AT_A_TIME = asyncio.Semaphore(1)
 """Each runs a gateway of its own, so that what callers send never holds up what goes out."""
@@ -97,6 +98,7 @@ class DeliveryStatus(BaseModel):
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
 )
+@body_limit(PROJECT_BYTES)
 async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
     """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
 

@@ -16,7 +16,7 @@ from model_registry.catalog.history import TABLES, RowChange, difference, restor
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
 from model_registry.store.client import Database
-from model_registry.store.registry import Registry
+from model_registry.store.registry import Offload, Registry
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,9 @@ class History:
     of `Database.call`.
     """
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(self, database: Database, registry: Registry, offload: Offload = asyncio.to_thread) -> None:
         self._database = database
+        self._offload = offload
         self._registry = registry
 
     async def at(self, revision: int) -> Snapshot:
@@ -75,7 +76,8 @@ class History:
             message = f"There is no revision {revision} yet: the newest is {newest}, the oldest kept is {oldest}."
             raise RevisionNotFound(message, oldest=oldest, newest=newest)
         current = self._registry.snapshot if self._registry.loaded else Snapshot.empty()
-        return await asyncio.to_thread(_read, document, current)
+        read: Snapshot = await self._offload(_read, document, current)
+        return read
 
     async def writes(self, *, before: int | None, limit: int) -> dict[str, Any]:
         """A page of the writes that touched the configuration, newest first."""
@@ -101,10 +103,10 @@ class History:
         for _ in range(ATTEMPTS):
             await self._registry.refresh()
             now = self._registry.snapshot
-            changes = await asyncio.to_thread(difference, now, target)
+            changes = await self._offload(difference, now, target)
             if dry_run or not changes:
                 return Rollback(target.revision, now.revision, changes)
-            operations = await asyncio.to_thread(restoring, now, target)
+            operations = await self._offload(restoring, now, target)
             if differs(self._registry.snapshot, now):
                 continue
             try:
