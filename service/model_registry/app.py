@@ -80,6 +80,8 @@ from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
+_START_SECONDS = 5.0
+"""How long a start waits for the database where there is a snapshot on disk to start from."""
 _STOP_SECONDS = 8
 """For one part to stop. The longest that any of them means to take is 5."""
 
@@ -253,7 +255,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if saved is not None:
         registry.restore(saved)
     try:
-        await registry.refresh()
+        await registry.refresh_within(_START_SECONDS)
     except RegistryError as error:
         start = "the last snapshot" if registry.loaded else "nothing: no snapshot was saved here"
         log.warning("the database does not answer at start", starting_from=start, error=error.message)

@@ -28,7 +28,6 @@ MOST_HEADERS = 100
 _DISCARDED_BYTES = 64 * 2**20
 """Of a body that is refused: it is read and thrown away, so that the caller reads the answer, but not for ever."""
 _PIPELINED = 32
-_LOOK_SECONDS = 1.0
 
 _TOO_LONG = UrlTooLong(f"The URL is longer than {MOST_URL_BYTES // 2**10} KiB. Send long questions as a body.")
 _TOO_LARGE = HeadersTooLarge(
@@ -50,6 +49,7 @@ class Arrivals:
     """From a request's first byte to its last."""
     unread_seconds: float = 60.0
     """For a caller to read on in an answer."""
+    look_seconds: float = 1.0
     refused: Callable[[str], None] = lambda _reason: None
     """Told of each refusal."""
     open: dict[GuardedProtocol, None] = field(default_factory=dict)
@@ -63,12 +63,12 @@ class Arrivals:
         now = loop.time()
         for connection in list(self.open):
             connection.close_if_overdue(now)
-        self._looking = loop.call_later(_LOOK_SECONDS, self.look) if self.open else None
+        self._looking = loop.call_later(self.look_seconds, self.look) if self.open else None
 
     def begin(self) -> None:
         """See that somebody looks."""
         if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.look)
+            self._looking = asyncio.get_running_loop().call_later(self.look_seconds, self.look)
 
 
 class _Refused(Exception):
@@ -168,12 +168,6 @@ class GuardedProtocol(HttpToolsProtocol):
         """The caller does not read as fast as we write."""
         self._read_on = self.loop.time()
         super().pause_writing()
-
-    def shutdown(self) -> None:
-        """End the connection; a request that is not whole by now is not waited for."""
-        if not self._whole:
-            self.transport.close()
-        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's)
         """What uvicorn answers to bytes that cannot be parsed: here also what was refused while parsing."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import READ_WITH_BODY, Reader
+from model_registry.api.auth import READ_WITH_BODY, KeyedReader, Reader
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
@@ -99,7 +99,9 @@ class DeliveryStatus(BaseModel):
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 503)},
 )
 @body_limit(PROJECT_BYTES)
-async def check(service: Service, _caller: Reader, body: Annotated[CheckRequest | None, Body()] = None) -> Response:
+async def check(
+    service: Service, _caller: KeyedReader, body: Annotated[CheckRequest | None, Body()] = None
+) -> Response:
     """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
 
     Without files: the newest configuration of the registry, whether it goes out or not. Nothing is written.

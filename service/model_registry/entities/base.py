@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo
 
 _INT64 = 2**63
 _DEEPEST = 32
@@ -102,6 +103,24 @@ def _string_problem(value: str) -> str | None:
     return "holds half a surrogate pair" if any("\ud800" <= c <= "\udfff" for c in value) else None
 
 
+def metadata_bytes(value: Mapping[str, Any]) -> int:
+    """How long metadata is, as JSON."""
+    return len(orjson.dumps(value))
+
+
+def metadata_problem(value: Mapping[str, Any], stored: int) -> str | None:
+    """Why metadata cannot be kept: it is too large, and no smaller than what is stored of the row already."""
+    if (size := metadata_bytes(value)) <= max(METADATA_BYTES, stored):
+        return None
+    return f"is {size:,} bytes as JSON; at most {METADATA_BYTES:,} are kept of a row. Keep large things elsewhere"
+
+
+def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    if problem := metadata_problem(value, (info.context or {}).get(STORED_METADATA, 0)):
+        raise ValueError(problem)
+    return value
+
+
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     if problem := json_problem(value):
         raise ValueError(problem)
@@ -134,5 +153,14 @@ GatewayLongName = Annotated[LongName, gateway_name]
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 """A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
+
+METADATA_BYTES = 64 * 2**10
+"""Of a row, as JSON. Every replica holds all of them in memory."""
+
+STORED_METADATA = "stored_metadata"
+"""Key of the context of a validation: how many bytes of metadata the row has now. An older one may have more."""
+
+Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
+"""What somebody wants to remember of a row: a JSON object of at most 64 KiB, or no larger than it is already."""
 
 MAX_INT32 = 2**31 - 1
