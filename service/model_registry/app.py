@@ -174,7 +174,9 @@ def _service(  # noqa: PLR0913, PLR0917 (the parts)
     return State(
         settings=settings,
         registry=registry,
-        history=History(log_database, registry, work.history.run),
+        history=History(
+            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
+        ),
         authenticator=authenticator,
         metrics=measured,
         configuration=configuration,

@@ -88,13 +88,20 @@ class WorkPool:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do this in one of the threads.
 
-        Errors: TooManyRequests when the queue is full, DeadlineExceeded, and what the function raises.
+        Errors: TooManyRequests when the queue is full, and those of `go_on`.
         """
         if len(self._jobs) >= self._most or self._closed:
             raise TooManyRequests(
                 f"The service works on {len(self._jobs)} requests of this kind already ({self._name}), which is all "
                 "that it takes. Try again in some seconds."
             )
+        return await self.go_on(function, *args, **kwargs)
+
+    async def go_on(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, for the next step of work that has begun: the queue is no reason to refuse it any more.
+
+        Errors: DeadlineExceeded, and what the function raises.
+        """
         loop = asyncio.get_running_loop()
         job = _Job(partial(function, *args, **kwargs), loop, loop.create_future())
         self._jobs.add(job)

@@ -139,12 +139,34 @@ async def test_what_is_not_clearly_a_dry_run_needs_an_admin(replica: Replica) ->
 
 
 async def test_many_mistakes_are_named_a_hundred_at_a_time(replica: Replica) -> None:
-    body = {str(number): 1 for number in range(5000)}
-    answer = await replica.client.post("/api/models/select", json=body)
+    answer = await replica.client.post("/api/costs/estimate", json={"models": [1] * 1000})
     reasons = problem(answer, 422, "E4005")["reasons"]
     assert len(reasons) == 101
-    assert reasons[-1] == {"where": "", "message": "4,900 more reasons are not shown; correct these first"}
+    assert reasons[-1] == {"where": "", "message": "900 more reasons are not shown; correct these first"}
     assert len(answer.content) < 20_000
+
+
+async def test_very_many_fields_that_nobody_knows_are_one_mistake(replica: Replica) -> None:
+    many = {str(number): 1 for number in range(5000)}
+    for path, body in (
+        ("/api/models/select", many),
+        ("/api/models/select", {"constraints": many}),
+        ("/api/costs/estimate", {"filter": many}),
+    ):
+        (reason,) = problem(await replica.client.post(path, json=body), 422, "E4005")["reasons"]
+        assert reason["message"].startswith("has 5,000 fields; these are known: ")
+
+
+async def test_large_bodies_share_so_much_room_and_give_it_back(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica.state.work.bodies, "_left", 100_000)
+    body = {"source": "x", "offers": [], "note": "x" * 60_000}
+    for _ in range(3):
+        assert (await replica.client.post("/api/models/import", json=body)).status_code == 200
+    refused = await replica.client.post("/api/models/import", json={**body, "more": "x" * 60_000})
+    problem(refused, 429, "E4290")
+    assert (await replica.client.post("/api/models/import", json=body)).status_code == 200
 
 
 async def test_a_reason_does_not_quote_at_length(replica: Replica) -> None:

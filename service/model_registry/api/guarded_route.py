@@ -68,19 +68,25 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             if authorise is not None:
                 await authorise(request, await state_of(request))
-            if reads_body:
-                request = _LimitedRequest(request.scope, request.receive)
-                try:
-                    await request.read(limit)
-                except ClientDisconnect:
-                    return Response(status_code=400)  # nobody is there to read it
-            return await answer(request)
+            if not reads_body:
+                return await answer(request)
+            limited = _LimitedRequest(request.scope, request.receive)
+            try:
+                await limited.read(limit)
+                return await answer(limited)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
+            finally:
+                limited.leave()
 
         return guarded
 
 
 class _LimitedRequest(Request):
     """A request whose body is read once, up to a limit."""
+
+    _held = 0
+    """Bytes of the room for large bodies."""
 
     async def read(self, limit: int) -> None:
         """Read the body. Errors: BodyTooLarge; HTTPException (400) for JSON that is nested too deep."""
@@ -92,6 +98,8 @@ class _LimitedRequest(Request):
             size += len(part)
             if size > limit:
                 self._refuse(limit)
+            if limit > ROW_BYTES:
+                await self._hold(len(part))
             parts.append(part)
         self._body = b"".join(parts)
         if "json" not in self.headers.get("content-type", "json"):
@@ -109,6 +117,16 @@ class _LimitedRequest(Request):
             except ValueError:
                 return await super().json()
         return self._json
+
+    async def _hold(self, size: int) -> None:
+        (await state_of(self)).work.bodies.take(size)
+        self._held += size
+
+    def leave(self) -> None:
+        """Give back the room that the body took."""
+        state: State = self.app.state.service
+        state.work.bodies.give_back(self._held)
+        self._held = 0
 
     async def _off_loop(self, work: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 (whatever it answers)
         if len(body) <= _INLINE_BYTES:

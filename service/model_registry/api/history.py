@@ -206,15 +206,15 @@ async def configuration_at(request: Request, service: State, revision: int, medi
 
 async def _rendered(service: State, revision: int) -> tuple[Snapshot, bytes]:
     snapshot = await service.history.at(revision)
-    return snapshot, (await service.work.history.run(render, snapshot)).text.encode()
+    return snapshot, (await service.work.history.go_on(render, snapshot)).text.encode()
 
 
 async def _compared(service: State, from_: int, to: int, *, as_text: bool) -> Response:
     before, after = await service.history.at(from_), await service.history.at(to)
     if as_text:
-        return PlainTextResponse(await service.work.history.run(configuration_diff, before, after))
+        return PlainTextResponse(await service.work.history.go_on(configuration_diff, before, after))
     authors = await service.history.authors(*sorted((before.revision, after.revision)))
-    return Response(await service.work.history.run(_difference_body, before, after, authors), media_type=JSON)
+    return Response(await service.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
 
 
 def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:

@@ -93,8 +93,12 @@ async def import_models(
         plan, revision = await while_there(request, _planned(service, body)), service.registry.snapshot.revision
     else:
         plan, revision = await _written(service, body, caller.name)
-    report = [dataclasses.asdict(entry) for entry in plan.report]
-    return Response(json_bytes({"dry_run": dry_run, "revision": revision, "report": report}), media_type=JSON)
+    answer = await service.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
+    return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
 
 
 async def _planned(service: State, body: OffersBody) -> ImportPlan:

@@ -199,7 +199,8 @@ async def import_project(
     plan, revision = await while_there(request, planned)
     if not dry_run:
         revision = await service.registry.write(plan.operations, actor=caller.name)
-    return Response(json_bytes(_told(plan.report, dry_run=dry_run, revision=revision)), media_type=JSON)
+    answer = await service.work.parsing.go_on(_told, plan.report, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
 
 
 async def _planned(service: State, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
@@ -208,11 +209,11 @@ async def _planned(service: State, body: ImportRequest, *, dry_run: bool, replac
     project = await imports.run(parse_project, body.files, body.configuration)
     if not dry_run:
         await registry.refresh()
-    plan = await imports.run(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
+    plan = await imports.go_on(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
     return plan, registry.snapshot.revision
 
 
-def _told(report: Any, *, dry_run: bool, revision: int) -> dict[str, Any]:  # noqa: ANN401 (the importer's report)
+def _told(report: Any, *, dry_run: bool, revision: int) -> bytes:  # noqa: ANN401 (the importer's report)
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
     counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
-    return {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
+    return json_bytes({"dry_run": dry_run, "revision": revision, "report": entries, **counts})

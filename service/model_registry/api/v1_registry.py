@@ -246,10 +246,15 @@ async def put_document(
     plan, revision = await while_there(request, _planned(service, await request.body()))
     if not dry_run:
         revision = await registry.write(plan.operations, actor=caller.name)
+    answer = await service.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+def _told(plan: DocumentPlan, *, dry_run: bool, revision: int) -> bytes:
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
     counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}
     data = {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
-    return Response(json_bytes({"success": True, "data": data}), media_type=JSON)
+    return json_bytes({"success": True, "data": data})
 
 
 async def _planned(service: State, text: bytes) -> tuple[DocumentPlan, int]:
@@ -257,7 +262,7 @@ async def _planned(service: State, text: bytes) -> tuple[DocumentPlan, int]:
     imports, registry = service.work.imports, service.registry
     document = await imports.run(read_document, text)
     await registry.refresh()
-    plan = await imports.run(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
+    plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
     return plan, registry.snapshot.revision
 
 

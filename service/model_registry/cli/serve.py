@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from model_registry.settings import Settings
 
+_SWITCH_SECONDS = 0.0005
 _MOST_OF_IT = 0.9
 """What of the time to stop is waited for."""
 
@@ -79,6 +80,8 @@ def run_service(
     from model_registry.cli.memory import give_back_freed_memory
 
     give_back_freed_memory()
+    # While another thread computes, the event loop waits so long for it at each turn, and a request takes several.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     on_stop = (lambda: end_in_time(settings.shutdown_seconds)) if whole_process else (lambda: None)
     run_app(lambda: create_app(settings), settings, on_ready, on_stop)
 

@@ -9,10 +9,11 @@ from functools import cache
 from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo, model_validator
 
 _INT64 = 2**63
 _DEEPEST = 32
+_MOST_FIELDS = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -51,6 +52,19 @@ class Draft(BaseModel):
     """What a writer may say of a row. Unknown fields are ignored, as existing clients need."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class FewFields(BaseModel):
+    """A question whose unknown fields are refused by name, unless they are so many that naming them is work."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            known = ", ".join(sorted(cls.model_fields))
+            message = f"has {len(value):,} fields; these are known: {known}"
+            raise ValueError(message)
+        return value
 
 
 def _printable(value: str) -> str:
