@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 import events
+import hostile
 import knowledge
 import machine
 import memory
@@ -43,6 +44,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "memory": memory.measure,
     "start": start.measure,
     "knowledge": knowledge.measure,
+    "hostile": hostile.measure,
 }
 
 

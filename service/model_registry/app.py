@@ -49,6 +49,7 @@ from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.configuration import Configuration
 from model_registry.api.front import Front
+from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
@@ -59,7 +60,7 @@ from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
 from model_registry.settings import Settings
-from model_registry.store.client import Database, connect
+from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.jwt_claims import connect_tokens
@@ -82,6 +83,8 @@ from model_registry.workers.waiters import Waiters
 
 log = structlog.get_logger(__name__)
 
+_START_SECONDS = 5.0
+"""How long a start waits for the database where there is a snapshot on disk to start from."""
 _STOP_SECONDS = 8
 """For one part to stop. The longest that any of them means to take is 5."""
 
@@ -120,23 +123,27 @@ _ROUTERS = (
 
 async def create_app(settings: Settings) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
-    database = await connect(settings)
+    database, log_database = await connect(settings), await connect(settings, LOG_CONNECTIONS)
+    work = LongWork(settings.work_seconds)
     tokens = await connect_tokens(settings)
     registry = Registry(
         database,
+        log_database,
         origin=_instance_name(),
         check=refuse_bad_configuration,
         most_deployments=settings.most_deployments,
         most_nodes=settings.most_nodes,
+        offload=work.guard.run,
     )
     link = NatsLink(login, registry.origin, echo=False) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
-    service = _service(settings, database, registry, authenticator, link)
+    service = _service(settings, database, log_database, registry, authenticator, link, work)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
+            stack.push_async_callback(log_database.close)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
             await _run_workers(service, link, stack)
@@ -145,8 +152,14 @@ async def create_app(settings: Settings) -> FastAPI:
     return _http(service, lifespan)
 
 
-def _service(
-    settings: Settings, database: Database, registry: Registry, authenticator: Authenticator, link: NatsLink | None
+def _service(  # noqa: PLR0913, PLR0917 (the parts)
+    settings: Settings,
+    database: Database,
+    log_database: Database,
+    registry: Registry,
+    authenticator: Authenticator,
+    link: NatsLink | None,
+    work: LongWork,
 ) -> State:
     """The parts of the service, each told of those it needs. Nothing runs yet."""
     measured = Metrics(registry)
@@ -167,7 +180,9 @@ def _service(
     return State(
         settings=settings,
         registry=registry,
-        history=History(database, registry),
+        history=History(
+            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
+        ),
         authenticator=authenticator,
         metrics=measured,
         configuration=configuration,
@@ -178,7 +193,8 @@ def _service(
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
-        rejections=Rejections(database),
+        rejections=Rejections(log_database),
+        work=work,
     )
 
 
@@ -251,7 +267,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if saved is not None:
         registry.restore(saved)
     try:
-        await registry.refresh()
+        await registry.refresh_within(_START_SECONDS)
     except RegistryError as error:
         start = "the last snapshot" if registry.loaded else "nothing: no snapshot was saved here"
         log.warning("the database does not answer at start", starting_from=start, error=error.message)

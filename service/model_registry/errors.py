@@ -21,7 +21,12 @@
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
+    ├── RequestTimeout                E4080
+    ├── BodyTooLarge                  E4130
+    ├── UrlTooLong                    E4140
     ├── TooManyRequests               E4290
+    ├── HeadersTooLarge               E4310
+    ├── DeadlineExceeded              E5032
     ├── StorageError                  E5000
     │   ├── StorageUnavailable        E5030
     │   └── StorageMisconfigured      E5001
@@ -195,10 +200,40 @@ class NotAllowed(RegistryError):
     code = "E4030"
 
 
+class RequestTimeout(RegistryError):
+    """The request did not arrive in time"""
+
+    code = "E4080"
+
+
+class BodyTooLarge(RegistryError):
+    """The body is too large"""
+
+    code = "E4130"
+
+
+class UrlTooLong(RegistryError):
+    """The URL is too long"""
+
+    code = "E4140"
+
+
 class TooManyRequests(RegistryError):
     """Too many requests at once"""
 
     code = "E4290"
+
+
+class HeadersTooLarge(RegistryError):
+    """The headers are too large"""
+
+    code = "E4310"
+
+
+class DeadlineExceeded(RegistryError):
+    """The work took longer than its deadline"""
+
+    code = "E5032"
 
 
 class StorageError(RegistryError):

@@ -175,5 +175,21 @@ class Settings(BaseSettings):
         "info", alias="MODEL_REGISTRY_LOG_LEVEL", description="The least that is logged."
     )
     shutdown_seconds: int = Field(
-        10, alias="MODEL_REGISTRY_SHUTDOWN_SECONDS", ge=1, description="Grace for running requests at shutdown."
+        10,
+        alias="MODEL_REGISTRY_SHUTDOWN_SECONDS",
+        ge=1,
+        description="The service ends within so many seconds of being told to; running requests get half of them.",
+    )
+    work_seconds: float = Field(
+        60.0,
+        alias="MODEL_REGISTRY_WORK_SECONDS",
+        gt=0,
+        le=3600,
+        description="Longest time that an import, its dry run, an export or a look into the history may take.",
+    )
+    most_connections: int = Field(
+        4096,
+        alias="MODEL_REGISTRY_CONNECTIONS",
+        ge=16,
+        description="Most connections at once. Fewer where the system allows fewer open files.",
     )

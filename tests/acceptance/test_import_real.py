@@ -63,13 +63,14 @@ def test_a_dry_run_needs_neither_a_key_nor_a_server(door: Door) -> None:
     assert [name for name in (*source["models"], *source["functions"]) if name not in done.stdout] == []
 
 
-def test_a_dry_run_against_a_service_needs_no_key_and_writes_nothing(
-    service: Service, registry: dict[str, str]
-) -> None:
+def test_a_dry_run_against_a_service_needs_a_key_and_writes_nothing(service: Service, registry: dict[str, str]) -> None:
     before = revision(service)
-    done = command(FIXTURES / "agents", "--dry-run", environment={**registry, "MODEL_REGISTRY_API_KEY": ""})
+    done = command(FIXTURES / "agents", "--dry-run", environment=registry)
     assert done.returncode == 0, done.stderr
     assert service.url in done.stdout
+    alone = command(FIXTURES / "agents", "--dry-run", environment={**registry, "MODEL_REGISTRY_API_KEY": ""})
+    assert alone.returncode == 0, alone.stderr
+    assert "an empty registry: This takes the service long, so it needs an API key" in alone.stdout
     assert revision(service) == before
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.api.front import MAX_BODY
+from model_registry.api.guarded_route import ROW_BYTES
 from support.catalogue import add, add_mapping, add_model, add_provider, get, places, problem
 from support.replica import Replica
 
@@ -243,7 +243,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: htt
         read = True
         yield b"[" * 2**20
 
-    headers = {**JSON, "content-length": str(MAX_BODY + 1)}
+    headers = {**JSON, "content-length": str(ROW_BYTES + 1)}
 
     problem(await client.post("/api/models", content=large(), headers=headers), 413, "E4130")
     assert not read
@@ -259,7 +259,7 @@ async def test_a_body_that_grows_too_large_is_refused_while_it_is_read(client: h
             yield b" " * 2**20
 
     problem(await client.post("/api/models", content=endless(), headers=JSON), 413, "E4130")
-    assert MAX_BODY < sent <= MAX_BODY + 2**20
+    assert ROW_BYTES < sent <= ROW_BYTES + 2**20
 
 
 QUERIES = (

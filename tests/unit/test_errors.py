@@ -46,6 +46,12 @@ CODES = {
     "PreconditionFailed": ("E4120", 412),
     "NotAuthenticated": ("E4010", 401),
     "NotAllowed": ("E4030", 403),
+    "RequestTimeout": ("E4080", 408),
+    "BodyTooLarge": ("E4130", 413),
+    "UrlTooLong": ("E4140", 414),
+    "TooManyRequests": ("E4290", 429),
+    "HeadersTooLarge": ("E4310", 431),
+    "DeadlineExceeded": ("E5032", 503),
     "StorageError": ("E5000", 500),
     "StorageUnavailable": ("E5030", 503),
     "StorageMisconfigured": ("E5001", 500),
@@ -54,7 +60,6 @@ CODES = {
     "SourceUnreadable": ("E5005", 500),
     "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
-    "TooManyRequests": ("E4290", 429),
     "NotConfined": ("E5040", 503),
 }
 

@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from model_registry.api.state import Service
+from model_registry.api.state import Service, State
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
 from model_registry.settings import Settings
@@ -34,6 +34,8 @@ _HOW_TO_SEND = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
+_YES = frozenset({"true", "1", "yes", "on", "t", "y"})
+"""What pydantic takes for true."""
 
 JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
 """The name and scopes of a JWT's bearer, or None when the token does not hold."""
@@ -192,29 +194,56 @@ def _shown_key(headers: Headers) -> str | None:
     return headers.get("x-api-key") or None
 
 
+_CALLER = "model_registry.caller"
+"""Where a request carries who was authorised: `GuardedRoute` asks before the body, FastAPI once more behind it."""
+
+
+async def _require(request: Request, service: State, scope: Scope) -> Caller:
+    caller: Caller | None = request.scope.get(_CALLER)
+    if caller is None:
+        caller = request.scope[_CALLER] = await service.authenticator.require(request.headers, scope)
+    return caller
+
+
 async def _reader(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "read")
+    return await _require(request, service, "read")
 
 
 async def key_holder(request: Request, service: Service) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    return await service.authenticator.require_key(request.headers)
+    caller: Caller | None = request.scope.get(_CALLER)
+    if caller is None:
+        caller = request.scope[_CALLER] = await service.authenticator.require_key(request.headers)
+    return caller
 
 
 async def _any_reader(request: Request, service: Service) -> Caller:
     if service.authenticator.takes_any_key(request.scope["path"]):
         return ANYBODY
-    return await service.authenticator.require(request.headers, "read")
+    return await _require(request, service, "read")
 
 
 async def _administrator(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "admin")
+    return await _require(request, service, "admin")
+
+
+async def _importer(request: Request, service: Service) -> Caller:
+    """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
+    if request.query_params.get("dry_run", "").lower() in _YES:
+        return await key_holder(request, service)
+    return await _require(request, service, "admin")
 
 
 async def _node(request: Request, service: Service) -> Caller:
-    return await service.authenticator.require(request.headers, "node")
+    return await _require(request, service, "node")
 
+
+Authorise = Callable[[Request, State], Awaitable[Caller]]
+AUTHORISERS: frozenset[Callable[..., Any]] = frozenset(
+    {_reader, key_holder, _any_reader, _administrator, _importer, _node}
+)
+"""The dependencies that say who may call a route."""
 
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
@@ -226,4 +255,6 @@ NEEDS_KEY: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]}
 AnyReader = Annotated[Caller, Depends(_any_reader)]
 """As `Reader`, for the paths that take any key."""
 Administrator = Annotated[Caller, Depends(_administrator)]
+Importer = Annotated[Caller, Depends(_importer)]
+"""An administrator; for a dry run a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]

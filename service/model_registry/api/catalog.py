@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
 from model_registry.api.state import Service, State
@@ -19,7 +20,7 @@ from model_registry.entities.function import Function
 from model_registry.entities.provider import Provider
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/catalog", tags=["catalog"])
+router = APIRouter(prefix="/api/catalog", tags=["catalog"], route_class=GuardedRoute)
 
 LONGEST_WAIT_SECONDS = 60
 _KEY = (b"/api/catalog", b"")

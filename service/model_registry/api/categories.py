@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, rows
@@ -13,7 +14,7 @@ from model_registry.api.state import Service
 from model_registry.catalog.nouns import CATEGORY
 from model_registry.entities.category import Category
 
-router = APIRouter(prefix="/api/categories", tags=["models"])
+router = APIRouter(prefix="/api/categories", tags=["models"], route_class=GuardedRoute)
 
 
 @router.get(

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import NEEDS_KEY, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -16,7 +17,7 @@ from model_registry.catalog.lookup import as_uuid
 from model_registry.catalog.search import check_change_filters
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/changes", tags=["changes"])
+router = APIRouter(prefix="/api/changes", tags=["changes"], route_class=GuardedRoute)
 
 
 class ChangeView(BaseModel):
@@ -36,7 +37,8 @@ class ChangePage(BaseModel):
     """A page of the change log."""
 
     items: list[ChangeView]
-    count: int
+    count: int | None
+    """Of all that fit the filters; null when they are more than 1,000, which are not counted."""
     next_after: int | None
     """Ask with `after` set to this for the next page; null on the last one."""
 

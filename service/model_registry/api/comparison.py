@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED
 from model_registry.api.responses import answer
@@ -19,7 +20,7 @@ from model_registry.entities.model import Model
 from model_registry.errors import Invalid, ModelNotFound, Reason
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 _MOST = 50
 

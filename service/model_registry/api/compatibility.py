@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
 from model_registry.api.resource import FILTERED_MODELS, cut
@@ -17,7 +18,7 @@ from model_registry.catalog.compatibility import Compatibility, columns, compati
 from model_registry.catalog.model_filter import search_models
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/compatibility", tags=["models"])
+router = APIRouter(prefix="/api/compatibility", tags=["models"], route_class=GuardedRoute)
 
 
 @router.get(

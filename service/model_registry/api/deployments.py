@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Caller, NodeReporter, Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page, settled
@@ -22,7 +23,7 @@ from model_registry.entities.masked_reports import mask_event
 from model_registry.fleet.reports import DeploymentReport, StatusReport
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/deployments", tags=["deployments"])
+router = APIRouter(prefix="/api/deployments", tags=["deployments"], route_class=GuardedRoute)
 
 _TABLES = ("model_deployments", "models")
 _SHAPE = {"model": DeploymentView}

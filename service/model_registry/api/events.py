@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import NEEDS_KEY, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Offset
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
@@ -16,7 +17,7 @@ from model_registry.api.state import Service
 from model_registry.entities.secret_values import masked_value
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/events", tags=["deployments"])
+router = APIRouter(prefix="/api/events", tags=["deployments"], route_class=GuardedRoute)
 
 
 class RejectedEventView(BaseModel):

@@ -1,24 +1,22 @@
 """The outermost layer of every request: what all answers share, and the short way for those that are cached.
 
-Plain ASGI, because it runs for every request: revision and staleness headers, `Cache-Control: no-cache`, the limit on
-bodies, metrics, headers for browsers and proxies, a log line for what was refused or failed; and the one place where
-everything needs a key once reads do.
+Plain ASGI, because it runs for every request: revision and staleness headers, `Cache-Control: no-cache`, metrics,
+headers for browsers and proxies, a log line for what was refused or failed; and the one place where everything needs a
+key once reads do. Which route takes what from whom is for `guarded_route.py`, once the route is known.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.auth import PRIVATE, authenticated
-from model_registry.api.problems import http_problem, problem_response
+from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches
 from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
 from model_registry.api.state import State
@@ -26,8 +24,8 @@ from model_registry.errors import RegistryError, StorageError
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY = 32 * 2**20
-"""Bytes. A whole TensorZero project is far smaller."""
+LOOK_SECONDS = 2.0
+"""For how long `no-cache` waits for the database."""
 
 _UNTRACKED = frozenset({"/healthz", "/metrics"})
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -80,7 +78,7 @@ class Front:
             elif cached is not None:
                 await self._serve(cached, asked, exchange, scope, send)
             else:
-                await self._answer(asked, exchange, scope, receive, send)
+                await self._answer(exchange, scope, receive, send)
         finally:
             seconds = time.perf_counter() - started
             self._service.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
@@ -115,6 +113,8 @@ class Front:
         try:
             caller = await self._service.authenticator.require(Headers(scope=scope), "read")
         except RegistryError as error:
+            if reason := REFUSALS.get(type(error)):
+                self._service.metrics.refused(reason)
             await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
             return
         if cached is not None:
@@ -122,7 +122,7 @@ class Front:
             return
         exchange.tells_nothing = False
         with authenticated(scope, caller):
-            await self._answer(asked, exchange, scope, receive, send)
+            await self._answer(exchange, scope, receive, send)
 
     async def _serve(
         self, cached: CachedBody, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, send: Send
@@ -143,19 +143,13 @@ class Front:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else cached.body})
 
-    async def _answer(
-        self, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
         is_head = scope["method"] == "HEAD"
         if is_head:
             scope = {**scope, "method": "GET"}  # no route knows HEAD: it is a GET whose body is not sent
         watched = self._watched(exchange, scope, send, is_head=is_head)
-        length = asked.get(b"content-length", b"")
-        if length.isdigit() and int(length) > MAX_BODY:
-            await http_problem(_too_large())(scope, receive, watched)
-            return
-        await self._app(scope, _limited(receive), watched)
+        await self._app(scope, receive, watched)
         exchange.route = str(getattr(scope.get("route"), "path", "unknown"))
 
     def _watched(self, exchange: _Exchange, scope: Scope, send: Send, *, is_head: bool | None = None) -> Send:
@@ -178,9 +172,9 @@ class Front:
         return watched
 
     async def _look_first(self) -> None:
-        """What no-cache asks for. With the database away the answer is the last snapshot, and says so."""
+        """What no-cache asks for. With the database away or hanging the answer is the last snapshot, and says so."""
         try:
-            await self._service.registry.refresh()
+            await self._service.registry.refresh_within(LOOK_SECONDS)
         except StorageError as error:
             log.debug("revision check failed", error=error.message)
 
@@ -195,22 +189,3 @@ class Front:
         if stale is not None:
             headers.append((b"x-registry-stale", str(int(stale)).encode()))
         return headers
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"The body is larger than {MAX_BODY // 2**20} MiB.")
-
-
-def _limited(receive: Receive) -> Receive:
-    """Stop reading a chunked body that grows past the limit."""
-    held = 0
-
-    async def limited() -> MutableMapping[str, Any]:
-        nonlocal held
-        message = await receive()
-        held += len(message.get("body", b""))
-        if held > MAX_BODY:
-            raise _too_large()
-        return message
-
-    return limited

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, rows
@@ -15,7 +16,7 @@ from model_registry.api.state import Service
 from model_registry.catalog.nouns import FUNCTION
 from model_registry.entities.function import Function
 
-router = APIRouter(prefix="/api/functions", tags=["functions"])
+router = APIRouter(prefix="/api/functions", tags=["functions"], route_class=GuardedRoute)
 
 
 @router.get(

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
 from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 NOT_SHUT_IN = "This machine's kernel does not keep a check of what callers send from: "
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -12,6 +11,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse, Response
 
 from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, etag_of, matches
 from model_registry.api.state import Service, State
@@ -22,7 +23,7 @@ from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.diff import configuration_diff
 from model_registry.tensorzero.render import render
 
-router = APIRouter(prefix="/api", tags=["history"])
+router = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
 
 TEXT = "text/plain"
 LARGEST = 2**62
@@ -51,7 +52,7 @@ class WritePage(BaseModel):
     """A page of the history."""
 
     items: list[WriteView]
-    count: int
+    count: int | None = Field(description="Of all writes; null when more than 1,000 rows were written: not counted.")
     oldest: int = Field(description="The oldest revision whose state can be had.")
     newest: int = Field(description="The newest revision there is.")
     next_before: int | None = Field(description="Ask with `before` set to this for the next page; null on the last.")
@@ -146,7 +147,7 @@ async def list_history(
     openapi_extra=NEEDS_KEY,
     responses={
         200: {"model": DifferenceView, "content": {TEXT: {"schema": {"type": "string"}}}},
-        **responses(401, 403, 404, 410, 422, 503),
+        **responses(401, 403, 404, 410, 422, 429, 503),
     },
 )
 async def diff(
@@ -163,23 +164,18 @@ async def diff(
 
     As text: a unified diff of what the gateway gets. `from` may be the newer one.
     """
-    before, after = await service.history.at(from_), await service.history.at(to)
-    if format == "text" or (format is None and _wants_text(request)):
-        return PlainTextResponse(await asyncio.to_thread(configuration_diff, before, after))
-    authors = await service.history.authors(*sorted((before.revision, after.revision)))
-    changes = await asyncio.to_thread(difference, before, after)
-    items = [_shown(change) | {"writes": _written(authors, change)} for change in changes]
-    body = {"from": before.revision, "to": after.revision, **_counts(changes), "items": items}
-    return Response(json_bytes(body), media_type=JSON)
+    as_text = format == "text" or (format is None and _wants_text(request))
+    return await while_there(request, _compared(service, from_, to, as_text=as_text))
 
 
 @router.post(
     "/rollback",
     summary="Bring the configuration back to a revision, as a new one",
     operation_id="rollback",
-    responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 503)},
+    responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
 )
 async def rollback(
+    request: Request,
     body: RollbackRequest,
     service: Service,
     caller: Administrator,
@@ -189,7 +185,8 @@ async def rollback(
 
     Deployments, nodes and API keys are left as they are. What the gateway would refuse today is refused.
     """
-    done = await service.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
+    rollback = service.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
+    done = await while_there(request, rollback) if dry_run else await rollback
     answer = {
         "dry_run": dry_run,
         "restored": done.restored,
@@ -202,12 +199,30 @@ async def rollback(
 
 async def configuration_at(request: Request, service: State, revision: int, media_type: str) -> Response:
     """The configuration as it was at a revision. Never changes, but is not cached: the log may be trimmed."""
-    snapshot: Snapshot = await service.history.at(revision)
-    text = (await asyncio.to_thread(render, snapshot)).text.encode()
+    snapshot, text = await while_there(request, _rendered(service, revision))
     headers = {"ETag": etag_of(text), "Cache-Control": "no-cache", "X-Registry-Revision": str(snapshot.revision)}
     if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(text, 200, headers, media_type)
+
+
+async def _rendered(service: State, revision: int) -> tuple[Snapshot, bytes]:
+    snapshot = await service.history.at(revision)
+    return snapshot, (await service.work.history.go_on(render, snapshot)).text.encode()
+
+
+async def _compared(service: State, from_: int, to: int, *, as_text: bool) -> Response:
+    before, after = await service.history.at(from_), await service.history.at(to)
+    if as_text:
+        return PlainTextResponse(await service.work.history.go_on(configuration_diff, before, after))
+    authors = await service.history.authors(*sorted((before.revision, after.revision)))
+    return Response(await service.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
+
+
+def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:
+    changes = difference(before, after)
+    items = [_shown(change) | {"writes": _written(authors, change)} for change in changes]
+    return json_bytes({"from": before.revision, "to": after.revision, **_counts(changes), "items": items})
 
 
 def _wants_text(request: Request) -> bool:

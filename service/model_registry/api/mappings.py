@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, row, rows
@@ -16,7 +17,7 @@ from model_registry.catalog.lookup import find_mapping, find_model
 from model_registry.catalog.nouns import MAPPING
 from model_registry.catalog.views import MappingView
 
-router = APIRouter(prefix="/api/mappings", tags=["mappings"])
+router = APIRouter(prefix="/api/mappings", tags=["mappings"], route_class=GuardedRoute)
 
 MappingList = page("MappingList", MappingView)
 

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.state import Service
 from model_registry.entities.change import Operation
@@ -37,6 +38,12 @@ class Metrics:
         )
         self._counted: dict[tuple[str, str, int], Histogram] = {}
         """Finding the histogram by its labels would take longer than observing."""
+        self._refused = Counter(
+            "model_registry_refused_requests_total",
+            "Requests that were not served because of what they ask of the service, by reason.",
+            ["reason"],
+            registry=self.collected,
+        )
         self._writes = Counter(
             "model_registry_writes_total",
             "Operations sent to the database, by table and outcome.",
@@ -74,6 +81,10 @@ class Metrics:
         if counted is None:
             counted = self._counted[known, route, status] = self._requests.labels(known, route, str(status))
         counted.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """Count one request that was refused for its size, its pace, its caller or the service's load."""
+        self._refused.labels(reason).inc()
 
     def write(self, operations: Sequence[Operation], outcome: str) -> None:
         """Count what was sent to the database: done, refused or failed."""
@@ -156,7 +167,7 @@ class _SnapshotCollector(Collector):
         yield nodes
 
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses=responses(401, 403))

@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import cut, listed, page
@@ -19,7 +20,7 @@ from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.tensorzero.affected import FLEET_TABLES
 from model_registry.tensorzero.routes import BEYOND, MOST_ROUTES, Address, routing_of
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 
 class ModelDeploymentView(DeploymentView):

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import uuid
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, SkipValidation, ValidationError, field_validator
 from starlette.responses import Response
 
-from model_registry.api.problems import responses
+from model_registry.api.auth import Importer
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.long_work import while_there
+from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service, State
 from model_registry.catalog.imports import ImportPlan, plan_import
 from model_registry.catalog.model_edits import HAND
+from model_registry.catalog.nouns import reasons_of
+from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import ShortName
 from model_registry.entities.offer import Offer
-from model_registry.errors import Conflict, PreconditionFailed
+from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.offers import model_fault
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 _TRIES = 3
 """How often an import is worked out anew when somebody writes meanwhile."""
@@ -32,7 +37,8 @@ class OffersBody(BaseModel):
     """What one importer has found."""
 
     source: ShortName = Field(description="The importer's name: it fills what is empty or its own.", examples=["csv"])
-    offers: list[Offer] = Field(max_length=100_000)
+    offers: list[SkipValidation[Offer]] = Field(max_length=100_000)
+    """Validated off the event loop, in `_read`."""
     only_existing: bool = Field(default=False, description="Make no rows.")
     activate: bool = Field(default=False, description="New models are active. Their new providers are not.")
 
@@ -69,31 +75,36 @@ class OffersAnswer(BaseModel):
     "/import",
     summary="Bring in what others know of models, in one transaction",
     operation_id="import_models",
-    responses={200: {"model": OffersAnswer}, **responses(401, 403, 409, 412, 422, 503)},
+    responses={200: {"model": OffersAnswer}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
 )
+@body_limit(PROJECT_BYTES)
 async def import_models(
     request: Request,
     body: OffersBody,
     service: Service,
+    caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
 ) -> Response:
     """What people set stays, and what other importers filled; a bad offer is skipped with the reason.
 
     A second import of the same changes nothing.
     """
-    caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
     if dry_run:
-        plan, revision = await _planned(service, body), service.registry.snapshot.revision
+        plan, revision = await while_there(request, _planned(service, body)), service.registry.snapshot.revision
     else:
         plan, revision = await _written(service, body, caller.name)
-    report = [dataclasses.asdict(entry) for entry in plan.report]
-    return Response(json_bytes({"dry_run": dry_run, "revision": revision, "report": report}), media_type=JSON)
+    answer = await service.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
+    return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
 
 
 async def _planned(service: State, body: OffersBody) -> ImportPlan:
-    """Off the event loop: thousands of offers take a second."""
-    return await asyncio.to_thread(
-        plan_import,
+    """Off the event loop: thousands of offers take a second, and reading them another."""
+    return await service.work.imports.run(
+        _plan,
         service.registry.snapshot,
         body.offers,
         body.source,
@@ -102,6 +113,24 @@ async def _planned(service: State, body: OffersBody) -> ImportPlan:
         only_existing=body.only_existing,
         activate=body.activate,
     )
+
+
+def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_import`)
+    return plan_import(snapshot, _read(offers), *arguments, **options)
+
+
+def _read(offers: Sequence[Any]) -> list[Offer]:
+    """One by one: all in one call would keep every other thread waiting. Errors: InvalidModel, naming every place."""
+    read: list[Offer] = []
+    reasons: list[Reason] = []
+    for number, offer in enumerate(offers):
+        try:
+            read.append(Offer.model_validate(offer))
+        except ValidationError as error:
+            reasons += [Reason(f"offers.{number}.{reason.where}", reason.message) for reason in reasons_of(error)]
+    if reasons:
+        raise InvalidModel(summary(tuple(reasons)), reasons=reasons)
+    return read
 
 
 async def _written(service: State, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import NEEDS_KEY, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -19,7 +20,7 @@ from model_registry.entities.model import Model
 from model_registry.errors import ModelNotFound
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 
 class ModelVersion(BaseModel):
@@ -37,7 +38,8 @@ class ModelVersions(BaseModel):
     """A page of a model's states, oldest first."""
 
     items: list[ModelVersion]
-    count: int
+    count: int | None
+    """Of all states; null when they are more than 1,000, which are not counted."""
     next_after: int | None
     """Ask with `after` set to this for the next page; null on the last one."""
 
@@ -61,7 +63,7 @@ async def versions(
     if row_id is None or service.registry.snapshot.models.get(row_id) is not None:
         row_id = find_model(service.registry.snapshot, reference).id
     found = await service.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
-    if not found["count"] and service.registry.snapshot.models.get(row_id) is None:
+    if found["count"] == 0 and service.registry.snapshot.models.get(row_id) is None:
         raise ModelNotFound(f"There is no model {reference!r}, and the change log knows of none.")
     items = [_version(change) for change in found["items"]]
     return Response(json_bytes({**found, "items": items}), media_type=JSON)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
 from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, cut, listed, page
@@ -19,7 +20,7 @@ from model_registry.catalog.nouns import MODEL
 from model_registry.catalog.views import ModelView, model_view
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import settled
@@ -23,7 +24,7 @@ from model_registry.errors import Invalid, PreconditionFailed, Reason
 from model_registry.store.heartbeats import Pulse
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/nodes", tags=["nodes"])
+router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)
 
 _SHAPE: Any = {"model": FleetNodeView}
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import AnyReader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED
 from model_registry.api.responses import JSON, answer
@@ -16,7 +17,7 @@ from model_registry.api.state import Service
 from model_registry.catalog.openai_models import OpenAIModel, OpenAIModels, openai_model, openai_models
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/v1/models", tags=["openai"])
+router = APIRouter(prefix="/v1/models", tags=["openai"], route_class=GuardedRoute)
 
 
 class OpenAIError(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -11,13 +12,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 
 from model_registry.api.security_headers import SECURITY_HEADERS
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import (
+    BodyTooLarge,
     Conflict,
+    DeadlineExceeded,
+    HeadersTooLarge,
     Incomplete,
     Invalid,
     InvalidEvent,
@@ -30,9 +35,11 @@ from model_registry.errors import (
     PreconditionFailed,
     Reason,
     RegistryError,
+    RequestTimeout,
     RevisionGone,
     StorageUnavailable,
     TooManyRequests,
+    UrlTooLong,
 )
 
 log = structlog.get_logger(__name__)
@@ -46,16 +53,39 @@ STATUSES: dict[type[RegistryError], int] = {
     PreconditionFailed: 412,
     NotAuthenticated: 401,
     NotAllowed: 403,
+    RequestTimeout: 408,
+    BodyTooLarge: 413,
+    UrlTooLong: 414,
+    TooManyRequests: 429,
+    HeadersTooLarge: 431,
+    DeadlineExceeded: 503,
     StorageUnavailable: 503,
     NothingAccepted: 503,
     NotConfined: 503,
-    TooManyRequests: 429,
     RegistryError: 500,
 }
 """A class that is not here has the status of its nearest ancestor."""
 
+REFUSALS: dict[type[RegistryError], str] = {
+    NotAuthenticated: "no_key",
+    NotAllowed: "scope",
+    BodyTooLarge: "body_too_large",
+    TooManyRequests: "busy",
+    DeadlineExceeded: "deadline",
+}
+"""As the metrics name them."""
+
+_CALLER_LEFT = 499
 RETRY_AFTER_SECONDS = 5
+_RETRIED = frozenset({429, 503})
+"""Statuses after which the same request may well succeed."""
+MOST_REASONS = 100
+"""Reasons of one problem. Who has more mistakes than that corrects these first."""
+_LONGEST_MESSAGE = 2000
+_LONGEST_DETAIL = 8000
+"""Characters. Messages quote what callers sent: an answer must not grow with the question."""
 MEDIA_TYPE = "application/problem+json"
+_IN_SUMMARY = 20
 _SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
 """What of an error's data the caller sees. The rest is for the log."""
 
@@ -96,9 +126,11 @@ _TITLES = {
     404: "Not found",
     405: "The path does not know this method",
     409: "In conflict with what the registry holds",
+    408: "The request did not arrive in time",
     410: "The revision is no longer kept",
     412: "The row has changed since it was read",
     413: "The body is too large",
+    414: "The URL is too long",
     422: "Not valid; the reasons say what is wrong where",
     429: "Too many requests at once; Retry-After says when to ask again",
     500: "The registry failed",
@@ -117,13 +149,22 @@ def problem_response(error: RegistryError) -> Response:
     if status >= 500:  # noqa: PLR2004
         log.warning("request failed", code=error.code, error=error.message, storage=error.data.get("storage"))
     headers = {}
-    if status == STATUSES[StorageUnavailable]:
+    if status in _RETRIED:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.data.get("retry_after", 1))
     if status == STATUSES[NotAuthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(status, error.code, error.title(), error.message, error.reasons, headers, error.data)
+
+
+def problem_bytes(error: RegistryError) -> bytes:
+    """An error as a whole HTTP/1.1 answer, for requests that never become one of the application's."""
+    response = problem_response(error)
+    phrase = HTTPStatus(response.status_code).phrase
+    lines = [b"HTTP/1.1 %d %b" % (response.status_code, phrase.encode())]
+    lines += [b"%b: %b" % header for header in response.raw_headers]
+    return b"\r\n".join([*lines, b"connection: close", b"", bytes(response.body)])
 
 
 def _response(
@@ -140,12 +181,36 @@ def _response(
         "title": title,
         "status": status,
         "code": code,
-        "detail": detail,
-        "reasons": [{"where": r.where, "message": r.message} for r in reasons],
+        "detail": _cut(detail, _LONGEST_DETAIL),
+        "reasons": _shown_reasons(reasons),
     }
-    body |= {key: data[key] for key in _SHOWN if data and key in data}
+    body |= {key: _first(data[key]) for key in _SHOWN if data and key in data}
     body, _ = masked_value(body)  # a message may quote what it is about, and answers end in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
+
+
+def _shown_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
+    shown = [
+        {"where": _cut(r.where, _LONGEST_MESSAGE), "message": _cut(r.message, _LONGEST_MESSAGE)}
+        for r in reasons[:MOST_REASONS]
+    ]
+    if (more := len(reasons) - MOST_REASONS) > 0:
+        shown.append({"where": "", "message": f"{more:,} more reasons are not shown; correct these first"})
+    return shown
+
+
+def _first(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    return list(value[:MOST_REASONS]) if isinstance(value, list | tuple) else value
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest:,} more characters)"
+
+
+def summary(reasons: tuple[Reason, ...]) -> str:
+    """The first reasons as one line."""
+    first = "; ".join(map(str, reasons[:_IN_SUMMARY]))
+    return first + (f" (and {len(reasons) - _IN_SUMMARY:,} more)" if len(reasons) > _IN_SUMMARY else "")
 
 
 def _dumped(body: dict[str, Any]) -> bytes:
@@ -196,15 +261,22 @@ def install(app: FastAPI) -> None:
     """Make the app answer every error in this shape."""
 
     @app.exception_handler(RegistryError)
-    async def _registry_error(_request: Request, error: RegistryError) -> Response:
+    async def _registry_error(request: Request, error: RegistryError) -> Response:
+        if reason := REFUSALS.get(type(error)):
+            request.app.state.service.metrics.refused(reason)
         return problem_response(error)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _caller_left(request: Request, _error: ClientDisconnect) -> Response:
+        request.app.state.service.metrics.refused("caller_left")
+        return Response(status_code=_CALLER_LEFT)  # nobody reads it
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(request: Request, error: RequestValidationError) -> Response:
         reasons = tuple(
             Reason(_place(found["loc"]), str(found["msg"]).removeprefix("Value error, ")) for found in error.errors()
         )
-        message = "; ".join(map(str, reasons)) or "The request is not valid."
+        message = summary(reasons) or "The request is not valid."
         return problem_response(_kind_of(request)(message, reasons=reasons))
 
     @app.exception_handler(HTTPException)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, rows
@@ -16,7 +17,7 @@ from model_registry.catalog.nouns import PROVIDER
 from model_registry.catalog.search import search_providers
 from model_registry.entities.provider import Provider
 
-router = APIRouter(prefix="/api/providers", tags=["providers"])
+router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=GuardedRoute)
 
 
 @router.get(

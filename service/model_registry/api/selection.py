@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from model_registry.api.auth import READ_WITH_BODY, Reader
+from model_registry.api.guarded_route import QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -13,7 +14,7 @@ from model_registry.catalog.selection import Selection, select
 from model_registry.catalog.selection_request import SelectionRequest
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 
 @router.post(
@@ -23,6 +24,7 @@ router = APIRouter(prefix="/api/models", tags=["models"])
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": Selection}, **responses(401, 422, 503)},
 )
+@body_limit(QUESTION_BYTES)
 async def select_models(asked: SelectionRequest, service: Service, _caller: Reader) -> Response:
     """Models that break no constraint, best first; each with what its score is made of. Needs no more than reading.
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED, listed, page
@@ -16,7 +17,7 @@ from model_registry.api.state import Service
 from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
 from model_registry.errors import NotFound
 
-router = APIRouter(prefix="/api/services", tags=["services"])
+router = APIRouter(prefix="/api/services", tags=["services"], route_class=GuardedRoute)
 
 
 class ServiceSummary(BaseModel):

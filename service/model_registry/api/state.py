@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
     from model_registry.api.check_slots import CheckSlots
     from model_registry.api.configuration import Configuration
+    from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
     from model_registry.workers.events import EventConsumer
     from model_registry.workers.judge import ConfigurationJudge
@@ -45,9 +46,11 @@ class State:
     silence: SilenceWatch | None
     heartbeats: Heartbeats
     rejections: Rejections
+    work: LongWork
 
     def release(self) -> None:
-        """Let everybody go who waits for news: the service is about to stop."""
+        """Let everybody go who waits for news or for work that lasts: the service is about to stop."""
+        self.work.close()
         self.judge.release()
         self.checks.close()
         self.steps.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from typing import Annotated, Any, Literal
@@ -11,8 +10,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader, key_holder
+from model_registry.api.auth import Importer, Reader, key_holder
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.history import LARGEST, configuration_at
+from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer
@@ -26,11 +27,12 @@ from model_registry.tensorzero.affected import CONFIGURATION_TABLES as TABLES
 from model_registry.tensorzero.affected import configuration_tables
 from model_registry.tensorzero.delivered import CONFIGURATION
 from model_registry.tensorzero.functions import function_views
+from model_registry.tensorzero.import_report import ImportPlan
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.parse import parse_project
 from model_registry.tensorzero.routes import omitted
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 TOML = "application/toml"
 _COUNTED = ("created", "changed", "unchanged", "removed")
@@ -179,12 +181,14 @@ def _steady(service: State) -> Steady:
     "/import",
     summary="Bring a TensorZero project in, in one transaction",
     operation_id="import_tensorzero",
-    responses={200: {"model": ImportAnswer}, **responses(401, 403, 409, 422, 503)},
+    responses={200: {"model": ImportAnswer}, **responses(401, 403, 408, 409, 413, 422, 429, 503)},
 )
+@body_limit(PROJECT_BYTES)
 async def import_project(
     request: Request,
     body: ImportRequest,
     service: Service,
+    caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
     replace: Annotated[
         bool, Query(description="Make the registry's gateway project exactly this one, instead of merging it in.")
@@ -194,22 +198,27 @@ async def import_project(
 
     A second import of the same project changes nothing.
     """
-    caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
-    # Off the event loop: a large project takes a second.
-    project = await asyncio.to_thread(parse_project, body.files, body.configuration)
-    registry = service.registry
+    planned = _planned(service, body, dry_run=dry_run, replace=replace)
+    plan, revision = await while_there(request, planned)
+    if not dry_run:
+        revision = await service.registry.write(plan.operations, actor=caller.name)
+    answer = await service.work.parsing.go_on(_told, plan.report, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+async def _planned(service: State, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
+    """What the import would do, and to which revision. Off the event loop: a large project takes seconds."""
+    imports, registry = service.work.imports, service.registry
+    project = await imports.run(parse_project, body.files, body.configuration)
     if not dry_run:
         await registry.refresh()
-    plan = await asyncio.to_thread(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
-    revision = registry.snapshot.revision
+    plan = await imports.go_on(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
     if dry_run:
-        await asyncio.to_thread(refuse_secrets, registry.snapshot, plan.operations)
-    else:
-        revision = await registry.write(plan.operations, actor=caller.name)
-    return Response(json_bytes(_told(plan.report, dry_run=dry_run, revision=revision)), media_type=JSON)
+        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
+    return plan, registry.snapshot.revision
 
 
-def _told(report: Any, *, dry_run: bool, revision: int) -> dict[str, Any]:  # noqa: ANN401 (the importer's report)
+def _told(report: Any, *, dry_run: bool, revision: int) -> bytes:  # noqa: ANN401 (the importer's report)
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
     counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
-    return {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
+    return json_bytes({"dry_run": dry_run, "revision": revision, "report": entries, **counts})

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
 from model_registry.api.check_slots import CheckJob
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.api.state import Service
@@ -22,7 +23,7 @@ from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.delivered import CONFIGURATION, delivered
 from model_registry.tensorzero.project_check import findings_view
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 _CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it: the caller has left."""
@@ -98,6 +99,7 @@ class DeliveryStatus(BaseModel):
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 429, 503)},
 )
+@body_limit(PROJECT_BYTES)
 async def check(
     request: Request, service: Service, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
 ) -> Response:

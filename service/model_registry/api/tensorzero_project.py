@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
 from model_registry.api.auth import Administrator, Caller, Reader
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.resource import listed, page
 from model_registry.api.responses import JSON, answer, expect_match, single
@@ -27,7 +28,7 @@ from model_registry.store.json_bytes import json_bytes
 from model_registry.tensorzero.bundle import archive
 from model_registry.tensorzero.project_paths import path_problem
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"])
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 GZIP = "application/gzip"
 _FILES, _SECTIONS = ("config_files",), ("config_sections",)
@@ -118,6 +119,7 @@ async def get_file(request: Request, path: str, service: Service, _caller: Reade
         }
     },
 )
+@body_limit(PROJECT_BYTES)
 async def put_file(request: Request, path: str, service: Service, caller: Administrator) -> Response:
     """As JSON, or as the text itself with any other content type. A key of the configuration may refer to it then."""
     content = await _content(request)
@@ -172,6 +174,7 @@ async def get_section(request: Request, name: str, service: Service, _caller: Re
         **responses(401, 403, 409, 412, 422, 503),
     },
 )
+@body_limit(PROJECT_BYTES)
 async def put_section(
     request: Request, name: str, body: SectionBody, service: Service, caller: Administrator
 ) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -10,12 +9,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from model_registry.api.auth import Reader
+from model_registry.api.auth import Importer, Reader
+from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
+from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, answer
-from model_registry.api.state import Service
+from model_registry.api.state import Service, State
 from model_registry.catalog.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.catalog.document_import import plan_document
+from model_registry.catalog.document_import import DocumentPlan, plan_document
 from model_registry.catalog.garden import garden_categories, garden_model, garden_models, garden_verdict
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.catalog.snapshot import Snapshot
@@ -25,7 +26,7 @@ from model_registry.entities.fitness import Hardware, Use, Verdict
 from model_registry.errors import Incomplete, Reason
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/v1/registry", tags=["model garden"])
+router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class=GuardedRoute)
 
 _QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """Posted, and yet it only reads: no key is needed where reads need none."""
@@ -176,6 +177,7 @@ async def list_categories(request: Request, service: Service, _caller: Reader) -
     openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
+@body_limit(QUESTION_BYTES)
 async def validate_training(body: ValidationRequest, service: Service, _caller: Reader) -> Response:
     """A model that is not there is not valid."""
     return _judged(service.registry.snapshot, body, "training")
@@ -188,6 +190,7 @@ async def validate_training(body: ValidationRequest, service: Service, _caller: 
     openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
+@body_limit(QUESTION_BYTES)
 async def validate_inference(body: ValidationRequest, service: Service, _caller: Reader) -> Response:
     """A model that is not there is not valid."""
     return _judged(service.registry.snapshot, body, "inference")
@@ -213,7 +216,7 @@ async def get_schema(request: Request, service: Service, _caller: Reader) -> Res
 async def get_document(request: Request, service: Service, _caller: Reader) -> Response:
     """Providers, categories, models and aliases; not who uses them."""
     snapshot = service.registry.snapshot
-    body = await asyncio.to_thread(lambda: json_bytes(exported(snapshot)))
+    body = await while_there(request, service.work.history.run(lambda: json_bytes(exported(snapshot))))
     return answer(request, snapshot, body, tables=DOCUMENT_TABLES)
 
 
@@ -221,7 +224,7 @@ async def get_document(request: Request, service: Service, _caller: Reader) -> R
     "/document",
     summary="Bring a models_registry.json in, in one transaction",
     operation_id="put_document",
-    responses={200: {"model": DocumentImported}, **responses(401, 403, 409, 412, 413, 422, 503)},
+    responses={200: {"model": DocumentImported}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -229,31 +232,41 @@ async def get_document(request: Request, service: Service, _caller: Reader) -> R
         }
     },
 )
+@body_limit(PROJECT_BYTES)
 async def put_document(
     request: Request,
     service: Service,
+    caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
 ) -> Response:
     """What the document says becomes so; models it does not name, and facts it leaves out, stay as they are.
 
     A second import of the same document changes nothing.
     """
-    caller = await service.authenticator.require(request.headers, "read" if dry_run else "admin")
-    text = await request.body()
     registry = service.registry
-    # Off the event loop: a large document takes a second.
-    document = await asyncio.to_thread(read_document, text)
-    await registry.refresh()
-    plan = await asyncio.to_thread(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
-    revision = registry.snapshot.revision
-    if dry_run:
-        await asyncio.to_thread(refuse_secrets, registry.snapshot, plan.operations)
-    else:
+    plan, revision = await while_there(request, _planned(service, await request.body(), dry_run=dry_run))
+    if not dry_run:
         revision = await registry.write(plan.operations, actor=caller.name)
+    answer = await service.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+def _told(plan: DocumentPlan, *, dry_run: bool, revision: int) -> bytes:
     entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
     counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}
     data = {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
-    return Response(json_bytes({"success": True, "data": data}), media_type=JSON)
+    return json_bytes({"success": True, "data": data})
+
+
+async def _planned(service: State, text: bytes, *, dry_run: bool) -> tuple[DocumentPlan, int]:
+    """Off the event loop: a large document takes seconds."""
+    imports, registry = service.work.imports, service.registry
+    document = await imports.run(read_document, text)
+    await registry.refresh()
+    plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
+    if dry_run:
+        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
+    return plan, registry.snapshot.revision
 
 
 def _enveloped(request: Request, snapshot: Snapshot, data: Any, **more: Any) -> Response:  # noqa: ANN401 (JSON)

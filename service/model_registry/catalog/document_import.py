@@ -14,7 +14,7 @@ from model_registry.catalog.document_models import columns_of
 from model_registry.catalog.history import same
 from model_registry.catalog.model_edits import by_hand
 from model_registry.catalog.snapshot import Snapshot
-from model_registry.entities.base import Row
+from model_registry.entities.base import Row, metadata_bytes, metadata_problem
 from model_registry.entities.change import Operation
 from model_registry.entities.document import Document, DocumentAlias, DocumentProvider
 from model_registry.entities.model import Model
@@ -80,7 +80,7 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
     providers = _write_providers(plan, document)
     rows = _rows(content, snapshot)
     wanted = {key: columns_of(entry, document.raw["models"][key], rows[key]) for key, entry in content.models.items()}
-    refuse([*_broken_references(content, snapshot, wanted), *_clashes(content, wanted)])
+    refuse([*_broken_references(content, snapshot, wanted), *_clashes(content, wanted), *_too_large(wanted, rows)])
     for key, entry in content.models.items():
         model_id = _write_model(plan, key, wanted[key] | {"provider_id": providers[entry.provider]}, rows[key])
         for alias in {(a.alias, a.context): a for a in entry.aliases or ()}.values():
@@ -151,6 +151,14 @@ def _clashes(content: Document, wanted: Mapping[str, dict[str, Any]]) -> Iterato
         for alias in entry.aliases or ():
             if (first := aliases.setdefault((alias.alias, alias.context), key)) != key:
                 yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is an alias of models.{first}")
+
+
+def _too_large(wanted: Mapping[str, dict[str, Any]], rows: Mapping[str, Model | None]) -> Iterator[Reason]:
+    """Metadata beyond its limit, and beyond what the row has already."""
+    for key, columns in wanted.items():
+        old = rows[key]
+        if problem := metadata_problem(columns.get("metadata") or {}, metadata_bytes(old.metadata) if old else 0):
+            yield Reason(f"models.{key}.metadata", problem)
 
 
 def _model_edit(old: Model, changed: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:

@@ -21,16 +21,16 @@ from model_registry.catalog.model_filter import ModelFilter, passing
 from model_registry.catalog.model_index import Mask, ModelIndex
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.catalog.views import ModelLabel, View, model_label_view
-from model_registry.entities.base import LongName
+from model_registry.entities.base import FewFields, LongName
 
 
-class EstimateFilter(ModelFilter):
+class EstimateFilter(ModelFilter, FewFields):
     """The filters of `GET /api/models`; a word that is none of them is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class EstimateRequest(TokenCounts):
+class EstimateRequest(TokenCounts, FewFields):
     """What is asked: requests of how many tokens, and at which models."""
 
     requests: Annotated[int, Field(ge=0, le=10**12)] = 1

@@ -18,7 +18,7 @@ from model_registry.catalog.lookup import (
     find_provider,
 )
 from model_registry.catalog.snapshot import Snapshot
-from model_registry.entities.base import Row
+from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
 from model_registry.entities.function import Function
@@ -83,7 +83,9 @@ def change(noun: Noun, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> 
             kept.pop(column, None)
             named.add(column)
     try:
-        body: Any = noun.body.model_validate(kept | fields)
+        # Larger metadata that an older release kept stays, or shrinks.
+        context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
+        body: Any = noun.body.model_validate(kept | fields, context=context)
     except ValidationError as error:
         reasons = reasons_of(error)
         message = f"The change would make the {noun.name} invalid: {'; '.join(map(str, reasons))}."

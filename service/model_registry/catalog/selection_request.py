@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
 from model_registry.catalog.costs import TokenCounts
-from model_registry.entities.base import MAX_INT32
+from model_registry.entities.base import MAX_INT32, FewFields
 from model_registry.entities.model import ModelStatus
 
 _Word = Annotated[str, StringConstraints(max_length=300)]
@@ -18,7 +18,7 @@ _Score = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
-class _Part(BaseModel):
+class _Part(FewFields):
     """A misspelt constraint must not be one that is ignored."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -32,7 +32,7 @@ importers = typer.Typer(
 app.add_typer(importers, name="import")
 app.add_typer(knowledge_export.app, name="export")
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing. Needs no key.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing. Any key will do.")]
 OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Add facts to models that are there; add no rows.")]
 Activate = Annotated[bool, typer.Option("--activate", help="New models are active; otherwise they wait for somebody.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write what became of each model here, as JSON.")]

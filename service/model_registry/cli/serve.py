@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import socket
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from model_registry.settings import Settings
+
+_SWITCH_SECONDS = 0.0005
+_MOST_OF_IT = 0.9
+"""What of the time to stop is waited for."""
 
 
 def serve(
@@ -38,7 +46,7 @@ def serve(
     configure(settings.log_format, settings.log_level)
     log = structlog.get_logger(__name__)
     with until_told_to_stop():
-        run_service(settings, lambda url: log.info("ready", url=url, docs=f"{url}/docs"))
+        run_service(settings, lambda url: log.info("ready", url=url, docs=f"{url}/docs"), whole_process=True)
 
 
 @contextmanager
@@ -60,37 +68,51 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def run_service(settings: Settings, on_ready: Callable[[str], None] = lambda _url: None) -> None:
+def run_service(
+    settings: Settings, on_ready: Callable[[str], None] = lambda _url: None, *, whole_process: bool = False
+) -> None:
     """Run the service until told to stop; running requests are finished first.
 
-    Calls `on_ready` with the URL once it answers. Errors: StorageMisconfigured, StackError (the port is taken).
+    Calls `on_ready` with the URL once it answers. `whole_process`: there is nothing else to stop, so the process ends
+    in time even when a part of the service does not. Errors: StorageMisconfigured, StackError (the port is taken).
     """
     from model_registry.app import create_app
     from model_registry.cli.memory import give_back_freed_memory
 
     give_back_freed_memory()
-    run_app(lambda: create_app(settings), settings, on_ready)
+    # While another thread computes, the event loop waits so long for it at each turn, and a request takes several.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    on_stop = (lambda: end_in_time(settings.shutdown_seconds)) if whole_process else (lambda: None)
+    run_app(lambda: create_app(settings), settings, on_ready, on_stop)
 
 
 def run_app(
-    make_app: Callable[[], Awaitable[ASGIApp]], settings: Settings, on_ready: Callable[[str], None] = lambda _url: None
+    make_app: Callable[[], Awaitable[ASGIApp]],
+    settings: Settings,
+    on_ready: Callable[[str], None] = lambda _url: None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve an application the way the service is served: what the benchmarks compare it with is served so too."""
     from uvicorn.loops.auto import auto_loop_factory
 
+    from model_registry.cli.threads import AbandonedThreads
+
     # uvicorn picks the fastest loop there is only where it starts the loop itself.
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        runner.run(_serve(make_app, settings, on_ready))
+        runner.get_loop().set_default_executor(AbandonedThreads())
+        runner.run(_serve(make_app, settings, on_ready, on_stop))
 
 
 async def _serve(
-    make_app: Callable[[], Awaitable[ASGIApp]], settings: Settings, on_ready: Callable[[str], None]
+    make_app: Callable[[], Awaitable[ASGIApp]],
+    settings: Settings,
+    on_ready: Callable[[str], None],
+    on_stop: Callable[[], None],
 ) -> None:
-    import socket
-
     import uvicorn
 
-    from model_registry.errors import StackError
+    from model_registry.api.http_protocol import guarded_protocol
+    from model_registry.cli.connections import arrivals_of
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -104,6 +126,10 @@ async def _serve(
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
                 on_ready(f"http://{host}:{listener.getsockname()[1]}")
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            on_stop()
+            super().handle_exit(sig, frame)
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Requests that wait for news would hold a graceful end up until they have waited enough.
             before_stop = getattr(getattr(app, "state", None), "before_stop", None)
@@ -111,29 +137,60 @@ async def _serve(
                 before_stop()
             await super().shutdown(sockets)
 
+    with _listener(settings) as listener:
+        app = await make_app()
+        config = uvicorn.Config(
+            app,
+            http=guarded_protocol(arrivals_of(app, settings.most_connections)),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, settings.shutdown_seconds // 2),
+            lifespan="on",
+        )
+        await Server(config).serve(sockets=[listener])
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    """The socket that is listened on. Errors: StackError."""
+    from model_registry.errors import StackError
+
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it a body waits 40 ms behind its header.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        message = (
-            f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. "
-            "Stop what listens there, or choose another with --port"
-        )
-        raise StackError(message) from error
-    app = await make_app()
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-        lifespan="on",
-    )
-    try:
-        await Server(config).serve(sockets=[listener])
-    finally:
-        listener.close()
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            message = (
+                f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. "
+                "Stop what listens there, or choose another with --port"
+            )
+            raise StackError(message) from error
+        yield listener
+
+
+_stopping = threading.Event()
+
+
+def end_in_time(seconds: float) -> None:
+    """End the process before so many seconds are over, whatever still runs in it."""
+    if _stopping.is_set():
+        return
+    _stopping.set()
+    threading.Thread(target=_end, args=(seconds * _MOST_OF_IT,), name="end", daemon=True).start()
+
+
+def _end(seconds: float) -> None:
+    import time
+
+    import structlog
+
+    time.sleep(seconds)
+    structlog.get_logger(__name__).error("a part of the service did not stop in time; the process ends without it")
+    sys.stdout.flush()
+    # No atexit, no joining of threads: one of them is what we do not wait for. Nothing is lost: what was acknowledged
+    # is in the database, and the snapshot on disk is replaced in one step.
+    os._exit(0)

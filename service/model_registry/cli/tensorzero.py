@@ -31,7 +31,12 @@ app.command("check")(tensorzero_check.check)
 app.command("sync")(sync.sync)
 
 Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or globs of one project.", metavar="PATH...")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing. Needs no key.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Print what would be done, and write nothing. Without a key: against an empty registry."
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Make the registry's gateway project exactly this one; remove what it lacks.")
 ]

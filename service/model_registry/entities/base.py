@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo, model_validator
 
 _INT64 = 2**63
 _DEEPEST = 32
+_MOST_FIELDS = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -50,6 +52,19 @@ class Draft(BaseModel):
     """What a writer may say of a row. Unknown fields are ignored, as existing clients need."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class FewFields(BaseModel):
+    """A question whose unknown fields are refused by name, unless they are so many that naming them is work."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            known = ", ".join(sorted(cls.model_fields))
+            message = f"has {len(value):,} fields; these are known: {known}"
+            raise ValueError(message)
+        return value
 
 
 def _printable(value: str) -> str:
@@ -102,6 +117,24 @@ def _string_problem(value: str) -> str | None:
     return "holds half a surrogate pair" if any("\ud800" <= c <= "\udfff" for c in value) else None
 
 
+def metadata_bytes(value: Mapping[str, Any]) -> int:
+    """How long metadata is, as JSON."""
+    return len(orjson.dumps(value))
+
+
+def metadata_problem(value: Mapping[str, Any], stored: int) -> str | None:
+    """Why metadata cannot be kept: it is too large, and no smaller than what is stored of the row already."""
+    if (size := metadata_bytes(value)) <= max(METADATA_BYTES, stored):
+        return None
+    return f"is {size:,} bytes as JSON; at most {METADATA_BYTES:,} are kept of a row. Keep large things elsewhere"
+
+
+def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    if problem := metadata_problem(value, (info.context or {}).get(STORED_METADATA, 0)):
+        raise ValueError(problem)
+    return value
+
+
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     if problem := json_problem(value):
         raise ValueError(problem)
@@ -134,5 +167,14 @@ GatewayLongName = Annotated[LongName, gateway_name]
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 """A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
+
+METADATA_BYTES = 64 * 2**10
+"""Of a row, as JSON. Every replica holds all of them in memory."""
+
+STORED_METADATA = "stored_metadata"
+"""Key of the context of a validation: how many bytes of metadata the row has now. An older one may have more."""
+
+Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
+"""What somebody wants to remember of a row: a JSON object of at most 64 KiB, or no larger than it is already."""
 
 MAX_INT32 = 2**31 - 1

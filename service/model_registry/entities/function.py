@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from model_registry.entities.base import Draft, JsonObject, Row, ShortName, Text, gateway_name, printable
+from model_registry.entities.base import Draft, JsonObject, Metadata, Row, ShortName, Text, gateway_name, printable
 
 
 class Function(Row):
@@ -39,4 +39,4 @@ class FunctionDraft(Draft):
     type: Literal["chat", "json"] = "chat"
     description: Text | None = None
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's function table.")
-    metadata: JsonObject = {}
+    metadata: Metadata = {}

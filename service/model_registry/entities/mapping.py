@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from model_registry.entities.base import MAX_INT32, Draft, GatewayShortName, JsonObject, Row, ShortName
+from model_registry.entities.base import MAX_INT32, Draft, GatewayShortName, JsonObject, Metadata, Row, ShortName
 
 
 class Mapping(Row):
@@ -36,4 +36,4 @@ class MappingDraft(Draft):
     tensorzero: JsonObject = Field(
         default={}, description="Extra keys of the gateway's variant table.", examples=[{"temperature": 0.2}]
     )
-    metadata: JsonObject = {}
+    metadata: Metadata = {}

@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from model_registry.entities.base import MAX_INT32, Draft, GatewayLongName, JsonObject, LongName, Row, ShortName, Text
+from model_registry.entities.base import (
+    MAX_INT32,
+    Draft,
+    GatewayLongName,
+    JsonObject,
+    LongName,
+    Metadata,
+    Row,
+    ShortName,
+    Text,
+)
 
 ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image"]
 
@@ -90,7 +100,7 @@ class ModelDraft(Draft):
         "provider's table; `model`: extra keys of the model's table; `from_metadata`: `cost`, `timeouts`, taken from "
         "the metadata.",
     )
-    metadata: JsonObject = {}
+    metadata: Metadata = {}
     active: bool = Field(default=True, description="Whether the gateway serves it and lists for services name it.")
     status: ModelStatus = Field(
         "active", description="Only active and experimental models are offered to who chooses.", examples=["active"]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
-from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Row
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
 from model_registry.entities.secret_names import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 
@@ -106,7 +106,7 @@ class ProviderDraft(Draft):
         examples=["OPENAI_API_KEY"],
     )
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
-    metadata: JsonObject = Field(default={}, examples=[{"location": "local"}])
+    metadata: Metadata = Field(default={}, examples=[{"location": "local"}])
     active: bool = True
     route_by: RouteBy | None = Field(
         None,

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from model_registry.catalog.lookup import as_uuid
 from model_registry.catalog.snapshot import Snapshot
-from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text
+from model_registry.entities.base import MAX_INT32, Draft, LongName, Metadata, ShortName, Text
 from model_registry.entities.deployment import Deployment, DeploymentEvent, DeploymentStatus
 from model_registry.errors import Invalid, Reason, UnknownReference
 from model_registry.fleet.event_time import read_time, settled
@@ -38,7 +38,7 @@ class DeploymentReport(Draft):
     endpoint: Annotated[Text, StringConstraints(max_length=2000)] | None = None
     error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
     timestamp: Moment = Field(None, description="When it happened; now, when not given or more than a minute ahead.")
-    metadata: JsonObject = {}
+    metadata: Metadata = {}
 
     def event(self, snapshot: Snapshot, now: datetime) -> DeploymentEvent:
         """What the report says. Errors: UnknownReference, Invalid."""

@@ -25,8 +25,10 @@ TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
 
 _NONE: Mapping[str, bytes] = {}
-_CONNECTIONS = 32
+CONNECTIONS = 32
 """More requests at a time than this wait for each other here, and not in the database."""
+LOG_CONNECTIONS = 4
+"""For questions about the log, which anybody may ask and which take the database longer: writes never wait for them."""
 
 _NOTHING_SET = "No database is configured: set POSTGREST_URL, or SUPABASE_URL, or start one with `model-registry up`."
 
@@ -69,9 +71,9 @@ class Database:
         await self._close()
 
 
-async def connect(settings: Settings) -> Database:
+async def connect(settings: Settings, connections: int = CONNECTIONS) -> Database:
     """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
-    http = _http(settings.supabase_url or settings.postgrest_url or "")
+    http = _http(settings.supabase_url or settings.postgrest_url or "", connections)
     if settings.supabase_url:
         return Database(await _supabase(settings, http), http.aclose)
     if settings.postgrest_url:
@@ -87,11 +89,11 @@ async def connect(settings: Settings) -> Database:
     raise StorageMisconfigured(_NOTHING_SET)
 
 
-def _http(url: str) -> ExactClient:
+def _http(url: str, connections: int) -> ExactClient:
     address = httpx.URL(url)
     if reachable(address):
-        return ExactClient(transport=KeptConnections(address, _CONNECTIONS), timeout=TIMEOUT)
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS // 2)
+        return ExactClient(transport=KeptConnections(address, connections), timeout=TIMEOUT)
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
     return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits)
 
 

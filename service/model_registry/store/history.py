@@ -16,7 +16,7 @@ from model_registry.catalog.history import TABLES, RowChange, difference, restor
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
 from model_registry.store.client import Database
-from model_registry.store.registry import Registry
+from model_registry.store.registry import Offload, Registry
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,20 @@ class History:
     of `Database.call`.
     """
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        *,
+        log_database: Database | None = None,
+        questions: Offload = asyncio.to_thread,
+        edits: Offload = asyncio.to_thread,
+    ) -> None:
+        """Questions about the log go to `log_database` and its threads, so that no number of them holds up an edit."""
         self._database = database
+        self._log_database = log_database or database
+        self._questions = questions
+        self._edits = edits
         self._registry = registry
 
     async def at(self, revision: int) -> Snapshot:
@@ -66,7 +78,10 @@ class History:
 
         Deployments, nodes and keys are not in it. Errors: RevisionNotFound, RevisionGone.
         """
-        document = await self._database.call("registry_snapshot_at", asked=revision)
+        return await self._at(revision, self._log_database, self._questions)
+
+    async def _at(self, revision: int, database: Database, offload: Offload) -> Snapshot:
+        document = await database.call("registry_snapshot_at", asked=revision)
         oldest, newest = document["oldest"], document["newest"]
         if document["revision"] is None and revision < oldest:
             message = f"Revision {revision} is no longer kept: the oldest one that can be had is {oldest}."
@@ -75,17 +90,18 @@ class History:
             message = f"There is no revision {revision} yet: the newest is {newest}, the oldest kept is {oldest}."
             raise RevisionNotFound(message, oldest=oldest, newest=newest)
         current = self._registry.snapshot if self._registry.loaded else Snapshot.empty()
-        return await asyncio.to_thread(_read, document, current)
+        read: Snapshot = await offload(_read, document, current)
+        return read
 
     async def writes(self, *, before: int | None, limit: int) -> dict[str, Any]:
         """A page of the writes that touched the configuration, newest first."""
-        page: dict[str, Any] = await self._database.call("registry_writes", before_revision=before, page_size=limit)
+        page: dict[str, Any] = await self._log_database.call("registry_writes", before_revision=before, page_size=limit)
         return page
 
     async def authors(self, after: int, to: int) -> dict[tuple[str, str], list[Author]]:
         """Who wrote which rows (table, id) after a revision and up to another, oldest first."""
         found: dict[tuple[str, str], list[Author]] = {}
-        for entry in await self._database.call("registry_authors", after_revision=after, to_revision=to):
+        for entry in await self._log_database.call("registry_authors", after_revision=after, to_revision=to):
             author = Author(entry["revision"], entry["at"], entry["actor"], entry["operation"])
             found.setdefault((entry["table"], entry["row_id"]), []).append(author)
         return found
@@ -97,14 +113,14 @@ class History:
         out anew when somebody else writes meanwhile, so the end is that revision exactly.
         Errors: those of `at` and `Registry.write`; Conflict when others write all the time.
         """
-        target = await self.at(revision)
+        target = await self._at(revision, self._database, self._edits)
         for _ in range(ATTEMPTS):
             await self._registry.refresh()
             now = self._registry.snapshot
-            changes = await asyncio.to_thread(difference, now, target)
+            changes = await self._edits(difference, now, target)
             if dry_run or not changes:
                 return Rollback(target.revision, now.revision, changes)
-            operations = await asyncio.to_thread(restoring, now, target)
+            operations = await self._edits(restoring, now, target)
             if differs(self._registry.snapshot, now):
                 continue
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -29,12 +29,17 @@ log = structlog.get_logger(__name__)
 Check = Callable[[Snapshot, Sequence[Operation]], None]
 """Raises what speaks against a write, before it is sent."""
 
+Offload = Callable[..., Awaitable[Any]]
+"""Does something in another thread."""
+
 Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
 """Told of every step forward: before, after, and what happened in between. Must not block."""
 
 _CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
+_MOST_LOOKERS = 64
+"""Of those who wait for a database that does not answer; whoever comes then is not kept waiting."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -47,15 +52,19 @@ class Registry(FleetRecords):
     def __init__(  # noqa: PLR0913 (its parts and bounds, by name)
         self,
         database: Database,
+        log_database: Database | None = None,
         *,
         origin: str,
         check: Check = lambda _before, _operations: None,
         clock: Callable[[], float] = time.time,
         most_deployments: int | None = None,
         most_nodes: int | None = None,
+        offload: Offload = asyncio.to_thread,
     ) -> None:
         super().__init__(most_deployments=most_deployments, most_nodes=most_nodes)
         self._database = database
+        self._log_database = log_database or database
+        self._offload = offload
         self._origin = origin
         self._check = check
         self._clock = clock
@@ -64,6 +73,8 @@ class Registry(FleetRecords):
         self._last_error: str | None = "not loaded yet"
         self._looking = asyncio.Lock()
         self._looks_begun = 0
+        self._lookers: set[asyncio.Future[None]] = set()
+        """Looks that somebody began to wait for: the loop keeps no reference to them."""
         self._last_look: tuple[int, RegistryError | None] = (0, None)
         self.listeners: list[Listener] = []
         self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
@@ -140,6 +151,27 @@ class Registry(FleetRecords):
                 raise
             self._last_look = number, None  # one that is cancelled has not ended: whoever waits looks again
 
+    async def refresh_within(self, seconds: float) -> None:
+        """As `refresh`, but wait no longer than this: the look goes on, and the snapshot counts as stale meanwhile.
+
+        With nothing loaded there is nothing else to answer from, so then it waits. Errors: those of `Database.call`.
+        """
+        if self._last_error is not None and self.loaded and len(self._lookers) >= _MOST_LOOKERS:
+            raise StorageUnavailable(self._last_error)
+        looking = asyncio.ensure_future(self.refresh())
+        self._lookers.add(looking)
+        looking.add_done_callback(self._looked)
+        await asyncio.wait((looking,), timeout=seconds if self.loaded else None)
+        if looking.done():
+            looking.result()
+        else:
+            self._failed(StorageUnavailable(f"The database has not answered within {seconds:g} s."))
+
+    def _looked(self, looking: asyncio.Future[None]) -> None:
+        self._lookers.discard(looking)
+        if not looking.cancelled():
+            looking.exception()  # whoever waited has it; who does not wait any more need not be told
+
     async def write(self, operations: Sequence[Operation], *, actor: str, alone: bool = False) -> int:
         """Do all operations, or none; answer the revision that holds them.
 
@@ -154,7 +186,7 @@ class Registry(FleetRecords):
         outcome = "refused"
         try:
             if len(operations) > _MANY_OPERATIONS:
-                await asyncio.to_thread(self._refuse_bad, before, operations)  # takes seconds for thousands
+                await self._offload(self._refuse_bad, before, operations)  # takes seconds for thousands
             else:
                 self._refuse_bad(before, operations)
             function = "registry_write_alone" if alone else "registry_write"
@@ -173,7 +205,7 @@ class Registry(FleetRecords):
 
     async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
         """A page of the change log, straight from the database. Errors: those of `Database.call`."""
-        page: dict[str, Any] = await self._database.call(
+        page: dict[str, Any] = await self._log_database.call(
             "registry_change_page", after_revision=after, only_table=table, only_row=row_id, page_size=limit
         )
         return page

@@ -1,0 +1,227 @@
+"""What a connection may do before a request of it is whole: so many bytes, for so long, beside so many others.
+
+Below ASGI, because a request that never becomes whole never gets there. What is refused is answered with a problem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from model_registry.api.problems import problem_bytes
+from model_registry.errors import (
+    HeadersTooLarge,
+    Invalid,
+    RegistryError,
+    RequestTimeout,
+    TooManyRequests,
+    UrlTooLong,
+)
+
+MOST_URL_BYTES = 16 * 2**10
+MOST_HEADER_BYTES = 64 * 2**10
+MOST_HEADERS = 100
+_DISCARDED_BYTES = 64 * 2**20
+"""Of a body that is refused: it is read and thrown away, so that the caller reads the answer, but not for ever."""
+_PIPELINED = 32
+
+_TOO_LONG = UrlTooLong(f"The URL is longer than {MOST_URL_BYTES // 2**10} KiB. Send long questions as a body.")
+_TOO_LARGE = HeadersTooLarge(
+    f"The headers are larger than {MOST_HEADER_BYTES // 2**10} KiB, or more than {MOST_HEADERS}. Send fewer."
+)
+_TOO_SLOW = RequestTimeout("The request did not arrive in time. Send it again, without pausing.")
+_CROWDED = TooManyRequests("The service has as many connections as it can take. Try again in some seconds.")
+_NO_HTTP = Invalid("This is not HTTP/1.1.")
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What all connections of one server share."""
+
+    most_connections: int
+    idle_seconds: float = 10.0
+    """Between two pieces of a request."""
+    whole_seconds: float = 60.0
+    """From a request's first byte to its last."""
+    unread_seconds: float = 60.0
+    """For a caller to read on in an answer."""
+    look_seconds: float = 1.0
+    refused: Callable[[str], None] = lambda _reason: None
+    """Told of each refusal."""
+    open: dict[GuardedProtocol, None] = field(default_factory=dict)
+    waiting: dict[GuardedProtocol, None] = field(default_factory=dict)
+    """Those from which a request is to come or is coming, longest first."""
+    _looking: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        """Close what takes too long. Looks again as long as there is anything to look at."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self.open):
+            connection.close_if_overdue(now)
+        self._looking = loop.call_later(self.look_seconds, self.look) if self.open else None
+
+    def begin(self) -> None:
+        """See that somebody looks."""
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(self.look_seconds, self.look)
+
+
+class _Refused(Exception):
+    """The request will not be read on."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 over one connection, within limits."""
+
+    arrivals: Arrivals
+    """Set by `guarded_protocol`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's)
+        super().__init__(*arguments, **named)
+        self._refusal: RegistryError | None = None
+        self._head = True
+        """Whether the next bytes belong to a head."""
+        self._whole = True
+        """Whether the newest request has arrived whole."""
+        self._head_bytes = self._discarded = 0
+        self._since = self._heard = self._read_on = self.loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection in; where there are too many, the one that has been waited for longest goes."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        arrivals = self.arrivals
+        if len(arrivals.open) >= arrivals.most_connections:
+            longest = next(iter(arrivals.waiting), None)
+            if longest is None:
+                self.refuse(_CROWDED, "too_many_connections")
+                return
+            longest.refuse(_CROWDED, "too_many_connections")
+        arrivals.open[self] = arrivals.waiting[self] = None
+        arrivals.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self.arrivals.open.pop(self, None)
+        self.arrivals.waiting.pop(self, None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, unless the head has grown too large before it is whole."""
+        if self._refusal is not None:
+            return
+        self._heard = self.loop.time()
+        if self._head:
+            if self._whole:
+                self._since = self._heard
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head and self._head_bytes > MOST_HEADER_BYTES:
+            too_long = not self._whole and len(self.url) > MOST_URL_BYTES
+            self.refuse(_TOO_LONG if too_long else _TOO_LARGE, "url_too_long" if too_long else "headers_too_large")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._whole = False
+
+    def on_headers_complete(self) -> None:
+        """Let the application begin."""
+        head_bytes, self._head, self._head_bytes = self._head_bytes, False, 0
+        if len(self.url) > MOST_URL_BYTES:
+            self._stop(_TOO_LONG)
+        # What came may be more than the head; then it is counted.
+        large = head_bytes > MOST_HEADER_BYTES and sum(len(n) + len(v) for n, v in self.headers) > MOST_HEADER_BYTES
+        if large or len(self.headers) > MOST_HEADERS:
+            self._stop(_TOO_LARGE)
+        if len(self.pipeline) >= _PIPELINED:
+            self._stop(_CROWDED)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; of one that is refused already, throw it away."""
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > _DISCARDED_BYTES:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole: from here on it is us who take long."""
+        self._head, self._whole, self._discarded = True, True, 0
+        if not self.cycle.response_complete:
+            self.arrivals.waiting.pop(self, None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self in self.arrivals.open and not self.pipeline:
+            self.arrivals.waiting[self] = None
+
+    def pause_writing(self) -> None:
+        """The caller does not read as fast as we write."""
+        self._read_on = self.loop.time()
+        super().pause_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's)
+        """What uvicorn answers to bytes that cannot be parsed: here also what was refused while parsing."""
+        refusal, self._refusal = self._refusal, None
+        self.refuse(refusal or _NO_HTTP, _REASONS.get(type(refusal), "no_http"))
+
+    def close_if_overdue(self, now: float) -> None:
+        """Close the connection if a request or an answer has been under way for too long."""
+        arrivals = self.arrivals
+        if not self.flow.write_paused:
+            self._read_on = now
+        elif now - self._read_on > arrivals.unread_seconds:
+            self.transport.abort()
+            return
+        begun = not self._whole or self.cycle is None  # a kept connection between two requests is uvicorn's
+        if self in arrivals.waiting and begun:
+            late = now - self._heard > arrivals.idle_seconds or now - self._since > arrivals.whole_seconds
+            # A body that nobody reads is held up by us.
+            if late and not self.flow.read_paused:
+                self.refuse(_TOO_SLOW, "too_slow")
+
+    def refuse(self, error: RegistryError, reason: str) -> None:
+        """Answer with a problem where no answer has begun, and close."""
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        self._refusal = error
+        self.arrivals.waiting.pop(self, None)
+        self.arrivals.refused(reason)
+        if self._is_asked():
+            self.transport.write(problem_bytes(error))
+        self.transport.close()
+
+    def _is_asked(self) -> bool:
+        """Whether an answer written now is the answer to what was asked."""
+        cycle: Any = self.cycle  # None before the first request
+        if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
+            return False
+        if cycle is not None and not cycle.response_complete:
+            return True
+        # A connection that has not asked is told only why it is not taken in.
+        return bool(self._head and self._head_bytes) or not self._whole or self not in self.arrivals.open
+
+    def _stop(self, error: RegistryError) -> None:
+        self._refusal = error
+        raise _Refused
+
+
+_REASONS: dict[type, str] = {
+    UrlTooLong: "url_too_long",
+    HeadersTooLarge: "headers_too_large",
+    TooManyRequests: "too_many_pipelined",
+}
+
+
+def guarded_protocol(arrivals: Arrivals) -> type[GuardedProtocol]:
+    """The protocol of one server."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"arrivals": arrivals})

@@ -1,0 +1,44 @@
+"""How deep JSON is nested and how many values it holds, told from its bytes before it is parsed. Pure.
+
+Both look at counts first, which no ordinary body exceeds; only the rest is taken apart.
+"""
+
+from __future__ import annotations
+
+import re
+
+DEEPEST = 64
+"""Levels. A row's own JSON may have 32, a project's file none."""
+MOST_VALUES = 2_000_000
+"""An import of 100,000 models has fewer. As Python objects they take some 200 MB."""
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SAME = bytes.maketrans(b"{}", b"[]")
+
+
+def too_deep(body: bytes) -> bool:
+    """Whether it is nested more than `DEEPEST` levels."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return False
+    brackets = _without_strings(body).translate(_SAME, _NO_BRACKETS)
+    for _ in range(DEEPEST):  # each time the innermost level goes
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return b"[" in brackets
+
+
+def too_many_values(body: bytes) -> bool:
+    """Whether it holds more than `MOST_VALUES` values."""
+    if _values(body) <= MOST_VALUES:
+        return False
+    return _values(_without_strings(body)) > MOST_VALUES
+
+
+def _values(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _without_strings(body: bytes) -> bytes:
+    return _STRINGS.sub(b"", body)
