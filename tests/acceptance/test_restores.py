@@ -27,4 +27,4 @@ async def test_replicas_end_as_the_database_after_restores_at_random_moments(
 
     assert wrong == []
     told = capfd.readouterr().out
-    assert int(told.rpartition("replicas; ")[2].split()[0]) > 2, told
+    assert int(told.rpartition("replicas; ")[2].split()[0]) > 0, told
