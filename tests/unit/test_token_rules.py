@@ -15,7 +15,7 @@ from model_registry.store.token_rules import rules_of
 RULES = rules_of("https://x.supabase.co/", "https://id.example.org/ , corp", "reporting")
 SECRET = "a secret that nobody here looks at, as long as needed"  # noqa: S105
 NOW = int(time.time())
-BASE: dict[str, Any] = {"sub": "1", "role": "authenticated", "exp": NOW + 600}
+BASE: dict[str, Any] = {"sub": "1", "role": "authenticated", "exp": NOW + 86_400}
 
 
 def token(header: dict[str, Any] | None = None, **claims: Any) -> str:
@@ -46,7 +46,7 @@ GOOD = {
     "good since now": token(nbf=NOW),
     "a clock that is a little ahead": token(nbf=NOW + 15, iat=NOW + 15),
     "made in the future": token(iat=NOW + 3600),
-    "times with fractions": token(nbf=NOW - 0.5, exp=NOW + 600.5),
+    "times with fractions": token(nbf=NOW - 0.5, exp=NOW + 86_400.5),
 }
 
 
@@ -72,8 +72,8 @@ FAULTY = {
     "expired": token(exp=NOW - 60),
     "expired long ago": token(exp=0),
     "never valid": token(exp=-(10**18)),
-    "not good yet": token(nbf=NOW + 60),
-    "an end that is a text": raw({"alg": "HS256"}, {**BASE, "exp": str(NOW + 600)}),
+    "not good yet": token(nbf=NOW + 3600),
+    "an end that is a text": raw({"alg": "HS256"}, {**BASE, "exp": str(NOW + 86_400)}),
     "an end that is true": raw({"alg": "HS256"}, {**BASE, "exp": True}),
     "an end that is nothing": raw({"alg": "HS256"}, {**BASE, "exp": None}),
     "an end that is a list": raw({"alg": "HS256"}, {**BASE, "exp": [NOW]}),

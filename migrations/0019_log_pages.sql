@@ -1,4 +1,4 @@
--- depends: 0015_routed_first
+-- depends: 0018_closed_reads
 
 -- Pages of the log cost what they show: neither function counts the log any more, and each reads from a revision on. Both
 -- tell the number of all only while it is small (null: more than that), because anybody may ask and counting 100,000
