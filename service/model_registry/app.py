@@ -274,9 +274,7 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if registry.loaded and not service.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
 
-    if missing := missing_walls():
-        log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
-
+    _warn_of_missing_walls()
     stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
@@ -301,6 +299,11 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     if service.silence is not None:
         service.silence.start()
         stack.push_async_callback(_within_reason, service.silence.stop)
+
+
+def _warn_of_missing_walls() -> None:
+    if missing := missing_walls():
+        log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
 
 
 async def _within_reason(stop: Callable[[], Awaitable[None]]) -> None:

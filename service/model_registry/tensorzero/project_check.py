@@ -72,12 +72,9 @@ def check_project(
         judge: a gateway; None asks only the rules.
         configuration: which of the files are the configuration; by default all TOML files.
         trusted: whether files outside the project that it names may be read on this machine: it is its owner's.
-        rechecker: remembers what was checked before, when much the same is checked again and again.
+        rechecker: remembers what was checked before of what the registry itself renders.
     """
-    files, faults = normalised(files)
-    names = tuple(map(posixpath.normpath, configuration or (path for path in sorted(files) if path.endswith(".toml"))))
-    absent = "is said to be the configuration, and is not among the files"
-    faults += [Reason(shown(name), absent) for name in names if name not in files and not faults]
+    files, names, faults = _named(files, configuration)
     if faults:
         return Findings(tuple(faults), unasked="there is no configuration to ask it about")
     try:
@@ -167,6 +164,16 @@ def _rules(
 
 def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:
     return lambda path: posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) in known
+
+
+def _named(
+    files: Mapping[str, bytes], configuration: Iterable[str] | None
+) -> tuple[dict[str, bytes], tuple[str, ...], list[Reason]]:
+    """The files by their simplest names, which of them are the configuration, and what is wrong with the names."""
+    kept, faults = normalised(files)
+    names = tuple(map(posixpath.normpath, configuration or (path for path in sorted(kept) if path.endswith(".toml"))))
+    absent = "is said to be the configuration, and is not among the files"
+    return kept, names, faults or [Reason(shown(name), absent) for name in names if name not in kept]
 
 
 def _read(files: Mapping[str, bytes], names: tuple[str, ...], rechecker: Rechecker | None) -> dict[str, Survey]:
