@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
@@ -117,7 +117,6 @@ def test_steps_of_one_write_are_judged_together() -> None:
     refuse_bad_configuration(before, catalogue.operations[known:])
 
 
-@settings(max_examples=15, deadline=None)
 @given(drawn=catalogues(guarded=False))
 def test_writing_a_row_as_it_is_makes_nothing_worse_however_odd_the_rows(drawn: Drawn) -> None:
     for name in DRAFTS:

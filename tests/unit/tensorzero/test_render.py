@@ -6,7 +6,7 @@ import re
 import tomllib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.snapshot import Snapshot
@@ -287,7 +287,6 @@ def test_equal_rows_give_equal_bytes_whatever_their_ids_and_order_and_revision()
     assert render(later).revision == 99
 
 
-@settings(max_examples=15, deadline=None)
 @given(drawn=catalogues())
 def test_any_catalogue_that_the_guard_accepts_parses_back_and_has_nothing_wrong(drawn: Drawn) -> None:
     found = tomllib.loads(render(drawn.snapshot).text)
@@ -295,7 +294,6 @@ def test_any_catalogue_that_the_guard_accepts_parses_back_and_has_nothing_wrong(
     assert check_configuration(found) == []
 
 
-@settings(max_examples=15, deadline=None)
 @given(drawn=catalogues(guarded=False), data=st.data())
 def test_a_rendering_with_a_cache_is_the_one_without(drawn: Drawn, data: st.DataObject) -> None:
     cache = RenderCache()
