@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psutil
@@ -26,7 +28,6 @@ from model_registry.stack.strays import end_strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from model_registry.stack.process import Part
 
@@ -87,9 +88,16 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not pytest's: every run that begins closes the directory above to the user that Postgres runs as for root."""
+    with TemporaryDirectory(prefix="registry-stack-") as directory:
+        yield Path(directory)
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    with new_stack(tmp_path_factory.mktemp("stack") / "data") as running:
+def stack() -> Iterator[EmbeddedStack]:
+    with TemporaryDirectory(prefix="registry-stack-") as directory, new_stack(Path(directory) / "data") as running:
         yield running
 
 

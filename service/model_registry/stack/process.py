@@ -11,21 +11,48 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
 from model_registry.stack.strays import end_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from model_registry.stack.system_user import SystemUser
 
 _LOG_LIMIT_BYTES = 10_000_000
 _TAIL_LINES = 15
+
+_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Handle signals that say to stop at the end of the block.
+
+    Their exception comes up wherever the main thread stands. Between the fork of a child and our knowing its process
+    id, which takes long on a busy machine, that would leave a child that nobody stops. Other threads never see it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _STOP}
+    try:
+        for number in _STOP:
+            signal.signal(number, lambda number, _frame: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for told in came:
+            signal.raise_signal(told)
 
 
 class Part(ABC):
@@ -84,7 +111,7 @@ class Part(ABC):
         self.log.parent.mkdir(exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, signals_deferred():
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 argv,
