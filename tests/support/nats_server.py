@@ -13,6 +13,7 @@ from urllib.parse import quote
 from model_registry.stack.directory import write_private
 from model_registry.stack.nats import Nats, _installed
 from model_registry.stack.ports import LOOPBACK, choose_port, require_free
+from support.waiting import LONGEST
 
 
 class NatsServer(Nats):
@@ -36,7 +37,7 @@ class NatsServer(Nats):
         self.home.mkdir(exist_ok=True)
         self._write_settings()
         self._launch([_installed(), "--config", "nats.conf"], environment={})
-        self._wait_until(self._greets, seconds=20)
+        self._wait_until(self._greets, seconds=LONGEST)
 
     def reload(self) -> None:
         """Have it read its settings again: it sends away whom they do not let in any more."""

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model_registry.api.state import State
 from model_registry.app import create_app
 from model_registry.settings import Settings
+from support.waiting import LONGEST
 
 ADMIN_KEY = "an admin key for tests"
 
@@ -39,7 +40,7 @@ class Replica:
 async def running_replica(environment: dict[str, Any]) -> AsyncIterator[Replica]:
     """Start a service with these variables, and stop it."""
     app = await create_app(Settings(**{"MODEL_REGISTRY_API_KEY": ADMIN_KEY, **environment}))
-    async with LifespanManager(app, startup_timeout=20, shutdown_timeout=20) as manager:
+    async with LifespanManager(app, startup_timeout=LONGEST, shutdown_timeout=LONGEST) as manager:
         transport = httpx.ASGITransport(app=manager.app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://registry", headers=headers) as client:
