@@ -55,6 +55,7 @@ from model_registry.catalog.model_index import ModelIndexes
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
+from model_registry.messaging.pace import USUAL, Pace
 from model_registry.settings import Settings
 from model_registry.store.client import Database, connect
 from model_registry.store.heartbeats import Heartbeats
@@ -114,7 +115,7 @@ _ROUTERS = (
 )
 
 
-async def create_app(settings: Settings) -> FastAPI:
+async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
     database = await connect(settings)
     tokens = await connect_tokens(settings)
@@ -124,7 +125,7 @@ async def create_app(settings: Settings) -> FastAPI:
         check=refuse_bad_configuration,
         most_deployments=settings.most_deployments,
     )
-    link = NatsLink(login, registry.origin, echo=False) if (login := _nats_login(settings)) else None
+    link = NatsLink(login, registry.origin, echo=False, pace=pace) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     service = _service(settings, database, registry, authenticator, link)
 

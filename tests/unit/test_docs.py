@@ -50,3 +50,11 @@ def test_the_readme_names_only_commands_that_make_knows() -> None:
 
     assert named
     assert set(named) <= set(targets)
+
+
+def test_what_tests_share_is_in_its_index() -> None:
+    support = ROOT / "tests" / "support"
+    rows = [line for line in (support / "README.md").read_text().splitlines() if line.startswith("|")]
+    indexed = re.findall(r"`(\w+\.py)`", "".join(rows))
+
+    assert set(indexed) == {path.name for path in support.glob("*.py")} - {"__init__.py"}
