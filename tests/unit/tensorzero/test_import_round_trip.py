@@ -22,6 +22,7 @@ from model_registry.tensorzero.project import Project
 from model_registry.tensorzero.project_files import read_project
 from model_registry.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.tensorzero.render import configuration_tree
+from support.profiles import large_examples
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
 PROJECTS = sorted(path.name for path in FIXTURES.iterdir())
@@ -243,6 +244,7 @@ def projects(draw: st.DrawFn) -> Project:
     return parse_project({"tensorzero.toml": tomli_w.dumps(tree)})
 
 
+@large_examples()
 @given(projects())
 def test_any_project_means_the_same_after_import_and_render(project: Project) -> None:
     snapshot = imported(project)
@@ -250,6 +252,7 @@ def test_any_project_means_the_same_after_import_and_render(project: Project) ->
     assert planned(project, snapshot).operations == ()
 
 
+@large_examples()
 @given(projects(), projects())
 def test_any_project_can_follow_any_other(first: Project, second: Project) -> None:
     before = imported(first)

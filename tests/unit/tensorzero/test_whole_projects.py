@@ -18,6 +18,7 @@ from model_registry.tensorzero.guard import refuse_bad_configuration
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.parse import parse_project
 from model_registry.tensorzero.render import render
+from support.profiles import large_examples
 from support.whole_projects import FILES, whole_projects
 
 Tree = dict[str, Any]
@@ -44,12 +45,14 @@ def assert_holds(text: str, after: Snapshot) -> None:
     assert compare(said, normal, tomli.loads(files["tensorzero.toml"]), files) == []
 
 
+@large_examples()
 @given(whole_projects())
 def test_any_project_comes_back_as_it_went_in(tree: Tree) -> None:
     text = tomli_w.dumps(tree)
     assert_holds(text, brought_in(text, Snapshot.empty()))
 
 
+@large_examples()
 @given(whole_projects(), whole_projects())
 def test_any_project_replaces_any_other(first: Tree, second: Tree) -> None:
     before = brought_in(tomli_w.dumps(first), Snapshot.empty())
@@ -57,6 +60,7 @@ def test_any_project_replaces_any_other(first: Tree, second: Tree) -> None:
     assert_holds(text, brought_in(text, before, replace=True))
 
 
+@large_examples()
 @given(whole_projects(), whole_projects())
 def test_any_project_can_be_merged_into_any_other(first: Tree, second: Tree) -> None:
     one, other = first.get("functions", {}), second.get("functions", {})
