@@ -28,7 +28,7 @@ run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (P
 
 .PHONY: test
 test: $(STAMP) ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal $(ARGS) # compiled once, not by each process anew
 
 .PHONY: lint
 lint: $(STAMP) ## check style, format, types and the direction of imports

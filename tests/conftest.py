@@ -13,15 +13,19 @@ import nats
 import nats.js.errors
 import psycopg
 import pytest
+from hypothesis import is_hypothesis_test
 
 from model_registry.stack.embedded import EmbeddedStack
 from model_registry.store import migrations
+from support import profiles
 from support.database import empty
 from support.replica import Replica, running_replica
 
 SCHEMA = "model_registry"
 
 StartReplica = Callable[..., Awaitable[Replica]]
+
+profiles.register()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="where Postgres, PostgREST and NATS come from: the embedded stack, or the images of docker-compose.yml",
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test that Hypothesis runs is a property, also where nobody says so."""
+    if is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("property")
 
 
 @pytest.fixture(scope="session", autouse=True)

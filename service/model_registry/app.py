@@ -59,6 +59,7 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.errors import RegistryError
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
+from model_registry.messaging.pace import USUAL, Pace
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.heartbeats import Heartbeats
@@ -121,7 +122,7 @@ _ROUTERS = (
 )
 
 
-async def create_app(settings: Settings) -> FastAPI:
+async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
     database, log_database = await connect(settings), await connect(settings, LOG_CONNECTIONS)
     work = LongWork(settings.work_seconds)
@@ -135,7 +136,7 @@ async def create_app(settings: Settings) -> FastAPI:
         most_nodes=settings.most_nodes,
         offload=work.guard.run,
     )
-    link = NatsLink(login, registry.origin, echo=False) if (login := _nats_login(settings)) else None
+    link = NatsLink(login, registry.origin, echo=False, pace=pace) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     service = _service(settings, database, log_database, registry, authenticator, link, work)
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.waiting import LONGEST
+
 RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "run.py"
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(RUN), *arguments], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, str(RUN), *arguments], capture_output=True, text=True, timeout=2 * LONGEST, check=False
     )
 
 

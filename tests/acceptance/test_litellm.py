@@ -17,6 +17,7 @@ from model_registry.tensorzero.provider_types import PROVIDER_TYPES
 from support.catalogue import add_model, add_provider, get
 from support.processes import surroundings
 from support.replica import Replica
+from support.waiting import LONGEST
 
 _LOADER = """
 import json, os, sys
@@ -44,7 +45,9 @@ def load(file: Path) -> list[list[Any]]:
     """What LiteLLM's router makes of a configuration: name, provider, model, price, context."""
     variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     argv = [sys.executable, "-c", _LOADER, str(file)]
-    ran = subprocess.run(argv, env=surroundings(variables), capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(
+        argv, env=surroundings(variables), capture_output=True, text=True, timeout=2 * LONGEST, check=False
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     loaded: list[list[Any]] = json.loads(ran.stdout.splitlines()[-1])
     return loaded
@@ -59,14 +62,14 @@ async def test_the_whole_price_map_comes_in_once_and_changes_no_configuration(re
     body = Import("litellm", reading, only_existing=False, activate=True, dry_run=False, report=None).body()
     before = (await client.get("/api/tensorzero/config?revision=latest")).text
 
-    first = (await client.post("/api/models/import", json=body, timeout=60)).json()
+    first = (await client.post("/api/models/import", json=body, timeout=LONGEST)).json()
     created = [entry for entry in first["report"] if entry["action"] == "created" and entry["kind"] == "model"]
     assert len(created) > 3000
     # What the gateway cannot embed with, and what no server here has, is said and left out.
     assert len(created) > 0.95 * len(reading.offers)
     assert (await client.get("/api/tensorzero/config?revision=latest")).text == before
 
-    second = (await client.post("/api/models/import", json=body, timeout=60)).json()
+    second = (await client.post("/api/models/import", json=body, timeout=LONGEST)).json()
     assert {entry["action"] for entry in second["report"]} == {"unchanged", "skipped"}
     assert second["revision"] == first["revision"]
 

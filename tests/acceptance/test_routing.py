@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -51,12 +50,6 @@ def report(service: Service, node: StubModelServer, status: str) -> None:
     assert answer.is_success, answer.text
 
 
-def took(began: float, condition: Callable[[], bool]) -> float:
-    """Wait for it; the seconds since it began."""
-    wait_until(condition)
-    return time.monotonic() - began
-
-
 def expect(answers: Counter[str], text: str) -> None:
     """Wait until this is what is answered, more than once."""
     seen = answers[text]
@@ -87,7 +80,6 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
 ) -> None:
     gateway = GatewayProgram(programs, tmp_path, free_port())
     sync = (COMMAND, "tensorzero", "sync", "--registry", service.url, "--out", str(tmp_path / "out"))
-    times: dict[str, list[float]] = {"away": [], "back": []}
     with ExitStack() as servers:
         a, b = (servers.enter_context(StubModelServer(name)) for name in "ab")
         for node in (a, b):
@@ -100,19 +92,15 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
             for _ in range(ROUNDS):
                 expect(answers, answer)
                 a.stop()
-                began = time.monotonic()
                 report(service, a, "lost")
-                times["away"].append(took(began, lambda: "p@a" not in gateway.loaded()))
+                wait_until(lambda: "p@a" not in gateway.loaded())
                 expect(answers, other)
 
                 a = servers.enter_context(StubModelServer(a.name, a.port))
-                began = time.monotonic()
                 report(service, a, "loaded")
-                times["back"].append(took(began, lambda: "p@a" in gateway.loaded()))
+                wait_until(lambda: "p@a" in gateway.loaded())
         assert not answers[""], answers
         assert answers.keys() - {""} == {answer, other}
-    assert min(times["away"]) < 2, times
-    assert min(times["back"]) < 2, times
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"))

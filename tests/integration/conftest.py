@@ -8,19 +8,9 @@ from typing import Any
 
 import pytest
 
-from model_registry.messaging import link
-from model_registry.workers import events
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica
-
-
-@pytest.fixture(autouse=True)
-def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What went wrong is tried again sooner than in real life."""
-    monkeypatch.setattr(events, "_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(link, "_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(link, "_RECONNECT_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from support.catalogue import add, add_mapping, add_model, add_provider
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica
-from support.waiting import until
+from support.waiting import LONGEST, until
 
 Announcement = dict[str, Any]
 
@@ -215,6 +215,6 @@ async def test_what_changes_while_nats_is_away_is_announced_when_it_is_back(
 
         await until(all_kept)
         updates = await fleet.js.pull_subscribe(UPDATED, stream="UPDATES")
-        told = [orjson.loads(message.data)["resource_type"] for message in await updates.fetch(3, timeout=10)]
+        told = [orjson.loads(message.data)["resource_type"] for message in await updates.fetch(3, timeout=LONGEST)]
 
     assert told == ["provider", "model", "model"]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.api.responses import BodyCache, CachedBody
@@ -17,6 +17,7 @@ from model_registry.catalog.snapshot import Snapshot
 from model_registry.catalog.table import Table
 from support.catalogue import add, add_mapping, add_model, add_provider, problem
 from support.database import empty
+from support.profiles import on_the_stack
 from support.replica import ADMIN_KEY, Replica
 
 StartReplica = Callable[..., Awaitable[Replica]]
@@ -73,7 +74,7 @@ async def both(start_replica: StartReplica) -> tuple[Replica, Replica]:
     return cached, fresh
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_stack()
 @given(steps=STEPS, reads=st.lists(st.sampled_from(READS), min_size=3, max_size=6, unique=True))
 async def test_an_answer_served_again_is_what_a_fresh_one_would_be(
     both: tuple[Replica, Replica], database_url: str, steps: list[Write], reads: list[str]

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
@@ -19,6 +19,7 @@ from model_registry.messaging.subjects import LOADED, REJECTED, STATUS, UNLOADED
 from support.catalogue import add_model, add_provider, get
 from support.fleet import Fleet, consuming, outcomes
 from support.fleet_truth import TELLING, Event, Status, shown, truth
+from support.profiles import on_the_stack
 from support.replica import Replica
 from support.waiting import until
 
@@ -133,8 +134,6 @@ async def test_an_event_that_comes_again_is_no_change(fleet: Fleet, consumer: Re
 
 # Any order ----------------------------------------------------------------------------------------------------------
 
-BUSY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-
 
 def said(published: Sequence[dict[str, Any]]) -> list[Event | Status]:
     """What these forms say when they are published in this order.
@@ -162,7 +161,7 @@ def said(published: Sequence[dict[str, Any]]) -> list[Event | Status]:
     return found
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=BUSY)
+@on_the_stack()
 @given(st.lists(st.sampled_from([form for form in FORMS if form["events"]]), max_size=8), st.permutations(FORMS))
 async def test_in_any_order_and_with_any_repeats_the_newest_event_decides(
     fleet: Fleet,
@@ -205,7 +204,7 @@ EVENTS = st.lists(ONE_THING, max_size=2).map(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=BUSY)
+@on_the_stack()
 @given(st.lists(EVENTS, min_size=2, max_size=6), st.data())
 async def test_delivered_in_any_order_and_any_batches_the_rows_are_the_same(
     replica: Replica, database: psycopg.Connection, events: list[DeploymentEvent], data: st.DataObject

@@ -12,12 +12,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from support.database import empty
 from support.fleet_truth import Content, Event, Status, shown, truth
+from support.profiles import on_the_stack
 
 SCHEMA = "model_registry"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,10 +156,7 @@ def states(database_url: str, database: psycopg.Connection) -> type[States]:
     return States
 
 
+@pytest.mark.property
 def test_the_fleet_converges_on_the_truth(states: type[States]) -> None:
-    run_state_machine_as_test(
-        states,
-        settings=settings(
-            max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        ),
-    )
+    # Enough steps for a node to speak, fall silent, be watched and come back; each is a transaction.
+    run_state_machine_as_test(states, settings=settings(on_the_stack(), stateful_step_count=12))

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.history import TABLES, difference, restoring
@@ -22,6 +22,7 @@ from model_registry.store.registry import Registry
 from model_registry.tensorzero.render import render
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.database import empty
+from support.profiles import on_the_stack
 from support.replica import Replica
 from support.states import content, row_id, shown, states
 from support.waiting import until
@@ -70,12 +71,7 @@ async def begin_anew(ledger: Ledger, database_url: str) -> None:
     await ledger.registry.refresh()
 
 
-drawn = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-
-@drawn
+@on_the_stack()
 @given(st.lists(states(), min_size=2, max_size=5), st.data())
 async def test_every_state_that_was_can_be_had_and_brought_back(
     ledger: Ledger, database_url: str, steps: list[Snapshot], data: st.DataObject
@@ -102,7 +98,7 @@ async def test_every_state_that_was_can_be_had_and_brought_back(
     assert rows(Snapshot.from_document(await ledger.database.call("registry_snapshot"))) == rows(now)
 
 
-@drawn
+@on_the_stack()
 @given(st.lists(states(), min_size=3, max_size=6), st.data())
 async def test_trimming_keeps_the_cut_and_all_after_it(
     ledger: Ledger, database: psycopg.Connection, database_url: str, steps: list[Snapshot], data: st.DataObject

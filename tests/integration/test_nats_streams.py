@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
-from model_registry.workers import event_plan, events
+from model_registry.workers import event_plan
 from model_registry.workers.event_plan import CONSUMER, STREAM, StreamLimits, find_plan
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
@@ -103,9 +103,8 @@ async def test_our_own_stream_with_other_settings_is_used_as_it_is(
 
 
 async def test_what_a_stream_does_not_keep_is_heard_while_it_is_said_and_readyz_tells(
-    fleet: Fleet, nats_url: str, start_replica: Any, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet, nats_url: str, start_replica: Any, database: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(events, "_LOOK_AGAIN_SECONDS", 0.1)
     await fleet.js.add_stream(name="MODELS", subjects=["mesh.gpu.model.>"])
     fleet.stream = "MODELS"
     replica: Replica = await start_replica(NATS_URL=nats_url)
@@ -262,9 +261,8 @@ async def test_without_jetstream_an_event_waits_for_the_database_and_nobody_is_a
 
 
 async def test_without_jetstream_no_event_is_lost_to_a_subscription_of_before_a_restart(
-    plain_server: NatsServer, start_replica: Any, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    plain_server: NatsServer, start_replica: Any, database: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(events, "_LOOK_AGAIN_SECONDS", 0.05)
     replica: Replica = await start_replica(NATS_URL=plain_server.url)
     await degraded(replica, "missed: the server has no JetStream.")
     plain_server.kill()
@@ -288,9 +286,8 @@ async def test_without_jetstream_no_event_is_lost_to_a_subscription_of_before_a_
 
 
 async def test_jetstream_is_used_as_soon_as_it_is_there(
-    plain_server: NatsServer, start_replica: Any, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    plain_server: NatsServer, start_replica: Any, database: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(events, "_LOOK_AGAIN_SECONDS", 0.1)
     replica: Replica = await start_replica(NATS_URL=plain_server.url)
     await degraded(replica, "missed: the server has no JetStream.")
 

@@ -6,14 +6,13 @@ import asyncio
 
 import nats
 import orjson
-import pytest
 
 from model_registry.client.news import NatsNews
-from model_registry.messaging import link
 from model_registry.messaging.login import NatsLogin
 from model_registry.messaging.subjects import UPDATED
 from support.nats_server import NatsServer
-from support.waiting import until
+from support.replica import QUICK
+from support.waiting import LONGEST, until
 
 
 async def announce(url: str, payload: bytes) -> None:
@@ -29,25 +28,24 @@ async def hearing(heard: NatsNews, *, now: bool) -> None:
         return heard.hears is now
 
     await until(look)
-    assert await asyncio.to_thread(heard.wait, 10)
+    assert await asyncio.to_thread(heard.wait, LONGEST)
 
 
 async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_sent_away(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer,
 ) -> None:
-    monkeypatch.setattr(link, "_RETRY_SECONDS", 0.05)
     nats_server.kill()
     nats_server.token = "let_me_in"  # noqa: S105 (made up)
-    heard = NatsNews(NatsLogin(url=nats_server.url))
+    heard = NatsNews(NatsLogin(url=nats_server.url), pace=QUICK)
     assert not heard.hears
 
     nats_server.start()
     await hearing(heard, now=True)
     await announce(nats_server.url, orjson.dumps({"revision": 7}))
-    assert await asyncio.to_thread(heard.wait, 10)
+    assert await asyncio.to_thread(heard.wait, LONGEST)
     assert heard.revision == 7
     await announce(nats_server.url, b"from somebody else")
-    assert await asyncio.to_thread(heard.wait, 10)
+    assert await asyncio.to_thread(heard.wait, LONGEST)
     assert heard.revision == 7
 
     nats_server.kill()
@@ -62,5 +60,5 @@ async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_s
     nats_server.reload()
     await hearing(heard, now=True)
     await announce(nats_server.url, orjson.dumps({"revision": 9}))
-    assert await asyncio.to_thread(heard.wait, 10)
+    assert await asyncio.to_thread(heard.wait, LONGEST)
     assert heard.revision == 9

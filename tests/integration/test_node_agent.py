@@ -15,14 +15,13 @@ import pytest
 from model_registry.messaging.ending import end
 from model_registry.messaging.link import NatsLink
 from model_registry.messaging.login import NatsLogin
-from model_registry.node import gpus, model_server
 from model_registry.node.agent import NodeAgent
 from model_registry.node.gpus import NvidiaSmi
 from model_registry.node.model_server import ModelServer, Ollama, OpenAICompatible
 from model_registry.node.watch import Watch
 from support.fleet import Fleet, consuming
 from support.nats_server import NatsServer
-from support.replica import Replica
+from support.replica import QUICK, Replica
 from support.stub_node_servers import GIB, StubNodeServer, fake_nvidia_smi
 from support.waiting import until
 
@@ -43,10 +42,14 @@ def _no_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def agent_of(*servers: ModelServer, url: str, interval: float = 0.1) -> AsyncIterator[NodeAgent]:
+async def agent_of(
+    *servers: ModelServer, url: str, interval: float = 0.1, gpus_seconds: float = 3.0
+) -> AsyncIterator[NodeAgent]:
     """An agent at work."""
-    agent = NodeAgent("gpu-1", [Watch(server, f"http://gpu-1:{server.url[-5:]}/v1") for server in servers], NvidiaSmi())
-    link = NatsLink(NatsLogin(url), "node", on_up=agent.wake.set)
+    agent = NodeAgent(
+        "gpu-1", [Watch(server, f"http://gpu-1:{server.url[-5:]}/v1") for server in servers], NvidiaSmi(gpus_seconds)
+    )
+    link = NatsLink(NatsLogin(url), "node", on_up=agent.wake.set, pace=QUICK)
     link.start()
     work = asyncio.create_task(agent.run(link.publish, poll=0.02, interval=interval))
     try:
@@ -99,11 +102,10 @@ async def test_the_registry_learns_that_a_server_died_and_that_it_is_back(
 
 @pytest.mark.parametrize("trouble", ["hangs", "answers 500"])
 async def test_a_server_that_is_only_busy_is_believed_to_be_gone_after_a_while(
-    trouble: str, stub: StubNodeServer, consumer: Replica, nats_url: str, monkeypatch: pytest.MonkeyPatch
+    trouble: str, stub: StubNodeServer, consumer: Replica, nats_url: str
 ) -> None:
-    monkeypatch.setattr(model_server, "ANSWER_SECONDS", 0.2)
     stub.loaded = {"qwen": {}}
-    async with agent_of(Ollama(stub.url), url=nats_url):
+    async with agent_of(Ollama(stub.url, answer_seconds=0.2), url=nats_url):
         await until(partial(shown, consumer, qwen="loaded"))
         if trouble == "hangs":
             stub.hangs = 0.5
@@ -151,27 +153,23 @@ async def test_every_status_message_has_the_vram_of_all_gpus(
 
 
 @pytest.mark.parametrize("then", ["exit 9", "exec sleep 60"], ids=["fails", "hangs"])
-async def test_a_driver_that_fails_or_hangs_holds_no_heartbeat_up(  # noqa: PLR0913, PLR0917 (fixtures)
-    then: str, stub: StubNodeServer, fleet: Fleet, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_driver_that_fails_or_hangs_holds_no_heartbeat_up(
+    then: str, stub: StubNodeServer, fleet: Fleet, nats_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gpus, "_SECONDS", 0.1)
     fake_nvidia_smi(tmp_path / "bin", GPUS, then)
     statuses = await heard(fleet)
-    async with agent_of(Ollama(stub.url), url=nats_url):
+    async with agent_of(Ollama(stub.url), url=nats_url, gpus_seconds=0.1):
         await until(statuses_of(statuses, 3))
 
     assert [status for status in statuses if "metrics" in status["data"]] == []
 
 
 @pytest.mark.parametrize("then", ["exit 9", "exec sleep 60"], ids=["fails", "hangs"])
-async def test_a_driver_that_fails_once_does_not_make_the_node_forget_its_memory(
-    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    smi = NvidiaSmi()
+async def test_a_driver_that_fails_once_does_not_make_the_node_forget_its_memory(then: str, tmp_path: Path) -> None:
+    smi = NvidiaSmi(answer_seconds=0.3)
     fake_nvidia_smi(tmp_path / "bin", GPUS)
-    before = await smi.metrics()
+    before = await until(smi.metrics)
 
-    monkeypatch.setattr(gpus, "_SECONDS", 0.1)
     fake_nvidia_smi(tmp_path / "bin", GPUS, then)
     meanwhile = [await smi.metrics(), await smi.metrics()]
 

@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psutil
@@ -25,6 +26,7 @@ from model_registry.stack.embedded import EmbeddedStack
 from model_registry.stack.postgres import Postgres
 from model_registry.stack.strays import end_strays, remove_stale_lock
 from model_registry.stack.system_user import SystemUser, open_way_to, postgres_user
+from support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,13 +72,13 @@ def request(stack: EmbeddedStack, method: str, body: str | None = None) -> tuple
     """Ask PostgREST for the table `notes` with the key that the stack gives."""
     key = stack.environment()["POSTGREST_KEY"]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    with closing(http.client.HTTPConnection("127.0.0.1", stack.postgrest.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", stack.postgrest.port, timeout=LONGEST)) as connection:
         connection.request(method, "/notes", body=body, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = LONGEST) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -88,15 +90,22 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not pytest's: every run that begins closes the directory above to the user that Postgres runs as for root."""
+    with TemporaryDirectory(prefix="registry-stack-") as directory:
+        yield Path(directory)
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    with new_stack(tmp_path_factory.mktemp("stack") / "data") as running:
+def stack() -> Iterator[EmbeddedStack]:
+    with TemporaryDirectory(prefix="registry-stack-") as directory, new_stack(Path(directory) / "data") as running:
         yield running
 
 
 def test_postgrest_answers_its_own_key_only(stack: EmbeddedStack) -> None:
     assert request(stack, "POST", '{"text": "a"}')[0] == 201
-    with closing(http.client.HTTPConnection("127.0.0.1", stack.postgrest.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", stack.postgrest.port, timeout=LONGEST)) as connection:
         connection.request("GET", "/notes")
         assert connection.getresponse().status == 401
 
@@ -115,7 +124,7 @@ def test_secrets_are_readable_by_their_owner_only(stack: EmbeddedStack) -> None:
 
 
 def test_nats_refuses_a_client_without_the_token(stack: EmbeddedStack) -> None:
-    with socket.create_connection(("127.0.0.1", stack.nats.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", stack.nats.port), timeout=LONGEST) as connection:
         connection.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert b"Authorization Violation" in answer

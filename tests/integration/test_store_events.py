@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 import psycopg
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.database import empty
+from support.profiles import on_the_stack
 
 SCHEMA = "model_registry"
 MANY = 51
@@ -75,7 +76,7 @@ def prepare(database_url: str, database: psycopg.Connection) -> None:
     """)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_stack()
 @given(history=histories())
 def test_events_end_in_the_same_rows_in_whichever_order_and_however_often(
     database_url: str, database: psycopg.Connection, history: tuple[list[Event], list[list[Event]]]

@@ -10,16 +10,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.database import empty
 from support.fleet_truth import Content, Event, Key, Status, truth
+from support.profiles import on_the_stack
 
 SCHEMA = "model_registry"
 MANY = 51
 """From so many events on they are merged by other plans."""
-BUSY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 CONTENTS: st.SearchStrategy[Content] = st.sampled_from(
@@ -93,7 +93,7 @@ def rows(database: psycopg.Connection) -> dict[Key, tuple[Any, ...]]:
     return {(row[0], row[1]): tuple(row[2:]) for row in found}
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=BUSY)
+@on_the_stack()
 @given(said=SAID, data=st.data())
 def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_decides(
     database_url: str, database: psycopg.Connection, said: list[Event | Status], data: st.DataObject

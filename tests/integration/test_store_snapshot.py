@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.snapshot import Snapshot
@@ -22,6 +22,7 @@ from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
 from model_registry.tensorzero.affected import CONFIGURATION_TABLES
 from support.database import empty
+from support.profiles import on_the_stack
 from support.snapshots import contents
 
 SCHEMA = "model_registry"
@@ -163,7 +164,7 @@ _RUN = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_the_stack()
 @given(run=_RUN)
 async def test_a_snapshot_brought_forward_is_the_one_that_would_be_loaded(
     database_url: str, connection: Database, run: list[tuple[str, Any]]

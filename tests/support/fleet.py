@@ -19,7 +19,7 @@ from model_registry.messaging.address import NatsAddress
 from model_registry.messaging.subjects import LOADED, REJECTED, STATUS
 from model_registry.workers.event_plan import CONSUMER, STREAM
 from support.replica import Replica
-from support.waiting import until
+from support.waiting import LONGEST, until
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Fleet:
         info: ConsumerInfo = await self.js.consumer_info(self.stream, CONSUMER)
         return info
 
-    async def settled(self, seconds: float = 20.0) -> ConsumerInfo:
+    async def settled(self, seconds: float = LONGEST) -> ConsumerInfo:
         """Wait until everything published so far is acknowledged: an event without a model comes after it, counted too.
 
         What is pending is no measure: the server tells of it before it has read all that was sent.

@@ -14,9 +14,10 @@ import httpx
 
 from model_registry.tensorzero.dummy_credentials import environment as dummy_credentials
 from model_registry.tensorzero.dummy_credentials import lay_out, strings
+from support.waiting import LONGEST
 
-_START_SECONDS = 60
-_ANSWER_SECONDS = 30
+_START_SECONDS = LONGEST
+_ANSWER_SECONDS = LONGEST
 _LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 """Credentials come with a proxy that leads nowhere; stub servers are not behind it."""
 

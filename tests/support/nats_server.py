@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from model_registry.stack.nats import Nats, _installed
 from model_registry.stack.ports import LOOPBACK, choose_port, require_free
+from support.waiting import LONGEST
 
 
 class NatsServer(Nats):
@@ -34,7 +35,7 @@ class NatsServer(Nats):
         require_free(self.port, who=self.name, instead="try again")
         self._write_config()
         self._launch([_installed(), "--config", "nats.conf"], environment={})
-        self._wait_until(self._greets, seconds=20)
+        self._wait_until(self._greets, seconds=LONGEST)
 
     def reload(self) -> None:
         """Have it read its settings again: it sends away whom they do not let in any more."""

@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from support.waiting import LONGEST
+
 T = TypeVar("T")
 
 COMMAND = str(Path(sys.executable).with_name("model-registry"))
 """The command as it is installed beside the Python that runs the tests."""
 
 
-def wait_until(look: Callable[[], T], seconds: float = 40.0) -> T:
+def wait_until(look: Callable[[], T], seconds: float = LONGEST) -> T:
     """Look until what is seen is true, and return it. Fails with what was seen last."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
@@ -38,7 +40,7 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subpro
         env=surroundings(environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,
         check=False,
     )
 
@@ -68,7 +70,7 @@ class Program:
         """Everything it said so far."""
         return self.output.read_text(errors="replace")
 
-    def wait_for(self, pattern: str, seconds: float = 60.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = LONGEST) -> re.Match[str]:
         """Wait until it says something. Fails at once when it ends before."""
 
         def look() -> re.Match[str] | None:
@@ -80,7 +82,7 @@ class Program:
         assert found is not None
         return found
 
-    def wait_for_end(self, seconds: float = 60.0) -> int:
+    def wait_for_end(self, seconds: float = LONGEST) -> int:
         """Its exit code, once it has ended by itself."""
         return self._process.wait(seconds)
 
@@ -88,7 +90,7 @@ class Program:
         """Send it a signal."""
         self._process.send_signal(what)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 60.0) -> int:
+    def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = LONGEST) -> int:
         """Send it a signal, and wait for its exit code."""
         self.tell(how)
         return self.wait_for_end(seconds)
@@ -150,4 +152,4 @@ StartService = Callable[..., Service]
 def client_of(url: str, key: str | None) -> httpx.Client:
     """A client that no proxy of the environment steers elsewhere."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=LONGEST)

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 
 from model_registry.api.state import State
 from model_registry.app import create_app
+from model_registry.messaging.pace import Pace
 from model_registry.settings import Settings
+from support.waiting import LONGEST
 
 ADMIN_KEY = "an admin key for tests"
 
@@ -35,11 +37,15 @@ class Replica:
         return httpx.AsyncClient(transport=self.client._transport, base_url=self.client.base_url)  # noqa: SLF001
 
 
+QUICK = Pace(retry=0.1, reconnect=0.1, look_again=0.1)
+"""What went wrong is tried again sooner than in real life."""
+
+
 @asynccontextmanager
 async def running_replica(environment: dict[str, Any]) -> AsyncIterator[Replica]:
     """Start a service with these variables, and stop it."""
-    app = await create_app(Settings(**{"MODEL_REGISTRY_API_KEY": ADMIN_KEY, **environment}))
-    async with LifespanManager(app, startup_timeout=20, shutdown_timeout=20) as manager:
+    app = await create_app(Settings(**{"MODEL_REGISTRY_API_KEY": ADMIN_KEY, **environment}), pace=QUICK)
+    async with LifespanManager(app, startup_timeout=LONGEST, shutdown_timeout=LONGEST) as manager:
         transport = httpx.ASGITransport(app=manager.app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://registry", headers=headers) as client:

@@ -17,6 +17,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from jwt.algorithms import ECAlgorithm
 
+from support.waiting import LONGEST
+
 KID = "the project's key"
 SECRET = "the project's legacy secret, which only its token service knows"  # noqa: S105 (of this stand-in)
 
@@ -101,7 +103,7 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
                 return
             dropped = ("host", "connection", "content-length", "accept-encoding")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
-            with closing(http.client.HTTPConnection(postgrest, timeout=10)) as connection:
+            with closing(http.client.HTTPConnection(postgrest, timeout=LONGEST)) as connection:
                 connection.request("POST", self.path.removeprefix("/rest/v1"), body, headers)
                 answer = connection.getresponse()
                 status, content = answer.status, answer.read()

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from itertools import chain
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog import chunks
 from model_registry.catalog.chunks import added, chunked, removed
 
 
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))
 def test_it_is_what_a_sorted_list_would_be(start: set[int], flipped: list[int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "_SIZE", 2)
-        items = {(number,) for number in start}
-        found = chunked(sorted(items))
-        for number in flipped:
-            item = (number,)
-            found = removed(found, item) if item in items else added(found, item)
-            items ^= {item}
+    items = {(number,) for number in start}
+    found = chunked(sorted(items), size=2)
+    for number in flipped:
+        item = (number,)
+        found = removed(found, item) if item in items else added(found, item, size=2)
+        items ^= {item}
 
-            assert list(chain.from_iterable(found)) == sorted(items)
-            assert all(0 < len(chunk) < 4 for chunk in found)
+        assert list(chain.from_iterable(found)) == sorted(items)
+        assert all(0 < len(chunk) < 4 for chunk in found)
 
 
 def test_the_next_version_shares_all_pieces_but_one() -> None:

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from model_registry.cli import main
+from model_registry.errors import SourceUnreadable
+from model_registry.knowledge.fetch import fetch_json
 
 VIEW = {
     "name": "gpt",
@@ -180,10 +182,10 @@ def test_a_source_that_cannot_be_read_or_says_nothing_ends_without_asking_the_re
     assert [request.url.path for request in world.asked] == ["/api/tags"]
 
 
-def test_what_is_too_large_is_not_read_to_its_end(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_registry.knowledge.fetch._LARGEST", 10)
+def test_what_is_too_large_is_not_read_to_its_end(world: World) -> None:
     world.answers["GET /api/tags"] = {"models": ["x" * 100]}
-    assert run("import", "ollama") == 3
+    with pytest.raises(SourceUnreadable, match="answers with more than"):
+        fetch_json("http://localhost:11434/api/tags", largest=10)
 
 
 def test_the_report_is_short_on_screen_and_whole_in_its_file(

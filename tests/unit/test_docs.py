@@ -68,3 +68,11 @@ def _functions(file: Path) -> set[str]:
     """The functions of a module, read and not imported; none where there is no such file."""
     tree = ast.parse(file.read_text() if file.is_file() else "")
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_what_tests_share_is_in_its_index() -> None:
+    support = ROOT / "tests" / "support"
+    rows = [line for line in (support / "README.md").read_text().splitlines() if line.startswith("|")]
+    indexed = re.findall(r"`(\w+\.py)`", "".join(rows))
+
+    assert set(indexed) == {path.name for path in support.glob("*.py")} - {"__init__.py"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -24,7 +24,6 @@ def message(models: int) -> Read:
     return Read(Delivery(Msg(_client=Client()), NOW), Heard(status=status))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, MOST_EVENTS), max_size=12))
 def test_no_transaction_takes_more_than_its_share_and_every_message_is_in_one(sizes: list[int]) -> None:
     read = [message(size) for size in sizes]

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, DeploymentEvent, EventDraft
@@ -302,11 +302,6 @@ def keys_of(value: Any) -> set[str]:
 KEYS = sorted(set().union(*(keys_of(payload) for _, payload in VALID)) | {"state", "endpoint", "session_id"})
 
 
-def in_its_own_time(examples: int = 100) -> settings:
-    """No deadline: the machine may be busy with other tests."""
-    return settings(max_examples=examples, deadline=None)
-
-
 def assert_understood_or_refused(subject: str, raw: bytes) -> None:
     heard, reason = Heard(), ""
     try:
@@ -323,19 +318,16 @@ def assert_understood_or_refused(subject: str, raw: bytes) -> None:
         assert "\0" not in json.dumps(wire, ensure_ascii=False)
 
 
-@in_its_own_time()
 @given(subject=st.sampled_from(HEARD), content=JSON)
 def test_any_json_is_an_event_or_refused(subject: str, content: Any) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
 
-@in_its_own_time()
 @given(subject=st.sampled_from(HEARD), content=st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_values_under_known_keys_are_an_event_or_refused(subject: str, content: dict[str, Any]) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
 
-@in_its_own_time(200)
 @given(st.sampled_from(VALID), st.data())
 def test_a_valid_event_with_anything_changed_is_an_event_or_refused(
     valid: tuple[str, Any], data: st.DataObject
@@ -357,14 +349,12 @@ def test_a_valid_event_with_anything_changed_is_an_event_or_refused(
     assert_understood_or_refused(subject, json.dumps(changed).encode())
 
 
-@in_its_own_time()
 @given(subject=st.sampled_from(HEARD), raw=st.binary())
 @example(subject=LOADED, raw=b"\x00")
 def test_any_bytes_are_an_event_or_refused(subject: str, raw: bytes) -> None:
     assert_understood_or_refused(subject, raw)
 
 
-@in_its_own_time()
 @given(st.sampled_from(VALID), st.data())
 def test_a_valid_event_with_broken_bytes_is_an_event_or_refused(valid: tuple[str, Any], data: st.DataObject) -> None:
     subject, payload = valid

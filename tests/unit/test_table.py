@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from model_registry.catalog import chunks
-from model_registry.catalog import table as table_module
 from model_registry.catalog.table import Table, TableSpec
 from model_registry.entities.base import Row
 
@@ -23,7 +21,15 @@ class Thing(Row):
     tags: tuple[str, ...] = ()
 
 
-SPEC = TableSpec("things", Thing, lambda r: (r.name, r.id), {"name": lambda r: (r.name,), "tag": lambda r: r.tags})
+# As if it were large: patched however few rows there are, in pieces of two.
+SPEC = TableSpec(
+    "things",
+    Thing,
+    lambda r: (r.name, r.id),
+    {"name": lambda r: (r.name,), "tag": lambda r: r.tags},
+    rebuild_share=0,
+    chunk_size=2,
+)
 
 IDS = st.sampled_from([f"id {i}" for i in range(6)])
 THINGS = st.builds(
@@ -32,8 +38,8 @@ THINGS = st.builds(
 CHANGES = THINGS.map(lambda thing: (thing.id, thing)) | IDS.map(lambda row_id: (row_id, None))
 
 
-def table(rows: dict[str, Thing]) -> Table[Thing]:
-    return Table(SPEC, Map(rows))
+def table(rows: dict[str, Thing], spec: TableSpec[Thing] = SPEC) -> Table[Thing]:
+    return Table(spec, Map(rows))
 
 
 def contents(found: Table[Thing]) -> dict[str, Any]:
@@ -44,15 +50,6 @@ def contents(found: Table[Thing]) -> dict[str, Any]:
         "indexes": {index: {key: found.where(index, key) for key in found.keys(index)} for index in SPEC.indexes},
         "by id": [found.get(f"id {i}") for i in range(6)],
     }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _as_if_it_were_large() -> Iterator[None]:
-    """Patched however few rows there are, in pieces of two."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_module, "_REBUILD_SHARE", 0)
-        patch.setattr(chunks, "_SIZE", 2)
-        yield
 
 
 @given(st.lists(THINGS), st.lists(st.lists(CHANGES, max_size=5), max_size=5))
@@ -77,11 +74,10 @@ def test_a_changed_table_is_the_table_made_anew(
 
 
 @pytest.mark.parametrize("share", [0, 8], ids=["patched", "made anew"])
-def test_many_changes_at_once_end_in_the_same_table(monkeypatch: pytest.MonkeyPatch, share: int) -> None:
-    monkeypatch.setattr(table_module, "_REBUILD_SHARE", share)
+def test_many_changes_at_once_end_in_the_same_table(share: int) -> None:
     rows = {f"id {i}": Thing(id=f"id {i}", name=str(i % 7)) for i in range(300)}
 
-    found = table({}).changed(list(rows.items()))
+    found = table({}, replace(SPEC, rebuild_share=share)).changed(list(rows.items()))
     fewer = found.changed([(f"id {i}", None) for i in range(6, 300)])
 
     assert contents(found) == contents(table(rows))

@@ -16,18 +16,18 @@ Item = tuple[Any, ...]
 Chunks = tuple[tuple[Item, ...], ...]
 """In order, none empty. To be walked through with `chain.from_iterable`."""
 
-_SIZE = 256
+SIZE = 256
 """Items of a new piece; one is split when it has twice as many. Near the root of the largest tables we know of."""
 
 _first = itemgetter(0)
 
 
-def chunked(items: Sequence[Item]) -> Chunks:
+def chunked(items: Sequence[Item], size: int = SIZE) -> Chunks:
     """These items, which are in order already."""
-    return tuple(tuple(items[start : start + _SIZE]) for start in range(0, len(items), _SIZE))
+    return tuple(tuple(items[start : start + size]) for start in range(0, len(items), size))
 
 
-def added(chunks: Chunks, item: Item) -> Chunks:
+def added(chunks: Chunks, item: Item, size: int = SIZE) -> Chunks:
     """With one item more."""
     if not chunks:
         return ((item,),)
@@ -35,7 +35,7 @@ def added(chunks: Chunks, item: Item) -> Chunks:
     chunk = chunks[place]
     at = bisect_left(chunk, item)
     chunk = (*chunk[:at], item, *chunk[at:])
-    halves = (chunk,) if len(chunk) < 2 * _SIZE else (chunk[:_SIZE], chunk[_SIZE:])
+    halves = (chunk,) if len(chunk) < 2 * size else (chunk[:size], chunk[size:])
     return (*chunks[:place], *halves, *chunks[place + 1 :])
 
 

@@ -9,13 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from immutables import Map
 
-from model_registry.catalog.chunks import Chunks, Item, added, chunked, removed
+from model_registry.catalog.chunks import SIZE, Chunks, Item, added, chunked, removed
 from model_registry.entities.base import Row
 
 R = TypeVar("R", bound=Row)
-
-_REBUILD_SHARE = 8
-"""Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +24,9 @@ class TableSpec(Generic[R]):
     sort_key: Callable[[R], tuple[Any, ...]]
     """The stable order of lists. Ends in something unique."""
     indexes: Mapping[str, Callable[[R], Iterable[Hashable]]]
+    rebuild_share: int = 8
+    """Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
+    chunk_size: int = SIZE
 
 
 class Table(Generic[R]):
@@ -40,8 +40,8 @@ class Table(Generic[R]):
         """Tells this version from every other, for those who remember what they made of it but need not keep it."""
         self._rows = rows
         order = sorted(map(self._item, rows.values()))
-        self._order = chunked(order)
-        self._indexes = {name: _built(keys, order, rows) for name, keys in spec.indexes.items()}
+        self._order = chunked(order, spec.chunk_size)
+        self._indexes = {name: _built(keys, order, rows, spec.chunk_size) for name, keys in spec.indexes.items()}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -81,15 +81,16 @@ class Table(Generic[R]):
             for row_id, row in dict(changes).items()
             if self._moves(old := self._rows.get(row_id), row)
         ]
-        if len(steps) * _REBUILD_SHARE > len(rows):
+        if len(steps) * self.spec.rebuild_share > len(rows):
             return Table(self.spec, rows)
         table = Table.__new__(Table)
         table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
         table._order = self._order  # noqa: SLF001
         for step in steps:
-            table._order = step.applied(table._order, old=True, new=True)  # noqa: SLF001
+            table._order = step.applied(table._order, self.spec.chunk_size, old=True, new=True)  # noqa: SLF001
         table._indexes = {  # noqa: SLF001
-            name: _patched(self._indexes[name], keys, steps) for name, keys in self.spec.indexes.items()
+            name: _patched(self._indexes[name], keys, steps, self.spec.chunk_size)
+            for name, keys in self.spec.indexes.items()
         }
         return table
 
@@ -114,34 +115,36 @@ class _Step(Generic[R]):
     new: R | None
     new_item: Item | None
 
-    def applied(self, chunks: Chunks, *, old: bool, new: bool) -> Chunks:
+    def applied(self, chunks: Chunks, size: int, *, old: bool, new: bool) -> Chunks:
         """A sequence that the row was in (or not) and is to be in (or not)."""
         if old and new and self.old_item == self.new_item:
             return chunks
         if old and self.old_item is not None:
             chunks = removed(chunks, self.old_item)
         if new and self.new_item is not None:
-            chunks = added(chunks, self.new_item)
+            chunks = added(chunks, self.new_item, size)
         return chunks
 
 
-def _built(keys: Callable[[R], Iterable[Hashable]], order: Sequence[Item], rows: Map[str, R]) -> Map[Hashable, Chunks]:
+def _built(
+    keys: Callable[[R], Iterable[Hashable]], order: Sequence[Item], rows: Map[str, R], size: int
+) -> Map[Hashable, Chunks]:
     lists: dict[Hashable, list[Item]] = {}
     for item in order:
         for key in keys(rows[item[1]]):
             lists.setdefault(key, []).append(item)
-    return Map({key: chunked(items) for key, items in lists.items()})
+    return Map({key: chunked(items, size) for key, items in lists.items()})
 
 
 def _patched(
-    index: Map[Hashable, Chunks], keys: Callable[[R], Iterable[Hashable]], steps: Sequence[_Step[R]]
+    index: Map[Hashable, Chunks], keys: Callable[[R], Iterable[Hashable]], steps: Sequence[_Step[R]], size: int
 ) -> Map[Hashable, Chunks]:
     for step in steps:
         before = set(keys(step.old)) if step.old is not None else set()
         after = set(keys(step.new)) if step.new is not None else set()
         for key in before | after:
             was = index.get(key, ())
-            now = step.applied(was, old=key in before, new=key in after)
+            now = step.applied(was, size, old=key in before, new=key in after)
             if now is not was:
                 index = index.set(key, now) if now else index.delete(key)
     return index

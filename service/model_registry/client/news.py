@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from model_registry.messaging.login import NatsLogin
+from model_registry.messaging.pace import USUAL, Pace
 from model_registry.messaging.subjects import UPDATED
 
 if TYPE_CHECKING:
@@ -25,19 +26,20 @@ class NatsNews:
     Args:
         login: where the server is, and how we get in.
         listener: called, in that thread, whenever there is news.
+        pace: how soon it tries again.
     """
 
     revision = 0
     """The newest revision that was announced."""
 
-    def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None, *, pace: Pace = USUAL) -> None:
         from model_registry.messaging.link import NatsLink  # noqa: PLC0415 (needs nats-py: who names a server has it)
 
         self._listener = listener
         self._news = threading.Event()
         self._loop, self._closed = asyncio.new_event_loop(), asyncio.Event()
         self._subscribed: Client | None = None
-        self._link = NatsLink(login, "model-registry client", on_up=self._tell, on_down=self._tell)
+        self._link = NatsLink(login, "model-registry client", on_up=self._tell, on_down=self._tell, pace=pace)
         threading.Thread(target=self._run, daemon=True, name="nats").start()
 
     @property

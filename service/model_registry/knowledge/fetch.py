@@ -14,7 +14,7 @@ import httpx
 from model_registry.errors import SourceUnreadable
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
-_LARGEST = 64 * 2**20
+LARGEST = 64 * 2**20
 """Bytes. The whole price map of LiteLLM is 4 MB."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -57,11 +57,12 @@ def fetch_json(
     headers: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
     progress: Progress = lambda _done, _total: None,
+    largest: int = LARGEST,
 ) -> Any:  # noqa: ANN401 (any JSON value)
     """GET a URL's JSON, or POST a body to it.
 
-    Timeout: 5 s to connect, 30 s between two pieces. Made once; redirects are followed; at most 64 MB. Errors:
-    SourceUnreadable, whatever goes wrong.
+    Timeout: 5 s to connect, 30 s between two pieces. Made once; redirects are followed; at most `largest` bytes.
+    Errors: SourceUnreadable, whatever goes wrong.
     """
     # A proxy of the environment cannot reach this machine's own loopback.
     trust_env = urlsplit(url).hostname not in _LOOPBACK
@@ -77,8 +78,8 @@ def fetch_json(
             for piece in response.iter_bytes():
                 pieces.append(piece)
                 size += len(piece)
-                if size > _LARGEST:
-                    raise SourceUnreadable(f"{url} answers with more than {_LARGEST >> 20} MB")
+                if size > largest:
+                    raise SourceUnreadable(f"{url} answers with more than {largest >> 20} MB")
                 progress(size, int(length) if length.isdecimal() else None)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise SourceUnreadable(f"{url} cannot be read: {error}") from error

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 
 from model_registry.messaging.ending import end
 from model_registry.messaging.login import NatsLogin
+from model_registry.messaging.pace import USUAL, Pace
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ OnConnect = Callable[[Client], Awaitable[None]]
 FAILURES = (TimeoutError, nats.errors.Error, OSError)
 """What a connection that breaks raises, wherever one waits for it."""
 
-_RETRY_SECONDS = 1.0
-_RECONNECT_SECONDS: Any = 0.5  # declared as int, and only ever slept and compared with
 _FLUSH_SECONDS = 1
 _CLOSE_SECONDS = 1
 
@@ -34,7 +33,7 @@ _CLOSE_SECONDS = 1
 class NatsLink:
     """Connects for ever; hands every new client to whoever asked for it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all but two are named and optional)
         self,
         login: NatsLogin,
         name: str,
@@ -42,6 +41,7 @@ class NatsLink:
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[], None] = lambda: None,
         echo: bool = True,
+        pace: Pace = USUAL,
     ) -> None:
         """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not.
 
@@ -51,6 +51,7 @@ class NatsLink:
         self._on_up = on_up
         self._on_down = on_down
         self._echo = echo
+        self.pace = pace
         self._name = name
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -126,7 +127,7 @@ class NatsLink:
                 with contextlib.suppress(*FAILURES):
                     async with asyncio.timeout(_CLOSE_SECONDS):  # nats-py may wait for ever, see `_connect`
                         await client.close()
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self.pace.retry)
 
     async def _connect(self, client: Client, gone: asyncio.Event) -> None:
         """Connect, and hand the client over. Sets `gone` when there has to be another one.
@@ -162,6 +163,7 @@ class NatsLink:
             self._on_down()
             gone.set()
 
+        reconnect: Any = self.pace.reconnect  # declared as int, and only ever slept and compared with
         await client.connect(
             **self._options(),
             name=self._name,
@@ -169,7 +171,7 @@ class NatsLink:
             connect_timeout=2,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT_SECONDS,
+            reconnect_time_wait=reconnect,
             ping_interval=10,
             max_outstanding_pings=2,
             error_cb=on_error,

@@ -10,7 +10,6 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 3.0
 _COLUMNS = {
     "index": "gpu_index",
     "memory.total": "total_vram_mb",
@@ -29,13 +28,14 @@ _LASTING = ("gpu_index", "total_vram_mb", "name")
 class NvidiaSmi:
     """Asks again each time; a driver that hangs holds nobody up."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_seconds: float = 3.0) -> None:
+        self._answer_seconds = answer_seconds
         self._process: Process | None = None
         self._told = ""
         self._there: list[dict[str, Any]] = []
 
     async def metrics(self) -> list[dict[str, Any]]:
-        """Each GPU; empty where there is nothing to say. Takes up to 3 s.
+        """Each GPU; empty where there is nothing to say. Takes up to `answer_seconds`.
 
         Without an answer, what was there is still there: a node that forgets its memory for a moment would lose its
         place among the routes of gateways, which start anew for that.
@@ -63,7 +63,7 @@ class NvidiaSmi:
             program, f"--query-gpu={query}", "--format=csv,noheader,nounits", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
         )
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 answer, _ = await process.communicate()
         except TimeoutError:
             process.kill()

@@ -69,9 +69,9 @@ class Ollama:
 
     name = "Ollama"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        self._http = _http(self.url)
+        self._http = _http(self.url, answer_seconds=answer_seconds)
 
     async def loaded(self) -> list[LoadedModel]:
         """What is in memory. Errors: NoAnswer."""
@@ -122,10 +122,12 @@ class OpenAICompatible:
         await self._http.aclose()
 
 
-def _http(url: str, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+def _http(
+    url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
+) -> httpx.AsyncClient:
     # No proxy of the environment stands between us and this machine.
     trust_env = urlsplit(url).hostname not in LOOPBACK
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_SECONDS, trust_env=trust_env)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=trust_env)
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:
@@ -140,7 +142,7 @@ async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[st
     except httpx.HTTPStatusError as error:
         raise NoAnswer(f"{path} answers {error.response.status_code}") from error
     except httpx.HTTPError as error:
-        raise NoAnswer(str(error) or f"no answer within {ANSWER_SECONDS:g} s ({type(error).__name__})") from error
+        raise NoAnswer(str(error) or f"no answer within {http.timeout.read:g} s ({type(error).__name__})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise NoAnswer(f"{path} does not answer as expected: no JSON object with {key!r}") from error
 

@@ -21,7 +21,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from model_registry.errors import StackError
-from model_registry.stack.process import Part
+from model_registry.stack.process import Part, signals_deferred
 from model_registry.stack.strays import remove_stale_lock
 from model_registry.stack.system_user import SystemUser, open_tree, open_way_to, postgres_user
 
@@ -90,25 +90,28 @@ class Postgres(Part):
         if run_as is not None:
             os.chown(new, run_as.uid, run_as.gid)
         # Sorting by bytes with Unicode case: the same order on every machine, whatever its locales.
-        made = subprocess.run(
-            [
-                *(str(programs / "initdb"), "--pgdata", str(new), "--username", "postgres"),
-                *("--auth-local", "trust", "--auth-host", "reject", "--encoding", "UTF8", "--no-locale"),
-                *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-instructions"),
-                *([] if self.durable else ["--no-sync"]),
-            ],
-            cwd=new,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_INITDB_SECONDS,
-            user=run_as.uid if run_as else None,
-            group=run_as.gid if run_as else None,
-            extra_groups=[] if run_as else None,
-            check=False,
-        )
+        # Being told to stop waits for its end: killed, it leaves children of its own at work.
+        with signals_deferred():
+            made = subprocess.run(
+                [
+                    *(str(programs / "initdb"), "--pgdata", str(new), "--username", "postgres"),
+                    *("--auth-local", "trust", "--auth-host", "reject", "--encoding", "UTF8", "--no-locale"),
+                    *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-instructions"),
+                    *([] if self.durable else ["--no-sync"]),
+                ],
+                cwd=new,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=_INITDB_SECONDS,
+                start_new_session=True,  # Ctrl-C is for us
+                user=run_as.uid if run_as else None,
+                group=run_as.gid if run_as else None,
+                extra_groups=[] if run_as else None,
+                check=False,
+            )
         if made.returncode != 0:
             raise StackError(f"Postgres could not make its data directory {new}:\n{made.stdout.strip()}")
         new.rename(self.home)

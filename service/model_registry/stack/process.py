@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from model_registry.errors import StackError
@@ -21,13 +23,38 @@ from model_registry.stack.part_log import PartLog
 from model_registry.stack.strays import end_strays, reap_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from model_registry.stack.system_user import SystemUser
 
 _UMASK = 0o077
 """What a part writes is for its own user, whatever the shell's umask says."""
+
+_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Handle signals that say to stop at the end of the block.
+
+    Their exception comes up wherever the main thread stands. Between the fork of a child and our knowing its process
+    id, which takes long on a busy machine, that would leave a child that nobody stops. Other threads never see it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _STOP}
+    try:
+        for number in _STOP:
+            signal.signal(number, lambda number, _frame: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for told in came:
+            signal.raise_signal(told)
 
 
 class Part(ABC):
@@ -101,19 +128,20 @@ class Part(ABC):
         """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""
         writing = self._said.begin()
         try:
-            self._process = subprocess.Popen(
-                argv,
-                cwd=self.home,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=_UMASK,
-                user=run_as.uid if run_as else None,
-                group=run_as.gid if run_as else None,
-                extra_groups=[] if run_as else None,
-            )
+            with signals_deferred():
+                self._process = subprocess.Popen(
+                    argv,
+                    cwd=self.home,
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=writing,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    umask=_UMASK,
+                    user=run_as.uid if run_as else None,
+                    group=run_as.gid if run_as else None,
+                    extra_groups=[] if run_as else None,
+                )
         finally:
             os.close(writing)
 

@@ -6,6 +6,7 @@ The 59 patterns are those of the gateway's own list (crates/tensorzero-config-pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from model_registry.tensorzero.project import Path, Table
@@ -51,16 +52,38 @@ FILE_KEYS: tuple[Path, ...] = (
 """Every key that names a file (the last one: a directory); `*` stands for any key."""
 
 
+class _Node:
+    """What comes after the same beginning of several patterns: a tree is walked once for all of them."""
+
+    __slots__ = ("index", "named", "rest")
+
+    def __init__(self, patterns: list[tuple[int, Path]]) -> None:
+        self.index = next((index for index, pattern in patterns if not pattern), None)
+        """Of the pattern that ends here."""
+        below: dict[str, list[tuple[int, Path]]] = {}
+        for index, pattern in patterns:
+            if pattern:
+                below.setdefault(pattern[0], []).append((index, pattern[1:]))
+        self.rest = _Node(below.pop("*")) if "*" in below else None
+        self.named = {key: _Node(inner) for key, inner in below.items()}
+
+
+_PATTERNS = _Node(list(enumerate(FILE_KEYS)))
+
+
 def file_references(tree: Table) -> Iterator[tuple[Path, Any]]:
-    """The keys of this tree that name files, with what is written there."""
-    for pattern in FILE_KEYS:
-        yield from _matches(tree, pattern, ())
+    """The keys of this tree that name files, with what is written there; in the order of `FILE_KEYS`."""
+    found = sorted(_matches(tree, _PATTERNS, ()), key=itemgetter(0))
+    return ((path, value) for _, path, value in found)
 
 
-def _matches(value: Any, pattern: Path, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 (any TOML value)
-    if not pattern:
-        yield path, value
-    elif isinstance(value, dict):
-        keys = value if pattern[0] == "*" else [key for key in (pattern[0],) if key in value]
-        for key in keys:
-            yield from _matches(value[key], pattern[1:], (*path, key))
+def _matches(value: Any, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:  # noqa: ANN401 (any TOML value)
+    if node.index is not None:
+        yield node.index, path, value
+    if isinstance(value, dict):
+        for key, inner in node.named.items():
+            if key in value:
+                yield from _matches(value[key], inner, (*path, key))
+        if node.rest is not None:
+            for key in value:
+                yield from _matches(value[key], node.rest, (*path, key))

@@ -31,7 +31,6 @@ _DRAIN_SECONDS = 1.0
 _LATEST_AGAIN_SECONDS = 5
 _OVER = ("404", "408")
 """Statuses that end a request as it should: there is nothing, and: time is up."""
-_QUEUE = 10_000
 _ACK_PARTS = 9
 
 
@@ -134,11 +133,13 @@ class StreamSource:
 class QueueSource:
     """A queue subscription: each message reaches one of the replicas that listen. Nothing is delivered again."""
 
-    def __init__(self, client: Client, subjects: Sequence[str], queue: str) -> None:
+    def __init__(self, client: Client, subjects: Sequence[str], queue: str, most: int = 10_000) -> None:
+        """Of what nobody has taken yet, `most` messages are kept."""
         self._client = client
         self._subjects = subjects
         self._queue = queue
-        self._arrived: asyncio.Queue[Delivery] = asyncio.Queue(_QUEUE)
+        self._arrived: asyncio.Queue[Delivery] = asyncio.Queue(most)
+        self._most = most
         self._returned: list[Delivery] = []
         self._subscriptions: list[Subscription] = []
 
@@ -147,7 +148,7 @@ class QueueSource:
         for subject in self._subjects:
             # When the database is away for long this fills up, nats-py drops what comes, and the link logs it.
             subscription = await self._client.subscribe(
-                subject, queue=self._queue, cb=self._heard, pending_msgs_limit=_QUEUE
+                subject, queue=self._queue, cb=self._heard, pending_msgs_limit=self._most
             )
             self._subscriptions.append(subscription)
 

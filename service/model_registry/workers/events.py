@@ -21,8 +21,6 @@ from model_registry.workers.held_heartbeats import HeldHeartbeats
 
 log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS = 1.0
-_LOOK_AGAIN_SECONDS = 5.0
 _GRACE_SECONDS = 3.0
 _MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
@@ -119,7 +117,7 @@ class EventConsumer:
                 log.exception("event consumer failed unexpectedly; starting again", error=repr(bug))
             self._plan = None
             await self._close()
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._link.pace.retry)
 
     async def _listen(self, client: Client, plan: Plan) -> None:
         """Consume by this plan until something is wrong or there is a better one."""
@@ -136,7 +134,7 @@ class EventConsumer:
                 for _ in range(_AT_ONCE):
                     group.create_task(self._consume(source))
             if plan.loose:
-                group.create_task(_look_again(client, plan, self._limits))
+                group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
 
     async def _consume(self, source: Source) -> None:
         held = HeldHeartbeats(self._heartbeats_wait)
@@ -145,7 +143,7 @@ class EventConsumer:
                 batch = await source.batch(held.patience())
                 left = await self._take(source, held, batch)
                 if left:
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
                 await source.again([one.delivery for one in held.read])
@@ -166,9 +164,9 @@ class EventConsumer:
         return left
 
 
-async def _look_again(client: Client, plan: Plan, limits: StreamLimits) -> None:
+async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:
     """Raise when there is a better plan. Until then nobody is disturbed: who listens anew can miss something."""
     while True:
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:
             raise _PlanChangedError

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from model_registry.catalog.document import exported, read_document
 from model_registry.catalog.history import same
@@ -31,7 +31,6 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(document_schema())
 
 
-@settings(max_examples=30, deadline=None)
 @given(DOCUMENTS)
 def test_what_is_imported_comes_out_as_it_was(document: Json) -> None:
     after = imported(document)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.garden_ids import find_garden_model, garden_id
@@ -23,7 +23,6 @@ def catalogue(rows: list[tuple[str, str, str]]) -> Snapshot:
     return made.snapshot()
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=6, unique_by=lambda row: row[:2]))
 def test_no_two_models_have_one_id_and_each_is_found_by_its_own(rows: list[tuple[str, str, str]]) -> None:
     snapshot = catalogue(rows)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from model_registry.catalog.history import TABLES, RowChange, difference, restoring, sharing
 from model_registry.catalog.snapshot import Snapshot
@@ -55,7 +55,6 @@ def applied(before: Snapshot, changes: list[RowChange]) -> dict[str, dict[str, d
     return tables
 
 
-@settings(max_examples=60, deadline=None)
 @given(states(), states())
 def test_no_step_of_the_way_breaks_a_constraint_and_its_end_is_the_other_state(now: Snapshot, target: Snapshot) -> None:
     reached = now
@@ -70,7 +69,6 @@ def test_no_step_of_the_way_breaks_a_constraint_and_its_end_is_the_other_state(n
     assert shown(reached) == shown(target)
 
 
-@settings(max_examples=40, deadline=None)
 @given(states(), states())
 def test_a_difference_holds_all_that_makes_the_one_into_the_other(before: Snapshot, after: Snapshot) -> None:
     changes = difference(before, after)
@@ -83,7 +81,6 @@ def test_a_difference_holds_all_that_makes_the_one_into_the_other(before: Snapsh
     assert (changes == []) == (shown(before) == shown(after))
 
 
-@settings(max_examples=40, deadline=None)
 @given(states(), states())
 def test_sharing_rows_with_another_state_changes_nothing(one: Snapshot, other: Snapshot) -> None:
     shared = sharing(one, other)

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.import_facts import IMPORTED_FIELDS
@@ -214,10 +214,8 @@ OFFERS = st.lists(
     ),
     max_size=3,
 )
-few = settings(max_examples=40)
 
 
-@few
 @given(st.lists(st.tuples(st.sampled_from(["one", "two"]), OFFERS), max_size=2))
 def test_a_second_time_changes_nothing_whatever_came_before(imports: list[tuple[str, list[Offer]]]) -> None:
     snapshot = Snapshot.empty()
@@ -228,7 +226,6 @@ def test_a_second_time_changes_nothing_whatever_came_before(imports: list[tuple[
         assert not {entry.action for entry in again.report} & {"created", "changed"}
 
 
-@few
 @given(OFFERS, FACTS, OFFERS, st.sampled_from(["one", "two"]))
 def test_hand_edits_win(first: list[Offer], edit: dict[str, Any], second: list[Offer], source: str) -> None:
     snapshot = after(catalogue_with({}, "openai"), *first, source="one")
@@ -247,7 +244,6 @@ def test_hand_edits_win(first: list[Offer], edit: dict[str, Any], second: list[O
         assert {f: _value(final.models[model_id], f) for f in changed} == changed
 
 
-@few
 @given(OFFERS, OFFERS)
 def test_importers_leave_each_others_fields_alone(one: list[Offer], two: list[Offer]) -> None:
     first = after(Snapshot.empty(), *one, source="one")
@@ -259,7 +255,6 @@ def test_importers_leave_each_others_fields_alone(one: list[Offer], two: list[Of
                 assert (_value(later, field), later.field_sources[field]) == (_value(model, field), "one")
 
 
-@few
 @given(OFFERS)
 def test_what_comes_in_is_what_the_api_would_take(offers: list[Offer]) -> None:
     snapshot = after(Snapshot.empty(), *(o.model_copy(update={"provider": "openai"}) for o in offers))

@@ -220,7 +220,7 @@ def test_what_is_no_registry_is_said(answer: httpx.Response) -> None:
 
 def test_an_address_that_is_none_is_said() -> None:
     with pytest.raises(RegistryUnreachable):
-        Client("http://[nonsense").list_providers()
+        Client("http://[nonsense", patience=QUICK).list_providers()
 
 
 def test_what_a_newer_registry_says_is_read_as_far_as_we_understand_it() -> None:

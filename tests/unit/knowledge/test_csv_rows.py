@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.import_facts import EMPTY, IMPORTED_FIELDS
@@ -52,7 +52,6 @@ def facts(snapshot: Snapshot) -> list[dict[str, Any]]:
     return [{f: row[f] for f in IMPORTED_FIELDS if row[f] not in EMPTY} for row in views(snapshot)]
 
 
-@settings(max_examples=60)
 @given(CARDS, st.none() | st.text(PRINTABLE, max_size=9), st.lists(WORDS, max_size=3, unique=True))
 def test_a_table_that_was_written_says_the_same_when_it_is_read(
     card: ModelCard, description: str | None, capabilities: list[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.messaging.address import NatsAddress
@@ -65,7 +65,6 @@ def test_what_cannot_be_read_is_refused_without_a_word_of_it(url: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.sampled_from(["user:{}@", "{}@", "{}:password@"]))
 def test_whatever_a_secret_is_made_of_it_is_not_shown(before: str, after: str, place: str) -> None:
     url = f"nats://{place.format(f'{before}s3cr3t{after}')}nats:4222"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
@@ -14,6 +14,7 @@ from model_registry.tensorzero.functions import function_views
 from model_registry.tensorzero.guard import refuse_bad_configuration
 from support.catalogues import DRAFTS, Catalogue, stored
 from support.drawn import Drawn, catalogues
+from support.profiles import large_examples
 from support.refusals import REFUSALS, Refusal, good_catalogue
 
 
@@ -117,7 +118,7 @@ def test_steps_of_one_write_are_judged_together() -> None:
     refuse_bad_configuration(before, catalogue.operations[known:])
 
 
-@settings(max_examples=15, deadline=None)
+@large_examples()
 @given(drawn=catalogues(guarded=False))
 def test_writing_a_row_as_it_is_makes_nothing_worse_however_odd_the_rows(drawn: Drawn) -> None:
     for name in DRAFTS:

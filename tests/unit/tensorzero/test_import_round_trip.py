@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import uuid
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.snapshot import Snapshot
@@ -21,9 +22,9 @@ from model_registry.tensorzero.project import Project
 from model_registry.tensorzero.project_files import read_project
 from model_registry.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.tensorzero.render import configuration_tree
+from support.profiles import large_examples
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
-EXAMPLES = 40
 PROJECTS = sorted(path.name for path in FIXTURES.iterdir())
 
 Tree = dict[str, Any]
@@ -102,6 +103,18 @@ def imported(project: Project, before: Snapshot | None = None) -> Snapshot:
     return snapshot
 
 
+@functools.cache
+def fixture(name: str) -> Project:
+    """One of the projects on disk, read once: nothing writes to it."""
+    return read_project([FIXTURES / name])
+
+
+@functools.cache
+def imported_fixture(name: str) -> Snapshot:
+    """The registry that holds one of the projects on disk."""
+    return imported(fixture(name))
+
+
 UNIQUE: dict[str, Callable[[Any], Any]] = {
     "model_providers": lambda row: row.name,
     "models": lambda row: (row.provider_id, row.name),
@@ -129,15 +142,15 @@ def _lists(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_project_means_the_same_after_import_and_render(name: str) -> None:
-    project = read_project([FIXTURES / name])
-    snapshot = imported(project)
+    project = fixture(name)
+    snapshot = imported_fixture(name)
     assert_same_meaning(project.tree, configuration_tree(snapshot))
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_second_import_writes_nothing(name: str) -> None:
-    project = read_project([FIXTURES / name])
-    snapshot = imported(project)
+    project = fixture(name)
+    snapshot = imported_fixture(name)
     again = planned(project, snapshot)
     assert again.operations == ()
     assert again.count("created") == again.count("changed") == 0
@@ -146,8 +159,7 @@ def test_a_second_import_writes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_importing_what_the_registry_renders_writes_nothing(name: str) -> None:
-    project = read_project([FIXTURES / name])
-    snapshot = imported(project)
+    snapshot = imported_fixture(name)
     files = {file.path: file.content for file in snapshot.files}
     rendered = parse_project({"tensorzero.toml": tomli_w.dumps(configuration_tree(snapshot)), **files})
     assert planned(rendered, snapshot).operations == ()
@@ -155,9 +167,8 @@ def test_importing_what_the_registry_renders_writes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(PROJECTS, 2)))
 def test_projects_can_be_imported_one_after_the_other(first: str, second: str) -> None:
-    projects = [read_project([FIXTURES / name]) for name in (first, second)]
-    snapshot = imported(projects[1], imported(projects[0]))
-    assert planned(projects[1], snapshot).operations == ()
+    snapshot = imported(fixture(second), imported_fixture(first))
+    assert planned(fixture(second), snapshot).operations == ()
 
 
 names = st.sampled_from(["a", "b", "qwen2.5:7b", "x/y z"])
@@ -233,7 +244,7 @@ def projects(draw: st.DrawFn) -> Project:
     return parse_project({"tensorzero.toml": tomli_w.dumps(tree)})
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@large_examples()
 @given(projects())
 def test_any_project_means_the_same_after_import_and_render(project: Project) -> None:
     snapshot = imported(project)
@@ -241,7 +252,7 @@ def test_any_project_means_the_same_after_import_and_render(project: Project) ->
     assert planned(project, snapshot).operations == ()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@large_examples()
 @given(projects(), projects())
 def test_any_project_can_follow_any_other(first: Project, second: Project) -> None:
     before = imported(first)

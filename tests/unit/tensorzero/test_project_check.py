@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.tensorzero.check.deprecated import DEPRECATED, Deprecated, deprecated_syntax
@@ -134,7 +134,6 @@ def judged(state: tuple[str, frozenset[str]], rechecker: Rechecker | None) -> tu
     return {str(reason) for reason in findings.faults}, {str(reason) for reason in findings.deprecated}
 
 
-@settings(max_examples=30)
 @given(st.lists(st.sampled_from(STATES), min_size=2, max_size=8))
 def test_whatever_was_checked_before_the_rules_say_the_same(states: list[tuple[str, frozenset[str]]]) -> None:
     rechecker = Rechecker()

@@ -6,7 +6,7 @@ import re
 import tomllib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.snapshot import Snapshot
@@ -16,6 +16,7 @@ from model_registry.tensorzero.functions import function_views
 from model_registry.tensorzero.render import RenderCache, Rendered, configuration_tree, render
 from support.catalogues import Catalogue, stored
 from support.drawn import Drawn, catalogues
+from support.profiles import large_examples
 
 
 def rendered(catalogue: Catalogue) -> Rendered:
@@ -287,7 +288,7 @@ def test_equal_rows_give_equal_bytes_whatever_their_ids_and_order_and_revision()
     assert render(later).revision == 99
 
 
-@settings(max_examples=15, deadline=None)
+@large_examples()
 @given(drawn=catalogues())
 def test_any_catalogue_that_the_guard_accepts_parses_back_and_has_nothing_wrong(drawn: Drawn) -> None:
     found = tomllib.loads(render(drawn.snapshot).text)
@@ -295,7 +296,7 @@ def test_any_catalogue_that_the_guard_accepts_parses_back_and_has_nothing_wrong(
     assert check_configuration(found) == []
 
 
-@settings(max_examples=15, deadline=None)
+@large_examples()
 @given(drawn=catalogues(guarded=False), data=st.data())
 def test_a_rendering_with_a_cache_is_the_one_without(drawn: Drawn, data: st.DataObject) -> None:
     cache = RenderCache()

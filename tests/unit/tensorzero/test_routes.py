@@ -7,7 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.snapshot import Snapshot
@@ -326,7 +326,6 @@ def naive(snapshot: Snapshot, model_id: str) -> list[str]:
     return [*(key for _, _, _, key in sorted(found)), provider.name]
 
 
-@settings(max_examples=40, deadline=None)
 @given(steps=st.lists(_STEPS, max_size=20))
 def test_the_routes_of_any_fleet_are_those_of_the_documentation_also_with_a_cache(steps: list[Any]) -> None:
     cache, snapshot = RenderCache(), start()

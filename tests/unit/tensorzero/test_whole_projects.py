@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli
 import tomli_w
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import assume, given
 
 from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import InvalidConfiguration
@@ -18,13 +18,10 @@ from model_registry.tensorzero.guard import refuse_bad_configuration
 from model_registry.tensorzero.importing import plan_import
 from model_registry.tensorzero.parse import parse_project
 from model_registry.tensorzero.render import render
+from support.profiles import large_examples
 from support.whole_projects import FILES, whole_projects
 
 Tree = dict[str, Any]
-
-some = settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
-)
 
 
 def brought_in(text: str, before: Snapshot, *, replace: bool = False) -> Snapshot:
@@ -48,14 +45,14 @@ def assert_holds(text: str, after: Snapshot) -> None:
     assert compare(said, normal, tomli.loads(files["tensorzero.toml"]), files) == []
 
 
-@some
+@large_examples()
 @given(whole_projects())
 def test_any_project_comes_back_as_it_went_in(tree: Tree) -> None:
     text = tomli_w.dumps(tree)
     assert_holds(text, brought_in(text, Snapshot.empty()))
 
 
-@some
+@large_examples()
 @given(whole_projects(), whole_projects())
 def test_any_project_replaces_any_other(first: Tree, second: Tree) -> None:
     before = brought_in(tomli_w.dumps(first), Snapshot.empty())
@@ -63,7 +60,7 @@ def test_any_project_replaces_any_other(first: Tree, second: Tree) -> None:
     assert_holds(text, brought_in(text, before, replace=True))
 
 
-@some
+@large_examples()
 @given(whole_projects(), whole_projects())
 def test_any_project_can_be_merged_into_any_other(first: Tree, second: Tree) -> None:
     one, other = first.get("functions", {}), second.get("functions", {})

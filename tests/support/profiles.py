@@ -1,0 +1,35 @@
+"""How many examples a property test draws, and how: the only place that says so. Chosen with --hypothesis-profile.
+
+`ci`, the default: few examples, the same ones in every run, so that a change that breaks nothing never turns red.
+`local`: many, different in every run. Run it when you touch what a property covers: it is the one that finds faults.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+LARGE_SHARE = 3
+"""An example that is a whole project takes as long as dozens of small ones."""
+STACK_SHARE = 2
+"""An example that writes to the real stack costs about a hundred times one that touches nothing outside the process."""
+
+
+def register() -> None:
+    """Make the profiles known, and `ci` the default. A profile named on the command line is loaded after this."""
+    # Neither asks how long an example takes or how fast it was drawn: that says how busy the machine is.
+    unhurried = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("ci", unhurried, max_examples=24, derandomize=True, database=None)
+    settings.register_profile("local", unhurried, max_examples=300)
+    settings.load_profile("ci")
+
+
+def large_examples() -> settings:
+    """Settings of a property whose every example is a whole project or catalogue."""
+    return settings(max_examples=max(1, settings().max_examples // LARGE_SHARE))
+
+
+def on_the_stack() -> settings:
+    """Settings of a property whose examples share a database: each begins by emptying it, so the fixtures may last."""
+    profile = settings()
+    checks = [*profile.suppress_health_check, HealthCheck.function_scoped_fixture]
+    return settings(profile, max_examples=max(1, profile.max_examples // STACK_SHARE), suppress_health_check=checks)
