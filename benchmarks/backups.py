@@ -10,7 +10,7 @@ from typing import Protocol
 import psycopg
 from psycopg import sql
 
-from model_registry.stack.embedded import EmbeddedStack
+from model_registry.devstack.embedded import EmbeddedStack
 
 TABLES = (
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),

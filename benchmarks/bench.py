@@ -12,7 +12,7 @@ from typing import TypeVar
 import catalogue
 import machine
 import servers
-from model_registry.stack.embedded import EmbeddedStack
+from model_registry.devstack.embedded import EmbeddedStack
 from model_registry.store import migrations
 from report import NOISY, Row
 

@@ -25,12 +25,12 @@ from acknowledgements import HOLD_COMMITS, HOLD_NO_COMMITS, Acknowledgements, Le
 from casualties import Victim, kill_at_random
 from fleet import Found, Key, Publisher, deployments_of, differences, model_of
 from fleet_simulation import Habits, Model, SimulatedFleet
+from model_registry.devstack.embedded import EmbeddedStack
+from model_registry.devstack.ports import LOOPBACK, choose_port
 from model_registry.errors import StackError
-from model_registry.messaging.ending import end
-from model_registry.messaging.link import NatsLink
+from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.login import NatsLogin
-from model_registry.stack.embedded import EmbeddedStack
-from model_registry.stack.ports import LOOPBACK, choose_port
 from model_registry.store import migrations
 from servers import API_KEY, COMMAND, surroundings
 
@@ -112,7 +112,7 @@ class Chaos:
     async def run(self) -> list[str]:
         """Answers what is wrong at the end."""
         options = self._options
-        link = NatsLink(NatsLogin(self._stack.environment()["NATS_URL"]), "chaos")
+        link = NatsConnection(NatsLogin(self._stack.environment()["NATS_URL"]), "chaos")
         link.when_connected(self._acknowledged.listen)
         publisher = Publisher(link, self._acknowledged.note)
         link.start()
@@ -137,7 +137,7 @@ class Chaos:
         await self._acknowledged.look()
         print(self._acknowledged.summary())
         for task in work:
-            await end(task)
+            await cancel(task)
         await self._acknowledged.close()
         await link.stop()
         return wrong + [f"acknowledged before its commit: {one}" for one in self._acknowledged.premature]

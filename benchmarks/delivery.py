@@ -21,10 +21,10 @@ import httpx
 
 import catalogue
 import servers
-from model_registry.stack.embedded import EmbeddedStack
-from model_registry.stack.ports import LOOPBACK, choose_port
+from model_registry.devstack.embedded import EmbeddedStack
+from model_registry.devstack.ports import LOOPBACK, choose_port
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.store import migrations
-from model_registry.tensorzero.gateway import Judge
 
 SIZES = (100, 10_000)
 GOALS_MS = {100: 300.0, 10_000: 1500.0}
@@ -88,7 +88,7 @@ def _one(client: httpx.Client, out: Path, model: str, number: int) -> float:
 
 def _gateways_own(config: Path) -> float:
     """The best of three in a warm process, without any check of ours."""
-    with Judge() as judge:
+    with GatewayProcess() as judge:
         judge.load(config, _variables(config))
         times = []
         for _ in range(3):

@@ -26,8 +26,8 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 import fleet_events
 from bench import Bench
+from model_registry.fleet.jetstream_setup import CONSUMER, STREAM
 from model_registry.messaging.subjects import LOADED, STATUS
-from model_registry.workers.event_plan import CONSUMER, STREAM
 from report import Goal, Row
 from servers import Server
 

@@ -22,8 +22,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from fleet_simulation import Model, Publication, SimulatedFleet
-from model_registry.messaging.ending import end
-from model_registry.messaging.link import FAILURES, NatsLink
+from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import FAILURES, NatsConnection
 from model_registry.messaging.login import NatsLogin
 
 _LOOK_SECONDS = 0.02
@@ -49,7 +49,7 @@ class Publisher:
     One subscription hears all answers: nats-py's own `publish` of JetStream costs ten times as much.
     """
 
-    def __init__(self, link: NatsLink, on_stored: Callable[[Publication, int], None] = lambda *_: None) -> None:
+    def __init__(self, link: NatsConnection, on_stored: Callable[[Publication, int], None] = lambda *_: None) -> None:
         """`on_stored` is told of each message and its place in the stream. The link must not be started yet."""
         self._link = link
         self._on_stored = on_stored
@@ -136,7 +136,7 @@ async def deployments_of(registry: httpx.AsyncClient) -> dict[Key, Model]:
 
 async def _main(options: argparse.Namespace) -> int:
     fleet = SimulatedFleet(options.seed, options.nodes, options.models, start=time.time())
-    link = NatsLink(NatsLogin(options.nats), "fleet of a benchmark")
+    link = NatsConnection(NatsLogin(options.nats), "fleet of a benchmark")
     publisher = Publisher(link)
     link.start()
     work = asyncio.create_task(publisher.run(fleet))
@@ -152,7 +152,7 @@ async def _main(options: argparse.Namespace) -> int:
             if not wrong or time.monotonic() > deadline:
                 break
             print(f"{len(wrong)} of {len(fleet.expected())} deployments are not yet as they must be")
-    await end(work)
+    await cancel(work)
     await link.stop()
     print("\n".join(wrong[:20]) or f"all {len(fleet.expected())} deployments are as they must be")
     return 1 if wrong else 0

@@ -12,8 +12,8 @@ from typing import Any
 
 from bench import Bench
 from model_registry.cli.knowledge_import import Import
-from model_registry.knowledge.fetch import price_map_of_wheel, read_json
-from model_registry.knowledge.litellm_prices import read_prices
+from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
+from model_registry.imports.sources.litellm_prices import read_prices
 from report import Goal, Row
 from servers import API_KEY, Server
 

@@ -11,9 +11,9 @@ import psycopg
 
 import catalogue
 from bench import Bench, milliseconds
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change
-from model_registry.tensorzero.render import RenderCache, Rendered, render
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
+from model_registry.snapshot.snapshot import Snapshot
 from report import Goal, Row
 
 _A_TENTH = Goal("ratio", "at most", 0.1)

@@ -27,12 +27,12 @@ from typing import Any
 import structlog
 
 from backups import Backups, Dumps, Images
-from model_registry.catalog.snapshot import SPECS, Snapshot
+from model_registry.devstack.embedded import EmbeddedStack
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import RegistryError, StorageError
 from model_registry.settings import Settings
-from model_registry.stack.embedded import EmbeddedStack
+from model_registry.snapshot.snapshot import SPECS, Snapshot
 from model_registry.store import migrations
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry

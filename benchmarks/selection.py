@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench import Bench
-from model_registry.catalog.model_filter import ModelFilter, search_models
-from model_registry.catalog.model_index import ModelIndexes
-from model_registry.catalog.selection import select
-from model_registry.catalog.selection_request import SelectionRequest
-from model_registry.catalog.snapshot import SPECS, Snapshot
 from model_registry.entities.change import Change
+from model_registry.selection.model_filter import ModelFilter, search_models
+from model_registry.selection.model_index import ModelIndexes
+from model_registry.selection.request import SelectionRequest
+from model_registry.selection.select import select
+from model_registry.snapshot.snapshot import SPECS, Snapshot
 from model_registry.store.json_bytes import json_bytes
 from report import Goal, Row
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from model_registry.stack.ports import LOOPBACK, choose_port
+from model_registry.devstack.ports import LOOPBACK, choose_port
 
 COMMAND = str(Path(sys.executable).with_name("model-registry"))
 API_KEY = "a key for benchmarks only"

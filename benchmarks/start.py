@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import Bench, milliseconds
-from model_registry.stack.postgres import Postgres
+from model_registry.devstack.postgres import Postgres
 from report import Row
 from servers import COMMAND, surroundings
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from hypothesis import is_hypothesis_test
 
-from model_registry.stack.embedded import EmbeddedStack
+from model_registry.devstack.embedded import EmbeddedStack
 from model_registry.store import migrations
 from support import profiles
 from support.database import empty

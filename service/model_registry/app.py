@@ -12,7 +12,16 @@ import structlog
 from fastapi import FastAPI
 
 from model_registry import __version__
-from model_registry.api import (
+from model_registry.api import metrics, problems
+from model_registry.api.app_state import AppState
+from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
+from model_registry.api.check_slots import CheckSlots
+from model_registry.api.long_work import LongWork
+from model_registry.api.metrics import Metrics
+from model_registry.api.middleware import RegistryMiddleware
+from model_registry.api.openapi import describe
+from model_registry.api.responses import BodyCache
+from model_registry.api.routes import (
     aliases,
     catalog,
     categories,
@@ -26,14 +35,12 @@ from model_registry.api import (
     health,
     history,
     mappings,
-    metrics,
     model_deployments,
     model_import,
     model_versions,
     models,
     nodes,
     openai_models,
-    problems,
     providers,
     selection,
     services,
@@ -42,45 +49,35 @@ from model_registry.api import (
     tensorzero_project,
     v1_registry,
 )
-from model_registry.api import (
-    events as event_routes,
-)
-from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
-from model_registry.api.check_slots import CheckSlots
-from model_registry.api.configuration import Configuration
-from model_registry.api.front import Front
-from model_registry.api.long_work import LongWork
-from model_registry.api.metrics import Metrics
-from model_registry.api.openapi import describe
-from model_registry.api.responses import BodyCache
-from model_registry.api.state import State
-from model_registry.catalog.model_index import ModelIndexes
+from model_registry.api.routes import events as event_routes
+from model_registry.background.change_log_trimmer import ChangeLogTrimmer
+from model_registry.background.change_publisher import ChangePublisher
+from model_registry.background.refresher import Refresher
+from model_registry.background.snapshot_saver import SnapshotSaver
 from model_registry.confinement.walls import missing_walls
 from model_registry.errors import RegistryError
-from model_registry.messaging.link import NatsLink
+from model_registry.fleet.event_consumer import EventConsumer
+from model_registry.fleet.event_recorder import EventRecorder
+from model_registry.fleet.jetstream_setup import StreamLimits
+from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
+from model_registry.gateways.publishing.accepted_file import AcceptedFile
+from model_registry.gateways.publishing.publisher import ConfigPublisher, Validator
+from model_registry.gateways.publishing.renderer import Renderer
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.login import NatsLogin
 from model_registry.messaging.pace import USUAL, Pace
+from model_registry.selection.model_index import ModelIndexes
 from model_registry.settings import Settings
+from model_registry.store.broadcast import Broadcast
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.heartbeats import Heartbeats
 from model_registry.store.history import History
-from model_registry.store.jwt_claims import connect_tokens
 from model_registry.store.registry import Registry
-from model_registry.store.rejections import Rejections
+from model_registry.store.rejected_events import RejectedEvents
 from model_registry.store.snapshot_file import SnapshotFile
-from model_registry.tensorzero.check_process import CheckProcess, gateway_version
-from model_registry.tensorzero.guard import refuse_bad_configuration
-from model_registry.workers.accepted_file import AcceptedFile
-from model_registry.workers.announcements import Announcements
-from model_registry.workers.event_plan import StreamLimits
-from model_registry.workers.event_recorder import EventRecorder
-from model_registry.workers.events import EventConsumer
-from model_registry.workers.judge import ConfigurationJudge, Court
-from model_registry.workers.refresher import Refresher
-from model_registry.workers.saver import Saver
-from model_registry.workers.silence import LOOKS_PER_HEARTBEAT, SilenceWatch
-from model_registry.workers.trimmer import Trimmer
-from model_registry.workers.waiters import Waiters
+from model_registry.store.supabase_auth import connect_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +133,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         most_nodes=settings.most_nodes,
         offload=work.guard.run,
     )
-    link = NatsLink(login, registry.origin, echo=False, pace=pace) if (login := _nats_login(settings)) else None
+    link = NatsConnection(login, registry.origin, echo=False, pace=pace) if (login := _nats_login(settings)) else None
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     service = _service(settings, database, log_database, registry, authenticator, link, work)
 
@@ -159,9 +156,9 @@ def _service(  # noqa: PLR0913, PLR0917 (the parts)
     log_database: Database,
     registry: Registry,
     authenticator: Authenticator,
-    link: NatsLink | None,
+    link: NatsConnection | None,
     work: LongWork,
-) -> State:
+) -> AppState:
     """The parts of the service, each told of those it needs. Nothing runs yet."""
     measured = Metrics(registry)
     registry.on_write = measured.write
@@ -169,16 +166,16 @@ def _service(  # noqa: PLR0913, PLR0917 (the parts)
     events = _event_consumer(settings, registry, link, measured) if link else None
     silence = _silence_watch(settings, registry, link, events) if link and events else None
     measured.watch_events(lambda: silence.positions.values() if silence else ())
-    configuration = Configuration(registry, settings.route_hold_seconds)
-    court = Court(CheckProcess(), gateway_version() if settings.check_with_gateway else None)
+    configuration = Renderer(registry, settings.route_hold_seconds)
+    court = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     kept = AcceptedFile(settings.cache_dir)
-    judge = ConfigurationJudge(
+    judge = ConfigPublisher(
         registry, configuration.of, court, kept, steady=configuration.steady, on_verdict=measured.verdict
     )
     measured.watch_delivery(lambda: judge.delivery)
-    steps = Waiters()
+    steps = Broadcast()
     registry.listeners.append(lambda *_: steps.tell())
-    return State(
+    return AppState(
         settings=settings,
         registry=registry,
         history=History(
@@ -194,12 +191,12 @@ def _service(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         silence=silence,
         heartbeats=Heartbeats(database),
-        rejections=Rejections(log_database),
+        rejections=RejectedEvents(log_database),
         work=work,
     )
 
 
-def _http(service: State, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+def _http(service: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """The doors to it."""
     app = FastAPI(
         title="Model registry",
@@ -210,7 +207,7 @@ def _http(service: State, lifespan: Callable[[FastAPI], AbstractAsyncContextMana
         # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_url="/openapi.json",
-        # FastAPI's own pages load their scripts from elsewhere. Ours is in api/docs.py.
+        # FastAPI's own pages load their scripts from elsewhere. Ours is in api/routes/docs.py.
         docs_url=None,
         redoc_url=None,
     )
@@ -221,11 +218,11 @@ def _http(service: State, lifespan: Callable[[FastAPI], AbstractAsyncContextMana
         app.include_router(router)
     problems.install(app)
     describe(app)
-    app.add_middleware(Front, service=service, bodies=app.state.bodies)
+    app.add_middleware(RegistryMiddleware, service=service, bodies=app.state.bodies)
     return app
 
 
-def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, measured: Metrics) -> EventConsumer:
+def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, measured: Metrics) -> EventConsumer:
     recorder = EventRecorder(registry, link, default_node=settings.default_node, count=measured.events)
     limits = StreamLimits(
         max_age_seconds=settings.stream_max_age_hours * 3600,
@@ -237,9 +234,9 @@ def _event_consumer(settings: Settings, registry: Registry, link: NatsLink, meas
     return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
 
 
-def _silence_watch(settings: Settings, registry: Registry, link: NatsLink, events: EventConsumer) -> SilenceWatch:
+def _silence_watch(settings: Settings, registry: Registry, link: NatsConnection, events: EventConsumer) -> NodeLiveness:
     beat, lost_after = settings.heartbeat_seconds, settings.lost_after_heartbeats
-    return SilenceWatch(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
+    return NodeLiveness(registry, link, events, heartbeat_seconds=beat, lost_after=lost_after)
 
 
 def _nats_login(settings: Settings) -> NatsLogin | None:
@@ -259,7 +256,7 @@ def _nats_login(settings: Settings) -> NatsLogin | None:
     )
 
 
-async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitStack) -> None:
+async def _run_workers(service: AppState, link: NatsConnection | None, stack: AsyncExitStack) -> None:
     """Start from disk or database, then everything that runs without a request; stopped in reverse order."""
     registry, settings = service.registry, service.settings
     source = settings.supabase_url or settings.postgrest_url or ""
@@ -279,19 +276,19 @@ async def _run_workers(service: State, link: NatsLink | None, stack: AsyncExitSt
     stack.callback(service.release)
     service.judge.start()
     stack.push_async_callback(_within_reason, service.judge.stop)
-    saver = Saver(registry, file)
+    saver = SnapshotSaver(registry, file)
     saver.start()
     stack.push_async_callback(_within_reason, saver.stop)
     refresher = Refresher(registry, settings.poll_seconds)
     refresher.start()
     stack.push_async_callback(_within_reason, refresher.stop)
     if settings.keep_changes_days is not None:
-        trimmer = Trimmer(service.history, settings.keep_changes_days)
+        trimmer = ChangeLogTrimmer(service.history, settings.keep_changes_days)
         trimmer.start()
         stack.push_async_callback(_within_reason, trimmer.stop)
     if link is not None and service.events is not None:
         stack.push_async_callback(_within_reason, link.stop)
-        announcements = Announcements(registry, link, refresher.wake)
+        announcements = ChangePublisher(registry, link, refresher.wake)
         announcements.start()
         stack.push_async_callback(_within_reason, announcements.stop)
         service.events.start()

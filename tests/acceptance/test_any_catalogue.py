@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.snapshot import Snapshot
-from model_registry.tensorzero.gateway import Judge
-from model_registry.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
-from model_registry.tensorzero.render import configuration_tree
+from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
+from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
+from model_registry.snapshot.snapshot import Snapshot
 from support.database import empty
 from support.drawn import JSON, NAMES, PROVIDER_EXTRAS
 from support.processes import Service
@@ -130,8 +130,8 @@ WRITES = st.builds(
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
+def judge() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as judge:
         yield judge
 
 
@@ -169,7 +169,9 @@ def stored(database_url: str) -> Snapshot:
 
 
 @pytest.mark.property
-def test_what_is_accepted_is_rendered_as_it_is_and_loads(service: Service, database_url: str, judge: Judge) -> None:
+def test_what_is_accepted_is_rendered_as_it_is_and_loads(
+    service: Service, database_url: str, judge: GatewayProcess
+) -> None:
     outcomes = Counter[tuple[str, int]]()
 
     @given(writes=WRITES)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.tensorzero.gateway import check_with_gateway
+from model_registry.gateways.tensorzero.validation.gateway_process import check_with_gateway
 from support.processes import Service
 
 CATALOG: dict[str, Any] = json.loads((Path(__file__).parents[1] / "fixtures" / "catalog.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from model_registry.tensorzero.check_process import CheckProcess
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.processes import run
 
 FUNCTION = b'[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "openai::x"\n'
@@ -19,7 +19,7 @@ def test_a_check_that_crashes_is_a_refusal_and_the_next_one_gets_another_process
         "    if 'crash' in line: sys.exit(1)\n"
         "    print(json.dumps(dict(faults=[], deprecated=[], gateway=None, unasked='x')), flush=True)\n"
     )
-    with CheckProcess(command=[sys.executable, str(fake)]) as process:
+    with ValidatorProcess(command=[sys.executable, str(fake)]) as process:
         assert process.check({"t": b"fine"}, gateway=True).accepted
         assert "crashes" in process.check({"t": b"crash"}, gateway=True).reasons[0].message
         assert process.check({"t": b"fine"}, gateway=True).accepted
@@ -27,13 +27,13 @@ def test_a_check_that_crashes_is_a_refusal_and_the_next_one_gets_another_process
 
 def test_a_check_that_hangs_ends_in_time() -> None:
     hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with CheckProcess(timeout_s=0.1, command=hanging) as process:
+    with ValidatorProcess(timeout_s=0.1, command=hanging) as process:
         assert "hangs" in process.check({"t": b""}, gateway=True).reasons[0].message
 
 
 def test_the_real_gateway_is_asked_and_sees_nothing_of_this_machine() -> None:
     toml = FUNCTION + b'system_template = "/etc/hostname"\n[gateway.auth]\nenabled = true\n'
-    with CheckProcess() as process:
+    with ValidatorProcess() as process:
         broken = process.check({"tensorzero.toml": FUNCTION + b'user_template = "t"\n', "t": b"{% if"}, gateway=True)
         outside = process.check({"tensorzero.toml": toml}, gateway=True)
 
@@ -63,7 +63,7 @@ def test_the_command_says_what_is_wrong_and_with_which_exit_code(tmp_path: Path)
 
 def test_files_with_odd_names_are_found_from_inside() -> None:
     toml = FUNCTION + 'system_template = "ü → [x]/{a}.txt"\n'.encode()
-    with CheckProcess() as process:
+    with ValidatorProcess() as process:
         found = process.check({"über [1].toml": toml, "ü → [x]/{a}.txt": b"{% if"}, gateway=True)
     assert found.gateway is not None
     assert "syntax error" in (found.gateway.message or "")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.client import Catalogue, Client, Patience
+from model_registry.client import Catalogue, Client, RetryPolicy
 from model_registry.errors import RegistryUnreachable
 from support.processes import Service, StartService
 
-QUICK = Patience(attempts=2, first_pause=0.01, longest_pause=0.05)
+QUICK = RetryPolicy(attempts=2, first_pause=0.01, longest_pause=0.05)
 
 
 def key_of(service: Service) -> str:

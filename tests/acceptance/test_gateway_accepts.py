@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from model_registry.tensorzero.check import check_configuration
-from model_registry.tensorzero.gateway import Judge, Verdict
-from model_registry.tensorzero.provider_types import GATEWAY_TYPES, PROVIDER_TYPES
-from model_registry.tensorzero.render import render
+from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, PROVIDER_TYPES
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.rules import check_configuration
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer, GatewayProcess
 from support.catalogues import Catalogue, stored
 from support.drawn import Drawn, catalogues
 from support.gateway_client import CallFailed, Gateway
@@ -44,30 +44,32 @@ ODD_NAMES = (
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
+def judge() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as judge:
         yield judge
 
 
-def verdict(judge: Judge, catalogue: Catalogue) -> Verdict:
+def verdict(judge: GatewayProcess, catalogue: Catalogue) -> GatewayAnswer:
     return judge.judge(render(catalogue.snapshot()).text)
 
 
 @pytest.mark.parametrize("key", [None, "SOME_KEY"])
 @pytest.mark.parametrize("kind", sorted(PROVIDER_TYPES.keys() - {"custom"}))
-def test_a_provider_of_every_type_loads(judge: Judge, kind: str, key: str | None) -> None:
+def test_a_provider_of_every_type_loads(judge: GatewayProcess, kind: str, key: str | None) -> None:
     if kind == "aws_sagemaker":
         key = None
     catalogue = Catalogue()
     provider = catalogue.provider("p", kind, api_key_env_var=key, tensorzero=REQUIRED.get(kind, {}))
     catalogue.mapping(catalogue.model(provider, "m"))
     text = render(catalogue.snapshot()).text
-    assert judge.judge(text) == Verdict(accepted=True)
+    assert judge.judge(text) == GatewayAnswer(accepted=True)
     assert ("::SOME_KEY" in text) == (key is not None)
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
-def test_the_types_that_can_embed_load_as_embedding_models_and_the_others_are_refused(judge: Judge, kind: str) -> None:
+def test_the_types_that_can_embed_load_as_embedding_models_and_the_others_are_refused(
+    judge: GatewayProcess, kind: str
+) -> None:
     catalogue = Catalogue()
     catalogue.model(catalogue.provider("p", kind, tensorzero=REQUIRED.get(kind, {})), "m")
     text = render(catalogue.snapshot()).text.replace("[models", "[embedding_models")
@@ -75,7 +77,7 @@ def test_the_types_that_can_embed_load_as_embedding_models_and_the_others_are_re
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in GATEWAY_TYPES.items() if kind.base_key))
-def test_every_type_takes_its_base_url_under_the_key_we_know(judge: Judge, kind: str) -> None:
+def test_every_type_takes_its_base_url_under_the_key_we_know(judge: GatewayProcess, kind: str) -> None:
     catalogue = Catalogue()
     provider = catalogue.provider("p", kind, api_base="https://base.example/v1", tensorzero=REQUIRED.get(kind, {}))
     catalogue.model(provider, "m")
@@ -85,7 +87,7 @@ def test_every_type_takes_its_base_url_under_the_key_we_know(judge: Judge, kind:
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
-def test_the_gateway_names_the_keys_we_know_for_a_type(judge: Judge, kind: str) -> None:
+def test_the_gateway_names_the_keys_we_know_for_a_type(judge: GatewayProcess, kind: str) -> None:
     """The table of provider types is the gateway's own: it lists its keys when it meets one that it does not know."""
     text = f'[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "{kind}"\nzzz = 1\n'
     message = judge.judge(text).message or ""
@@ -93,7 +95,7 @@ def test_the_gateway_names_the_keys_we_know_for_a_type(judge: Judge, kind: str) 
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
-def test_shorthands_of_a_type_need_no_table_or_do_not_exist(judge: Judge, kind: str) -> None:
+def test_shorthands_of_a_type_need_no_table_or_do_not_exist(judge: GatewayProcess, kind: str) -> None:
     if not GATEWAY_TYPES[kind].shorthand:
         assert not judge.judge(_function_on(f"{kind}::x")).accepted
         return
@@ -101,7 +103,7 @@ def test_shorthands_of_a_type_need_no_table_or_do_not_exist(judge: Judge, kind: 
     model = catalogue.model(catalogue.provider("p", kind), f"{kind}::x", model_id="x")
     catalogue.mapping(model)
     assert "[models" not in render(catalogue.snapshot()).text
-    assert verdict(judge, catalogue) == Verdict(accepted=True)
+    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
 
 
 def _function_on(model: str) -> str:
@@ -109,7 +111,7 @@ def _function_on(model: str) -> str:
     return f'[functions.f]\ntype = "chat"\n{variant}'
 
 
-def test_several_providers_of_one_model_aliases_and_shorthands_load_together(judge: Judge) -> None:
+def test_several_providers_of_one_model_aliases_and_shorthands_load_together(judge: GatewayProcess) -> None:
     catalogue = Catalogue()
     first, second = catalogue.provider("first"), catalogue.provider("second", "vllm")
     m = catalogue.model(
@@ -121,10 +123,10 @@ def test_several_providers_of_one_model_aliases_and_shorthands_load_together(jud
     for model, alias in ((m, "default"), (e, "default"), (hosted, "smart")):
         catalogue.alias(model, alias, {m: None, e: "default", hosted: "tensorzero"}[model])
     catalogue.mapping(m, "v", fallback_model_id=hosted)
-    assert verdict(judge, catalogue) == Verdict(accepted=True)
+    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
 
 
-def test_odd_names_load_everywhere(judge: Judge) -> None:
+def test_odd_names_load_everywhere(judge: GatewayProcess) -> None:
     catalogue = Catalogue()
     for number, name in enumerate(ODD_NAMES):
         model = catalogue.model(catalogue.provider(name), name, model_id=name)
@@ -132,7 +134,7 @@ def test_odd_names_load_everywhere(judge: Judge) -> None:
         catalogue.alias(model, f"{name} too")
         catalogue.mapping(model, name, service_name=name, function_name=name)
         catalogue.model(catalogue.provider(f"{name}\u2028off", active=False), f"{name} off")
-    assert verdict(judge, catalogue) == Verdict(accepted=True)
+    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_odd_names_load_everywhere(judge: Judge) -> None:
 )
 @pytest.mark.parametrize("stand_in", [False, True])
 def test_priorities_and_weights_load_in_every_shape(
-    judge: Judge, shares: list[tuple[int, float]], *, stand_in: bool
+    judge: GatewayProcess, shares: list[tuple[int, float]], *, stand_in: bool
 ) -> None:
     catalogue = Catalogue()
     local = catalogue.provider()
@@ -157,10 +159,10 @@ def test_priorities_and_weights_load_in_every_shape(
         fallback = other if stand_in else None
         model = catalogue.model(local, f"m{number}")
         catalogue.mapping(model, f"v{number}", priority=priority, weight=weight, fallback_model_id=fallback)
-    assert verdict(judge, catalogue) == Verdict(accepted=True)
+    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
 
 
-def test_variants_of_every_type_load(judge: Judge) -> None:
+def test_variants_of_every_type_load(judge: GatewayProcess) -> None:
     catalogue = Catalogue()
     local = catalogue.provider()
     m = catalogue.model(local, "m")
@@ -181,12 +183,14 @@ def test_variants_of_every_type_load(judge: Judge) -> None:
     assert not check_configuration(tomllib.loads(text))
 
 
-def test_a_production_catalogue_loads(judge: Judge) -> None:
-    assert verdict(judge, stored()) == Verdict(accepted=True)
+def test_a_production_catalogue_loads(judge: GatewayProcess) -> None:
+    assert verdict(judge, stored()) == GatewayAnswer(accepted=True)
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
-def test_what_the_guard_refuses_the_gateway_refuses_or_cannot_use(judge: Judge, case: Refusal, tmp_path: Path) -> None:
+def test_what_the_guard_refuses_the_gateway_refuses_or_cannot_use(
+    judge: GatewayProcess, case: Refusal, tmp_path: Path
+) -> None:
     catalogue, ids = good_catalogue()
     assert verdict(judge, catalogue).accepted
     case.write(catalogue, ids)
@@ -218,5 +222,5 @@ def _target(text: str, model: str) -> dict[str, str]:
 
 
 @given(drawn=catalogues())
-def test_any_catalogue_that_the_guard_accepts_loads(judge: Judge, drawn: Drawn) -> None:
+def test_any_catalogue_that_the_guard_accepts_loads(judge: GatewayProcess, drawn: Drawn) -> None:
     assert judge.judge(render(drawn.snapshot).text).message is None

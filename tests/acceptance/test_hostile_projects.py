@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.confinement.walls import missing_walls
-from model_registry.tensorzero.check_process import CheckProcess
-from model_registry.tensorzero.gateway import Judge
-from model_registry.tensorzero.project_check import check_project
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
+from model_registry.gateways.tensorzero.validation.validate import check_project
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support import naive_staging
 from support.canaries import Canaries, canaries
 from support.hostile_projects import Project, drawn, harmless, known_attacks
+from support.profiles import attack_examples
 
 Asked = Callable[[Project], object]
 
-MANY = settings(max_examples=100, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 walled = pytest.mark.skipif(bool(missing_walls()), reason="this kernel has no walls")
 
 
@@ -34,31 +34,31 @@ def birds() -> Iterator[Canaries]:
 @pytest.fixture(scope="module")
 def both() -> Iterator[Asked]:
     """As the service checks."""
-    with CheckProcess(timeout_s=10) as process:
+    with ValidatorProcess(timeout_s=10) as process:
         yield lambda project: process.check(project.sent(), gateway=True, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def staging_alone() -> Iterator[Asked]:
     """The gateway's process could do anything."""
-    with Judge(10, child="support.gateway_without_walls") as judge:
+    with GatewayProcess(10, child="support.gateway_without_walls") as judge:
         yield lambda project: check_project(project.sent(), judge, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def process_alone() -> Iterator[Asked]:
     """Whatever is sent is laid out and loaded."""
-    with Judge(10) as judge:
+    with GatewayProcess(10) as judge:
         yield lambda project: _naively(judge, project)
 
 
 @pytest.fixture(scope="module")
 def neither() -> Iterator[Asked]:
-    with Judge(10, child="support.gateway_without_walls") as judge:
+    with GatewayProcess(10, child="support.gateway_without_walls") as judge:
         yield lambda project: _naively(judge, project)
 
 
-def _naively(judge: Judge, project: Project) -> object:
+def _naively(judge: GatewayProcess, project: Project) -> object:
     verdict = naive_staging.load(judge, project.sent(), project.configuration)
     shutil.rmtree(judge.directory / "project")
     return verdict
@@ -95,20 +95,23 @@ def test_what_is_harmless_is_accepted(both: Asked, staging_alone: Asked, process
 
 
 @walled
-@MANY
+@attack_examples()
+@pytest.mark.property
 @given(data=st.data())
 def test_whatever_is_sent_touches_nothing(data: st.DataObject, birds: Canaries, both: Asked) -> None:
     assert birds.touched(both(data.draw(drawn(birds)))) == []
 
 
-@MANY
+@attack_examples()
+@pytest.mark.property
 @given(data=st.data())
 def test_nor_with_the_staging_alone(data: st.DataObject, birds: Canaries, staging_alone: Asked) -> None:
     assert birds.touched(staging_alone(data.draw(drawn(birds)))) == []
 
 
 @walled
-@MANY
+@attack_examples()
+@pytest.mark.property
 @given(data=st.data())
 def test_nor_with_the_process_alone(data: st.DataObject, birds: Canaries, process_alone: Asked) -> None:
     assert birds.touched(process_alone(data.draw(drawn(birds)))) == []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.tensorzero.gateway import Judge
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.processes import Service, run, surroundings
 from support.waiting import LONGEST
 
@@ -25,8 +25,8 @@ Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
+def judge() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as judge:
         yield judge
 
 
@@ -83,7 +83,7 @@ ALONE = sorted(p.name for p in FIXTURES.iterdir() if all(f.suffix == ".toml" for
 
 @pytest.mark.parametrize("name", ALONE)
 def test_a_project_comes_in_whole_and_a_second_time_changes_nothing(
-    service: Service, registry: dict[str, str], judge: Judge, name: str
+    service: Service, registry: dict[str, str], judge: GatewayProcess, name: str
 ) -> None:
     done = command(FIXTURES / name, environment=registry)
     assert done.returncode == 0, done.stderr

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from model_registry.client import Client, garden
-from model_registry.client.garden import (
+from model_registry.client import Client
+from model_registry.client.compat import garden
+from model_registry.client.compat.garden import (
     GardenRegistry,
     get_model,
     get_registry,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.tensorzero.gateway import Judge
-from model_registry.tensorzero.provider_types import PROVIDER_TYPES
-from model_registry.tensorzero.render import render
+from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.catalogues import Catalogue
 from support.gateway_beside import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
@@ -29,8 +29,8 @@ ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as gateway:
+def judge() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as gateway:
         yield gateway
 
 
@@ -104,7 +104,7 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"))
-def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge: Judge) -> None:
+def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge: GatewayProcess) -> None:
     """Or one node could keep every later configuration from going out."""
     catalogue = Catalogue()
     model = catalogue.model(catalogue.provider("p", kind, route_by="deployments"), "m")

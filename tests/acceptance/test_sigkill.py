@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 from support.processes import Service, StartService, client_of, wait_until
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from model_registry.confinement.walls import missing_walls
 from model_registry.errors import NotConfined
-from model_registry.tensorzero.gateway import Judge
-from model_registry.tensorzero.python_child import python_child
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
+from model_registry.gateways.tensorzero.validation.python_child import python_child
 from support import attacks
 
 pytestmark = pytest.mark.skipif(
@@ -73,7 +73,7 @@ def test_the_gateways_process_can_do_nothing_but_compute(
     targets: attacks.Targets, tmp_path: Path, *, more: bool
 ) -> None:
     (tmp_path / "more").write_text("x")
-    with Judge(readable=[tmp_path / "more"] if more else [], child="support.attacks") as judge:
+    with GatewayProcess(readable=[tmp_path / "more"] if more else [], child="support.attacks") as judge:
         file = judge.directory / "targets.json"
         file.write_text(json.dumps(targets))
         assert json.loads(judge.load(file, {}).message or "null") == []
@@ -98,7 +98,7 @@ def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
 
 def test_every_thread_of_the_gateways_process_is_held() -> None:
     """Loading the gateway starts threads, and the kernel's walls are a thread's own."""
-    with Judge() as judge:
+    with GatewayProcess() as judge:
         assert judge.judge("").accepted
         child = judge._child  # noqa: SLF001
         assert child is not None
@@ -120,10 +120,13 @@ def test_no_configuration_answers_in_the_gateways_place() -> None:
     """Whatever it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
     program = "support.gateway_that_repeats"
-    with Judge(5, child=program) as judge:
+    with GatewayProcess(5, child=program) as judge:
         assert judge.judge(f"# {answer.encode().hex()}").message == "refused"
 
 
 def test_a_process_that_cannot_be_shut_in_is_asked_nothing() -> None:
-    with Judge(child="support.gateway_that_cannot_be_shut_in") as judge, pytest.raises(NotConfined, match="refuses"):
+    with (
+        GatewayProcess(child="support.gateway_that_cannot_be_shut_in") as judge,
+        pytest.raises(NotConfined, match="refuses"),
+    ):
         judge.judge("")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.cli.bundle_directory import write_bundle
-from model_registry.tensorzero.bundle import bundle
-from model_registry.tensorzero.gateway import check_with_gateway
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.project_files import read_project
-from model_registry.tensorzero.render import render
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.validation.gateway_process import check_with_gateway
+from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tensorzero"
 NOT_ALONE = {"needs_databases", "routing"}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.api.responses import BodyCache, CachedBody
-from model_registry.catalog.snapshot import Snapshot
-from model_registry.catalog.table import Table
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.table import Table
 from support.catalogue import add, add_mapping, add_model, add_provider, problem
 from support.database import empty
 from support.profiles import on_the_stack

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS
 from model_registry.messaging.subjects import STATUS
-from model_registry.workers.event_plan import ACK_WAIT_SECONDS
 from support.fleet import Fleet, consuming, outcomes
 from support.replica import Replica
 from support.waiting import until

@@ -14,10 +14,11 @@ from starlette.requests import Request
 from structlog.testing import capture_logs
 
 from model_registry import app
-from model_registry.api import check_slots, health
+from model_registry.api import check_slots
 from model_registry.api.check_slots import CheckJob, CheckSlots
+from model_registry.api.routes import health
 from model_registry.errors import TooManyRequests
-from model_registry.tensorzero.check_process import CheckProcess
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
 from support.waiting import until
@@ -29,12 +30,12 @@ LOCK = [sys.executable, "-c", "import sys; print(sys.stdin.readline() and sys.st
 
 
 @pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> list[CheckProcess]:
+def hanging(monkeypatch: pytest.MonkeyPatch) -> list[ValidatorProcess]:
     """Checks that never end by themselves; answers those that were begun."""
-    begun: list[CheckProcess] = []
+    begun: list[ValidatorProcess] = []
 
-    def start(**options: Any) -> CheckProcess:
-        begun.append(CheckProcess(command=LOCK, **options))
+    def start(**options: Any) -> ValidatorProcess:
+        begun.append(ValidatorProcess(command=LOCK, **options))
         return begun[-1]
 
     monkeypatch.setattr(check_slots, "CheckProcess", start)
@@ -58,7 +59,7 @@ def request(left: asyncio.Event | None = None) -> Request:
     return Request({"type": "http", "headers": []}, receive)
 
 
-async def running(begun: list[CheckProcess], number: int) -> list[Any]:
+async def running(begun: list[ValidatorProcess], number: int) -> list[Any]:
     """The processes, once so many run."""
 
     async def look() -> Any:
@@ -90,7 +91,7 @@ async def test_names_that_leave_the_project_are_faults_and_half_characters_too(r
 
 
 async def test_a_caller_has_two_checks_at_most_and_is_told_when_to_come_back(
-    replica: Replica, hanging: list[CheckProcess]
+    replica: Replica, hanging: list[ValidatorProcess]
 ) -> None:
     first = [asyncio.create_task(replica.client.post(CHECK, json={"files": {"t.toml": ""}})) for _ in range(2)]
     await running(hanging, 2)
@@ -102,7 +103,7 @@ async def test_a_caller_has_two_checks_at_most_and_is_told_when_to_come_back(
     assert [(await task).status_code for task in first] == [200, 200]
 
 
-async def test_all_callers_together_have_a_limit(slots: CheckSlots, hanging: list[CheckProcess]) -> None:
+async def test_all_callers_together_have_a_limit(slots: CheckSlots, hanging: list[ValidatorProcess]) -> None:
     tasks = [
         asyncio.create_task(slots.check(request(), f"caller {number}", JOB)) for number in range(check_slots.IN_ALL)
     ]
@@ -116,7 +117,7 @@ async def test_all_callers_together_have_a_limit(slots: CheckSlots, hanging: lis
     assert len([end for end in ended if isinstance(end, TooManyRequests)]) == len(tasks) - check_slots.AT_ONCE
 
 
-async def test_a_check_ends_when_its_caller_leaves(slots: CheckSlots, hanging: list[CheckProcess]) -> None:
+async def test_a_check_ends_when_its_caller_leaves(slots: CheckSlots, hanging: list[ValidatorProcess]) -> None:
     left = asyncio.Event()
     task = asyncio.create_task(slots.check(request(left), "caller", JOB))
     (process,) = await running(hanging, 1)
@@ -128,7 +129,7 @@ async def test_a_check_ends_when_its_caller_leaves(slots: CheckSlots, hanging: l
     assert await again is None
 
 
-async def test_a_check_ends_when_its_request_is_cancelled(slots: CheckSlots, hanging: list[CheckProcess]) -> None:
+async def test_a_check_ends_when_its_request_is_cancelled(slots: CheckSlots, hanging: list[ValidatorProcess]) -> None:
     task = asyncio.create_task(slots.check(request(), "caller", JOB))
     (process,) = await running(hanging, 1)
     task.cancel()
@@ -138,7 +139,7 @@ async def test_a_check_ends_when_its_request_is_cancelled(slots: CheckSlots, han
 
 
 async def test_a_check_has_a_deadline(
-    slots: CheckSlots, hanging: list[CheckProcess], monkeypatch: pytest.MonkeyPatch
+    slots: CheckSlots, hanging: list[ValidatorProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check_slots, "SECONDS", 0.1)
     findings = await slots.check(request(), "caller", JOB)
@@ -147,7 +148,7 @@ async def test_a_check_has_a_deadline(
     assert hanging
 
 
-async def test_checks_of_callers_never_hold_up_what_goes_out(replica: Replica, hanging: list[CheckProcess]) -> None:
+async def test_checks_of_callers_never_hold_up_what_goes_out(replica: Replica, hanging: list[ValidatorProcess]) -> None:
     tasks = [asyncio.create_task(replica.client.post(CHECK, json={"files": {"t.toml": ""}})) for _ in range(2)]
     await running(hanging, 2)
     await add_provider(replica.client)

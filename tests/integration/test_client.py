@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.client import AsyncClient, Catalogue, Patience
+from model_registry.client import AsyncClient, Catalogue, RetryPolicy
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -25,7 +25,7 @@ from support.replica import ADMIN_KEY, Replica
 from support.waiting import until
 
 OLLAMA: dict[str, Any] = {"type": "ollama", "api_base": "http://localhost:11434/v1"}
-QUICK = Patience(attempts=2, first_pause=0.01, longest_pause=0.05)
+QUICK = RetryPolicy(attempts=2, first_pause=0.01, longest_pause=0.05)
 
 
 class Nobody(httpx.AsyncBaseTransport):

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from model_registry.tensorzero.delivered import Files
-from model_registry.tensorzero.project_check import Findings
-from model_registry.workers.judge import Court
+from model_registry.gateways.publishing.published import Files
+from model_registry.gateways.publishing.publisher import Validator
+from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
 from support.waiting import until
@@ -147,13 +147,13 @@ async def test_a_refused_configuration_is_still_refused_after_what_concerns_no_g
 async def test_an_answer_says_that_there_is_no_verdict_yet(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     await catalogue(replica)
     before = await replica.client.get(CONFIG)
-    go_on, check = asyncio.Event(), Court.check
+    go_on, check = asyncio.Event(), Validator.check
 
-    async def slowly(court: Court, files: Files, *, gateway: bool) -> Findings:
+    async def slowly(court: Validator, files: Files, *, gateway: bool) -> ValidationResult:
         await go_on.wait()
         return await check(court, files, gateway=gateway)
 
-    monkeypatch.setattr(Court, "check", slowly)
+    monkeypatch.setattr(Validator, "check", slowly)
     await replica.client.patch("/api/models/good", json={"model_id": "other"})
     meanwhile = await replica.client.get(CONFIG, params={"wait": 0})
     newest = (await get(replica.client, STATUS))["newest_revision"]

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.history import TABLES, difference, restoring
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
+from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.settings import Settings
+from model_registry.snapshot.difference import TABLES, difference, restoring
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
-from model_registry.tensorzero.render import render
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.database import empty
 from support.profiles import on_the_stack
@@ -387,11 +387,13 @@ async def test_a_lone_write_is_refused_when_the_configuration_moved_but_not_for_
     await ledger.registry.refresh()
     wanted = Operation("config_files", "insert", row_id("config_files", 1), {"path": "a", "content": ""})
     database.execute("insert into gpu_nodes (node_id) values ('n1')")
-    await ledger.registry.write([wanted], actor="test", alone=True)
+    await ledger.registry.write([wanted], actor="test", expect_unchanged=True)
     database.execute("insert into model_providers (name, type) values ('first', 'openai')")
 
     with pytest.raises(PreconditionFailed):
-        await ledger.registry.write([Operation("config_files", "delete", wanted.id)], actor="test", alone=True)
+        await ledger.registry.write(
+            [Operation("config_files", "delete", wanted.id)], actor="test", expect_unchanged=True
+        )
 
 
 async def test_a_replica_that_is_behind_what_was_trimmed_loads_anew(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from model_registry.store.kept_connections import KeptConnections, reachable
+from model_registry.store.http11_transport import Http11Transport, reachable
 from support.waiting import until
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -59,7 +59,7 @@ async def connect(server: Server) -> AsyncIterator[Callable[..., httpx.AsyncClie
 
     def client(limit: int = 4, seconds: float = 5.0) -> httpx.AsyncClient:
         url = httpx.URL(f"http://127.0.0.1:{server.port}")
-        made.append(httpx.AsyncClient(transport=KeptConnections(url, limit), base_url=url, timeout=seconds))
+        made.append(httpx.AsyncClient(transport=Http11Transport(url, limit), base_url=url, timeout=seconds))
         return made[-1]
 
     yield client
@@ -143,7 +143,7 @@ async def test_an_answer_to_a_request_that_was_given_up_is_not_taken_for_the_nex
 
 
 async def test_with_nobody_there_connecting_is_an_error() -> None:
-    async with httpx.AsyncClient(transport=KeptConnections(httpx.URL("http://127.0.0.1:1"), 1)) as client:
+    async with httpx.AsyncClient(transport=Http11Transport(httpx.URL("http://127.0.0.1:1"), 1)) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://127.0.0.1:1/")
 

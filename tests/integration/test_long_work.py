@@ -12,9 +12,10 @@ import httpx
 import psycopg
 import pytest
 
-from model_registry.api import front, tensorzero
+from model_registry.api import middleware as front
+from model_registry.api.routes import tensorzero
 from model_registry.errors import StorageUnavailable
-from model_registry.store.client import LOG_CONNECTIONS
+from model_registry.store.client import LOG_CONNECTIONS, Database
 from support.catalogue import add_model, add_provider, get, problem
 from support.replica import Replica
 from support.waiting import until
@@ -98,12 +99,12 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Callable[[Replica], None]:
     """Make the database take every call of a replica's, and answer none."""
     monkeypatch.setattr(front, "LOOK_SECONDS", 0.1)
 
-    def hang(replica: Replica) -> None:
+    def hang(_replica: Replica) -> None:
         async def call(*_arguments: object, **_options: object) -> None:
             await asyncio.sleep(15)
             raise StorageUnavailable("away")
 
-        monkeypatch.setattr(replica.state.registry._database, "call", call)  # noqa: SLF001 (a hang as of a network)
+        monkeypatch.setattr(Database, "call", call)  # a hang as of a network
 
     return hang
 

@@ -14,9 +14,9 @@ import pytest
 from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from model_registry.messaging.ending import end
+from model_registry.fleet.jetstream_setup import CONSUMER, STREAM
+from model_registry.messaging.cancel import cancel
 from model_registry.messaging.subjects import LOADED, UPDATED
-from model_registry.workers.event_plan import CONSUMER, STREAM
 from support.catalogue import get
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
@@ -100,7 +100,7 @@ async def test_nats_killed_while_events_flow_loses_nothing_that_it_acknowledged(
                 nats_server.start()
             await until(partial(more_than, acknowledged, len(acknowledged) + 30))
         finally:
-            await end(flowing)
+            await cancel(flowing)
         await fleet.settled()
 
     assert len(acknowledged) >= 120

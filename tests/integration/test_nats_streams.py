@@ -12,9 +12,9 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
+from model_registry.fleet import jetstream_setup as event_plan
+from model_registry.fleet.jetstream_setup import CONSUMER, STREAM, StreamLimits, find_plan
 from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
-from model_registry.workers import event_plan
-from model_registry.workers.event_plan import CONSUMER, STREAM, StreamLimits, find_plan
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
 from support.replica import Replica

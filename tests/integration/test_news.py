@@ -7,7 +7,7 @@ import asyncio
 import nats
 import orjson
 
-from model_registry.client.news import NatsNews
+from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 from model_registry.messaging.subjects import UPDATED
 from support.nats_server import NatsServer
@@ -21,7 +21,7 @@ async def announce(url: str, payload: bytes) -> None:
     await client.close()
 
 
-async def hearing(heard: NatsNews, *, now: bool) -> None:
+async def hearing(heard: ChangeNotifier, *, now: bool) -> None:
     """Wait until it can hear, or cannot; either is worth a question."""
 
     async def look() -> bool:
@@ -36,7 +36,7 @@ async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_s
 ) -> None:
     nats_server.kill()
     nats_server.token = "let_me_in"  # noqa: S105 (made up)
-    heard = NatsNews(NatsLogin(url=nats_server.url), pace=QUICK)
+    heard = ChangeNotifier(NatsLogin(url=nats_server.url), pace=QUICK)
     assert not heard.hears
 
     nats_server.start()

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from model_registry.messaging.ending import end
-from model_registry.messaging.link import NatsLink
+from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.login import NatsLogin
-from model_registry.node.agent import NodeAgent
-from model_registry.node.gpus import NvidiaSmi
-from model_registry.node.model_server import ModelServer, Ollama, OpenAICompatible
-from model_registry.node.watch import Watch
+from model_registry.node_agent.agent import NodeAgent
+from model_registry.node_agent.gpus import NvidiaSmi
+from model_registry.node_agent.model_server import ModelServer, Ollama, OpenAICompatible
+from model_registry.node_agent.watch import Watch
 from support.fleet import Fleet, consuming
 from support.nats_server import NatsServer
 from support.replica import QUICK, Replica
@@ -49,13 +49,13 @@ async def agent_of(
     agent = NodeAgent(
         "gpu-1", [Watch(server, f"http://gpu-1:{server.url[-5:]}/v1") for server in servers], NvidiaSmi(gpus_seconds)
     )
-    link = NatsLink(NatsLogin(url), "node", on_up=agent.wake.set, pace=QUICK)
+    link = NatsConnection(NatsLogin(url), "node", on_up=agent.wake.set, pace=QUICK)
     link.start()
     work = asyncio.create_task(agent.run(link.publish, poll=0.02, interval=interval))
     try:
         yield agent
     finally:
-        await end(work)
+        await cancel(work)
         await link.stop()
         await agent.close()
 

@@ -7,10 +7,7 @@ import resource
 import stat
 from pathlib import Path
 
-import pytest
-
-from model_registry.stack import part_log
-from model_registry.stack.part_log import PartLog
+from model_registry.devstack.process_log import PartLog
 from support.processes import wait_until
 
 
@@ -50,9 +47,8 @@ def test_on_a_full_disk_lines_are_lost_and_the_program_is_not_held_up(tmp_path: 
     assert log.path.read_text().endswith("0\nroom again\n")
 
 
-def test_a_log_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(part_log, "_LIMIT_BYTES", 50)
-    log = PartLog(tmp_path / "part.log")
+def test_a_log_does_not_grow_without_end(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log", limit_bytes=50)
     say(log, "a" * 60, "b" * 60, "c")
     log.last_lines()
 

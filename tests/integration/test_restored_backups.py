@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from backups import Dumps
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import PreconditionFailed
 from model_registry.settings import Settings
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
@@ -171,11 +171,15 @@ async def test_a_version_of_a_row_of_the_other_history_is_not_the_version_that_w
     await other.write([Operation(row.table, "update", row.id, {"metadata": {"by": "other"}})], actor="a")
     assert [one.version for registry in (down, other) for one in registry.snapshot.providers] == [2, 2]
 
-    for alone in (False, True):
+    for expect_unchanged in (False, True):
         with pytest.raises(PreconditionFailed):
-            await down.write([Operation(row.table, "update", row.id, {"active": False}, 2)], actor="a", alone=alone)
+            await down.write(
+                [Operation(row.table, "update", row.id, {"active": False}, 2)],
+                actor="a",
+                expect_unchanged=expect_unchanged,
+            )
     with pytest.raises(PreconditionFailed):
-        await down.write([Operation(row.table, "update", row.id, {"active": False})], actor="a", alone=True)
+        await down.write([Operation(row.table, "update", row.id, {"active": False})], actor="a", expect_unchanged=True)
 
     await down.refresh()
     assert [one.metadata for one in down.snapshot.providers] == [{"by": "other"}]

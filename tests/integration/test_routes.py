@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.gateways.tensorzero.rendering.routes import BEYOND
 from model_registry.messaging.subjects import STATUS
-from model_registry.tensorzero.provider_types import PROVIDER_TYPES
-from model_registry.tensorzero.routes import BEYOND
 from support.catalogue import add_mapping, add_model, add_provider, encoded, get, places, problem
 from support.fleet import Fleet, consuming
 from support.replica import Replica

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.said import Said
+from model_registry.entities.node_report import NodeReportBatch
 from model_registry.messaging.subjects import LOADED, STATUS, UPDATED
 from support.database import TABLES
 from support.fleet import Fleet
@@ -106,9 +106,9 @@ async def test_in_any_order_and_number_the_same_rows_come_of_it(replica: Replica
         node = f"node-{number}"
         nodes.append(node)
         for event in (*order, order[0], order[2]):
-            said = Said()
+            said = NodeReportBatch()
             said.add_event(event(node), now)
-            await replica.state.registry.hear(said, actor="a test")
+            await replica.state.registry.record_reports(said, actor="a test")
 
     columns = "status, endpoint, error_message, event_at, metadata"
     rows = database.execute(f"select distinct {columns} from model_deployments").fetchall()  # noqa: S608

@@ -20,18 +20,18 @@ import psutil
 import psycopg
 import pytest
 
+from model_registry.devstack.directory import DataDirectory, write_environment
+from model_registry.devstack.embedded import EmbeddedStack
+from model_registry.devstack.postgres import Postgres
+from model_registry.devstack.strays import end_strays, remove_stale_lock
+from model_registry.devstack.system_user import SystemUser, open_way_to, postgres_user
 from model_registry.errors import StackError
-from model_registry.stack.directory import DataDirectory, write_environment
-from model_registry.stack.embedded import EmbeddedStack
-from model_registry.stack.postgres import Postgres
-from model_registry.stack.strays import end_strays, remove_stale_lock
-from model_registry.stack.system_user import SystemUser, open_way_to, postgres_user
 from support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from model_registry.stack.process import Part
+    from model_registry.devstack.process import StackProcess
 
 _ROLES = """
 do $$ begin
@@ -144,7 +144,7 @@ def test_postgrest_says_what_is_wrong_when_no_file_may_grow(stack: EmbeddedStack
 
 @pytest.mark.parametrize("name", ["postgres", "postgrest", "nats"])
 def test_a_part_that_was_killed_starts_again_at_the_same_address(stack: EmbeddedStack, name: str) -> None:
-    part: Part = getattr(stack, name)
+    part: StackProcess = getattr(stack, name)
     before, pid = stack.environment(), part.pid
     part.kill()
     assert part.pid is None

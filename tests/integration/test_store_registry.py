@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.errors import PreconditionFailed, RegistryError, StorageMisconfigured, StorageUnavailable
 from model_registry.settings import Settings
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SavedSnapshot

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import RegistryError
+from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES
 from model_registry.settings import Settings
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
-from model_registry.tensorzero.affected import CONFIGURATION_TABLES
 from support.database import empty
 from support.profiles import on_the_stack
 from support.snapshots import contents

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from model_registry.devstack import supervisor
+from model_registry.devstack.nats import Nats
+from model_registry.devstack.ports import choose_port
+from model_registry.devstack.supervisor import Supervisor
 from model_registry.errors import StackError
-from model_registry.stack import supervisor
-from model_registry.stack.nats import Nats
-from model_registry.stack.ports import choose_port
-from model_registry.stack.supervisor import Supervisor
 from support.processes import wait_until
 
 

@@ -10,9 +10,9 @@ import pytest
 import tomli
 
 from model_registry.cli.bundle_directory import unpacked
-from model_registry.tensorzero.compare import compare
-from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.project_files import read_files
+from model_registry.gateways.tensorzero.compare import compare
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.project_files import read_files
 from support.mistakes import GOOD, MISTAKES
 from support.replica import Replica
 

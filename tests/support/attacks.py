@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model_registry.confinement.walls import shut_in_for_good
-from model_registry.tensorzero import gateway_child
+from model_registry.gateways.tensorzero.validation import gateway_child
 
 Targets = dict[str, Any]
 _CALLS = {"x86_64": {"ptrace": 101, "readv": 310, "pidfd": 434, "uring": 425}}

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from model_registry.confinement.walls import shut_in
-from model_registry.tensorzero.gateway import Judge
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support import attacks
 
 
@@ -19,7 +19,7 @@ def main(directory: str, targets: attacks.Targets) -> None:
     sys.path.insert(0, directory)
     tempfile.tempdir = directory
     shut_in(Path(directory))
-    with Judge(child="attacks") as judge:
+    with GatewayProcess(child="attacks") as judge:
         file = judge.directory / "targets.json"
         file.write_text(json.dumps(targets))
         inside = json.loads(judge.load(file, {}).message or "null")

@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import Draft
 from model_registry.entities.category import CategoryDraft
@@ -17,6 +16,7 @@ from model_registry.entities.mapping import MappingDraft
 from model_registry.entities.model import ModelDraft
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
+from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

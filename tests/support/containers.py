@@ -24,7 +24,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.network import Network
 
-from model_registry.stack.ports import choose_port
+from model_registry.devstack.ports import choose_port
 from model_registry.store.migrations import set_password
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"

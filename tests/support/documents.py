@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from model_registry.catalog.document import read_document
-from model_registry.catalog.document_import import DocumentPlan, plan_document
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.garden.document import read_document
+from model_registry.garden.document_import import DocumentPlan, plan_document
+from model_registry.snapshot.snapshot import Snapshot
 
 FILE = Path(__file__).parents[1] / "fixtures" / "models_registry.json"
 

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.errors import InvalidConfiguration
-from model_registry.tensorzero.guard import refuse_bad_configuration
-from model_registry.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import DRAFTS, Catalogue
 
 _ODD = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=8)

@@ -15,9 +15,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 
+from model_registry.fleet.jetstream_setup import CONSUMER, STREAM
 from model_registry.messaging.address import NatsAddress
 from model_registry.messaging.subjects import LOADED, REJECTED, STATUS
-from model_registry.workers.event_plan import CONSUMER, STREAM
 from support.replica import Replica
 from support.waiting import LONGEST, until
 

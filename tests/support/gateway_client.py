@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import httpx
 
-from model_registry.tensorzero.dummy_credentials import environment as dummy_credentials
-from model_registry.tensorzero.dummy_credentials import lay_out, strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import environment as dummy_credentials
+from model_registry.gateways.tensorzero.validation.dummy_credentials import lay_out, strings
 from support.waiting import LONGEST
 
 _START_SECONDS = LONGEST

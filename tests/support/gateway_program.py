@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from model_registry.tensorzero.dummy_credentials import environment, lay_out, strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import environment, lay_out, strings
 
 
 @cache

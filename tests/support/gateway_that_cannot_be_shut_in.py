@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest.mock import patch
 
 from model_registry.confinement import walls
-from model_registry.tensorzero import gateway_child
+from model_registry.gateways.tensorzero.validation import gateway_child
 
 
 def main(directory: str, readable: list[str]) -> None:

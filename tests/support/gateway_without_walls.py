@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from model_registry.tensorzero import gateway_child
+from model_registry.gateways.tensorzero.validation import gateway_child
 
 
 def main(directory: str, _readable: list[str]) -> None:

@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from model_registry.tensorzero.dummy_credentials import ACCOUNT, environment
-from model_registry.tensorzero.gateway import Judge, Verdict
+from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer, GatewayProcess
 
 _IN_FILE = re.compile(r"path_from_env::([^\"'\\\n]*)")
 _IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
 
 
-def load(judge: Judge, files: Mapping[str, bytes], configuration: list[str] | None) -> Verdict:
+def load(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
     """Ask the gateway about whatever was sent."""
     project = judge.directory / "project"
     project.mkdir(exist_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from model_registry.stack.nats import Nats, _installed
-from model_registry.stack.ports import LOOPBACK, choose_port, require_free
+from model_registry.devstack.nats import Nats, _installed
+from model_registry.devstack.ports import LOOPBACK, choose_port, require_free
 from support.waiting import LONGEST
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 LARGE_SHARE = 3
 """An example that is a whole project takes as long as dozens of small ones."""
@@ -26,6 +26,13 @@ def register() -> None:
 def large_examples() -> settings:
     """Settings of a property whose every example is a whole project or catalogue."""
     return settings(max_examples=max(1, settings().max_examples // LARGE_SHARE))
+
+
+def attack_examples() -> settings:
+    """Settings of a property that an attacker would break: more examples, none of them shrunk, whatever they take."""
+    profile = settings()
+    every = list(HealthCheck)
+    return settings(max_examples=4 * profile.max_examples, phases=[Phase.generate], suppress_health_check=every)
 
 
 def on_the_stack() -> settings:

@@ -11,7 +11,7 @@ import httpx
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 
-from model_registry.api.state import State
+from model_registry.api.app_state import AppState
 from model_registry.app import create_app
 from model_registry.messaging.pace import Pace
 from model_registry.settings import Settings
@@ -28,8 +28,8 @@ class Replica:
     client: httpx.AsyncClient
 
     @property
-    def state(self) -> State:
-        state: State = self.app.state.service
+    def state(self) -> AppState:
+        state: AppState = self.app.state.service
         return state
 
     def anonymous(self) -> httpx.AsyncClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 
 HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
 """What may move without being a change, so that a snapshot that was brought forward may not have it."""

@@ -7,8 +7,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hypothesis import strategies as st
 
-from model_registry.catalog.history import TABLES, columns
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.difference import TABLES, columns
+from model_registry.snapshot.snapshot import Snapshot
 
 Rows = list[dict[str, Any]]
 

@@ -7,7 +7,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.chunks import added, chunked, removed
+from model_registry.snapshot.sorted_chunks import added, chunked, removed
 
 
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))

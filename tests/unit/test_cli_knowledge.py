@@ -15,7 +15,7 @@ import yaml
 
 from model_registry.cli import main
 from model_registry.errors import SourceUnreadable
-from model_registry.knowledge.fetch import fetch_json
+from model_registry.imports.sources.fetch import fetch_json
 
 VIEW = {
     "name": "gpt",

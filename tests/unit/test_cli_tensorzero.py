@@ -17,7 +17,7 @@ from model_registry.cli import main
 from model_registry.cli.exit_codes import EXIT_CODES, exit_code
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.errors import RegistryError
-from model_registry.tensorzero.import_report import Entry
+from model_registry.gateways.tensorzero.importing.report import ReportEntry
 
 ROOT = Path(__file__).parents[2]
 AGENTS = str(ROOT / "tests" / "fixtures" / "tensorzero" / "agents" / "tensorzero.toml")
@@ -193,7 +193,7 @@ def test_the_script_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary(Outcome([Entry("created", "model", "a\x1b[2J", "b\nc")], dry_run=True, against="x"))
+    print_summary(Outcome([ReportEntry("created", "model", "a\x1b[2J", "b\nc")], dry_run=True, against="x"))
     assert "a\\x1b[2J  b\\nc" in capsys.readouterr().out
 
 

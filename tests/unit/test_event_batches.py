@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.status_message import StatusMessage
+from model_registry.fleet.event_recorder import MOST_EVENTS, Read, in_parts
+from model_registry.fleet.event_sources import Delivery
 from model_registry.fleet.gpu_events import Heard
-from model_registry.workers.event_recorder import MOST_EVENTS, Read, in_parts
-from model_registry.workers.event_sources import Delivery
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", status="loaded", event_at=NOW)

@@ -11,11 +11,11 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from model_registry.entities.said import Recorded, Said
+from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import StorageError, StorageUnavailable
+from model_registry.fleet.event_recorder import MOST_TRIES, EventRecorder, Read
+from model_registry.fleet.event_sources import Delivery
 from model_registry.messaging.subjects import LOADED, REJECTED
-from model_registry.workers.event_recorder import MOST_TRIES, EventRecorder, Read
-from model_registry.workers.event_sources import Delivery
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 POISON = "poison"
@@ -32,7 +32,7 @@ class FakeRegistry:
         self.refuses_rejections = False
         self.away = False
 
-    async def hear(self, said: Said, *, actor: str) -> Recorded:  # noqa: ARG002 (as the real one)
+    async def record_reports(self, said: NodeReportBatch, *, actor: str) -> RecordResult:  # noqa: ARG002 (as the real one)
         if self.away:
             raise StorageUnavailable("away")
         named = [event.announced_model for event in said.events]
@@ -40,7 +40,7 @@ class FakeRegistry:
             raise StorageError("refused")
         self.kept += named
         self.rejected += [one.reason for one in said.rejected]
-        return Recorded(1)
+        return RecordResult(1)
 
 
 class FakeLink:

@@ -10,8 +10,8 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from model_registry.messaging.ending import end
-from model_registry.workers.event_sources import BATCH, Delivery, QueueSource, delivered
+from model_registry.fleet.event_sources import BATCH, Delivery, QueueSource, delivered
+from model_registry.messaging.cancel import cancel
 
 OLD = "$JS.ACK.MESH_GPU.model-registry.2.815.99.1772000000123456789.7"
 NEW = "$JS.ACK.hub.ACCOUNTHASH.MESH_GPU.model-registry.2.815.99.1772000000123456789.7.random"
@@ -47,7 +47,7 @@ class Speaker:
             self.said += 1
 
     async def stop(self) -> None:
-        await end(self._speaking)
+        await cancel(self._speaking)
 
 
 async def test_what_comes_back_from_a_database_that_is_away_does_not_pile_up() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
-from model_registry.fleet.flapping import steadied
-from model_registry.tensorzero.render import RenderCache, render
+from model_registry.fleet.flap_damping import damp
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, render
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 HOLD = 10.0
@@ -39,19 +39,19 @@ def test_what_is_loaded_for_the_first_time_and_what_comes_back_once_is_there_at_
     once, _ = fleet(left_at=at(LEFT))
     seldom, _ = fleet(**flapped(before=LEFT - HOLD))
     for snapshot in (fleet()[0], once, seldom):
-        assert steadied(snapshot, LEFT, HOLD).snapshot is snapshot
+        assert damp(snapshot, LEFT, HOLD).snapshot is snapshot
 
 
 def test_what_is_gone_is_gone_at_once() -> None:
     snapshot, _ = fleet(status="lost", **flapped())
-    steady = steadied(snapshot, LEFT, HOLD)
+    steady = damp(snapshot, LEFT, HOLD)
     assert (steady.snapshot, steady.until) == (snapshot, None)
 
 
 @pytest.mark.parametrize(("later", "back"), [(0.0, False), (9.9, False), (10.0, True), (3600.0, True)])
 def test_what_went_away_twice_comes_back_after_the_hold_time(later: float, back: bool) -> None:  # noqa: FBT001 (a case)
     snapshot, row_id = fleet(**flapped())
-    steady = steadied(snapshot, LEFT + later, HOLD)
+    steady = damp(snapshot, LEFT + later, HOLD)
 
     assert ("p@n" in render(steady.snapshot).text) is back
     assert [held.deployment.id for held in steady.held] == ([] if back else [row_id])
@@ -60,18 +60,18 @@ def test_what_went_away_twice_comes_back_after_the_hold_time(later: float, back:
 
 def test_without_a_hold_time_nothing_is_held() -> None:
     snapshot, _ = fleet(**flapped())
-    assert steadied(snapshot, LEFT, 0.0).held == ()
+    assert damp(snapshot, LEFT, 0.0).held == ()
 
 
 def test_a_time_that_no_calendar_has_holds_nothing() -> None:
     snapshot, _ = fleet(left_at="infinity", left_before_at="-infinity")
-    assert steadied(snapshot, LEFT, HOLD).held == ()
+    assert damp(snapshot, LEFT, HOLD).held == ()
 
 
 def test_a_clock_that_is_a_little_behind_holds_and_one_that_is_wrong_does_not() -> None:
     snapshot, _ = fleet(**flapped())
-    assert steadied(snapshot, LEFT - 1, HOLD).held
-    assert not steadied(snapshot, LEFT - 3600, HOLD).held
+    assert damp(snapshot, LEFT - 1, HOLD).held
+    assert not damp(snapshot, LEFT - 3600, HOLD).held
 
 
 def test_the_memory_of_what_is_held_counts_as_free_so_that_others_keep_their_places() -> None:
@@ -85,8 +85,8 @@ def test_the_memory_of_what_is_held_counts_as_free_so_that_others_keep_their_pla
     back = catalogue.snapshot()
     gone = back.preview([Operation("model_deployments", "update", flapping, {"status": "unloaded"})])
 
-    assert render(steadied(back, LEFT + 1, HOLD).snapshot).text == render(gone).text
-    assert render(steadied(back, LEFT + HOLD, HOLD).snapshot).text != render(gone).text
+    assert render(damp(back, LEFT + 1, HOLD).snapshot).text == render(gone).text
+    assert render(damp(back, LEFT + HOLD, HOLD).snapshot).text != render(gone).text
 
 
 def reloads(away: float, there: float, seconds: float = 300.0) -> int:
@@ -99,7 +99,7 @@ def reloads(away: float, there: float, seconds: float = 300.0) -> int:
         for status, lasts in ((columns, away), ({"status": "loaded"}, there)):
             snapshot = snapshot.preview([Operation("model_deployments", "update", row_id, status)])
             moments = [now + tick / 2 for tick in range(max(1, int(lasts * 2)))]  # it may come back by itself
-            texts += [render(steadied(snapshot, moment, HOLD).snapshot, cache).text for moment in moments]
+            texts += [render(damp(snapshot, moment, HOLD).snapshot, cache).text for moment in moments]
             now += lasts
     return sum(one != other for one, other in pairwise(texts))
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from model_registry.background import change_publisher as announcements
+from model_registry.fleet import event_recorder
+from model_registry.fleet import jetstream_setup as event_plan
 from model_registry.fleet.event_time import CLOCK_TOLERANCE
 from model_registry.fleet.gpu_events import read_event
 from model_registry.fleet.status_messages import MOST_LISTED
 from model_registry.messaging.subjects import HEARD, LOADED, REJECTED, STATUS, UNLOADED, UPDATED
 from model_registry.settings import Settings
-from model_registry.workers import announcements, event_plan, event_recorder
 
 SETTINGS = Settings()
 PAGE = (Path(__file__).parents[2] / "docs/gpu-events.md").read_text()

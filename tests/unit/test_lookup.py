@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.lookup import (
+from model_registry.entities.change import Operation
+from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
+from model_registry.snapshot.lookup import (
     as_uuid,
     find_alias,
     find_deployment,
@@ -17,9 +19,7 @@ from model_registry.catalog.lookup import (
     find_model,
     find_provider,
 )
-from model_registry.catalog.snapshot import Snapshot
-from model_registry.entities.change import Operation
-from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 ID = "6f3a27d4-0000-4000-8000-00000000000a"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.deployment import Deployment
 from model_registry.errors import Invalid, UnknownReference
 from model_registry.fleet.reports import DeploymentReport, StatusReport
+from model_registry.snapshot.snapshot import Snapshot
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PROVIDER = "00000000-0000-4000-8000-000000000001"

@@ -6,19 +6,19 @@ from typing import get_args
 
 import pytest
 
-from model_registry.catalog.model_filter import ModelFilter
-from model_registry.catalog.model_filter import search_models as search_index
-from model_registry.catalog.model_index import ModelIndex
-from model_registry.catalog.search import (
+from model_registry.catalog.list_filters import (
     PUBLIC_TABLES,
     check_change_filters,
     search_deployments,
     search_providers,
 )
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.errors import Invalid
+from model_registry.selection.model_filter import ModelFilter
+from model_registry.selection.model_filter import search_models as search_index
+from model_registry.selection.model_index import ModelIndex
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.catalog.snapshot import SPECS, Snapshot
 from model_registry.entities.change import Action, Change, Operation
 from model_registry.entities.model import Model
+from model_registry.snapshot.snapshot import SPECS, Snapshot
 from support.catalogues import Catalogue, stored
 from support.snapshots import contents
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import structlog
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
+from model_registry.gateways.publishing.accepted_file import AcceptedFile
+from model_registry.gateways.publishing.published import Served
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
-from model_registry.tensorzero.delivered import Served
-from model_registry.workers.accepted_file import AcceptedFile
 from support.catalogues import Catalogue, stored
 from support.snapshots import contents
 

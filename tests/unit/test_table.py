@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from model_registry.catalog.table import Table, TableSpec
 from model_registry.entities.base import Row
+from model_registry.snapshot.table import Table, TableSpec
 
 
 class Thing(Row):

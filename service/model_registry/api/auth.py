@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from model_registry.api.state import Service, State
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
 from model_registry.settings import Settings
@@ -198,18 +198,18 @@ _CALLER = "model_registry.caller"
 """Where a request carries who was authorised: `GuardedRoute` asks before the body, FastAPI once more behind it."""
 
 
-async def _require(request: Request, service: State, scope: Scope) -> Caller:
+async def _require(request: Request, service: AppState, scope: Scope) -> Caller:
     caller: Caller | None = request.scope.get(_CALLER)
     if caller is None:
         caller = request.scope[_CALLER] = await service.authenticator.require(request.headers, scope)
     return caller
 
 
-async def _reader(request: Request, service: Service) -> Caller:
+async def _reader(request: Request, service: CurrentApp) -> Caller:
     return await _require(request, service, "read")
 
 
-async def key_holder(request: Request, service: Service) -> Caller:
+async def key_holder(request: Request, service: CurrentApp) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
     caller: Caller | None = request.scope.get(_CALLER)
@@ -218,28 +218,28 @@ async def key_holder(request: Request, service: Service) -> Caller:
     return caller
 
 
-async def _any_reader(request: Request, service: Service) -> Caller:
+async def _any_reader(request: Request, service: CurrentApp) -> Caller:
     if service.authenticator.takes_any_key(request.scope["path"]):
         return ANYBODY
     return await _require(request, service, "read")
 
 
-async def _administrator(request: Request, service: Service) -> Caller:
+async def _administrator(request: Request, service: CurrentApp) -> Caller:
     return await _require(request, service, "admin")
 
 
-async def _importer(request: Request, service: Service) -> Caller:
+async def _importer(request: Request, service: CurrentApp) -> Caller:
     """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
     if request.query_params.get("dry_run", "").lower() in _YES:
         return await key_holder(request, service)
     return await _require(request, service, "admin")
 
 
-async def _node(request: Request, service: Service) -> Caller:
+async def _node(request: Request, service: CurrentApp) -> Caller:
     return await _require(request, service, "node")
 
 
-Authorise = Callable[[Request, State], Awaitable[Caller]]
+Authorise = Callable[[Request, AppState], Awaitable[Caller]]
 AUTHORISERS: frozenset[Callable[..., Any]] = frozenset(
     {_reader, key_holder, _any_reader, _administrator, _importer, _node}
 )

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from model_registry.errors import TooManyRequests
-from model_registry.tensorzero.check_process import CheckProcess
-from model_registry.tensorzero.delivered import Files
-from model_registry.tensorzero.project_check import Findings
+from model_registry.gateways.publishing.published import Files
+from model_registry.gateways.tensorzero.validation.validate import ValidationResult
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 
 AT_ONCE = 2
 PER_CALLER = 2
@@ -47,11 +47,11 @@ class CheckSlots:
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._callers: Counter[str] = Counter()
-        self._running: set[CheckProcess] = set()
+        self._running: set[ValidatorProcess] = set()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callers-check")
         self._closed = False
 
-    async def check(self, request: Request, caller: str, job: CheckJob) -> Findings | None:
+    async def check(self, request: Request, caller: str, job: CheckJob) -> ValidationResult | None:
         """Check a project. Ends in 60 s whatever it is; None when the caller has left.
 
         Raises:
@@ -59,7 +59,7 @@ class CheckSlots:
             NotConfined: the check cannot be shut in on this machine.
         """
         with self._place(caller):
-            process = CheckProcess(niceness=_NICENESS)
+            process = ValidatorProcess(niceness=_NICENESS)
             checking = asyncio.create_task(self._check(process, job))
             leaving = asyncio.create_task(_left(request))
             try:
@@ -83,7 +83,7 @@ class CheckSlots:
             process.abort()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _check(self, process: CheckProcess, job: CheckJob) -> Findings:
+    async def _check(self, process: ValidatorProcess, job: CheckJob) -> ValidationResult:
         async with self._places:
             if self._closed:
                 raise TooManyRequests("The service is about to stop.", retry_after=_RETRY_AFTER)
@@ -93,7 +93,7 @@ class CheckSlots:
             # When the caller leaves, the thread ends by itself a moment later: its process is gone.
             return await asyncio.shield(running)
 
-    def _ended(self, process: CheckProcess, done: asyncio.Future[Findings]) -> None:
+    def _ended(self, process: ValidatorProcess, done: asyncio.Future[ValidationResult]) -> None:
         self._running.discard(process)
         if not done.cancelled():
             done.exception()  # looked at, also when nobody waits for it any more
@@ -114,7 +114,7 @@ class CheckSlots:
                 del self._callers[caller]
 
 
-def _run(process: CheckProcess, job: CheckJob) -> Findings:
+def _run(process: ValidatorProcess, job: CheckJob) -> ValidationResult:
     with process:
         return process.check(job.files, gateway=job.gateway, configuration=job.configuration, ours=job.ours)
 

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from model_registry.api import auth
+from model_registry.api.app_state import AppState, state_of
 from model_registry.api.json_limits import too_deep, too_many_values
-from model_registry.api.state import State, state_of
 from model_registry.errors import BodyTooLarge
 
 QUESTION_BYTES = 64 * 2**10
@@ -124,14 +124,14 @@ class _LimitedRequest(Request):
 
     def leave(self) -> None:
         """Give back the room that the body took."""
-        state: State = self.app.state.service
+        state: AppState = self.app.state.service
         state.work.bodies.give_back(self._held)
         self._held = 0
 
     async def _off_loop(self, work: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 (whatever it answers)
         if len(body) <= _INLINE_BYTES:
             return work(body)
-        state: State = await state_of(self)
+        state: AppState = await state_of(self)
         return await state.work.parsing.run(work, body)
 
     def _refuse(self, limit: int) -> None:

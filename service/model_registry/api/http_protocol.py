@@ -13,14 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_registry.api.problems import problem_bytes
-from model_registry.errors import (
-    HeadersTooLarge,
-    Invalid,
-    RegistryError,
-    RequestTimeout,
-    TooManyRequests,
-    UrlTooLong,
-)
+from model_registry.errors import HeadersTooLarge, Invalid, RegistryError, RequestTimeout, TooManyRequests, UrlTooLong
 
 MOST_URL_BYTES = 16 * 2**10
 MOST_HEADER_BYTES = 64 * 2**10

@@ -21,20 +21,20 @@ _PARSING_QUEUE = 32
 
 
 class Room:
-    """So many bytes of large bodies at once: what is parsed of them takes several times as much."""
+    """A budget of bytes for large bodies held at once: parsed, they take several times as much."""
 
     def __init__(self, size: int) -> None:
-        self._left = size
+        self.left = size
 
     def take(self, size: int) -> None:
         """Take room for what has arrived. Errors: TooManyRequests when there is none."""
-        if size > self._left:
+        if size > self.left:
             raise TooManyRequests("The service works on other large bodies already. Try again in some seconds.")
-        self._left -= size
+        self.left -= size
 
     def give_back(self, size: int) -> None:
         """The body is gone."""
-        self._left += size
+        self.left += size
 
 
 class LongWork:

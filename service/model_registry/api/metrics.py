@@ -11,14 +11,14 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from model_registry.api.app_state import CurrentApp
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
-from model_registry.api.state import Service
 from model_registry.entities.change import Operation
 from model_registry.entities.node import NODE_STATUSES
+from model_registry.fleet.liveness import Position
+from model_registry.gateways.publishing.published import Published
 from model_registry.store.registry import Registry
-from model_registry.tensorzero.delivered import Delivery
-from model_registry.workers.silence import Position
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -99,7 +99,7 @@ class Metrics:
         """Count one check of a configuration: accepted or refused."""
         self._verdicts.labels(outcome).observe(seconds)
 
-    def watch_delivery(self, look: Callable[[], Delivery]) -> None:
+    def watch_delivery(self, look: Callable[[], Published]) -> None:
         """Show what goes out, at the moment of the scrape."""
         served = Gauge(
             "model_registry_configuration_revision",
@@ -171,7 +171,7 @@ router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses=responses(401, 403))
-async def metrics(request: Request, service: Service) -> Response:
+async def metrics(request: Request, service: CurrentApp) -> Response:
     """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
     await service.authenticator.require_metrics(request.headers)
     headers = {"Cache-Control": "no-store"}

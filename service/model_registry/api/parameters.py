@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from model_registry.catalog.model_filter import ModelFilter, Sort
+from model_registry.selection.model_filter import ModelFilter, Sort
 
 Limit = Annotated[int | None, Query(ge=1, le=100_000, description="At most so many rows; all, when not given.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many rows first.")]

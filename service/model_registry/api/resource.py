@@ -13,15 +13,15 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Caller, Reader
 from model_registry.api.problems import responses
-from model_registry.api.responses import answer, expect_match, single
-from model_registry.api.state import Service, State
-from model_registry.catalog import nouns
-from model_registry.catalog.nouns import Noun
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.api.responses import cached_response, expect_match, row_response
+from model_registry.catalog import resources as nouns
+from model_registry.catalog.resources import Resource
 from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 T = TypeVar("T")
@@ -49,34 +49,36 @@ def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
 
 
 def rows(
-    request: Request, snapshot: Snapshot, noun: Noun, found: Sequence[Any], limit: int | None, offset: int
+    request: Request, snapshot: Snapshot, noun: Resource, found: Sequence[Any], limit: int | None, offset: int
 ) -> Response:
     """A page of rows, with the number of all."""
-    return listed(
+    return list_response(
         request,
         snapshot,
-        [noun.view(snapshot, row) for row in cut(found, limit, offset)],
+        [noun.view(snapshot, row) for row in paginate(found, limit, offset)],
         len(found),
         JOINED[noun.table],
     )
 
 
-def row(request: Request, snapshot: Snapshot, noun: Noun, found: Any) -> Response:  # noqa: ANN401 (a row of any noun)
+def row(request: Request, snapshot: Snapshot, noun: Resource, found: Any) -> Response:  # noqa: ANN401 (a row of any noun)
     """One row."""
-    return answer(request, snapshot, json_bytes(noun.view(snapshot, found)), tables=JOINED[noun.table])
+    return cached_response(request, snapshot, json_bytes(noun.view(snapshot, found)), tables=JOINED[noun.table])
 
 
-def listed(request: Request, snapshot: Snapshot, items: Sequence[Any], count: int, tables: Iterable[str]) -> Response:
+def list_response(
+    request: Request, snapshot: Snapshot, items: Sequence[Any], count: int, tables: Iterable[str]
+) -> Response:
     """A list as every list of the registry looks."""
-    return answer(request, snapshot, json_bytes({"items": items, "count": count}), tables=tables)
+    return cached_response(request, snapshot, json_bytes({"items": items, "count": count}), tables=tables)
 
 
-def cut(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
+def paginate(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     """The rows of a page."""
     return found[offset:] if limit is None else found[offset : offset + limit]
 
 
-async def settled(service: State, edit: Callable[[Snapshot], T]) -> T:
+async def plan_with_refresh(service: AppState, edit: Callable[[Snapshot], T]) -> T:
     """Plan an edit; when the snapshot speaks against it, look at the database once and plan again."""
     try:
         return edit(service.registry.snapshot)
@@ -94,7 +96,7 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
     return create_model(f"{body.__name__.removesuffix('Body')}Change", **fields)
 
 
-def add_row_routes(router: APIRouter, noun: Noun, *, read: bool = True) -> None:
+def add_row_routes(router: APIRouter, noun: Resource, *, read: bool = True) -> None:
     """Give a noun its POST, GET, PUT, PATCH and DELETE. `read=False`: the noun's GET of one row is special."""
     shape: Any = {"model": noun.view_shape}
     _add_create(router, noun, shape)
@@ -105,7 +107,7 @@ def add_row_routes(router: APIRouter, noun: Noun, *, read: bool = True) -> None:
     _add_delete(router, noun)
 
 
-def _add_create(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
+def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
     body_type: Any = noun.body
 
     @router.post(
@@ -115,25 +117,25 @@ def _add_create(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN
         operation_id=f"create_{noun.name}",
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
-    async def create(body: body_type, service: Service, caller: Administrator) -> Response:
+    async def create(body: body_type, service: CurrentApp, caller: Administrator) -> Response:
         row_id = str(uuid.uuid4())
         await _write(service, lambda s: nouns.insert(noun, s, body, row_id), caller)
         return _written(service, noun, row_id, 201)
 
 
-def _add_read(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN401
+def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
     @router.get(
         "/{reference:path}",
         summary=f"One {noun.name}, by id or name",
         operation_id=f"get_{noun.name}",
         responses={200: shape, **responses(401, 404, 409, 503)},
     )
-    async def read(request: Request, reference: str, service: Service, _caller: Reader) -> Response:
+    async def read(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
         snapshot = service.registry.snapshot
         return row(request, snapshot, noun, noun.find(snapshot, reference))
 
 
-def _add_replace(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN401
+def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
     body_type: Any = noun.body
 
     @router.put(
@@ -143,7 +145,7 @@ def _add_replace(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: AN
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
     async def replace(
-        request: Request, reference: str, body: body_type, service: Service, caller: Administrator
+        request: Request, reference: str, body: body_type, service: CurrentApp, caller: Administrator
     ) -> Response:
         def edit(snapshot: Snapshot) -> Operation:
             row = _found(request, noun, snapshot, reference)
@@ -152,7 +154,7 @@ def _add_replace(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: AN
         return _written(service, noun, await _write(service, edit, caller), 200)
 
 
-def _add_change(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN401
+def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
     partial_type: Any = partial(noun.body)
 
     @router.patch(
@@ -162,7 +164,7 @@ def _add_change(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
     async def change(
-        request: Request, reference: str, body: partial_type, service: Service, caller: Administrator
+        request: Request, reference: str, body: partial_type, service: CurrentApp, caller: Administrator
     ) -> Response:
         fields = body.model_dump(exclude_unset=True)
 
@@ -173,7 +175,7 @@ def _add_change(router: APIRouter, noun: Noun, shape: Any) -> None:  # noqa: ANN
         return _written(service, noun, await _write(service, edit, caller), 200)
 
 
-def _add_delete(router: APIRouter, noun: Noun) -> None:
+def _add_delete(router: APIRouter, noun: Resource) -> None:
     @router.delete(
         "/{reference:path}",
         status_code=204,
@@ -181,7 +183,7 @@ def _add_delete(router: APIRouter, noun: Noun) -> None:
         operation_id=f"delete_{noun.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
-    async def delete(request: Request, reference: str, service: Service, caller: Administrator) -> Response:
+    async def delete(request: Request, reference: str, service: CurrentApp, caller: Administrator) -> Response:
         def edit(snapshot: Snapshot) -> Operation:
             return _guarded(request, nouns.delete(noun, snapshot, _found(request, noun, snapshot, reference)))
 
@@ -194,16 +196,16 @@ def _guarded(request: Request, operation: Operation) -> Operation:
     return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
 
 
-def _found(request: Request, noun: Noun, snapshot: Snapshot, reference: str) -> Any:  # noqa: ANN401 (a row of any noun)
+def _found(request: Request, noun: Resource, snapshot: Snapshot, reference: str) -> Any:  # noqa: ANN401 (a row of any noun)
     """The row that is to be changed, as the caller last saw it."""
     row = noun.find(snapshot, reference)
     expect_match(request, noun.view(snapshot, row))
     return row
 
 
-async def _write(service: State, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
+async def _write(service: AppState, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
     """Plan an edit and do it; answers the row's id."""
-    operation = await settled(service, edit)
+    operation = await plan_with_refresh(service, edit)
     try:
         await service.registry.write([operation], actor=caller.name)
     except _STALE:
@@ -216,8 +218,8 @@ async def _write(service: State, edit: Callable[[Snapshot], Operation], caller: 
     return operation.id
 
 
-def _written(service: State, noun: Noun, row_id: str, status: int) -> Response:
+def _written(service: AppState, noun: Resource, row_id: str, status: int) -> Response:
     snapshot = service.registry.snapshot
     row = noun.find(snapshot, row_id)
     headers = {"Location": f"/api/{noun.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
-    return single(noun.view(snapshot, row), status, headers)
+    return row_response(noun.view(snapshot, row), status, headers)

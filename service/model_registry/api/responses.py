@@ -11,8 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import PreconditionFailed
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 JSON = "application/json"
@@ -71,19 +71,19 @@ class BodyCache:
         self._cached.move_to_end(key)
         return found
 
-    def put(self, key: tuple[bytes, bytes], answer: CachedBody) -> None:
+    def put(self, key: tuple[bytes, bytes], cached: CachedBody) -> None:
         """Keep an answer; the oldest ones go."""
-        if len(answer.body) > self._size // 2:
+        if len(cached.body) > self._size // 2:
             return
         old = self._cached.pop(key, None)
-        self._held += len(answer.body) - (len(old.body) if old else 0)
-        self._cached[key] = answer
+        self._held += len(cached.body) - (len(old.body) if old else 0)
+        self._cached[key] = cached
         while len(self._cached) > self._entries or self._held > self._size:
             _, gone = self._cached.popitem(last=False)
             self._held -= len(gone.body)
 
 
-def answer(
+def cached_response(
     request: Request,
     snapshot: Snapshot,
     body: bytes,
@@ -122,15 +122,15 @@ def cached_body(
     )
 
 
-def served(request: Request, answer: CachedBody) -> Response:
+def served(request: Request, cached: CachedBody) -> Response:
     """A 200 with an answer, or a 304 when the caller has it."""
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    if matches(request.headers.get("if-none-match", ""), answer.etag):
+    headers = {name.decode(): value.decode() for name, value in cached.headers}
+    if matches(request.headers.get("if-none-match", ""), cached.etag):
         return Response(status_code=304, headers=headers)
-    return Response(answer.body, 200, headers, answer.media_type)
+    return Response(cached.body, 200, headers, cached.media_type)
 
 
-def single(view: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def row_response(view: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """One row as the answer to a write."""
     body = json_bytes(view)
     return Response(body, status, {"ETag": etag_of(body), **(headers or {})}, JSON)

@@ -1,1 +1,1 @@
-"""What exists: the registry as one immutable value, and questions to it. Pure: no I/O, no clock."""
+"""Editing and showing rows: resources, request models, views, and who owns a field. Pure."""

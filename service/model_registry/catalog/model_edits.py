@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.catalog.history import same
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
+from model_registry.snapshot.difference import same
 
 HAND = "hand"
 """The source of a field that was emptied by hand: no importer fills it again."""

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.catalog.views import View, is_offered
 from model_registry.entities.alias import GATEWAY_CONTEXTS
 from model_registry.entities.model import Model
+from model_registry.snapshot.snapshot import Snapshot
 
 
 class OpenAIModel(BaseModel):

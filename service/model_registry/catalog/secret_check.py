@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
 from model_registry.entities.secret_text import mask, mask_secrets
 from model_registry.entities.secret_values import Place, secrets_in, shown_path
 from model_registry.errors import Reason, SecretInText
+from model_registry.snapshot.snapshot import Snapshot
 
 WHAT_TO_DO = (
     "The registry stores no secrets: everybody who reads it would read them. Put it in an environment variable of the "

@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from model_registry.catalog.live import live_deployments, runs_on_nodes
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.alias import Alias
 from model_registry.entities.capability import flags
 from model_registry.entities.category import Category
@@ -21,6 +19,8 @@ from model_registry.entities.mapping import Mapping
 from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.entities.provider import Provider
+from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
+from model_registry.snapshot.snapshot import Snapshot
 
 View = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""A bundle as the registry sends it, and as files in a directory. What is in it, `tensorzero/bundle.py` says."""
+"""Unpack a bundle into a directory. What it contains: `gateways/tensorzero/rendering/bundle.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_registry.errors import RegistryUnreachable
-from model_registry.tensorzero.project_paths import MAIN, path_problem
+from model_registry.gateways.tensorzero.reading.project_paths import CONFIG_FILE, path_problem
 
 
 def unpacked(packed: bytes) -> dict[str, bytes]:
@@ -21,19 +21,19 @@ def unpacked(packed: bytes) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed)), mode="r:") as tar:
             for entry in tar:
                 content = tar.extractfile(entry) if entry.isreg() else None
-                if content is None or (entry.name != MAIN and path_problem(entry.name)):
+                if content is None or (entry.name != CONFIG_FILE and path_problem(entry.name)):
                     raise RegistryUnreachable(f"The bundle is refused: it holds {entry.name!r}")
                 files[entry.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise RegistryUnreachable(f"What arrived is no bundle of a registry ({error})") from error
-    if MAIN not in files:
-        raise RegistryUnreachable(f"What arrived is no bundle of a registry: it has no {MAIN}")
+    if CONFIG_FILE not in files:
+        raise RegistryUnreachable(f"What arrived is no bundle of a registry: it has no {CONFIG_FILE}")
     return files
 
 
 def write_bundle(files: Mapping[str, bytes], directory: Path) -> None:
     """Write the files; the configuration last, so that all it refers to is there before it is. Errors: OSError."""
-    for path in sorted(files, key=lambda path: (path == MAIN, path)):
+    for path in sorted(files, key=lambda path: (path == CONFIG_FILE, path)):
         place = directory / path
         place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")

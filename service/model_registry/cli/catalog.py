@@ -1,6 +1,6 @@
 """`model-registry catalog ...`: the whole catalogue as one file, out and in. JSON, or YAML for people.
 
-What a file means is `catalog/document_import.py`'s, run by the registry.
+What a file means is `garden/document_import.py`'s, run by the registry.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.errors import InvalidModel, RegistryUnreachable
 
 app = typer.Typer(help="The catalogue as one file, models_registry.json or YAML.", no_args_is_help=True)
@@ -39,7 +39,7 @@ def export(file: Out, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = Non
 
     Example: `model-registry catalog export models_registry.json`
     """
-    document = json_object(Registry(registry, api_key).get(DOCUMENT))
+    document = json_object(RegistryHttp(registry, api_key).get(DOCUMENT))
     draft = file.with_name(f".{file.name}.new")
     draft.write_text(_written(document, file), "utf-8")
     draft.replace(file)
@@ -55,7 +55,7 @@ def import_(file: In, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_U
     Example: `model-registry catalog import models_registry.json --dry-run`
     """
     params = {"dry_run": "true"} if dry_run else {}
-    answer = json_object(Registry(registry, api_key).put(DOCUMENT, _read(file), params))
+    answer = json_object(RegistryHttp(registry, api_key).put(DOCUMENT, _read(file), params))
     try:
         _print(answer["data"])
     except (KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
 from model_registry.errors import RegistryUnreachable
 
@@ -48,7 +48,7 @@ def history(
     Example: `model-registry history --limit 5`
     """
     query = {"limit": limit, **({} if before is None else {"before": before})}
-    page = json_object(Registry(registry, api_key).get(f"/api/history?{urlencode(query)}"))
+    page = json_object(RegistryHttp(registry, api_key).get(f"/api/history?{urlencode(query)}"))
 
     def show() -> None:
         width = max((len(str(write["revision"])) for write in page["items"]), default=0)
@@ -81,7 +81,7 @@ def diff(
     """
     shape = "text" if format_ is DiffFormat.text else "json"
     query = urlencode({"from": from_, "to": to, "format": shape})
-    answer = Registry(registry, api_key).get(f"/api/tensorzero/diff?{query}")
+    answer = RegistryHttp(registry, api_key).get(f"/api/tensorzero/diff?{query}")
     if format_ is DiffFormat.text:
         typer.echo(answer.content, nl=False)
         return
@@ -105,7 +105,7 @@ def rollback(
     Example: `model-registry rollback 120 --dry-run`
     """
     params = {"dry_run": "true" if dry_run else "false"}
-    done = json_object(Registry(registry, api_key).post("/api/rollback", {"revision": revision}, params))
+    done = json_object(RegistryHttp(registry, api_key).post("/api/rollback", {"revision": revision}, params))
 
     def show() -> None:
         _print_rows(done, f"The configuration is that of revision {done['restored']} already.")

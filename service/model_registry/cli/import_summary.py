@@ -8,7 +8,7 @@ from itertools import groupby
 
 import typer
 
-from model_registry.tensorzero.import_report import Entry
+from model_registry.gateways.tensorzero.importing.report import ReportEntry
 
 _TITLES = {
     "created": ("Created", "Would be created", "green"),
@@ -26,7 +26,7 @@ _WIDEST_NAME = 48
 class Outcome:
     """What came out of an import."""
 
-    report: Sequence[Entry]
+    report: Sequence[ReportEntry]
     dry_run: bool
     against: str
     revision: int | None = None
@@ -51,7 +51,7 @@ def print_summary(outcome: Outcome) -> None:
         typer.echo(f"See it with: model-registry tensorzero render --registry {outcome.url}")
 
 
-def _print_lines(entries: Sequence[Entry]) -> None:
+def _print_lines(entries: Sequence[ReportEntry]) -> None:
     kinds = max(len(entry.kind) for entry in entries)
     names = min(max(len(entry.name) for entry in entries), _WIDEST_NAME)
     for entry in entries:
@@ -59,7 +59,7 @@ def _print_lines(entries: Sequence[Entry]) -> None:
         typer.echo(line.rstrip())
 
 
-def _print_names(entries: Sequence[Entry]) -> None:
+def _print_names(entries: Sequence[ReportEntry]) -> None:
     """What stays as it is needs no line each."""
     for kind, group in groupby(sorted(entries, key=lambda entry: entry.kind), key=lambda entry: entry.kind):
         typer.echo(f"  {kind}: {', '.join(printable(entry.name) for entry in group)}")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from model_registry.catalog.snapshot import Snapshot
     from model_registry.entities.change import Operation
+    from model_registry.snapshot.snapshot import Snapshot
     from model_registry.store.registry import Registry
 
 app = typer.Typer(

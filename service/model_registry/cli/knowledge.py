@@ -16,13 +16,13 @@ import typer
 
 from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
-from model_registry.cli.registry import Registry
+from model_registry.cli.registry import RegistryHttp
 from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
 from model_registry.errors import SourceUnreadable
-from model_registry.knowledge import csv_rows, huggingface, litellm_prices, ollama, openai_models
-from model_registry.knowledge.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
-from model_registry.knowledge.litellm_providers import namesake
-from model_registry.knowledge.reading import Reading
+from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
+from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
+from model_registry.imports.sources.litellm_providers import namesake
+from model_registry.imports.sources.reading import SourceContent
 
 app = typer.Typer(help="What others know of models: bring it in, or hand ours on.", no_args_is_help=True)
 importers = typer.Typer(
@@ -71,7 +71,7 @@ def import_litellm(
         document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
     reading = litellm_prices.read_prices(document, datetime.now(UTC).date())
     what = Import(litellm_prices.SOURCE, _at(reading, provider), only_existing, activate, dry_run, report)
-    bring_in(what, Registry(registry, api_key))
+    bring_in(what, RegistryHttp(registry, api_key))
 
 
 @importers.command("ollama")
@@ -100,7 +100,7 @@ def import_ollama(
             shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
             advance(done, len(names))
     reading = ollama.read_ollama(tags, shown, root, provider or "ollama")
-    bring_in(Import(ollama.SOURCE, reading, only_existing, activate, dry_run, report), Registry(registry, api_key))
+    bring_in(Import(ollama.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
 
 
 @importers.command("openai")
@@ -134,7 +134,7 @@ def import_openai(
         answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
     reading = openai_models.read_openai_models(answer, provider, provider_type, base)
     bring_in(
-        Import(openai_models.SOURCE, reading, only_existing, activate, dry_run, report), Registry(registry, api_key)
+        Import(openai_models.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key)
     )
 
 
@@ -170,12 +170,12 @@ def import_huggingface(
             told = _of_files(config, info) if config or info else _of_hub(hub, model)
             readings.append(huggingface.read_huggingface(model, *told, provider))
             advance(done, len(models))
-    reading = Reading(
+    reading = SourceContent(
         tuple(offer for one in readings for offer in one.offers),
         tuple(passed for one in readings for passed in one.passed_over),
     )
     what = Import(huggingface.SOURCE, reading, only_existing, activate, dry_run, report)
-    bring_in(what, Registry(registry, api_key))
+    bring_in(what, RegistryHttp(registry, api_key))
 
 
 @importers.command("csv")
@@ -195,7 +195,7 @@ def import_csv(
     Example: `model-registry knowledge import csv models.csv --source "benchmarks of our own"`
     """
     reading = csv_rows.read_csv(read_text(file), provider)
-    bring_in(Import(source, reading, only_existing, activate, dry_run, report), Registry(registry, api_key))
+    bring_in(Import(source, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
 
 
 def _price_map(place: str | None) -> Any:  # noqa: ANN401 (whatever JSON is there)
@@ -214,11 +214,13 @@ def _is_of(entry: Any, providers: list[str]) -> bool:  # noqa: ANN401 (any JSON 
     return isinstance(theirs, str) and not {theirs, namesake(theirs, "").name}.isdisjoint(providers)
 
 
-def _at(reading: Reading, provider: str | None) -> Reading:
+def _at(reading: SourceContent, provider: str | None) -> SourceContent:
     """The same offers, at one provider of the registry."""
     if provider is None:
         return reading
-    return Reading(tuple(o.model_copy(update={"provider": provider}) for o in reading.offers), reading.passed_over)
+    return SourceContent(
+        tuple(o.model_copy(update={"provider": provider}) for o in reading.offers), reading.passed_over
+    )
 
 
 def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
 from model_registry.errors import RegistryUnreachable
-from model_registry.knowledge.csv_rows import write_csv
-from model_registry.knowledge.litellm_config import as_yaml, litellm_config
+from model_registry.imports.sources.csv_rows import write_csv
+from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 
 app = typer.Typer(help="Hand the catalogue on, in the formats of others.", no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def export_litellm(
 
     Example: `model-registry knowledge export litellm -o config.yaml`
     """
-    at = Registry(registry, api_key)
+    at = RegistryHttp(registry, api_key)
     config, passed_over = litellm_config(_models(at, everything=everything), _items(at, "/api/providers"))
     _write(as_yaml(config), output)
     for passed in passed_over:
@@ -45,14 +45,14 @@ def export_csv(
 
     Example: `model-registry knowledge export csv --all -o models.csv`
     """
-    _write(write_csv(_models(Registry(registry, api_key), everything=everything)), output)
+    _write(write_csv(_models(RegistryHttp(registry, api_key), everything=everything)), output)
 
 
-def _models(registry: Registry, *, everything: bool) -> list[dict[str, Any]]:
+def _models(registry: RegistryHttp, *, everything: bool) -> list[dict[str, Any]]:
     return [model for model in _items(registry, "/api/models") if everything or model["offered"]]
 
 
-def _items(registry: Registry, path: str) -> list[dict[str, Any]]:
+def _items(registry: RegistryHttp, path: str) -> list[dict[str, Any]]:
     items = json_object(registry.get(path)).get("items")
     if not isinstance(items, list):
         raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does")

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.errors import Invalid, RegistryUnreachable
-from model_registry.knowledge.reading import Reading
+from model_registry.imports.sources.reading import SourceContent
 
 _LONGEST = 20
 """Lines of one kind. A price map has thousands; all of them are in the file of --report."""
@@ -30,7 +30,7 @@ class Import:
     """What was read, and how it is to be brought in."""
 
     source: str
-    reading: Reading
+    reading: SourceContent
     only_existing: bool
     activate: bool
     dry_run: bool
@@ -52,7 +52,7 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def bring_in(what: Import, registry: Registry) -> None:
+def bring_in(what: Import, registry: RegistryHttp) -> None:
     """Ask the registry to take the offers, and print what it did. Errors: Invalid when there is nothing to take."""
     if not what.reading.offers:
         _print_passed_over(what.reading)
@@ -95,7 +95,7 @@ def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
         typer.echo("Nothing was written.")
 
 
-def _print_passed_over(reading: Reading) -> None:
+def _print_passed_over(reading: SourceContent) -> None:
     _lines("No models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
 
 

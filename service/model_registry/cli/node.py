@@ -19,11 +19,11 @@ from model_registry.errors import ModelServerUnreachable
 
 if TYPE_CHECKING:
     from model_registry.messaging.login import NatsLogin
-    from model_registry.node.agent import NodeAgent
-    from model_registry.node.model_server import ModelServer
-    from model_registry.node.watch import Watch
+    from model_registry.node_agent.agent import NodeAgent
+    from model_registry.node_agent.model_server import ModelServer
+    from model_registry.node_agent.watch import Watch
 
-log = logging.getLogger("model_registry.node")
+log = logging.getLogger("model_registry.node_agent")
 
 app = typer.Typer(no_args_is_help=True, help="On a GPU node: tell the registry what is loaded there.")
 
@@ -88,9 +88,9 @@ def run(
 
     Example: `model-registry node run --node-id gpu-1 --ollama http://127.0.0.1:11434 --host gpu-1 --nats nats://hub`
     """
-    from model_registry.node.agent import NodeAgent
-    from model_registry.node.gpus import NvidiaSmi
-    from model_registry.node.model_server import Ollama, OpenAICompatible
+    from model_registry.node_agent.agent import NodeAgent
+    from model_registry.node_agent.gpus import NvidiaSmi
+    from model_registry.node_agent.model_server import Ollama, OpenAICompatible
 
     configure_plain()
     for chatty in ("httpx", "httpcore", "nats"):
@@ -116,8 +116,8 @@ def run(
 
 def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:
     """Each server with the URL at which others reach it."""
-    from model_registry.node.model_server import LOOPBACK
-    from model_registry.node.watch import Watch
+    from model_registry.node_agent.model_server import LOOPBACK
+    from model_registry.node_agent.watch import Watch
 
     if endpoint is not None and len(servers) > 1:
         raise typer.BadParameter("means one server; say --host when you watch several", param_hint="--endpoint")
@@ -172,17 +172,17 @@ async def _once(agent: NodeAgent) -> None:
 
 async def _run(agent: NodeAgent, login: NatsLogin, node_id: str, poll: float, interval: float) -> None:
     """Until SIGTERM or Ctrl-C; what was published goes out first, for at most a second."""
-    from model_registry.messaging.ending import end
-    from model_registry.messaging.link import NatsLink
+    from model_registry.messaging.cancel import cancel
+    from model_registry.messaging.connection import NatsConnection
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    link = NatsLink(login, f"model-registry node {node_id}", on_up=agent.wake.set)
+    link = NatsConnection(login, f"model-registry node {node_id}", on_up=agent.wake.set)
     link.start()
     work = asyncio.create_task(agent.run(link.publish, poll=poll, interval=interval))
     await stop.wait()
-    await end(work)
+    await cancel(work)
     await link.stop()
     await agent.close()
     log.info("stopped; nothing was said of the models, which are still there")

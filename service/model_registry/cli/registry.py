@@ -18,7 +18,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class RegistryHttp:
     """Where a registry is, and the key we come with.
 
     A call takes at most 120 s (5 s to connect) and is made once: a write may have happened although its answer was

@@ -1,4 +1,4 @@
-"""`model-registry tensorzero sync`: the agent beside a gateway. What it does is in `client/delivery.py`."""
+"""`model-registry tensorzero sync`: the agent beside a gateway. What it does is in `gateway_agent/agent.py`."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def sync(
 
     Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
     """
-    from model_registry.client.bundle_directory import BundleDirectory
-    from model_registry.client.bundle_source import BundleSource
-    from model_registry.client.delivery import Agent, Patience
-    from model_registry.client.gateway_beside import GatewayBeside
-    from model_registry.client.news import NatsNews
+    from model_registry.gateway_agent.agent import Agent, AgentTimeouts
+    from model_registry.gateway_agent.bundle_directory import BundleDirectory
+    from model_registry.gateway_agent.bundle_source import BundleSource
+    from model_registry.gateway_agent.gateway_process import LocalGateway
+    from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
     for chatty in ("httpx", "httpcore", "nats"):
@@ -72,9 +72,9 @@ def sync(
         agent = Agent(
             BundleSource(registry, api_key),
             BundleDirectory(out),
-            GatewayBeside(command, pid_file, number, health),
-            patience=Patience(wait, settle, health_timeout),
-            news=NatsNews(login) if login else None,
+            LocalGateway(command, pid_file, number, health),
+            patience=AgentTimeouts(wait, settle, health_timeout),
+            news=ChangeNotifier(login) if login else None,
         )
         agent.once() if once else agent.run()
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """`model-registry tensorzero ...`: a TensorZero project into the registry, and the configuration out of it.
 
-The importing itself is `tensorzero/importing.py`, run by the registry; here is what people see of it.
+The importing itself is `gateways/tensorzero/importing/plan.py`, run by the registry; here is what people see of it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.cli import sync, tensorzero_check
 from model_registry.cli.bundle_directory import unpacked, write_bundle
 from model_registry.cli.import_summary import Outcome, print_summary
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
-from model_registry.tensorzero.import_report import Entry
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.project import Project
-from model_registry.tensorzero.project_files import read_project
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.importing.report import ReportEntry
+from model_registry.gateways.tensorzero.project import Project
+from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.snapshot.snapshot import Snapshot
 
 app = typer.Typer(
     help="The TensorZero gateway's configuration: import a project, see what is rendered.", no_args_is_help=True
@@ -64,7 +64,7 @@ def import_(
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
-    at = Registry(registry, api_key)
+    at = RegistryHttp(registry, api_key)
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths)
     with Console(stderr=True).status(f"Asking the registry at {registry}"):
@@ -78,7 +78,7 @@ def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
-    typer.echo(Registry(registry, api_key).get("/api/tensorzero/config").content, nl=False)
+    typer.echo(RegistryHttp(registry, api_key).get("/api/tensorzero/config").content, nl=False)
 
 
 @app.command()
@@ -89,23 +89,23 @@ def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: A
 
     Example: `model-registry tensorzero export ./gateway`
     """
-    files = unpacked(Registry(registry, api_key).get("/api/tensorzero/bundle").content)
+    files = unpacked(RegistryHttp(registry, api_key).get("/api/tensorzero/bundle").content)
     write_bundle(files, directory)
     typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
 
 
-def _ask(project: Project, registry: Registry, *, replace: bool, dry_run: bool = False) -> Outcome:
+def _ask(project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bool = False) -> Outcome:
     params = {"dry_run": "true" if dry_run else "false"} | ({"replace": "true"} if replace else {})
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
     answer = json_object(registry.post("/api/tensorzero/import", body, params))
     try:
-        report = tuple(Entry(**entry) for entry in answer["report"])
+        report = tuple(ReportEntry(**entry) for entry in answer["report"])
         return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
     except (KeyError, TypeError) as error:
         raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
 
 
-def _dry_run(project: Project, registry: Registry, *, replace: bool) -> Outcome:
+def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outcome:
     """Ask the registry what it would do; without one, what an empty registry would."""
     try:
         return _ask(project, registry, replace=replace, dry_run=True)

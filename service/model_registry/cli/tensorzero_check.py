@@ -10,7 +10,7 @@ import typer
 
 from model_registry.cli.exit_codes import REFUSED
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import Registry, json_object
+from model_registry.cli.registry import RegistryHttp, json_object
 
 Paths = Annotated[
     list[str] | None,
@@ -39,7 +39,7 @@ def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json:
 
     Example: `model-registry tensorzero check config/tensorzero.toml`
     """
-    findings = _locally(paths) if paths and url is None else _at(Registry(url or DEFAULT_URL, api_key), paths)
+    findings = _locally(paths) if paths and url is None else _at(RegistryHttp(url or DEFAULT_URL, api_key), paths)
     if as_json:
         typer.echo(json.dumps(findings, indent=2, ensure_ascii=False))
     else:
@@ -50,21 +50,25 @@ def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json:
 
 def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
     from model_registry.errors import GatewayUnavailable
-    from model_registry.tensorzero.gateway import Judge
-    from model_registry.tensorzero.named_outside import named_outside
-    from model_registry.tensorzero.project_check import check_project, findings_view, read_whole_project
+    from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
+    from model_registry.gateways.tensorzero.validation.outside_paths import named_outside
+    from model_registry.gateways.tensorzero.validation.validate import (
+        check_project,
+        findings_view,
+        read_whole_project,
+    )
 
     files, configuration = read_whole_project(paths)
     try:
-        with Judge(readable=named_outside(files, configuration)) as judge:
+        with GatewayProcess(readable=named_outside(files, configuration)) as judge:
             findings = check_project(files, judge, configuration=configuration, trusted=True)
     except GatewayUnavailable:
         findings = check_project(files, None, configuration=configuration)
     return findings_view(findings)
 
 
-def _at(registry: Registry, paths: Iterable[str] | None) -> Mapping[str, Any]:
-    from model_registry.tensorzero.project_check import read_whole_project
+def _at(registry: RegistryHttp, paths: Iterable[str] | None) -> Mapping[str, Any]:
+    from model_registry.gateways.tensorzero.validation.validate import read_whole_project
 
     files, configuration = read_whole_project(paths) if paths else ({}, ())
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}

@@ -35,10 +35,10 @@ def up(
     from model_registry.cli.logs import configure
     from model_registry.cli.serve import run_service, until_told_to_stop
     from model_registry.cli.settings import read_settings
+    from model_registry.devstack.directory import write_environment
+    from model_registry.devstack.embedded import EmbeddedStack
+    from model_registry.devstack.ports import require_free
     from model_registry.errors import StackError
-    from model_registry.stack.directory import write_environment
-    from model_registry.stack.embedded import EmbeddedStack
-    from model_registry.stack.ports import require_free
     from model_registry.store import migrations
 
     settings = read_settings()

@@ -3,9 +3,9 @@
 from model_registry.client.asynchronous import AsyncClient
 from model_registry.client.blocking import Client
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Patience
-from model_registry.client.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
-from model_registry.client.model_registry import ConfigurationError, ModelRegistry
+from model_registry.client.compat.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
+from model_registry.client.compat.model_registry import ConfigurationError, ModelRegistry
+from model_registry.client.core import RetryPolicy
 from model_registry.client.subscription import Subscription
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "ModelConfig",
     "ModelRegistry",
     "ModelStatus",
-    "Patience",
     "QualityScores",
+    "RetryPolicy",
     "Subscription",
 ]

@@ -13,10 +13,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from model_registry.client.addressed import Addressed
+from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Flow, Patience, Pause, Reply, Send, Step, Tell
-from model_registry.client.news import NatsNews
+from model_registry.client.core import Flow, Pause, Reply, RetryPolicy, Send, Step, Tell
+from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class AsyncClient(Addressed):
         api_key: str | None = None,
         *,
         cache_dir: Path | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
@@ -76,7 +76,7 @@ class AsyncClient(Addressed):
             return await self._step(step)
 
         async def listen() -> None:
-            news = NatsNews(NatsLogin(nats_url), lambda: _woken(loop, heard)) if nats_url else None
+            news = ChangeNotifier(NatsLogin(nats_url), lambda: _woken(loop, heard)) if nats_url else None
             try:
                 await _driven_async(self.new_core().follow(wait, news=news is not None), step)
             finally:

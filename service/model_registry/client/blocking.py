@@ -10,11 +10,11 @@ from typing import Self, TypeVar
 
 import httpx
 
-from model_registry.client.addressed import Addressed
+from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Flow, Patience
-from model_registry.client.news import NatsNews
-from model_registry.client.subscription import Subscription, done, driven
+from model_registry.client.core import Flow, RetryPolicy
+from model_registry.client.subscription import Subscription, perform, run_flow
+from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Client(Addressed):
         api_key: str | None = None,
         *,
         cache_dir: Path | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
@@ -56,7 +56,7 @@ class Client(Addressed):
 
     def carry_out(self, flow: Flow[T]) -> T:
         """Do what a flow says, and answer what it comes to."""
-        return driven(flow, lambda step: done(self._http, step, time.sleep))
+        return run_flow(flow, lambda step: perform(self._http, step, time.sleep))
 
     def on_change(
         self, callback: Callable[[Catalogue], object], *, wait: float = 30.0, nats_url: str | None = None
@@ -68,7 +68,7 @@ class Client(Addressed):
             wait: for how long one question waits at the registry; with NATS, how often it is asked all the same.
             nats_url: hear of changes from NATS (needs nats-py) instead of waiting at the registry.
         """
-        news = NatsNews(NatsLogin(nats_url)) if nats_url else None
+        news = ChangeNotifier(NatsLogin(nats_url)) if nats_url else None
         return Subscription(self.new_core().follow(wait, news=news is not None), self._new_http(), callback, news)
 
     def _new_http(self) -> httpx.Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from model_registry.client.calls import json_object
+from model_registry.client.requests import json_object
 from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, R, read_row
 from model_registry.entities.category import Category
 from model_registry.entities.function import Function

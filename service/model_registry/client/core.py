@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 import httpx
 
-from model_registry.client.answers import Answers, Kept
-from model_registry.client.calls import Call
 from model_registry.client.catalogue import Catalogue, read_catalogue
 from model_registry.client.problems import error_of
+from model_registry.client.requests import Call
+from model_registry.client.response_cache import Answers, Kept
 from model_registry.errors import RegistryError, RegistryUnreachable
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ _CATALOG = Call("GET", "/api/catalog", read_catalogue)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long is waited for what, seconds."""
 
     answer: float = 10.0
@@ -95,7 +95,7 @@ class Core:
         self,
         url: str,
         api_key: str | None,
-        patience: Patience,
+        patience: RetryPolicy,
         answers: Answers,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from model_registry.client.calls import Call, Json, Rows, enveloped, items_of, json_object, quoted
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Core, Flow
-from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, ServiceModel, ServiceSummary
+from model_registry.client.requests import Call, Json, Rows, enveloped, items_of, json_object, quoted
+from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, ServiceModel, ServiceRow
 from model_registry.entities.category import Category
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.fitness import Use, Verdict
+from model_registry.entities.fitness import FitnessResult, Use
 from model_registry.entities.function import Function
 from model_registry.entities.provider import Provider
 
@@ -83,9 +83,9 @@ _MAPPINGS = Rows("mappings", CatalogMapping)
 _GARDEN = "/api/v1/registry"
 
 
-def _list_services() -> Call[list[ServiceSummary]]:
+def _list_services() -> Call[list[ServiceRow]]:
     """Services that have mappings, with their functions."""
-    return Call("GET", "/api/services", items_of(ServiceSummary))
+    return Call("GET", "/api/services", items_of(ServiceRow))
 
 
 def _models_for(service_name: str, function: str | None = None) -> Call[list[ServiceModel]]:
@@ -119,11 +119,11 @@ def _tensorzero_config() -> Call[str]:
     return Call("GET", "/api/tensorzero/config", bytes.decode)
 
 
-def _validate(model_id: str, use: Use, **hardware: Any) -> Call[Verdict]:  # noqa: ANN401 (as above)
+def _validate(model_id: str, use: Use, **hardware: Any) -> Call[FitnessResult]:  # noqa: ANN401 (as above)
     """Whether a model may be trained or served, here or on given hardware."""
     path = f"{_GARDEN}/validate/{use}"
     body = {"model_id": model_id, **hardware}
-    return Call("POST", path, lambda content: Verdict(**enveloped(content)), body=body, repeatable=True)
+    return Call("POST", path, lambda content: FitnessResult(**enveloped(content)), body=body, repeatable=True)
 
 
 def _export_document() -> Call[Json]:

@@ -66,7 +66,7 @@ class CatalogMapping(Mapping):
     fallback_model_name: str | None = None
 
 
-class ServiceSummary(Row):
+class ServiceRow(Row):
     """A service and its functions."""
 
     id: str = ""

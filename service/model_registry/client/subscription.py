@@ -13,7 +13,7 @@ import httpx
 
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, Pause, Reply, Send, Step, Tell
-from model_registry.client.news import NatsNews
+from model_registry.messaging.change_notifier import ChangeNotifier
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Subscription:
     """A copy of the catalogue that is kept current until it is closed."""
 
     def __init__(
-        self, flow: Flow[None], http: httpx.Client, callback: Callable[[Catalogue], object], news: NatsNews | None
+        self, flow: Flow[None], http: httpx.Client, callback: Callable[[Catalogue], object], news: ChangeNotifier | None
     ) -> None:
         self._flow = flow
         self._http = http
@@ -61,14 +61,14 @@ class Subscription:
 
     def _run(self) -> None:
         with self._http, suppress(_Ended):
-            driven(self._flow, self._step)
+            run_flow(self._flow, self._step)
 
     def _step(self, step: Step) -> Reply:
         if isinstance(step, Tell):
             self._catalogue = step.catalogue
             self._first.set()
             _heard(self._callback, step.catalogue)
-        reply = done(self._http, step, self._pause, self._news)
+        reply = perform(self._http, step, self._pause, self._news)
         if self._ended.is_set():
             raise _Ended
         return reply
@@ -81,7 +81,7 @@ class _Ended(Exception):
     """Nobody listens any more."""
 
 
-def driven(flow: Flow[T], do: Callable[[Step], Reply]) -> T:
+def run_flow(flow: Flow[T], do: Callable[[Step], Reply]) -> T:
     """Go through a flow, and answer what it comes to."""
     try:
         step = next(flow)
@@ -92,7 +92,9 @@ def driven(flow: Flow[T], do: Callable[[Step], Reply]) -> T:
         return found
 
 
-def done(http: httpx.Client, step: Step, pause: Callable[[float], object], news: NatsNews | None = None) -> Reply:
+def perform(
+    http: httpx.Client, step: Step, pause: Callable[[float], object], news: ChangeNotifier | None = None
+) -> Reply:
     """One step, blocking."""
     if isinstance(step, Pause):
         news.wait(step.seconds) if step.news and news is not None else pause(step.seconds)

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from model_registry.entities.base import LONG_NAME_LENGTH, MAX_INT32, NAME_LENGTH, Draft, LongName, Row, ShortName, Text
+from model_registry.entities.base import (
+    LONG_NAME_LENGTH,
+    MAX_INT32,
+    NAME_LENGTH,
+    Draft,
+    LongName,
+    Row,
+    ShortName,
+    Text,
+)
 
 DeploymentStatus = Literal["loading", "loaded", "unloaded", "error", "lost"]
 

@@ -33,7 +33,7 @@ class Hardware(Draft):
     ) = Field(None, examples=["8.6"])
 
 
-class Verdict(BaseModel):
+class FitnessResult(BaseModel):
     """Whether a model does, and all that speaks against it."""
 
     is_valid: bool
@@ -42,7 +42,9 @@ class Verdict(BaseModel):
     warnings: list[str] = Field(description="What is worth knowing, and no obstacle.")
 
 
-def verdict(model: Mapping[str, Any], use: Use, hardware: Hardware | None = None, *, served: bool = False) -> Verdict:
+def verdict(
+    model: Mapping[str, Any], use: Use, hardware: Hardware | None = None, *, served: bool = False
+) -> FitnessResult:
     """Judge a model as a document says it (`entities/document.py`).
 
     Args:
@@ -56,13 +58,13 @@ def verdict(model: Mapping[str, Any], use: Use, hardware: Hardware | None = None
     return _verdict(errors, warnings)
 
 
-def unknown_model(message: str) -> Verdict:
+def unknown_model(message: str) -> FitnessResult:
     """The verdict on a model that is not in the catalogue."""
     return _verdict([message], [])
 
 
-def _verdict(errors: list[str], warnings: list[str]) -> Verdict:
-    return Verdict(is_valid=not errors, error_message="; ".join(errors) or None, errors=errors, warnings=warnings)
+def _verdict(errors: list[str], warnings: list[str]) -> FitnessResult:
+    return FitnessResult(is_valid=not errors, error_message="; ".join(errors) or None, errors=errors, warnings=warnings)
 
 
 def _against(model: Mapping[str, Any], use: Use, *, served: bool) -> Iterator[str]:

@@ -30,7 +30,7 @@ def first(said: dict[str, Any], names: Iterable[str]) -> Any:  # noqa: ANN401 (s
     return None
 
 
-def first_time(said: dict[str, Any], names: Iterable[str]) -> datetime | None:
+def parse_time(said: dict[str, Any], names: Iterable[str]) -> datetime | None:
     """The first time given under these names. Errors: InvalidEvent."""
     for name in names:
         given = said.get(name)
@@ -38,7 +38,7 @@ def first_time(said: dict[str, Any], names: Iterable[str]) -> datetime | None:
             try:
                 return read_time(given)
             except ValueError as error:
-                raise InvalidEvent(f"{name}: {shown(given)} {error}.") from error
+                raise InvalidEvent(f"{name}: {repr_short(given)} {error}.") from error
     return None
 
 
@@ -51,7 +51,7 @@ def split_key(key: Any, what: str) -> tuple[str, str]:  # noqa: ANN401 (somebody
     """`<provider>/<model_id>`; the model's id may hold further slashes. Errors: InvalidEvent."""
     provider, _, model = key.partition("/") if isinstance(key, str) else ("", "", "")
     if not provider or not model:
-        raise InvalidEvent(f"{what} is {shown(key)}, not <provider>/<model_id>.")
+        raise InvalidEvent(f"{what} is {repr_short(key)}, not <provider>/<model_id>.")
     return provider, model
 
 
@@ -72,11 +72,11 @@ def event_of(said: dict[str, Any], event: DeploymentEvent) -> DeploymentEvent:
 def mib(given: Any, where: str) -> Any:  # noqa: ANN401 (somebody's JSON)
     """MiB; a fraction is rounded. What pydantic would take for a number and is none is refused here."""
     if isinstance(given, bool):
-        raise InvalidEvent(f"{where}: {shown(given)} is not a number of MiB.")
+        raise InvalidEvent(f"{where}: {repr_short(given)} is not a number of MiB.")
     return round(given) if isinstance(given, float) else given
 
 
-def shown(value: Any) -> str:  # noqa: ANN401 (somebody's JSON)
+def repr_short(value: Any) -> str:  # noqa: ANN401 (somebody's JSON)
     """A value in a message: short, and never deeper than Python's own stack."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"

@@ -33,6 +33,6 @@ def read_time(value: object) -> datetime:
     return when
 
 
-def settled(when: datetime | None, received_at: datetime) -> datetime:
+def clamp_event_time(when: datetime | None, received_at: datetime) -> datetime:
     """The time that an event counts with: its own, unless it has none or one that lies too far ahead."""
     return received_at if when is None or when > received_at + CLOCK_TOLERANCE else when

@@ -15,8 +15,8 @@ import orjson
 from model_registry.entities.deployment import LIVE_STATUSES, DeploymentEvent
 from model_registry.entities.status_message import StatusMessage
 from model_registry.errors import InvalidEvent, Reason
-from model_registry.fleet.event_fields import event_of, first, first_time, node_of, shown, split_key
-from model_registry.fleet.event_time import settled
+from model_registry.fleet.event_fields import event_of, first, node_of, parse_time, repr_short, split_key
+from model_registry.fleet.event_time import clamp_event_time
 from model_registry.fleet.status_messages import read_status
 from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
 
@@ -76,7 +76,7 @@ def read_event(
     except ValueError as error:
         raise InvalidEvent(f"The payload is not JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise InvalidEvent(f"The payload is {shown(content)}, not a JSON object.")
+        raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
     if content.get("test") is True and not content.keys() & {"model_id", "model_key", "data"}:
         return Heard()
     if subject == STATUS:
@@ -104,5 +104,5 @@ def _read_model(subject: str, content: dict[str, Any], received_at: datetime, de
     elif subject == UNLOADED and isinstance(status, str) and status in LIVE_STATUSES:
         status = "unloaded"  # a payload copied from the loaded form; what was published where is what happened
     node = node_of(content.get("node_id"), default_node)
-    event_at = settled(first_time(content, ("ts", "timestamp")), received_at)
+    event_at = clamp_event_time(parse_time(content, ("ts", "timestamp")), received_at)
     return event_of(content, DeploymentEvent(node, provider, model, status, event_at))

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from model_registry.catalog.lookup import as_uuid
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.base import MAX_INT32, Draft, LongName, Metadata, ShortName, Text
 from model_registry.entities.deployment import Deployment, DeploymentEvent, DeploymentStatus
 from model_registry.errors import Invalid, Reason, UnknownReference
-from model_registry.fleet.event_time import read_time, settled
+from model_registry.fleet.event_time import clamp_event_time, read_time
+from model_registry.snapshot.lookup import as_uuid
+from model_registry.snapshot.snapshot import Snapshot
 
 
 def _moment(value: object) -> datetime | None:
@@ -63,7 +63,7 @@ class DeploymentReport(Draft):
             provider_type=provider_type,
             announced_model=announced,
             model_id=link,
-            event_at=settled(self.timestamp, now),
+            event_at=clamp_event_time(self.timestamp, now),
         )
 
 
@@ -87,6 +87,6 @@ class StatusReport(Draft):
             vram_allocated_mb=deployment.vram_allocated_mb if vram is None else vram,
             endpoint=deployment.endpoint,
             error_message=self.error_message,
-            event_at=settled(self.timestamp, now),
+            event_at=clamp_event_time(self.timestamp, now),
             metadata=deployment.metadata,
         )

@@ -19,8 +19,8 @@ from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.node import NodeDraft
 from model_registry.entities.status_message import StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
-from model_registry.fleet.event_fields import event_of, first, first_time, node_of, shortened, shown, split_key
-from model_registry.fleet.event_time import settled
+from model_registry.fleet.event_fields import event_of, first, node_of, parse_time, repr_short, shortened, split_key
+from model_registry.fleet.event_time import clamp_event_time
 
 MOST_LISTED = 1000
 """Models in one status message. No GPU holds as many; one transaction must not grow without bound."""
@@ -49,9 +49,11 @@ def read_status(
         raise InvalidEvent(f"data.loaded_models lists {len(listed)} models; {MOST_LISTED} are the most.")
     named = first(content, ("node_id",))
     node = _node(node_of(first(data, ("node_id",)) if named is None else named, default_node))
-    said_at = first_time(content, ("ts", "timestamp")) or first_time(data, ("ts", "timestamp"))
+    said_at = parse_time(content, ("ts", "timestamp")) or parse_time(data, ("ts", "timestamp"))
     gpus, endpoint = _gpus(data), first(content, ("endpoint",)) or first(data, ("endpoint",))
-    message = StatusMessage(node, settled(said_at, received_at), received_at, _digest(node, endpoint, gpus, listed))
+    message = StatusMessage(
+        node, clamp_event_time(said_at, received_at), received_at, _digest(node, endpoint, gpus, listed)
+    )
     problems: list[Reason] = []
     message.vram_used_mb = _memory(gpus, _USED, problems)
     message.vram_free_mb = _memory(gpus, _FREE, problems)
@@ -97,7 +99,7 @@ def _read_listed(
 def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (somebody's JSON)
     """Provider type and model. Errors: InvalidEvent."""
     if not isinstance(entry, dict):
-        raise InvalidEvent(f"is {shown(entry)}, not an object")
+        raise InvalidEvent(f"is {repr_short(entry)}, not an object")
     provider, model = first(entry, ("provider", "provider_type")), entry.get("model_id")
     return split_key(key, "The key") if provider is None or model is None else (provider, model)
 
@@ -105,7 +107,7 @@ def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (somebody's 
 def _read_model(entry: dict[str, Any], named: tuple[Any, Any], node: str, said_at: datetime) -> DeploymentEvent:
     state = first(entry, ("state", "status"))
     event = DeploymentEvent(node, *named, "loaded" if state is None else state, said_at)
-    event.loaded_at = first_time(entry, ("loaded_at",))
+    event.loaded_at = parse_time(entry, ("loaded_at",))
     return event_of(entry, event)
 
 
@@ -134,7 +136,7 @@ def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> in
         return None
     odd = next((value for value in values if not _is_memory(value)), None)
     if odd is not None or sum(values) > MAX_INT32:
-        problems.append(Reason(f"data.metrics.{name}", f"{shown(odd)} is not a number of MiB."))
+        problems.append(Reason(f"data.metrics.{name}", f"{repr_short(odd)} is not a number of MiB."))
         return None
     total: int = round(sum(values))
     return total
@@ -148,7 +150,7 @@ def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401
     try:
         return NodeDraft(endpoint=given).endpoint
     except ValueError:
-        problems.append(Reason("endpoint", f"{shown(given)} is not an endpoint."))
+        problems.append(Reason("endpoint", f"{repr_short(given)} is not an endpoint."))
         return None
 
 

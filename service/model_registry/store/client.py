@@ -18,7 +18,7 @@ from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, translated
 from model_registry.store.exact_floats import ExactClient, exact
-from model_registry.store.kept_connections import KeptConnections, reachable
+from model_registry.store.http11_transport import Http11Transport, reachable
 from model_registry.store.ready_json import forget, ready
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
@@ -92,7 +92,7 @@ async def connect(settings: Settings, connections: int = CONNECTIONS) -> Databas
 def _http(url: str, connections: int) -> ExactClient:
     address = httpx.URL(url)
     if reachable(address):
-        return ExactClient(transport=KeptConnections(address, connections), timeout=TIMEOUT)
+        return ExactClient(transport=Http11Transport(address, connections), timeout=TIMEOUT)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
     return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits)
 

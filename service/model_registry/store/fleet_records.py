@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.node import Node
-from model_registry.entities.said import Recorded, Said
+from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull
+from model_registry.snapshot.snapshot import Snapshot
 
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
@@ -43,17 +43,17 @@ class FleetRecords(ABC):
         Errors: FleetFull, NodeFull; those of `Database.call`.
         """
         now = datetime.now(UTC)
-        said = Said()
+        said = NodeReportBatch()
         for event in events:
             said.add_event(event, now)
-        recorded = await self.hear(said, actor=actor)
+        recorded = await self.record_reports(said, actor=actor)
         if recorded.crowded:
             raise self.fleet_full(min(recorded.crowded))
         if recorded.refused:
             raise self.node_full(min(recorded.refused))
         return recorded.revision
 
-    async def hear(self, said: Said, *, actor: str) -> Recorded:
+    async def record_reports(self, said: NodeReportBatch, *, actor: str) -> RecordResult:
         """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
 
         When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
@@ -81,7 +81,7 @@ class FleetRecords(ABC):
             self.on_masked("rejected", said.masked_rejected)
         crowded = frozenset(answer.get("crowded", ()))
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
-        return Recorded(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)
+        return RecordResult(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)
 
     def node_full(self, key: tuple[str, str, str]) -> NodeFull:
         """Why a deployment was refused."""

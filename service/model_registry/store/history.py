@@ -1,6 +1,6 @@
 """The configuration as it was: read from the change log, brought back, and forgotten when it is old.
 
-What differs between two states, and what turns one into the other, is `catalog/history.py`.
+What differs between two states, and what turns one into the other, is `snapshot/difference.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import structlog
 
-from model_registry.catalog.history import TABLES, RowChange, difference, restoring, sharing
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
+from model_registry.snapshot.difference import TABLES, RowChange, difference, restoring, sharing
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.registry import Offload, Registry
 
@@ -124,7 +124,7 @@ class History:
             if differs(self._registry.snapshot, now):
                 continue
             try:
-                written = await self._registry.write(operations, actor=actor, alone=True)
+                written = await self._registry.write(operations, actor=actor, expect_unchanged=True)
             except PreconditionFailed:
                 log.info("somebody else wrote during a rollback; working it out anew", revision=revision)
                 continue

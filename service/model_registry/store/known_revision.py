@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 
 NOTHING_NEWER = {"known_revision": 2**62}
 """A revision that no registry reaches: who knows it is told of no changes."""

@@ -15,10 +15,10 @@ from typing import Any
 import structlog
 
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
 from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
@@ -172,12 +172,12 @@ class Registry(FleetRecords):
         if not looking.cancelled():
             looking.exception()  # whoever waited has it; who does not wait any more need not be told
 
-    async def write(self, operations: Sequence[Operation], *, actor: str, alone: bool = False) -> int:
+    async def write(self, operations: Sequence[Operation], *, actor: str, expect_unchanged: bool = False) -> int:
         """Do all operations, or none; answer the revision that holds them.
 
         One round trip: the answer carries every change this service has not seen, its own among them.
-        `alone` is for operations worked out from the whole snapshot: PreconditionFailed when the configuration has
-        changed since. Errors: SecretInText; what the check says; those of `Database.call`.
+        `expect_unchanged` is for operations worked out from the whole snapshot: PreconditionFailed when the
+        configuration has changed since. Errors: SecretInText; what the check says; those of `Database.call`.
         """
         before = self.snapshot
         if not operations:
@@ -189,7 +189,7 @@ class Registry(FleetRecords):
                 await self._offload(self._refuse_bad, before, operations)  # takes seconds for thousands
             else:
                 self._refuse_bad(before, operations)
-            function = "registry_write_alone" if alone else "registry_write"
+            function = "registry_write_alone" if expect_unchanged else "registry_write"
             answer = await self._send(function, before, actor, operations=wire)
             outcome = "done"
         except StorageError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 from model_registry.store.kept_file import KeptFile
 

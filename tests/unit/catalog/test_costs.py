@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.estimates import EstimateRequest, Estimates, estimates
-from model_registry.catalog.model_index import ModelIndex
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import ModelNotFound
+from model_registry.selection.estimates import EstimateRequest, Estimates, estimates
+from model_registry.selection.model_index import ModelIndex
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.choices import cost, views
 

@@ -11,11 +11,11 @@ import jsonschema
 import pytest
 from hypothesis import given
 
-from model_registry.catalog.document import exported, read_document
-from model_registry.catalog.history import same
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.document import document_schema
 from model_registry.errors import InvalidModel
+from model_registry.garden.document import exported, read_document
+from model_registry.snapshot.difference import same
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.documents import DOCUMENTS, Json, garden, imported, plan
 

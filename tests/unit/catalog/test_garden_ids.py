@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.garden_ids import find_garden_model, garden_id
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import AmbiguousName, ModelNotFound
+from model_registry.garden.ids import find_garden_model, garden_id
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 # Few words, so that names, models and providers are often each other's.

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import given
 
-from model_registry.catalog.history import TABLES, RowChange, difference, restoring, sharing
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.snapshot.difference import TABLES, RowChange, difference, restoring, sharing
+from model_registry.snapshot.snapshot import Snapshot
 from support.states import content, row_id, shown, state, states
 
 REFERENCES = {

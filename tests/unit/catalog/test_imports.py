@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.import_facts import IMPORTED_FIELDS
-from model_registry.catalog.imports import ImportPlan, plan_import
-from model_registry.catalog.nouns import MODEL, change
-from model_registry.catalog.snapshot import Snapshot
+from model_registry.catalog.resources import MODEL, change
 from model_registry.catalog.views import model_view
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
+from model_registry.imports.facts import IMPORTED_FIELDS
+from model_registry.imports.plan import ImportPlan, plan_import
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 IDS = count()

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.model_filter import ModelFilter, search_models
-from model_registry.catalog.model_index import ModelIndex
-from model_registry.catalog.model_numbers import NUMBERS
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.catalog.views import ModelView
 from model_registry.entities.change import Operation
 from model_registry.errors import Invalid
+from model_registry.selection.model_filter import ModelFilter, search_models
+from model_registry.selection.model_index import ModelIndex
+from model_registry.selection.model_numbers import NUMBERS
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.choices import FILTERS, catalogue_of, number, operations, passes, views
 

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.model_columns import Columns
-from model_registry.catalog.model_index import ModelIndexes
 from model_registry.catalog.views import is_offered
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
+from model_registry.selection.model_columns import Columns
+from model_registry.selection.model_index import ModelIndexes
 from support.catalogues import Catalogue
 from support.choices import catalogue_of, operations
 
@@ -67,4 +67,4 @@ def test_what_is_offered_is_what_views_say(made: list[Operation], random: Any) -
     for operation in made:
         snapshot = snapshot.preview([operation])
         index = indexes.of(snapshot)
-        assert index.of(index.offered(), index.rows) == [m for m in snapshot.models if is_offered(snapshot, m)]
+        assert index.select(index.offered(), index.rows) == [m for m in snapshot.models if is_offered(snapshot, m)]

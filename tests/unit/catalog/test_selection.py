@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from model_registry.catalog.model_index import ModelIndex
-from model_registry.catalog.selection import Selection, select
-from model_registry.catalog.selection_request import SelectionRequest
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.errors import Invalid
+from model_registry.selection.model_index import ModelIndex
+from model_registry.selection.request import SelectionRequest
+from model_registry.selection.select import Selection, select
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.choices import CONSTRAINTS, TOKENS, catalogue_of, keeps, operations, views
 

@@ -16,14 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.client.bundle_directory import KEPT, BundleDirectory
-from model_registry.client.bundle_source import BundleSource
-from model_registry.client.delivery import Agent, Patience
-from model_registry.client.gateway_beside import GatewayBeside, NotTold
-from model_registry.client.news import NatsNews
 from model_registry.errors import NotAuthenticated, RegistryUnreachable
+from model_registry.gateway_agent.agent import Agent, AgentTimeouts
+from model_registry.gateway_agent.bundle_directory import KEPT, BundleDirectory
+from model_registry.gateway_agent.bundle_source import BundleSource
+from model_registry.gateway_agent.gateway_process import LocalGateway, NotTold
+from model_registry.messaging.change_notifier import ChangeNotifier
 
-PATIENCE = Patience(wait=30, settle=3, health=10)
+PATIENCE = AgentTimeouts(wait=30, settle=3, health=10)
 
 
 class Registry:
@@ -48,7 +48,7 @@ class Registry:
         return httpx.Response(200, content=body, headers={"ETag": etag, "X-Registry-Revision": "7"})
 
 
-class Gateway(GatewayBeside):
+class Gateway(LocalGateway):
     """Well while the current bundle has nothing bad in it, and the test does not say otherwise."""
 
     told: list[str]
@@ -75,7 +75,7 @@ class World:
 
     def __init__(self, out: Path, *, unwilling: bool = False) -> None:
         self.out, self.registry, self.gateway = out, Registry(), a_gateway(unwilling=unwilling)
-        self.news: NatsNews | None = None
+        self.news: ChangeNotifier | None = None
         self.now = 0.0
         self.agent = self.restarted()
 
@@ -364,7 +364,7 @@ class JudgingRegistry(Registry):
         return answer
 
 
-class News(NatsNews):
+class News(ChangeNotifier):
     """Says when the change is announced, and nothing else."""
 
     def __init__(self, world: World, change: Change, *, begins: float = 0.0, revision: int = 8) -> None:

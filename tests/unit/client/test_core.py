@@ -14,15 +14,15 @@ import pytest
 
 from model_registry import errors
 from model_registry.catalog.views import AliasRef, ModelView
-from model_registry.client import AsyncClient, Client, Patience
-from model_registry.client.calls import Call
+from model_registry.client import AsyncClient, Client, RetryPolicy
 from model_registry.client.operations import Operations, operation
+from model_registry.client.requests import Call
 from model_registry.client.rows import AliasOfModel, CatalogModel
 from model_registry.errors import AlreadyExists, RegistryError, RegistryUnreachable
 
 Answer = httpx.Response | Exception
 
-QUICK = Patience(answer=1, connect=1, attempts=3, first_pause=0, longest_pause=0)
+QUICK = RetryPolicy(answer=1, connect=1, attempts=3, first_pause=0, longest_pause=0)
 PROVIDER = {"id": "1", "name": "lab", "type": "ollama"}
 CALL = Call("GET", "/", len)
 LIST = {"items": [PROVIDER], "count": 1}
@@ -96,7 +96,7 @@ def test_questions_that_are_posted_are_repeated_too() -> None:
 
 @pytest.mark.parametrize(("given", "seconds"), [("7", 7.0), ("900", 30.0), ("soon", None), (None, None)])
 def test_a_registry_says_when_to_come_back(given: str | None, seconds: float | None) -> None:
-    patience = Patience(first_pause=1, longest_pause=30)
+    patience = RetryPolicy(first_pause=1, longest_pause=30)
     answer = httpx.Response(503, headers={} if given is None else {"Retry-After": given})
     pause = patience.pause(CALL, answer, 1)
 
@@ -104,7 +104,7 @@ def test_a_registry_says_when_to_come_back(given: str | None, seconds: float | N
 
 
 def test_pauses_grow_and_end() -> None:
-    patience = Patience(first_pause=1, longest_pause=3, attempts=4)
+    patience = RetryPolicy(first_pause=1, longest_pause=3, attempts=4)
 
     pauses = [patience.pause(CALL, None, attempt) for attempt in (1, 2, 3, 4)]
 
@@ -253,7 +253,7 @@ async def test_both_clients_do_the_same_things() -> None:
 
 async def test_an_asynchronous_client_does_not_block_while_it_waits() -> None:
     server = Server(httpx.Response(503, headers={"Retry-After": "1"}), said())
-    patience = Patience(attempts=2, longest_pause=0.05)
+    patience = RetryPolicy(attempts=2, longest_pause=0.05)
     async with AsyncClient("http://registry", transport=httpx.MockTransport(server), patience=patience) as client:
         asking = asyncio.create_task(_first(client.list_providers))
         await asyncio.sleep(0)

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.import_facts import EMPTY, IMPORTED_FIELDS
-from model_registry.catalog.imports import plan_import
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.catalog.views import model_view
 from model_registry.entities.model_card import ModelCard, known
-from model_registry.knowledge.csv_rows import read_csv, write_csv
+from model_registry.imports.facts import EMPTY, IMPORTED_FIELDS
+from model_registry.imports.plan import plan_import
+from model_registry.imports.sources.csv_rows import read_csv, write_csv
+from model_registry.snapshot.snapshot import Snapshot
 
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
 WORDS = st.text(PRINTABLE, min_size=1, max_size=6)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.entities.offer import Offer
-from model_registry.knowledge.litellm_config import per_token
-from model_registry.knowledge.litellm_prices import per_million, read_prices
-from model_registry.knowledge.reading import Reading
+from model_registry.imports.sources.litellm_config import per_token
+from model_registry.imports.sources.litellm_prices import per_million, read_prices
+from model_registry.imports.sources.reading import SourceContent
 
 TODAY = date(2026, 6, 1)
 CHAT = {"litellm_provider": "openai", "mode": "chat"}
@@ -25,7 +25,7 @@ ODD = st.recursive(
 )
 
 
-def read(**entries: Any) -> Reading:
+def read(**entries: Any) -> SourceContent:
     return read_prices(entries, TODAY)
 
 
@@ -34,7 +34,7 @@ def one(key: str = "gpt", **entry: Any) -> Offer:
     return offer
 
 
-def reasons(reading: Reading) -> dict[str, str]:
+def reasons(reading: SourceContent) -> dict[str, str]:
     return {passed.name: passed.reason for passed in reading.passed_over}
 
 

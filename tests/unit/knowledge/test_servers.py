@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.knowledge.ollama import model_names, read_ollama
-from model_registry.knowledge.openai_models import read_openai_models
+from model_registry.imports.sources.ollama import model_names, read_ollama
+from model_registry.imports.sources.openai_models import read_openai_models
 
 TAGS = {
     "models": [

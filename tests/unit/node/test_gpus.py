@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.node.gpus import parse
+from model_registry.node_agent.gpus import parse
 
 ONE = "0, 32768, 10240, 22528, 17, 54, 130.50, 575.00, NVIDIA GeForce RTX 5090"
 TWO = "1, 24576, 0, 24576, 0, 30, [N/A], [N/A], NVIDIA A10, with a comma"

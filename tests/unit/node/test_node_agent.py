@@ -15,10 +15,10 @@ import pytest
 
 from model_registry.fleet.gpu_events import read_event
 from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
-from model_registry.node.agent import MOST_LISTED, NodeAgent
-from model_registry.node.gpus import NvidiaSmi
-from model_registry.node.model_server import LoadedModel, NoAnswer
-from model_registry.node.watch import Watch
+from model_registry.node_agent.agent import MOST_LISTED, NodeAgent
+from model_registry.node_agent.gpus import NvidiaSmi
+from model_registry.node_agent.model_server import LoadedModel, NoAnswer
+from model_registry.node_agent.watch import Watch
 from support.waiting import until
 
 QWEN = LoadedModel("ollama", "qwen3:8b", 6144, 4096)

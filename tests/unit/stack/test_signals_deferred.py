@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from model_registry.stack.process import signals_deferred
+from model_registry.devstack.process import signals_deferred
 
 STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

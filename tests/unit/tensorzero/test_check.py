@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.tensorzero.check import check_configuration
+from model_registry.gateways.tensorzero.rules import check_configuration
 from support.drawn import JSON
 
 BASE = """

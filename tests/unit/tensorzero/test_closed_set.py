@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import tomli
 
-from model_registry.tensorzero.dummy_credentials import QUIET
-from model_registry.tensorzero.file_names import normalised
-from model_registry.tensorzero.project_check import check_project
-from model_registry.tensorzero.quoting import LONGEST, Quoter
-from model_registry.tensorzero.schema_references import schema_problems
-from model_registry.tensorzero.staging import staged
-from model_registry.tensorzero.survey import surveyed
+from model_registry.gateways.tensorzero.reading.file_names import normalised
+from model_registry.gateways.tensorzero.reading.outside_references import surveyed
+from model_registry.gateways.tensorzero.rules.schema_references import schema_problems
+from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET
+from model_registry.gateways.tensorzero.validation.quoting import LONGEST, Quoter
+from model_registry.gateways.tensorzero.validation.staging import staged
+from model_registry.gateways.tensorzero.validation.validate import check_project
 
 FUNCTION = (
     '[functions.f]\ntype = "json"\noutput_schema = "s.json"\n[functions.f.variants.v]\ntype = "chat_completion"\n'

@@ -7,8 +7,8 @@ from typing import Any
 
 import tomli
 
-from model_registry.tensorzero.check.deprecated import DEPRECATED, deprecated_syntax
-from model_registry.tensorzero.file_keys import FILE_KEYS, file_references
+from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS, file_references
+from model_registry.gateways.tensorzero.rules.deprecated import DEPRECATED, deprecated_syntax
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
 ROLES = ("system", "user", "assistant")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import InvalidConfiguration
-from model_registry.tensorzero.guard import refuse_bad_configuration
-from model_registry.tensorzero.render import render
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
 PRICES = {"cost_per_1m_input_tokens": 0.15, "cost_per_1m_output_tokens": 6}

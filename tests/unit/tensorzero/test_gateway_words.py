@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model_registry.tensorzero.dummy_credentials import ACCOUNT, environment, strings
-from model_registry.tensorzero.gateway import distilled
+from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment, strings
+from model_registry.gateways.tensorzero.validation.gateway_process import distilled
 
 AROUND = (
     "Failed to construct TensorZero client: ConfigParsing {{ error: Other "

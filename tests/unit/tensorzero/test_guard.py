@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
 from model_registry.errors import InvalidConfiguration
-from model_registry.tensorzero.functions import function_views
-from model_registry.tensorzero.guard import refuse_bad_configuration
+from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import DRAFTS, Catalogue, stored
 from support.drawn import Drawn, catalogues
 from support.profiles import large_examples

@@ -14,14 +14,14 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.snapshot import Snapshot
-from model_registry.tensorzero.import_report import ImportPlan, same
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.project import Project
-from model_registry.tensorzero.project_files import read_project
-from model_registry.tensorzero.provider_types import GATEWAY_TYPES
-from model_registry.tensorzero.render import configuration_tree
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.importing.report import ImportPlan, same
+from model_registry.gateways.tensorzero.project import Project
+from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.snapshot.snapshot import Snapshot
 from support.profiles import large_examples
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"

@@ -11,13 +11,13 @@ import pytest
 import tomli
 import tomli_w
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
-from model_registry.tensorzero.import_report import ImportPlan
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.project_files import read_project
-from model_registry.tensorzero.render import configuration_tree
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.importing.report import ImportPlan
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
 

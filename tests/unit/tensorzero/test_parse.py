@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import InvalidConfiguration
-from model_registry.tensorzero.file_keys import FILE_KEYS
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.project import dotted, undotted
-from model_registry.tensorzero.project_files import read_files, read_project
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.project import dotted, undotted
+from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.project_files import read_files, read_project
+from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.tensorzero.check.deprecated import DEPRECATED, Deprecated, deprecated_syntax
-from model_registry.tensorzero.parse import unchecked_project
-from model_registry.tensorzero.project_check import check_project, read_whole_project
-from model_registry.tensorzero.rechecking import Rechecker
-from model_registry.tensorzero.render import render
-from model_registry.tensorzero.rereading import Rereader
+from model_registry.gateways.tensorzero.reading.cached_parse import Rereader
+from model_registry.gateways.tensorzero.reading.parse import unchecked_project
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
+from model_registry.gateways.tensorzero.rules.deprecated import DEPRECATED, Deprecated, deprecated_syntax
+from model_registry.gateways.tensorzero.validation.validate import check_project, read_whole_project
 from support.catalogues import stored
 
 FUNCTION = b'[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "openai::x"\n'
@@ -127,7 +127,7 @@ STATES: tuple[tuple[str, frozenset[str]], ...] = tuple(
 )
 
 
-def judged(state: tuple[str, frozenset[str]], rechecker: Rechecker | None) -> tuple[set[str], set[str]]:
+def judged(state: tuple[str, frozenset[str]], rechecker: CachedRules | None) -> tuple[set[str], set[str]]:
     text, names = state
     files = {"t.toml": text.encode()} | dict.fromkeys(names, b"")
     findings = check_project(files, None, configuration=("t.toml",), rechecker=rechecker)
@@ -136,6 +136,6 @@ def judged(state: tuple[str, frozenset[str]], rechecker: Rechecker | None) -> tu
 
 @given(st.lists(st.sampled_from(STATES), min_size=2, max_size=8))
 def test_whatever_was_checked_before_the_rules_say_the_same(states: list[tuple[str, frozenset[str]]]) -> None:
-    rechecker = Rechecker()
+    rechecker = CachedRules()
     for state in states:
         assert judged(state, rechecker) == judged(state, None)

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from model_registry.entities.provider import ProviderType
-from model_registry.tensorzero.provider_types import (
+from model_registry.gateways.tensorzero.provider_types import (
     GATEWAY_TYPES,
     PROVIDER_TYPES,
     RESERVED_PREFIXES,

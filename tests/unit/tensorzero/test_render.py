@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.entities.change import Operation
-from model_registry.tensorzero.check import check_configuration
-from model_registry.tensorzero.functions import function_views
-from model_registry.tensorzero.render import RenderCache, Rendered, configuration_tree, render
+from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tree, render
+from model_registry.gateways.tensorzero.rules import check_configuration
+from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue, stored
 from support.drawn import Drawn, catalogues
 from support.profiles import large_examples

@@ -10,14 +10,14 @@ import tomli
 import tomli_w
 from hypothesis import assume, given
 
-from model_registry.catalog.snapshot import Snapshot
 from model_registry.errors import InvalidConfiguration
-from model_registry.tensorzero.bundle import bundle
-from model_registry.tensorzero.compare import compare
-from model_registry.tensorzero.guard import refuse_bad_configuration
-from model_registry.tensorzero.importing import plan_import
-from model_registry.tensorzero.parse import parse_project
-from model_registry.tensorzero.render import render
+from model_registry.gateways.tensorzero.compare import compare
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
+from model_registry.snapshot.snapshot import Snapshot
 from support.profiles import large_examples
 from support.whole_projects import FILES, whole_projects
 

@@ -1,0 +1,65 @@
+"""What the parts of the HTTP side share, made once by `app.py` and found on the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from model_registry.selection.model_index import ModelIndexes
+from model_registry.settings import Settings
+from model_registry.store.heartbeats import Heartbeats
+from model_registry.store.history import History
+from model_registry.store.registry import Registry
+from model_registry.store.rejected_events import RejectedEvents
+
+if TYPE_CHECKING:
+    from model_registry.api.auth import Authenticator
+    from model_registry.api.check_slots import CheckSlots
+    from model_registry.api.long_work import LongWork
+    from model_registry.api.metrics import Metrics
+    from model_registry.fleet.event_consumer import EventConsumer
+    from model_registry.fleet.liveness import NodeLiveness
+    from model_registry.gateways.publishing.publisher import ConfigPublisher
+    from model_registry.gateways.publishing.renderer import Renderer
+    from model_registry.store.broadcast import Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """One running service, as its routes see it."""
+
+    settings: Settings
+    registry: Registry
+    history: History
+    authenticator: Authenticator
+    metrics: Metrics
+    configuration: Renderer
+    judge: ConfigPublisher
+    checks: CheckSlots
+    """The checks that callers ask for."""
+    indexes: ModelIndexes
+    steps: Broadcast
+    """Told of every step of the registry."""
+    events: EventConsumer | None
+    silence: NodeLiveness | None
+    heartbeats: Heartbeats
+    rejections: RejectedEvents
+    work: LongWork
+
+    def release(self) -> None:
+        """Let everybody go who waits for news or for work that lasts: the service is about to stop."""
+        self.work.close()
+        self.judge.release()
+        self.checks.close()
+        self.steps.release()
+
+
+async def state_of(request: Request) -> AppState:  # async, or FastAPI would run it in a thread
+    """The service that this request came to."""
+    state: AppState = request.app.state.service
+    return state
+
+
+CurrentApp = Annotated[AppState, Depends(state_of)]

@@ -1,0 +1,191 @@
+"""The outermost layer of every request: what all answers share, and the short way for those that are cached.
+
+Plain ASGI, because it runs for every request: revision and staleness headers, `Cache-Control: no-cache`, metrics,
+headers for browsers and proxies, a log line for what was refused or failed; and the one place where everything needs a
+key once reads do. Which route takes what from whom is for `guarded_route.py`, once the route is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from model_registry.api.app_state import AppState
+from model_registry.api.auth import PRIVATE, authenticated
+from model_registry.api.problems import REFUSALS, problem_response
+from model_registry.api.responses import BodyCache, CachedBody, matches
+from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
+from model_registry.errors import RegistryError, StorageError
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+"""For how long `no-cache` waits for the database."""
+
+_UNTRACKED = frozenset({"/healthz", "/metrics"})
+_OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What answers without a key where reads need one: it decides by itself what it tells whom."""
+_SERVER_ERROR = 500
+
+_READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What the metrics say of a request."""
+
+    route: str = "unknown"
+    status: int = _SERVER_ERROR
+    tells_nothing: bool = False
+    """Everything needs a key, and this answer goes to whoever has none."""
+
+
+class RegistryMiddleware:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, service: AppState, bodies: BodyCache) -> None:
+        self._app = app
+        self._service = service
+        self._bodies = bodies
+        self._reads_are_open = service.authenticator.reads_are_open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = _Exchange(tells_nothing=not self._reads_are_open)
+        try:
+            asked = dict(reversed(scope["headers"]))  # reversed: of a header that is repeated the first counts
+            shows_key = b"authorization" in asked or b"x-api-key" in asked
+            if (
+                scope["method"] in _READS
+                and b"no-cache" in asked.get(b"cache-control", b"").lower()
+                and (shows_key or self._reads_are_open)
+            ):
+                await self._look_first()
+            cached = self._cached(scope)
+            if cached is not None:
+                exchange.route = cached.route
+            if self._needs_key(scope, cached, shows_key=shows_key):
+                await self._serve_or_refuse(cached, asked, exchange, scope, receive, send)
+            elif cached is not None:
+                await self._serve(cached, asked, exchange, scope, send)
+            else:
+                await self._answer(exchange, scope, receive, send)
+        finally:
+            seconds = time.perf_counter() - started
+            self._service.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
+            if exchange.status >= 400 and scope["path"] not in _UNTRACKED:  # noqa: PLR2004
+                seen = {"path": scope["path"], "status": exchange.status, "seconds": round(seconds, 4)}
+                log.info("request", method=scope["method"], **seen)
+
+    def _cached(self, scope: Scope) -> CachedBody | None:
+        registry = self._service.registry
+        if scope["method"] not in _READS or not registry.loaded:
+            return None
+        return self._bodies.get((scope.get("raw_path") or b"", scope["query_string"]), registry.snapshot)
+
+    def _needs_key(self, scope: Scope, cached: CachedBody | None, *, shows_key: bool) -> bool:
+        """Whether the key is looked at here: always where reads need one, also to learn what there is and what not.
+
+        Elsewhere routes look by themselves, but what is cached reaches none.
+        """
+        if not self._reads_are_open:
+            return scope["path"] not in _OPEN or scope["method"] not in _READS
+        return cached is not None and shows_key and not self._service.authenticator.takes_any_key(scope["path"])
+
+    async def _serve_or_refuse(
+        self,
+        cached: CachedBody | None,
+        asked: dict[bytes, bytes],
+        exchange: _Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        try:
+            caller = await self._service.authenticator.require(Headers(scope=scope), "read")
+        except RegistryError as error:
+            if reason := REFUSALS.get(type(error)):
+                self._service.metrics.refused(reason)
+            await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
+            return
+        if cached is not None:
+            await self._serve(cached, asked, exchange, scope, send)
+            return
+        exchange.tells_nothing = False
+        with authenticated(scope, caller):
+            await self._answer(exchange, scope, receive, send)
+
+    async def _serve(
+        self, cached: CachedBody, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, send: Send
+    ) -> None:
+        """Answer from the cache. Most requests end here, so it does what it must and nothing more."""
+        headers = [*cached.headers, *self._state_headers(cached.headers), *SECURITY_HEADERS]
+        if not self._reads_are_open:
+            headers = private(headers)
+        tags = asked.get(b"if-none-match")
+        if tags is not None and matches(tags.decode("latin-1"), cached.etag):
+            exchange.status = 304
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        exchange.status = 200
+        headers.append((b"content-type", cached.media_type.encode()))
+        headers.append((b"content-length", str(len(cached.body)).encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else cached.body})
+
+    async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer."""
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}  # no route knows HEAD: it is a GET whose body is not sent
+        watched = self._watched(exchange, scope, send, is_head=is_head)
+        await self._app(scope, receive, watched)
+        exchange.route = str(getattr(scope.get("route"), "path", "unknown"))
+
+    def _watched(self, exchange: _Exchange, scope: Scope, send: Send, *, is_head: bool | None = None) -> Send:
+        """A `send` that notes the status, and adds what every answer carries."""
+        without_body = scope["method"] == "HEAD" if is_head is None else is_head
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                headers = [*message["headers"], *security_headers(message["headers"])]
+                if not exchange.tells_nothing:
+                    headers += self._state_headers(headers)
+                if PRIVATE in scope or not self._reads_are_open:
+                    headers = private(headers)
+                message["headers"] = headers
+            elif without_body:
+                message = {**message, "body": b""}
+            await send(message)
+
+        return watched
+
+    async def _look_first(self) -> None:
+        """What no-cache asks for. With the database away or hanging the answer is the last snapshot, and says so."""
+        try:
+            await self._service.registry.refresh_within(LOOK_SECONDS)
+        except StorageError as error:
+            log.debug("revision check failed", error=error.message)
+
+    def _state_headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        registry = self._service.registry
+        if not registry.loaded:
+            return []
+        headers = []
+        if all(name != b"x-registry-revision" for name, _ in given):  # an answer may be about an earlier one
+            headers.append((b"x-registry-revision", str(registry.snapshot.revision).encode()))
+        stale = registry.stale_seconds()
+        if stale is not None:
+            headers.append((b"x-registry-stale", str(int(stale)).encode()))
+        return headers

@@ -1,0 +1,123 @@
+"""Answers made of what goes out to gateways: the newest accepted configuration, in whatever form it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState
+from model_registry.api.responses import BodyCache, CachedBody, etag_of, matches
+from model_registry.errors import NothingAccepted
+from model_registry.gateways.publishing.published import Files, Published, PublishedBody
+from model_registry.gateways.publishing.publisher import ConfigPublisher
+from model_registry.snapshot.snapshot import Snapshot
+
+LONGEST_WAIT_SECONDS = 60
+VERDICT_SECONDS = 2.0
+"""How long an answer waits for the verdict on a change that has been made; then it is the one before."""
+
+Wait = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=LONGEST_WAIT_SECONDS,
+        description=(
+            "With `If-None-Match`: wait up to so many seconds for another configuration, then answer 304. "
+            f"Without it an answer waits up to {VERDICT_SECONDS:.0f} s for the verdict on what was just changed; "
+            "0 answers at once."
+        ),
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _ServedBody(CachedBody):
+    """An answer that holds while the same configuration goes out, and no verdict is awaited."""
+
+    judge: ConfigPublisher
+    delivery: Published
+
+    def holds(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 (what it is made of is no snapshot)
+        """Whether the answer would be the same today."""
+        return self.judge.delivery is self.delivery and not self.judge.pending
+
+
+async def served_answer(
+    request: Request, service: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
+) -> Response:
+    """What goes out, in one form: 200 with an ETag, or 304 when the caller has it.
+
+    Args:
+        request: may say `If-None-Match`.
+        service: whose configuration it is.
+        media_type: names the form. It is made once per configuration, whoever asks.
+        make: makes the form of the files.
+        wait: as `Wait` says.
+
+    Raises:
+        NothingAccepted: no configuration has been accepted, ever.
+    """
+    judge, known = service.judge, request.headers.get("if-none-match")
+    service.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
+
+    def body() -> PublishedBody | None:
+        served = judge.delivery.served
+        return served.body(media_type, lambda files: _body(make(files))) if served else None
+
+    def is_news() -> bool:
+        return (now := body()) is not None and not matches(known or "", now.etag)
+
+    if wait is None or known is None:
+        await judge.until_judged(VERDICT_SECONDS if wait is None else min(wait, VERDICT_SECONDS))
+    else:
+        await judge.until(is_news, wait)
+    found, delivery = body(), judge.delivery
+    if found is None or delivery.served is None:
+        raise _nothing(delivery)
+    headers = {"X-Registry-Revision": str(delivery.served.revision)}
+    if delivery.refused:
+        headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
+    if judge.pending:
+        headers["X-Registry-Pending-Revision"] = str(judge.newest)
+    headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
+    if wait is None and not judge.pending:
+        _keep(request, _cached(request, found, media_type, headers, judge))
+    if known is not None and matches(known, found.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(found.content, 200, headers, media_type)
+
+
+def _body(content: bytes) -> PublishedBody:
+    return PublishedBody(content, etag_of(content))
+
+
+def _nothing(delivery: Published) -> NothingAccepted:
+    if delivery.refused is None:
+        return NothingAccepted("The first configuration is still being checked. Ask again in a moment.")
+    message = "The configuration is refused, and there is none before it that could be served. See the reasons."
+    return NothingAccepted(message, reasons=delivery.refused.reasons)
+
+
+def _cached(
+    request: Request, body: PublishedBody, media_type: str, headers: dict[str, str], judge: ConfigPublisher
+) -> _ServedBody:
+    return _ServedBody(
+        tables=(),
+        route=getattr(request.scope.get("route"), "path", ""),
+        etag=body.etag,
+        media_type=media_type,
+        body=body.content,
+        headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        judge=judge,
+        delivery=judge.delivery,
+    )
+
+
+def _keep(request: Request, answer: CachedBody) -> None:
+    cache: BodyCache = request.app.state.bodies
+    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), answer)

@@ -1,0 +1,1 @@
+"""One file per path family: the URL names the file."""

@@ -1,0 +1,77 @@
+"""`/api/catalog`: the whole catalogue in one answer, for clients that keep a copy and want to hear of changes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Reader
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.problems import responses
+from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
+from model_registry.catalog.resources import NOUNS
+from model_registry.catalog.views import AliasView, MappingView, ModelView
+from model_registry.entities.category import Category
+from model_registry.entities.function import Function
+from model_registry.entities.provider import Provider
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/catalog", tags=["catalog"], route_class=GuardedRoute)
+
+LONGEST_WAIT_SECONDS = 60
+_KEY = (b"/api/catalog", b"")
+
+
+class CatalogView(BaseModel):
+    """Every row of every noun, as its own list shows it."""
+
+    providers: list[Provider]
+    categories: list[Category]
+    models: list[ModelView]
+    aliases: list[AliasView]
+    functions: list[Function]
+    mappings: list[MappingView]
+
+
+@router.get(
+    "",
+    summary="All of the catalogue at one revision; with `wait`, once it has changed",
+    operation_id="get_catalog",
+    responses={
+        200: {"model": CatalogView},
+        304: {"description": "Still the same, also after the wait"},
+        **responses(401, 422, 503),
+    },
+)
+async def get_catalog(
+    request: Request,
+    service: CurrentApp,
+    _caller: Reader,
+    wait: Annotated[
+        float | None,
+        Query(
+            ge=0, le=LONGEST_WAIT_SECONDS, description="With `If-None-Match`: wait up to so many seconds for another."
+        ),
+    ] = None,
+) -> Response:
+    """Not deployments, which come and go. Whoever waits costs the registry next to nothing."""
+    known = request.headers.get("if-none-match")
+    if wait and known:
+        await service.steps.until(lambda: not matches(known, _body(request, service).etag), wait)
+    return served(request, _body(request, service))
+
+
+def _body(request: Request, service: AppState) -> CachedBody:
+    """The answer: made once, and then the same for all who ask or wait until one of its tables changes."""
+    cache: BodyCache = request.app.state.bodies
+    snapshot = service.registry.snapshot
+    found = cache.get(_KEY, snapshot)
+    if found is None:
+        views = {noun.plural: [noun.view(snapshot, row) for row in snapshot.tables[noun.table]] for noun in NOUNS}
+        found = cached_body(request, snapshot, json_bytes(views), tables=[noun.table for noun in NOUNS])
+        cache.put(_KEY, found)
+    return found

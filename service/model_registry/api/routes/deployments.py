@@ -1,0 +1,127 @@
+"""`/api/deployments`: what is loaded on which GPU node, as the nodes said it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Caller, NodeReporter, Reader
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.parameters import Limit, Offset
+from model_registry.api.problems import responses
+from model_registry.api.resource import list_response, page, plan_with_refresh
+from model_registry.api.responses import cached_response, row_response
+from model_registry.catalog.list_filters import search_deployments
+from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
+from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.masked_reports import mask_event
+from model_registry.fleet.reports import DeploymentReport, StatusReport
+from model_registry.snapshot.lookup import find_deployment
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/deployments", tags=["deployments"], route_class=GuardedRoute)
+
+_TABLES = ("model_deployments", "models")
+_SHAPE = {"model": DeploymentView}
+
+
+@router.get(
+    "",
+    summary="Deployments, by node",
+    operation_id="list_deployments",
+    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 503)},
+)
+async def list_deployments(
+    request: Request,
+    service: CurrentApp,
+    _caller: Reader,
+    node_id: Annotated[
+        str | None, Query(description="Only this node: its whole name.", examples=["gpu-node-1"])
+    ] = None,
+    status: Annotated[str | None, Query(description="Only this status.", examples=["loaded"])] = None,
+    model: Annotated[str | None, Query(description="Only this model: id, name, or what the node announced.")] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All deployments that pass the filters."""
+    snapshot = service.registry.snapshot
+    found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
+    part = found[offset:] if limit is None else found[offset : offset + limit]
+    return list_response(request, snapshot, [deployment_view(snapshot, d) for d in part], len(found), _TABLES)
+
+
+@router.get(
+    "/nodes",
+    summary="Deployments grouped by node, one row a node",
+    operation_id="list_deployments_by_node",
+    responses={200: {"model": page("NodeList", NodeView)}, **responses(401, 503)},
+)
+async def list_nodes(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """By node name, with the memory that the live deployments take."""
+    snapshot = service.registry.snapshot
+    items = node_views(snapshot)
+    return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
+
+
+@router.get(
+    "/{reference:path}",
+    summary="One deployment, by id or node/provider_type/model",
+    operation_id="get_deployment",
+    responses={200: _SHAPE, **responses(401, 404, 503)},
+)
+async def get_deployment(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
+    """As the node last said it."""
+    snapshot = service.registry.snapshot
+    body = json_bytes(deployment_view(snapshot, find_deployment(snapshot, reference)))
+    return cached_response(request, snapshot, body, tables=_TABLES)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Report a deployment",
+    operation_id="create_deployment",
+    responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
+)
+@router.post(
+    "/register",
+    status_code=201,
+    summary="Report a deployment (the same as POST /api/deployments)",
+    operation_id="register_deployment",
+    responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
+)
+async def report_deployment(body: DeploymentReport, service: CurrentApp, caller: NodeReporter) -> Response:
+    """201 when the node had not announced the model before, 200 when it had. An older report changes nothing."""
+    now = datetime.now(UTC)
+    event = await plan_with_refresh(service, lambda s: body.event(s, now))
+    return await _record(service, event, caller)
+
+
+@router.put(
+    "/{reference:path}/status",
+    summary="Say that a deployment's status has changed",
+    operation_id="set_deployment_status",
+    responses={200: _SHAPE, **responses(401, 403, 404, 422, 503)},
+)
+async def set_status(reference: str, body: StatusReport, service: CurrentApp, caller: NodeReporter) -> Response:
+    """The same as a new report of the same deployment."""
+    now = datetime.now(UTC)
+    event = await plan_with_refresh(service, lambda s: body.event(find_deployment(s, reference), now))
+    return await _record(service, event, caller)
+
+
+async def _record(service: AppState, event: DeploymentEvent, caller: Caller) -> Response:
+    masked = mask_event(event)  # before anything is looked up by what it says
+    if masked:
+        service.metrics.masked("events", masked)
+    key = event.key
+    known = bool(service.registry.snapshot.deployments.where("key", key))
+    await service.registry.record([event], actor=caller.name)
+    snapshot = service.registry.snapshot
+    row = snapshot.deployments.where("key", key)[0]
+    status = 200 if known else 201
+    return row_response(deployment_view(snapshot, row), status, {"Location": f"/api/deployments/{row.id}"})

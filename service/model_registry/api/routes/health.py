@@ -1,0 +1,106 @@
+"""`/healthz` and `/readyz`: whether the process lives, and how each thing it depends on is. No secrets in either."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.responses import JSON
+from model_registry.confinement.walls import missing_walls
+from model_registry.entities.secret_values import masked_value
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
+
+NOT_SHUT_IN = "This machine's kernel does not keep a check of what callers send from: "
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Dependency(BaseModel):
+    """One thing the service depends on. A warning leaves the service ready."""
+
+    status: Literal["ok", "warning", "degraded", "down", "off"]
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether requests should be sent here."""
+
+    status: Literal["ready", "degraded", "not ready"]
+    revision: int | None = None
+    dependencies: dict[str, Dependency] | None = Field(None, description="Only for who may read.")
+
+
+@router.get("/healthz", summary="The process is alive", responses={200: {"model": Health}})
+async def healthz() -> Response:
+    """Depends on nothing: a database that is away is no reason to restart the service."""
+    return Response(b'{"status":"ok"}', media_type=JSON)
+
+
+@router.get(
+    "/readyz", summary="Each dependency by name", responses={200: {"model": Readiness}, 503: {"model": Readiness}}
+)
+async def readyz(request: Request, service: CurrentApp) -> Response:
+    """503 only while there is nothing to answer from. Degraded: reads go on, something else does not.
+
+    Open to load balancers also where reads need a key: then who shows none gets the status alone.
+    """
+    registry = service.registry
+    parts = {
+        "confinement": _confinement(),
+        "database": _database(service),
+        "nats": _nats(service),
+        "fleet": _fleet(service),
+    }
+    parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
+    down = any(part["status"] in ("down", "degraded") for part in parts.values())
+    status = "not ready" if not registry.loaded else "degraded" if down else "ready"
+    revision = registry.snapshot.revision if registry.loaded else None
+    view: dict[str, Any] = {"status": status}
+    if await service.authenticator.knows(request.headers):
+        view |= {"revision": revision, "dependencies": parts}
+    headers = {"Cache-Control": "no-store"}
+    return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
+
+
+def _confinement() -> dict[str, str]:
+    missing = missing_walls()
+    if not missing:
+        return {"status": "ok", "detail": "Checks of configurations are shut in."}
+    return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
+
+
+def _database(service: CurrentApp) -> dict[str, str]:
+    registry = service.registry
+    if registry.last_error is None:
+        return {"status": "ok", "detail": "answers"}
+    stale = registry.stale_seconds()
+    since = "" if stale is None else f" Reads are answered from a snapshot that is {int(stale)} s old."
+    return {"status": "down", "detail": registry.last_error + since}
+
+
+def _nats(service: CurrentApp) -> dict[str, str]:
+    if service.events is None:
+        return {
+            "status": "off",
+            "detail": "NATS_URL is not set: no GPU events; other replicas' writes are seen by polling.",
+        }
+    status, detail = service.events.health()
+    return {"status": status, "detail": detail}
+
+
+def _fleet(service: CurrentApp) -> dict[str, str]:
+    if service.silence is None:
+        return {"status": "off", "detail": "Without NATS no node is heard, and none is taken for lost."}
+    status, detail = service.silence.health()
+    return {"status": status, "detail": detail}

@@ -1,0 +1,245 @@
+"""`/api/history`, `/api/tensorzero/diff`, `/api/rollback`: the configuration as it was, and back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import PlainTextResponse, Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.long_work import while_there
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON, etag_of, matches
+from model_registry.gateways.tensorzero.diff import configuration_diff
+from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.snapshot.difference import RowChange, difference
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.history import Author
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
+
+TEXT = "text/plain"
+LARGEST = 2**62
+
+Revision = Annotated[int, Query(ge=0, le=LARGEST, examples=[57])]
+
+
+class WriteCount(BaseModel):
+    """How many rows of a table a write changed."""
+
+    table: str
+    operation: Literal["insert", "update", "delete"]
+    rows: int
+
+
+class WriteView(BaseModel):
+    """One write: what became visible at once."""
+
+    revision: int
+    at: str
+    actor: str
+    changes: list[WriteCount]
+
+
+class WritePage(BaseModel):
+    """A page of the history."""
+
+    items: list[WriteView]
+    count: int | None = Field(description="Of all writes; null when more than 1,000 rows were written: not counted.")
+    oldest: int = Field(description="The oldest revision whose state can be had.")
+    newest: int = Field(description="The newest revision there is.")
+    next_before: int | None = Field(description="Ask with `before` set to this for the next page; null on the last.")
+
+
+class AuthorView(BaseModel):
+    """Who wrote a row, and when."""
+
+    revision: int
+    at: str
+    actor: str
+    operation: Literal["insert", "update", "delete"]
+
+
+class FieldChangeView(BaseModel):
+    """One column, before and after."""
+
+    field: str
+    before: Any
+    after: Any
+    before_name: str | None = Field(description="For a column that holds an id: the name of that row.")
+    after_name: str | None
+
+
+class ChangedRow(BaseModel):
+    """A row that is not the same in both."""
+
+    change: Literal["added", "removed", "changed"]
+    table: str
+    kind: str = Field(examples=["mapping"])
+    id: str
+    name: str = Field(examples=["agent_zero/chat/local"])
+    fields: list[FieldChangeView]
+
+
+class DifferenceEntry(ChangedRow):
+    """A row that is not the same in both, and who wrote it in between."""
+
+    writes: list[AuthorView]
+
+
+class DifferenceView(BaseModel):
+    """How two revisions of the configuration differ."""
+
+    from_: int = Field(alias="from")
+    to: int
+    added: int
+    removed: int
+    changed: int
+    items: list[DifferenceEntry]
+
+
+class RollbackRequest(BaseModel):
+    """Where to go back to."""
+
+    revision: int = Field(ge=0, le=LARGEST, examples=[57])
+
+
+class RollbackAnswer(BaseModel):
+    """What a rollback did, or would do."""
+
+    dry_run: bool
+    restored: int = Field(description="The revision whose configuration it is now.")
+    revision: int = Field(description="The registry's revision afterwards.")
+    added: int
+    removed: int
+    changed: int
+    items: list[ChangedRow]
+
+
+@router.get(
+    "/history",
+    summary="The writes that touched the configuration, newest first",
+    operation_id="list_history",
+    openapi_extra=NEEDS_KEY,
+    responses={200: {"model": WritePage}, **responses(401, 403, 422, 503)},
+)
+async def list_history(
+    service: CurrentApp,
+    _caller: KeyHolder,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only writes before this revision.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> Response:
+    """One entry a write. Its revision is what `diff`, `rollback` and `config?revision=` take."""
+    return Response(json_bytes(await service.history.writes(before=before, limit=limit)), media_type=JSON)
+
+
+@router.get(
+    "/tensorzero/diff",
+    summary="How two revisions of the configuration differ",
+    operation_id="diff_tensorzero",
+    openapi_extra=NEEDS_KEY,
+    responses={
+        200: {"model": DifferenceView, "content": {TEXT: {"schema": {"type": "string"}}}},
+        **responses(401, 403, 404, 410, 422, 429, 503),
+    },
+)
+async def diff(
+    request: Request,
+    service: CurrentApp,
+    _caller: KeyHolder,
+    from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
+    to: Revision,
+    format: Annotated[  # noqa: A002 (the URL's word)
+        Literal["json", "text"] | None, Query(description="Without it, what `Accept` asks for.")
+    ] = None,
+) -> Response:
+    """As JSON: each row that was added, removed or changed, field by field, with who wrote it when.
+
+    As text: a unified diff of what the gateway gets. `from` may be the newer one.
+    """
+    as_text = format == "text" or (format is None and _wants_text(request))
+    return await while_there(request, _compared(service, from_, to, as_text=as_text))
+
+
+@router.post(
+    "/rollback",
+    summary="Bring the configuration back to a revision, as a new one",
+    operation_id="rollback",
+    responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
+)
+async def rollback(
+    request: Request,
+    body: RollbackRequest,
+    service: CurrentApp,
+    caller: Administrator,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> Response:
+    """Providers, models, aliases, functions, mappings, sections and files, in one transaction; ids stay.
+
+    Deployments, nodes and API keys are left as they are. What the gateway would refuse today is refused.
+    """
+    rollback = service.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
+    done = await while_there(request, rollback) if dry_run else await rollback
+    answer = {
+        "dry_run": dry_run,
+        "restored": done.restored,
+        "revision": done.revision,
+        **_counts(done.changes),
+        "items": [_shown(change) for change in done.changes],
+    }
+    return Response(json_bytes(answer), media_type=JSON)
+
+
+async def configuration_at(request: Request, service: AppState, revision: int, media_type: str) -> Response:
+    """The configuration as it was at a revision. Never changes, but is not cached: the log may be trimmed."""
+    snapshot, text = await while_there(request, _rendered(service, revision))
+    headers = {"ETag": etag_of(text), "Cache-Control": "no-cache", "X-Registry-Revision": str(snapshot.revision)}
+    if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(text, 200, headers, media_type)
+
+
+async def _rendered(service: AppState, revision: int) -> tuple[Snapshot, bytes]:
+    snapshot = await service.history.at(revision)
+    return snapshot, (await service.work.history.go_on(render, snapshot)).text.encode()
+
+
+async def _compared(service: AppState, from_: int, to: int, *, as_text: bool) -> Response:
+    before, after = await service.history.at(from_), await service.history.at(to)
+    if as_text:
+        return PlainTextResponse(await service.work.history.go_on(configuration_diff, before, after))
+    authors = await service.history.authors(*sorted((before.revision, after.revision)))
+    return Response(await service.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
+
+
+def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:
+    changes = difference(before, after)
+    items = [_shown(change) | {"writes": _written(authors, change)} for change in changes]
+    return json_bytes({"from": before.revision, "to": after.revision, **_counts(changes), "items": items})
+
+
+def _wants_text(request: Request) -> bool:
+    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    return TEXT in accepted and JSON not in accepted
+
+
+def _counts(changes: Iterable[RowChange]) -> dict[str, int]:
+    counts = {"added": 0, "removed": 0, "changed": 0}
+    for change in changes:
+        counts[change.change] += 1
+    return counts
+
+
+def _shown(change: RowChange) -> dict[str, Any]:
+    return asdict(change)
+
+
+def _written(authors: dict[tuple[str, str], list[Author]], change: RowChange) -> list[dict[str, Any]]:
+    return [asdict(author) for author in authors.get((change.table, change.id), [])]

@@ -1,0 +1,149 @@
+"""`/api/models/import`: what others know of models, into the catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field, SkipValidation, ValidationError, field_validator
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Importer
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.long_work import while_there
+from model_registry.api.problems import responses, summary
+from model_registry.api.responses import JSON
+from model_registry.catalog.model_edits import HAND
+from model_registry.catalog.resources import reasons_of
+from model_registry.entities.base import ShortName
+from model_registry.entities.offer import Offer
+from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
+from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
+from model_registry.imports.plan import ImportPlan, plan_import
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
+
+_TRIES = 3
+"""How often an import is worked out anew when somebody writes meanwhile."""
+
+
+class OffersBody(BaseModel):
+    """What one importer has found."""
+
+    source: ShortName = Field(description="The importer's name: it fills what is empty or its own.", examples=["csv"])
+    offers: list[SkipValidation[Offer]] = Field(max_length=100_000)
+    """Validated off the event loop, in `_read`."""
+    only_existing: bool = Field(default=False, description="Make no rows.")
+    activate: bool = Field(default=False, description="New models are active. Their new providers are not.")
+
+    @field_validator("source")
+    @classmethod
+    def _not_people(cls, value: str) -> str:
+        if value == HAND:
+            message = f"must not be {HAND!r}: that is what people do"
+            raise ValueError(message)
+        return value
+
+
+class ImportedRow(BaseModel):
+    """What became of one offer."""
+
+    action: Literal["created", "changed", "unchanged", "skipped"]
+    kind: Literal["provider", "model"]
+    provider: str
+    name: str = Field(description="Of a model: what its provider calls it.")
+    fields: list[str] = Field(description="Those that were written.")
+    kept: dict[str, str] = Field(description="Fields that the source would have otherwise, and why they stay.")
+    reason: str
+
+
+class OffersAnswer(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    revision: int
+    report: list[ImportedRow]
+
+
+@router.post(
+    "/import",
+    summary="Bring in what others know of models, in one transaction",
+    operation_id="import_models",
+    responses={200: {"model": OffersAnswer}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
+)
+@body_limit(PROJECT_BYTES)
+async def import_models(
+    request: Request,
+    body: OffersBody,
+    service: CurrentApp,
+    caller: Importer,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> Response:
+    """What people set stays, and what other importers filled; a bad offer is skipped with the reason.
+
+    A second import of the same changes nothing.
+    """
+    if dry_run:
+        plan, revision = await while_there(request, _planned(service, body)), service.registry.snapshot.revision
+    else:
+        plan, revision = await _written(service, body, caller.name)
+    answer = await service.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+    return Response(answer, media_type=JSON)
+
+
+def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
+    return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
+
+
+async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
+    """Off the event loop: thousands of offers take a second, and reading them another."""
+    return await service.work.imports.run(
+        _plan,
+        service.registry.snapshot,
+        body.offers,
+        body.source,
+        lambda: str(uuid.uuid4()),
+        fault=model_fault,
+        only_existing=body.only_existing,
+        activate=body.activate,
+    )
+
+
+def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_import`)
+    return plan_import(snapshot, _read(offers), *arguments, **options)
+
+
+def _read(offers: Sequence[Any]) -> list[Offer]:
+    """One by one: all in one call would keep every other thread waiting. Errors: InvalidModel, naming every place."""
+    read: list[Offer] = []
+    reasons: list[Reason] = []
+    for number, offer in enumerate(offers):
+        try:
+            read.append(Offer.model_validate(offer))
+        except ValidationError as error:
+            reasons += [Reason(f"offers.{number}.{reason.where}", reason.message) for reason in reasons_of(error)]
+    if reasons:
+        raise InvalidModel(summary(tuple(reasons)), reasons=reasons)
+    return read
+
+
+async def _written(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    """Every update is guarded by its row's version: what somebody edits meanwhile is looked at again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await _once(service, body, actor)
+        except (PreconditionFailed, Conflict):
+            continue
+    return await _once(service, body, actor)
+
+
+async def _once(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    await service.registry.refresh()
+    plan = await _planned(service, body)
+    return plan, await service.registry.write(plan.operations, actor=actor)

@@ -1,0 +1,76 @@
+"""`/api/models/{id}/versions`: every state that a model was in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import NEEDS_KEY, KeyHolder
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON
+from model_registry.catalog.resources import MODEL
+from model_registry.catalog.views import ModelVersionView, model_version_view
+from model_registry.entities.model import Model
+from model_registry.errors import ModelNotFound
+from model_registry.snapshot.lookup import as_uuid, find_model
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
+
+
+class ModelVersion(BaseModel):
+    """A state that a model was in."""
+
+    revision: int
+    at: str
+    actor: str
+    operation: Literal["insert", "update", "delete"]
+    model: ModelVersionView | None
+    """From this revision on; null: deleted."""
+
+
+class ModelVersions(BaseModel):
+    """A page of a model's states, oldest first."""
+
+    items: list[ModelVersion]
+    count: int | None
+    """Of all states; null when they are more than 1,000, which are not counted."""
+    next_after: int | None
+    """Ask with `after` set to this for the next page; null on the last one."""
+
+
+@router.get(
+    "/{reference:path}/versions",
+    summary="Every state that a model was in, oldest first",
+    operation_id="list_model_versions",
+    openapi_extra=NEEDS_KEY,
+    responses={200: {"model": ModelVersions}, **responses(401, 403, 404, 409, 422, 503)},
+)
+async def versions(
+    reference: str,
+    service: CurrentApp,
+    _caller: KeyHolder,
+    after: Annotated[int, Query(ge=0, le=2**62, description="Only states after this revision.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many states.")] = 100,
+) -> Response:
+    """From the change log, which may have been trimmed; also of a model that was deleted, by its id."""
+    row_id = as_uuid(reference)
+    if row_id is None or service.registry.snapshot.models.get(row_id) is not None:
+        row_id = find_model(service.registry.snapshot, reference).id
+    found = await service.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
+    if found["count"] == 0 and service.registry.snapshot.models.get(row_id) is None:
+        raise ModelNotFound(f"There is no model {reference!r}, and the change log knows of none.")
+    items = [_version(change) for change in found["items"]]
+    return Response(json_bytes({**found, "items": items}), media_type=JSON)
+
+
+def _version(change: dict[str, Any]) -> dict[str, Any]:
+    """A state, of an entry of the change log. Rows that an older release wrote have fewer columns."""
+    row = change["after"]
+    model = None if row is None else model_version_view(Model.model_validate(row))
+    return {key: change[key] for key in ("revision", "at", "actor", "operation")} | {"model": model}

@@ -1,0 +1,62 @@
+"""`/api/models`: the catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from starlette.responses import Response
+
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import Administrator, Reader
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.parameters import ModelQuery
+from model_registry.api.problems import responses
+from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, list_response, page, paginate
+from model_registry.api.responses import cached_response
+from model_registry.catalog.resources import MODEL
+from model_registry.catalog.views import ModelView, model_view
+from model_registry.selection.model_filter import search_models
+from model_registry.selection.model_stats import ModelStats, model_stats
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
+
+
+@router.get(
+    "",
+    summary="Models, by name, then in routing order",
+    operation_id="list_models",
+    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 503)},
+)
+async def list_models(
+    request: Request, service: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
+) -> Response:
+    """All models that pass the filters, in their stable order or sorted by any number."""
+    snapshot = service.registry.snapshot
+    found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
+    items = [model_view(snapshot, model) for model in paginate(found, query.limit, query.offset)]
+    return list_response(request, snapshot, items, len(found), FILTERED_MODELS)
+
+
+@router.get(
+    "/stats",
+    summary="The catalogue in numbers",
+    operation_id="model_stats",
+    responses={200: {"model": ModelStats}, **responses(401, 503)},
+)
+async def stats(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """How many models of what kind there are, and between what their prices and other numbers lie."""
+    snapshot = service.registry.snapshot
+    found = model_stats(snapshot, service.indexes.of(snapshot))
+    return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
+
+
+@router.api_route("/{reference:path}/versions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+@router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
+    """Or it would be taken for a model whose name ends so, which has to be edited by its id."""
+    raise HTTPException(405, headers={"Allow": "GET"})
+
+
+add_row_routes(router, MODEL)

@@ -1,0 +1,202 @@
+"""`/api/nodes`: the machines that run models, whether they are there, and what room they have."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import Administrator, Reader
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.parameters import Limit, Offset
+from model_registry.api.problems import responses
+from model_registry.api.resource import plan_with_refresh
+from model_registry.api.responses import JSON, matches
+from model_registry.entities.change import Operation
+from model_registry.entities.node import Node, NodeDraft
+from model_registry.errors import Invalid, PreconditionFailed, Reason
+from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.heartbeats import Pulse
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)
+
+_SHAPE: Any = {"model": FleetNodeView}
+
+
+class MassLoss(BaseModel):
+    """Most of the fleet was lost at once, and most of that is not back."""
+
+    at: str
+    nodes: int
+    of: int
+
+
+class Forgotten(BaseModel):
+    """What was forgotten."""
+
+    nodes: int
+    deployments: int
+
+
+class FleetNodeList(BaseModel):
+    """Nodes, and how well they are heard."""
+
+    items: list[FleetNodeView]
+    count: int
+    heard_through: str | None
+    """Everything that nodes said until then is recorded."""
+    suspected_since: str | None
+    """Since when most nodes have been silent; they are lost when that lasts."""
+    mass_loss: MassLoss | None
+
+
+@router.get(
+    "",
+    summary="GPU nodes, by name, with what is loaded on them and what memory is free",
+    operation_id="list_nodes",
+    responses={200: {"model": FleetNodeList}, **responses(401, 422, 503)},
+)
+async def list_nodes(
+    service: CurrentApp,
+    _caller: Reader,
+    status: Annotated[str | None, Query(description="ready or lost.", examples=["ready"])] = None,
+    label: Annotated[
+        list[str] | None, Query(description="key or key=value; repeatable: all must hold.", examples=["zone=cellar"])
+    ] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All nodes that pass the filters. last_seen_at and free memory are some seconds old at most."""
+    snapshot = service.registry.snapshot
+    found = search_nodes(snapshot, status=status, labels=label or ())
+    part = found[offset:] if limit is None else found[offset : offset + limit]
+    pulse = await service.heartbeats.now()
+    items = [_view(snapshot, node, pulse) for node in part]
+    return _moving({"items": items, "count": len(found), **_heard(pulse)})
+
+
+@router.get(
+    "/{reference:path}",
+    summary="One GPU node, by id or name",
+    operation_id="get_node",
+    responses={200: _SHAPE, **responses(401, 404, 503)},
+)
+async def get_node(reference: str, service: CurrentApp, _caller: Reader) -> Response:
+    """Its ETag is for If-Match: it changes with the node's settings, not with every heartbeat."""
+    snapshot = service.registry.snapshot
+    node = find_node(snapshot, reference)
+    return _moving(_view(snapshot, node, await service.heartbeats.now()), node)
+
+
+@router.put(
+    "/{reference:path}",
+    summary="Set a node's endpoint and labels, or cordon it",
+    operation_id="replace_node",
+    responses={200: _SHAPE, **responses(401, 403, 404, 412, 422, 503)},
+)
+async def replace_node(
+    request: Request, reference: str, body: NodeDraft, service: CurrentApp, caller: Administrator
+) -> Response:
+    """What is not given goes back: to the endpoint that the node announces, no labels, not cordoned."""
+
+    def edit(snapshot: Snapshot) -> Operation:
+        node = _expected(request, snapshot, reference)
+        columns = body.model_dump() | {"endpoint": body.endpoint or node.announced_endpoint}
+        return _guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))
+
+    operation = await plan_with_refresh(service, edit)
+    await service.registry.write([operation], actor=caller.name)
+    snapshot = service.registry.snapshot
+    node = find_node(snapshot, operation.id)
+    return _moving(_view(snapshot, node, await service.heartbeats.now()), node)
+
+
+@router.delete(
+    "",
+    summary="Forget all nodes that pass a filter, with their deployments",
+    operation_id="delete_nodes",
+    responses={200: {"model": Forgotten}, **responses(401, 403, 412, 422, 503)},
+)
+async def delete_nodes(
+    service: CurrentApp,
+    caller: Administrator,
+    status: Annotated[str | None, Query(description="ready or lost.", examples=["lost"])] = None,
+    label: Annotated[
+        list[str] | None, Query(description="key or key=value; repeatable: all must hold.", examples=["zone=cellar"])
+    ] = None,
+) -> Response:
+    """At least one filter must be given. One transaction; a node that speaks again meanwhile stays."""
+    if status is None and not label:
+        message = "Say which nodes: ?status=lost, or ?label=key=value. All at once are not forgotten by accident."
+        raise Invalid(message, reasons=[Reason("status", message)])
+    await service.registry.refresh()
+    found = search_nodes(service.registry.snapshot, status=status, labels=label or ())
+    nodes, deployments = await service.registry.forget(found, actor=caller.name) if found else (0, 0)
+    return Response(json_bytes({"nodes": nodes, "deployments": deployments}), media_type=JSON)
+
+
+@router.delete(
+    "/{reference:path}",
+    status_code=204,
+    summary="Forget a node and its deployments",
+    operation_id="delete_node",
+    responses=responses(401, 403, 404, 412, 503),
+)
+async def delete_node(request: Request, reference: str, service: CurrentApp, caller: Administrator) -> Response:
+    """For one that is gone for good. If it speaks again, it is there again."""
+    operations = await plan_with_refresh(service, lambda s: _forgetting(request, s, _expected(request, s, reference)))
+    await service.registry.write(operations, actor=caller.name)
+    return Response(status_code=204)
+
+
+def _forgetting(request: Request, snapshot: Snapshot, node: Node) -> list[Operation]:
+    deployments = snapshot.deployments.where("node", node.node_id)
+    return [
+        *(Operation("model_deployments", "delete", deployment.id) for deployment in deployments),
+        _guarded(request, Operation("gpu_nodes", "delete", node.id, version=node.version)),
+    ]
+
+
+def _expected(request: Request, snapshot: Snapshot, reference: str) -> Node:
+    """The node, as the caller last saw it."""
+    node = find_node(snapshot, reference)
+    wanted = request.headers.get("if-match")
+    if wanted is not None and not matches(wanted, _etag(node)):
+        message = "The node has changed since it was read. Read it again, then repeat the change."
+        raise PreconditionFailed(message)
+    return node
+
+
+def _guarded(request: Request, operation: Operation) -> Operation:
+    return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
+
+
+def _view(snapshot: Snapshot, node: Node, pulse: Pulse) -> dict[str, Any]:
+    return node_view(snapshot, node, pulse.nodes.get(node.node_id, {}))
+
+
+def _heard(pulse: Pulse) -> dict[str, Any]:
+    fleet = pulse.fleet
+    lost_at = fleet.get("mass_lost_at")
+    return {
+        "heard_through": fleet.get("heard_through"),
+        "suspected_since": fleet.get("suspected_since"),
+        "mass_loss": {"at": lost_at, "nodes": fleet["mass_lost"], "of": fleet["mass_of"]} if lost_at else None,
+    }
+
+
+def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
+    """An answer that nobody should keep: a part of it moves without being a change."""
+    headers = {"Cache-Control": "no-store"} | ({"ETag": f"W/{_etag(node)}"} if node else {})
+    return Response(json_bytes(body), headers=headers, media_type=JSON)
+
+
+def _etag(node: Node) -> str:
+    # The time too: after a backup was restored, a version is given again.
+    return f'"{node.id}-{node.version}-{node.updated_at}"'

@@ -1,0 +1,68 @@
+"""`/v1/models`: the catalogue for clients of OpenAI's interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import AnyReader
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.problems import responses
+from model_registry.api.resource import JOINED
+from model_registry.api.responses import JSON, cached_response
+from model_registry.catalog.openai_models import OpenAIModel, OpenAIModels, openai_model, openai_models
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/v1/models", tags=["openai"], route_class=GuardedRoute)
+
+
+class OpenAIError(BaseModel):
+    """What went wrong, as OpenAI's interface says it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIProblem(BaseModel):
+    """An error of OpenAI's interface."""
+
+    error: OpenAIError
+
+
+_NOT_LISTED: dict[int | str, dict[str, Any]] = {404: {"model": OpenAIProblem, "description": "Not found"}}
+
+
+@router.get(
+    "",
+    summary="Offered models, as OpenAI's interface lists them",
+    operation_id="list_openai_models",
+    responses={200: {"model": OpenAIModels}, **responses(401, 503)},
+)
+async def list_openai_models(request: Request, service: CurrentApp, _caller: AnyReader) -> Response:
+    """One entry a name, and one for each alias that holds everywhere."""
+    snapshot = service.registry.snapshot
+    body = {"object": "list", "data": openai_models(snapshot)}
+    return cached_response(request, snapshot, json_bytes(body), tables=JOINED["models"])
+
+
+@router.get(
+    "/{name:path}",
+    summary="One offered model, as OpenAI's interface has it",
+    operation_id="get_openai_model",
+    responses={200: {"model": OpenAIModel}, **_NOT_LISTED, **responses(401, 503)},
+)
+async def get_openai_model(request: Request, name: str, service: CurrentApp, _caller: AnyReader) -> Response:
+    """By its name, or an alias that holds everywhere."""
+    snapshot = service.registry.snapshot
+    found = openai_model(snapshot, name)
+    if found is None:
+        error = {"type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+        said = {"error": {"message": f"The model '{name}' does not exist.", **error}}
+        return Response(json_bytes(said), 404, media_type=JSON)
+    return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])

@@ -1,0 +1,224 @@
+"""`/api/tensorzero`: the gateway's configuration, what it leaves out, and bringing existing ones in."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Importer, Reader, key_holder
+from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.long_work import while_there
+from model_registry.api.problems import responses
+from model_registry.api.published_config import Wait, served_answer
+from model_registry.api.resource import list_response, page
+from model_registry.api.responses import JSON, cached_response
+from model_registry.api.routes.history import LARGEST, configuration_at
+from model_registry.catalog.secret_check import refuse_secrets
+from model_registry.entities.secret_text import mask_secrets
+from model_registry.fleet.flap_damping import DampedSnapshot
+from model_registry.gateways.publishing.published import CONFIGURATION
+from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.importing.report import ImportPlan
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES as TABLES
+from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
+from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.routes import omitted
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
+
+TOML = "application/toml"
+_COUNTED = ("created", "changed", "unchanged", "removed")
+
+
+class Variant(BaseModel):
+    """A variant of a function, as the gateway gets it."""
+
+    name: str
+    type: str
+    model: str | None
+    priority: int | None
+    weight: float | None
+    role: Literal["candidate", "fallback", "pinned"]
+
+
+class RenderedFunction(BaseModel):
+    """A function, as the gateway gets it."""
+
+    name: str
+    service_name: str
+    function_name: str
+    type: str
+    description: str | None
+    variants: list[Variant]
+
+
+class OmissionView(BaseModel):
+    """Something the configuration leaves out, and why."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+class ImportRequest(BaseModel):
+    """A TensorZero project: its TOML files and the files they refer to, by path."""
+
+    files: dict[str, str] = Field(
+        min_length=1,
+        max_length=10_000,
+        examples=[{"tensorzero.toml": "[models.m]\n..."}],
+        description="Path from the project's root -> text. TOML refers to the others relative to where it stands.",
+    )
+    configuration: list[str] | None = Field(
+        None,
+        max_length=10_000,
+        examples=[["tensorzero.toml"]],
+        description="Which of the files are the configuration; by default all TOML files that look like it.",
+    )
+
+
+class ImportEntry(BaseModel):
+    """What becomes of one thing in the project."""
+
+    action: Literal["created", "changed", "unchanged", "normalised", "removed"]
+    kind: str
+    name: str
+    detail: str
+
+
+class ImportAnswer(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    revision: int
+    report: list[ImportEntry]
+    created: int
+    changed: int
+    unchanged: int
+    removed: int
+
+
+@router.get(
+    "/config",
+    summary="The gateway's configuration, as TOML",
+    operation_id="get_tensorzero_config",
+    response_class=Response,
+    responses={
+        200: {"content": {TOML: {"schema": {"type": "string"}}}},
+        304: {"description": "Still the same, also after the wait"},
+        **responses(401, 403, 404, 410, 422, 503),
+    },
+)
+async def get_config(
+    request: Request,
+    service: CurrentApp,
+    _caller: Reader,
+    revision: Annotated[
+        Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
+        Query(description="As it was then; needs a key. `latest`: the newest, whether a gateway accepts it or not."),
+    ] = None,
+    wait: Wait = None,
+) -> Response:
+    """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
+
+    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why;
+    `X-Registry-Pending-Revision` while there is no verdict on the newest one.
+
+    Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
+    """
+    if revision == "latest":
+        snapshot = _steady(service).snapshot
+        text = service.configuration.of(snapshot).text.encode()
+        return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
+    if revision is not None:
+        await key_holder(request, service)  # it shows what was there before
+        return await configuration_at(request, service, revision, TOML)
+    return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
+
+
+@router.get(
+    "/functions",
+    summary="The functions of the gateway's configuration, with their variants",
+    operation_id="list_tensorzero_functions",
+    responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
+)
+async def list_functions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """As the gateway gets them: functions without a usable variant are not among them."""
+    snapshot = service.registry.snapshot
+    items = function_views(snapshot)
+    return list_response(request, snapshot, items, len(items), TABLES)
+
+
+@router.get(
+    "/omitted",
+    summary="What the configuration leaves out, and why",
+    operation_id="list_tensorzero_omissions",
+    responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
+)
+async def list_omissions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
+    steady = _steady(service)
+    found = [*service.configuration.of(steady.snapshot).omitted]
+    found += [omitted(held.deployment, held.reason) for held in steady.held]
+    items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
+    return list_response(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
+
+
+def _steady(service: AppState) -> DampedSnapshot:
+    """What the newest configuration is made of now. An answer made of it is kept only while nothing is held."""
+    return service.configuration.steady(service.registry.snapshot, time.time())
+
+
+@router.post(
+    "/import",
+    summary="Bring a TensorZero project in, in one transaction",
+    operation_id="import_tensorzero",
+    responses={200: {"model": ImportAnswer}, **responses(401, 403, 408, 409, 413, 422, 429, 503)},
+)
+@body_limit(PROJECT_BYTES)
+async def import_project(
+    request: Request,
+    body: ImportRequest,
+    service: CurrentApp,
+    caller: Importer,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    replace: Annotated[
+        bool, Query(description="Make the registry's gateway project exactly this one, instead of merging it in.")
+    ] = False,
+) -> Response:
+    """Rows the project does not name are left alone, unless it replaces them.
+
+    A second import of the same project changes nothing.
+    """
+    planned = _planned(service, body, dry_run=dry_run, replace=replace)
+    plan, revision = await while_there(request, planned)
+    if not dry_run:
+        revision = await service.registry.write(plan.operations, actor=caller.name)
+    content = await service.work.parsing.go_on(_told, plan.report, dry_run=dry_run, revision=revision)
+    return Response(content, media_type=JSON)
+
+
+async def _planned(service: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
+    """What the import would do, and to which revision. Off the event loop: a large project takes seconds."""
+    imports, registry = service.work.imports, service.registry
+    project = await imports.run(parse_project, body.files, body.configuration)
+    if not dry_run:
+        await registry.refresh()
+    plan = await imports.go_on(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
+    if dry_run:
+        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
+    return plan, registry.snapshot.revision
+
+
+def _told(report: Any, *, dry_run: bool, revision: int) -> bytes:  # noqa: ANN401 (the importer's report)
+    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
+    counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
+    return json_bytes({"dry_run": dry_run, "revision": revision, "report": entries, **counts})

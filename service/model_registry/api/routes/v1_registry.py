@@ -1,0 +1,284 @@
+"""`/api/v1/registry`: the catalogue for programs that know Model Garden, in its envelopes; and as one document."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Importer, Reader
+from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
+from model_registry.api.long_work import while_there
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON, cached_response
+from model_registry.catalog.secret_check import refuse_secrets
+from model_registry.entities.category import CategoryFacts
+from model_registry.entities.document import Document, DocumentModel, document_schema
+from model_registry.entities.fitness import FitnessResult, Hardware, Use
+from model_registry.errors import Incomplete, Reason
+from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
+from model_registry.garden.document_import import DocumentPlan, plan_document
+from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class=GuardedRoute)
+
+_QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
+"""Posted, and yet it only reads: no key is needed where reads need none."""
+
+_COUNTED = ("created", "changed", "unchanged", "ignored")
+
+
+class GardenSummary(BaseModel):
+    """What stands beside a model, in lists and alone."""
+
+    is_vision: bool
+    is_quantized: bool
+    min_vram_gb: float | None
+    recommended_vram_gb: float | None
+    offered: bool = Field(description="Whether it should be chosen: it is active, and its status says so.")
+
+
+class GardenRow(GardenSummary):
+    """A model in a list."""
+
+    id: str = Field(examples=["unsloth/tinyllama-bnb-4bit"])
+    name: str = Field(description="For people.")
+    category: str | None
+    provider: str | None
+    base_architecture: str | None
+    parameters: str | None
+    description: str | None
+    tags: list[str]
+    status: str = Field(description="`stable` is what we call active elsewhere.")
+
+
+class GardenDetails(DocumentModel, GardenSummary):
+    """A model with everything that is known of it."""
+
+    model_config = ConfigDict(title="GardenDetails")
+
+
+class GardenRows(BaseModel):
+    """The envelope of a list."""
+
+    success: Literal[True]
+    data: list[GardenRow]
+    total: int
+
+
+class GardenOne(BaseModel):
+    """The envelope of one model."""
+
+    success: Literal[True]
+    data: GardenDetails
+
+
+class GardenCategories(BaseModel):
+    """The envelope of the categories, by key."""
+
+    success: Literal[True]
+    data: dict[str, CategoryFacts]
+
+
+class GardenVerdict(BaseModel):
+    """The envelope of a verdict."""
+
+    success: Literal[True]
+    data: FitnessResult
+
+
+class ValidationRequest(Hardware):
+    """Which model, and what it is to run on: beside the id, or in `hardware`."""
+
+    model_id: str | None = Field(None, max_length=400, examples=["unsloth/tinyllama-bnb-4bit"])
+    hardware: Hardware | None = None
+
+
+class DocumentEntry(BaseModel):
+    """One thing the document says, and what became of it."""
+
+    action: Literal["created", "changed", "unchanged", "ignored"]
+    kind: str
+    name: str
+    detail: str
+
+
+class DocumentImport(BaseModel):
+    """What an import did, or would do."""
+
+    dry_run: bool
+    revision: int
+    report: list[DocumentEntry]
+    created: int
+    changed: int
+    unchanged: int
+    ignored: int = Field(description="Keys that nobody knows, and that are not kept.")
+
+
+class DocumentImported(BaseModel):
+    """The envelope of an import."""
+
+    success: Literal[True]
+    data: DocumentImport
+
+
+@router.get(
+    "/models",
+    summary="All models, for programs that know Model Garden",
+    operation_id="list_garden_models",
+    responses={200: {"model": GardenRows}, **responses(401, 422, 503)},
+)
+async def list_models(
+    request: Request,
+    service: CurrentApp,
+    _caller: Reader,
+    category: Annotated[str | None, Query(description="Only models of this category.", examples=["text-llm"])] = None,
+) -> Response:
+    """Whatever their status: `offered` says which ones should be chosen."""
+    snapshot = service.registry.snapshot
+    rows = garden_models(snapshot, category)
+    return _enveloped(request, snapshot, rows, total=len(rows))
+
+
+@router.get(
+    "/models/{model_id:path}",
+    summary="One model with its defaults, requirements and capabilities",
+    operation_id="get_garden_model",
+    responses={200: {"model": GardenOne}, **responses(401, 404, 409, 503)},
+)
+async def get_model(request: Request, model_id: str, service: CurrentApp, _caller: Reader) -> Response:
+    """By what its provider calls it; a name or a row's id will do too. Ids may hold slashes."""
+    snapshot = service.registry.snapshot
+    return _enveloped(request, snapshot, garden_model(snapshot, model_id))
+
+
+@router.get(
+    "/categories",
+    summary="Categories, for programs that know Model Garden",
+    operation_id="list_garden_categories",
+    responses={200: {"model": GardenCategories}, **responses(401, 503)},
+)
+async def list_categories(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """By key."""
+    snapshot = service.registry.snapshot
+    return _enveloped(request, snapshot, garden_categories(snapshot))
+
+
+@router.post(
+    "/validate/training",
+    summary="Whether a model may be trained, here or on given hardware",
+    operation_id="validate_training",
+    openapi_extra=_QUESTION,
+    responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
+)
+@body_limit(QUESTION_BYTES)
+async def validate_training(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+    """A model that is not there is not valid."""
+    return _judged(service.registry.snapshot, body, "training")
+
+
+@router.post(
+    "/validate/inference",
+    summary="Whether a model may be served, here or on given hardware",
+    operation_id="validate_inference",
+    openapi_extra=_QUESTION,
+    responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
+)
+@body_limit(QUESTION_BYTES)
+async def validate_inference(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+    """A model that is not there is not valid."""
+    return _judged(service.registry.snapshot, body, "inference")
+
+
+@router.get(
+    "/schema",
+    summary="The JSON Schema of models_registry.json",
+    operation_id="get_document_schema",
+    responses={200: {"model": dict[str, Any]}, **responses(401, 503)},
+)
+async def get_schema(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """Draft 2020-12."""
+    return cached_response(request, service.registry.snapshot, json_bytes(document_schema()), tables=())
+
+
+@router.get(
+    "/document",
+    summary="The whole catalogue as one models_registry.json",
+    operation_id="get_document",
+    responses={200: {"model": Document}, **responses(401, 503)},
+)
+async def get_document(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+    """Providers, categories, models and aliases; not who uses them."""
+    snapshot = service.registry.snapshot
+    body = await while_there(request, service.work.history.run(lambda: json_bytes(exported(snapshot))))
+    return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
+
+
+@router.put(
+    "/document",
+    summary="Bring a models_registry.json in, in one transaction",
+    operation_id="put_document",
+    responses={200: {"model": DocumentImported}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Document"}}},
+        }
+    },
+)
+@body_limit(PROJECT_BYTES)
+async def put_document(
+    request: Request,
+    service: CurrentApp,
+    caller: Importer,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> Response:
+    """What the document says becomes so; models it does not name, and facts it leaves out, stay as they are.
+
+    A second import of the same document changes nothing.
+    """
+    registry = service.registry
+    plan, revision = await while_there(request, _planned(service, await request.body(), dry_run=dry_run))
+    if not dry_run:
+        revision = await registry.write(plan.operations, actor=caller.name)
+    content = await service.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    return Response(content, media_type=JSON)
+
+
+def _told(plan: DocumentPlan, *, dry_run: bool, revision: int) -> bytes:
+    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
+    counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}
+    data = {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
+    return json_bytes({"success": True, "data": data})
+
+
+async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[DocumentPlan, int]:
+    """Off the event loop: a large document takes seconds."""
+    imports, registry = service.work.imports, service.registry
+    document = await imports.run(read_document, text)
+    await registry.refresh()
+    plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
+    if dry_run:
+        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
+    return plan, registry.snapshot.revision
+
+
+def _enveloped(request: Request, snapshot: Snapshot, data: Any, **more: Any) -> Response:  # noqa: ANN401 (JSON)
+    body = json_bytes({"success": True, "data": data, **more})
+    return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
+
+
+def _judged(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
+    if not body.model_id:
+        message = "model_id is needed: which model is meant?"
+        raise Incomplete(message, reasons=[Reason("model_id", message)])
+    said = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
+    beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)
+    verdict = garden_verdict(snapshot, body.model_id, use, Hardware(**{**said, **beside}))
+    return Response(json_bytes({"success": True, "data": verdict.model_dump()}), media_type=JSON)

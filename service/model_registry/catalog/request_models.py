@@ -1,0 +1,166 @@
+"""What callers may send for each noun: its draft, with references given as ids, names or a provider's own names.
+
+Finding what a reference means needs a snapshot; `columns` of each body answers the row's columns, checked.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from model_registry.entities.alias import AliasDraft
+from model_registry.entities.base import MAX_INT32
+from model_registry.entities.category import CategoryDraft
+from model_registry.entities.function import FunctionDraft, default_function_name
+from model_registry.entities.mapping import MappingDraft
+from model_registry.entities.model import ModelDraft, Tags
+from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
+from model_registry.entities.provider import ProviderDraft
+from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
+from model_registry.snapshot.lookup import find_model, find_provider
+from model_registry.snapshot.snapshot import Snapshot
+
+_MODEL = "The model: its id, its name, or what its provider calls it."
+_PROVIDER = "The provider (id or name), where the model's name alone fits several rows."
+
+
+_TAGS_OR_FLAGS = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}, "maxItems": 200},
+        {"type": "object", "additionalProperties": {"type": "boolean"}},
+    ]
+}
+
+
+def _tags(given: Any) -> Any:  # noqa: ANN401 (whatever was sent: pydantic judges what is no object of flags)
+    """Tags, also of who sends flags: `{"vision": true, "supports_streaming": false}` is `["vision"]`."""
+    if not isinstance(given, dict) or not all(isinstance(held, bool) for held in given.values()):
+        return given
+    return [str(tag).removeprefix("supports_") for tag, held in given.items() if held]
+
+
+class ProviderBody(ProviderDraft):
+    """A provider, as callers send it."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class CategoryBody(CategoryDraft):
+    """A category, as callers send it."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ModelBody(ModelDraft, ModelCard):
+    """A model, as callers send it. Fields of the card stand beside the others."""
+
+    capabilities: Annotated[Tags, BeforeValidator(_tags), WithJsonSchema(_TAGS_OR_FLAGS)] = Field(
+        default=[],
+        max_length=200,
+        description="Tags; or an object of flags, of which the true ones count.",
+        examples=[["chat", "function_calling"]],
+    )
+    context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
+        None, description="The same as `context_length`."
+    )
+    provider_id: str | None = Field(None, description="The provider's id or name.")  # type: ignore[assignment] # may be given by name
+    provider: str | None = Field(None, description="The provider's name, instead of its id.", examples=["ollama_local"])
+    provider_name: str | None = Field(None, description="The same as `provider`.")
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write, its card as one column. Errors: InvalidModel, UnknownReference."""
+        reference = self.provider_id or self.provider or self.provider_name
+        if reference is None:
+            message = "A model needs its provider: give provider_id or provider."
+            raise InvalidModel(message, reasons=[Reason("provider_id", message)])
+        try:
+            provider = find_provider(snapshot, reference)
+        except NotFound as error:
+            raise UnknownReference(error.message, reasons=[Reason("provider_id", error.message)]) from error
+        self._check_card(snapshot)
+        own = self.model_dump(exclude={"provider", "provider_name", "context_window", *CARD_FIELDS})
+        return own | {
+            "provider_id": provider.id,
+            "context_length": self.context_window if self.context_length is None else self.context_length,
+            "card": known(self),
+        }
+
+    def _check_card(self, snapshot: Snapshot) -> None:
+        reasons = []
+        if self.category is not None and not snapshot.categories.where("key", self.category):
+            allowed = ", ".join(c.key for c in snapshot.categories)
+            reasons.append(Reason("category", f"there is no category {self.category!r}. Allowed: {allowed}"))
+        if self.replaced_by is not None and not snapshot.models.where("name", self.replaced_by):
+            reasons.append(Reason("replaced_by", f"there is no model named {self.replaced_by!r}"))
+        if self.context_length is not None and self.context_window not in (None, self.context_length):
+            reasons.append(Reason("context_window", "is the same as context_length, and says something else"))
+        if reasons:
+            raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
+
+
+class AliasBody(AliasDraft):
+    """An alias, as callers send it."""
+
+    model_id: str | None = Field(None, description=_MODEL, examples=["qwen3:8b"])  # type: ignore[assignment] # may be given by name
+    model: str | None = Field(None, description="The same as `model_id`.")
+    provider: str | None = Field(None, description=_PROVIDER, examples=["ollama_local"])
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write. Errors: Invalid, UnknownReference, AmbiguousName."""
+        reference = _needed("model_id", self.model_id or self.model)
+        return {
+            "model_id": _model_id(snapshot, "model_id", reference, self.provider),
+            "alias": self.alias,
+            "context": self.context,
+        }
+
+
+class FunctionBody(FunctionDraft):
+    """A function, as callers send it."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        name = self.name or default_function_name(self.service_name, self.function_name)
+        return self.model_dump() | {"name": name}
+
+
+class MappingBody(MappingDraft):
+    """A mapping, as callers send it."""
+
+    model_id: str | None = Field(None, description=_MODEL, examples=["qwen3:8b"])  # type: ignore[assignment] # may be given by name
+    model: str | None = Field(None, description="The same as `model_id`.")
+    provider: str | None = Field(None, description=_PROVIDER, examples=["ollama_local"])
+    fallback_model_id: str | None = Field(None, description="A model to try when this one fails: id or name.")
+    fallback_provider: str | None = Field(
+        None, description="The fallback model's provider, where its name is not enough."
+    )
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write. Errors: Invalid, UnknownReference, AmbiguousName."""
+        reference = _needed("model_id", self.model_id or self.model)
+        fallback = self.fallback_model_id
+        return self.model_dump(exclude={"model", "provider", "fallback_provider"}) | {
+            "model_id": _model_id(snapshot, "model_id", reference, self.provider),
+            "fallback_model_id": None
+            if fallback is None
+            else _model_id(snapshot, "fallback_model_id", fallback, self.fallback_provider),
+        }
+
+
+def _needed(field: str, reference: str | None) -> str:
+    if not reference:
+        message = f"{field} is needed: the model's id, its name, or what its provider calls it."
+        raise Invalid(message, reasons=[Reason(field, message)])
+    return reference
+
+
+def _model_id(snapshot: Snapshot, field: str, reference: str, provider: str | None) -> str:
+    try:
+        return find_model(snapshot, reference, provider).id
+    except NotFound as error:
+        raise UnknownReference(error.message, reasons=[Reason(field, error.message)]) from error

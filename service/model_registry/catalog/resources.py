@@ -1,0 +1,208 @@
+"""The six nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from model_registry.catalog import model_edits, views
+from model_registry.catalog import request_models as bodies
+from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
+from model_registry.entities.category import Category
+from model_registry.entities.change import Operation
+from model_registry.entities.function import Function
+from model_registry.entities.model_card import CARD_FIELDS
+from model_registry.entities.provider import Provider
+from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel, Reason
+from model_registry.snapshot.lookup import (
+    find_alias,
+    find_category,
+    find_function,
+    find_mapping,
+    find_model,
+    find_provider,
+)
+from model_registry.snapshot.snapshot import Snapshot
+
+
+class RequestModel(Protocol):
+    """What callers send for a noun."""
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write, every reference found and every value checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of row that people edit."""
+
+    name: str
+    plural: str
+    table: str
+    body: type[BaseModel]
+    view_shape: type[BaseModel]
+    find: Callable[[Snapshot, str], Any]
+    view: Callable[[Snapshot, Any], views.View]
+    referrers: Callable[[Snapshot, Any], Iterable[str]]
+    """Who would be left without the row, in words."""
+    twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]]
+    """The rows that have the unique key of these columns."""
+    replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns, and the other fields of the body that say the same."""
+    invalid: type[Invalid] = Invalid
+    fields: Callable[[Any], dict[str, Any]] = lambda row: row.model_dump()
+    """The row as its body would say it."""
+    edit: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda _row, columns: columns
+    """What an edit of the row writes of these columns."""
+
+    @property
+    def one(self) -> str:
+        """The noun with its article."""
+        return f"an {self.name}" if self.name[0] in "aeiou" else f"a {self.name}"
+
+
+def insert(noun: Resource, snapshot: Snapshot, body: RequestModel, row_id: str) -> Operation:
+    """A new row. Errors: AlreadyExists."""
+    return Operation(noun.table, "insert", row_id, _columns(noun, snapshot, row_id, body))
+
+
+def replace(noun: Resource, snapshot: Snapshot, row: Row, body: RequestModel) -> Operation:
+    """The whole row anew, unless someone changed it meanwhile. Errors: AlreadyExists."""
+    columns = _columns(noun, snapshot, row.id, body)
+    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+
+
+def change(noun: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
+    """Some fields of the row; the others stay. Errors: the noun's Invalid, with every bad field; AlreadyExists."""
+    kept = {name: value for name, value in noun.fields(row).items() if name in noun.body.model_fields}
+    named = set(fields)
+    for column, others in noun.replaces:
+        if named & {column, *others}:
+            kept.pop(column, None)
+            named.add(column)
+    try:
+        # Larger metadata that an older release kept stays, or shrinks.
+        context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
+        body: Any = noun.body.model_validate(kept | fields, context=context)
+    except ValidationError as error:
+        reasons = reasons_of(error)
+        message = f"The change would make the {noun.name} invalid: {'; '.join(map(str, reasons))}."
+        raise noun.invalid(message, reasons=reasons) from error
+    # Only what was named is written: what somebody else changes at the same time stays changed.
+    columns = {name: value for name, value in _columns(noun, snapshot, row.id, body).items() if name in named}
+    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+
+
+def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
+    """No row any more. Errors: InUse, naming who refers to it."""
+    referrers = list(noun.referrers(snapshot, row))
+    if referrers:
+        named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
+        message = f"The {noun.name} is still used by {named}. Delete or change those first."
+        raise InUse(message, referrers=referrers[:20])
+    return Operation(noun.table, "delete", row.id, version=row.version)
+
+
+def reasons_of(error: ValidationError) -> list[Reason]:
+    """What pydantic found wrong, field by field."""
+    return [
+        Reason(".".join(str(part) for part in found["loc"]), found["msg"].removeprefix("Value error, "))
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
+    """What the body makes of the row. The database has the same keys; here it is known which row is in the way."""
+    columns = body.columns(snapshot)
+    for other in noun.twins(snapshot, columns):
+        if other.id != row_id:
+            message = f"There is such a {noun.name} already: {other.id}."
+            raise AlreadyExists(message)
+    return columns
+
+
+def _models_in(snapshot: Snapshot, category: Category) -> Iterable[str]:
+    return (f"the model {m.name}" for m in snapshot.models if m.card.get("category") == category.key)
+
+
+def _models_of(snapshot: Snapshot, provider: Provider) -> Iterable[str]:
+    return (f"the model {m.name}" for m in snapshot.models.where("provider", provider.id))
+
+
+def _users_of(snapshot: Snapshot, model: Row) -> Iterable[str]:
+    yield from (f"the alias {a.alias}" for a in snapshot.aliases.where("model", model.id))
+    for m in snapshot.mappings.where("model", model.id):
+        yield f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
+
+
+def _variants_of(snapshot: Snapshot, function: Function) -> Iterable[str]:
+    for m in snapshot.mappings.where("function", (function.service_name, function.function_name)):
+        yield f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
+
+
+def _categories_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    return snapshot.categories.where("key", columns["key"])
+
+
+def _providers_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    return snapshot.providers.where("name", columns["name"])
+
+
+def _models_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    return (m for m in snapshot.models.where("name", columns["name"]) if m.provider_id == columns["provider_id"])
+
+
+def _aliases_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    return (a for a in snapshot.aliases.where("alias", columns["alias"]) if a.context == columns["context"])
+
+
+def _functions_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    yield from snapshot.functions.where("key", (columns["service_name"], columns["function_name"]))
+    yield from snapshot.functions.where("name", columns["name"])
+
+
+def _mappings_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
+    variants = snapshot.mappings.where("function", (columns["service_name"], columns["function_name"]))
+    return (m for m in variants if m.variant_name == columns["variant_name"])
+
+
+def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
+    return ()
+
+
+PROVIDER = Resource(
+    "provider", "providers", "model_providers", bodies.ProviderBody, Provider,
+    find_provider, views.provider_view, _models_of, _providers_named,
+)  # fmt: skip
+MODEL = Resource(
+    "model", "models", "models", bodies.ModelBody, views.ModelView,
+    find_model, views.model_view, _users_of, _models_named,
+    (
+        ("provider_id", ("provider", "provider_name")),
+        ("context_length", ("context_window",)),
+        ("card", CARD_FIELDS),
+    ),
+    InvalidModel, lambda model: model.model_dump() | model.card, model_edits.by_hand,
+)  # fmt: skip
+CATEGORY = Resource(
+    "category", "categories", "model_categories", bodies.CategoryBody, Category,
+    find_category, views.category_view, _models_in, _categories_named,
+)  # fmt: skip
+ALIAS = Resource(
+    "alias", "aliases", "model_aliases", bodies.AliasBody, views.AliasView,
+    find_alias, views.alias_view, _nobody, _aliases_named, (("model_id", ("model",)),),
+)  # fmt: skip
+FUNCTION = Resource(
+    "function", "functions", "functions", bodies.FunctionBody, Function,
+    find_function, views.function_view, _variants_of, _functions_named,
+)  # fmt: skip
+MAPPING = Resource(
+    "mapping", "mappings", "service_model_mappings", bodies.MappingBody, views.MappingView,
+    find_mapping, views.mapping_view, _nobody, _mappings_named, (("model_id", ("model",)),),
+)  # fmt: skip
+
+NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
+NOUN_OF_TABLE = {noun.table: noun for noun in NOUNS}

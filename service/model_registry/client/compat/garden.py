@@ -1,0 +1,185 @@
+"""Model Garden's registry, with its names: from a registry over HTTP, or from a models_registry.json."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from model_registry.client.blocking import Client
+from model_registry.client.rows import read_row
+from model_registry.entities.document import DocumentModel
+from model_registry.entities.fitness import FitnessResult, Hardware, Use, unknown_model, verdict
+from model_registry.entities.model_card import InferenceDefaults, Quantization, Requirements, TrainingDefaults
+
+_INFERENCE = ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size")
+
+
+class GardenModel(DocumentModel):
+    """A model as a document says it."""
+
+    tags: list[str] = Field(default_factory=list)
+    quantization: Quantization = Field(default_factory=Quantization)
+    requirements: Requirements = Field(default_factory=Requirements)
+    training_defaults: TrainingDefaults = Field(default_factory=TrainingDefaults)
+    inference_defaults: InferenceDefaults = Field(default_factory=InferenceDefaults)
+
+    @field_validator("tags", "quantization", "requirements", "training_defaults", "inference_defaults", mode="before")
+    @classmethod
+    def _something(cls, value: Any, info: Any) -> Any:  # noqa: ANN401 (whatever was read)
+        """What is not known is empty, so that programs may look into it."""
+        return ([] if info.field_name == "tags" else {}) if value is None else value
+
+    @property
+    def is_vision_model(self) -> bool:
+        """Whether it sees."""
+        return self.capabilities.vision
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether its weights were made smaller."""
+        return self.quantization.method is not None
+
+    @property
+    def supports_selective_loss(self) -> bool:
+        """Whether training may weigh the parts of a structured answer."""
+        selective = self.training_defaults.selective_loss
+        return selective is not None and selective.supported
+
+    def get_training_hyperparameters(self) -> dict[str, Any]:
+        """Where training starts from."""
+        return dict(self.training_defaults.hyperparameters)
+
+    def get_lora_config(self) -> dict[str, Any]:
+        """Where fine-tuning with LoRA starts from."""
+        return dict(self.training_defaults.lora_config)
+
+    def get_inference_config(self) -> dict[str, Any]:
+        """How a server is started with it; what is not known is None."""
+        return {name: getattr(self.inference_defaults, name) for name in _INFERENCE}
+
+
+class GardenRegistry:
+    """All models of one source.
+
+    Args:
+        source: a registry's URL, or the path of a document; else MODEL_REGISTRY_URL, else this machine's registry.
+        client: how to ask the registry.
+    """
+
+    def __init__(self, source: str | Path | None = None, *, client: Client | None = None) -> None:
+        is_url = isinstance(source, str) and source.startswith(("http://", "https://"))
+        self._file = Path(source) if source is not None and not is_url else None
+        self._client = client or (Client(str(source) if source else None) if self._file is None else None)
+        self._content: dict[str, Any] | None = None
+        self._read: tuple[Any, dict[str, GardenModel]] = (None, {})
+
+    def close(self) -> None:
+        """Close the connections to the registry, if there are any."""
+        if self._client is not None:
+            self._client.close()
+
+    def get_all_models(self) -> dict[str, GardenModel]:
+        """By id. Errors: RegistryUnreachable; FileNotFoundError for a file that is not there."""
+        raw = self._document()["models"]
+        if raw is not self._read[0]:  # the client hands out the same one until it has changed
+            self._read = raw, {key: read_row(GardenModel, entry) for key, entry in raw.items()}
+        return dict(self._read[1])
+
+    def get_model(self, model_id: str) -> GardenModel | None:
+        """By id, or by the name it has in the registry; None when there is none."""
+        models = self.get_all_models()
+        return models.get(model_id) or next((m for m in models.values() if m.registry_name == model_id), None)
+
+    def check_model_exists(self, model_id: str) -> bool:
+        """Whether there is such a model."""
+        return self.get_model(model_id) is not None
+
+    def get_models_by_category(self, category: str) -> list[GardenModel]:
+        """Those of a category."""
+        return [model for model in self.get_all_models().values() if model.category == category]
+
+    def get_text_models(self) -> list[GardenModel]:
+        """Those of the category text-llm."""
+        return self.get_models_by_category("text-llm")
+
+    def get_vision_models(self) -> list[GardenModel]:
+        """Those of the category vision-vlm."""
+        return self.get_models_by_category("vision-vlm")
+
+    def get_models_by_tag(self, tag: str) -> list[GardenModel]:
+        """Those with a tag."""
+        return [model for model in self.get_all_models().values() if tag in model.tags]
+
+    def get_recommended_models(self, category: str | None = None) -> list[GardenModel]:
+        """Those with the tag `recommended`, of a category or all."""
+        return [model for model in self.get_models_by_tag("recommended") if category in (None, model.category)]
+
+    def get_stable_models(self) -> list[GardenModel]:
+        """Those with the status `stable`, which is called active elsewhere."""
+        return [model for model in self.get_all_models().values() if model.status == "stable"]
+
+    def get_categories(self) -> dict[str, dict[str, Any]]:
+        """Name, description and icon by key."""
+        return dict(self._document().get("categories", {}))
+
+    def validate_model_for_training(self, model_id: str) -> tuple[bool, str | None]:
+        """Whether it may be trained, and why not."""
+        found = self.judge(model_id, "training")
+        return found.is_valid, found.error_message
+
+    def validate_model_for_inference(self, model_id: str) -> tuple[bool, str | None]:
+        """Whether it may be served, and why not."""
+        found = self.judge(model_id, "inference")
+        return found.is_valid, found.error_message
+
+    def judge(self, model_id: str, use: Use, hardware: Hardware | None = None) -> FitnessResult:
+        """The whole verdict: the registry's own rule, `POST /api/v1/registry/validate/...`, on the copy here."""
+        model, document = self.get_model(model_id), self._document()
+        if model is None:
+            return unknown_model(f"There is no model {model_id!r}.")
+        entry = document["models"][model.id]
+        provider = document.get("providers", {}).get(model.provider, {})
+        active = entry.get("active", True) and provider.get("active", True)
+        return verdict(entry | {"active": active}, use, hardware, served=provider.get("type", "custom") != "custom")
+
+    def _document(self) -> dict[str, Any]:
+        if self._client is not None:
+            return self._client.export_document()
+        if self._content is None and self._file is not None:
+            self._content = json.loads(self._file.read_text("utf-8"))
+        return self._content or {}
+
+
+@cache
+def get_registry(source: str | Path | None = None) -> GardenRegistry:
+    """The registry of this source; the same object every time."""
+    return GardenRegistry(source)
+
+
+def get_model(model_id: str) -> GardenModel | None:
+    """A model of `get_registry()`, None when there is none."""
+    return get_registry().get_model(model_id)
+
+
+def get_text_models() -> list[GardenModel]:
+    """The language models of `get_registry()`."""
+    return get_registry().get_text_models()
+
+
+def get_vision_models() -> list[GardenModel]:
+    """The vision-language models of `get_registry()`."""
+    return get_registry().get_vision_models()
+
+
+def validate_model_for_training(model_id: str) -> tuple[bool, str | None]:
+    """Whether a model of `get_registry()` may be trained, and why not."""
+    return get_registry().validate_model_for_training(model_id)
+
+
+def validate_model_for_inference(model_id: str) -> tuple[bool, str | None]:
+    """Whether a model of `get_registry()` may be served, and why not."""
+    return get_registry().validate_model_for_inference(model_id)

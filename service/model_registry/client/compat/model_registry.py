@@ -1,0 +1,262 @@
+"""`ModelRegistry`: the old in-memory registry's methods, in memory still, or over HTTP with the same behaviour."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Protocol, Self
+
+from model_registry.client.blocking import Client
+from model_registry.client.compat.model_config import (
+    ModelCapabilities,
+    ModelConfig,
+    ModelStatus,
+    QualityScores,
+    checked,
+    config_of,
+    fields_of,
+)
+from model_registry.client.rows import CatalogModel
+from model_registry.entities.capability import canonical
+from model_registry.errors import InvalidModel, ModelNotFound, Reason, RegistryError
+
+ConfigurationError = RegistryError
+"""What the old registry raised. Its codes are ours: E4001 for a model that is not there, E4003 for an invalid one."""
+
+_SERVERS: dict[str, dict[str, str]] = {"ollama": {"type": "ollama", "api_base": "http://localhost:11434/v1"}}
+"""What a provider of this name is made as, where the registry has none. Any other is a name, not a server: `custom`."""
+
+
+class Models(list[ModelConfig]):
+    """A list that may be awaited: programs do both."""
+
+    def __await__(self) -> Generator[None, None, Self]:
+        """The list itself."""
+        yield from ()
+        return self
+
+
+class _Store(Protocol):
+    """Where models are."""
+
+    def all(self) -> dict[str, ModelConfig]:
+        """Models by id; the caller may keep and change them."""
+
+    def put(self, config: ModelConfig) -> None:
+        """Add a model, or put it in the place of the one with its id."""
+
+    def set_status(self, model_id: str, status: ModelStatus) -> None:
+        """Change the status of a model that is there."""
+
+
+class ModelRegistry:
+    """Models and what they can do. Without a URL and a client it lives in this object; with one, in a registry.
+
+    Lists are in the order of ids. Over HTTP every method asks the registry, whose errors it raises.
+    """
+
+    def __init__(self, url: str | None = None, api_key: str | None = None, *, client: Client | None = None) -> None:
+        self._remote = client or (Client(url, api_key) if url else None)
+        self._store: _Store = _InMemory() if self._remote is None else _OverHttp(self._remote)
+
+    def close(self) -> None:
+        """Close the connections to the registry, if there are any."""
+        if self._remote is not None:
+            self._remote.close()
+
+    def register_model(self, model: ModelConfig | None = None, **fields: Any) -> None:  # noqa: ANN401 (ModelConfig's)
+        """Add a model, or put it in the place of the one with its id. Errors: InvalidModel."""
+        if model is None:
+            try:
+                model = ModelConfig(**fields)
+            except TypeError as error:
+                raise InvalidModel(str(error), reasons=[Reason("", str(error))]) from error
+        self._store.put(checked(model))
+
+    def get_model(self, model_id: str) -> ModelConfig | None:
+        """The model with this id, if there is one."""
+        return self._store.all().get(model_id)
+
+    def get_model_or_raise(self, model_id: str) -> ModelConfig:
+        """The model with this id. Errors: ModelNotFound."""
+        found = self.get_model(model_id)
+        if found is None:
+            raise ModelNotFound(f"There is no model {model_id!r}.")
+        return found
+
+    def list_models(self, provider: str | None = None, status: ModelStatus | str | None = None) -> Models:
+        """All models, or those of a provider, or of a status. The answer may be awaited."""
+        return self._where(lambda m: provider in (None, m.provider) and status in (None, m.status))
+
+    def get_models_by_capability(self, capability: str) -> Models:
+        """Those that can do this."""
+        return self.get_models_by_capabilities([capability])
+
+    def get_models_by_capabilities(self, capabilities: Iterable[str]) -> Models:
+        """Those that can do all of these; of nothing, all active ones."""
+        wanted = set(map(canonical, capabilities))
+        if not wanted:
+            return self.list_models(status=ModelStatus.ACTIVE)
+        return self._where(lambda m: wanted <= set(m.capabilities.capabilities_list))
+
+    def get_models_by_provider(self, provider: str) -> Models:
+        """Those of a provider."""
+        return self.list_models(provider=provider)
+
+    def get_available_models(self) -> Models:
+        """Those that should be chosen."""
+        return self._where(ModelConfig.is_available)
+
+    def get_providers(self) -> list[str]:
+        """The providers of all models, by name."""
+        return sorted({model.provider for model in self.list_models()})
+
+    def get_capabilities(self) -> list[str]:
+        """What any model can do, by name."""
+        return sorted({name for model in self.list_models() for name in model.capabilities.capabilities_list})
+
+    def update_model_status(self, model_id: str, status: ModelStatus | str) -> None:
+        """Change a model's status. Errors: ModelNotFound, InvalidModel (there is no such status)."""
+        try:
+            wanted = ModelStatus(status)
+        except ValueError as error:
+            raise InvalidModel(str(error), reasons=[Reason("status", str(error))]) from error
+        self.get_model_or_raise(model_id)
+        self._store.set_status(model_id, wanted)
+
+    def load_default_models(self) -> None:
+        """Register three models that an Ollama on this machine often has."""
+        for model in default_models():
+            self.register_model(model)
+
+    def is_initialized(self) -> bool:
+        """Whether it holds any models."""
+        return bool(self._store.all())
+
+    def get_stats(self) -> dict[str, Any]:
+        """How many there are of what."""
+        providers, capabilities = self.get_providers(), self.get_capabilities()
+        return {
+            "total_models": len(self.list_models()),
+            "active_models": len(self.list_models(status=ModelStatus.ACTIVE)),
+            "total_providers": len(providers),
+            "total_capabilities": len(capabilities),
+            "providers": providers,
+            "capabilities": capabilities,
+        }
+
+    def _where(self, fits: Any) -> Models:  # noqa: ANN401 (a predicate)
+        models = self._store.all()
+        return Models(models[model_id] for model_id in sorted(models) if fits(models[model_id]))
+
+
+class _InMemory:
+    """Models of this process."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, ModelConfig] = {}
+
+    def all(self) -> dict[str, ModelConfig]:
+        """Copies: nobody changes a model but by its methods, as over HTTP."""
+        return copy.deepcopy(self._models)
+
+    def put(self, config: ModelConfig) -> None:
+        """Keep a copy."""
+        self._models[config.model_id] = copy.deepcopy(config)
+
+    def set_status(self, model_id: str, status: ModelStatus) -> None:
+        """Change it."""
+        self._models[model_id].status = status
+
+
+class _OverHttp:
+    """Models of a registry. Lists are asked for with their ETag, so that nothing comes twice."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def all(self) -> dict[str, ModelConfig]:
+        """As the registry has them now."""
+        return {model_id: config_of(row, model_id) for model_id, row in self._rows().items()}
+
+    def put(self, config: ModelConfig) -> None:
+        """A new row, or what differs of the old one."""
+        row = self._rows().get(config.model_id)
+        wanted = fields_of(config)
+        if row is not None:
+            held = fields_of(config_of(row, config.model_id))
+            wanted = {name: value for name, value in wanted.items() if value != held[name]}
+            if not wanted:
+                return
+        if "provider" in wanted and config.provider not in [p.name for p in self._client.list_providers()]:
+            self._client.create_provider(_SERVERS.get(config.provider, {"type": "custom"}), name=config.provider)
+        if row is None:
+            self._client.create_model(wanted)
+        else:
+            self._client.change_model(row.id, **wanted)
+
+    def set_status(self, model_id: str, status: ModelStatus) -> None:
+        """One field of its row."""
+        self._client.change_model(self._rows()[model_id].id, status=str(status))
+
+    def _rows(self) -> dict[str, CatalogModel]:
+        """By what the provider calls a model; where several do, by name; where that is not enough, by both."""
+        rows = self._client.list_models()
+        words, names = _counted(r.model_id for r in rows), _counted(r.name for r in rows)
+        found = {}
+        for row in rows:
+            unique = [row.model_id] * (words[row.model_id] == 1) + [row.name] * (names[row.name] == 1)
+            found[unique[0] if unique else f"{row.provider_name}/{row.name}"] = row
+        return found
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def default_models() -> Sequence[ModelConfig]:
+    """What `load_default_models` registers. They run on this machine, so they cost nothing."""
+    return (
+        _local("llama3.1:8b", "Llama 3.1 8B", (0.75, 0.70, 0.80, 0.78), latency=(500, 2000)),
+        _local("llama3.2:3b", "Llama 3.2 3B", (0.65, 0.60, 0.70, 0.68), latency=(300, 1000)),
+        _local(
+            "llava-llama3:latest",
+            "LLaVA Llama 3",
+            (0.60, 0.50, 0.65, 0.62),
+            latency=(800, 3000),
+            capabilities=ModelCapabilities(supports_streaming=True, supports_vision=True),
+            context_window=8192,
+            max_output_tokens=4096,
+            rate_limit_tpm=50_000,
+        ),
+    )
+
+
+def _local(
+    model_id: str,
+    name: str,
+    quality: tuple[float, float, float, float],
+    latency: tuple[int, int],
+    **other: Any,  # noqa: ANN401
+) -> ModelConfig:
+    usual: dict[str, Any] = {
+        "capabilities": ModelCapabilities(supports_streaming=True, supports_json_mode=True),
+        "context_window": 128_000,
+        "max_output_tokens": 8192,
+        "rate_limit_tpm": 100_000,
+    }
+    return ModelConfig(
+        model_id,
+        "ollama",
+        name,
+        cost_per_1m_input_tokens=0.0,
+        cost_per_1m_output_tokens=0.0,
+        rate_limit_rpm=1000,
+        latency_p50_ms=latency[0],
+        latency_p99_ms=latency[1],
+        quality_scores=QualityScores(*quality),
+        **{**usual, **other},
+    )

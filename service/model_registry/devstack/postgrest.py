@@ -1,0 +1,104 @@
+"""PostgREST in front of our Postgres, on loopback, and the key that opens it.
+
+Where its program comes from is in `postgrest_program.py`. It needs the roles, so it starts after the migrations.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+from typing import TYPE_CHECKING, ClassVar
+
+from model_registry.devstack.ports import LOOPBACK, require_free
+from model_registry.devstack.postgrest_program import postgrest_program
+from model_registry.devstack.process import StackProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_READY_SECONDS = 60
+_POOL = 10
+
+
+class Postgrest(StackProcess):
+    """The REST interface of the database."""
+
+    name: ClassVar[str] = "PostgREST"
+    programs: ClassVar[frozenset[str]] = frozenset({"postgrest"})
+
+    def __init__(  # noqa: PLR0913 (what it needs to know, each by name)
+        self, home: Path, log: Path, *, port: int, admin_port: int, database_url: str, schema: str, jwt_secret: str
+    ) -> None:
+        super().__init__(home, log)
+        self.port = port
+        self.admin_port = admin_port
+        self._database_url = database_url
+        self._schema = schema
+        self._jwt_secret = jwt_secret
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def service_key(self) -> str:
+        """The key of the role `service_role`. It has no end: it is worth as much as the secret it is made from."""
+        return _jwt({"role": "service_role", "iss": "model-registry"}, self._jwt_secret)
+
+    @property
+    def reader_key(self) -> str:
+        """The key of the role that reads the catalogue through PostgREST, and nothing else."""
+        return _jwt({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret)
+
+    def start(self) -> None:
+        """Start it and wait until it has read the schema."""
+        if self.pid is not None:
+            return
+        program = postgrest_program()
+        self.end_strays(self.home)
+        require_free(self.port, who=self.name, instead="start it on another one")
+        require_free(self.admin_port, who=f"{self.name} (admin)", instead="start it on another one")
+        settings = {
+            "db-uri": self._database_url,
+            "db-schemas": self._schema,
+            "db-anon-role": "anon",
+            "db-pool": _POOL,
+            "jwt-secret": self._jwt_secret,
+            "server-host": LOOPBACK,
+            "server-port": self.port,
+            "admin-server-port": self.admin_port,
+            "openapi-mode": "disabled",  # it would show the tables to whoever asks
+            "log-level": "warn",
+        }
+        # A file, because the environment of a process is easier to see than a file of mode 0600.
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in settings.items()]
+        self._write_settings("postgrest.conf", "".join(lines))
+        self._launch([str(program), "postgrest.conf"], environment={})
+        self._wait_until(self._is_ready, seconds=_READY_SECONDS)
+
+    def _is_ready(self) -> bool:
+        """Whether it says that it reached the database and knows the schema."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=2)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _jwt(claims: dict[str, str], secret: str) -> str:
+    """Sign a JSON web token with HS256 (RFC 7519)."""
+    signed = b".".join(_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return b".".join([signed, _base64url(signature)]).decode()
+
+
+def _base64url(value: bytes) -> bytes:
+    """Base64 as tokens have it, without padding."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=")

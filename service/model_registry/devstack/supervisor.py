@@ -1,0 +1,122 @@
+"""Watches the parts of a running stack: one that dies is said, and started again at the same address.
+
+A thread per part waits for its end; nothing is polled. How a part starts is in its own file.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from model_registry.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from model_registry.devstack.process import StackProcess
+
+PAUSES = (0.2, 1.0, 3.0, 9.0)
+"""Seconds before the first, second, ... start again. One more death in a row ends everything."""
+STEADY_SECONDS = 60.0
+"""A part that has run this long is well: its next death is a first one again."""
+_STOP_AGAIN_SECONDS = 0.1
+
+
+class Supervisor:
+    """Keeps parts running until `stop`."""
+
+    def __init__(
+        self, parts: Sequence[StackProcess], *, say: Callable[[str], object], give_up: Callable[[StackError], object]
+    ) -> None:
+        """Describe it; nothing is watched before `start`.
+
+        Args:
+            parts: in the order in which they are to be stopped.
+            say: called with what people should know, one call at a time, in a thread of the supervisor.
+            give_up: called once, in a thread of the supervisor, when a part cannot be kept running.
+        """
+        self._parts = parts
+        self._say = say
+        self._give_up = give_up
+        self._threads: list[Thread] = []
+        self._stopping = Event()
+        self._lock = Lock()
+        self._given_up = False
+
+    def start(self) -> None:
+        """Watch the parts, which run already; one that has died meanwhile is noticed at once."""
+        for part in self._parts:
+            thread = Thread(target=self._keep_running, args=(part,), name=f"watch-{part.name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop the parts and the watching. A pause ends at once, and so does a part that is just being started."""
+        self._stopping.set()
+        for part in self._parts:
+            part.stop()
+        for part, thread in zip(self._parts, self._threads, strict=False):
+            while thread.is_alive():
+                # It may have been about to launch the program when it was told to stop.
+                part.stop()
+                thread.join(_STOP_AGAIN_SECONDS)
+        self._threads = []
+
+    def _keep_running(self, part: StackProcess) -> None:
+        """Wait for its end and start it again, until it dies too often in a row or is to stop."""
+        deaths = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            code = part.wait()
+            deaths = 1 if time.monotonic() - began >= STEADY_SECONDS else deaths + 1
+            end: tuple[str, str] | None = (_ended(code), part.last_lines())
+            while end is not None and not self._stopping.is_set():
+                what, details = end
+                if deaths > len(PAUSES):
+                    self._end(part, deaths, f"{what}. {details}")
+                    return
+                pause = PAUSES[deaths - 1]
+                self._tell(f"{part.name:<9}  {what}; it is started again in {pause:g} s. {details}")
+                self._stopping.wait(pause)
+                end = self._start(part)
+                deaths += end is not None
+
+    def _start(self, part: StackProcess) -> tuple[str, str] | None:
+        """Start it and report it; or answer what happened instead, and why."""
+        if self._stopping.is_set():
+            return None
+        part.reap_orphans()
+        began = time.monotonic()
+        try:
+            part.start()
+        except Exception as error:  # noqa: BLE001 (the outermost loop: whatever it is, people see it and it is counted)
+            return "could not be started", str(error) or repr(error)
+        self._tell(f"{part.name:<9}  runs again  ({time.monotonic() - began:.1f} s)")
+        return None
+
+    def _end(self, part: StackProcess, deaths: int, cause: str) -> None:
+        """Give up, unless another part is already the reason."""
+        with self._lock:
+            if self._given_up or self._stopping.is_set():
+                return
+            self._given_up = True
+        message = f"{part.name} ended, or did not start, {deaths} times in a row, so everything is stopped"
+        self._give_up(StackError(f"{message}. The last time it {cause}"))
+
+    def _tell(self, line: str) -> None:
+        """Say it, one thread at a time. What cannot be said is no reason to leave a part dead."""
+        with self._lock, suppress(OSError):
+            if not self._stopping.is_set():
+                self._say(line)
+
+
+def _ended(code: int) -> str:
+    """How a program ended, for people."""
+    if code >= 0:
+        return f"ended by itself (exit code {code})"
+    with suppress(ValueError):
+        return f"was killed ({signal.Signals(-code).name})"
+    return f"was killed (signal {-code})"

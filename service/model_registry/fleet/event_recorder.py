@@ -1,0 +1,250 @@
+"""What is done with a batch of messages: read, recorded in few transactions, and what is rejected said aloud.
+
+Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu_events.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from model_registry.entities.node_report import NodeReportBatch, RecordResult, RejectedEvent
+from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
+from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.fleet.event_sources import Delivery
+from model_registry.fleet.gpu_events import Heard, read_event
+from model_registry.fleet.poison_counter import PoisonCounter
+from model_registry.fleet.status_digests import StatusDigests
+from model_registry.messaging.connection import NatsConnection
+from model_registry.messaging.subjects import HEARD, REJECTED
+from model_registry.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "gpu events"
+MOST_EVENTS = 2000
+"""Events in one transaction; a message of many models counts as many."""
+SHOWN_BYTES = 16 * 1024
+"""Of a rejected payload, what is published with the reason."""
+KEPT_BYTES = 2 * 1024
+"""Of a rejected payload, what is kept in the database."""
+_LONGEST_SECRET = 4 * 1024
+"""So far is looked beyond the cut: half a secret is none that anything finds."""
+
+MOST_TRIES = 10
+"""So often an event is tried that the database refuses and nobody knows why, as long as it takes others in between."""
+
+Count = Callable[[str, int], None]
+"""Told of messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
+
+
+@dataclass(slots=True)
+class Read:
+    """A message, and what it says."""
+
+    delivery: Delivery
+    heard: Heard = field(default_factory=Heard)
+    reasons: list[str] = field(default_factory=list)
+    """Why it is rejected, or parts of it."""
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only says that all is as before."""
+        return self.heard.status is not None and self.heard.status.is_heartbeat
+
+    @property
+    def size(self) -> int:
+        """How many events it counts as."""
+        status = self.heard.status
+        return max(1, len(status.listed or ())) if status else 1
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to record of it."""
+        return bool(self.heard.event or self.heard.status or self.reasons)
+
+
+class EventRecorder:
+    """Reads messages, and records what they say."""
+
+    def __init__(self, registry: Registry, link: NatsConnection, *, default_node: str, count: Count) -> None:
+        self._registry = registry
+        self._link = link
+        self._default_node = default_node
+        self._count = count
+        self._known = StatusDigests()
+        self._refusals = PoisonCounter()
+
+    def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
+        """What a message says. `whole`: also when it is taken for one that says what the one before said."""
+        message = delivery.message
+        if message.subject not in HEARD:  # from a consumer that somebody made: our own rejections may be among it
+            return Read(delivery)
+        known = (lambda _node_id: None) if whole else self._known.digest_of
+        try:
+            heard = read_event(
+                message.subject,
+                message.data,
+                received_at=delivery.received_at,
+                default_node=self._default_node,
+                known=known,
+            )
+        except InvalidEvent as error:
+            return Read(delivery, reasons=[error.message])
+        return Read(delivery, heard, [heard.problem] if heard.problems else [])
+
+    async def record(self, read: Iterable[Read]) -> tuple[list[Read], list[Read]]:
+        """Record in few transactions. Answers what is done with, and what has to be delivered again.
+
+        Where the database refuses a part, its halves are tried, down to the one message that spoils it.
+        """
+        parts = in_parts(read)
+        done: list[Read] = []
+        left: list[Read] = []
+        while parts:
+            part = parts.pop()
+            try:
+                await self._record_part(part)
+            except (StorageUnavailable, StorageMisconfigured) as error:
+                left += [*part, *(one for other in parts for one in other)]
+                log.warning("events not recorded; they will be delivered again", left=len(left), error=error.message)
+                break
+            except RegistryError as error:
+                if len(part) > 1:
+                    parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+                elif not isinstance(error, StorageError) and part[0].heard != Heard():
+                    parts.append([Read(part[0].delivery, Heard(), [error.message])])
+                elif self._refusals.count(part[0].delivery) < MOST_TRIES:
+                    left += part  # what the database cannot explain need not be the event's fault
+                elif part[0].heard != Heard():
+                    reason = f"The database refused it {MOST_TRIES} times and took others. {error.message}"
+                    parts.append([Read(part[0].delivery, Heard(), [reason])])
+                else:
+                    done += part  # not even the rejection can be kept: it is said, and that is all
+            else:
+                done += part
+        unsaid = await self._say_rejected([one for one in done if one.reasons])
+        self._count_outcomes(done, left)
+        return [one for one in done if id(one) not in unsaid], left + [one for one in done if id(one) in unsaid]
+
+    async def _record_part(self, part: Sequence[Read]) -> None:
+        """Record, and again what the database asks for whole or does not keep."""
+        todo = part
+        while todo:
+            said = _said(todo)
+            if not (said.events or said.statuses or said.rejected):
+                return
+            recorded = await self._registry.record_reports(said, actor=ACTOR)
+            if said.heard:
+                self._refusals.note_taken()
+            for status in said.statuses:
+                if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:
+                    self._known.forget(status.node_id)
+                elif not status.is_heartbeat:
+                    self._known.note(status)
+            todo = self._left_over(todo, recorded)
+
+    def _left_over(self, read: Sequence[Read], recorded: RecordResult) -> list[Read]:
+        todo = []
+        if recorded.unsettled:
+            for one in read:
+                if one.is_heartbeat and one.heard.status and one.heard.status.node_id in recorded.unsettled:
+                    whole = self.read(one.delivery, whole=True)
+                    one.heard, one.reasons = whole.heard, whole.reasons
+                    todo.append(one)
+        if recorded.crowded or recorded.refused:
+            todo += [rejected for one in read if (rejected := self._without_room(one, recorded)) is not None]
+        return todo
+
+    def _without_room(self, one: Read, recorded: RecordResult) -> Read | None:
+        """The rejection of what was not kept for want of room; None when all of it was."""
+        node_id = one.heard.node_id
+        refused = [event.key for event in one.heard.events if event.key in recorded.refused]
+        if node_id in recorded.crowded and not one.is_heartbeat:
+            one.heard = Heard()
+            one.reasons.append(self._registry.fleet_full(str(node_id)).message)
+        elif refused:
+            if one.heard.event is not None:
+                one.heard = Heard()
+            more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
+            one.reasons.append(self._registry.node_full(refused[0]).message + more)
+        else:
+            return None
+        return Read(one.delivery, Heard(), one.reasons)
+
+    async def _say_rejected(self, rejected: Sequence[Read]) -> set[int]:
+        """Say why, where somebody can read it. Answers (by identity) those that could not be said."""
+        for number, one in enumerate(rejected):
+            message = one.delivery.message
+            rejection = {
+                "type": REJECTED,
+                "subject": message.subject,
+                "reason": mask_secrets("; ".join(one.reasons)),
+                "payload": _beginning(message.data, SHOWN_BYTES)[0],
+                "ts": int(one.delivery.received_at.timestamp()),
+            }
+            published = await self._link.publish(REJECTED, orjson.dumps(rejection))
+            if not published and not self._link.connected:
+                return {id(unsaid) for unsaid in rejected[number:]}
+        if rejected:
+            first = rejected[0]
+            reason = mask_secrets("; ".join(first.reasons))
+            shown = {"subject": first.delivery.message.subject, "reason": reason}
+            log.warning("gpu events rejected", number=len(rejected), first=shown)
+        return set()
+
+    def _count_outcomes(self, done: Sequence[Read], left: Sequence[Read]) -> None:
+        numbers = {
+            "recorded": sum((one.heard.event or one.heard.status) is not None and not one.is_heartbeat for one in done),
+            "heartbeat": sum(one.is_heartbeat for one in done),
+            "rejected": sum(bool(one.reasons) for one in done),
+            "ignored": sum(not one.says_something for one in done),
+            "failed": len(left),
+        }
+        for outcome, number in numbers.items():
+            if number:
+                self._count(outcome, number)
+
+
+def in_parts(read: Iterable[Read]) -> list[list[Read]]:
+    """What goes into one transaction each."""
+    parts: list[list[Read]] = []
+    room = 0
+    for one in read:
+        size = one.size
+        if size > room:
+            parts.append([])
+            room = MOST_EVENTS
+        parts[-1].append(one)
+        room -= size
+    return parts
+
+
+def _said(read: Iterable[Read]) -> NodeReportBatch:
+    said = NodeReportBatch()
+    for one in read:
+        if one.heard.event is not None:
+            said.add_event(one.heard.event, one.delivery.received_at)
+        elif one.heard.status is not None:
+            said.add_status(one.heard.status)
+        if one.reasons:
+            said.add_rejected(*_rejected(one))
+    return said
+
+
+def _rejected(one: Read) -> tuple[RejectedEvent, int]:
+    """As the database keeps it, and how many secrets were masked in it."""
+    message = one.delivery.message
+    payload, masked = _beginning(message.data, KEPT_BYTES)
+    reason, more = masked_text("; ".join(one.reasons))
+    kept = (text.replace("\0", "\ufffd") for text in (reason, payload))
+    return RejectedEvent(one.delivery.received_at, message.subject, *kept), masked + more
+
+
+def _beginning(payload: bytes, size: int) -> tuple[str, int]:
+    """What is shown of a payload, and how many secrets were masked in it."""
+    text = payload[: size + _LONGEST_SECRET].decode("utf-8", "replace")
+    return masked_beginning(text, len(payload[:size].decode("utf-8", "replace")))

@@ -1,0 +1,196 @@
+"""Finds out that nodes have fallen silent, and whether anybody could have heard them.
+
+Silence counts only while the registry hears. What that takes: everything that NATS had got at some moment is recorded,
+which the consumer's position in the stream tells, whoever recorded it. Moments are times that the database answered, so
+no two clocks are compared; what follows from them is decided in the database, on one replica at a time
+(`registry_expire_nodes`). A replica that was paused, cut off or just started has no moments to tell of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from nats.aio.client import Client
+from nats.js.errors import Error as JetStreamError
+
+from model_registry.errors import RegistryError
+from model_registry.fleet.event_consumer import EventConsumer
+from model_registry.fleet.jetstream_setup import CONSUMER, Plan
+from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import FAILURES, NatsConnection
+from model_registry.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+LOOKS_PER_HEARTBEAT = 5
+_MOST_MOMENTS = 1000
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the consumer is in one stream."""
+
+    last: int
+    """The newest message of the stream."""
+    floor: int
+    """All up to this one are acknowledged."""
+    pending: int
+    """Not handed out yet."""
+    in_flight: int
+    """Handed out, and not acknowledged."""
+
+    def is_past(self, last: int) -> bool:
+        """Whether everything up to a message is recorded."""
+        return self.floor >= last or (not self.pending and not self.in_flight)
+
+
+Positions = dict[str, Position]
+
+
+class Moments:
+    """Times of the database, each with what NATS had got by then."""
+
+    def __init__(self) -> None:
+        self._open: deque[tuple[str, dict[str, int]]] = deque(maxlen=_MOST_MOMENTS)
+        self._latest: str | None = None
+
+    def begin(self, at: str) -> None:
+        """The database said that it is so late."""
+        self._latest = at
+
+    def heard_through(self, positions: Positions) -> str | None:
+        """The newest moment of which everything is recorded. The positions were looked up after the last `begin`."""
+        if self._latest is not None:
+            self._open.append((self._latest, {stream: position.last for stream, position in positions.items()}))
+            self._latest = None
+        found = None
+        while self._open and _is_past(positions, self._open[0][1]):
+            found = self._open.popleft()[0]
+        return found
+
+    def forget(self) -> None:
+        """Nobody knows what happens now."""
+        self._open.clear()
+        self._latest = None
+
+
+def _is_lost(row: dict[str, Any] | None) -> bool:
+    return row is not None and row["status"] == "lost"
+
+
+def _is_past(positions: Positions, lasts: dict[str, int]) -> bool:
+    return all(stream in positions and positions[stream].is_past(last) for stream, last in lasts.items())
+
+
+class NodeLiveness:
+    """One loop: look where the consumer is, and have the database draw its conclusions."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        link: NatsConnection,
+        events: EventConsumer,
+        *,
+        heartbeat_seconds: float,
+        lost_after: int,
+    ) -> None:
+        self._registry = registry
+        self._link = link
+        self._events = events
+        self._heartbeat = heartbeat_seconds
+        self._silent = heartbeat_seconds * lost_after
+        self._moments = Moments()
+        self._task: asyncio.Task[None] | None = None
+        self._looked = False
+        self.positions: Positions = {}
+        """As of the last look."""
+        self.fleet: dict[str, Any] = {}
+        """`fleet_watch`, as of the last look."""
+
+    def start(self) -> None:
+        """Begin watching."""
+        self._task = asyncio.create_task(self._run(), name="silence-watch")
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        await cancel(self._task)
+
+    def health(self) -> tuple[str, str]:
+        """(status, detail), as `/readyz` shows them."""
+        if self.fleet.get("mass_lost_at"):
+            lost, of = self.fleet["mass_lost"], self.fleet["mass_of"]
+            return "degraded", f"{lost} of {of} nodes were lost at once at {self.fleet['mass_lost_at']}."
+        if self.fleet.get("suspected_since"):
+            return "degraded", f"Most nodes have been silent since {self.fleet['suspected_since']}; not believed yet."
+        if not self.positions and self._looked:
+            return "degraded", "It is not known whether nodes can be heard, so none is taken for lost."
+        return "ok", "silent nodes are noticed"
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat / LOOKS_PER_HEARTBEAT)
+            try:
+                await self._look()
+            except RegistryError as error:
+                self._moments.forget()
+                log.debug("silent nodes not looked for", error=error.message)
+            except Exception:  # the loop must outlive a bug in it, as the refresher's does
+                self._moments.forget()
+                log.exception("looking for silent nodes failed unexpectedly")
+
+    async def _look(self) -> None:
+        self.positions = await self._positions()
+        self._looked = True
+        if not self.positions:
+            self._moments.forget()
+            return
+        before = self.fleet
+        answer = await self._registry.expire(
+            self._moments.heard_through(self.positions), silent_seconds=self._silent, gap_seconds=self._heartbeat
+        )
+        self._moments.begin(answer["at"])
+        self.fleet = answer["fleet"]
+        _tell(before, self.fleet)
+        lost = [
+            change["row"]["node_id"]
+            for change in answer["changes"]
+            if change["table"] == "gpu_nodes" and change["origin"] == self._registry.origin and _is_lost(change["row"])
+        ]
+        if lost:
+            log.warning("nodes lost: they were silent", number=len(lost), nodes=lost[:_MOST_SHOWN])
+
+    async def _positions(self) -> Positions:
+        """Where the consumer is in each stream; nothing, when some events reach us without one, or NATS is away."""
+        client, plan = self._link.client, self._events.plan
+        if client is None or plan is None or plan.loose:
+            return {}
+        with contextlib.suppress(*FAILURES, JetStreamError):
+            return await _look_up(client, plan, self._heartbeat)
+        return {}
+
+
+async def _look_up(client: Client, plan: Plan, seconds: float) -> Positions:
+    js = client.jetstream(timeout=seconds)
+    found = {}
+    for stream in plan.streams:
+        last = (await js.stream_info(stream)).state.last_seq
+        info = await js.consumer_info(stream, CONSUMER)
+        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        found[stream] = Position(last, floor, info.num_pending or 0, info.num_ack_pending or 0)
+    return found
+
+
+def _tell(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Log what most of the fleet has done."""
+    if now["mass_lost_at"] and now["mass_lost_at"] != before.get("mass_lost_at"):
+        log.error("most of the fleet is lost", nodes=now["mass_lost"], of=now["mass_of"], at=now["mass_lost_at"])
+    elif now["suspected_since"] and not before.get("suspected_since"):
+        log.warning("most of the fleet is silent; waiting before that is believed", since=now["suspected_since"])
+    elif before.get("mass_lost_at") and not now["mass_lost_at"]:
+        log.info("most of the nodes that were lost at once are back")

@@ -1,0 +1,106 @@
+"""GPU nodes as callers see them, and finding them. Pure: how they are at this moment comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from model_registry.catalog.views import DeploymentView, View, deployment_view
+from model_registry.entities.deployment import LIVE_STATUSES
+from model_registry.entities.node import NODE_STATUSES, Node
+from model_registry.errors import Invalid, NotFound, Reason
+from model_registry.snapshot.lookup import as_uuid
+from model_registry.snapshot.snapshot import Snapshot
+
+
+class Gpu(BaseModel):
+    """A GPU of a node."""
+
+    index: int | None
+    name: str | None
+    vram_total_mb: int | None
+
+
+class FleetNodeView(BaseModel):
+    """The shape of `node_view`. Memory is in MiB."""
+
+    id: str
+    node_id: str
+    status: str
+    cordoned: bool
+    labels: dict[str, Any]
+    endpoint: str | None
+    announced_endpoint: str | None
+    gpus: list[Gpu]
+    vram_total_mb: int | None
+    vram_used_mb: int | None
+    vram_free_mb: int | None
+    vram_allocated_mb: int
+    loaded: int
+    last_seen_at: str | None
+    lost_at: str | None
+    deployments: list[DeploymentView]
+    metadata: dict[str, Any]
+    version: int
+    created_at: str
+    updated_at: str
+
+
+def find_node(snapshot: Snapshot, reference: str) -> Node:
+    """By id or node_id. Errors: NotFound."""
+    named = snapshot.nodes.where("node_id", reference)
+    found = named[0] if named else snapshot.nodes.get(as_uuid(reference))
+    if found is None:
+        message = f"There is no node {reference!r}: none of that name has spoken."
+        raise NotFound(message)
+    return found
+
+
+def search_nodes(snapshot: Snapshot, *, status: str | None = None, labels: Sequence[str] = ()) -> list[Node]:
+    """Nodes that pass every filter, by name. A label is `key` or `key=value`. Errors: Invalid."""
+    if status is not None and status not in NODE_STATUSES:
+        message = f"status={status!r} means nothing. Allowed: {', '.join(NODE_STATUSES)}."
+        raise Invalid(message, reasons=[Reason("status", message)], allowed=list(NODE_STATUSES))
+    return [
+        node
+        for node in snapshot.nodes
+        if status in (None, node.status) and all(_has_label(node, label) for label in labels)
+    ]
+
+
+def node_view(snapshot: Snapshot, node: Node, pulse: Mapping[str, Any]) -> View:
+    """A node with its deployments. `pulse` has what moves: last_seen_at, vram_used_mb, vram_free_mb."""
+    deployments = snapshot.deployments.where("node", node.node_id)
+    allocated = sum(d.vram_allocated_mb or 0 for d in deployments if d.status in LIVE_STATUSES)
+    free = pulse.get("vram_free_mb", node.vram_free_mb)
+    if free is None and node.vram_total_mb is not None:
+        free = max(0, node.vram_total_mb - allocated)
+    return {
+        "id": node.id,
+        "node_id": node.node_id,
+        "status": node.status,
+        "cordoned": node.cordoned,
+        "labels": node.labels,
+        "endpoint": node.endpoint,
+        "announced_endpoint": node.announced_endpoint,
+        "gpus": node.metadata.get("gpus", []),
+        "vram_total_mb": node.vram_total_mb,
+        "vram_used_mb": pulse.get("vram_used_mb", node.vram_used_mb),
+        "vram_free_mb": free,
+        "vram_allocated_mb": allocated,
+        "loaded": sum(d.status == "loaded" for d in deployments),
+        "last_seen_at": pulse.get("last_seen_at", node.last_seen_at),
+        "lost_at": node.lost_at,
+        "deployments": [deployment_view(snapshot, d) for d in deployments],
+        "metadata": {key: value for key, value in node.metadata.items() if key != "gpus"},
+        "version": node.version,
+        "created_at": node.created_at,
+        "updated_at": node.updated_at,
+    }
+
+
+def _has_label(node: Node, label: str) -> bool:
+    key, equals, value = label.partition("=")
+    return key in node.labels and (not equals or node.labels[key] == value)

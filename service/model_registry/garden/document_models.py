@@ -1,0 +1,181 @@
+"""A model as the document says it, and back: one entry of `models`, and the columns of a row.
+
+What an entry leaves out or says as null is unknown, and unknown things change nothing. Keys that nobody knows are kept
+in the metadata, and come out again where they stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from model_registry.entities.capability import canonical
+from model_registry.entities.document import DocumentCapabilities, DocumentModel
+from model_registry.entities.model import Model
+from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
+from model_registry.snapshot.snapshot import Snapshot
+
+UNKNOWN = "models_registry.json"
+"""The key of the metadata that holds what a document said and nobody understood."""
+
+LONGEST_NAME = 200
+
+_FLAGS = {name: canonical(name) for name in DocumentCapabilities.model_fields}
+_STATUSES = {"stable": "active"}
+_WORDS = {ours: theirs for theirs, ours in _STATUSES.items()}
+_TYPES = {
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "text-to-speech": "tts",
+    "speech-to-text": "audio",
+    "image-generation": "image",
+    "vision-vlm": "vl",
+}
+"""Category -> the type of its models."""
+
+_NULLS: dict[str, tuple[str, ...]] = {
+    "quantization": ("method", "type"),
+    "requirements": ("min_vram_gb", "recommended_vram_gb", "min_ram_gb"),
+    "inference_defaults": ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size"),
+}
+"""Keys that readers expect to be there."""
+
+
+_NOTHING: tuple[Any, ...] = ({}, [], {"hyperparameters": {}, "lora_config": {}})
+"""Facts that say nothing: as they are written where nothing is known."""
+
+
+def status_word(status: str) -> str:
+    """A status in Model Garden's words."""
+    return _WORDS.get(status, status)
+
+
+def entry_of(snapshot: Snapshot, model: Model, key: str) -> dict[str, Any]:
+    """The whole of a model, under this id."""
+    provider = snapshot.providers.get(model.provider_id)
+    card = EMPTY_CARD | model.card
+    flags = {flag: tag in map(canonical, model.capabilities) for flag, tag in _FLAGS.items()}
+    entry = {
+        "id": key,
+        "name": card["display_name"] or _shown(model.name),
+        "category": card["category"],
+        "provider": provider.name if provider else model.provider_id,
+        "base_architecture": card["base_architecture"],
+        "parameters": card["parameters"],
+        "description": model.description,
+        "tags": card["tags"] or [],
+        "status": status_word(model.status),
+        **{name: dict.fromkeys(keys) | (card[name] or {}) for name, keys in _NULLS.items()},
+        "capabilities": flags,
+        "training_defaults": {"hyperparameters": {}, "lora_config": {}} | (card["training_defaults"] or {}),
+        "urls": card["urls"] or {},
+    }
+    entry |= {name: value for name, value in _ours(snapshot, model, key, flags).items() if value not in (None, {}, [])}
+    entry |= {f: v for f, v in model.card.items() if f not in entry and f != "display_name" and v is not None}
+    unknown = model.metadata.get(UNKNOWN)
+    return _merged(entry, unknown) if isinstance(unknown, dict) else entry
+
+
+def _ours(snapshot: Snapshot, model: Model, key: str, flags: Mapping[str, bool]) -> dict[str, Any]:
+    """What Model Garden has no key for, where it is not what one would assume without it."""
+    aliases = snapshot.aliases.where("model", model.id)
+    tags = [_FLAGS[flag] for flag, held in flags.items() if held]
+    assumed = assumed_type(model.card.get("category"), model.capabilities)
+    return {
+        "registry_name": model.name if model.name != key else None,
+        "model_id": model.model_id if model.model_id != key else None,
+        "model_type": model.model_type if model.model_type != assumed else None,
+        "capability_tags": list(model.capabilities) if model.capabilities != tags else None,
+        "context_window": model.context_length,
+        "vram_mb": model.vram_mb,
+        "routing_priority": model.routing_priority or None,
+        "active": None if model.active else False,
+        "aliases": [{"alias": a.alias} | ({"context": a.context} if a.context else {}) for a in aliases],
+        "tensorzero": model.tensorzero,
+        "metadata": {name: value for name, value in model.metadata.items() if name != UNKNOWN},
+        "field_sources": model.field_sources,
+    }
+
+
+def columns_of(entry: DocumentModel, raw: Mapping[str, Any], old: Model | None) -> dict[str, Any]:
+    """The columns of the row that an entry speaks of; `card` holds the facts it knows.
+
+    Args:
+        entry: what was read.
+        raw: the same as it came, with what nobody knows.
+        old: the row as it is, whose other columns, tags and metadata stay.
+    """
+    name = entry.registry_name or (old.name if old else entry.id)
+    tags = _tags(entry, old)
+    unknown = unknown_keys(raw, DocumentModel)
+    metadata = (old.metadata if old else {}) | (entry.metadata or {}) | ({UNKNOWN: unknown} if unknown else {})
+    wanted: dict[str, Any] = {
+        "name": name,
+        "model_id": entry.model_id or entry.id,
+        "model_type": entry.model_type or (None if old else assumed_type(entry.category, tags)),
+        "capabilities": tags,
+        "context_length": entry.context_window,
+        "vram_mb": entry.vram_mb,
+        "description": entry.description,
+        "routing_priority": entry.routing_priority,
+        "tensorzero": entry.tensorzero,
+        "metadata": metadata,
+        "active": entry.active,
+        "status": _STATUSES.get(entry.status, entry.status),
+        "field_sources": entry.field_sources,
+    }
+    wanted = {column: value for column, value in wanted.items() if value is not None}
+    return wanted | {"card": _facts(entry, name)}
+
+
+def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
+    shown = entry.display_name or (entry.name if entry.name != _shown(registry_name) else None)
+    facts = known(entry) | ({"display_name": shown} if shown else {})
+    return {field: facts[field] for field in CARD_FIELDS if field in facts and facts[field] not in _NOTHING}
+
+
+def _shown(registry_name: str) -> str:
+    """How a model without a name for people is shown; those may be shorter."""
+    return registry_name[:LONGEST_NAME]
+
+
+def _tags(entry: DocumentModel, old: Model | None) -> list[str]:
+    """Flags decide about their own tag; other tags stay."""
+    said = {_FLAGS.get(flag, canonical(flag)): held for flag, held in entry.capabilities.model_dump().items()}
+    tags = list(old.capabilities) if old and entry.capability_tags is None else entry.capability_tags or []
+    kept = [tag for tag in tags if said.get(canonical(tag), True)]
+    held = set(map(canonical, kept))
+    return kept + [tag for tag, wanted in said.items() if wanted and tag not in held]
+
+
+def assumed_type(category: str | None, tags: Iterable[str]) -> str:
+    """What type a model has that was given none."""
+    return _TYPES.get(category or "", "vl" if "vision" in map(canonical, tags) else "chat")
+
+
+def unknown_keys(raw: Any, shape: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON, and a type of any form)
+    """What of a JSON object its shape has no field for, at every level."""
+    if not isinstance(raw, dict):
+        return {}
+    if get_origin(shape) is dict:
+        inside = {key: unknown_keys(value, get_args(shape)[1]) for key, value in raw.items()}
+    elif isinstance(shape, type) and issubclass(shape, BaseModel):
+        if shape.model_config.get("extra") == "allow":
+            return {}
+        fields = shape.model_fields
+        inside = {k: unknown_keys(v, fields[k].annotation) if k in fields else v for k, v in raw.items()}
+        return {key: value for key, value in inside.items() if key not in fields or value}
+    else:  # an optional or an annotated one
+        return next((found for part in get_args(shape) if (found := unknown_keys(raw, part))), {})
+    return {key: value for key, value in inside.items() if value}
+
+
+def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two objects as one; where both say something, the first counts."""
+    whole = dict(other) | one
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(one.get(key), dict):
+            whole[key] = _merged(one[key], value)
+    return whole

@@ -1,0 +1,125 @@
+"""The directory that a gateway reads: bundles beside each other, and a link to the one that counts.
+
+    DIR/current            -> bundles/<etag>
+    DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
+    DIR/state.json         which one is on trial, which one was good last, which one failed
+
+Whoever follows `current` sees one bundle or another, never a mixture, and never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from model_registry.gateway_agent.bundle_source import Bundle
+
+KEPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What must not be forgotten in a restart."""
+
+    good: str | None = None
+    """The last bundle that a gateway came up with."""
+    trial: str | None = None
+    """The one that is being tried."""
+    failed: str | None = None
+    """The newest one that no gateway came up with: not tried again until the registry serves another."""
+
+
+class BundleDirectory:
+    """One directory. Errors: OSError, as the disk has it; what was there before is there still."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._bundles = path / "bundles"
+        self._link = path / "current"
+        self._state = path / "state.json"
+        self._bundles.mkdir(parents=True, exist_ok=True)
+        for draft in self._bundles.glob(".new-*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
+    @property
+    def current(self) -> str | None:
+        """The bundle that the link leads to."""
+        try:
+            target = self._link.readlink()
+        except OSError:
+            return None
+        return target.name if self._link.is_dir() else None
+
+    @property
+    def remembered(self) -> Remembered:
+        """What was noted last."""
+        try:
+            return Remembered(**json.loads(self._state.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Remembered(good=self.current)
+
+    def note(self, **changes: str | None) -> None:
+        """Note something for after a restart."""
+        with _replacing(self._state) as draft:
+            _write(draft, json.dumps(asdict(replace(self.remembered, **changes))).encode())
+
+    def add(self, bundle: Bundle) -> None:
+        """Write a bundle to a directory of its own, whole or not at all."""
+        target = self._bundles / bundle.etag
+        if target.is_dir():
+            return
+        draft = self._bundles / f".new-{bundle.etag}"
+        try:
+            for path, content in bundle.files.items():
+                file = draft / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                _write(file, content)
+            draft.rename(target)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    def switch(self, etag: str) -> None:
+        """Make a bundle the current one, in one step."""
+        os.utime(self._bundles / etag)  # the order of use is the order of tidying up
+        with _replacing(self._link) as draft:
+            draft.symlink_to(Path("bundles", etag))
+
+    def has(self, etag: str) -> bool:
+        """Whether this bundle is there."""
+        return (self._bundles / etag).is_dir()
+
+    def tidy(self) -> None:
+        """Keep the last three, and whatever is still needed."""
+        remembered = self.remembered
+        needed = {self.current, remembered.good, remembered.trial}
+        bundles = [path for path in self._bundles.iterdir() if not path.name.startswith(".")]
+        bundles.sort(key=lambda path: (path.name in needed, path.stat().st_mtime_ns), reverse=True)
+        for path in bundles[KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A draft that takes the path's place once it is whole."""
+    draft = path.with_name(f".new-{path.name}")
+    draft.unlink(missing_ok=True)
+    try:
+        yield draft
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,76 @@
+"""The gateway beside us: told of a new bundle, and asked how it is. Knows nothing of bundles and registries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+log = logging.getLogger(__name__)
+
+_EXEC_SECONDS = 60
+_HEALTH_SECONDS = 2
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class NotTold(Exception):
+    """The gateway could not be told of the new bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGateway:
+    """How to tell a gateway, and where to ask it. With nothing set, switching the link is all that is done."""
+
+    command: str | None = None
+    """Run without a shell, for at most 60 s; MODEL_REGISTRY_BUNDLE is the directory of the new bundle."""
+    pid_file: Path | None = None
+    signal: signal.Signals = signal.SIGHUP
+    health: str | None = None
+    """A URL that answers 2xx while the gateway is well. Asked with a timeout of 2 s."""
+
+    def tell(self, bundle: Path) -> None:
+        """Run the command, send the signal. A gateway that does not run yet is nobody to tell.
+
+        Raises:
+            NotTold: the command failed.
+        """
+        if self.command:
+            try:
+                subprocess.run(  # noqa: S603 (the operator's own command)
+                    shlex.split(self.command),
+                    env={**os.environ, "MODEL_REGISTRY_BUNDLE": str(bundle)},
+                    timeout=_EXEC_SECONDS,
+                    check=True,
+                )
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                raise NotTold(f"the command {self.command!r} failed: {error}") from error
+        if self.pid_file:
+            try:
+                os.kill(_pid(self.pid_file), self.signal)
+            except (OSError, ValueError) as error:
+                log.warning("nobody to signal: %s", error)
+
+    def is_well(self) -> bool:
+        """Whether the health URL answers as it should. True without one: there is nobody to ask."""
+        if self.health is None:
+            return True
+        trust_env = urlsplit(self.health).hostname not in _LOOPBACK
+        try:
+            return httpx.get(self.health, timeout=_HEALTH_SECONDS, trust_env=trust_env).is_success
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return False
+
+
+def _pid(file: Path) -> int:
+    pid = int(file.read_text("ascii").strip())
+    if pid <= 0:  # a group, or everybody
+        message = f"{file} holds no process id"
+        raise ValueError(message)
+    return pid

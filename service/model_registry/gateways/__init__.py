@@ -1,0 +1,1 @@
+"""Gateways: one package per kind, and publishing, which all kinds share."""

@@ -1,0 +1,1 @@
+"""Render, validate and publish: only an accepted configuration is ever served."""

@@ -1,0 +1,87 @@
+"""What goes out to gateways, as files: the one place that says which. Makes nothing, checks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from model_registry.entities.change import Change
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.reading.project_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, concerns_routes
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.render import Rendered
+from model_registry.snapshot.snapshot import Snapshot
+
+CONFIGURATION = CONFIG_FILE
+PUBLISHED_TABLES = CONFIGURATION_TABLES | {"config_files"}
+"""A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
+
+Files = Mapping[str, bytes]
+"""Path below the bundle's directory -> content."""
+
+
+def concerns_published(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
+    """Whether a step of the registry may make something else go out."""
+    same = all(before.tables[name] is after.tables[name] for name in PUBLISHED_TABLES)
+    return not same or concerns_routes(before, after, changes)
+
+
+def published_files(rendered: Rendered, snapshot: Snapshot) -> dict[str, bytes]:
+    """Everything that a gateway gets of this snapshot."""
+    return bundle(snapshot, rendered)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBody:
+    """One form of what goes out, ready to be sent."""
+
+    content: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The configuration that gateways get."""
+
+    revision: int
+    """The newest revision that has this configuration."""
+    files: Files
+    judge: str
+    """Who accepted it: the gateway with its version, or the rules."""
+    at: float
+    """Epoch seconds of the verdict."""
+    bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
+
+    def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
+        """The files in one form: made once, however many ask."""
+        if form not in self.bodies:
+            self.bodies[form] = make(self.files)
+        return self.bodies[form]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A newer configuration that does not go out."""
+
+    revision: int
+    files: Files
+    judge: str
+    at: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What goes out, and what does not. Replaced, never changed."""
+
+    served: Served | None = None
+    refused: Refused | None = None
+    provisional: bool = False
+    """Served on the word of the rules alone, because there was nothing else and the gateway has not spoken yet."""
+
+    def at_revision(self, revision: int) -> Published:
+        """The same after changes that concern no gateway: whichever of the two was newest is so at this revision."""
+        if self.refused is not None:
+            return replace(self, refused=replace(self.refused, revision=revision))
+        return replace(self, served=self.served and replace(self.served, revision=revision))

@@ -1,0 +1,1 @@
+"""A TensorZero project as changes to the catalogue. Pure; the caller writes them."""

@@ -1,0 +1,1 @@
+"""Reading a TensorZero project: its TOML, and the files that it names."""

@@ -1,0 +1,152 @@
+"""The files of a project, from disk: its TOML, and what that refers to. What is in them is `parse`'s business."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import tomli
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Project, refuse
+from model_registry.gateways.tensorzero.reading.file_keys import file_references
+from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH
+
+_ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
+
+
+def read_project(paths: Iterable[str | Path]) -> Project:
+    """Read and parse a project from files, directories and globs.
+
+    Raises:
+        InvalidConfiguration: a path leads nowhere or cannot be read, or the project is not valid.
+    """
+    return parse_project(*read_files(paths))
+
+
+def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What these paths, directories and globs stand for, with the files they refer to: path from the root -> text.
+
+    The root is the directory that holds all of them, absolute references aside. Second: which of the files are the
+    configuration; others may look like one, and only be there for templates to include.
+    """
+    reasons: list[Reason] = []
+    found = find_files(paths)
+    texts = {file: text for file in found if (text := _text(file, reasons)) is not None}
+    refuse(reasons)
+    near, far = _referred(texts, reasons)
+    root = Path(os.path.commonpath([*(file.parent for file in [*found, *near]), *_bases(texts)])) if found else Path()
+    named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
+    refuse(reasons)
+    return named | far, tuple(named)[: len(texts)]
+
+
+def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
+    """The files that the TOML names by relative paths, and those that it names by absolute ones."""
+    near: dict[Path, str] = {}
+    far: dict[str, str] = {}
+    for toml, key, value in _references(texts):
+        place = Path(os.path.normpath(toml.parent / value))
+        for file in files_below(place) if key == BASE_PATH else [place]:
+            # One that is not there is named by whoever reads the project.
+            if not is_file(file) or file in texts:
+                continue
+            text = _text(file, reasons if key != BASE_PATH else [])
+            if text is None:
+                continue  # below base_path that is no mistake: what is not text, no template can include
+            if value.startswith("/"):
+                far[file.as_posix()] = text
+            else:
+                near[file] = text
+    return near, far
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there. Not so for a text in a path's place, which the system may find too long to look for."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _bases(texts: dict[Path, str]) -> Iterator[Path]:
+    for toml, key, value in _references(texts):
+        if key == BASE_PATH and not value.startswith("/"):
+            yield Path(os.path.normpath(toml.parent / value))
+
+
+def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...], str]]:
+    for toml, text in texts.items():
+        try:
+            tree = tomli.loads(text.removeprefix("\ufeff"))
+        except (tomli.TOMLDecodeError, RecursionError):
+            continue  # whoever reads the project says what is wrong with it
+        yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """Every file that a template could include from here."""
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The TOML files that these paths, directories and globs stand for, by their absolute paths."""
+    reasons: list[Reason] = []
+    found = list(dict.fromkeys(file for path in paths for file in _found(Path(path), reasons)))
+    refuse(reasons)
+    return found
+
+
+def _found(path: Path, reasons: list[Reason]) -> Iterator[Path]:
+    absolute = path.absolute()
+    if absolute.is_file():
+        yield absolute
+    elif absolute.is_dir():
+        files = list(_project_files(absolute))
+        if not files:
+            reasons.append(Reason(str(path), "has no TOML file of a TensorZero project in it"))
+        yield from files
+    elif glob.has_magic(str(path)):
+        names = sorted(glob.glob(str(absolute), recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        if not names:
+            reasons.append(Reason(str(path), "no file matches"))
+        yield from (Path(name) for name in names if Path(name).is_file())
+    elif absolute.exists():
+        reasons.append(Reason(str(path), "is not a regular file"))
+    else:
+        reasons.append(Reason(str(path), "no such file or directory"))
+
+
+def _project_files(directory: Path) -> Iterator[Path]:
+    """The project's files below a directory: the TOML files without those of other tools (pyproject.toml ...)."""
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
+        for name in sorted(names):
+            file = Path(parent, name)
+            if file.suffix == ".toml" and file.is_file() and _is_ours(file):
+                yield file
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file has a table of the gateway's, or cannot be read at all: then its owner wants to know."""
+    try:
+        tree = tomli.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return file.name not in {"pyproject.toml", "Cargo.toml"}
+    return not tree or bool(tree.keys() & (MODELLED | SECTIONS))
+
+
+def _text(file: Path, reasons: list[Reason]) -> str | None:
+    """What is in a file; None, with the reason, when that is not to be had."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        reasons.append(Reason(str(file), f"cannot be read: {error.strerror}"))
+    except UnicodeDecodeError as error:
+        reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
+    return None

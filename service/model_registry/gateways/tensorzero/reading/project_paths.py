@@ -1,0 +1,61 @@
+"""Where the files of a project are: paths as its TOML says them, as the project holds them. Pure; reads nothing.
+
+Paths are relative to the project's root, which is where the rendered `tensorzero.toml` stands.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+CONFIG_FILE = "tensorzero.toml"
+"""The configuration itself in a bundle. No other file can have its path."""
+
+BASE_PATH = ("gateway", "template_filesystem_access", "base_path")
+"""The one key that names a directory: templates may include everything below it."""
+
+_ABSOLUTE = "absolute"
+"""Where files go that a project names by a path from the root of its machine."""
+
+
+def located(toml: str, value: str) -> str:
+    """What a path means that stands in this TOML file; `../x` when it leaves the project, `/x` when it is absolute."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(toml), value))
+
+
+def leaves_project(path: str) -> bool:
+    """Whether a located path is outside the project's root, absolute paths aside."""
+    return path == ".." or path.startswith("../")
+
+
+def kept_as(path: str) -> str:
+    """The path that the registry keeps a located file under: relative, also where the project says an absolute one."""
+    return posixpath.join(_ABSOLUTE, path.lstrip("/")) if path.startswith("/") else path
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a file is in a directory, at any depth."""
+    return directory == "." or path.startswith(f"{directory}/")
+
+
+def is_hidden(path: str, directory: str = ".") -> bool:
+    """Whether a part of the path below the directory starts with a dot: no template can include such a file."""
+    return any(part.startswith(".") for part in posixpath.relpath(path, directory).split("/"))
+
+
+def below(paths: Iterable[str], directory: str) -> list[str]:
+    """The files that templates can include when this is `base_path`."""
+    return [path for path in paths if is_below(path, directory) and not is_hidden(path, directory)]
+
+
+def path_problem(path: str) -> str | None:
+    """Why no file of a project can have this path, or None."""
+    if path.startswith("/"):
+        return "is absolute; a file's path is relative to tensorzero.toml"
+    if ".." in path.split("/"):
+        return "leaves the project; a file's path has no '..' in it"
+    if "\\" in path:
+        return "has a backslash in it; write / between directories"
+    if not path or posixpath.normpath(path) != path or path == ".":
+        return "is no path of a file in its simplest form, such as functions/chat/system.minijinja"
+    return f"is the path of the configuration itself, {CONFIG_FILE}" if path == CONFIG_FILE else None

@@ -1,0 +1,103 @@
+"""Deprecated syntax as today's, where the gateway does the same with both. Pure; nobody checked the tables.
+
+What the gateway says of each: its warnings of 2026.6.0. Variants' weights and the kinds of static experimentation
+become priorities and weights in `import_sampling`. Whatever is not here is kept as it is written.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from model_registry.gateways.tensorzero.project import Path, Table, dotted
+
+Said = tuple[str, str]
+"""Where, and what is said instead."""
+
+
+def modernised(tree: Table) -> tuple[Table, list[Said]]:
+    """The tree in today's syntax, and what became of what. The given tree stays as it is."""
+    new = copy.deepcopy(tree)
+    said = [*_functions(new), *_evaluations(new), *_providers(new), *_gateway(new)]
+    return new, said
+
+
+def _tables(tree: Any, *path: str) -> Iterator[tuple[Path, Table]]:  # noqa: ANN401 (any TOML value)
+    """The tables at a path in which `*` stands for any key."""
+    found: list[tuple[Path, Any]] = [((), tree)]
+    for part in path:
+        found = [
+            ((*at, key), value[key])
+            for at, value in found
+            if isinstance(value, dict)
+            for key in (value if part == "*" else [part] if part in value else [])
+        ]
+    return ((at, value) for at, value in found if isinstance(value, dict))
+
+
+def _functions(tree: Table) -> Iterator[Said]:
+    for path, function in _tables(tree, "functions", "*"):
+        for pattern in (("experimentation",), ("experimentation", "namespaces", "*")):
+            for below, table in _tables(function, *pattern):
+                if table.get("type") == "track_and_stop":
+                    # The algorithm that `adaptive` has when nothing else is said.
+                    table["type"] = "adaptive"
+                    yield dotted((*path, *below)), "track_and_stop -> adaptive"
+        yield from _timeouts(path, function)
+
+
+def _timeouts(path: Path, function: Table) -> Iterator[Said]:
+    """`timeout_s` of best-of-n and mixture-of-n, handed down to the candidates as the gateway does it."""
+    for below, variant in list(_tables(function, "variants", "*")):
+        seconds, names = variant.get("timeout_s"), variant.get("candidates")
+        variants: Table = function["variants"]
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(names, list):
+            continue
+        candidates = [variants.get(name) if isinstance(name, str) else None for name in names]
+        fresh = [c for c in candidates if isinstance(c, dict) and "timeouts" not in c]
+        if len(fresh) < len(names) or len(set(names)) < len(names) or not 0 < seconds * 1000 < 2**63:
+            continue  # the gateway refuses it; so do the rules
+        milliseconds = int(seconds * 1000)
+        for candidate in fresh:
+            candidate["timeouts"] = {
+                "non_streaming": {"total_ms": milliseconds},
+                "streaming": {"ttft_ms": milliseconds},
+            }
+        del variant["timeout_s"]
+        yield dotted((*path, *below)), f"timeout_s -> timeouts of {', '.join(names)}"
+
+
+def _evaluations(tree: Table) -> Iterator[Said]:
+    for path, table in _tables(tree, "evaluations", "*"):
+        if table.get("type") == "static":
+            table["type"] = "inference"
+            yield dotted(path), "evaluation of type static -> inference"
+
+
+def _providers(tree: Table) -> Iterator[Said]:
+    for path, table in _tables(tree, "models", "*", "providers", "*"):
+        kind = table.get("type")
+        base = table.get("api_base")
+        if kind == "anthropic" and isinstance(base, str) and base.rstrip("/").endswith("/messages"):
+            table["api_base"] = base.rstrip("/").removesuffix("/messages")
+            yield dotted(path), "api_base without /messages, which the gateway adds itself"
+        automatic = str(kind).startswith("aws_") and table.get("allow_auto_detect_region") is True
+        if automatic and table.get("region", "sdk") == "sdk":
+            del table["allow_auto_detect_region"]
+            table["region"] = "sdk"
+            yield dotted(path), 'allow_auto_detect_region -> region = "sdk"'
+
+
+def _gateway(tree: Table) -> Iterator[Said]:
+    for path, table in _tables(tree, "gateway", "observability"):
+        old = table.get("disable_automatic_migrations")
+        clickhouse = tree.get("clickhouse", {})
+        if (
+            old is True
+            and isinstance(clickhouse, Mapping)
+            and clickhouse.get("disable_automatic_migrations") is not True
+        ):
+            del table["disable_automatic_migrations"]
+            tree["clickhouse"] = {**clickhouse, "disable_automatic_migrations": True}
+            yield dotted(path), "disable_automatic_migrations -> clickhouse.disable_automatic_migrations"

@@ -1,0 +1,1 @@
+"""The catalogue as a TensorZero project. Pure: equal rows give equal bytes."""

@@ -1,0 +1,114 @@
+"""Keys of a model's provider table that come from the catalogue's own metadata, where the row asks for them.
+
+`tensorzero.from_metadata` of a model names them: `cost` (the prices), `timeouts`. A row that does not ask gets none, so
+metadata never leaks into a configuration. What `tensorzero.provider` says of the same key wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from model_registry.entities.model import ROUTED_TYPES, Model
+from model_registry.gateways.tensorzero.project import Table
+
+FROM_METADATA = "from_metadata"
+COST, TIMEOUTS = "cost", "timeouts"
+
+PRICES = {
+    "cost_per_1m_input_tokens": "/usage/prompt_tokens",
+    "cost_per_1m_output_tokens": "/usage/completion_tokens",
+}
+"""Fields, and where an answer in OpenAI's shape says how many tokens it was. US dollars for a million tokens."""
+
+_LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
+"""Keys of `metadata.timeouts`, in milliseconds."""
+
+_OPENAI_SHAPED = frozenset(
+    {
+        "azure", "deepseek", "fireworks", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi",
+        "together", "vllm", "xai",
+    }
+)  # fmt: skip
+"""Gateway types whose answers have OpenAI's `usage`."""
+
+
+def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Table:
+    """What the row asks for, as far as it makes sense; `faults` says where it does not."""
+    asked = _asked(model)
+    table: Table = {}
+    if COST in asked and _knows_usage(gateway_type, extras) and (prices := _prices(model)):
+        table["cost"] = [{"pointer": PRICES[key], "cost_per_million": price} for key, price in prices.items()]
+    if TIMEOUTS in asked:
+        table |= _timeouts(model)
+    return table
+
+
+def faults(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with what the row asks for: the place below the row, and why."""
+    here = ("tensorzero", FROM_METADATA)
+    value = model.tensorzero.get(FROM_METADATA)
+    if value is None:
+        return
+    if not isinstance(value, list) or not all(item in (COST, TIMEOUTS) for item in value):
+        yield here, f"must be a list of {COST} and {TIMEOUTS}"
+        return
+    if COST in value and "cost" not in extras:
+        yield from _cost_faults(model, gateway_type, extras)
+    if TIMEOUTS in value and not _timeouts(model):
+        keys = " or ".join(f"{key} ({meaning})" for key, meaning in _LIMITS.items())
+        yield here, f"asks for timeouts, and metadata.timeouts has neither {keys} as a whole number from 1 up"
+
+
+def _cost_faults(
+    model: Model, gateway_type: str | None, extras: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    here = ("tensorzero", FROM_METADATA)
+    if not _knows_usage(gateway_type, extras):
+        yield (
+            here,
+            "asks for cost, and this provider does not report usage as OpenAI does; write tensorzero.provider.cost",
+        )
+    for key in PRICES:
+        if model.card.get(key) is None and model.metadata.get(key) is not None and _price(model.metadata[key]) is None:
+            yield ("metadata", key), "must be a number from 0 up: it becomes the gateway's cost"
+    if not _prices(model):
+        yield here, f"asks for cost, and the model has no {' or '.join(PRICES)}"
+
+
+def _asked(model: Model) -> list[Any]:
+    value = model.tensorzero.get(FROM_METADATA)
+    return value if isinstance(value, list) else []
+
+
+def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
+    return gateway_type in _OPENAI_SHAPED and extras.get("api_type") != "responses"
+
+
+def _prices(model: Model) -> dict[str, float]:
+    # An embedding has no output to be paid for.
+    keys = list(PRICES) if model.model_type in ROUTED_TYPES else list(PRICES)[:1]
+    # From before models had cards, prices may be in the metadata.
+    told = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
+    return {key: price for key in keys if (price := _price(told[key])) is not None}
+
+
+def _price(value: Any) -> float | None:  # noqa: ANN401 (any JSON value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _timeouts(model: Model) -> Table:
+    told = model.metadata.get("timeouts")
+    limits = {key: told[key] for key in _LIMITS if _is_limit(told.get(key))} if isinstance(told, dict) else {}
+    if model.model_type not in ROUTED_TYPES:
+        return {"timeout_ms": limits["total_ms"]} if "total_ms" in limits else {}
+    table: Table = {}
+    if "total_ms" in limits:
+        table["non_streaming"] = {"total_ms": limits["total_ms"]}
+    if limits:
+        table["streaming"] = limits
+    return {"timeouts": table} if table else {}
+
+
+def _is_limit(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,140 @@
+"""A row of `functions` with its mappings, as the gateway's function table: variants, and how they share the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from model_registry.entities.function import Function
+from model_registry.entities.mapping import Mapping
+from model_registry.gateways.tensorzero.project import Table
+from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
+from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry
+from model_registry.gateways.tensorzero.rendering.skipped import Omission
+from model_registry.snapshot.snapshot import Snapshot
+
+Role = Literal["candidate", "fallback", "pinned"]
+"""Drawn by weight; tried when no candidate is left; used only by those who name it."""
+
+FALLBACK_SUFFIX = "_fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One variant of a function."""
+
+    name: str
+    table: Table
+    mapping: Mapping | None = None
+    """The row it comes from; None: the function's own `tensorzero.variants`."""
+    stands_in: bool = False
+    """Whether it is the `fallback_model_id` of its mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVariants:
+    """The variants of a function, in routing order, and what of it is left out."""
+
+    variants: tuple[Variant, ...]
+    omissions: tuple[Omission, ...]
+    faults: tuple[Omission, ...]
+    """The omissions that come from rows that contradict each other."""
+
+
+def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariants:
+    """What of this function's mappings the gateway can use."""
+    mappings = snapshot.mappings.where("function", (function.service_name, function.function_name))
+    found: dict[str, Variant] = {}
+    omissions, faults = [], []
+    wanted = [(mapping, mapping.model_id, mapping.variant_name) for mapping in mappings]
+    wanted += [(m, m.fallback_model_id, f"{m.variant_name}{FALLBACK_SUFFIX}") for m in mappings if m.fallback_model_id]
+    offered: list[Variant] = []
+    for mapping, model_id, name in wanted:
+        if reason := why_mapping_left_out(snapshot, model_id):
+            omissions.append(Omission("variant", f"{function.name}.{name}", reason))
+            continue
+        stands_in = name != mapping.variant_name
+        variant = Variant(name, variant_table(snapshot, mapping, model_id), mapping, stands_in)
+        if not (stands_in and any(other.table == variant.table for other in offered)):
+            offered.append(variant)
+    offered += [Variant(name, plain(table)) for name, table in sorted(own_variants(function).items())]
+    for variant in offered:
+        if found.setdefault(variant.name, variant) is not variant:
+            reason = "another variant of the function has this name already"
+            faults.append(Omission("variant", f"{function.name}.{variant.name}", reason))
+    return FunctionVariants(tuple(found.values()), (*omissions, *faults), tuple(faults))
+
+
+def own_variants(function: Function) -> Table:
+    """The variants that have no model of their own, and so no mapping."""
+    variants = function.tensorzero.get("variants")
+    return {k: v for k, v in variants.items() if isinstance(v, dict)} if isinstance(variants, dict) else {}
+
+
+def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
+    """Why a variant cannot use this model, or None."""
+    model = snapshot.models.get(model_id)
+    if model is None:
+        return "its model is not in the registry"
+    if reason := why_left_out(model, snapshot.providers.get(model.provider_id)):
+        return f"its model {model.name} is left out: {reason}"
+    if section_of(model) != "models":
+        return f"its model {model.name} is of type {model.model_type}, which no variant can use"
+    return None
+
+
+def variant_table(snapshot: Snapshot, mapping: Mapping, model_id: str) -> Table:
+    """The gateway's variant table of a mapping, with this model."""
+    extras = plain(mapping.tensorzero)
+    kind = extras.get("type", "chat_completion")
+    return {"type": kind, "model": snapshot.models[model_id].name} | {
+        key: value for key, value in extras.items() if key not in {"type", "model"}
+    }
+
+
+def function_entry(snapshot: Snapshot, function: Function) -> ModelEntry:
+    """The function's table, unless no variant is left."""
+    found = function_variants(snapshot, function)
+    if not found.variants:
+        nothing = Omission("function", function.name, "none of its variants has a model that the gateway can use")
+        return ModelEntry((), (nothing, *found.omissions))
+    table = function_table(function, found.variants)
+    return ModelEntry((("functions", function.name, table),), found.omissions, found.faults)
+
+
+def function_table(function: Function, variants: Sequence[Variant]) -> Table:
+    """The gateway's function table with these variants."""
+    table: Table = {"type": function.type}
+    if function.description is not None:
+        table["description"] = function.description
+    extras = plain(function.tensorzero)
+    table |= {k: v for k, v in extras.items() if k not in {"type", "description", "variants", "experimentation"}}
+    experimentation = extras.get("experimentation") or generated_experimentation(variants)
+    if experimentation:
+        table["experimentation"] = experimentation
+    return table | {"variants": {variant.name: variant.table for variant in variants}}
+
+
+def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
+    """The best priority's variants share the calls by weight, the others follow in order, stand-ins last."""
+    mapped = [(v.mapping, v) for v in variants if v.mapping is not None]
+    regular = [(mapping, v) for mapping, v in mapped if not v.stands_in]
+    if not mapped:
+        return None
+    best = min((mapping.priority for mapping, _ in regular), default=None)
+    candidates = {v.name: float(mapping.weight) for mapping, v in regular if mapping.priority == best}
+    fallbacks = [v.name for mapping, v in regular if mapping.priority != best]
+    fallbacks += [v.name for _, v in mapped if v.stands_in]
+    table: Table = {"type": "static", "candidate_variants": candidates}
+    return table | ({"fallback_variants": fallbacks} if fallbacks else {})
+
+
+def role_of(variant: str, experimentation: Any) -> Role:  # noqa: ANN401 (any JSON value: rows may hold what they like)
+    """What an experimentation makes of a variant. Without one, all share the calls alike."""
+    said = experimentation if isinstance(experimentation, dict) else {}
+    named = [said.get(key) for key in ("candidate_variants", "fallback_variants")]
+    candidates, fallbacks = (names if isinstance(names, dict | list) else [] for names in named)
+    if variant in candidates or (not candidates and not fallbacks):
+        return "candidate"
+    return "fallback" if variant in fallbacks else "pinned"

@@ -1,0 +1,159 @@
+"""One row of `models` with its provider, as the gateway's provider table. Knows nothing of the other rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_registry.entities.model import ROUTED_TYPES, Model
+from model_registry.entities.provider import Provider
+from model_registry.gateways.tensorzero.project import Table
+from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
+from model_registry.gateways.tensorzero.rendering.from_metadata import derived_keys
+from model_registry.snapshot.live_deployments import is_routed
+
+_RESPONSES = "responses::"
+"""`openai::responses::<model>` is OpenAI's other API."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTable:
+    """A model as one provider offers it."""
+
+    model: Model
+    provider: Provider
+
+    @property
+    def key(self) -> str:
+        """The provider's key inside the gateway's model."""
+        key = self.model.tensorzero.get("provider_key")
+        return key if isinstance(key, str) else self.provider.name
+
+    @property
+    def model_extras(self) -> Table:
+        """Further keys of the model's table that this row asks for."""
+        return _table(self.model.tensorzero.get("model"))
+
+
+def section_of(model: Model) -> str | None:
+    """The top-level table that holds models of this type, or None."""
+    if model.model_type in ROUTED_TYPES:
+        return "models"
+    return "embedding_models" if model.model_type == "embedding" else None
+
+
+def why_left_out(model: Model, provider: Provider | None) -> str | None:
+    """Why this row is not in the configuration, or None when it is."""
+    if provider is None:
+        return "its provider is not in the registry"
+    if not model.active:
+        return "it is not active"
+    return why_provider_left_out(provider) or model_fault(model, provider) or _other_type(model)
+
+
+def why_provider_left_out(provider: Provider) -> str | None:
+    """Why none of this provider's models is in the configuration, or None."""
+    if not provider.active:
+        return f"its provider {provider.name} is not active"
+    kind = PROVIDER_TYPES.get(provider.type)
+    if kind is None or kind.gateway_type is None:
+        return f"the gateway has nothing for providers of type {provider.type}"
+    return provider_fault(provider)
+
+
+def _other_type(model: Model) -> str | None:
+    return None if section_of(model) else f"the gateway has no models of type {model.model_type}"
+
+
+def provider_fault(provider: Provider) -> str | None:
+    """What keeps this provider's models out of every configuration and must be put right, or None."""
+    kind = PROVIDER_TYPES.get(provider.type)
+    if kind is None or kind.gateway_type is None:
+        return None
+    if kind.base_required and not provider.api_base and kind.base_key not in provider.tensorzero:
+        return f"provider {provider.name} has no api_base, and the gateway needs one for type {kind.name}"
+    if provider.api_base and kind.base_key is None:
+        return (
+            f"provider {provider.name} has an api_base, and the gateway has no key for it with type {kind.name}; "
+            "use type openai_compatible, or leave the api_base out"
+        )
+    if provider.api_key_env_var and kind.credential is None:
+        return (
+            f"provider {provider.name} has an api_key_env_var, and the gateway has no key for it with type {kind.name};"
+            " name its variables in tensorzero.access_key_id and tensorzero.secret_access_key"
+        )
+    return None
+
+
+def model_fault(model: Model, provider: Provider) -> str | None:
+    """What keeps this row out of every configuration and must be put right, or None."""
+    kind = PROVIDER_TYPES.get(provider.type)
+    section = section_of(model)
+    if section is None or kind is None or kind.gateway_type is None:
+        return None
+    if is_shorthand(model.name):
+        return _shorthand_fault(model, provider)
+    if has_reserved_prefix(model.name):
+        return f"the gateway keeps names that start with {model.name.partition('::')[0]}:: for itself"
+    if section == "embedding_models" and not kind.embeddings:
+        return f"the gateway cannot embed with providers of type {kind.name}; use openai_compatible"
+    return None
+
+
+def _shorthand_fault(model: Model, provider: Provider) -> str | None:
+    """A shorthand says type and model, and nothing else: the row must say the same, and nothing else."""
+    kind_name, _, model_id = model.name.partition("::")
+    kind = PROVIDER_TYPES[kind_name]
+    start = f"{model.name} is the gateway's own shorthand"
+    if provider.type != kind_name:
+        return f"{start} for providers of type {kind_name}, not {provider.type}; give the model another name"
+    if model_id not in {model.model_id, f"{_RESPONSES}{model.model_id}"}:
+        return f"{start} for the model {model_id}, not {model.model_id}; give the model another name"
+    variable = provider.api_key_env_var
+    if provider.api_base or (variable and kind.credential and variable != kind.credential.variable):
+        return f"{start}, which ignores the api_base and the key of {provider.name}; give the model another name"
+    if provider.tensorzero or model.tensorzero or is_routed(provider):
+        return f"{start}, which takes no further keys and knows no nodes; give the model another name"
+    return None
+
+
+def provider_table(offer: ProviderTable) -> Table:
+    """The gateway's provider table. A key that is null in a `tensorzero` column is left out, derived or not."""
+    extras = {**offer.provider.tensorzero, **_table(offer.model.tensorzero.get("provider"))}
+    derived = _derived(offer, extras)
+    table = derived | {key: extras[key] for key in sorted(extras)} | {"type": derived["type"]}
+    return {key: plain(value) for key, value in table.items() if value is not None}
+
+
+def _derived(offer: ProviderTable, extras: Table) -> Table:
+    model, provider = offer.model, offer.provider
+    kind = PROVIDER_TYPES[provider.type]
+    table: Table = {"type": kind.gateway_type}
+    if kind.model_key and kind.model_key_instead not in extras:
+        table[kind.model_key] = model.model_id
+    table |= dict.fromkeys(kind.more_model_keys, model.model_id)
+    if kind.base_key and provider.api_base:
+        table[kind.base_key] = provider.api_base
+    if shorthand := is_shorthand(model.name):
+        # It says where the key is by saying nothing: where the gateway looks by default.
+        if shorthand[1].startswith(_RESPONSES):
+            table |= {"model_name": shorthand[1].removeprefix(_RESPONSES), "api_type": "responses"}
+    elif kind.credential and provider.api_key_env_var:
+        table[kind.credential.key] = f"{kind.credential.scheme}{provider.api_key_env_var}"
+    elif kind.credential and kind.credential.none_allowed:
+        table[kind.credential.key] = "none"
+    return table | derived_keys(model, kind.gateway_type, extras)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """A JSON value as TOML can hold it: no nulls, and keys in an order that does not depend on who wrote them."""
+    match value:
+        case dict():
+            return {key: plain(value[key]) for key in sorted(value) if value[key] is not None}
+        case list():
+            return [plain(item) for item in value if item is not None]
+    return value
+
+
+def _table(value: Any) -> Table:  # noqa: ANN401 (any JSON value)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,165 @@
+"""Rows that share a name, as one routed model of the gateway; aliases as further keys of the same table.
+
+Everything here is asked for one name at a time, so that a change costs what it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model_registry.entities.alias import GATEWAY_CONTEXTS, Alias
+from model_registry.entities.model import Model
+from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
+from model_registry.gateways.tensorzero.provider_types import is_shorthand
+from model_registry.gateways.tensorzero.rendering.provider_tables import (
+    ProviderTable,
+    plain,
+    provider_table,
+    section_of,
+    why_left_out,
+)
+from model_registry.gateways.tensorzero.rendering.routes import Route, omitted, routes_of
+from model_registry.gateways.tensorzero.rendering.skipped import Omission
+from model_registry.snapshot.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """What one name, or one function, gives to a configuration."""
+
+    tables: tuple[tuple[str, str, Table], ...] = ()
+    """Section, key and table."""
+    omissions: tuple[Omission, ...] = ()
+    faults: tuple[Omission, ...] = ()
+    """What rendering settles by itself, and nobody should have to rely on: the rows contradict each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows of one section that share a name, in routing order."""
+
+    offers: tuple[ProviderTable, ...]
+    collisions: tuple[ProviderTable, ...]
+    """Rows whose provider key another row before them has."""
+    routes: Mapping[str, tuple[Route, ...]]
+    """Provider key of an offer -> where its model is asked for first."""
+    unrouted: tuple[Omission, ...]
+    """Live deployments that are no route."""
+
+    def contradictions(self) -> Iterator[str]:
+        """The model keys that a row sets otherwise than a row before it."""
+        seen: dict[str, tuple[str, Any]] = {}
+        for offer in self.offers:
+            for key, value in sorted(plain(offer.model_extras).items()):
+                first, said = seen.setdefault(key, (offer.provider.name, value))
+                if said != value:
+                    yield f"{first} and {offer.provider.name} say different things in tensorzero.model.{key}"
+
+    def table(self) -> Table:
+        """The gateway's model table."""
+        extras: Table = {}
+        for offer in self.offers:
+            extras = {**offer.model_extras, **extras}
+        providers: Table = {}
+        for offer in self.offers:
+            own = provider_table(offer)
+            providers |= {route.key: route.table(own) for route in self.routes.get(offer.key, ())}
+            providers[offer.key] = own
+        rest = plain({key: value for key, value in extras.items() if key not in {"routing", "providers"}})
+        return {"routing": list(providers), **rest, "providers": providers}
+
+
+def group(snapshot: Snapshot, section: str, name: str) -> Group:
+    """The rendered rows of this name in a section, in routing order."""
+    taken: dict[str, ProviderTable] = {}
+    ordered = sorted(_offers(snapshot, section, name), key=lambda o: (o.model.routing_priority, o.provider.name))
+    collisions = [offer for offer in ordered if taken.setdefault(offer.key, offer) is not offer]
+    routes, unrouted = _routes(snapshot, taken)
+    return Group(tuple(taken.values()), tuple(collisions), routes, unrouted)
+
+
+def _routes(
+    snapshot: Snapshot, offers: Mapping[str, ProviderTable]
+) -> tuple[dict[str, tuple[Route, ...]], tuple[Omission, ...]]:
+    """Each offer's routes. What a row is called comes first: a route never takes the key of one."""
+    taken = set(offers)
+    routes: dict[str, tuple[Route, ...]] = {}
+    omissions: list[Omission] = []
+    for key, offer in offers.items():
+        found = routes_of(snapshot, offer)
+        omissions += found.omissions
+        kept = []
+        for route in found.routes:
+            if route.key in taken:
+                omissions.append(omitted(route.deployment, f"another provider has the key {route.key} already"))
+            else:
+                taken.add(route.key)
+                kept.append(route)
+        if kept:
+            routes[key] = tuple(kept)
+    return routes, tuple(omissions)
+
+
+def _offers(snapshot: Snapshot, section: str, name: str) -> Iterator[ProviderTable]:
+    for model in snapshot.models.where("name", name):
+        provider = snapshot.providers.get(model.provider_id)
+        if section_of(model) == section and provider and not why_left_out(model, provider):
+            yield ProviderTable(model, provider)
+
+
+def alias_target(snapshot: Snapshot, alias: Alias) -> tuple[str, Model] | None:
+    """The section and the model that an alias is a key for, when the gateway is to know it."""
+    model = snapshot.models.get(alias.model_id)
+    if alias.context not in GATEWAY_CONTEXTS or model is None:
+        return None
+    section = section_of(model)
+    return None if section is None else (section, model)
+
+
+def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
+    """The tables under this name: the model's own, or that of the model it is an alias of."""
+    tables: dict[str, tuple[str, Table]] = {}
+    omissions = [o for model in snapshot.models.where("name", name) if (o := _omission(snapshot, model))]
+    faults = []
+    for section in MODEL_TABLES:
+        routed = group(snapshot, section, name)
+        if routed.offers and not is_shorthand(name):
+            tables[section] = (name, routed.table())
+            omissions += routed.unrouted
+        faults += [_collision(offer) for offer in routed.collisions]
+        faults += [Omission("model", name, f"its rows at {reason}") for reason in routed.contradictions()]
+    for alias in snapshot.aliases.where("alias", name):
+        target = alias_target(snapshot, alias)
+        if target is None:
+            continue
+        section, model = target
+        if (routed := group(snapshot, section, model.name)).offers:
+            of, _ = tables.setdefault(section, (model.name, routed.table()))
+            if of != model.name:
+                faults.append(Omission("alias", name, _clash(of, name, model.name)))
+        else:
+            omissions.append(Omission("alias", name, f"its model {model.name} is left out"))
+    made = tuple((section, name, table) for section, (_, table) in tables.items())
+    return ModelEntry(made, (*omissions, *faults), tuple(faults))
+
+
+def _collision(offer: ProviderTable) -> Omission:
+    reason = f"another row of this model has the provider key {offer.key} already"
+    return Omission("model", offer.model.name, f"at provider {offer.provider.name}: {reason}")
+
+
+def _clash(of: str, name: str, model: str) -> str:
+    owner = "a model has this name" if of == name else f"it is an alias of {of} already"
+    return f"{owner}, so it is no name of {model}"
+
+
+def _omission(snapshot: Snapshot, model: Model) -> Omission | None:
+    provider = snapshot.providers.get(model.provider_id)
+    reason = why_left_out(model, provider)
+    if reason is None:
+        return None
+    at = f"at provider {provider.name}: " if provider else ""
+    switched_off = not model.active or (provider is not None and not provider.active)
+    return Omission("model", model.name, f"{at}{reason}", switched_off)

@@ -1,0 +1,57 @@
+"""What the gateway refuses, and what it accepts and then cannot use: rules on a configuration's tables.
+
+`shape.py` knows how to describe a table, the other files describe one each. Nothing here is rendered, read or written;
+the gateway's own word is asked for in `gateways/tensorzero/validation/gateway_process.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import SECTIONS
+from model_registry.gateways.tensorzero.rules.context import Surroundings, surroundings_of
+from model_registry.gateways.tensorzero.rules.files import missing_files
+from model_registry.gateways.tensorzero.rules.functions import FUNCTIONS
+from model_registry.gateways.tensorzero.rules.gateway_section import GATEWAY
+from model_registry.gateways.tensorzero.rules.models import EMBEDDING_MODELS, MODELS
+from model_registry.gateways.tensorzero.rules.sections import OTHER_SECTIONS
+from model_registry.gateways.tensorzero.rules.shape import Shape, TableOf, refused
+
+_RULES: Mapping[str, Shape] = {
+    **dict.fromkeys(SECTIONS, TableOf({})),
+    **OTHER_SECTIONS,
+    "gateway": GATEWAY,
+    "models": MODELS,
+    "embedding_models": EMBEDDING_MODELS,
+    "functions": FUNCTIONS,
+}
+
+
+def check_configuration(
+    tree: Mapping[str, Any],
+    around: Surroundings | None = None,
+    has_file: Callable[[str], bool] | None = None,
+) -> list[Reason]:
+    """What is wrong with this configuration, and what to do about it. An empty list: nothing that we know of.
+
+    Args:
+        tree: the configuration, or a part of it.
+        around: the rest of the configuration, when the tree is a part.
+        has_file: whether there is a file at a relative path; without it nobody looks.
+    """
+    around = around or surroundings_of(tree)
+    reasons = [reason for name, table in tree.items() for reason in _section(name, table, around)]
+    return reasons + (list(missing_files(tree, has_file)) if has_file else [])
+
+
+def _section(name: str, table: Any, around: Surroundings) -> list[Reason]:  # noqa: ANN401 (any TOML value)
+    rule = _RULES.get(name)
+    if rule is None:
+        known = ", ".join(sorted(_RULES))
+        return [refused((name,), f"is no section that the gateway knows; remove it (known: {known})")]
+    if not isinstance(table, Mapping):
+        return [refused((name,), "must be a table")]
+    unmodelled = isinstance(rule, TableOf) and not rule.keys
+    return [] if unmodelled else list(rule((name,), table, around))

@@ -1,0 +1,102 @@
+"""Tables that appear in several places: timeouts, retries, extra bodies and headers, prices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.rules.shape import (
+    Shape,
+    TableOf,
+    anything,
+    boolean,
+    integer,
+    list_of,
+    number,
+    refused,
+    text,
+    timeout,
+)
+
+_DECIMAL_MAX = 7.9e28
+"""The gateway keeps prices as 96-bit decimals."""
+
+TIMEOUTS = TableOf(
+    {
+        "non_streaming": TableOf({"total_ms": timeout}),
+        "streaming": TableOf({"ttft_ms": timeout, "total_ms": timeout}),
+    }
+)
+
+RETRIES = TableOf({"num_retries": integer(), "max_delay_s": number}, silent=True)
+
+
+def namespace(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A namespace's name."""
+    if not isinstance(value, str) or not value or value.startswith("tensorzero::"):
+        yield refused(path, "must be a name: not empty, and without 'tensorzero::' at its start")
+
+
+def _replacement(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    """What to put there, or that it goes."""
+    if entry.get("delete") is False:
+        yield refused((*path, "delete"), "must be true; leave it out to set a value")
+    elif "value" not in entry and "delete" not in entry:
+        yield refused(path, "needs a value, or delete = true")
+
+
+# The names narrow an entry down to some calls; the gateway ignores keys that it does not know here.
+_WHERE: Mapping[str, Shape] = {"variant_name": text, "model_name": text, "provider_name": text, "all": boolean}
+
+EXTRA_BODY = list_of(
+    TableOf(
+        {"pointer": text, "value": anything, "delete": boolean, **_WHERE},
+        frozenset({"pointer"}),
+        (_replacement,),
+        silent=True,
+    )
+)
+
+EXTRA_HEADERS = list_of(
+    TableOf(
+        {"name": text, "value": text, "delete": boolean, **_WHERE}, frozenset({"name"}), (_replacement,), silent=True
+    )
+)
+
+
+def _pointer(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if not isinstance(value, str) or not re.fullmatch(r"(/([^~]|~[01])*)?", value, re.DOTALL):
+        yield refused(path, "must be a JSON pointer into the provider's answer, such as /usage/prompt_tokens")
+
+
+def _price(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _DECIMAL_MAX:
+        yield refused(path, "must be a number, finite and below 7.9e28")
+
+
+def _cost_rules(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    if ("cost_per_million" in entry) == ("cost_per_unit" in entry):
+        yield refused(path, "needs exactly one of cost_per_million and cost_per_unit")
+    pointers = {key for key in ("pointer", "pointer_nonstreaming", "pointer_streaming") if key in entry}
+    if pointers not in ({"pointer"}, {"pointer_nonstreaming", "pointer_streaming"}):
+        yield refused(path, "needs either pointer, or both pointer_nonstreaming and pointer_streaming")
+
+
+COST = list_of(
+    TableOf(
+        {
+            "pointer": _pointer,
+            "pointer_nonstreaming": _pointer,
+            "pointer_streaming": _pointer,
+            "cost_per_million": _price,
+            "cost_per_unit": _price,
+            "required": boolean,
+        },
+        rules=(_cost_rules,),
+        silent=True,
+    )
+)

@@ -1,0 +1,185 @@
+"""The rules of one provider table, as its type has them. The types themselves are in `provider_types.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from model_registry.entities.provider import ApiBase
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.provider_types import (
+    COMMON_EMBEDDING_KEYS,
+    COMMON_KEYS,
+    GATEWAY_TYPES,
+    Credential,
+    ProviderType,
+)
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.rules.parts import COST, EXTRA_BODY, EXTRA_HEADERS, TIMEOUTS
+from model_registry.gateways.tensorzero.rules.shape import (
+    Shape,
+    TableOf,
+    anything,
+    boolean,
+    list_of,
+    one_of,
+    refused,
+    text,
+    unlimited_timeout,
+)
+
+_URL = TypeAdapter[str](ApiBase)
+_ENDINGS = {"/chat/completions": None, "/messages": "anthropic"}
+"""What the gateway adds to a base URL by itself, and the only type that does."""
+
+_SHAPES: Mapping[str, Shape] = {
+    "type": text,
+    "timeouts": TIMEOUTS,
+    "timeout_ms": unlimited_timeout,
+    "cost": COST,
+    "batch_cost": COST,
+    "extra_body": EXTRA_BODY,
+    "extra_headers": EXTRA_HEADERS,
+    "discard_unknown_chunks": boolean,
+    "api_type": one_of("chat_completions", "responses"),
+    "include_encrypted_reasoning": boolean,
+    "provider_tools": list_of(anything),
+    "beta_structured_outputs": boolean,
+    "parse_think_blocks": boolean,
+    "allow_auto_detect_region": boolean,
+    "hosted_provider": one_of("openai", "tgi"),
+}
+"""By key, where a key is more than a string."""
+
+
+def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A provider table: first its type, then what the type asks for."""
+    kind = GATEWAY_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
+    if isinstance(value, Mapping) and kind is None:
+        yield refused((*path, "type"), f"must be one of {', '.join(sorted(GATEWAY_TYPES))}")
+        return
+    yield from provider_shape(kind.name if kind else "openai", path[0])(path, value, around)
+
+
+@cache
+def provider_shape(gateway_type: str, section: str) -> TableOf:
+    """The provider table of a type, under `models` or `embedding_models`."""
+    kind = GATEWAY_TYPES[gateway_type]
+    common = COMMON_EMBEDDING_KEYS if section == "embedding_models" else COMMON_KEYS
+    shapes = {key: _SHAPES.get(key, text) for key in kind.own_keys | common}
+    if kind.base_key:
+        shapes[kind.base_key] = _base_url(kind)
+    if kind.credential:
+        shapes[kind.credential.key] = _credential(kind.credential)
+    if "content_type_overrides" in kind.extra_keys:
+        shapes["content_type_overrides"] = _content_types
+    shapes |= dict.fromkeys(_AWS_KEYS & kind.extra_keys, _aws_credential)
+    required = {"type", *kind.required_keys, *kind.more_model_keys} - {"region"}
+    required |= {key for key in (kind.model_key,) if key and not kind.model_key_instead}
+    required |= {key for key in (kind.base_key,) if key and kind.base_required}
+    rules = (_aws, _one_model_key(kind), _responses_only, _can_embed(kind))
+    return TableOf(shapes, frozenset(required), rules)
+
+
+def _base_url(kind: ProviderType) -> Shape:
+    schemes = ("env::", "dynamic::", "path::") if kind.base_key != "api_base" else ()
+
+    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        if isinstance(value, str) and schemes and value.startswith(schemes):
+            return
+        try:
+            _URL.validate_python(value, strict=True)
+        except ValidationError as error:
+            yield refused(path, error.errors()[0]["msg"].removeprefix("Value error, "))
+            return
+        for ending, only in _ENDINGS.items():
+            if value.rstrip("/").endswith(ending) and only in {None, kind.name}:
+                yield refused(path, f"ends in {ending}, which the gateway adds itself; leave it out")
+
+    return check
+
+
+def _credential(credential: Credential) -> Shape:
+    words = ["none"] if credential.none_allowed else []
+    schemes = ["env", "path", "path_from_env", "dynamic"]
+    if credential.key == "credential_location":
+        schemes.remove("env")
+        words = ["sdk"]
+    if credential.key == "api_key":
+        schemes = ["env", "dynamic"]
+
+    def location(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        scheme, separator, name = value.partition("::") if isinstance(value, str) else ("", "", "")
+        if value not in words and not (separator and scheme in schemes and name):
+            known = [*(f"{scheme}::..." for scheme in schemes), *words]
+            yield refused(path, f"must say where the key is: one of {', '.join(known)}")
+
+    pair = TableOf({"default": location, "fallback": location}, frozenset({"default", "fallback"}))
+
+    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        takes_pair = credential.key != "api_key" and isinstance(value, Mapping)
+        yield from (pair if takes_pair else location)(path, value, around)
+
+    return check
+
+
+_AWS_KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
+
+
+def _aws_credential(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if value != "sdk" and not (isinstance(value, str) and re.match(r"(env|dynamic)::.", value)):
+        yield refused(path, "must say where it is: env::..., dynamic::... or sdk")
+
+
+def _aws(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    if not str(table["type"]).startswith("aws_"):
+        return
+    if table.get("region", "none") == "none" and table.get("allow_auto_detect_region") is not True:
+        yield refused(path, "the key 'region' is missing, and the gateway requires it; add one, or region = \"sdk\"")
+    given = _AWS_KEYS & table.keys()
+    if "api_key" in table and given:
+        yield refused((*path, "api_key"), f"excludes {', '.join(sorted(given))}; keep one kind of credential")
+    elif given and not {"access_key_id", "secret_access_key"} <= given:
+        yield refused(path, "needs both access_key_id and secret_access_key, or neither")
+    kinds = {str(table[key]).partition("::")[0] for key in given - {"session_token"}}
+    if len(kinds) > 1:
+        yield refused(path, "access_key_id and secret_access_key must come from the same kind of source")
+
+
+def _one_model_key(kind: ProviderType) -> Shape:
+    def check(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+        if kind.model_key_instead and (kind.model_key in table) == (kind.model_key_instead in table):
+            yield refused(path, f"needs exactly one of {kind.model_key} and {kind.model_key_instead}")
+
+    return check
+
+
+def _responses_only(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    """Two of OpenAI's keys belong to its other API."""
+    if table["type"] != "openai" or table.get("api_type") == "responses":
+        return
+    for key in ("include_encrypted_reasoning", "provider_tools"):
+        if table.get(key):
+            yield refused((*path, key), 'needs api_type = "responses"; add that, or remove this')
+
+
+def _can_embed(kind: ProviderType) -> Shape:
+    def check(path: Path, _table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+        if path[0] == "embedding_models" and not kind.embeddings:
+            able = sorted(name for name, other in GATEWAY_TYPES.items() if other.embeddings)
+            yield refused((*path, "type"), f"the gateway cannot embed with {kind.name}; use one of {', '.join(able)}")
+
+    return check
+
+
+def _content_types(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    allowed = ("image_url", "file", "input_audio")
+    if not isinstance(value, Mapping):
+        yield refused(path, "must be a table")
+    elif bad := sorted(key for key, item in value.items() if item not in allowed):
+        yield refused((*path, bad[0]), f"must be one of {', '.join(allowed)}")

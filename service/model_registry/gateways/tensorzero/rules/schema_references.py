@@ -1,0 +1,105 @@
+"""Where JSON schemas refer to: a gateway fetches whatever a schema names by address, from disk and from the network.
+
+Only references within one schema are let through. Anything else would have to be resolved as the gateway's library
+does it, in each draft; a mistake in that would open a file of this machine. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path, dotted
+from model_registry.gateways.tensorzero.reading.project_paths import located
+
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_IDENTITIES = frozenset({"$id", "id"})
+_DEEPEST = 200
+_MOST = 20
+"""Reasons about one schema; more help nobody."""
+
+_META_SCHEMAS = frozenset({
+    *(f"http://json-schema.org/draft-0{draft}/schema" for draft in (3, 4, 6, 7)),
+    *(f"https://json-schema.org/draft/{draft}/schema" for draft in ("2019-09", "2020-12")),
+    "http://json-schema.org/schema", "https://json-schema.org/schema",
+})  # fmt: skip
+"""Schemas of schemas. The gateway has them with it, or refuses them without a look elsewhere."""
+
+
+def is_schema(key: Path) -> bool:
+    """Whether the gateway compiles the file under this key as a JSON schema."""
+    return key[-1].endswith("_schema") or key[-1] == "parameters" or key[-3:-2] == ("schemas",)
+
+
+def leading_outside(references: Iterable[tuple[Path, Any]], name: str, files: Mapping[str, bytes]) -> Iterator[Reason]:
+    """What in a configuration makes the gateway open something that is not in the project.
+
+    Args:
+        references: its keys that name files, and what they say.
+        name: the path of its TOML file.
+        files: the whole project, by normalised path.
+    """
+    for key, value in references:
+        if not isinstance(value, str):
+            yield Reason(dotted(key), "must be the path of a file, as a string")
+        elif "\0" in value:
+            yield Reason(dotted(key), "has a NUL character in it; no path has one")
+        elif is_schema(key) and (content := files.get(located(name, value))) is not None:
+            for place, message in schema_problems(content):
+                yield Reason(dotted(key), f"{value!r}, at {place or '/'}: {message}")
+
+
+@lru_cache(maxsize=512)
+def schema_problems(content: bytes) -> tuple[tuple[str, str], ...]:
+    """What is wrong with a JSON schema, as far as references go: the place in it, as a JSON pointer, and what to do."""
+    try:
+        schema = json.loads(content, object_pairs_hook=_table)
+        return tuple(_problems(schema))[:_MOST]
+    except RecursionError:
+        return (("", "is nested too deeply"),)
+    except ValueError as error:
+        return (("", f"is not valid JSON: {error}"),)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):  # readers differ in which of the two counts
+        twice = next(key for key, _ in pairs if [other for other, _ in pairs].count(key) > 1)
+        raise ValueError(f"the key {twice[:50]!r} is there twice")
+    return table
+
+
+def _problems(schema: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
+    todo: list[tuple[Any, str, int]] = [(schema, "", 0)]
+    while todo:
+        value, place, depth = todo.pop()
+        if depth > _DEEPEST:
+            raise RecursionError
+        if isinstance(value, list):
+            todo += [(item, f"{place}/{number}", depth + 1) for number, item in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                here = f"{place}/{key.replace('~', '~0').replace('/', '~1')}"
+                if isinstance(item, str) and (problem := _problem(key, item, at_top=not place)):
+                    yield here, problem
+                todo.append((item, here, depth + 1))
+
+
+def _problem(key: str, value: str, *, at_top: bool) -> str | None:
+    known = value.removesuffix("#") in _META_SCHEMAS
+    if key in _REFERENCES and not value.startswith("#") and not known:
+        return (
+            f"{key} {value[:200]!r} leads out of this schema, and the gateway would fetch it; "
+            "write what it refers to into this file, under $defs, and refer to it as '#/$defs/NAME'"
+        )
+    if key == "$schema" and not known:
+        return f"$schema {value[:200]!r} is no published draft; write https://json-schema.org/draft/2020-12/schema"
+    if key in _IDENTITIES and not value.startswith("#"):
+        if value.lower().lstrip().startswith(("file:", "/", "\\")):
+            return f"{key} {value[:200]!r} is a place on a machine, and references would be looked for there; remove it"
+        if key == "$id" and not at_top:
+            return f"$id {value[:200]!r} makes references lead elsewhere; remove it, and refer to '#/$defs/NAME'"
+    return None

@@ -1,0 +1,146 @@
+"""The rules of the top-level tables that are neither models nor functions, `[gateway]` aside.
+
+What the gateway does not read it refuses in some of them and silently ignores in others: both are said here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.rules.evaluators import EVALUATORS, double_colon
+from model_registry.gateways.tensorzero.rules.rate_limits import RATE_LIMITING
+from model_registry.gateways.tensorzero.rules.shape import (
+    Shape,
+    TableOf,
+    TablesOf,
+    anything,
+    boolean,
+    file_path,
+    integer,
+    list_of,
+    one_of,
+    refused,
+    text,
+)
+
+_PROVIDER_TYPES = (
+    "anthropic", "azure", "deepseek", "fireworks", "gcp_vertex_anthropic", "gcp_vertex_gemini",
+    "google_ai_studio_gemini", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi", "together",
+    "vllm", "xai",
+)  # fmt: skip
+_OPTIMIZERS = ("dicl", "openai_sft", "openai_rft", "fireworks_sft", "gcp_vertex_gemini_sft", "gepa", "together_sft")
+
+
+def _metric_name(name: str) -> str | None:
+    if name in {"comment", "demonstration"} or name.startswith("tensorzero::"):
+        return "is a name that the gateway keeps for itself; rename the metric"
+    if not re.fullmatch(r"[A-Za-z0-9_.:/-]+", name):
+        return "may hold only letters, digits and _ . : / -; rename the metric"
+    return None
+
+
+def _tool_name(name: str) -> str | None:
+    return "must not start with 'tensorzero::'; rename the tool" if name.startswith("tensorzero::") else None
+
+
+def _known_type(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A table of a kind whose keys the gateway's own check looks at."""
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if kind not in _OPTIMIZERS:
+        yield refused((*path, "type"), f"must be one of {', '.join(_OPTIMIZERS)}")
+
+
+def _provider_type(name: str) -> TableOf:
+    location = "credential_location" if name.startswith("gcp_") else "api_key_location"
+    keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
+    if name in {"fireworks", "together", "gcp_vertex_gemini"}:
+        keys["sft"] = anything
+    if name == "gcp_vertex_gemini":
+        keys["batch"] = anything
+    return TableOf(keys, silent=not name.startswith("gcp_"))
+
+
+def _function_name(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    if not isinstance(value, str) or not around.has_function(value):
+        yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
+
+
+def _object_storage(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    shape = _STORES.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        yield refused((*path, "type"), f"must be one of {', '.join(_STORES)}")
+    else:
+        yield from shape(path, value, around)
+
+
+_STORES: Mapping[str, TableOf] = {
+    "s3_compatible": TableOf(
+        {"type": text, "bucket_name": text, "region": text, "endpoint": text, "allow_http": boolean}
+    ),
+    "filesystem": TableOf({"type": text, "path": text}, frozenset({"path"}), silent=True),
+    "disabled": TableOf({"type": text}, silent=True),
+}
+
+_DAYS = integer(0, 2**32 - 1)
+
+OTHER_SECTIONS: Mapping[str, Shape] = {
+    "metrics": TablesOf(
+        TableOf(
+            {
+                "type": one_of("boolean", "float"),
+                "optimize": one_of("min", "max"),
+                "level": one_of("inference", "episode"),
+                "description": text,
+            },
+            frozenset({"type", "optimize", "level"}),
+        ),
+        _metric_name,
+    ),
+    "tools": TablesOf(
+        TableOf(
+            {"description": text, "parameters": file_path, "name": text, "strict": boolean},
+            frozenset({"description", "parameters"}),
+        ),
+        _tool_name,
+    ),
+    "evaluations": TablesOf(
+        TableOf(
+            {
+                "type": one_of("inference", "static"),
+                "evaluators": EVALUATORS,
+                "function_name": _function_name,
+                "description": text,
+            },
+            frozenset({"type", "function_name"}),
+            removed={"dataset_name": "leave it out; who runs the evaluation names the data set"},
+        ),
+        double_colon,
+    ),
+    "optimizers": TablesOf(_known_type),
+    "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
+    "clickhouse": TableOf(
+        {"disable_automatic_migrations": boolean},
+        removed=dict.fromkeys(
+            ("url", "database"), "leave it out; the gateway's variable TENSORZERO_CLICKHOUSE_URL says where"
+        ),
+    ),
+    "postgres": TableOf(
+        {
+            "enabled": boolean,
+            "connection_pool_size": _DAYS,
+            "inference_metadata_retention_days": _DAYS,
+            "inference_data_retention_days": _DAYS,
+            "inference_retention_days": _DAYS,
+        },
+        silent=True,
+    ),
+    "rate_limiting": RATE_LIMITING,
+    "object_storage": _object_storage,
+    "autopilot": TableOf({"tool_whitelist": list_of(text)}),
+}

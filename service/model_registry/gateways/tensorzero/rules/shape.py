@@ -1,0 +1,189 @@
+"""Shapes of values in a configuration: what a table takes, and what each of its keys takes. Knows no key by name.
+
+A shape is a function that yields what is wrong with a value. Rules that need more than one value are functions of the
+same form, beside the tables they are about.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from difflib import get_close_matches
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path, dotted
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+
+Shape = Callable[[Path, Any, Surroundings], Iterator[Reason]]
+
+_FLOAT32_MAX = 3.4028235e38
+_UINT64_MAX = 2**63 - 1  # TOML's integers end here
+
+
+def refused(path: Path, message: str) -> Reason:
+    """A reason, at this place."""
+    return Reason(dotted(path), message)
+
+
+@dataclass(frozen=True, slots=True)
+class TableOf:
+    """A table with known keys."""
+
+    keys: Mapping[str, Shape]
+    required: frozenset[str] = frozenset()
+    rules: tuple[Shape, ...] = ()
+    """What concerns more than one key."""
+    silent: bool = False
+    """Whether the gateway ignores a key that it does not know, where it otherwise refuses it."""
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Keys that older gateways knew -> what to write today."""
+
+    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        """What is wrong with this value."""
+        if not isinstance(value, Mapping):
+            yield refused(path, "must be a table")
+            return
+        for key in sorted(self.required - value.keys()):
+            yield refused(path, f"the key {key!r} is missing, and the gateway requires it; add it")
+        for key, item in value.items():
+            shape = self.keys.get(key)
+            if shape is None:
+                yield refused((*path, key), self._unknown(key))
+            else:
+                yield from shape((*path, key), item, around)
+        for rule in self.rules:
+            yield from rule(path, value, around)
+
+    def partly(self) -> TableOf:
+        """The same keys, for a piece of such a table: nothing is required, and nothing is asked of the whole."""
+        return replace(self, required=frozenset(), rules=())
+
+    def _unknown(self, key: str) -> str:
+        if key in self.removed:
+            return f"is of older gateways, and today's refuses it; {self.removed[key]}"
+        fate = "silently ignores" if self.silent else "refuses"
+        close = get_close_matches(key, self.keys, 1)
+        known = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(self.keys))}"
+        return f"is not a key of this table, and the gateway {fate} it; remove it ({known})"
+
+
+@dataclass(frozen=True, slots=True)
+class TablesOf:
+    """A table of named tables."""
+
+    shape: Shape
+    name: Callable[[str], str | None] = lambda _: None
+    """What is wrong with a name, or None."""
+
+    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        """What is wrong with this value."""
+        if not isinstance(value, Mapping):
+            yield refused(path, "must be a table")
+            return
+        for key, item in value.items():
+            if problem := self.name(key):
+                yield refused((*path, key), problem)
+            yield from self.shape((*path, key), item, around)
+
+
+def list_of(shape: Shape) -> Shape:
+    """A list whose items have a shape."""
+
+    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        if not isinstance(value, list):
+            yield refused(path, "must be a list")
+            return
+        for number, item in enumerate(value):
+            yield from shape((*path, str(number)), item, around)
+
+    return check
+
+
+def text(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A string."""
+    if not isinstance(value, str):
+        yield refused(path, "must be a string")
+
+
+def boolean(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """True or false."""
+    if not isinstance(value, bool):
+        yield refused(path, "must be true or false")
+
+
+def one_of(*words: str) -> Shape:
+    """One of a few words."""
+
+    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        if value not in words:
+            yield refused(path, f"must be one of {', '.join(words)}")
+
+    return check
+
+
+def integer(least: int = 0, most: int = _UINT64_MAX) -> Shape:
+    """A whole number between two."""
+
+    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+        if not _is_integer(value) or not least <= value <= most:
+            yield refused(path, f"must be a whole number from {least} to {most}, without a decimal point")
+
+    return check
+
+
+def number(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A number that the gateway can hold: it has 32-bit floats, and drops nan and infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        yield refused(path, "must be a number")
+    elif not abs(value) <= _FLOAT32_MAX:
+        yield refused(path, "must be a finite number within 32-bit floats: the gateway would read it as not set")
+
+
+def anything(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """Any value that can be sent as JSON."""
+    match value:
+        case float() if not math.isfinite(value):
+            yield refused(path, "must not be nan or infinite: JSON has neither; write a number")
+        case Mapping():
+            for key, item in value.items():
+                yield from anything((*path, key), item, around)
+        case list():
+            for position, item in enumerate(value):
+                yield from anything((*path, str(position)), item, around)
+        case str() | bool() | int() | float() | datetime() | date() | time():
+            pass
+        case _:
+            yield refused(path, f"is of no type that TOML has: {type(value).__name__}")
+
+
+def _is_integer(value: Any) -> bool:  # noqa: ANN401 (any TOML value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def timeout(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """Milliseconds to wait: at least one, or every call would end at once."""
+    limit = around.outbound_limit_ms
+    yield from unlimited_timeout(path, value, around)
+    if _is_integer(value) and value > limit:
+        yield refused(
+            path, f"is longer than gateway.global_outbound_http_timeout_ms ({limit}); lower it, or raise that"
+        )
+
+
+def unlimited_timeout(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """As `timeout`, where the gateway does not compare with its outbound limit."""
+    if not _is_integer(value) or value < 0:
+        yield refused(path, "must be a whole number of milliseconds above 0")
+    elif value == 0:
+        yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
+
+
+def file_path(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """The path of a file. Whether it is there is not asked here: see `files`."""
+    if not isinstance(value, str):
+        yield refused(path, "must be the path of a file, as a string: the gateway takes no content here")
+    elif not value:
+        yield refused(path, "is empty; it must be the path of a file")

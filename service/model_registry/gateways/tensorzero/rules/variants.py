@@ -1,0 +1,118 @@
+"""The rules of one variant: the keys of its type, and the model that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, is_shorthand
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.rules.parts import EXTRA_BODY, EXTRA_HEADERS, RETRIES, TIMEOUTS, namespace
+from model_registry.gateways.tensorzero.rules.shape import (
+    Shape,
+    TableOf,
+    TablesOf,
+    file_path,
+    integer,
+    list_of,
+    number,
+    one_of,
+    refused,
+    text,
+)
+
+_UINT32 = integer(0, 2**32 - 1)
+_INT32 = integer(-(2**31), 2**31 - 1)
+ROLES = ("system", "user", "assistant")
+
+
+def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """The name of a model that variants can use."""
+    if not isinstance(value, str):
+        yield refused(path, "must be a model's name, as a string")
+    elif around.model(value) is not None or is_shorthand(value):
+        return
+    elif value.startswith("dummy::"):
+        yield refused(path, f"{value!r} loads and then fails at every call; name a real model")
+    elif around.embedding_model(value) is not None:
+        yield refused(path, f"{value!r} is an embedding model, which no variant can use; name a chat model")
+    else:
+        yield refused(path, f"the model {value!r} is not in the configuration; add it, or name another one")
+
+
+def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """The name of a model that can look for similar examples."""
+    shorthand = is_shorthand(value) if isinstance(value, str) else None
+    known = isinstance(value, str) and around.embedding_model(value) is not None
+    if not known and not (shorthand and GATEWAY_TYPES[shorthand[0]].embeddings):
+        yield refused(path, f"{value!r} is no embedding model of this configuration; add it, or name another one")
+
+
+def _weight(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    yield from number(path, value, around)
+    if isinstance(value, int | float) and value < 0:
+        yield refused(path, "must not be negative")
+
+
+SAMPLING: dict[str, Shape] = {
+    "temperature": number,
+    "top_p": number,
+    "max_tokens": _UINT32,
+    "presence_penalty": number,
+    "frequency_penalty": number,
+    "seed": _UINT32,
+    "stop_sequences": list_of(text),
+    "reasoning_effort": text,
+    "service_tier": one_of("auto", "default", "priority", "flex"),
+    "thinking_budget_tokens": _INT32,
+    "verbosity": text,
+    "json_mode": one_of("off", "on", "strict", "tool", "implicit_tool"),
+    "retries": RETRIES,
+    "extra_body": EXTRA_BODY,
+    "extra_headers": EXTRA_HEADERS,
+}
+_CHAT: dict[str, Shape] = SAMPLING | {
+    "weight": _weight,
+    "model": chat_model,
+    "templates": TablesOf(TableOf({"path": file_path}, frozenset({"path"}))),
+    "input_wrappers": TableOf(dict.fromkeys(ROLES, file_path)),
+    **{f"{role}_template": file_path for role in ROLES},
+}
+_COMMON: dict[str, Shape] = {"type": text, "timeouts": TIMEOUTS, "namespace": namespace}
+_OF_N: dict[str, Shape] = _COMMON | {"weight": _weight, "timeout_s": number, "candidates": list_of(text)}
+_JUDGE = TableOf(_CHAT, frozenset({"model"}))
+
+VARIANTS: Mapping[str, TableOf] = {
+    "chat_completion": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
+    "experimental_chain_of_thought": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
+    "experimental_best_of_n_sampling": TableOf(
+        _OF_N | {"evaluator": _JUDGE}, frozenset({"type", "candidates", "evaluator"})
+    ),
+    "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _JUDGE}, frozenset({"type", "candidates", "fuser"})),
+    "experimental_dynamic_in_context_learning": TableOf(
+        {key: shape for key, shape in (_COMMON | SAMPLING).items() if key != "service_tier"}
+        | {
+            "weight": _weight,
+            "model": chat_model,
+            "embedding_model": embedding_model,
+            "k": _UINT32,
+            "system_instructions": file_path,
+            "max_distance": number,
+        },
+        frozenset({"type", "model", "embedding_model", "k"}),
+        removed={"cutoff": "write max_distance"},
+    ),
+}
+
+
+def variant(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    """A variant: first its type, then the keys of that type."""
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        yield refused(path, "must be a table")
+    elif not isinstance(kind, str) or kind not in VARIANTS:
+        yield refused((*path, "type"), f"must be one of {', '.join(VARIANTS)}")
+    else:
+        yield from VARIANTS[kind](path, value, around)

@@ -1,0 +1,168 @@
+"""Nothing that the gateway would refuse or misread gets into the registry: asked before every write.
+
+The rules are in `check/` and `columns.py`; here is what a write touches, and what of it was no better before.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from model_registry.entities.base import Row
+from model_registry.entities.change import Operation
+from model_registry.entities.config import ConfigFile, ConfigSection
+from model_registry.entities.model import Model
+from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.gateways.tensorzero.project import MODELLED, Table
+from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, Affected, FunctionKey
+from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
+from model_registry.gateways.tensorzero.rendering.provider_tables import plain
+from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
+from model_registry.gateways.tensorzero.rules import check_configuration
+from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.rules.row_columns import column_faults
+from model_registry.gateways.tensorzero.rules.shape import refused
+from model_registry.snapshot.snapshot import Snapshot
+
+_TABLES = CONFIGURATION_TABLES | {"config_files"}
+_KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
+
+
+def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) -> None:
+    """Refuse a write that would spoil the configuration. Costs what hangs on the rows touched, not the registry's size.
+
+    What was wrong before and stays as wrong is let through: it must be possible to repair a configuration in steps.
+
+    Raises:
+        InvalidConfiguration: with a reason for each thing that the write would make wrong.
+    """
+    operations = [operation for operation in operations if operation.table in _TABLES]
+    if not operations:
+        return
+    after = before.preview(operations)
+    affected = _affected(before, after, operations)
+    reasons = dict.fromkeys(_faults(after, operations, affected))
+    if reasons:
+        for known in _faults(before, operations, affected):
+            reasons.pop(known, None)
+    if reasons:
+        distinct = list(_without_echoes(reasons))
+        more = f" (and {len(distinct) - 1} more)" if len(distinct) > 1 else ""
+        raise InvalidConfiguration(f"{distinct[0]}{more}", reasons=distinct)
+
+
+def _rows(snapshot: Snapshot, operations: Iterable[Operation]) -> list[Row]:
+    rows = (snapshot.tables[operation.table].get(operation.id) for operation in operations)
+    return [row for row in rows if row is not None]
+
+
+def _affected(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> Affected:
+    affected = Affected()
+    for snapshot in (before, after):
+        affected.add(snapshot, _rows(snapshot, operations))
+    if any(operation.table.startswith("config_") for operation in operations):
+        # Tools, files and the limit of timeouts concern everything, and are seldom written.
+        affected.functions.update((f.service_name, f.function_name) for f in after.functions)
+        affected.names.update(str(name) for name in after.models.keys("name"))
+    elif gone := {name for name in affected.names if _standing(before, name) - _standing(after, name)}:
+        affected.functions.update(_functions_that_name(after, gone))
+    return affected
+
+
+def _standing(snapshot: Snapshot, name: str) -> set[tuple[str, str]]:
+    """What functions can rely on: where the name stands, and in which namespace."""
+    return {(section, str(table.get("namespace"))) for section, _, table in model_entry(snapshot, name).tables}
+
+
+def _functions_that_name(snapshot: Snapshot, names: set[str]) -> Iterator[FunctionKey]:
+    """Functions that name a model in their extra keys, where no index looks. Only asked when a name goes or moves."""
+    for row in (*snapshot.functions, *snapshot.mappings):
+        if row.tensorzero and not names.isdisjoint(_strings(row.tensorzero)):
+            yield row.service_name, row.function_name
+
+
+def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _strings(item)
+        case list():
+            for item in value:
+                yield from _strings(item)
+
+
+def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affected) -> Iterator[Reason]:
+    around = surroundings_in(snapshot)
+    rows = {(type(row), row.id): row for row in _rows(snapshot, operations)}
+    for name in affected.names:
+        rows |= {(Model, model.id): model for model in snapshot.models.where("name", name)}
+    if any(operation.table == "config_files" for operation in operations):
+        # They name files too: the parameters of tools, the programs of evaluators.
+        rows |= {(ConfigSection, section.id): section for section in snapshot.sections}
+    elif affected.functions:
+        rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
+    for row in rows.values():
+        yield from column_faults(snapshot, row, around)
+        if isinstance(row, ConfigFile) and (problem := path_problem(row.path)):
+            yield refused(("config_files", row.path), problem)
+        if isinstance(row, ConfigSection):
+            yield from _section_faults(snapshot, row, around)
+    for name in sorted(affected.names):
+        yield from _entry_faults(snapshot, model_entry(snapshot, name), around)
+    for key in sorted(affected.functions):
+        for function in snapshot.functions.where("key", key):
+            yield from _entry_faults(snapshot, function_entry(snapshot, function), around)
+
+
+def _entry_faults(snapshot: Snapshot, entry: ModelEntry, around: Surroundings) -> Iterator[Reason]:
+    for section, key, table in entry.tables:
+        yield from check_configuration({section: {key: table}}, around, _has_file(snapshot))
+    for fault in entry.faults:
+        yield refused((_KINDS[fault.kind], fault.name), f"{fault.reason}; change one of them")
+
+
+def _section_faults(snapshot: Snapshot, row: ConfigSection, around: Surroundings) -> Iterator[Reason]:
+    if row.name in MODELLED:
+        yield refused((row.name,), "the registry holds this as rows of its own; write those")
+    else:
+        yield from check_configuration({row.name: plain(row.value)}, around, _has_file(snapshot))
+
+
+def _has_function(snapshot: Snapshot) -> Callable[[str], bool]:
+    def has(name: str) -> bool:
+        return any(function_entry(snapshot, function).tables for function in snapshot.functions.where("name", name))
+
+    return has
+
+
+def _has_file(snapshot: Snapshot) -> Callable[[str], bool]:
+    return lambda path: bool(snapshot.files.where("path", posixpath.normpath(path)))
+
+
+def surroundings_in(snapshot: Snapshot) -> Surroundings:
+    """The whole configuration of a snapshot, for the rules of a part of it: made as far as they ask."""
+
+    def finder(section: str) -> Callable[[str], Table | None]:
+        def find(name: str) -> Table | None:
+            return next((table for where, _, table in model_entry(snapshot, name).tables if where == section), None)
+
+        return find
+
+    sections = {section.name: section.value for section in snapshot.sections}
+    return Surroundings(finder("models"), finder("embedding_models"), _has_function(snapshot), sections)
+
+
+def _without_echoes(reasons: Iterable[Reason]) -> Iterator[Reason]:
+    """A column's fault shows in each table that is made of it: once is enough."""
+    columns = set()
+    for reason in reasons:
+        last = reason.where.rpartition(".")[2]
+        if ".tensorzero." in reason.where:
+            columns.add(last)
+        elif last in columns:
+            continue
+        yield reason

@@ -1,0 +1,1 @@
+"""Validation of whole projects by the rules and by the real gateway, in child processes."""

@@ -1,0 +1,1 @@
+"""Importing what others know of models: which rows, which fields, what stays."""

@@ -1,0 +1,84 @@
+"""Whose the offered models are: a provider of the registry, found by name, address or type; or a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+from pydantic import ValidationError
+
+from model_registry.catalog.resources import reasons_of
+from model_registry.entities.offer import Offer
+from model_registry.entities.provider import Provider, ProviderDraft, ProviderType
+from model_registry.errors import AmbiguousName, Invalid, NotFound
+from model_registry.snapshot.snapshot import Snapshot
+
+MANY_OF_A_TYPE = frozenset({"custom", "openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure", "aws_sagemaker"})
+"""Types that say how a server is spoken to, and not whose it is: the only one of them is not the one that is meant."""
+
+
+class OfferedProviders:
+    """Finds the provider of each offer, and remembers the new ones."""
+
+    def __init__(self, snapshot: Snapshot, new_id: Callable[[], str], *, only_existing: bool) -> None:
+        self._snapshot = snapshot
+        self._new_id = new_id
+        self._only_existing = only_existing
+        self._found: dict[str, Provider] = {}
+        self._new: dict[str, Provider] = {}
+
+    def of(self, offer: Offer) -> list[Provider]:
+        """Those that may have the model; exactly one where the offer names its provider.
+
+        Errors: Invalid, AmbiguousName, NotFound, when it cannot be said or made.
+        """
+        if offer.provider is None:
+            return [p for p in self._snapshot.providers if offer.provider_type in (None, p.type)]
+        # One name is one provider, whatever else the offers say of it: the next import finds it by its name.
+        if offer.provider not in self._found:
+            self._found[offer.provider] = self._existing(offer) or self._made(offer, offer.provider)
+        return [self._found[offer.provider]]
+
+    def _existing(self, offer: Offer) -> Provider | None:
+        providers = self._snapshot.providers
+        if named := providers.where("name", offer.provider):
+            return named[0]
+        if offer.api_base is not None:
+            at = _address(offer.api_base)
+            return next((p for p in providers if p.api_base and _address(p.api_base) == at), None)
+        if offer.provider_type is None or offer.provider_type in MANY_OF_A_TYPE:
+            return None
+        typed = [p for p in providers if p.type == offer.provider_type]
+        if len(typed) > 1:
+            names = ", ".join(p.name for p in typed)
+            message = f"several providers are of type {offer.provider_type} ({names}): say which one with its name"
+            raise AmbiguousName(message)
+        return typed[0] if typed else None
+
+    def _made(self, offer: Offer, name: str) -> Provider:
+        if self._only_existing:
+            raise NotFound(f"there is no provider {name!r}")
+        if name not in self._new:
+            self._new[name] = self._drafted(offer, name)
+        return self._new[name]
+
+    def _drafted(self, offer: Offer, name: str) -> Provider:
+        if offer.provider_type not in get_args(ProviderType):
+            raise NotFound(f"there is no provider {name!r}, and its type is not known: add it first")
+        try:
+            # Off until somebody says that there is an account: a gateway refuses a key that is not set.
+            draft = ProviderDraft.model_validate(
+                {"name": name, "type": offer.provider_type, "api_base": offer.api_base, "active": False}
+            )
+        except ValidationError as error:
+            raise Invalid(f"the provider {name!r} is not valid: {'; '.join(map(str, reasons_of(error)))}") from error
+        return Provider.model_validate({"id": self._new_id(), **draft.model_dump()})
+
+    def new(self) -> Iterator[Provider]:
+        """Those that are not in the registry yet."""
+        return iter(self._new.values())
+
+
+def _address(url: str) -> str:
+    """A base URL as it is compared: `/v1` at its end is how the same server is spoken to in another way."""
+    return url.lower().rstrip("/").removesuffix("/v1")

@@ -1,0 +1,136 @@
+"""The catalogue as a CSV table, and back: a row a model, a column a fact; what is nested has dots in its column's name.
+
+An empty cell says nothing. Lists are separated by commas, or JSON where an element has one; what may hold anything
+(hyperparameters, say) is JSON in one cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from model_registry.entities.offer import Offer
+from model_registry.imports.facts import IMPORTED_FIELDS
+from model_registry.imports.sources.reading import PassedOver, SourceContent
+
+SOURCE = "csv"
+
+KEYS = ("provider_name", "provider_type", "api_base", "name", "model_id")
+"""Columns that say which model a row is about. `provider` does for `provider_name`."""
+
+_LISTS = frozenset({"capabilities", "tags", "task_types"})
+_ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
+_TEXTS = frozenset({"description", "display_name"})
+_FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")
+
+csv.field_size_limit(2**20)
+
+
+def write_csv(models: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as `GET /api/models` has them."""
+    rows = [dict(_cells(model)) for model in models]
+    columns = {column for row in rows for column in row}
+    facts = sorted(columns - set(KEYS) - set(_FIELD_ORDER))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*KEYS, *(c for c in _FIELD_ORDER if c in columns), *facts], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in KEYS:
+        if model.get(key) is not None:
+            yield key, str(model[key])
+    for field in sorted(IMPORTED_FIELDS):
+        if model.get(field) not in (None, "", [], {}):
+            yield from _flat(field, model[field])
+
+
+def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
+    if column in _LISTS:
+        yield column, _list_text(value)
+    elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
+        yield column, json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if below is not None:
+                yield from _flat(f"{column}.{key}", below)
+    elif isinstance(value, bool):
+        yield column, "true" if value else "false"
+    else:
+        yield column, str(value)
+
+
+def _is_plain(value: Mapping[str, Any]) -> bool:
+    """Whether columns with dots can say it: each key can be told apart, and every value is something."""
+    return all(
+        key
+        and key == key.strip()
+        and "." not in key
+        and below not in (None, "", {})
+        and not (isinstance(below, str) and below.startswith("{"))
+        for key, below in value.items()
+    )
+
+
+def _list_text(items: list[str]) -> str:
+    plain = all(item == item.strip() and "," not in item for item in items) and not items[0].startswith("[")
+    return ", ".join(items) if plain else json.dumps(items, ensure_ascii=False)
+
+
+def read_csv(text: str, provider: str | None = None) -> SourceContent:
+    """The offers of a table. Columns that are no facts of models are left alone; `provider` is for rows without one."""
+    offers, passed_over = [], []
+    try:
+        for number, row in enumerate(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), 2):
+            told = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
+            model_id = told.get("model_id") or told.get("name")
+            at = told.get("provider_name") or told.get("provider") or provider
+            if model_id is None or at is None:
+                passed_over.append(PassedOver(f"row {number}", "names no model_id, or no provider"))
+                continue
+            offers.append(_offer(told, model_id, at))
+    except csv.Error as error:
+        passed_over.append(PassedOver("", f"is not a CSV table: {error}"))
+    return SourceContent(tuple(offers), tuple(passed_over))
+
+
+def _offer(told: Mapping[str, str], model_id: str, provider: str) -> Offer:
+    fields: dict[str, Any] = {}
+    for column, cell in told.items():
+        field, *below = column.split(".")
+        if field in IMPORTED_FIELDS or field == "context_window":
+            _put(fields, [field, *below], _value(column, cell))
+    return Offer(
+        provider=provider,
+        provider_type=told.get("provider_type"),
+        api_base=told.get("api_base"),
+        model_id=model_id,
+        name=told.get("name"),
+        fields=fields,
+    )
+
+
+def _value(column: str, cell: str) -> Any:  # noqa: ANN401 (any JSON value)
+    """A cell's value. Numbers, dates and the like stay text: the checks of the field know what they are."""
+    if column in _LISTS and not cell.startswith("["):
+        return [item.strip() for item in cell.split(",") if item.strip()]
+    if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
+        try:
+            return json.loads(cell)
+        except ValueError:
+            return cell
+    return cell
+
+
+def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 (any JSON value)
+    for key in path[:-1]:
+        inner = fields.setdefault(key, {})
+        if not isinstance(inner, dict):
+            return
+        fields = inner
+    fields[path[-1]] = value

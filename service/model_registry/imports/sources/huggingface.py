@@ -1,0 +1,137 @@
+"""What Hugging Face says of a model: its `config.json`, and what the Hub's API answers at `/api/models/{id}`.
+
+Either is enough. Memory is worked out from the weights, and marked as an estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_registry.entities.offer import Offer
+from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.imports.sources.vram import needed_gb, parameters_in, parameters_text, stored_bytes
+
+SOURCE = "huggingface"
+
+Document = Mapping[str, Any]
+
+_CONTEXT = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length", "max_seq_len")
+_METHODS = {"awq": "awq", "gptq": "gptq", "fp8": "fp8", "fbgemm_fp8": "fp8", "mxfp4": "mxfp4", "nvfp4": "nvfp4"}
+_METHOD_BITS = {"4bit": 4, "8bit": 8, "awq": 4, "gptq": 4, "fp8": 8, "mxfp4": 4, "nvfp4": 4, "int4": 4, "int8": 8}
+_DTYPE_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float8_e4m3fn": 8}
+_DTYPES = ("float16", "bfloat16", "float32")
+_TYPES = {
+    "feature-extraction": "embedding",
+    "sentence-similarity": "embedding",
+    "text-ranking": "reranker",
+    "text-to-speech": "tts",
+    "automatic-speech-recognition": "audio",
+    "text-to-image": "image",
+    "image-to-image": "image",
+    "image-text-to-text": "vl",
+}
+"""The Hub's tasks -> our model types; the rest chats."""
+
+_CATEGORIES = {
+    "chat": "text-llm",
+    "vl": "vision-vlm",
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "tts": "text-to-speech",
+    "audio": "speech-to-text",
+    "image": "image-generation",
+}
+
+
+def read_huggingface(model_id: str, config: Document, info: Document, provider: str | None) -> SourceContent:
+    """The offer of one model: for a provider by name, or for every one that has it."""
+    if not config and not info:
+        return SourceContent((), (PassedOver(model_id, "neither config.json nor the Hub's answer says anything"),))
+    offer = Offer(
+        provider=provider, model_id=model_id, fields=_facts(model_id, config, info), estimated=["requirements"]
+    )
+    return SourceContent((offer,))
+
+
+def _facts(model_id: str, config: Document, info: Document) -> dict[str, Any]:
+    # Models that see keep what is about text below a key of its own.
+    text = {**config, **_object(config, "text_config")}
+    task = _text(info, "pipeline_tag")
+    model_type = _TYPES.get(task or "", "chat")
+    quantization = _quantization(config, info)
+    weights = _object(info, "safetensors")
+    # Packed weights count fewer numbers than the model has parameters.
+    total = None if quantization else _number(weights, "total")
+    count = total or _number(_object(info, "gguf"), "total") or parameters_in(model_id) or _number(weights, "total")
+    memory = needed_gb(_weights_bytes(count, config, quantization, _object(weights, "parameters")))
+    dtype = _dtype(text)
+    library = _text(info, "library_name")
+    fields = {
+        "model_type": model_type if task else None,
+        "category": _CATEGORIES[model_type] if task else None,
+        "task_types": [task] if task else None,
+        "base_architecture": _text(text, "model_type") or _text(_object(info, "gguf"), "architecture"),
+        "parameters": parameters_text(count) if count else None,
+        "context_length": _context_length(text) or _number(_object(info, "gguf"), "context_length"),
+        "quantization": quantization,
+        "requirements": None if memory is None else {"min_vram_gb": memory},
+        "inference_defaults": {"dtype": dtype} if dtype in _DTYPES else None,
+        "framework": library,
+        "license": _license(info),
+        "urls": {"huggingface": f"https://huggingface.co/{model_id}"} if "/" in model_id else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _weights_bytes(count: float | None, config: Document, quantization: Document | None, numbers: Document) -> float:
+    """What the weights take: as they are stored, else parameters times what one takes."""
+    if (stored := stored_bytes(numbers)) is not None:
+        return stored
+    if quantization is None:
+        bits = _DTYPE_BITS.get(_dtype(config) or "", 16)
+    else:
+        bits = _METHOD_BITS.get(quantization.get("method", ""), 0)
+    return count * bits / 8 if count and bits else 0.0
+
+
+def _context_length(config: Document) -> float | None:
+    return next((number for key in _CONTEXT if (number := _number(config, key))), None)
+
+
+def _quantization(config: Document, info: Document) -> dict[str, str] | None:
+    told = _object(config, "quantization_config") or _object(_object(info, "config"), "quantization_config")
+    method = _text(told, "quant_method")
+    if not told:
+        return {"method": "gguf"} if _object(info, "gguf") else None
+    if method == "bitsandbytes" or "load_in_4bit" in told or "load_in_8bit" in told:
+        bits = "4bit" if told.get("load_in_4bit") is True or told.get("_load_in_4bit") is True else "8bit"
+        return {"method": bits, "type": "bitsandbytes"}
+    known = _METHODS.get(method or "")
+    return ({"method": known} if known else {}) | ({"type": method} if method else {}) or None
+
+
+def _license(info: Document) -> str | None:
+    told = _text(_object(info, "cardData"), "license")
+    tags = info.get("tags")
+    tagged = (t for t in tags if isinstance(t, str)) if isinstance(tags, list) else ()
+    return told or next((tag.removeprefix("license:") for tag in tagged if tag.startswith("license:")), None)
+
+
+def _dtype(config: Document) -> str | None:
+    return _text(config, "dtype") or _text(config, "torch_dtype")
+
+
+def _object(of: Document, key: str) -> dict[str, Any]:
+    value = of.get(key)
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _text(of: Document, key: str) -> str | None:
+    value = of.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(of: Document, key: str) -> float | None:
+    value = of.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,100 @@
+"""The catalogue as a LiteLLM proxy's configuration: `model_list` with prices, and keys by the names of variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from model_registry.entities.capability import canonical
+from model_registry.imports.sources.litellm_providers import ROUTES
+from model_registry.imports.sources.reading import PassedOver
+
+View = Mapping[str, Any]
+
+_MODES = {
+    "chat": "chat",
+    "vl": "chat",
+    "embedding": "embedding",
+    "reranker": "rerank",
+    "tts": "audio_speech",
+    "audio": "audio_transcription",
+    "image": "image_generation",
+}
+_COUNTS = {"max_input_tokens": "context_length", "max_output_tokens": "max_output_tokens"}
+_PRICES = {
+    "input_cost_per_token": "cost_per_1m_input_tokens",
+    "output_cost_per_token": "cost_per_1m_output_tokens",
+    "cache_read_input_token_cost": "cost_per_1m_cached_input_tokens",
+}
+_FLAGS = {
+    "tool_use": "supports_function_calling",
+    "parallel_tool_use": "supports_parallel_function_calling",
+    "vision": "supports_vision",
+    "structured_outputs": "supports_response_schema",
+    "reasoning": "supports_reasoning",
+    "prompt_caching": "supports_prompt_caching",
+    "pdf_input": "supports_pdf_input",
+    "audio_input": "supports_audio_input",
+    "audio_output": "supports_audio_output",
+    "web_search": "supports_web_search",
+}
+_EXTRAS = {"region": "aws_region_name", "location": "vertex_location", "project_id": "vertex_project"}
+"""Extra keys of a provider in the gateway's configuration that LiteLLM has under other names."""
+
+_NO_KEY = "none"
+"""LiteLLM's client for OpenAI's interface wants a key, also of a server that asks for none."""
+
+
+def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[dict[str, Any], tuple[PassedOver, ...]]:
+    """The configuration, and what LiteLLM cannot be told of.
+
+    Rows are as `GET /api/models` and `/api/providers` have them. Those that share a name are one model of LiteLLM's
+    too, its deployments tried in their order.
+    """
+    extras = {provider["id"]: provider["tensorzero"] for provider in providers}
+    entries, passed_over = [], []
+    for model in models:
+        if model["provider_type"] not in ROUTES:
+            reason = f"LiteLLM is not told how providers of type {model['provider_type']} are spoken to"
+            passed_over.append(PassedOver(model["name"], reason))
+        else:
+            entries.append(_entry(model, extras.get(model["provider_id"], {})))
+    return {"model_list": entries}, tuple(passed_over)
+
+
+def as_yaml(config: Mapping[str, Any]) -> str:
+    """The text of `config.yaml`."""
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return "# Written by the model registry. Changes belong there.\n" + text
+
+
+def _entry(model: View, extras: View) -> dict[str, Any]:
+    kind = model["provider_type"]
+    route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else ROUTES[kind]
+    params: dict[str, Any] = {"model": f"{route}/{model['model_id']}"}
+    if base := model["api_base"]:
+        params["api_base"] = base.rstrip("/").removesuffix("/v1") if kind == "ollama" else base
+    if variable := model["api_key_env_var"]:
+        params["api_key"] = f"os.environ/{variable}"
+    elif route == "openai" and base:
+        params["api_key"] = _NO_KEY
+    params |= {theirs: extras[ours] for ours, theirs in _EXTRAS.items() if isinstance(extras.get(ours), str)}
+    if model["routing_priority"] > 0:
+        params["order"] = model["routing_priority"]
+    return {"model_name": model["name"], "litellm_params": params, "model_info": _info(model)}
+
+
+def _info(model: View) -> dict[str, Any]:
+    info: dict[str, Any] = {"id": model["id"], "mode": _MODES[model["model_type"]]}
+    info |= {theirs: model[ours] for theirs, ours in _COUNTS.items() if model[ours]}
+    info |= {theirs: per_token(model[ours]) for theirs, ours in _PRICES.items() if model[ours] is not None}
+    held = {canonical(tag) for tag in model["capabilities"]}
+    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in held}
+
+
+def per_token(price: float) -> float:
+    """The price of a million tokens as that of one, exactly: 0.15 is 1.5e-07."""
+    return float(Decimal(str(price)) / 1_000_000)

@@ -1,0 +1,199 @@
+"""LiteLLM's price map: what thousands of hosted models cost and can do. Read as a document; LiteLLM is not imported.
+
+Importing it would take seconds and fetch a newer map from its repository. Field names are those of the map's
+`sample_spec`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from model_registry.entities.offer import Offer
+from model_registry.imports.sources.litellm_providers import namesake, split_key
+from model_registry.imports.sources.reading import PassedOver, SourceContent
+
+SOURCE = "litellm"
+
+Entry = Mapping[str, Any]
+
+MODES = {
+    "chat": "chat",
+    "responses": "chat",
+    "completion": "chat",
+    "embedding": "embedding",
+    "rerank": "reranker",
+    "image_generation": "image",
+    "image_edit": "image",
+    "audio_speech": "tts",
+    "audio_transcription": "audio",
+    "realtime": "audio",
+}
+"""LiteLLM's mode -> our model type. Other modes (video, search, OCR, moderation, ...) are no models of ours."""
+
+_CATEGORIES = {
+    "chat": "text-llm",
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "tts": "text-to-speech",
+    "image": "image-generation",
+}
+_BASE_TAGS = {
+    "chat": ("chat", "streaming"),
+    "completion": ("completion", "streaming"),
+    "responses": ("chat", "streaming"),
+    "embedding": ("embeddings",),
+    "rerank": ("reranking",),
+    "image_generation": ("image_generation",),
+    "image_edit": ("image_edit",),
+    "audio_speech": ("tts",),
+    "audio_transcription": ("transcription",),
+    "realtime": ("realtime", "streaming"),
+}
+_FLAG_TAGS = {
+    "supports_function_calling": ("tool_use",),
+    "supports_parallel_function_calling": ("parallel_tool_use",),
+    "supports_vision": ("vision",),
+    "supports_response_schema": ("json_mode", "structured_outputs"),
+    "supports_native_structured_output": ("json_mode", "structured_outputs"),
+    "supports_reasoning": ("reasoning",),
+    "supports_prompt_caching": ("prompt_caching",),
+    "supports_pdf_input": ("pdf_input",),
+    "supports_audio_input": ("audio_input",),
+    "supports_audio_output": ("audio_output",),
+    "supports_video_input": ("video_input",),
+    "supports_web_search": ("web_search",),
+    "supports_computer_use": ("computer_use",),
+}
+_PRICES = {
+    "cost_per_1m_input_tokens": "input_cost_per_token",
+    "cost_per_1m_output_tokens": "output_cost_per_token",
+    "cost_per_1m_cached_input_tokens": "cache_read_input_token_cost",
+}
+
+_VARIANT = re.compile(
+    r"\*|eu|us|global|global-standard|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment|(\d+|max)-x-(\d+|max)"
+    r"|hd|standard|low|medium|high|max|auto|(\d+|max)-steps|invoke"
+)
+"""What stands before a model where the price depends on more than the model: region, term, size, quality."""
+
+
+def read_prices(document: Any, today: date) -> SourceContent:  # noqa: ANN401 (whatever JSON was there)
+    """The offers in a price map. What is deprecated on `today` is offered as such."""
+    if not isinstance(document, Mapping):
+        return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
+    offers: dict[tuple[str | None, str | None, str], tuple[str, Offer]] = {}
+    plain: dict[str, str] = {}
+    passed_over = []
+    # The plain price of a model is the one that no region or size stands before.
+    for key, entry, model_id in sorted(_entries(document), key=lambda found: found[0].count("/") - found[2].count("/")):
+        if reason := _no_model(key, entry):
+            passed_over.append(PassedOver(key, reason))
+            continue
+        offer = _offer(key, entry, model_id, today)
+        first, _ = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), (key, offer))
+        if first != key:
+            passed_over.append(PassedOver(key, f"another price of {first}"))
+        plain[key] = first
+    return SourceContent(tuple(_succeeded(offer, plain) for _, offer in offers.values()), tuple(passed_over))
+
+
+def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:
+    """The offer, its successor named as that is offered: not by a region's price of it."""
+    successor = plain.get(offer.fields["replaced_by"] or "")
+    return offer.model_copy(update={"fields": offer.fields | {"replaced_by": successor}}) if successor else offer
+
+
+def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Entry, str]]:
+    """Key, entry, and what the provider calls the model."""
+    for key, entry in document.items():
+        known = entry if isinstance(entry, Mapping) else {}
+        yield key, known, _without_variant(split_key(str(known.get("litellm_provider", "")), key))
+
+
+def _without_variant(model_id: str) -> str:
+    first, slash, rest = model_id.partition("/")
+    return _without_variant(rest) if slash and _VARIANT.fullmatch(first) else model_id
+
+
+def _no_model(key: str, entry: Entry) -> str | None:
+    """Why an entry is no offer, or None."""
+    if key == "sample_spec":
+        return "says how the map is written"
+    if alias_of := entry.get("alias_of"):
+        return f"LiteLLM's own name for {alias_of}"
+    if not isinstance(entry.get("litellm_provider"), str):
+        return "names no provider"
+    mode = entry.get("mode")
+    return None if isinstance(mode, str) and mode in MODES else f"no kind of model that is catalogued: mode {mode}"
+
+
+def _offer(key: str, entry: Entry, model_id: str, today: date) -> Offer:
+    provider = namesake(entry["litellm_provider"], model_id)
+    return Offer(
+        # A price list does not know which servers have a model; it can only tell of those that do.
+        provider=None if provider.type == "ollama" else provider.name,
+        provider_type=provider.type,
+        model_id=model_id,
+        name=key,
+        fields=_facts(entry, today),
+    )
+
+
+def _facts(entry: Entry, today: date) -> dict[str, Any]:
+    """Every field that the map could fill, so that what it no longer says goes away."""
+    model_type = MODES[entry["mode"]]
+    tags = _tags(entry)
+    category = "speech-to-text" if entry["mode"] == "audio_transcription" else _CATEGORIES.get(model_type)
+    until = _date(entry.get("deprecation_date"))
+    source = entry.get("source")
+    return {
+        "model_type": model_type,
+        "status": "deprecated" if until is not None and until <= today.isoformat() else "active",
+        "capabilities": tags,
+        "category": "vision-vlm" if category == "text-llm" and "vision" in tags else category,
+        "context_length": _count(entry.get("max_input_tokens")),
+        "max_output_tokens": _count(entry.get("max_output_tokens")),
+        **{field: per_million(entry.get(told)) for field, told in _PRICES.items()},
+        "rate_limit_rpm": _count(entry.get("rpm")),
+        "rate_limit_tpm": _count(entry.get("tpm")),
+        "deprecated_on": until,
+        "replaced_by": _text(entry.get("successor_model")),
+        "urls": {"pricing": source} if isinstance(source, str) and re.match(r"https?://", source) else None,
+    }
+
+
+def _tags(entry: Entry) -> list[str]:
+    tags = list(_BASE_TAGS[entry["mode"]])
+    for flag, told in _FLAG_TAGS.items():
+        if entry.get(flag) is True:
+            tags += told
+    if entry.get("supports_native_streaming") is False:
+        tags.remove("streaming")
+    return list(dict.fromkeys(tags))
+
+
+def per_million(price: Any) -> Any:  # noqa: ANN401 (what is no number is judged by whoever checks the offer)
+    """A price of one token as that of a million, exactly: 1.5e-07 is 0.15, and not 0.15000000000000002."""
+    if isinstance(price, bool) or not isinstance(price, int | float | Decimal):
+        return price
+    return float(Decimal(str(price)) * 1_000_000)
+
+
+def _count(number: Any) -> Any:  # noqa: ANN401 (as above)
+    """A number of tokens or requests. The map has whole ones as 1000.0 too, and 0 for unknown."""
+    return number or None
+
+
+def _text(told: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+    return told if isinstance(told, str) and told else None
+
+
+def _date(told: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+    try:
+        return date.fromisoformat(told).isoformat()
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,112 @@
+"""What an Ollama server says of its models: `/api/tags`, and `/api/show` of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from model_registry.entities.offer import Offer
+from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.imports.sources.vram import needed_gb, parameters_text
+
+SOURCE = "ollama"
+
+_TAGS = {
+    "completion": ("chat", "streaming"),
+    "tools": ("tool_use",),
+    "vision": ("vision",),
+    "thinking": ("reasoning",),
+    "embedding": ("embeddings",),
+    "insert": ("fill_in_the_middle",),
+    "image": ("image_generation",),
+    "audio": ("audio_input",),
+}
+"""Ollama's capabilities -> ours. Those that are not here keep their name."""
+
+
+def model_names(tags: Any) -> list[str]:  # noqa: ANN401 (whatever JSON the server sent)
+    """The models of an answer of `/api/tags`."""
+    return [name for model in _listed(tags) if (name := _name(model)) is not None]
+
+
+def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:  # noqa: ANN401 (as above)
+    """The offers of a server at `url`: what it lists, and what it shows of each model by name."""
+    offers, passed_over = [], []
+    for model in _listed(tags):
+        name = _name(model)
+        if name is None:
+            passed_over.append(PassedOver(str(model)[:100], "has no name"))
+        elif name not in shown:
+            passed_over.append(PassedOver(name, "the server does not show it"))
+        else:
+            offers.append(_offer(name, model, _object(shown[name]), url, provider))
+    return SourceContent(tuple(offers), tuple(passed_over))
+
+
+def _listed(tags: Any) -> list[Any]:  # noqa: ANN401 (as above)
+    models = tags.get("models") if isinstance(tags, Mapping) else None
+    return models if isinstance(models, list) else []
+
+
+def _name(model: Any) -> str | None:  # noqa: ANN401 (as above)
+    return _text(model, "name") or _text(model, "model")
+
+
+def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: str, provider: str) -> Offer:
+    details = _object(listed.get("details")) | _object(shown.get("details"))
+    info = _object(shown.get("model_info"))
+    held = shown.get("capabilities") or listed.get("capabilities")
+    capabilities = [tag for tag in held if isinstance(tag, str)] if isinstance(held, list) else []
+    embeds = "embedding" in capabilities and "completion" not in capabilities
+    # What Ollama passes on to its cloud takes no memory here.
+    size = 0 if listed.get("remote_host") or shown.get("remote_host") else listed.get("size")
+    memory = needed_gb(size) if isinstance(size, int | float) else None
+    fields = {
+        "model_type": "embedding" if embeds else "chat",
+        "capabilities": list(dict.fromkeys(tag for told in capabilities for tag in _TAGS.get(told, (told,)))),
+        "category": "embedding" if embeds else "vision-vlm" if "vision" in capabilities else "text-llm",
+        "context_length": _context_length(info),
+        "base_architecture": _text(details, "family") or _text(info, "general.architecture"),
+        "parameters": _parameters(details, info),
+        "quantization": _quantization(details),
+        "requirements": None if memory is None else {"min_vram_gb": memory},
+    }
+    return Offer(
+        provider=provider,
+        provider_type="ollama",
+        api_base=f"{url.rstrip('/').removesuffix('/v1')}/v1",
+        model_id=name,
+        fields=fields,
+        estimated=["requirements"],
+    )
+
+
+def _context_length(info: Mapping[str, Any]) -> object:
+    """The key begins with the architecture: `llama.context_length`; parts of a model may have one of their own."""
+    own = f"{info.get('general.architecture')}.context_length"
+    return info.get(own) or next((info[key] for key in sorted(info) if key.endswith(".context_length")), None)
+
+
+def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
+    told = _text(details, "parameter_size")
+    if told is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", told):
+        return told
+    count = info.get("general.parameter_count")
+    return parameters_text(count) if isinstance(count, int | float) else None
+
+
+def _quantization(details: Mapping[str, Any]) -> dict[str, str] | None:
+    level = _text(details, "quantization_level")
+    if level is None or level == "unknown":
+        return None
+    return {"type": level} | ({"method": "gguf"} if _text(details, "format") == "gguf" else {})
+
+
+def _object(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _text(of: Any, key: str) -> str | None:  # noqa: ANN401 (any JSON value)
+    value: Iterable[str] | None = of.get(key) if isinstance(of, Mapping) else None
+    return value if isinstance(value, str) and value else None

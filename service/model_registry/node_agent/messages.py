@@ -1,0 +1,83 @@
+"""What a node says: the documented forms of docs/gpu-events.md. Pure: times come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from model_registry.entities.deployment import DeploymentStatus
+from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
+from model_registry.node_agent.model_server import LoadedModel
+
+Message = tuple[str, dict[str, Any]]
+"""Where it is published, and what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as the registry shall see it."""
+
+    model: LoadedModel
+    endpoint: str
+    since: float
+    """When it was first seen loaded, in seconds since 1970."""
+    error: str | None = None
+    """Why it cannot be asked, although it was loaded when its server answered last."""
+
+    @property
+    def state(self) -> DeploymentStatus:
+        """As the registry calls it."""
+        return "loaded" if self.error is None else "error"
+
+
+def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Message:
+    """One model: loaded, in error, or not there any more."""
+    content = {
+        "node_id": node_id,
+        "provider_type": listed.model.provider_type,
+        "model_id": listed.model.model_id,
+        "ts": at,
+    }
+    if not there:
+        return UNLOADED, {**content, "status": "unloaded"}
+    more = {
+        "vram_allocated_mb": listed.model.vram_mb,
+        "context_length": listed.model.context_length,
+        "error_message": listed.error,
+    }
+    return LOADED, {**content, "status": listed.state, "endpoint": listed.endpoint, **_said(more)}
+
+
+def status_message(
+    node_id: str, models: Iterable[Listed], at: float, *, endpoint: str | None, data: Mapping[str, Any]
+) -> Message:
+    """The heartbeat. It lists everything that is loaded: what it does not list is not."""
+    content = {
+        "type": STATUS,
+        "node_id": node_id,
+        "ts": at,
+        "data": {"loaded_models": {one.model.key: _entry(one) for one in models}, **data},
+    }
+    return STATUS, {**content, **_said({"endpoint": endpoint})}
+
+
+def _entry(listed: Listed) -> dict[str, Any]:
+    more = {
+        "vram_mb": listed.model.vram_mb,
+        "context_length": listed.model.context_length,
+        "error_message": listed.error,
+    }
+    return {
+        "model_id": listed.model.model_id,
+        "provider": listed.model.provider_type,
+        "state": listed.state,
+        "endpoint": listed.endpoint,
+        "loaded_at": datetime.fromtimestamp(listed.since, UTC).isoformat(),
+        **_said(more),
+    }
+
+
+def _said(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value is not None}

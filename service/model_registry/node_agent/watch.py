@@ -1,0 +1,56 @@
+"""What is believed of one model server, from what it answers and from its silence. Asks nobody: answers come in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from model_registry.node_agent.messages import Listed
+from model_registry.node_agent.model_server import LoadedModel, ModelServer, NoAnswer
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 3
+"""A server that does not answer in time so many times in a row is believed to be gone. It may have been busy before."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """One server, and what the registry is to be told of it."""
+
+    server: ModelServer
+    endpoint: str
+    """Where others reach it."""
+    models: dict[str, Listed] = field(default_factory=dict)
+    """What it had loaded when it answered last; in error while it is gone."""
+    available: list[str] = field(default_factory=list)
+    """What it could load, when it was last asked."""
+    gone: str | None = None
+    """Why it is believed to be gone."""
+    conclusive: bool = False
+    """Whether anything is known yet: until then silence would be taken for having nothing loaded."""
+    trouble: str | None = None
+    """Why it did not answer when it was asked last."""
+    _missed: int = 0
+
+    def answered(self, loaded: Iterable[LoadedModel], now: float) -> None:
+        """It said what it has loaded."""
+        if self.gone is not None:
+            log.info("%s at %s answers again", self.server.name, self.server.url)
+        known = self.models
+        self.models = {
+            model.key: Listed(model, self.endpoint, known[model.key].since if model.key in known else now)
+            for model in loaded
+        }
+        self.gone, self.trouble, self.conclusive, self._missed = None, None, True, 0
+
+    def missed(self, why: NoAnswer) -> None:
+        """It did not answer. Models of a server that is gone are in error: they were loaded, and cannot be asked."""
+        self._missed += 1
+        self.trouble = f"{self.server.name} at {self.server.url} does not answer: {why}"
+        if self.gone is not None or (not why.down and self._missed < PATIENCE):
+            return
+        self.gone, self.conclusive = f"{self.server.name} does not answer: {why}", True
+        self.models = {key: replace(listed, error=self.gone) for key, listed in self.models.items()}
+        log.warning("%s; %d models are in error", self.trouble, len(self.models))

@@ -1,0 +1,1 @@
+"""Finding and choosing models: index, filters, costs, constraints, scoring, comparison. Pure."""

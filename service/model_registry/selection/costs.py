@@ -1,0 +1,162 @@
+"""What requests cost, to the last digit.
+
+Prices are taken as the decimals that people wrote. A catalogue's prices become integers, in the smallest decimal unit
+that any of them needs: sums and comparisons are then exact, and quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from model_registry.entities.model import Model
+from model_registry.selection.model_index import Mask, ModelIndex, has
+from model_registry.selection.model_numbers import reader
+
+CURRENCY = "USD"
+
+INPUT, OUTPUT, CACHED = PRICES = (
+    "cost_per_1m_input_tokens",
+    "cost_per_1m_output_tokens",
+    "cost_per_1m_cached_input_tokens",
+)
+_MILLION_DIGITS = 6
+
+_Price = tuple[int, int]
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
+class TokenCounts(BaseModel):
+    """The tokens of one request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_tokens: Count = 1000
+    output_tokens: Count = 1000
+    cached_input_tokens: Count = Field(
+        0,
+        description="Those of the input that come from the provider's cache. They cost the input's price where the "
+        "model has none for them.",
+    )
+
+    @field_validator("cached_input_tokens")
+    @classmethod
+    def _within_input(cls, value: int, others: ValidationInfo) -> int:
+        whole = others.data.get("input_tokens")
+        if whole is not None and value > whole:
+            message = f"must not be more than input_tokens ({whole})"
+            raise ValueError(message)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one request costs at each model of an index."""
+
+    units: Sequence[int]
+    """In units of 10 ** -digits US dollars; means nothing where a price is not known."""
+    digits: int
+    known: Mask
+    """The models of which every price is known that the request needs."""
+
+    def at_most(self, index: ModelIndex, limit: Decimal) -> Mask:
+        """The models at which it is known to cost no more than so many dollars."""
+        numerator, denominator = limit.as_integer_ratio()
+        most = numerator * 10**self.digits // denominator
+        return self.known & index.mask([units <= most for units in self.units])
+
+    def dollars(self, place: int) -> Decimal | None:
+        """What it costs at one model, exactly."""
+        return dollars(self.units[place], self.digits) if has(self.known, place) else None
+
+
+def request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
+    """What a request costs at each model."""
+    counts = tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens
+    return index.memo_lru(("costs", counts), lambda: _request_costs(index, tokens))
+
+
+def _request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
+    prices = index.memo("prices", lambda: _Prices(index))
+    units, known = [0] * len(index.rows), index.everything
+    for name, number in _needed(tokens):
+        known &= prices.known[name]
+        units = [sofar + price * number for sofar, price in zip(units, prices.units[name], strict=True)]
+    return Costs(units, prices.digits + _MILLION_DIGITS, known)
+
+
+def cost_parts(index: ModelIndex, place: int, tokens: TokenCounts) -> dict[str, Decimal]:
+    """What each kind of tokens of a request costs at a model of which the prices are known."""
+    prices = index.memo("prices", lambda: _Prices(index))
+    kinds = {INPUT: "input", OUTPUT: "output", CACHED: "cached_input"}
+    costs = {price: prices.units[price][place] * number for price, number in _needed(tokens)}
+    return {kind: dollars(costs.get(price, 0), prices.digits + _MILLION_DIGITS) for price, kind in kinds.items()}
+
+
+def missing_prices(index: ModelIndex, place: int, tokens: TokenCounts) -> list[str]:
+    """The prices that it would take to say what a request costs at a model, and that are not known."""
+    prices = index.memo("prices", lambda: _Prices(index))
+    missing = [name for name, _ in _needed(tokens) if not has(prices.known[name], place)]
+    return list(dict.fromkeys(INPUT if name == CACHED else name for name in missing))
+
+
+def dollars(units: int, digits: int) -> Decimal:
+    """So many units of 10 ** -digits dollars. Made of text: arithmetic would round to 28 digits."""
+    return Decimal(f"{units}E-{digits}")
+
+
+def amount(value: Decimal) -> dict[str, Any]:
+    """Money as callers see it: exactly, and as a number for who only shows it."""
+    text = f"{value:f}"
+    return {"exact": text.rstrip("0").rstrip(".") if "." in text else text, "number": float(value)}
+
+
+class Amount(BaseModel):
+    """US dollars."""
+
+    exact: str = Field(description="Every digit.", examples=["0.00045"])
+    number: float = Field(description="The nearest double.", examples=[0.00045])
+
+
+class _Prices:
+    """Every price as an integer of one unit."""
+
+    def __init__(self, index: ModelIndex) -> None:
+        read = {name: index.columns.column(("price", name), _reading(name)) for name in PRICES}
+        read[CACHED] = [own or of_input for own, of_input in zip(read[CACHED], read[INPUT], strict=True)]
+        self.known = {name: index.mask([price is not None for price in column]) for name, column in read.items()}
+        different = {price for column in read.values() for price in column if price is not None}
+        self.digits = max((0, *(-exponent for _, exponent in different)))
+        units = {price: price[0] * 10 ** (self.digits + price[1]) for price in different}
+        self.units = {name: [0 if price is None else units[price] for price in column] for name, column in read.items()}
+
+
+def _reading(name: str) -> Callable[[Model], _Price | None]:
+    read = reader(name)
+    return lambda model: _exact(read(model))
+
+
+@lru_cache(maxsize=2**14)  # few prices are different ones
+def _exact(price: float) -> _Price | None:
+    """A price as an integer and a power of ten. A float means the shortest decimal that is read as it."""
+    if not price >= 0:  # unknown, too
+        return None
+    digits, _, exponent = repr(price).partition("e")
+    whole, _, fraction = digits.partition(".")
+    return int(whole + fraction), int(exponent or 0) - len(fraction)
+
+
+def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
+    """Each price that a request needs, and for how many tokens."""
+    counts = (
+        (INPUT, tokens.input_tokens - tokens.cached_input_tokens),
+        (CACHED, tokens.cached_input_tokens),
+        (OUTPUT, tokens.output_tokens),
+    )
+    return [(price, number) for price, number in counts if number]

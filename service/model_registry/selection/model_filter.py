@@ -1,0 +1,165 @@
+"""Which models somebody means: the filters of lists, estimates and the matrix, and the order of a list.
+
+A value that means nothing is an error that names the ones that do, never an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, get_args
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from model_registry.catalog.list_filters import meaningless
+from model_registry.entities.base import MAX_INT32
+from model_registry.entities.capability import canonical
+from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelStatus, ModelType
+from model_registry.entities.provider import ProviderType
+from model_registry.selection.model_index import Mask, ModelIndex
+from model_registry.selection.model_numbers import SORTABLE, sorting
+from model_registry.snapshot.lookup import as_uuid
+from model_registry.snapshot.snapshot import Snapshot
+
+_Word = Annotated[str, StringConstraints(max_length=300)]
+_Words = Annotated[list[_Word], Field(max_length=100)]
+_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ModelFilter(BaseModel):
+    """What models must be; all of it must hold."""
+
+    model_type: _Word | None = Field(
+        None, description="A model type, or a synonym: llm, vision, ...", examples=["chat"]
+    )
+    provider: _Word | None = Field(None, description="A provider's name, id or type.", examples=["openai"])
+    capability: _Words = Field(
+        [], description="Repeatable: all must hold. `function_calling` and `tools` mean `tool_use`."
+    )
+    name: _Word | None = Field(None, description="The model key: every provider's row of it.")
+    active: bool | None = Field(None, description="What the row says; `offered` looks at the provider too.")
+    offered: bool | None = Field(None, description="Whether the model should be chosen, by its status and activity.")
+    status: _Words = Field([], description=f"Repeatable: one must hold. {', '.join(get_args(ModelStatus))}.")
+    tag: _Words = Field([], description="Repeatable: all must hold.")
+    category: _Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
+    framework: _Word | None = Field(None, examples=["transformers"])
+    task_type: _Word | None = Field(None, examples=["text-generation"])
+    min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
+        None, description="Tokens; models whose context is not known do not pass."
+    )
+    max_cost_per_1m_input_tokens: _Limit | None = Field(
+        None, description="US dollars; models whose price is not known do not pass."
+    )
+    max_cost_per_1m_output_tokens: _Limit | None = Field(
+        None, description="US dollars; models whose price is not known do not pass."
+    )
+    q: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
+        None,
+        description="Words that all must be found, in any case, in the name, the provider's name for the model, the "
+        "display name, the description, the tags or the aliases.",
+    )
+
+
+Sort = Annotated[_Word | None, Field(description=SORTABLE, examples=["cost_per_1m_input_tokens"])]
+
+
+def search_models(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter, sort: str | None = None) -> list[Model]:
+    """Models that pass every filter, in stable order or sorted. Errors: Invalid."""
+    found = passing(snapshot, index, filters)
+    if sort is None:
+        return index.select(found, index.rows)
+    name, descending = sorting(sort, index.keys("benchmark"))
+    known = index.places(found & index.known(name))
+    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # equal ones keep their order, also reversed
+    return [index.rows[place] for place in (*known, *index.places(found & ~index.known(name)))]
+
+
+def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask:
+    """The models that pass every filter. Errors: Invalid."""
+    found = index.everything
+    for mask in _masks(snapshot, index, filters):
+        found &= mask
+    return found
+
+
+def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
+    """Ids of the providers meant: one by its id or name, or all of a type. Errors: Invalid."""
+    row_id = as_uuid(value)
+    found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
+    if not found and value not in get_args(ProviderType):
+        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *get_args(ProviderType)))
+    return found
+
+
+def model_type(value: str, parameter: str) -> str:
+    """The model type meant. Errors: Invalid."""
+    wanted = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
+    if wanted not in get_args(ModelType):
+        raise meaningless(parameter, value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
+    return wanted
+
+
+def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) -> str:
+    """A category that there is, or that a model names. Errors: Invalid."""
+    known = {c.key for c in snapshot.categories} | index.keys("category")
+    if value not in known:
+        raise meaningless(parameter, value, sorted(known))
+    return value
+
+
+def status(value: str, parameter: str) -> str:
+    """A status. Errors: Invalid."""
+    if value not in get_args(ModelStatus):
+        raise meaningless(parameter, value, get_args(ModelStatus))
+    return value
+
+
+def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
+    """What each filter that is given lets through."""
+    yield from (index.where("capability", canonical(tag)) for tag in f.capability)
+    yield from (index.where("tag", tag) for tag in f.tag)
+    exact = {"name": f.name, "framework": f.framework, "task_type": f.task_type}
+    yield from (index.where(field, value) for field, value in exact.items() if value is not None)
+    if f.model_type is not None:
+        yield index.where("model_type", model_type(f.model_type, "model_type"))
+    if f.provider is not None:
+        yield index.where("provider", *provider_ids(snapshot, f.provider, "provider"))
+    if f.status:
+        yield index.where("status", *(status(value, "status") for value in f.status))
+    if f.category is not None:
+        yield index.where("category", category(snapshot, index, f.category, "category"))
+    if f.active is not None:
+        yield index.active() if f.active else index.everything ^ index.active()
+    if f.offered is not None:
+        yield index.offered() if f.offered else index.everything ^ index.offered()
+    yield from _limits(index, f)
+    if words := (f.q or "").casefold().split():
+        yield index.mask([all(word in text for word in words) for text in _texts(index)])
+
+
+def _limits(index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
+    if f.min_context is not None:
+        yield index.at_least("context_window", f.min_context)
+    if f.max_cost_per_1m_input_tokens is not None:
+        yield index.at_most("cost_per_1m_input_tokens", f.max_cost_per_1m_input_tokens)
+    if f.max_cost_per_1m_output_tokens is not None:
+        yield index.at_most("cost_per_1m_output_tokens", f.max_cost_per_1m_output_tokens)
+
+
+def _texts(index: ModelIndex) -> list[str]:
+    """What free text is looked for in. No word reaches over a line."""
+
+    def made() -> list[str]:
+        texts = list(index.columns.column("text", _text))
+        for alias in index.aliases:
+            place = index.position(alias.model_id)
+            if place is not None:
+                texts[place] += f"\n{alias.alias.casefold()}"
+        return texts
+
+    return index.memo("texts", made)
+
+
+def _text(model: Model) -> str:
+    tags = model.card.get("tags")
+    parts = (model.name, model.model_id, model.card.get("display_name"), model.description)
+    return "\n".join(str(part) for part in (*parts, *(tags if isinstance(tags, list) else ())) if part).casefold()

@@ -1,0 +1,115 @@
+"""What a caller wants a model for: what must hold, and what counts how much among those of which it holds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints, field_validator
+
+from model_registry.entities.base import MAX_INT32, FewFields
+from model_registry.entities.model import ModelStatus
+from model_registry.selection.costs import TokenCounts
+
+_Word = Annotated[str, StringConstraints(max_length=300)]
+_Words = Annotated[list[_Word], Field(max_length=100)]
+_Milliseconds = Annotated[int, Field(ge=0, le=MAX_INT32)]
+_Score = Annotated[float, Field(ge=0, le=1)]
+_Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class _Part(FewFields):
+    """A misspelt constraint must not be one that is ignored."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class QualityMinimums(_Part):
+    """The least that each quality score must be."""
+
+    reasoning: _Score | None = None
+    coding: _Score | None = None
+    creative: _Score | None = None
+    summarization: _Score | None = None
+
+
+class QualityWeights(_Part):
+    """How much each quality score counts within quality."""
+
+    reasoning: _Weight = 0
+    coding: _Weight = 0
+    creative: _Weight = 0
+    summarization: _Weight = 0
+
+
+class Constraints(_Part):
+    """What must hold. That a model and its provider are active must hold always."""
+
+    capabilities: _Words = Field([], description="All of them.", examples=[["vision", "tool_use"]])
+    model_types: _Words = Field([], description="One of them; synonyms too.", examples=[["chat", "vl"]])
+    categories: _Words = Field([], description="One of them.", examples=[["text-llm"]])
+    tags: _Words = Field([], description="All of them.")
+    statuses: Annotated[list[ModelStatus], Field(max_length=100)] = Field(
+        ["active", "experimental"], description="One of them. By default only what is offered."
+    )
+    providers: _Words | None = Field(None, description="Names, ids or types: only these.")
+    exclude_providers: _Words = Field([], description="Names, ids or types: none of these.")
+    min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
+    max_cost: Annotated[Decimal, Field(ge=0, max_digits=40, decimal_places=20)] | None = Field(
+        None, description="US dollars for one request of `tokens`. Exact: a number, or a string.", examples=["0.01"]
+    )
+    max_latency_p50_ms: _Milliseconds | None = None
+    max_latency_p99_ms: _Milliseconds | None = None
+    vram_gb: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
+        None,
+        description="GPU memory that is there, GB (10^9 bytes). The model needs `requirements.min_vram_gb` or "
+        "`vram_mb`, whichever is more.",
+    )
+    deployed: bool | None = Field(None, description="Whether it is loaded on a node now.")
+    min_quality: QualityMinimums = QualityMinimums()
+    allow_unknown: bool = Field(
+        default=False,
+        description="Whether a model passes a limit (context, cost, latency, memory, quality) when the registry does "
+        "not know its number. By default it does not.",
+    )
+
+
+class Weights(_Part):
+    """How much each part counts. Only how they relate matters."""
+
+    quality: _Weight = 1
+    cost: _Weight = 1
+    speed: _Weight = 1
+
+
+class SelectionRequest(_Part):
+    """The whole question."""
+
+    tokens: TokenCounts = TokenCounts()
+    constraints: Constraints = Constraints()
+    weights: Weights = Weights()
+    quality_scores: QualityWeights = Field(
+        QualityWeights(reasoning=1, coding=1, creative=1, summarization=1),
+        description="Which quality scores count, and how much. By default all four alike.",
+        examples=[{"coding": 2, "reasoning": 1}],
+    )
+    limit: Annotated[int, Field(ge=1, le=100, description="At most so many models, best first.")] = 10
+    excluded_limit: Annotated[
+        int, Field(ge=0, le=1000, description="At most so many excluded models with their reasons.")
+    ] = 10
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, value: Weights) -> Weights:
+        if not value.quality + value.cost + value.speed:
+            message = "one of quality, cost and speed must count"
+            raise ValueError(message)
+        return value
+
+    @field_validator("quality_scores")
+    @classmethod
+    def _some_score(cls, value: QualityWeights) -> QualityWeights:
+        if not value.reasoning + value.coding + value.creative + value.summarization:
+            message = "one of reasoning, coding, creative and summarization must count"
+            raise ValueError(message)
+        return value

@@ -1,0 +1,156 @@
+"""Finding the one row that a caller means: by id, by name, or by what its provider calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from model_registry.entities.alias import Alias
+from model_registry.entities.base import Row
+from model_registry.entities.category import Category
+from model_registry.entities.deployment import Deployment
+from model_registry.entities.function import Function
+from model_registry.entities.mapping import Mapping
+from model_registry.entities.model import Model
+from model_registry.entities.provider import Provider
+from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
+from model_registry.snapshot.snapshot import Snapshot
+
+R = TypeVar("R", bound=Row)
+
+
+def as_uuid(reference: str) -> str | None:
+    """The reference in the form ids have, when it is a uuid."""
+    try:
+        return str(UUID(reference))
+    except ValueError:
+        return None
+
+
+def find_provider(snapshot: Snapshot, reference: str) -> Provider:
+    """By id or name. Errors: NotFound."""
+    found = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
+    if found is None:
+        message = f"There is no provider {reference!r}."
+        raise NotFound(message)
+    return found
+
+
+def find_category(snapshot: Snapshot, reference: str) -> Category:
+    """By id or key. Errors: NotFound."""
+    found = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
+    if found is None:
+        message = f"There is no category {reference!r}."
+        raise NotFound(message)
+    return found
+
+
+def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) -> Model:
+    """By id; else by name; else by what the provider calls it; else by alias.
+
+    `provider` (id or name) chooses among rows that share the name. Errors: ModelNotFound, AmbiguousName, NotFound.
+    """
+    found = snapshot.models.get(as_uuid(reference))
+    if found is not None:
+        return found
+    wanted = find_provider(snapshot, provider).id if provider is not None else None
+    if fitting := _called(snapshot, reference, wanted):
+        return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
+    offered = f" at the provider {provider!r}" if provider is not None else ""
+    message = f"There is no model {reference!r}{offered}."
+    raise ModelNotFound(message)
+
+
+def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
+    """Every row that `find_model` would take, where several are as good as one. Errors: ModelNotFound."""
+    is_id = snapshot.models.get(as_uuid(reference)) is not None
+    return (not is_id and _called(snapshot, reference, None)) or [find_model(snapshot, reference)]
+
+
+def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list[Model]:
+    for candidates in (
+        snapshot.models.where("name", reference),
+        snapshot.models.where("model_id", reference),
+        _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference)),
+    ):
+        if fitting := [m for m in candidates if provider_id in (None, m.provider_id)]:
+            return fitting
+    return []
+
+
+def model_label(snapshot: Snapshot, model: Model) -> str:
+    """A model with its provider, for messages."""
+    provider = snapshot.providers.get(model.provider_id)
+    return f"{model.name} ({model.model_id} at {provider.name if provider else model.provider_id})"
+
+
+def find_alias(snapshot: Snapshot, reference: str) -> Alias:
+    """By id or alias. Errors: NotFound, AmbiguousName (one alias in several contexts)."""
+    found = snapshot.aliases.get(as_uuid(reference))
+    if found is not None:
+        return found
+    fitting = snapshot.aliases.where("alias", reference)
+    if not fitting:
+        message = f"There is no alias {reference!r}."
+        raise NotFound(message)
+    return _single(fitting, f"The alias {reference!r}", lambda a: f"{a.alias} in context {a.context or '(any)'}")
+
+
+def find_function(snapshot: Snapshot, reference: str) -> Function:
+    """By id, gateway name, or `service/function`. Errors: NotFound."""
+    found = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
+    for service, function in splits(reference):
+        found = found or _only(snapshot.functions.where("key", (service, function)))
+    if found is None:
+        message = f"There is no function {reference!r}."
+        raise NotFound(message)
+    return found
+
+
+def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
+    """By id or `service/function/variant`. Errors: NotFound."""
+    found = snapshot.mappings.get(as_uuid(reference))
+    if found is not None:
+        return found
+    for service, rest in splits(reference):
+        for function, variant in splits(rest):
+            for mapping in snapshot.mappings.where("function", (service, function)):
+                if mapping.variant_name == variant:
+                    return mapping
+    message = f"There is no mapping {reference!r}. Give its id, or service/function/variant."
+    raise NotFound(message)
+
+
+def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
+    """By id or `node/provider_type/model`. Errors: NotFound."""
+    found = snapshot.deployments.get(as_uuid(reference))
+    for node, rest in splits(reference):
+        for provider_type, model in splits(rest):
+            found = found or _only(snapshot.deployments.where("key", (node, provider_type, model)))
+    if found is None:
+        message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
+        raise NotFound(message)
+    return found
+
+
+def splits(reference: str) -> Iterable[tuple[str, str]]:
+    """Every way to cut at a slash: names may hold slashes themselves."""
+    parts = reference.split("/")
+    return (("/".join(parts[:i]), "/".join(parts[i:])) for i in range(1, len(parts)))
+
+
+def _distinct(rows: Iterable[R | None]) -> list[R]:
+    return list({row.id: row for row in rows if row is not None}.values())
+
+
+def _only(rows: Sequence[R]) -> R | None:
+    return rows[0] if rows else None
+
+
+def _single(rows: Sequence[R], what: str, label: Callable[[R], str]) -> R:
+    if len(rows) == 1:
+        return rows[0]
+    choices = [{"id": row.id, "label": label(row)} for row in rows]
+    message = f"{what} fits {len(rows)} rows: {', '.join(c['label'] for c in choices)}. Use the id of one of them."
+    raise AmbiguousName(message, matches=choices)

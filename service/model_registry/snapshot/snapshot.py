@@ -1,0 +1,287 @@
+"""The whole registry at one revision, as one immutable value.
+
+The next revision's snapshot shares everything that did not change with this one. Questions about it live in the
+other files of this package; loading and keeping it current lives in `store/`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from immutables import Map
+
+from model_registry.entities.alias import Alias
+from model_registry.entities.api_key import ApiKey
+from model_registry.entities.base import Row
+from model_registry.entities.capability import canonical
+from model_registry.entities.category import Category
+from model_registry.entities.change import Change, Operation
+from model_registry.entities.config import ConfigFile, ConfigSection
+from model_registry.entities.deployment import Deployment
+from model_registry.entities.function import Function, default_function_name
+from model_registry.entities.mapping import Mapping
+from model_registry.entities.model import Model
+from model_registry.entities.node import Node
+from model_registry.entities.provider import Provider
+from model_registry.snapshot.table import Table, TableSpec
+
+SPECS: dict[str, TableSpec[Any]] = {
+    spec.name: spec
+    for spec in (
+        TableSpec(
+            "model_providers",
+            Provider,
+            lambda r: (r.name,),
+            {"name": lambda r: (r.name,), "route_by": lambda r: (r.route_by,) if r.route_by else ()},
+        ),
+        TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
+        TableSpec(
+            "models",
+            Model,
+            lambda r: (r.name, r.routing_priority, r.provider_id),
+            {
+                "name": lambda r: (r.name,),
+                "model_id": lambda r: (r.model_id,),
+                "provider": lambda r: (r.provider_id,),
+                "capability": lambda r: {canonical(tag) for tag in r.capabilities},
+            },
+        ),
+        TableSpec(
+            "model_aliases",
+            Alias,
+            lambda r: (r.alias, r.context or ""),
+            {"alias": lambda r: (r.alias,), "model": lambda r: (r.model_id,)},
+        ),
+        TableSpec(
+            "functions",
+            Function,
+            lambda r: (r.service_name, r.function_name),
+            {"name": lambda r: (r.name,), "key": lambda r: ((r.service_name, r.function_name),)},
+        ),
+        TableSpec(
+            "service_model_mappings",
+            Mapping,
+            lambda r: (r.service_name, r.function_name, r.priority, -r.weight, r.variant_name),
+            {
+                "service": lambda r: (r.service_name,),
+                "function": lambda r: ((r.service_name, r.function_name),),
+                "model": lambda r: {r.model_id, r.fallback_model_id} - {None},
+            },
+        ),
+        TableSpec(
+            "model_deployments",
+            Deployment,
+            lambda r: (r.node_id, r.provider_type, r.announced_model),
+            {
+                "key": lambda r: ((r.node_id, r.provider_type, r.announced_model),),
+                "node": lambda r: (r.node_id,),
+                "model": lambda r: (r.model_id,) if r.model_id else (),
+            },
+        ),
+        TableSpec("gpu_nodes", Node, lambda r: (r.node_id,), {"node_id": lambda r: (r.node_id,)}),
+        TableSpec("config_sections", ConfigSection, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec("config_files", ConfigFile, lambda r: (r.path,), {"path": lambda r: (r.path,)}),
+        TableSpec("api_keys", ApiKey, lambda r: (r.name,), {"key_hash": lambda r: (r.key_hash,)}),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every table of one registry at one revision."""
+
+    registry_id: str
+    revision: int
+    tables: Map[str, Table[Any]]
+    entry_id: int = 0
+    """The id of the change log's entry at this revision: a restored backup gives a revision again, but not the id.
+    0: not known (a snapshot that an older version left on disk), or nothing has ever changed."""
+
+    @property
+    def providers(self) -> Table[Provider]:
+        """Providers, by name."""
+        return self.tables["model_providers"]
+
+    @property
+    def categories(self) -> Table[Category]:
+        """Categories of models, by key."""
+        return self.tables["model_categories"]
+
+    @property
+    def models(self) -> Table[Model]:
+        """Models, by name, then in routing order."""
+        return self.tables["models"]
+
+    @property
+    def aliases(self) -> Table[Alias]:
+        """Aliases, by alias and context."""
+        return self.tables["model_aliases"]
+
+    @property
+    def functions(self) -> Table[Function]:
+        """Functions, by service and name."""
+        return self.tables["functions"]
+
+    @property
+    def mappings(self) -> Table[Mapping]:
+        """Mappings, by service and function, then in routing order: priority, heaviest first, name."""
+        return self.tables["service_model_mappings"]
+
+    @property
+    def deployments(self) -> Table[Deployment]:
+        """Deployments, by node."""
+        return self.tables["model_deployments"]
+
+    @property
+    def nodes(self) -> Table[Node]:
+        """GPU nodes, by name."""
+        return self.tables["gpu_nodes"]
+
+    @property
+    def sections(self) -> Table[ConfigSection]:
+        """Unmodelled sections of the gateway's configuration."""
+        return self.tables["config_sections"]
+
+    @property
+    def files(self) -> Table[ConfigFile]:
+        """Files that the gateway's configuration refers to."""
+        return self.tables["config_files"]
+
+    @property
+    def api_keys(self) -> Table[ApiKey]:
+        """API keys, hashed; revoked ones too."""
+        return self.tables["api_keys"]
+
+    @classmethod
+    def empty(cls) -> Snapshot:
+        """A registry that holds nothing."""
+        return cls("", 0, Map({name: Table(spec, Map()) for name, spec in SPECS.items()}))
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Snapshot:
+        """Read what `registry_snapshot` answers, or what `document` made of an earlier snapshot."""
+        with _uncollected():
+            tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+        return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values: what is kept on disk."""
+        tables = {name: [row.model_dump() for row in table] for name, table in self.tables.items()}
+        identity = {"registry_id": self.registry_id, "revision": self.revision, "entry_id": self.entry_id}
+        return {**identity, "tables": tables}
+
+    def advanced(self, revision: int, changes: Sequence[Change]) -> Snapshot:
+        """The snapshot after these changes. Those it has already seen count for nothing."""
+        if revision <= self.revision:
+            return self
+        newest: dict[str, dict[str, dict[str, Any] | None]] = {}
+        for change in changes:
+            if change.revision > self.revision and change.table in SPECS:
+                newest.setdefault(change.table, {})[change.row_id] = change.row
+        by_table = {
+            table: [(row_id, None if row is None else SPECS[table].row.read(row)) for row_id, row in rows.items()]
+            for table, rows in newest.items()
+        }
+        entry_id = changes[-1].entry_id if changes else 0
+        return replace(self, revision=revision, entry_id=entry_id, tables=self._changed(by_table))
+
+    def preview(self, operations: Iterable[Operation]) -> Snapshot:
+        """What the registry would be after these operations, at the same revision. Nothing is written.
+
+        Does what the database's own triggers would do to the tables a configuration is made of.
+        """
+        snapshot = self
+        for batch in _independent(operations):
+            effects: dict[str, list[tuple[str, Row | None]]] = {}
+            for operation in batch:
+                for table, rows in snapshot._effects(operation).items():
+                    effects.setdefault(table, []).extend(rows)
+            snapshot = replace(snapshot, tables=snapshot._changed(effects))
+        return snapshot
+
+    def without_fleet(self) -> Snapshot:
+        """The registry as people wrote it: without what nodes do, at the same revision."""
+        empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
+        return replace(self, tables=self.tables.update(empty))
+
+    def _changed(self, by_table: dict[str, list[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
+        return self.tables.update({name: self.tables[name].changed(rows) for name, rows in by_table.items()})
+
+    def _effects(self, operation: Operation) -> dict[str, list[tuple[str, Row | None]]]:
+        table = self.tables[operation.table]
+        if operation.action == "delete":
+            return {operation.table: [(operation.id, None)]}
+        content = dict(operation.row or {})
+        old = table.get(operation.id)
+        if operation.action == "update" and old is None:
+            return {}  # the database will refuse it
+        if old:
+            content = _merged(old, content)
+        columns = {**(old.model_dump() if old else {}), **content, "id": operation.id}
+        if operation.table == "functions" and not columns.get("name"):
+            columns["name"] = default_function_name(columns["service_name"], columns["function_name"])
+        row = table.spec.row.read(columns)
+        effects: dict[str, list[tuple[str, Row | None]]] = {operation.table: [(operation.id, row)]}
+        if isinstance(row, Mapping) and not self.functions.where("key", (row.service_name, row.function_name)):
+            function = Function(
+                id=f"function of {row.id}",
+                service_name=row.service_name,
+                function_name=row.function_name,
+                name=default_function_name(row.service_name, row.function_name),
+            )
+            effects["functions"] = [(function.id, function)]
+        if isinstance(row, Function) and isinstance(old, Function):
+            key = {"service_name": row.service_name, "function_name": row.function_name}
+            moved = self.mappings.where("function", (old.service_name, old.function_name))
+            effects["service_model_mappings"] = [(m.id, m.model_copy(update=key)) for m in moved]
+        return effects
+
+
+def _independent(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
+    """The operations in runs that can be looked at together: different rows, of tables whose rows make no others."""
+    batch: list[Operation] = []
+    seen: set[tuple[str, str]] = set()
+    for operation in operations:
+        row = (operation.table, operation.id)
+        if operation.table in {"functions", "service_model_mappings"}:
+            yield batch
+            yield [operation]
+            batch, seen = [], set()
+        elif row in seen:
+            yield batch
+            batch, seen = [operation], {row}
+        else:
+            batch.append(operation)
+            seen.add(row)
+    yield batch
+
+
+def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
+    """What `registry_apply` makes of `<column>_changes`: some keys of the column changed, those with None gone."""
+    columns = {name: value for name, value in content.items() if not name.endswith("_changes")}
+    for name in content.keys() - columns.keys():
+        changes = content[name]
+        whole = getattr(old, name.removesuffix("_changes")) | changes
+        columns[name.removesuffix("_changes")] = {k: v for k, v in whole.items() if changes.get(k, v) is not None}
+    return columns
+
+
+def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
+    validated = (spec.row.read(row) for row in rows)
+    return Table(spec, Map((row.id, row) for row in validated))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out while objects are made that all stay: it would take most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,150 @@
+"""An immutable table of rows with indexes, whose next version costs what changed and not what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+from immutables import Map
+
+from model_registry.entities.base import Row
+from model_registry.snapshot.sorted_chunks import SIZE, Chunks, Item, added, chunked, removed
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec(Generic[R]):
+    """How a table of the database becomes a `Table`."""
+
+    name: str
+    row: type[R]
+    sort_key: Callable[[R], tuple[Any, ...]]
+    """The stable order of lists. Ends in something unique."""
+    indexes: Mapping[str, Callable[[R], Iterable[Hashable]]]
+    rebuild_share: int = 8
+    """Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
+    chunk_size: int = SIZE
+
+
+class Table(Generic[R]):
+    """Rows by id, in a stable order, with secondary indexes."""
+
+    __slots__ = ("_indexes", "_order", "_rows", "spec", "stamp")
+
+    def __init__(self, spec: TableSpec[R], rows: Map[str, R]) -> None:
+        self.spec = spec
+        self.stamp = object()
+        """Tells this version from every other, for those who remember what they made of it but need not keep it."""
+        self._rows = rows
+        order = sorted(map(self._item, rows.values()))
+        self._order = chunked(order, spec.chunk_size)
+        self._indexes = {name: _built(keys, order, rows, spec.chunk_size) for name, keys in spec.indexes.items()}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[R]:
+        """The rows in their stable order."""
+        rows = self._rows
+        return (rows[row_id] for _, row_id in chain.from_iterable(self._order))
+
+    def get(self, row_id: str | None) -> R | None:
+        """The row with this id, if there is one."""
+        return None if row_id is None else self._rows.get(row_id)
+
+    def __getitem__(self, row_id: str) -> R:
+        return self._rows[row_id]
+
+    def where(self, index: str, key: Hashable) -> list[R]:
+        """The rows an index has under a key, in their stable order."""
+        rows = self._rows
+        return [rows[row_id] for _, row_id in chain.from_iterable(self._indexes[index].get(key, ()))]
+
+    def keys(self, index: str) -> Iterator[Hashable]:
+        """The keys an index has rows under."""
+        return iter(self._indexes[index])
+
+    def changed(self, changes: Sequence[tuple[str, R | None]]) -> Table[R]:
+        """The table after these changes: (id, new row), or (id, None) for a deletion."""
+        with self._rows.mutate() as mutation:
+            for row_id, row in changes:
+                if row is not None:
+                    mutation[row_id] = row
+                elif row_id in mutation:
+                    del mutation[row_id]
+            rows = mutation.finish()
+        steps = [
+            _Step(old, self._item(old) if old else None, row, self._item(row) if row else None)
+            for row_id, row in dict(changes).items()
+            if self._moves(old := self._rows.get(row_id), row)
+        ]
+        if len(steps) * self.spec.rebuild_share > len(rows):
+            return Table(self.spec, rows)
+        table = Table.__new__(Table)
+        table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
+        table._order = self._order  # noqa: SLF001
+        for step in steps:
+            table._order = step.applied(table._order, self.spec.chunk_size, old=True, new=True)  # noqa: SLF001
+        table._indexes = {  # noqa: SLF001
+            name: _patched(self._indexes[name], keys, steps, self.spec.chunk_size)
+            for name, keys in self.spec.indexes.items()
+        }
+        return table
+
+    def _moves(self, old: R | None, new: R | None) -> bool:
+        """Whether a row takes another place in the order or in an index. Most changes leave it where it is."""
+        if old is None or new is None:
+            return old is not new
+        spec = self.spec
+        return spec.sort_key(old) != spec.sort_key(new) or any(keys(old) != keys(new) for keys in spec.indexes.values())
+
+    def _item(self, row: R) -> Item:
+        """What stands for a row in the order, and under each key of an index."""
+        return self.spec.sort_key(row), row.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Step(Generic[R]):
+    """A row before and after a change, and what stands for it."""
+
+    old: R | None
+    old_item: Item | None
+    new: R | None
+    new_item: Item | None
+
+    def applied(self, chunks: Chunks, size: int, *, old: bool, new: bool) -> Chunks:
+        """A sequence that the row was in (or not) and is to be in (or not)."""
+        if old and new and self.old_item == self.new_item:
+            return chunks
+        if old and self.old_item is not None:
+            chunks = removed(chunks, self.old_item)
+        if new and self.new_item is not None:
+            chunks = added(chunks, self.new_item, size)
+        return chunks
+
+
+def _built(
+    keys: Callable[[R], Iterable[Hashable]], order: Sequence[Item], rows: Map[str, R], size: int
+) -> Map[Hashable, Chunks]:
+    lists: dict[Hashable, list[Item]] = {}
+    for item in order:
+        for key in keys(rows[item[1]]):
+            lists.setdefault(key, []).append(item)
+    return Map({key: chunked(items, size) for key, items in lists.items()})
+
+
+def _patched(
+    index: Map[Hashable, Chunks], keys: Callable[[R], Iterable[Hashable]], steps: Sequence[_Step[R]], size: int
+) -> Map[Hashable, Chunks]:
+    for step in steps:
+        before = set(keys(step.old)) if step.old is not None else set()
+        after = set(keys(step.new)) if step.new is not None else set()
+        for key in before | after:
+            was = index.get(key, ())
+            now = step.applied(was, size, old=key in before, new=key in after)
+            if now is not was:
+                index = index.set(key, now) if now else index.delete(key)
+    return index
