@@ -154,11 +154,11 @@ import sys
 for name in sys.argv[1].split(","):
     sys.modules[name] = None
 from model_registry.client import AsyncClient, Client, ModelRegistry
-from model_registry.client.garden import GardenRegistry
+from model_registry.client.compat.garden import GardenRegistry
 registry = ModelRegistry()
 registry.load_default_models()
 print(len(registry.list_models()), len(GardenRegistry(sys.argv[2]).get_all_models()))
-server = ("api", "app", "catalog", "fleet", "settings", "store", "tensorzero", "workers")
+server = ("api", "app", "background", "catalog", "fleet", "garden", "gateways", "imports", "selection", "settings", "snapshot", "store")
 print([name for name in sys.modules if name.startswith(tuple(f"model_registry.{part}" for part in server))])
 """
 

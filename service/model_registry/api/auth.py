@@ -194,15 +194,20 @@ def _shown_key(headers: Headers) -> str | None:
     return headers.get("x-api-key") or None
 
 
-_CALLER = "model_registry.caller"
-"""Where a request carries who was authorised: `GuardedRoute` asks before the body, FastAPI once more behind it."""
+_CALLERS = "model_registry.callers"
+"""Where a request carries who was authorised for what: `GuardedRoute` asks before the body, FastAPI again behind it."""
+
+
+async def _once(request: Request, what: str, ask: Callable[[], Awaitable[Caller]]) -> Caller:
+    """Ask once per request and requirement: who may read is not thereby who may do anything else."""
+    callers: dict[str, Caller] = request.scope.setdefault(_CALLERS, {})
+    if what not in callers:
+        callers[what] = await ask()
+    return callers[what]
 
 
 async def _require(request: Request, service: AppState, scope: Scope) -> Caller:
-    caller: Caller | None = request.scope.get(_CALLER)
-    if caller is None:
-        caller = request.scope[_CALLER] = await service.authenticator.require(request.headers, scope)
-    return caller
+    return await _once(request, scope, lambda: service.authenticator.require(request.headers, scope))
 
 
 async def _reader(request: Request, service: CurrentApp) -> Caller:
@@ -212,10 +217,7 @@ async def _reader(request: Request, service: CurrentApp) -> Caller:
 async def key_holder(request: Request, service: CurrentApp) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    caller: Caller | None = request.scope.get(_CALLER)
-    if caller is None:
-        caller = request.scope[_CALLER] = await service.authenticator.require_key(request.headers)
-    return caller
+    return await _once(request, "key", lambda: service.authenticator.require_key(request.headers))
 
 
 async def _any_reader(request: Request, service: CurrentApp) -> Caller:

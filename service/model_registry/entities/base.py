@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo, model_validator
+from pydantic_core import to_json
 
 _INT64 = 2**63
 _DEEPEST = 32
@@ -119,7 +119,7 @@ def _string_problem(value: str) -> str | None:
 
 def metadata_bytes(value: Mapping[str, Any]) -> int:
     """How long metadata is, as JSON."""
-    return len(orjson.dumps(value))
+    return len(to_json(value))
 
 
 def metadata_problem(value: Mapping[str, Any], stored: int) -> str | None:
