@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
+import time
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
 from model_registry.snapshot.snapshot import Snapshot
 from support.processes import Service, StartService, client_of, wait_until
+from support.waiting import LONGEST
 
 
 class Writer(threading.Thread):
@@ -73,6 +77,25 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
     assert len(tried - acknowledged) <= 2
 
 
+def stopped_while_it_saves(service: Service, cache: Path) -> bytes:
+    """Freeze the service with a half-written file beside the last whole one, and return what that one holds.
+
+    Writing takes milliseconds, so it is looked for without a pause, and again when the file was whole before the freeze.
+    """
+    for number in range(100):
+        before = (cache / "snapshot.json").read_bytes()
+        service.post("/api/providers", {"name": f"late-{number}", "type": "openai"})
+        deadline = time.monotonic() + LONGEST / 10
+        while not os.path.lexists(next(iter(cache.glob(".snapshot.*.tmp")), "")) and time.monotonic() < deadline:
+            pass
+        service.program.tell(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(service.program.pid).status() == psutil.STATUS_STOPPED)
+        if list(cache.glob(".snapshot.*.tmp")):
+            return before
+        service.program.tell(signal.SIGCONT)
+    raise AssertionError("it was never seen while it saved")
+
+
 @pytest.fixture
 def many_models(database: psycopg.Connection) -> None:
     """So many that writing them to disk takes a moment in which one can be killed."""
@@ -91,9 +114,7 @@ def test_killed_while_it_saves_it_starts_from_the_file_before(
     cache = Path(service_environment["MODEL_REGISTRY_CACHE_DIR"])
     service = start_service()
     wait_until((cache / "snapshot.json").exists)
-    before = (cache / "snapshot.json").read_bytes()
-    service.post("/api/providers", {"name": "late", "type": "openai"})
-    wait_until(lambda: list(cache.glob(".snapshot.*.tmp")))
+    before = stopped_while_it_saves(service, cache)
     service.program.stop(signal.SIGKILL)
     assert list(cache.glob(".snapshot.*.tmp"))  # it was in the middle of it
     assert (cache / "snapshot.json").read_bytes() == before

@@ -112,6 +112,6 @@ def test_four_hundred_half_sent_requests_and_few_files_leave_room_for_others(
             connection.sendall(HALF_A_BODY if number % 2 else HALF_A_HEAD)
         for _ in range(20):
             with client_of(url, None) as innocent:
-                assert innocent.get("/api/providers").json() == {"items": [], "count": 0}
+                assert innocent.get("/api/providers").status_code == 200
         assert "Too many open files" not in program.said
         assert program.stop(signal.SIGTERM, STOP_SECONDS) == 0

@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from model_registry.api.problems import Problem
+from model_registry.api.problems import Problem, responses
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a Supabase JWT."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_TOO_LARGE = 413
+_BOUNDS = frozenset({408, _TOO_LARGE, 414, 429, 431})
 
 
 def describe(app: FastAPI) -> None:
@@ -27,12 +29,22 @@ def describe(app: FastAPI) -> None:
             schemas |= problem.pop("$defs", {})
             schemas["Problem"] = problem
             components["securitySchemes"] = _SCHEMES
+            _say_what_any_request_may_get(document)
             _say_who_may(document)
             _say_what_next(document)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def _say_what_any_request_may_get(document: dict[str, Any]) -> None:
+    """The bounds that hold below every route: `http_protocol.py` and `guarded_route.py`."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            bounds = _BOUNDS if "requestBody" in operation else _BOUNDS - {_TOO_LARGE}
+            for status, response in responses(*bounds).items():
+                operation["responses"].setdefault(str(status), response)
 
 
 def _say_who_may(document: dict[str, Any]) -> None:

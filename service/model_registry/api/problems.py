@@ -133,6 +133,7 @@ _TITLES = {
     414: "The URL is too long",
     422: "Not valid; the reasons say what is wrong where",
     429: "Too many requests at once; Retry-After says when to ask again",
+    431: "The headers are too large",
     500: "The registry failed",
     503: "The database cannot be reached; reads go on",
 }
