@@ -18,7 +18,7 @@ def register() -> None:
     """Make the profiles known, and `ci` the default. A profile named on the command line is loaded after this."""
     # Neither asks how long an example takes or how fast it was drawn: that says how busy the machine is.
     unhurried = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-    settings.register_profile("ci", unhurried, max_examples=24, derandomize=True, database=None)
+    settings.register_profile("ci", unhurried, max_examples=18, derandomize=True, database=None)
     settings.register_profile("local", unhurried, max_examples=300)
     settings.load_profile("ci")
 
