@@ -80,7 +80,7 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
 def stopped_while_it_saves(service: Service, cache: Path) -> bytes:
     """Freeze the service with a half-written file beside the last whole one, and return what that one holds.
 
-    Writing takes milliseconds, so it is looked for without a pause, and again when the file was whole before the freeze.
+    Writing takes milliseconds: look without a pause, and try again when the file was whole before the freeze.
     """
     for number in range(100):
         before = (cache / "snapshot.json").read_bytes()
