@@ -1,9 +1,18 @@
-"""Emptying a database between tests, faster than making a new one."""
+"""Databases for tests: one that is emptied in between, which is faster, and new ones where that is what is tested."""
 
 from __future__ import annotations
 
-import psycopg
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
+from psycopg import sql
+
+from model_registry.store.migrations import data_directory
+
+_DEFAULT_CATEGORIES = data_directory("migrations") / "0006_default_categories.sql"
 TABLES = (
     *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
     *("model_categories", "gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
@@ -21,6 +30,24 @@ def empty(database_url: str, schema: str) -> None:
         # Triggers do not fire for a replica, those of foreign keys and of the change log among them.
         connection.execute("set session_replication_role = replica")
         connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
-        connection.execute("select registry_add_default_categories()")
+        connection.execute(_DEFAULT_CATEGORIES.read_bytes())
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
         connection.execute("delete from fleet_watch; insert into fleet_watch default values")
+
+
+def url_of(url: str, *, database: str, role: str = "postgres") -> str:
+    """The address of another database, or another role, on the same server."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}", path=f"/{database}"))
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """The address of a new database in which nothing has ever been. It is gone at the end."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as administrator:
+        administrator.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            yield url_of(server, database=name)
+        finally:
+            administrator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

@@ -37,9 +37,10 @@ def up(
         require_free(port, who="the service", instead="choose another with --port")
 
     def prepare(database_url: str) -> None:
-        applied = migrations.migrate(database_url, settings.db_schema)
+        done = migrations.migrate(database_url, settings.db_schema)
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
-        typer.echo(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+        changed = f"{len(done.migrations)} migrations applied, {len(done.schema_files)} files of schema/ changed"
+        typer.echo(f"schema     {changed}, {len(seeded)} seed files checked")
 
     stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=typer.echo)
     with until_told_to_stop():

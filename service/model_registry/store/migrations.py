@@ -1,4 +1,4 @@
-"""Brings a database's schema up to date, with yoyo; and loads seeds.
+"""Brings a database up to date: its tables with yoyo (migrations/), all else with `schema.py` (schema/); loads seeds.
 
 The only code that talks to Postgres directly, because migrations cannot go through PostgREST. Nothing of the
 running service belongs here.
@@ -17,24 +17,37 @@ import psycopg
 from psycopg import sql
 from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
+from yoyo.migrations import Migration, MigrationList
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
+from model_registry.store import schema as schema_files
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUNNERS_LOCK = 7366113290412
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_REPLACES = re.compile(r"^-- replaces: (\w+) \.\. (\w+)$", re.MULTILINE)
+"""The first and the last of earlier migrations, in whose place a file stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """Which migrations a database has, by name, in order."""
+    """Which migrations a database has, and which files of schema/ it lacks or has otherwise: by name, in order."""
 
     applied: tuple[str, ...]
     pending: tuple[str, ...]
+    outdated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What was done: the migrations applied, and the files of schema/ that had changed."""
+
+    migrations: tuple[str, ...]
+    schema_files: tuple[str, ...]
 
 
 def data_directory(name: str) -> Path:
-    """Where `migrations` or `seeds` lie: in the wheel, or at the top of a checkout."""
+    """Where `migrations`, `schema` or `seeds` lie: in the wheel, or at the top of a checkout."""
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent.parent / name):
         if candidate.is_dir():
             return candidate
@@ -42,8 +55,8 @@ def data_directory(name: str) -> Path:
     raise StorageMisconfigured(message)
 
 
-def migrate(database_url: str, schema: str) -> tuple[str, ...]:
-    """Apply what is missing, each migration in its own transaction; answers the names applied.
+def migrate(database_url: str, schema: str) -> Migrated:
+    """Apply what is missing: each migration in its own transaction, then all of schema/ in one.
 
     Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
     """
@@ -51,24 +64,34 @@ def migrate(database_url: str, schema: str) -> tuple[str, ...]:
         # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
         connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
+        migrations = read_migrations(str(data_directory("migrations")))
         with _backend(database_url, schema) as backend, backend.lock(timeout=10):
-            pending = backend.to_apply(read_migrations(str(data_directory("migrations"))))
+            backend.mark_migrations(_replaced(backend, migrations))
+            pending = backend.to_apply(migrations)
             backend.apply_migrations(pending)
-            return tuple(migration.id for migration in pending)
+        try:
+            changed = schema_files.apply(connection, schema, data_directory("schema"), _newest(migrations))
+        except psycopg.Error as error:
+            message = f"schema/ could not be applied and was rolled back: {error}"
+            raise StorageMisconfigured(message) from error
+    return Migrated(tuple(migration.id for migration in pending), changed)
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
     """What is applied and what is not. Changes nothing but yoyo's own tables."""
+    migrations = read_migrations(str(data_directory("migrations")))
     with _connect(database_url) as connection:
         query = "select exists (select from pg_namespace where nspname = %s)"
         row = connection.execute(query, [_checked(schema)]).fetchone()
-    migrations = read_migrations(str(data_directory("migrations")))
-    if not (row and row[0]):
-        return MigrationStatus((), tuple(m.id for m in migrations))
-    with _backend(database_url, schema) as backend:
-        pending = {m.id for m in backend.to_apply(migrations)}
+        outdated = schema_files.outdated(connection, schema, data_directory("schema"), _newest(migrations))
+    pending = {m.id for m in migrations}
+    if row and row[0]:
+        with _backend(database_url, schema) as backend:
+            pending = {m.id for m in backend.to_apply(migrations)} - {m.id for m in _replaced(backend, migrations)}
     names = [m.id for m in migrations]
-    return MigrationStatus(tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending))
+    return MigrationStatus(
+        tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending), outdated
+    )
 
 
 def seed(database_url: str, schema: str) -> tuple[str, ...]:
@@ -88,6 +111,31 @@ def set_password(database_url: str, role: str, password: str) -> None:
         connection.execute(
             sql.SQL("alter role {} with login password {}").format(sql.Identifier(role), sql.Literal(password))
         )
+
+
+def _replaced(backend: DatabaseBackend, migrations: MigrationList) -> list[Migration]:
+    """Those whose work earlier migrations have done, which were put together since; they count as applied."""
+    backend.ensure_internal_schema_updated()
+    applied = {row[0] for row in backend.execute("select migration_id from _yoyo_migration").fetchall()}
+    replaced = []
+    for migration in migrations:
+        found = _REPLACES.search(Path(migration.path).read_text())
+        if found is None or migration.id in applied:
+            continue
+        first, last = found.groups()
+        if last in applied:
+            replaced.append(migration)
+        elif first in applied:
+            message = (
+                f"This database is of an earlier version and lacks its last migrations, up to {last}. "
+                "Run `model-registry db migrate` of that version first."
+            )
+            raise StorageMisconfigured(message)
+    return replaced
+
+
+def _newest(migrations: MigrationList) -> str:
+    return str(migrations[-1].id) if migrations else ""
 
 
 def _checked(schema: str) -> str:

@@ -1,7 +1,16 @@
--- depends: 0013_single_writes
+-- The fleet as a whole: nodes that fall silent, routes that come and go, and what people ask.
 
--- As before, but when the clock has been set back, no node counts as heard at a time that is yet to come: one that fell
--- silent would not be lost until the clock was there again.
+-- Silence -------------------------------------------------------------------------------------------------------------
+--
+-- A node is lost when it has been silent for some seconds *while the registry could hear*. The caller says up to when,
+-- by this database's clock, everything that NATS got is recorded (heard_through; null: it does not know). Where that
+-- moves on by more than a gap, nobody could say what happened in between: silence counts anew from there. All times
+-- that are compared are this database's own, so that the clocks of others do not matter. When this one has been set
+-- back, no node counts as heard at a time that is yet to come: one that fell silent would not be lost until the clock
+-- was there again.
+--
+-- When most of the fleet falls silent at once, something between it and us is more likely than so many deaths: that is
+-- suspected first, and believed when it has lasted for as long again.
 create or replace function registry_expire_nodes(
     heard_through timestamptz, silent_seconds double precision, gap_seconds double precision,
     known_revision bigint, actor text default null, origin text default null, clock timestamptz default null)
@@ -75,42 +84,32 @@ begin
         'at', moment, 'fleet', (select to_json(f) from fleet_watch f));
 end
 $$;
--- As before, but only where the node itself is as the message says: of two at the same time another may have won, and its
--- heartbeats would be taken for ones that say what the node's row says.
-create or replace function registry_settle_statuses(statuses jsonb) returns void
-language sql volatile set search_path from current
+comment on function registry_expire_nodes is 'Takes nodes for lost that were silent while the registry could hear. Answers the time, and how well the fleet is heard.';
+
+-- Routes that went away -----------------------------------------------------------------------------------------------
+
+-- The other columns of a deployment come from one event; left_at and left_before_at come from what events did to the row.
+create or replace function deployment_left() returns trigger
+language plpgsql set search_path from current
 as $$
-    update gpu_nodes n set status_digest = s.digest
-    from (
-        select distinct on (w.node_id) w.*
-        from jsonb_to_recordset(statuses) as w (
-            node_id text, digest text, said_at timestamptz, vram_total_mb integer, endpoint text, gpus jsonb, listed jsonb)
-        where w.listed is not null
-        order by w.node_id, w.said_at desc, w.digest desc) s
-    where n.node_id = s.node_id and n.status_at = s.said_at and n.status = 'ready'
-      and (n.vram_total_mb, n.announced_endpoint, n.metadata -> 'gpus')
-          is not distinct from (s.vram_total_mb, s.endpoint, s.gpus)
-      and not exists (
-        select from (select * from model_deployments o where o.node_id = s.node_id) d
-        full join jsonb_to_recordset(s.listed) as m (
-            provider_type text, announced_model text, status text, vram_allocated_mb integer, endpoint text,
-            error_message text, loaded_at timestamptz, metadata jsonb)
-            on m.provider_type = d.provider_type and m.announced_model = d.announced_model
-        where case
-            when m.announced_model is null then
-                d.status <> 'unloaded' or d.metadata <> '{}'
-                or num_nonnulls(d.vram_allocated_mb, d.endpoint, d.error_message, d.loaded_at) > 0
-            when m.status is null then false
-            else d.id is null or d.status <> m.status
-                or d.vram_allocated_mb is distinct from m.vram_allocated_mb or d.endpoint is distinct from m.endpoint
-                or d.error_message is distinct from m.error_message or d.metadata <> coalesce(m.metadata, '{}')
-                or m.status = 'loaded' and d.loaded_at <> m.loaded_at is true
-            end)
+declare
+    fixed text;
+begin
+    if new.status = 'loaded' then
+        select n.endpoint into fixed from gpu_nodes n where n.node_id = new.node_id;
+        if coalesce(old.endpoint, fixed) is null or coalesce(old.endpoint, fixed) = coalesce(new.endpoint, fixed) then
+            return new;
+        end if;
+    end if;
+    new.left_before_at := old.left_at;
+    new.left_at := now();
+    return new;
+end
 $$;
 
 -- Also a node can take its routes elsewhere: those of the deployments that have no address of their own. What an
 -- administrator sets is no flapping.
-create function gpu_node_moved() returns trigger
+create or replace function gpu_node_moved() returns trigger
 language plpgsql set search_path from current
 as $$
 begin
@@ -120,31 +119,30 @@ begin
     return null;
 end
 $$;
-create trigger m_moved after update of endpoint on gpu_nodes
-    for each row when (old.endpoint is not null and new.endpoint is distinct from old.endpoint
-                       and new.announced_endpoint is distinct from old.announced_endpoint)
-    execute function gpu_node_moved();
 
-revoke execute on function gpu_node_moved() from public;
-grant execute on function gpu_node_moved() to service_role;
+-- For people ----------------------------------------------------------------------------------------------------------
 
--- A lost node that says something newer than all it said before is there, whenever NATS got it: last_seen_at is by another
--- clock where the node was reported over HTTP. What is delivered again is never newer. Both functions have the same text.
-do $$
-declare
-    merging text;
-    definition text;
-    old_rule text := 'h.value::timestamptz <= n.last_seen_at as still_lost';
-    new_rule text := 'h.value::timestamptz <= n.last_seen_at and s.said_at > n.status_at is not true as still_lost';
-begin
-    foreach merging in array array['registry_merge_many_events', 'registry_merge_few_events'] loop
-        definition := pg_get_functiondef((merging || '(jsonb, jsonb, jsonb, integer, timestamptz)')::regprocedure);
-        if position(old_rule in definition) = 0 then
-            raise exception '% is not as 0012 made it', merging;
-        end if;
-        execute replace(definition, old_rule, new_rule);
-    end loop;
-end
+create or replace function registry_heartbeats() returns json
+language sql stable set search_path from current
+as $$
+    select json_build_object(
+        'fleet', (select to_json(f) from fleet_watch f),
+        'nodes', coalesce((
+            select json_object_agg(n.node_id, json_build_object(
+                'last_seen_at', n.last_seen_at, 'vram_used_mb', n.vram_used_mb, 'vram_free_mb', n.vram_free_mb))
+            from gpu_nodes n), '{}'))
 $$;
+comment on function registry_heartbeats is 'What moves on every node without being a change, and how well the fleet is heard.';
 
-notify pgrst, 'reload schema';
+create or replace function registry_rejected_events(page_size integer, page_offset integer) returns json
+language sql stable set search_path from current
+as $$
+    select json_build_object(
+        'items', coalesce((
+            select json_agg(json_build_object(
+                'id', p.id, 'received_at', p.received_at, 'subject', p.subject, 'reason', p.reason, 'payload', p.payload)
+                order by p.id desc)
+            from (select * from rejected_events order by id desc limit page_size offset page_offset) p), '[]'),
+        'count', (select count(*) from rejected_events))
+$$;
+comment on function registry_rejected_events is 'Messages of nodes that were rejected, newest first.';

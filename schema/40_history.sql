@@ -1,22 +1,6 @@
--- depends: 0006_access
+-- History: the configuration at any revision that the log still holds, and a log that can be trimmed.
 
--- History: the configuration at any revision the log still holds, and a log that can be trimmed.
-
--- What one transaction wrote became visible at once: a state between two of its changes never was.
-alter table registry_changes add column transaction_id xid8;
-alter table registry_changes alter column transaction_id set default pg_current_xact_id();
-comment on column registry_changes.transaction_id is 'The transaction that made the change. Changes of one stand side by side.';
-
-alter table registry_identity add column history_from bigint not null default 0;
-comment on column registry_identity.history_from is 'The oldest revision whose state the log still holds; what came before it was trimmed.';
-
--- What a rollback brings back: not deployments, nodes and keys, which are facts about the world outside.
-create function registry_configuration_tables() returns text[]
-language sql immutable parallel safe
-as $$ select array['model_providers', 'models', 'model_aliases', 'functions', 'service_model_mappings', 'config_sections', 'config_files'] $$;
-
--- The last revision of the write that an asked revision falls into.
-create function registry_settled(asked bigint) returns bigint
+create or replace function registry_settled(asked bigint) returns bigint
 language sql stable set search_path from current
 as $$
     with reached as (
@@ -35,7 +19,7 @@ as $$
 $$;
 comment on function registry_settled is 'The revision at which what an asked revision changed became visible. The asked one must not be newer than the newest.';
 
-create function registry_snapshot_at(asked bigint) returns json
+create or replace function registry_snapshot_at(asked bigint) returns json
 language sql stable set search_path from current
 as $$
     with known as (
@@ -58,8 +42,8 @@ as $$
 $$;
 comment on function registry_snapshot_at is 'The configuration''s tables as they were at a revision; a revision of null when the log does not hold it.';
 
--- The writes that touched the configuration, newest first: a page of the history for people.
-create function registry_writes(before_revision bigint, page_size integer) returns json
+-- A page of the history for people.
+create or replace function registry_writes(before_revision bigint, page_size integer) returns json
 language sql stable set search_path from current
 as $$
     with numbered as (
@@ -89,7 +73,7 @@ as $$
 $$;
 comment on function registry_writes is 'Who wrote how much of the configuration when: one entry a write, newest first.';
 
-create function registry_authors(after_revision bigint, to_revision bigint) returns json
+create or replace function registry_authors(after_revision bigint, to_revision bigint) returns json
 language sql stable set search_path from current
 as $$
     select coalesce(json_agg(json_build_object(
@@ -100,27 +84,10 @@ as $$
 $$;
 comment on function registry_authors is 'Who changed which rows of the configuration between two revisions.';
 
--- For a write that was worked out from the whole configuration, such as a rollback.
-create function registry_write_alone(operations jsonb, known_revision bigint, actor text default null, origin text default null)
-returns json
-language plpgsql set search_path from current
-as $$
-begin
-    perform registry_lock();
-    if exists (
-        select from registry_changes where revision > known_revision and table_name = any (registry_configuration_tables()))
-    then
-        raise exception 'the configuration has changed since revision %', known_revision using errcode = 'MR412';
-    end if;
-    return registry_write(operations, known_revision, actor, origin);
-end
-$$;
-comment on function registry_write_alone is 'registry_write, refused when the configuration has changed since a revision.';
-
--- Forgets the changes older than some days. Of every row the entry that says how it was at the cut stays, so that
--- the state at the cut, and at every revision after it, can still be had. The newest entry of all stays too: the
--- registry's revision must not go back. Repeating it does nothing.
-create function registry_trim(keep_days double precision) returns json
+-- Of every row the entry that says how it was at the cut stays, so that the state at the cut, and at every revision
+-- after it, can still be had. The newest entry of all stays too: the registry's revision must not go back. Repeating it
+-- does nothing.
+create or replace function registry_trim(keep_days double precision) returns json
 language plpgsql set search_path from current
 as $$
 declare
@@ -142,38 +109,3 @@ begin
 end
 $$;
 comment on function registry_trim is 'Forgets changes older than so many days, but not the state they led to.';
-
--- As before, but for a reader who is further behind than the log reaches: an answer of no registry in particular
--- makes any version of the service load its snapshot anew.
-create or replace function registry_changes_since(known_revision bigint) returns json
-language sql stable set search_path from current
-as $$
-    select json_build_object(
-        'registry_id', (select id from registry_identity where history_from <= known_revision),
-        'revision', coalesce((select max(revision) from registry_changes), 0),
-        'changes', coalesce((
-            select json_agg(json_build_object(
-                'revision', c.revision, 'at', c.at, 'actor', c.actor, 'origin', c.origin, 'table', c.table_name,
-                'row_id', c.row_id, 'operation', c.operation, 'row', c.after) order by c.revision)
-            from registry_changes c
-            where c.revision > known_revision
-              and exists (select from registry_identity where history_from <= known_revision)), '[]'))
-$$;
-comment on function registry_changes_since is 'Every change after a revision, in order: what brings a snapshot forward. A registry_id of null: the log no longer reaches back that far.';
-
-do $$
-declare
-    made text;
-begin
-    foreach made in array array[
-        'registry_configuration_tables()', 'registry_settled(bigint)', 'registry_snapshot_at(bigint)',
-        'registry_writes(bigint, integer)', 'registry_authors(bigint, bigint)',
-        'registry_write_alone(jsonb, bigint, text, text)', 'registry_trim(double precision)']
-    loop
-        execute format('revoke execute on function %s from public', made);
-        execute format('grant execute on function %s to service_role', made);
-    end loop;
-end
-$$;
-
-notify pgrst, 'reload schema';
