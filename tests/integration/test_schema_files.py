@@ -231,3 +231,29 @@ def test_there_is_one_list_of_tracked_tables(database: psycopg.Connection) -> No
     tracked, snapshot = row
     assert len(tracked) == len(set(tracked))
     assert set(tracked) == SPECS.keys() == snapshot["tables"].keys()
+
+
+def test_an_older_version_leaves_alone_what_a_newer_one_applied(files: Path, migrated: str) -> None:
+    """It may be started once more, with its own `db migrate`, while services of both versions are up."""
+    execute(migrated, "update schema_files set version = '99.0'")
+    append(files / "schema" / "40_history.sql", ONE)
+
+    assert migrations.status(migrated, SCHEMA).outdated == ()
+    assert migrations.migrate(migrated, SCHEMA) == Migrated((), ())
+    assert "registry_new(integer)" not in functions(migrated)
+
+
+def test_what_a_platform_gives_readers_by_default_is_taken_away(files: Path, empty_database: str) -> None:
+    """As on Supabase in the schema public."""
+    migrations.migrate(empty_database, "plain")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(f"create schema {SCHEMA}")
+        for things in ("tables", "functions", "sequences"):
+            given = f"grant all on {things} to anon, authenticated, service_role"
+            connection.execute(f"alter default privileges in schema {SCHEMA} {given}".encode())
+    migrations.migrate(empty_database, SCHEMA)
+    append(files / "schema" / "40_history.sql", ONE)
+    for schema in (SCHEMA, "plain"):
+        migrations.migrate(empty_database, schema)
+
+    assert objects(empty_database, SCHEMA)["rights"] == objects(empty_database, "plain")["rights"]

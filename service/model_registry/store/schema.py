@@ -1,7 +1,8 @@
 """Applies schema/: the functions, views, triggers, policies and grants, each written once and applied again and again.
 
 All files are applied in the order of their names, in one transaction, when one of them or the newest migration is not
-the one that was applied last. What they made then and make no longer is dropped. Tables are for `migrations.py`.
+the one that was applied last. What they made then and make no longer is dropped. An older version of the registry, which
+may be started once more beside a newer one, leaves alone what that applied. Tables are for `migrations.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from psycopg.rows import scalar_row
+
+from model_registry import __version__
 
 # As DROP names them. Whatever a file makes or replaces bears the number of the transaction that applies it.
 _MADE_NOW = """
@@ -37,10 +40,19 @@ _WRITERS_LOCK = 7366113290411
 
 
 def outdated(connection: psycopg.Connection, schema: str, directory: Path, newest_migration: str) -> tuple[str, ...]:
-    """The files that are not applied as they are now, by name; one that was applied and is gone counts too."""
+    """The files that are not applied as they are now, by name; one that was applied and is gone counts too.
+
+    None when a newer version of the registry has applied its own.
+    """
     with connection.transaction():
         _go_to(connection, schema)
-        applied = _applied(connection)
+        if connection.execute("select to_regclass('schema_files')").fetchone() == (None,):
+            applied, versions = {}, []  # before the migration that makes it
+        else:
+            applied = dict(connection.execute("select name, digest from schema_files").fetchall())
+            versions = _column(connection, "select distinct version from schema_files")
+    if any(_number(version) > _number(__version__) for version in versions):
+        return ()
     wanted = _digests(directory, newest_migration)
     return tuple(sorted(name for name in applied.keys() | wanted if applied.get(name) != wanted.get(name)))
 
@@ -60,10 +72,10 @@ def apply(connection: psycopg.Connection, schema: str, directory: Path, newest_m
 
 
 def _apply_all(connection: psycopg.Connection, directory: Path, digests: dict[str, str]) -> None:
-    before = _made_before(connection)
+    before = _column(connection, "select thing from schema_files, unnest(objects) thing order by name")
     made: dict[str, list[str]] = {}
     for name in digests:
-        text = (directory / f"{name}.sql").read_text()
+        text = (directory / f"{name}.sql").read_text(encoding="utf-8")
         _drop(connection, _with_other_arguments(connection, text))
         earlier = {thing for things in made.values() for thing in things}
         connection.execute(text.encode())
@@ -73,16 +85,16 @@ def _apply_all(connection: psycopg.Connection, directory: Path, digests: dict[st
     _drop(connection, _column(connection, _TRIGGERS_THAT_CALL, gone))
     _drop(connection, gone)
     connection.execute("delete from schema_files")
+    insert = "insert into schema_files (name, digest, objects, version) values (%s, %s, %s, %s)"
     for name, digest in digests.items():
-        values = (name, digest, made[name])
-        connection.execute("insert into schema_files (name, digest, objects) values (%s, %s, %s)", values)
+        connection.execute(insert, (name, digest, made[name], __version__))
 
 
 def _with_other_arguments(connection: psycopg.Connection, text: str) -> list[str]:
     """What has a name of this file's functions, and takes other arguments: another function, as Postgres sees it."""
     found = []
     for name, arguments in _FUNCTION.findall(text):
-        types = [argument.split(" default ")[0].split(maxsplit=1)[1] for argument in arguments.split(",") if argument]
+        types = [argument.split(" default ")[0].split(maxsplit=1)[1] for argument in arguments.split(",") if argument.strip()]
         found += _column(connection, _OTHERS_OF_THE_NAME, name, f"{name}({', '.join(types)})")
     return found
 
@@ -100,15 +112,8 @@ def _digests(directory: Path, newest_migration: str) -> dict[str, str]:
     return {file.stem: hashlib.sha256(salt + file.read_bytes()).hexdigest() for file in files}
 
 
-def _applied(connection: psycopg.Connection) -> dict[str, str]:
-    """The digests of the files as they were applied last; empty before the migration that makes their table."""
-    if connection.execute("select to_regclass('schema_files')").fetchone() == (None,):
-        return {}
-    return dict(connection.execute("select name, digest from schema_files").fetchall())
-
-
-def _made_before(connection: psycopg.Connection) -> list[str]:
-    return _column(connection, "select thing from schema_files, unnest(objects) thing order by name")
+def _number(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _go_to(connection: psycopg.Connection, schema: str) -> None:
