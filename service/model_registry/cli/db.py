@@ -23,7 +23,8 @@ def migrate() -> None:
     for name in done.migrations:
         typer.echo(f"applied {name}")
     if done.schema_files:
-        typer.echo(f"schema: {len(done.schema_files)} files changed")
+        number = len(done.schema_files)
+        typer.echo(f"schema: {number} {'file' if number == 1 else 'files'} changed")
     if settings.authenticator_password is not None:
         migrations.set_password(
             database_url(settings), "authenticator", settings.authenticator_password.get_secret_value()

@@ -1,8 +1,8 @@
 """Applies schema/: the functions, views, triggers, policies and grants, each written once and applied again and again.
 
 All files are applied in the order of their names, in one transaction, when one of them or the newest migration is not
-the one that was applied last. What they made then and make no longer is dropped. An older version of the registry, which
-may be started once more beside a newer one, leaves alone what that applied. Tables are for `migrations.py`.
+the one that was applied last. What they made then and make no longer is dropped. An older version of the registry may
+be started once more beside a newer one: it leaves alone what that applied. Tables are for `migrations.py`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def _with_other_arguments(connection: psycopg.Connection, text: str) -> list[str
     """What has a name of this file's functions, and takes other arguments: another function, as Postgres sees it."""
     found = []
     for name, arguments in _FUNCTION.findall(text):
-        types = [argument.split(" default ")[0].split(maxsplit=1)[1] for argument in arguments.split(",") if argument.strip()]
+        without_default = [argument.split(" default ")[0] for argument in arguments.split(",") if argument.strip()]
+        types = [argument.split(maxsplit=1)[1] for argument in without_default]
         found += _column(connection, _OTHERS_OF_THE_NAME, name, f"{name}({', '.join(types)})")
     return found
 
