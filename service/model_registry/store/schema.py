@@ -47,11 +47,11 @@ def outdated(connection: psycopg.Connection, schema: str, directory: Path, newes
     with connection.transaction():
         _go_to(connection, schema)
         if connection.execute("select to_regclass('schema_files')").fetchone() == (None,):
-            applied, versions = {}, []  # before the migration that makes it
+            rows = []  # before the migration that makes it
         else:
-            applied = dict(connection.execute("select name, digest from schema_files").fetchall())
-            versions = _column(connection, "select distinct version from schema_files")
-    if any(_number(version) > _number(__version__) for version in versions):
+            rows = connection.execute("select name, digest, version from schema_files").fetchall()
+    applied = {name: digest for name, digest, _ in rows}
+    if any(_number(version) > _number(__version__) for _, _, version in rows):
         return ()
     wanted = _digests(directory, newest_migration)
     return tuple(sorted(name for name in applied.keys() | wanted if applied.get(name) != wanted.get(name)))

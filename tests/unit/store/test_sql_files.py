@@ -64,6 +64,15 @@ def test_names_are_not_qualified(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= 300
 
 
+def test_no_migration_bears_a_name_that_an_earlier_one_had() -> None:
+    """A database that was there before would take it for applied."""
+    fixture = ROOT / "tests" / "fixtures" / "databases" / "0015.sql"
+    earlier = set(re.findall(r"_yoyo_migration VALUES \('\w+', '(\w+)'", fixture.read_text()))
+    assert "0002_tables" in earlier
+
+    assert earlier & {file.stem for file in MIGRATIONS} == {"0001_roles"}  # the same as it was
+
+
 def test_the_image_gets_every_directory_that_the_wheel_carries() -> None:
     """The wheel is built in the image: what is not copied there would be missing from it in silence."""
     wheel = re.search(r"^only-include = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
