@@ -197,7 +197,7 @@ comment on function registry_merge_few_events is 'registry_merge, with plans for
 create or replace function registry_merge_many_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
 returns jsonb
 language plpgsql set search_path from current
-as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 1000000); end $$;
+as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 'many'::varchar); end $$;
 comment on function registry_merge_many_events is 'registry_merge, with plans for many rows.';
 
 create or replace function registry_merge_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
