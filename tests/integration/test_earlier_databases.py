@@ -36,12 +36,19 @@ RUNNERS = "^_?yoyo|^schema_files$"
 """The tables in which the runner of migrations keeps books."""
 
 
+@pytest.fixture(scope="module")
+def template(stack: Any) -> Iterator[str]:
+    with new_database(stack.environment()["DATABASE_URL"]) as url:
+        with psycopg.connect(url) as connection:
+            connection.execute((FIXTURES / "0015.sql").read_bytes())
+        yield url
+
+
 @pytest.fixture
-def earlier_database(empty_database: str) -> str:
+def earlier_database(template: str, stack: Any) -> Iterator[str]:
     """A database as the version before left it."""
-    with psycopg.connect(empty_database) as connection:
-        connection.execute((FIXTURES / "0015.sql").read_bytes())
-    return empty_database
+    with new_database(stack.environment()["DATABASE_URL"], like=template) as url:
+        yield url
 
 
 def contents(url: str) -> dict[str, list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from model_registry.catalog.snapshot import SPECS
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
 from model_registry.store.migrations import Migrated
+from support.database import new_database
 from support.schema_objects import objects
 
 SCHEMA = "model_registry"
@@ -28,11 +29,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def template(stack: Any) -> Iterator[str]:
+    with new_database(stack.environment()["DATABASE_URL"]) as url:
+        migrations.migrate(url, SCHEMA)
+        yield url
+
+
 @pytest.fixture
-def migrated(files: Path, empty_database: str) -> str:  # noqa: ARG001 (applied from there)
-    """A database to which they were applied."""
-    migrations.migrate(empty_database, SCHEMA)
-    return empty_database
+def migrated(template: str, stack: Any) -> Iterator[str]:
+    """A database to which they were applied as they are."""
+    with new_database(stack.environment()["DATABASE_URL"], like=template) as url:
+        yield url
 
 
 def execute(url: str, query: str) -> list[Any]:

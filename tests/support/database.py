@@ -42,11 +42,12 @@ def url_of(url: str, *, database: str, role: str = "postgres") -> str:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """The address of a new database in which nothing has ever been. It is gone at the end."""
-    name = f"test_{uuid.uuid4().hex[:8]}"
+def new_database(server: str, *, like: str | None = None) -> Iterator[str]:
+    """The address of a new database in which nothing has ever been, or a copy of another. It is gone at the end."""
+    name, template = f"test_{uuid.uuid4().hex[:8]}", urlsplit(like).path[1:] if like else "template1"
     with psycopg.connect(server, autocommit=True) as administrator:
-        administrator.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        create = sql.SQL("create database {} template {}")
+        administrator.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
         try:
             yield url_of(server, database=name)
         finally:
