@@ -10,7 +10,7 @@ import pytest
 
 from model_registry.messaging import link
 from model_registry.workers import events
-from support.database import new_database
+from support.empty_database import new_database
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica

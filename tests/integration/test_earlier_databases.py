@@ -24,7 +24,7 @@ from model_registry.errors import StorageMisconfigured
 from model_registry.stack.ports import choose_port
 from model_registry.stack.postgrest import Postgrest
 from model_registry.store import migrations
-from support.database import new_database, url_of
+from support.empty_database import new_database, url_of
 from support.replica import running_replica
 from support.schema_objects import objects
 from support.waiting import until

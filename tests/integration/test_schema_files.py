@@ -14,7 +14,7 @@ from model_registry.catalog.snapshot import SPECS
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
 from model_registry.store.migrations import Migrated
-from support.database import new_database
+from support.empty_database import new_database
 from support.schema_objects import objects
 
 SCHEMA = "model_registry"

@@ -1,0 +1,31 @@
+"""Databases of a test's own, in which nothing has ever been, or what was in another one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+
+def url_of(url: str, *, database: str, role: str = "postgres") -> str:
+    """The address of another database, or another role, on the same server."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}", path=f"/{database}"))
+
+
+@contextmanager
+def new_database(server: str, *, like: str | None = None) -> Iterator[str]:
+    """A new database on this server, empty or a copy of another: its address."""
+    name, template = f"test_{uuid.uuid4().hex[:8]}", urlsplit(like).path[1:] if like else "template1"
+    quoted = sql.Identifier(name)
+    with psycopg.connect(server, autocommit=True) as administrator:
+        create = sql.SQL("create database {} template {}")
+        administrator.execute(create.format(quoted, sql.Identifier(template)))
+        try:
+            yield url_of(server, database=name)
+        finally:
+            administrator.execute(sql.SQL("drop database {} with (force)").format(quoted))
