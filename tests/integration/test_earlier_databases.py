@@ -114,6 +114,20 @@ def test_the_version_before_sees_nothing_left_to_apply(earlier_database: str) ->
         assert {row[0] for row in connection.execute(names).fetchall()} > before
 
 
+@pytest.mark.parametrize("place", ["0015_routed_first", "0014_fleet_repairs .. 0015_routed_first"])
+def test_what_takes_the_place_of_earlier_migrations_counts_as_applied(
+    earlier_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "0100_replacing.sql").write_text(f"-- replaces: {place}\n\nselect 1 / 0;\n")
+    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
+
+    assert migrations.status(earlier_database, SCHEMA).applied == ("0100_replacing",)
+    assert migrations.migrate(earlier_database, SCHEMA) == migrations.Migrated((), ())
+    assert migrations.status(earlier_database, SCHEMA).applied == ("0100_replacing",)
+
+
 def test_one_that_lacks_some_of_its_migrations_is_refused_and_left_alone(earlier_database: str) -> None:
     with psycopg.connect(earlier_database) as connection:
         connection.execute("delete from model_registry._yoyo_migration where migration_id = '0015_routed_first'")

@@ -25,8 +25,8 @@ from model_registry.store import schema as schema_files
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUNNERS_LOCK = 7366113290412
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_REPLACES = re.compile(r"^-- replaces: (\w+) \.\. (\w+)$", re.MULTILINE)
-"""The first and the last of earlier migrations, in whose place a file stands."""
+_REPLACES = re.compile(r"^-- replaces: (\w+)(?: \.\. (\w+))?$", re.MULTILINE)
+"""The earlier migration in whose place a file stands; or the first and the last of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _replaced(backend: DatabaseBackend, migrations: MigrationList) -> list[Migra
         found = _REPLACES.search(Path(migration.path).read_text())
         if found is None or migration.id in applied:
             continue
-        first, last = found.groups()
+        first, last = found[1], found[2] or found[1]
         if last in applied:
             replaced.append(migration)
         elif first in applied:
