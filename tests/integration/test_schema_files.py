@@ -186,10 +186,15 @@ def test_when_a_file_fails_nothing_of_any_file_is_applied(files: Path, migrated:
 
 
 def test_nothing_that_is_as_it_should_be_is_made_again(files: Path, migrated: str) -> None:
-    """To make a trigger or a policy, or to switch row level security on, is to wait for whoever uses the table."""
+    """To make a trigger or a policy, or to switch row level security on, is to wait for whoever uses the table.
+
+    And a function that is made anew, instead of replaced, is not found by who was about to call it.
+    """
     made = """
         select 'trigger ' || oid || ' ' || xmin from pg_trigger where not tgisinternal
-        union all select 'policy ' || oid || ' ' || xmin from pg_policy order by 1"""
+        union all select 'policy ' || oid || ' ' || xmin from pg_policy
+        union all select 'function ' || oid || ' ' || oid::regprocedure from pg_proc
+        where pronamespace = 'model_registry'::regnamespace order by 1"""
     before = execute(migrated, made)
     append(files / "schema" / "00_lists.sql", "\n-- changed\n")
 
