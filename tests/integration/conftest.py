@@ -1,4 +1,4 @@
-"""What tests with GPU nodes share."""
+"""What tests with GPU nodes share, and those of databases that are new."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from model_registry.messaging import link
 from model_registry.workers import events
+from support.empty_database import new_database
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica
@@ -45,3 +46,10 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def empty_database(stack: Any) -> Iterator[str]:
+    """The address of a new database in which nothing has ever been."""
+    with new_database(stack.environment()["DATABASE_URL"]) as url:
+        yield url
