@@ -61,7 +61,7 @@ begin
     end loop;
 
     for thing in
-        select c.oid, c.relname::text as name, c.relkind = 'S' as is_sequence, c.relkind in ('r', 'p') as is_table,
+        select c.oid, c.relname::text as name, c.relkind in ('r', 'p') as is_table,
                c.relkind in ('r', 'p') and not c.relrowsecurity as is_unguarded,
                case when c.relkind = 'S' then 'sequence ' else '' end || c.oid::regclass as place,
                case when c.relname = any (of_the_runner) then null when c.relkind = 'S' then 'usage'
@@ -125,5 +125,3 @@ begin
     end loop;
 end
 $$;
-
-notify pgrst, 'reload schema';

@@ -243,11 +243,10 @@ def test_when_the_first_migration_to_here_fails_readers_keep_what_they_had(
     assert everybodys(server, schema) == OPEN
 
 
-def test_a_script_that_grants_everything_opens_nothing(server: str) -> None:
+def test_a_script_that_grants_everything_opens_nothing(migrated: str) -> None:
     """Supabase's own advice for a schema of one's own is such a script."""
-    migrations.migrate(server, "model_registry")
-    migrations.seed(server, "model_registry")
-    with psycopg.connect(server, autocommit=True) as connection:
+    migrations.seed(migrated, "model_registry")
+    with psycopg.connect(migrated, autocommit=True) as connection:
         for kind in ("tables", "routines", "sequences"):
             connection.execute(f"grant all on all {kind} in schema model_registry to anon, authenticated".encode())
         connection.execute("set search_path to model_registry; set role anon")
@@ -260,9 +259,9 @@ def test_a_script_that_grants_everything_opens_nothing(server: str) -> None:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
                 connection.execute(statement.encode())
 
-    migrations.migrate(server, "model_registry")
+    migrations.migrate(migrated, "model_registry")
 
-    assert everybodys(server, "model_registry") == CLOSED
+    assert everybodys(migrated, "model_registry") == CLOSED
 
 
 def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
@@ -274,17 +273,16 @@ def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
 
 
 def test_a_table_that_somebody_holds_is_said_and_nothing_is_half_open(
-    server: str, monkeypatch: pytest.MonkeyPatch
+    migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrations.migrate(server, "model_registry")
     monkeypatch.setattr(migrations, "_LOCK_TIMEOUT", "100ms")
-    with psycopg.connect(server) as somebody:
+    with psycopg.connect(migrated) as somebody:
         somebody.execute("lock table model_registry.models in row exclusive mode")
 
         with pytest.raises(StorageMisconfigured, match=r"refused.*lock timeout"):
-            migrations.migrate(server, "model_registry", public_reads=True)
+            migrations.migrate(migrated, "model_registry", public_reads=True)
 
-        assert everybodys(server, "model_registry") == CLOSED
+        assert everybodys(migrated, "model_registry") == CLOSED
 
 
 def test_no_function_has_its_owners_rights(database: psycopg.Connection) -> None:

@@ -37,27 +37,24 @@ def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty_datab
     assert {kind for kind, found in before.items() if not found} == {"rules", "statistics"}
 
 
-def test_a_second_time_keeps_the_rows_and_the_identity(empty_database: str) -> None:
-    migrations.migrate(empty_database, SCHEMA)
-    migrations.seed(empty_database, SCHEMA)
+def test_a_second_time_keeps_the_rows_and_the_identity(migrated: str) -> None:
+    migrations.seed(migrated, SCHEMA)
 
     def contents() -> Any:
-        with psycopg.connect(empty_database) as connection:
+        with psycopg.connect(migrated) as connection:
             return connection.execute(f"select {SCHEMA}.registry_snapshot()").fetchone()
 
     before = contents()
-    migrations.migrate(empty_database, SCHEMA)
+    migrations.migrate(migrated, SCHEMA)
     assert contents() == before
     assert before[0]["tables"]["models"]
 
 
 @pytest.mark.parametrize("schema", ["pmoves_core", "order", "_x9"])
-def test_another_name_of_the_schema_makes_the_same_schema(empty_database: str, schema: str) -> None:
-    migrations.migrate(empty_database, SCHEMA)
+def test_another_name_of_the_schema_makes_the_same_schema(migrated: str, schema: str) -> None:
+    migrations.migrate(migrated, schema)
 
-    migrations.migrate(empty_database, schema)
-
-    one, other = objects(empty_database, SCHEMA), objects(empty_database, schema)
+    one, other = objects(migrated, SCHEMA), objects(migrated, schema)
     assert {name: len(found) for name, found in other.items()} == {name: len(found) for name, found in one.items()}
     if schema == "pmoves_core":  # the others are parts of other words
         assert other == one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from model_registry.catalog.snapshot import SPECS
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
 from model_registry.store.migrations import Migrated
-from support.empty_database import new_database
 from support.schema_objects import objects
 
 SCHEMA = "model_registry"
@@ -27,20 +26,6 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(migrations.data_directory(name), tmp_path / name)
     monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def template(stack: Any) -> Iterator[str]:
-    with new_database(stack.environment()["DATABASE_URL"]) as url:
-        migrations.migrate(url, SCHEMA)
-        yield url
-
-
-@pytest.fixture
-def migrated(template: str, stack: Any) -> Iterator[str]:
-    """A database to which they were applied as they are."""
-    with new_database(stack.environment()["DATABASE_URL"], like=template) as url:
-        yield url
 
 
 def execute(url: str, query: str) -> list[Any]:

@@ -91,6 +91,7 @@ def _apply_all(connection: psycopg.Connection, directory: Path, digests: dict[st
     insert = "insert into schema_files (name, digest, objects, version) values (%s, %s, %s, %s)"
     for name, digest in digests.items():
         connection.execute(insert, (name, digest, made[name], __version__))
+    connection.execute("notify pgrst, 'reload schema'")
 
 
 def _with_other_arguments(connection: psycopg.Connection, text: str) -> list[str]:
