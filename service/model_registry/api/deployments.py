@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -12,7 +13,7 @@ from model_registry.api.auth import Caller, NodeReporter, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import listed, page, settled
+from model_registry.api.resource import listed, page, settled, shown
 from model_registry.api.responses import answer, single
 from model_registry.api.state import Service, State
 from model_registry.catalog.lookup import find_deployment
@@ -33,7 +34,7 @@ _SHAPE = {"model": DeploymentView}
     "",
     summary="Deployments, by node",
     operation_id="list_deployments",
-    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 429, 503)},
 )
 async def list_deployments(
     request: Request,
@@ -51,7 +52,7 @@ async def list_deployments(
     snapshot = service.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
     part = found[offset:] if limit is None else found[offset : offset + limit]
-    return listed(request, snapshot, [deployment_view(snapshot, d) for d in part], len(found), _TABLES)
+    return await shown(request, snapshot, part, partial(deployment_view, snapshot), len(found), _TABLES)
 
 
 @router.get(

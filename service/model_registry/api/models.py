@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -11,7 +12,7 @@ from model_registry.api.auth import Administrator, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
-from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, cut, listed, page
+from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, cut, page, shown
 from model_registry.api.responses import answer
 from model_registry.api.state import Service
 from model_registry.catalog.model_filter import search_models
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
     "",
     summary="Models, by name, then in routing order",
     operation_id="list_models",
-    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
     request: Request, service: Service, _caller: Reader, query: Annotated[ModelQuery, Query()]
@@ -35,8 +36,8 @@ async def list_models(
     """All models that pass the filters, in their stable order or sorted by any number."""
     snapshot = service.registry.snapshot
     found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
-    items = [model_view(snapshot, model) for model in cut(found, query.limit, query.offset)]
-    return listed(request, snapshot, items, len(found), FILTERED_MODELS)
+    part = cut(found, query.limit, query.offset)
+    return await shown(request, snapshot, part, partial(model_view, snapshot), len(found), FILTERED_MODELS)
 
 
 @router.get(

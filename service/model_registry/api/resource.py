@@ -48,17 +48,29 @@ def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
     return create_model(name, items=(list[shape], ...), count=(int, ...))  # type: ignore[valid-type]
 
 
-def rows(
+async def rows(
     request: Request, snapshot: Snapshot, noun: Noun, found: Sequence[Any], limit: int | None, offset: int
 ) -> Response:
     """A page of rows, with the number of all."""
-    return listed(
-        request,
-        snapshot,
-        [noun.view(snapshot, row) for row in cut(found, limit, offset)],
-        len(found),
-        JOINED[noun.table],
-    )
+    part = cut(found, limit, offset)
+    return await shown(request, snapshot, part, lambda row: noun.view(snapshot, row), len(found), JOINED[noun.table])
+
+
+async def shown(
+    request: Request,
+    snapshot: Snapshot,
+    part: Sequence[T],
+    view: Callable[[T], Any],
+    count: int,
+    tables: Iterable[str],
+) -> Response:
+    """A list that may be long: made while others are answered."""
+    service: State = request.app.state.service
+
+    def make() -> bytes:
+        return json_bytes({"items": [view(row) for row in part], "count": count})
+
+    return answer(request, snapshot, await service.work.listed(request, len(part), make), tables=tables)
 
 
 def row(request: Request, snapshot: Snapshot, noun: Noun, found: Any) -> Response:  # noqa: ANN401 (a row of any noun)
