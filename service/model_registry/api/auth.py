@@ -194,15 +194,23 @@ def _shown_key(headers: Headers) -> str | None:
     return headers.get("x-api-key") or None
 
 
-_CALLER = "model_registry.caller"
-"""Where a request carries who was authorised: `GuardedRoute` asks before the body, FastAPI once more behind it."""
+_CALLERS = "model_registry.callers"
+"""Where a request carries who was authorised for what: asked before the body is read, and once more by FastAPI.
+
+By what was asked: who may read need not hold a key.
+"""
+_KEY = "key"
 
 
 async def _require(request: Request, service: State, scope: Scope) -> Caller:
-    caller: Caller | None = request.scope.get(_CALLER)
-    if caller is None:
-        caller = request.scope[_CALLER] = await service.authenticator.require(request.headers, scope)
-    return caller
+    return await _once(request, scope, lambda: service.authenticator.require(request.headers, scope))
+
+
+async def _once(request: Request, asked: str, authorise: Callable[[], Awaitable[Caller]]) -> Caller:
+    callers: dict[str, Caller] = request.scope.setdefault(_CALLERS, {})
+    if asked not in callers:
+        callers[asked] = await authorise()
+    return callers[asked]
 
 
 async def _reader(request: Request, service: Service) -> Caller:
@@ -212,10 +220,7 @@ async def _reader(request: Request, service: Service) -> Caller:
 async def key_holder(request: Request, service: Service) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    caller: Caller | None = request.scope.get(_CALLER)
-    if caller is None:
-        caller = request.scope[_CALLER] = await service.authenticator.require_key(request.headers)
-    return caller
+    return await _once(request, _KEY, lambda: service.authenticator.require_key(request.headers))
 
 
 async def _any_reader(request: Request, service: Service) -> Caller:
