@@ -91,7 +91,7 @@ class GatewayProcess:
         text = configuration.read_text("utf-8") if isinstance(configuration, Path) else configuration
         try:
             tree = tomli.loads(text)
-        except tomli.TOMLDecodeError as error:
+        except ValueError as error:
             return GatewayAnswer(accepted=False, message=f"not valid TOML: {error}")
         unasked: tuple[str, ...] = ()
         if isinstance(configuration, Path):

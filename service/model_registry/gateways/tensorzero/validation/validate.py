@@ -82,7 +82,7 @@ def check_project(
         outside = () if trusted else tuple(_outside(surveys, files))
     except RecursionError:
         return ValidationResult((Reason("", "is nested too deeply"),), unasked="the configuration is nested too deeply")
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, a number with thousands of digits
         found, deprecated = _rules(files, names, rechecker)
         word = GatewayAnswer(accepted=False, message=f"not valid TOML: {error}") if judge else None
         return ValidationResult(found, deprecated, word, unasked=None if judge else "no gateway was asked")
