@@ -16,7 +16,7 @@ PROGRAMS = {"Postgres": "postgres", "PostgREST": "postgrest", "NATS": "nats-serv
 
 # As the command, but without the patience that a user is glad of.
 HASTY = """
-from model_registry.stack import supervisor
+from model_registry.devstack import supervisor
 supervisor.PAUSES = (0.05, 0.1, 0.15, 0.2)
 from model_registry.cli import main
 main()

@@ -147,8 +147,8 @@ _ADOPTS = """
 import ctypes, sys
 from pathlib import Path
 import psutil
-from model_registry.stack.postgres import Postgres
-from model_registry.stack.supervisor import Supervisor
+from model_registry.devstack.postgres import Postgres
+from model_registry.devstack.supervisor import Supervisor
 
 assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
 here = Path(sys.argv[1])

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE, authenticated
+from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches
 from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
@@ -52,6 +53,7 @@ class RegistryMiddleware:
         self._app = app
         self._service = service
         self._bodies = bodies
+        self._outgoing = Outgoing()
         self._reads_are_open = service.authenticator.reads_are_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,7 +143,8 @@ class RegistryMiddleware:
         headers.append((b"content-type", cached.media_type.encode()))
         headers.append((b"content-length", str(len(cached.body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else cached.body})
+        body = b"" if scope["method"] == "HEAD" else cached.body
+        await self._send_body({"type": "http.response.body", "body": body}, send)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
@@ -167,9 +170,15 @@ class RegistryMiddleware:
                 message["headers"] = headers
             elif without_body:
                 message = {**message, "body": b""}
-            await send(message)
+            await self._send_body(message, send)
 
         return watched
+
+    async def _send_body(self, message: Message, send: Send) -> None:
+        if len(message.get("body", b"")) > PIECE_BYTES:
+            await self._outgoing.send(send, message)
+        else:
+            await send(message)
 
     async def _look_first(self) -> None:
         """What no-cache asks for. With the database away or hanging the answer is the last snapshot, and says so."""

@@ -5,6 +5,7 @@ No `from __future__ import annotations` here: FastAPI reads the annotations, and
 
 import contextlib
 import dataclasses
+import functools
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -48,17 +49,30 @@ def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
     return create_model(name, items=(list[shape], ...), count=(int, ...))  # type: ignore[valid-type]
 
 
-def rows(
+async def rows(
     request: Request, snapshot: Snapshot, noun: Resource, found: Sequence[Any], limit: int | None, offset: int
 ) -> Response:
     """A page of rows, with the number of all."""
-    return list_response(
-        request,
-        snapshot,
-        [noun.view(snapshot, row) for row in paginate(found, limit, offset)],
-        len(found),
-        JOINED[noun.table],
-    )
+    part = paginate(found, limit, offset)
+    view = functools.partial(noun.view, snapshot)
+    return await large_list_response(request, snapshot, part, view, len(found), JOINED[noun.table])
+
+
+async def large_list_response(
+    request: Request,
+    snapshot: Snapshot,
+    part: Sequence[T],
+    view: Callable[[T], Any],
+    count: int,
+    tables: Iterable[str],
+) -> Response:
+    """A list that may be long: its JSON is made off the event loop, so that other requests are answered meanwhile."""
+    state: AppState = request.app.state.service
+
+    def make() -> bytes:
+        return json_bytes({"items": [view(row) for row in part], "count": count})
+
+    return cached_response(request, snapshot, await state.work.listed(request, len(part), make), tables=tables)
 
 
 def row(request: Request, snapshot: Snapshot, noun: Resource, found: Any) -> Response:  # noqa: ANN401 (a row of any noun)

@@ -37,15 +37,18 @@ def migrate(*, public_reads: PublicReads = None) -> None:
     from model_registry.store import migrations
 
     settings = read_settings()
-    applied = migrations.migrate(database_url(settings), settings.db_schema, public_reads=public_reads)
-    for name in applied:
+    done = migrations.migrate(database_url(settings), settings.db_schema, public_reads=public_reads)
+    for name in done.migrations:
         typer.echo(f"applied {name}")
+    if done.schema_files:
+        number = len(done.schema_files)
+        typer.echo(f"schema: {number} {'file' if number == 1 else 'files'} changed")
     if settings.authenticator_password is not None:
         migrations.set_password(
             database_url(settings), "authenticator", settings.authenticator_password.get_secret_value()
         )
         typer.echo("the role authenticator has its password")
-    if not applied:
+    if not done.migrations and not done.schema_files:
         typer.echo("the schema is up to date")
     say_who_reads(migrations.open_to(database_url(settings), settings.db_schema))
 
@@ -102,7 +105,7 @@ def seed() -> None:
 
 @app.command()
 def status() -> None:
-    """Which migrations are applied, and which are not. Exit code 1 when some are missing.
+    """Which migrations are applied, and which files of schema/ have changed since. Exit code 1 when any is missing.
 
     Example: `model-registry db status || model-registry db migrate`
     """
@@ -115,7 +118,9 @@ def status() -> None:
         typer.echo(f"applied  {name}")
     for name in found.pending:
         typer.echo(f"missing  {name}")
-    if found.pending:
+    for name in found.outdated:
+        typer.echo(f"outdated schema/{name}")
+    if found.pending or found.outdated:
         typer.echo("run: model-registry db migrate", err=True)
         raise typer.Exit(1)
 

@@ -19,6 +19,9 @@ _clean: set[str] = set()
 _MOST_CLEAN = 20_000
 _REMEMBERED_LENGTH = 300
 
+_PASSES = 8
+_WORD_END = re.compile(r"[\s\"'\\<>…]")
+
 _SHOWN = 4
 _SHOWN_OF = 16
 """Of a shorter one no character is shown."""
@@ -31,16 +34,20 @@ _WORDS = (
 
 _URL = re.compile(r":(?:\\?/){2}([^\s/?#\"'<>\\]*)@")
 _ENV = re.compile(r"\benv::([A-Za-z0-9_-]+)|\bos\.environ/([A-Za-z0-9_-]+)")
-_QUERY = re.compile(r"[?&;]([A-Za-z][\w.-]{0,40})=([^\s&#\"'<>;\\,)\]}]+)")
+_QUERY = re.compile(r"[?&;#]([A-Za-z][\w.-]{0,40})=([^\s&#\"'<>;\\,)\]}]+)")
 _COLOUR = r"(?:\x1b\[[\d;]*m)*"
 _NAMED = re.compile(
-    r"(?:(?<![A-Za-z0-9_-])|(?<=\dm)|(?<=\\[nrt]))([A-Za-z][A-Za-z0-9_-]{1,40})(?![A-Za-z0-9_-])"
+    r"(?:(?<![A-Za-z0-9_-])|(?<=\dm)|(?<=\\[nrt])|(?<![A-Za-z0-9_-]--)(?<=--))([A-Za-z][A-Za-z0-9_-]{1,40})(?![A-Za-z0-9_-])"
     + _COLOUR
     + r"(?:\\?[\"'])?\s{0,3}(?:=>|:=|[:=])\s{0,3}"
     + _COLOUR
-    + r"(?:\\?[\"'])?((?:(?:bearer|basic|token|apikey|digest)\s+)?)([^\s\"'\\,;&<>)\]}]{4,})",
+    + r"(?:b?\\?[\"'])?",
     re.IGNORECASE,
 )
+_FLAG = re.compile(r"(?<![A-Za-z0-9_-])--([A-Za-z][A-Za-z0-9_-]{1,40})(?:[\"'],)?\s{1,3}[\"']?")
+_VALUE = re.compile(r"(?:(?:bearer|basic|token|apikey|digest)\s{1,3})?([^\s\"'\\,;&<>)\]}]{4,128})", re.IGNORECASE)
+"""Its beginning, which says what it is."""
+_VALUE_END = re.compile(r"[\s\"'\\,;&<>)\]}]")
 _BEARER = re.compile(r"\bbearer\s+([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _LOTTERY_RUN = 8
@@ -87,11 +94,24 @@ def mask_secrets(text: str, *, eager: bool = True) -> str:
 
 def masked_text(text: str, *, eager: bool = True) -> tuple[str, int]:
     """The text with its secrets masked, and how many there were."""
-    number = 0
+    number = passes = 0
     # Until there is none: what stands directly behind a secret has a beginning only once that is masked.
     while found := find_secrets(text, eager=eager):
+        passes += 1
+        if passes > _PASSES:
+            found = _with_what_follows(text, found)
         text, number = mask_found(text, found), number + len(found)
     return text, number
+
+
+def _with_what_follows(text: str, found: list[Found]) -> list[Found]:
+    """Each to the end of its word. Thousands of keys in one word are somebody's joke, and would take a pass each."""
+    wider: list[Found] = []
+    for one in found:
+        if not wider or one.start >= wider[-1].end:
+            end = _WORD_END.search(text, one.end)
+            wider.append(one._replace(end=end.start() if end else len(text)))
+    return wider
 
 
 def masked_beginning(text: str, length: int) -> tuple[str, int]:
@@ -104,9 +124,11 @@ def masked_beginning(text: str, length: int) -> tuple[str, int]:
 
 def mask_found(text: str, found: list[Found]) -> str:
     """The text with these masked."""
-    for one in reversed(found):
-        text = f"{text[: one.start]}{mask(text[one.start : one.end])}{text[one.end :]}"
-    return text
+    parts, at = [], 0
+    for one in found:
+        parts += [text[at : one.start], mask(text[one.start : one.end])]
+        at = one.end
+    return "".join([*parts, text[at:]])
 
 
 def _is_plain(text: str) -> bool:
@@ -135,12 +157,24 @@ def _candidates(text: str, *, eager: bool) -> Iterator[Found]:
         group = 1 if match[1] else 2
         if is_key_for_a_name(match[group]):
             yield Found(match.start(group), match.end(group), "key in place of a variable's name")
-    for match in _NAMED.finditer(text):
-        if announces(match[1]) and _is_named_secret(match[3], match[1], eager=eager):
-            yield Found(match.start(3), match.end(3), f"value of {match[1]}")
+    yield from _named(text, eager=eager)
     for match in _BEARER.finditer(text):
         if _is_certain(match[1]):
             yield Found(match.start(1), match.end(1), "bearer token")
+
+
+def _named(text: str, *, eager: bool) -> Iterator[Found]:
+    """What stands behind a name that announces it. No match holds the value: `error: token="..."` has two names."""
+    for names in (_NAMED, _FLAG):
+        known = 0
+        for match in names.finditer(text):
+            if match.start() < known or not announces(match[1]):
+                continue
+            value = _VALUE.match(text, match.end())
+            if value and _is_named_secret(value[1], match[1], eager=eager):
+                end = _VALUE_END.search(text, value.end())
+                known = end.start() if end else len(text)
+                yield Found(value.start(1), known, f"value of {match[1]}")
 
 
 def _shaped(text: str) -> Iterator[Found]:

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/aliases", tags=["aliases"], route_class=GuardedR
     "",
     summary="Aliases, by name and context",
     operation_id="list_aliases",
-    responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 429, 503)},
 )
 async def list_aliases(
     request: Request,
@@ -37,7 +37,7 @@ async def list_aliases(
     """All aliases that pass the filters."""
     snapshot = service.registry.snapshot
     found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
-    return rows(request, snapshot, ALIAS, found, limit, offset)
+    return await rows(request, snapshot, ALIAS, found, limit, offset)
 
 
 add_row_routes(router, ALIAS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +14,7 @@ from model_registry.api.auth import Caller, NodeReporter, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import list_response, page, plan_with_refresh
+from model_registry.api.resource import large_list_response, list_response, page, plan_with_refresh
 from model_registry.api.responses import cached_response, row_response
 from model_registry.catalog.list_filters import search_deployments
 from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
@@ -33,7 +34,7 @@ _SHAPE = {"model": DeploymentView}
     "",
     summary="Deployments, by node",
     operation_id="list_deployments",
-    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 429, 503)},
 )
 async def list_deployments(
     request: Request,
@@ -51,7 +52,7 @@ async def list_deployments(
     snapshot = service.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
     part = found[offset:] if limit is None else found[offset : offset + limit]
-    return list_response(request, snapshot, [deployment_view(snapshot, d) for d in part], len(found), _TABLES)
+    return await large_list_response(request, snapshot, part, partial(deployment_view, snapshot), len(found), _TABLES)
 
 
 @router.get(

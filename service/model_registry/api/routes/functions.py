@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/functions", tags=["functions"], route_class=Guar
     "",
     summary="Functions, by service and name",
     operation_id="list_functions",
-    responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 429, 503)},
 )
 async def list_functions(
     request: Request,
@@ -36,7 +36,7 @@ async def list_functions(
     """All functions that pass the filters."""
     snapshot = service.registry.snapshot
     found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
-    return rows(request, snapshot, FUNCTION, found, limit, offset)
+    return await rows(request, snapshot, FUNCTION, found, limit, offset)
 
 
 add_row_routes(router, FUNCTION)

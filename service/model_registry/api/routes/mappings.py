@@ -26,7 +26,7 @@ MappingList = page("MappingList", MappingView)
     "",
     summary="Mappings, by service and function, then in routing order",
     operation_id="list_mappings",
-    responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 503)},
+    responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 429, 503)},
 )
 async def list_mappings(
     request: Request,
@@ -48,21 +48,21 @@ async def list_mappings(
         and function_name in (None, m.function_name)
         and used in (None, m.model_id, m.fallback_model_id)
     ]
-    return rows(request, snapshot, MAPPING, found, limit, offset)
+    return await rows(request, snapshot, MAPPING, found, limit, offset)
 
 
 @router.get(
     "/{reference:path}",
     summary="A service's mappings, by its name; or one mapping, by id or service/function/variant",
     operation_id="get_mapping",
-    responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 503)},
+    responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
 )
 async def get_mappings(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
     """A service name answers a list, anything else one row."""
     snapshot = service.registry.snapshot
     of_service = snapshot.mappings.where("service", reference)
     if of_service:
-        return rows(request, snapshot, MAPPING, of_service, None, 0)
+        return await rows(request, snapshot, MAPPING, of_service, None, 0)
     return row(request, snapshot, MAPPING, find_mapping(snapshot, reference))
 
 

@@ -42,13 +42,17 @@ _NOT_LISTED: dict[int | str, dict[str, Any]] = {404: {"model": OpenAIProblem, "d
     "",
     summary="Offered models, as OpenAI's interface lists them",
     operation_id="list_openai_models",
-    responses={200: {"model": OpenAIModels}, **responses(401, 503)},
+    responses={200: {"model": OpenAIModels}, **responses(401, 429, 503)},
 )
 async def list_openai_models(request: Request, service: CurrentApp, _caller: AnyReader) -> Response:
     """One entry a name, and one for each alias that holds everywhere."""
     snapshot = service.registry.snapshot
-    body = {"object": "list", "data": openai_models(snapshot)}
-    return cached_response(request, snapshot, json_bytes(body), tables=JOINED["models"])
+
+    def make() -> bytes:
+        return json_bytes({"object": "list", "data": openai_models(snapshot)})
+
+    body = await service.work.listed(request, len(snapshot.models), make)
+    return cached_response(request, snapshot, body, tables=JOINED["models"])
 
 
 @router.get(

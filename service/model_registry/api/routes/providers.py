@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=Guar
     "",
     summary="Providers, by name",
     operation_id="list_providers",
-    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 429, 503)},
 )
 async def list_providers(
     request: Request,
@@ -38,7 +38,7 @@ async def list_providers(
     """All providers that pass the filters."""
     snapshot = service.registry.snapshot
     found = search_providers(snapshot, provider_type=type, active=active)
-    return rows(request, snapshot, PROVIDER, found, limit, offset)
+    return await rows(request, snapshot, PROVIDER, found, limit, offset)
 
 
 add_row_routes(router, PROVIDER)

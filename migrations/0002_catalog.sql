@@ -1,4 +1,8 @@
 -- depends: 0001_roles
+-- replaces: 0002_tables .. 0015_routed_first
+
+-- The catalogue: what models there are, who runs them, and which of them serves what. Columns that
+-- came later stand last, as they do in a database that was there before them.
 
 -- Lengths are bounded so that every unique key fits a btree page (2,704 bytes) even with four-byte characters.
 create domain registry_name as text
@@ -21,6 +25,7 @@ create table model_providers (
     version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    route_by text,
     constraint model_providers_name_key unique (name),
     constraint model_providers_name_reserved check (name !~ '^tensorzero::'),
     constraint model_providers_type_known check (type in (
@@ -30,12 +35,31 @@ create table model_providers (
     constraint model_providers_api_base_is_url check (api_base ~* '^https?://[^[:space:]]+$'),
     constraint model_providers_api_key_env_var_is_name check (api_key_env_var ~ '^[A-Za-z_][A-Za-z0-9_]{0,199}$'),
     constraint model_providers_tensorzero_is_object check (jsonb_typeof(tensorzero) = 'object'),
-    constraint model_providers_metadata_is_object check (jsonb_typeof(metadata) = 'object')
+    constraint model_providers_metadata_is_object check (jsonb_typeof(metadata) = 'object'),
+    constraint model_providers_route_by_known check (route_by in ('api_base', 'deployments')),
+    constraint model_providers_route_by_fits_type check (
+        route_by is distinct from 'deployments'
+        or type in ('anthropic', 'openai', 'sglang', 'tgi', 'vllm', 'openai_compatible', 'ollama'))
 );
 comment on table model_providers is 'An account at, or a server of, something that runs models.';
 comment on column model_providers.type is 'A provider type of the TensorZero gateway, or openai_compatible, ollama (both rendered as openai with a base URL) or custom (not rendered).';
 comment on column model_providers.api_key_env_var is 'The name of the environment variable that holds the key, never the key.';
 comment on column model_providers.tensorzero is 'Keys of the gateway''s provider table that the registry does not model; they go into every model of this provider.';
+comment on column model_providers.route_by is 'deployments: where nodes have its models loaded, its api_base last. api_base: always there, whatever nodes say. Null: at its api_base too, and its type says whether nodes have to have its models loaded.';
+
+create table model_categories (
+    id uuid primary key default gen_random_uuid(),
+    key registry_key not null,
+    name text not null,
+    description text not null default '',
+    icon text,
+    version integer not null default 1,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint model_categories_key_key unique (key),
+    constraint model_categories_name_is_printable check (name <> '' and name !~ '[[:cntrl:]]' and char_length(name) <= 200)
+);
+comment on table model_categories is 'What kinds of models there are, for people who browse the catalogue.';
 
 create table models (
     id uuid primary key default gen_random_uuid(),
@@ -54,6 +78,9 @@ create table models (
     version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    status text not null default 'active',
+    card jsonb not null default '{}',
+    field_sources jsonb not null default '{}',
     constraint models_provider_id_fkey foreign key (provider_id) references model_providers (id) on delete restrict,
     constraint models_provider_id_name_key unique (provider_id, name),
     constraint models_name_reserved check (name !~ '^tensorzero::'),
@@ -63,7 +90,20 @@ create table models (
     constraint models_vram_mb_not_negative check (vram_mb >= 0),
     constraint models_context_length_not_negative check (context_length >= 0),
     constraint models_tensorzero_is_object check (jsonb_typeof(tensorzero) = 'object'),
-    constraint models_metadata_is_object check (jsonb_typeof(metadata) = 'object')
+    constraint models_metadata_is_object check (jsonb_typeof(metadata) = 'object'),
+    constraint models_status_known check (
+        status in ('active', 'experimental', 'deprecated', 'disabled', 'maintenance')),
+    constraint models_card_is_object check (jsonb_typeof(card) = 'object'),
+    constraint models_card_numbers_not_negative check (
+        not jsonb_path_exists(card, '$.* ? (@.type() == "number" && @ < 0)')),
+    constraint models_card_quality_in_range check (
+        not jsonb_path_exists(card, '$.quality_scores.* ? (@ < 0 || @ > 1)')),
+    constraint models_card_latencies_in_order check (
+        not jsonb_path_exists(card, '$ ? (@.latency_p50_ms > @.latency_p99_ms)')),
+    constraint models_card_memory_in_order check (
+        not jsonb_path_exists(card, '$.requirements ? (@.min_vram_gb > @.recommended_vram_gb)')),
+    constraint models_field_sources_are_strings check (
+        jsonb_typeof(field_sources) = 'object' and not jsonb_path_exists(field_sources, '$.* ? (@.type() != "string")'))
 );
 create index models_name_idx on models (name);
 create index models_model_id_idx on models (model_id);
@@ -74,6 +114,9 @@ comment on column models.vram_mb is 'Memory the loaded model takes on a GPU, in 
 comment on column models.context_length is 'Longest input and output together, in tokens; 0 where it has no meaning.';
 comment on column models.routing_priority is 'Among rows that share a name, lower is tried first.';
 comment on column models.tensorzero is 'provider_key: the key of this row''s provider in the gateway''s model; provider: extra keys of that provider table; model: extra keys of the model table.';
+comment on column models.status is 'Whether the model should be chosen: active and experimental ones are offered. What the gateway serves is decided by active alone.';
+comment on column models.card is 'Facts to choose by: prices, limits, latency, quality, requirements, defaults. Only fields that are known are there.';
+comment on column models.field_sources is 'Field -> the importer that filled it, or hand for one that was emptied by hand. A field that is set and not named here was set by hand.';
 
 create table model_aliases (
     id uuid primary key default gen_random_uuid(),
@@ -146,54 +189,6 @@ comment on column service_model_mappings.priority is 'Lower is tried first.';
 comment on column service_model_mappings.weight is 'Share of the traffic among the variants of the same priority.';
 comment on column service_model_mappings.tensorzero is 'Keys of the gateway''s variant table that the registry does not model.';
 
-create table model_deployments (
-    id uuid primary key default gen_random_uuid(),
-    node_id registry_key not null,
-    provider_type text not null,
-    announced_model registry_name not null,
-    model_id uuid,
-    status text not null default 'loaded',
-    vram_allocated_mb integer,
-    endpoint text,
-    loaded_at timestamptz,
-    last_used_at timestamptz,
-    event_at timestamptz not null default now(),
-    error_message text,
-    metadata jsonb not null default '{}',
-    version integer not null default 1,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    constraint model_deployments_node_model_key unique (node_id, provider_type, announced_model),
-    constraint model_deployments_model_id_fkey foreign key (model_id) references models (id) on delete set null,
-    constraint model_deployments_provider_type_is_short check (provider_type <> '' and char_length(provider_type) <= 64),
-    constraint model_deployments_status_known check (status in ('loading', 'loaded', 'unloaded', 'error', 'lost')),
-    constraint model_deployments_vram_not_negative check (vram_allocated_mb >= 0),
-    constraint model_deployments_metadata_is_object check (jsonb_typeof(metadata) = 'object')
-);
-create index model_deployments_model_id_idx on model_deployments (model_id);
-create index model_deployments_announced_model_idx on model_deployments (announced_model);
-comment on table model_deployments is 'What a node said about a model it runs.';
-comment on column model_deployments.announced_model is 'The model as the node named it.';
-comment on column model_deployments.model_id is 'Our link to the catalogue; null while no row of it fits.';
-comment on column model_deployments.event_at is 'When the newest event that counted was made; an older one changes nothing.';
-
-create table gpu_nodes (
-    id uuid primary key default gen_random_uuid(),
-    node_id registry_key not null,
-    endpoint text,
-    vram_total_mb integer,
-    vram_used_mb integer,
-    vram_free_mb integer,
-    last_seen_at timestamptz,
-    metadata jsonb not null default '{}',
-    version integer not null default 1,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    constraint gpu_nodes_node_id_key unique (node_id),
-    constraint gpu_nodes_metadata_is_object check (jsonb_typeof(metadata) = 'object')
-);
-comment on table gpu_nodes is 'A machine with GPUs, as far as it has spoken.';
-
 create table config_sections (
     id uuid primary key default gen_random_uuid(),
     name registry_key not null,
@@ -216,19 +211,3 @@ create table config_files (
     constraint config_files_path_key unique (path)
 );
 comment on table config_files is 'Templates and schemas that a configuration refers to.';
-
-create table api_keys (
-    id uuid primary key default gen_random_uuid(),
-    name registry_key not null,
-    key_hash text not null,
-    scopes jsonb not null,
-    revoked_at timestamptz,
-    version integer not null default 1,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    constraint api_keys_name_key unique (name),
-    constraint api_keys_key_hash_key unique (key_hash),
-    constraint api_keys_key_hash_is_sha256 check (key_hash ~ '^[0-9a-f]{64}$'),
-    constraint api_keys_scopes_known check (scopes <@ '["admin", "node", "read"]' and jsonb_array_length(scopes) > 0)
-);
-comment on table api_keys is 'Keys of the HTTP interface. Only the SHA-256 of a key is kept.';
