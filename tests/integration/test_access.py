@@ -306,14 +306,3 @@ def test_what_the_page_is_made_of_is_what_was_released() -> None:
     assert len(sums) == 6
     for digest, name in sums.items():
         assert hashlib.sha256((directory / name).read_bytes()).hexdigest() == digest, name
-
-
-async def test_a_configuration_of_before_needs_a_key_whoever_may_read(replica: Replica) -> None:
-    await add_provider(replica.client)
-    path = "/api/tensorzero/config?revision=1"
-    assert (await replica.client.get(path)).status_code == 200
-    async with replica.anonymous() as anonymous:
-        problem(await anonymous.get(path), 401, "E4010")
-        assert (await anonymous.head(path)).status_code == 401
-        problem(await anonymous.get(path, headers={"If-None-Match": "*"}), 401, "E4010")
-        assert (await anonymous.get("/api/tensorzero/config?revision=latest")).status_code == 200

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import psycopg
 import pytest
 
@@ -166,7 +167,7 @@ def frozen(part: Any) -> Iterator[None]:
 async def test_a_database_that_hangs_holds_up_nobody_for_long(
     stack: Any, start_replica: StartReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_client, "TIMEOUT", httpx.Timeout(0.5))
+    monkeypatch.setattr(store_client, "TIMEOUT", httpx2.Timeout(0.5))
     replica = await start_replica()
     await catalogue(replica.client)
     async with reading(replica.client) as seen:

@@ -35,7 +35,7 @@ class RequestModel(Protocol):
         """The row to write, every reference found and every value checked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """One kind of row that people edit."""
 
@@ -174,35 +174,81 @@ def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
 
 
 PROVIDER = Resource(
-    "provider", "providers", "model_providers", bodies.ProviderBody, Provider,
-    find_provider, views.provider_view, _models_of, _providers_named,
-)  # fmt: skip
+    name="provider",
+    plural="providers",
+    table="model_providers",
+    body=bodies.ProviderBody,
+    view_shape=Provider,
+    find=find_provider,
+    view=views.provider_view,
+    referrers=_models_of,
+    twins=_providers_named,
+)
 MODEL = Resource(
-    "model", "models", "models", bodies.ModelBody, views.ModelView,
-    find_model, views.model_view, _users_of, _models_named,
-    (
+    name="model",
+    plural="models",
+    table="models",
+    body=bodies.ModelBody,
+    view_shape=views.ModelView,
+    find=find_model,
+    view=views.model_view,
+    referrers=_users_of,
+    twins=_models_named,
+    replaces=(
         ("provider_id", ("provider", "provider_name")),
         ("context_length", ("context_window",)),
         ("card", CARD_FIELDS),
     ),
-    InvalidModel, lambda model: model.model_dump() | model.card, model_edits.by_hand,
-)  # fmt: skip
+    invalid=InvalidModel,
+    fields=lambda model: model.model_dump() | model.card,
+    edit=model_edits.by_hand,
+)
 CATEGORY = Resource(
-    "category", "categories", "model_categories", bodies.CategoryBody, Category,
-    find_category, views.category_view, _models_in, _categories_named,
-)  # fmt: skip
+    name="category",
+    plural="categories",
+    table="model_categories",
+    body=bodies.CategoryBody,
+    view_shape=Category,
+    find=find_category,
+    view=views.category_view,
+    referrers=_models_in,
+    twins=_categories_named,
+)
 ALIAS = Resource(
-    "alias", "aliases", "model_aliases", bodies.AliasBody, views.AliasView,
-    find_alias, views.alias_view, _nobody, _aliases_named, (("model_id", ("model",)),),
-)  # fmt: skip
+    name="alias",
+    plural="aliases",
+    table="model_aliases",
+    body=bodies.AliasBody,
+    view_shape=views.AliasView,
+    find=find_alias,
+    view=views.alias_view,
+    referrers=_nobody,
+    twins=_aliases_named,
+    replaces=(("model_id", ("model",)),),
+)
 FUNCTION = Resource(
-    "function", "functions", "functions", bodies.FunctionBody, Function,
-    find_function, views.function_view, _variants_of, _functions_named,
-)  # fmt: skip
+    name="function",
+    plural="functions",
+    table="functions",
+    body=bodies.FunctionBody,
+    view_shape=Function,
+    find=find_function,
+    view=views.function_view,
+    referrers=_variants_of,
+    twins=_functions_named,
+)
 MAPPING = Resource(
-    "mapping", "mappings", "service_model_mappings", bodies.MappingBody, views.MappingView,
-    find_mapping, views.mapping_view, _nobody, _mappings_named, (("model_id", ("model",)),),
-)  # fmt: skip
+    name="mapping",
+    plural="mappings",
+    table="service_model_mappings",
+    body=bodies.MappingBody,
+    view_shape=views.MappingView,
+    find=find_mapping,
+    view=views.mapping_view,
+    referrers=_nobody,
+    twins=_mappings_named,
+    replaces=(("model_id", ("model",)),),
+)
 
 NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
 NOUN_OF_TABLE = {noun.table: noun for noun in NOUNS}

@@ -5,12 +5,11 @@ Where its program comes from is in `postgrest_program.py`. It needs the roles, s
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import http.client
 import json
 from typing import TYPE_CHECKING, ClassVar
+
+import jwt
 
 from model_registry.devstack.ports import LOOPBACK, require_free
 from model_registry.devstack.postgrest_program import postgrest_program
@@ -47,12 +46,12 @@ class Postgrest(StackProcess):
     @property
     def service_key(self) -> str:
         """The key of the role `service_role`. It has no end: it is worth as much as the secret it is made from."""
-        return _jwt({"role": "service_role", "iss": "model-registry"}, self._jwt_secret)
+        return jwt.encode({"role": "service_role", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     @property
     def reader_key(self) -> str:
         """The key of the role that reads the catalogue through PostgREST, and nothing else."""
-        return _jwt({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret)
+        return jwt.encode({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     def start(self) -> None:
         """Start it and wait until it has read the schema."""
@@ -90,15 +89,3 @@ class Postgrest(StackProcess):
             return False
         finally:
             connection.close()
-
-
-def _jwt(claims: dict[str, str], secret: str) -> str:
-    """Sign a JSON web token with HS256 (RFC 7519)."""
-    signed = b".".join(_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return b".".join([signed, _base64url(signature)]).decode()
-
-
-def _base64url(value: bytes) -> bytes:
-    """Base64 as tokens have it, without padding."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=")

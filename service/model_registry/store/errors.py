@@ -6,10 +6,13 @@ Nothing of their wording reaches a caller; it stays on the error for the log (`d
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import Any, Self
 
-from postgrest import APIError
+import httpx2
 
+from model_registry.entities.json_types import Json
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -23,6 +26,7 @@ from model_registry.errors import (
     StorageUnavailable,
     UnknownReference,
 )
+from model_registry.store.json_bytes import parse_json
 
 AWAY = "The database cannot be reached now. Reads go on from the last snapshot; try the write again in a few seconds."
 
@@ -170,11 +174,37 @@ CONSTRAINTS: dict[str, str] = {
 """What the violation of each named constraint means to the caller. A test holds it against the database."""
 
 
-def translated(error: APIError) -> RegistryError:
-    """The registry's error for one of PostgREST's, with everything it said kept for the log."""
-    code = str(error.code or "")
+_PROXY_STATUS = re.compile(r'\bPostgREST\s*;\s*error="?(\w+)', re.IGNORECASE)
+"""PostgREST's code in a header, for when whatever stands before it has put another body in place of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseError:
+    """What an answer says that is none: of Postgres, of PostgREST, or of whatever stands before them."""
+
+    code: str
+    """A SQLSTATE, PostgREST's own, or the bare status."""
+    message: str
+    details: Json
+
+    @classmethod
+    def of(cls, response: httpx2.Response) -> Self:
+        """Read the answer. Without a code in its JSON, the header's or the status counts."""
+        try:
+            content = parse_json(response.content)
+        except ValueError:
+            content = None
+        fields: dict[str, Any] = content if isinstance(content, dict) else {"details": response.text}
+        header = _PROXY_STATUS.search(response.headers.get("Proxy-Status", ""))
+        code = fields.get("code") or (header[1] if header else response.status_code)
+        return cls(str(code), str(fields.get("message") or response.reason_phrase), fields.get("details"))
+
+
+def translated(error: DatabaseError) -> RegistryError:
+    """The registry's error for one of the database's, with all of it kept for the log."""
+    code = error.code
     told = {"code": code, "message": error.message, "details": error.details}
-    trouble = _refused_key(code, error.message or "")
+    trouble = _refused_key(code, error.message)
     if trouble is None and code.startswith(_AWAY):
         known = max((start for start in TROUBLE if code.startswith(start)), key=len, default="")
         trouble = TROUBLE.get(known, AWAY)

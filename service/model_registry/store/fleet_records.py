@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.json_types import JsonObject
 from model_registry.entities.node import Node
 from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.request_body import Argument
 
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
@@ -34,7 +36,7 @@ class FleetRecords(ABC):
         """The newest state this service knows."""
 
     @abstractmethod
-    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers."""
 
     async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
@@ -63,7 +65,7 @@ class FleetRecords(ABC):
         known = None if much else self.snapshot
         if said.masked:
             self.on_masked("events", said.masked)
-        made = {
+        rows_by_argument = {
             "events": [event.wire() for event in said.events],
             "statuses": said.statuses,
             "heard": said.heard,
@@ -73,7 +75,7 @@ class FleetRecords(ABC):
             "registry_record_events",
             known,
             actor,
-            made={name: orjson.dumps(value) for name, value in made.items()},
+            **{name: orjson.Fragment(orjson.dumps(rows)) for name, rows in rows_by_argument.items()},
             most_deployments=self._most_deployments,
             most_nodes=self._most_nodes,
         )
@@ -118,6 +120,6 @@ class FleetRecords(ABC):
         A node that has changed since it was looked at is left. Errors: PreconditionFailed when a backup was restored
         meanwhile; those of `Database.call`.
         """
-        versions = {node.id: node.version for node in nodes}
+        versions: JsonObject = {node.id: node.version for node in nodes}
         answer = await self._send("registry_forget_nodes", self.snapshot, actor, nodes=versions)
         return int(answer["nodes"]), int(answer["deployments"])

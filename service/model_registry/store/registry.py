@@ -16,12 +16,14 @@ import structlog
 
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.change import Change, Operation
+from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
 from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
+from model_registry.store.request_body import Argument
 from model_registry.store.snapshot_file import SavedSnapshot
 
 log = structlog.get_logger(__name__)
@@ -182,7 +184,7 @@ class Registry(FleetRecords):
         before = self.snapshot
         if not operations:
             return before.revision
-        wire = [operation.wire() for operation in operations]
+        wire: list[Json] = [operation.wire() for operation in operations]
         outcome = "refused"
         try:
             if len(operations) > _MANY_OPERATIONS:
@@ -210,7 +212,7 @@ class Registry(FleetRecords):
         )
         return page
 
-    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
         loads = self.loads
         where = known_revision(known) if known else NOTHING_NEWER

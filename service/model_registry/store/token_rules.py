@@ -1,6 +1,6 @@
-"""What a token whose signature is good must say of itself: when it holds, who made it, and for whom. Pure.
+"""Check the claims of a token whose signature is good: its times, issuer and audience. Pure.
 
-A claim that is not there is not missed: a Supabase project's older service key has neither `aud` nor `nbf`.
+No claim is required: a Supabase project's older service key has neither `aud` nor `nbf`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class TokenRules:
     audiences: frozenset[str]
 
     def fault(self, token: str) -> str | None:
-        """What speaks against the token's claims, for the log, or None. The signature is not looked at."""
+        """Say why the token's claims do not hold, for the log; None if they do. The signature is not checked."""
         try:
-            header, claims = jwt.get_unverified_header(token), _claims(token)
+            read = jwt.decode_complete(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             return f"it cannot be read ({type(error).__name__})"
+        header, claims = read["header"], read["payload"]
         if header.get("alg") not in _ALGORITHMS:
             return "its algorithm is none that Supabase uses"
         if "crit" in header:
@@ -69,11 +70,6 @@ def rules_of(project_url: str, issuers: str, audiences: str) -> TokenRules:
     """The rules of a project; `issuers` and `audiences` are more of them, with commas between."""
     own = {"supabase", f"{project_url.rstrip('/')}/auth/v1"}
     return TokenRules(frozenset(own | _listed(issuers)), frozenset({"authenticated"} | _listed(audiences)))
-
-
-def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return claims
 
 
 def _listed(text: str) -> set[str]:

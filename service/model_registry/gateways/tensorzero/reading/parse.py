@@ -94,8 +94,6 @@ def _trees(files: Mapping[str, str]) -> dict[str, Table]:
             reasons.append(Reason(name, f"not valid TOML: {error}{_near(error)}"))
         except RecursionError:
             reasons.append(Reason(name, "is nested too deeply"))
-        except ValueError:  # Python's: it reads no longer numbers, because that takes quadratic time
-            reasons.append(Reason(name, "not valid TOML: a number in it has thousands of digits"))
         else:
             trees[name] = {key: _json(value, (key,), name, reasons) for key, value in tree.items()}
     refuse(reasons)
@@ -105,7 +103,7 @@ def _trees(files: Mapping[str, str]) -> dict[str, Table]:
 def _loaded(text: str) -> Table:
     """A text as tables. A large one by the slower parser: tomli is compiled, and lets no other thread run meanwhile.
 
-    Errors: tomli.TOMLDecodeError; ValueError for a number that is too long.
+    Errors: tomli.TOMLDecodeError.
     """
     if len(text) > _LARGE:
         with suppress(tomllib.TOMLDecodeError):  # tomli's error says where

@@ -82,7 +82,7 @@ def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...],
     for toml, text in texts.items():
         try:
             tree = tomli.loads(text.removeprefix("\ufeff"))
-        except (ValueError, RecursionError):
+        except (tomli.TOMLDecodeError, RecursionError):
             continue  # whoever reads the project says what is wrong with it
         yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
 

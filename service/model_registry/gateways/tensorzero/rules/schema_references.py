@@ -7,7 +7,6 @@ does it, in each draft; a mistake in that would open a file of this machine. Pur
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -68,7 +67,7 @@ def schema_problems(content: bytes) -> tuple[tuple[str, str], ...]:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):  # readers differ in which of the two counts
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        twice = next(key for key, _ in pairs if [other for other, _ in pairs].count(key) > 1)
         raise ValueError(f"the key {twice[:50]!r} is there twice")
     return table
 
