@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import get_args
 
 from pydantic import ValidationError
 
 from model_registry.catalog.resources import reasons_of
 from model_registry.entities.offer import Offer
-from model_registry.entities.provider import Provider, ProviderDraft, ProviderType
+from model_registry.entities.provider import Provider, ProviderDraft
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import AmbiguousName, Invalid, NotFound
 from model_registry.snapshot.snapshot import Snapshot
-
-MANY_OF_A_TYPE = frozenset({"custom", "openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure", "aws_sagemaker"})
-"""Types that say how a server is spoken to, and not whose it is: the only one of them is not the one that is meant."""
 
 
 class OfferedProviders:
@@ -46,7 +43,9 @@ class OfferedProviders:
         if offer.api_base is not None:
             at = _address(offer.api_base)
             return next((p for p in providers if p.api_base and _address(p.api_base) == at), None)
-        if offer.provider_type is None or offer.provider_type in MANY_OF_A_TYPE:
+        kind = PROVIDER_TYPES.get(offer.provider_type or "")
+        # The only server of a type that many run is not necessarily the one that is meant.
+        if offer.provider_type is None or (kind and kind.many_servers):
             return None
         typed = [p for p in providers if p.type == offer.provider_type]
         if len(typed) > 1:
@@ -63,7 +62,7 @@ class OfferedProviders:
         return self._new[name]
 
     def _drafted(self, offer: Offer, name: str) -> Provider:
-        if offer.provider_type not in get_args(ProviderType):
+        if offer.provider_type not in PROVIDER_TYPES:
             raise NotFound(f"there is no provider {name!r}, and its type is not known: add it first")
         try:
             # Off until somebody says that there is an account: a gateway refuses a key that is not set.

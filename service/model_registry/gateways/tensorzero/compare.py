@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.datetimes import as_text
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Table, dotted
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
 from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, CONFIG_FILE, below
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from model_registry.entities.function import Function, FunctionDraft
 from model_registry.entities.mapping import Mapping, MappingDraft
+from model_registry.entities.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.importing.ledger import Ledger, Wanted
 from model_registry.gateways.tensorzero.importing.model_rows import ModelIds
 from model_registry.gateways.tensorzero.importing.sampling import Rank, Sampling, read_sampling, same_meaning
 from model_registry.gateways.tensorzero.project import Project, Table
-from model_registry.gateways.tensorzero.provider_types import is_shorthand
 
 SERVICE = "tensorzero"
 """The service that imported functions belong to, unless the registry knows the function already."""

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, ProviderType
 from model_registry.gateways.tensorzero.project import Path, Table
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, ProviderType
 
 Defaults = dict[str, Any]
 """Provider type -> the credential location that a project's `provider_types` section gives it."""

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from model_registry.entities.base import GatewayShortName
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.importing.offers import (
     Connection,
     Defaults,
@@ -22,7 +23,6 @@ from model_registry.gateways.tensorzero.importing.offers import (
     own_extras,
 )
 from model_registry.gateways.tensorzero.importing.report import same
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.snapshot.snapshot import Snapshot
 
 _NAME = TypeAdapter(GatewayShortName)
