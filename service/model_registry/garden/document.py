@@ -1,4 +1,4 @@
-"""The catalogue out as one document, and a document read. What an import does with it is in `document_import.py`."""
+"""Export the catalogue as one document, and read a document. `document_import.py` plans its import."""
 
 from __future__ import annotations
 

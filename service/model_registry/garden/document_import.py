@@ -1,67 +1,29 @@
-"""A document into the registry: what has to be written so that the registry says what the document says. Pure.
+"""Plan the import of a document: the registry gets the facts of the document. Pure.
 
-Merging: what the document says becomes so; models it does not name, and facts it leaves out, stay as they are.
+Merging: models that the document does not name, and facts that it leaves out, stay as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from model_registry.catalog.model_edits import by_hand
 from model_registry.entities.base import Row, metadata_bytes, metadata_problem
-from model_registry.entities.change import Operation
 from model_registry.entities.document import Document, DocumentAlias, DocumentProvider
 from model_registry.entities.model import Model
 from model_registry.errors import Reason
 from model_registry.garden.document import ReadDocument, refuse
 from model_registry.garden.document_models import columns_of
+from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 R = TypeVar("R", bound=Row)
 
-Outcome = Literal["created", "changed", "unchanged", "ignored"]
 
-
-@dataclass(frozen=True, slots=True)
-class DocumentEntry:
-    """One thing the document says, and what becomes of it."""
-
-    action: Outcome
-    kind: str
-    name: str
-    detail: str = ""
-
-
-@dataclass(slots=True)
-class DocumentPlan:
-    """What has to be written, in an order that the database takes; nothing, when the registry says all of it."""
-
-    snapshot: Snapshot
-    new_id: Callable[[], str]
-    operations: list[Operation] = field(default_factory=list)
-    report: list[DocumentEntry] = field(default_factory=list)
-
-    def write(self, table: str, kind: str, name: str, old: Row | None, columns: dict[str, Any]) -> str:
-        """A new row, or an update of what differs. Answers its id."""
-        row_id = old.id if old else self.new_id()
-        if old is None:
-            self.operations.append(Operation(table, "insert", row_id, columns))
-            self.report.append(DocumentEntry("created", kind, name))
-            return row_id
-        changed = {column: value for column, value in columns.items() if not same(getattr(old, column), value)}
-        if changed:
-            edit = _model_edit(old, changed, columns) if isinstance(old, Model) else changed
-            self.operations.append(Operation(table, "update", row_id, edit, old.version))
-        detail = ", ".join(_fields(old, changed))
-        self.report.append(DocumentEntry("changed" if changed else "unchanged", kind, name, detail))
-        return row_id
-
-
-def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[], str]) -> DocumentPlan:
-    """What it takes for the registry to say what the document says.
+def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[], str]) -> ImportPlan:
+    """Plan what has to be written so that the registry has the facts of the document.
 
     Args:
         document: what was read.
@@ -72,44 +34,57 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
         InvalidModel: naming every place that refers to something that is not there, or to what another place is about.
     """
     content = document.content
-    plan = DocumentPlan(snapshot, new_id)
+    planner = Planner(snapshot, new_id)
     for key, category in content.categories.items():
         old = _first(snapshot.categories.where("key", key))
         columns = category.model_dump(exclude_unset=old is not None)
-        plan.write("model_categories", "category", key, old, columns if old else {"key": key, **columns})
-    providers = _write_providers(plan, document)
+        _upsert(planner, "model_categories", "category", key, old, columns if old else {"key": key, **columns})
+    providers = _write_providers(planner, document)
     rows = _rows(content, snapshot)
     wanted = {key: columns_of(entry, document.raw["models"][key], rows[key]) for key, entry in content.models.items()}
     refuse([*_broken_references(content, snapshot, wanted), *_clashes(content, wanted), *_too_large(wanted, rows)])
     for key, entry in content.models.items():
-        model_id = _write_model(plan, key, wanted[key] | {"provider_id": providers[entry.provider]}, rows[key])
+        model_id = _write_model(planner, key, wanted[key] | {"provider_id": providers[entry.provider]}, rows[key])
         for alias in {(a.alias, a.context): a for a in entry.aliases or ()}.values():
-            _write_alias(plan, alias, model_id)
-    plan.report.extend(DocumentEntry("ignored", "key", place) for place in document.ignored)
-    return plan
+            _write_alias(planner, alias, model_id)
+    planner.report.extend(ReportEntry("ignored", "key", place) for place in document.ignored)
+    return planner.plan()
 
 
-def _write_providers(plan: DocumentPlan, document: ReadDocument) -> dict[str, str]:
+def _upsert(planner: Planner, table: str, kind: str, name: str, old: Row | None, columns: dict[str, Any]) -> str:  # noqa: PLR0913, PLR0917 (a row and its entry)
+    """Plan a row whose entry in the report lists the fields that change. Return its id."""
+
+    def edit(row: Row, changed: dict[str, Any]) -> dict[str, Any]:
+        return _model_edit(row, changed, columns) if isinstance(row, Model) else changed
+
+    def describe(row: Row, changed: dict[str, Any]) -> str:
+        return ", ".join(_fields(row, changed))
+
+    return planner.upsert(WantedRow(table, kind, name, columns, edit=edit, describe=describe), old)
+
+
+def _write_providers(planner: Planner, document: ReadDocument) -> dict[str, str]:
     """Name -> id, of every provider that the document names. Missing ones are made: a name, not a server."""
     said = document.content.providers
     ids = {}
     for name in dict.fromkeys([*said, *(model.provider for model in document.content.models.values())]):
-        old = _first(plan.snapshot.providers.where("name", name))
+        old = _first(planner.snapshot.providers.where("name", name))
         columns = said.get(name, DocumentProvider()).model_dump(exclude_unset=old is not None)
-        ids[name] = plan.write("model_providers", "provider", name, old, columns if old else {"name": name, **columns})
+        columns = columns if old else {"name": name, **columns}
+        ids[name] = _upsert(planner, "model_providers", "provider", name, old, columns)
     return ids
 
 
-def _write_model(plan: DocumentPlan, key: str, columns: dict[str, Any], old: Model | None) -> str:
+def _write_model(planner: Planner, key: str, columns: dict[str, Any], old: Model | None) -> str:
     if old is not None:
         columns["card"] = old.card | columns["card"]
-    return plan.write("models", "model", key, old, columns)
+    return _upsert(planner, "models", "model", key, old, columns)
 
 
-def _write_alias(plan: DocumentPlan, alias: DocumentAlias, model_id: str) -> None:
-    held = [a for a in plan.snapshot.aliases.where("alias", alias.alias) if a.context == alias.context]
+def _write_alias(planner: Planner, alias: DocumentAlias, model_id: str) -> None:
+    held = [a for a in planner.snapshot.aliases.where("alias", alias.alias) if a.context == alias.context]
     columns = alias.model_dump() | {"model_id": model_id}
-    plan.write("model_aliases", "alias", alias.alias, _first(held), columns)
+    _upsert(planner, "model_aliases", "alias", alias.alias, _first(held), columns)
 
 
 def _rows(content: Document, snapshot: Snapshot) -> dict[str, Model | None]:

@@ -35,12 +35,17 @@ def source_label(source: str, *, estimated: bool) -> str:
     return f"{source} (estimate)" if estimated else source
 
 
+def current(row: Model, name: str) -> Any:  # noqa: ANN401 (any JSON value)
+    """Read a fact of a row: a column, or a field of its card."""
+    return getattr(row, name) if name in SOURCED_COLUMNS else row.card.get(name)
+
+
 def merge_facts(row: Model, told: Mapping[str, Any], source: str) -> Facts:
     """Hold what a source tells against what the row says."""
     facts = Facts()
     own = {source_label(source, estimated=False), source_label(source, estimated=True)}
     for name, value in told.items():
-        held = getattr(row, name) if name in SOURCED_COLUMNS else row.card.get(name)
+        held = current(row, name)
         owner = row.field_sources.get(name)
         if same(held, value) or (value is None and owner not in own):
             continue

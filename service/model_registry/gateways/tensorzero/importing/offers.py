@@ -1,4 +1,4 @@
-"""A provider table of a project as an offer: one model, on one connection. Which row it gets, `import_providers` says.
+"""Read a provider table of a project as an offer: one model, on one connection. `providers.py` finds its row.
 
 A connection is what providers are told apart by: type, base URL (trailing slash aside), credentials, and what else
 says where and as whom (region, project ...). Whatever else the table says belongs to the model.

@@ -22,7 +22,7 @@ from model_registry.gateways.tensorzero.importing.offers import (
     connection_of,
     own_extras,
 )
-from model_registry.gateways.tensorzero.importing.report import same
+from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 _NAME = TypeAdapter(GatewayShortName)
