@@ -35,10 +35,10 @@ from model_registry.imports.providers import OfferedProviders
 from model_registry.snapshot.snapshot import Snapshot
 
 Fault = Callable[[Model, Provider], str | None]
-"""Why a row cannot be: what the gateway's rules say of it, which the catalogue does not know."""
+"""Tells why the gateway's rules refuse a row; the catalogue does not know them."""
 
 DEFAULTS = {name: Model.model_fields[name].get_default(call_default_factory=True) for name in SOURCED_COLUMNS}
-"""What a column of a new row is, of which nothing is told."""
+"""Column -> its value in a new row when the offer leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class _Case:
     offer: Offer
     provider: Provider
     row: Model | None
-    told: dict[str, Any]
-    """What is said of the fields, checked; without `replaced_by`."""
+    facts: dict[str, Any]
+    """The offered fields, validated; without `replaced_by`."""
     left_out: dict[str, str]
 
 
-def plan_offers(  # noqa: PLR0913 (what an import can be told)
+def plan_offers(  # noqa: PLR0913 (the options of an import)
     snapshot: Snapshot,
     offers: Iterable[Offer],
     source: str,
@@ -63,9 +63,9 @@ def plan_offers(  # noqa: PLR0913 (what an import can be told)
     only_existing: bool = False,
     activate: bool = False,
 ) -> ImportPlan:
-    """What has to be written so that the registry knows what these offers tell. A second time it is nothing.
+    """Plan what has to be written so that the registry has the facts of these offers. A second time it is nothing.
 
-    `only_existing` makes no rows; `activate` makes them active, which new rows are not otherwise.
+    `only_existing` creates no rows; `activate` makes new rows active, which they are not otherwise.
     """
     return _Importer(snapshot, source, new_id, fault, only_existing=only_existing, activate=activate).plan(offers)
 
@@ -97,9 +97,9 @@ class _Importer:
         self._planner = Planner(snapshot, new_id, guard=lambda operation: refuse_secrets(snapshot, [operation]))
 
     def plan(self, offers: Iterable[Offer]) -> ImportPlan:
-        # Who names a provider comes first: the next time, its new row is there for those who do not.
+        # Offers that name a provider come first: an offer without one finds the new row on the next import.
         ordered = sorted(offers, key=lambda offer: offer.provider is None)
-        # Twice over the offers: what replaces a model may be an offer further down.
+        # Two passes: the model that replaces another one may be offered further down.
         cases = [case for offer in ordered for case in self._cases(offer)]
         called = {case.offer.called: case for case in cases if isinstance(case, _Case)}
         for case in cases:
@@ -123,73 +123,73 @@ class _Importer:
         return planner.plan()
 
     def _cases(self, offer: Offer) -> list[_Case | ReportEntry]:
-        """The rows that an offer is about; or why it is about none."""
+        """Find the rows of an offer, or the reason why it has none."""
         try:
-            found: list[_Case | ReportEntry] = []
+            cases: list[_Case | ReportEntry] = []
             for provider in self._providers.of(offer):
                 rows = self._rows.get((provider.id, offer.model_id), [])
                 if rows or offer.provider is not None:
-                    found += self._at(offer, provider, rows)
-            if not found:
+                    cases += self._at(offer, provider, rows)
+            if not cases:
                 raise NotFound("no provider of the registry has it: name the provider that it is to be added to")
         except RegistryError as error:
             return [_skipped(offer, offer.provider or offer.provider_type or "", error)]
-        return found
+        return cases
 
     def _at(self, offer: Offer, provider: Provider, rows: list[Model]) -> Iterable[_Case | ReportEntry]:
         try:
             if (provider.id, offer.model_id) in self._seen:
                 raise AlreadyExists("this import has told of it already")
             self._seen.add((provider.id, offer.model_id))
-            told, left_out = self._checked(offer, provider)
+            facts, left_out = self._checked(offer, provider)
             if not rows:
-                self._claim(offer, provider, told)
+                self._claim(offer, provider, facts)
             each: Sequence[Model | None] = rows or [None]
-            return [_Case(offer, provider, row, told, left_out) for row in each]
+            return [_Case(offer, provider, row, facts, left_out) for row in each]
         except RegistryError as error:
             return [_skipped(offer, provider.name, error)]
 
     def _checked(self, offer: Offer, provider: Provider) -> tuple[dict[str, Any], dict[str, str]]:
-        """What the offer says of each field, as the API would take it; and what it says that refers to nothing."""
-        told = dict(offer.fields)
-        if "context_window" in told:
-            told["context_length"] = told.pop("context_window")
-        if unknown := sorted(told.keys() - IMPORTED_FIELDS):
+        """Validate the offered fields as the API would; and list those that refer to nothing."""
+        facts = dict(offer.fields)
+        if "context_window" in facts:
+            facts["context_length"] = facts.pop("context_window")
+        if unknown := sorted(facts.keys() - IMPORTED_FIELDS):
             raise InvalidModel(f"{', '.join(unknown)}: not a field that importers fill")
         left_out = {}
-        category = told.get("category")
+        category = facts.get("category")
         if isinstance(category, str) and not self._snapshot.categories.where("key", category):
             left_out["category"] = f"there is no category {category!r}"
-            del told["category"]
-        said = {name: value for name, value in told.items() if value is not None}
-        body = _body({"model_id": offer.model_id, "name": offer.called, "provider_id": provider.id, **said})
-        dumped = body.model_dump(mode="json", include=set(said), exclude_none=True)
-        told = {name: None if (value := dumped.get(name)) in EMPTY else value for name in told}
+            del facts["category"]
+        known = {name: value for name, value in facts.items() if value is not None}
+        body = _body({"model_id": offer.model_id, "name": offer.called, "provider_id": provider.id, **known})
+        dumped = body.model_dump(mode="json", include=set(known), exclude_none=True)
+        facts = {name: None if (value := dumped.get(name)) in EMPTY else value for name in facts}
         return {
-            n: v for n, v in told.items() if n != "replaced_by" and not (v is None and n in NEVER_UNKNOWN)
+            n: v for n, v in facts.items() if n != "replaced_by" and not (v is None and n in NEVER_UNKNOWN)
         }, left_out
 
-    def _claim(self, offer: Offer, provider: Provider, told: dict[str, Any]) -> None:
-        """See that a row can be made for the offer. Errors: NotFound, AlreadyExists, InvalidModel."""
+    def _claim(self, offer: Offer, provider: Provider, facts: dict[str, Any]) -> None:
+        """Ensure that the offer can get a new row. Errors: NotFound, AlreadyExists, InvalidModel."""
         if self._only_existing:
             raise NotFound("it is not in the registry")
         if other := self._names.get((provider.id, offer.called)):
             raise AlreadyExists(f"the name {offer.called!r} is taken there by {other!r}")
         new = {"id": "new", "provider_id": provider.id, "name": offer.called, "model_id": offer.model_id}
-        self._refuse_fault(Model.model_validate(new | {"model_type": told.get("model_type", "chat")}), provider)
+        self._refuse_fault(Model.model_validate(new | {"model_type": facts.get("model_type", "chat")}), provider)
         self._names[provider.id, offer.called] = offer.model_id
 
     def _plan_row(self, case: _Case, called: dict[str, _Case]) -> None:
-        told, left_out = dict(case.told), dict(case.left_out)
+        facts, left_out = dict(case.facts), dict(case.left_out)
         if "replaced_by" in case.offer.fields:
             successor = case.offer.fields["replaced_by"]
             other = called.get(successor)
             name = other.row.name if other and other.row else successor
             if name is None or other or self._snapshot.models.where("name", name):
-                told["replaced_by"] = name
+                facts["replaced_by"] = name
             else:
                 left_out["replaced_by"] = f"there is no model named {name!r}"
-        case = replace(case, told=told, left_out=left_out)
+        case = replace(case, facts=facts, left_out=left_out)
         try:
             self._plan_insert(case) if case.row is None else self._plan_update(case, case.row)
         except Invalid as error:
@@ -197,40 +197,40 @@ class _Importer:
 
     def _plan_insert(self, case: _Case) -> None:
         offer, provider = case.offer, case.provider
-        told = {name: value for name, value in case.told.items() if value is not None}
+        facts = {name: value for name, value in case.facts.items() if value is not None}
         row = {
             "provider_id": provider.id,
             "name": offer.called,
             "model_id": offer.model_id,
             "active": self._activate,
-            # Every row says the same columns: the database takes such rows together.
-            **{name: told.get(name, DEFAULTS[name]) for name in SOURCED_COLUMNS},
-            "card": {name: told[name] for name in CARD_FIELDS if name in told},
-            "field_sources": self._marks(offer, told),
+            # All rows have the same columns, so that the database takes them together.
+            **{name: facts.get(name, DEFAULTS[name]) for name in SOURCED_COLUMNS},
+            "card": {name: facts[name] for name in CARD_FIELDS if name in facts},
+            "field_sources": self._marks(offer, facts),
         }
-        wanted = WantedRow("models", "model", offer.model_id, row, provider=provider.name, fields=tuple(told))
+        wanted = WantedRow("models", "model", offer.model_id, row, provider=provider.name, fields=tuple(facts))
         self._planner.upsert(replace(wanted, kept=case.left_out), None)
 
     def _plan_update(self, case: _Case, row: Model) -> None:
-        facts = merge_facts(row, case.told, self._source)
-        if facts.writes:
-            self._refuse_invalid(case, row, facts.writes)
+        merged = merge_facts(row, case.facts, self._source)
+        if merged.writes:
+            self._refuse_invalid(case, row, merged.writes)
         wanted = WantedRow(
             "models",
             "model",
             row.model_id,
-            facts.writes,
+            merged.writes,
             current=current,
             edit=lambda _row, changed: update(changed, self._marks(case.offer, changed)),
             describe=lambda _row, _changed: "",
             provider=case.provider.name,
-            kept=facts.kept | case.left_out,
+            kept=merged.kept | case.left_out,
         )
         self._planner.upsert(wanted, row)
 
     def _refuse_invalid(self, case: _Case, row: Model, writes: dict[str, Any]) -> None:
         written = {name: value for name, value in writes.items() if value is not None}
-        # Together with what is there: an importer's median latency and a person's 99th percentile have to agree.
+        # Together with the card: an importer's median latency and a person's 99th percentile have to agree.
         there = {name: value for name, value in row.card.items() if name not in writes}
         _body({"model_id": row.model_id, "name": row.name, "provider_id": row.provider_id, **there, **written})
         if "model_type" in written:
@@ -245,7 +245,7 @@ class _Importer:
 
 
 def _body(fields: dict[str, Any]) -> ModelBody:
-    """The fields as the API takes them. Errors: InvalidModel, with every bad one."""
+    """Validate fields as the API does. Errors: InvalidModel, with every bad field."""
     try:
         return ModelBody.model_validate(fields)
     except ValidationError as error:

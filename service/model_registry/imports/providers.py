@@ -1,4 +1,4 @@
-"""Whose the offered models are: a provider of the registry, found by name, address or type; or a new one."""
+"""Finds the provider of an offered model, by name, address or type, or makes a new one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class OfferedProviders:
         self._new: dict[str, Provider] = {}
 
     def of(self, offer: Offer) -> list[Provider]:
-        """Those that may have the model; exactly one where the offer names its provider.
+        """Find the providers that may have the model; exactly one where the offer names its provider.
 
-        Errors: Invalid, AmbiguousName, NotFound, when it cannot be said or made.
+        Errors: Invalid, AmbiguousName, NotFound, when there is none and none can be made.
         """
         if offer.provider is None:
             return [p for p in self._snapshot.providers if offer.provider_type in (None, p.type)]
-        # One name is one provider, whatever else the offers say of it: the next import finds it by its name.
+        # One name is one provider, also if offers differ in the rest: the next import finds the provider by name.
         if offer.provider not in self._found:
             self._found[offer.provider] = self._existing(offer) or self._made(offer, offer.provider)
         return [self._found[offer.provider]]
@@ -74,10 +74,10 @@ class OfferedProviders:
         return Provider.model_validate({"id": self._new_id(), **draft.model_dump()})
 
     def new(self) -> Iterator[Provider]:
-        """Those that are not in the registry yet."""
+        """Iterate over the providers that are not in the registry yet."""
         return iter(self._new.values())
 
 
 def _address(url: str) -> str:
-    """A base URL as it is compared: `/v1` at its end is how the same server is spoken to in another way."""
+    """Normalise a base URL for comparison: with and without `/v1` at its end it is the same server."""
     return url.lower().rstrip("/").removesuffix("/v1")

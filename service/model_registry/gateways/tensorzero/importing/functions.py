@@ -1,4 +1,4 @@
-"""The functions of a project as rows: a function, and a mapping for each variant that has a model.
+"""Plans the functions of a project as rows: a function, and a mapping for each variant that has a model.
 
 In the registry, variants share a function's calls by priority and weight. The gateway's meaning, from its
 experimentation module: candidates are drawn by weight; when none is left, the fallbacks follow in their order; a
@@ -19,7 +19,7 @@ from model_registry.gateways.tensorzero.project import Project, Table
 from model_registry.imports.plan import Planner, WantedRow
 
 SERVICE = "tensorzero"
-"""The service that imported functions belong to, unless the registry knows the function already."""
+"""The service of an imported function that is new to the registry."""
 
 Rank = tuple[int, float]
 """Priority (lower first) and weight."""
@@ -30,18 +30,18 @@ _STATIC_KEYS = {"type", "candidate_variants", "fallback_variants"}
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a function draws among its variants."""
+    """How a function samples its variants."""
 
     ranks: dict[str, Rank]
-    """Of each variant that becomes a mapping; the nearest there is where `raw` says more."""
+    """Of each variant that becomes a mapping; the nearest equivalent where `raw` is set."""
     raw: Table | None = None
-    """The function's `experimentation`, where priorities and weights cannot say the same."""
+    """The function's `experimentation`, where priorities and weights cannot express it."""
     normalised: str = ""
-    """What is said in other words than the project's."""
+    """For the report: how the project's sampling is rewritten."""
 
 
 def used_shorthands(project: Project) -> dict[str, tuple[str, str]]:
-    """The models that variants name without a table for them: name -> (provider type, model there)."""
+    """Find the models without a table that variants name: name -> (provider type, model there)."""
     named = {v["model"] for f in project.table("functions").values() for v in f["variants"].values() if "model" in v}
     without_table = sorted(named - project.table("models").keys())
     return {name: shorthand for name in without_table if (shorthand := is_shorthand(name))}
@@ -49,13 +49,13 @@ def used_shorthands(project: Project) -> dict[str, tuple[str, str]]:
 
 def import_functions(project: Project, models: ModelIds, planner: Planner) -> None:
     """Plan the rows of every function of the project: all functions, then all mappings."""
-    found: list[tuple[Function, Table, Sampling]] = []
+    functions: list[tuple[Function, Table, Sampling]] = []
     for name, table in project.table("functions").items():
         # Best-of-n and mixture-of-n have no model of their own.
         own = {key: variant for key, variant in table["variants"].items() if "model" not in variant}
         sampling = _read_sampling(table, table["variants"].keys() - own.keys())
-        found.append((_write_function(name, table, own, sampling, planner), table, sampling))
-    for function, table, sampling in found:
+        functions.append((_write_function(name, table, own, sampling, planner), table, sampling))
+    for function, table, sampling in functions:
         _write_mappings(function, table, sampling, models, planner)
 
 
@@ -88,7 +88,7 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, pla
 
 
 def _free_key(name: str, planner: Planner) -> tuple[str, str]:
-    """Service and function name for a new function; the registry may have given the name to another one."""
+    """Find a free service and function name for a new function."""
     taken = planner.snapshot.functions
     function_name, number = name, 2
     while taken.where("key", (SERVICE, function_name)):
@@ -101,16 +101,16 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
     old = {row.variant_name: row for row in rows}
     ranks = _kept(sampling.ranks, old)
     for variant, (priority, weight) in ranks.items():
-        said = table["variants"][variant]
+        variant_table = table["variants"][variant]
         row = old.get(variant)
-        model_id = models.ids[said["model"]]
+        model_id = models.ids[variant_table["model"]]
         if row and row.model_id in models.rows and models.names[row.model_id] == models.names[model_id]:
             model_id = row.model_id  # any row of the routed model will do
-        values = _mapping_values(function, variant, said)
+        values = _mapping_values(function, variant, variant_table)
         values |= {"model_id": model_id, "priority": priority, "weight": weight}
         if planner.replace:
             values["fallback_model_id"] = None
-        summary = f"{said['model']}, priority {priority}, weight {weight:g}"
+        summary = f"{variant_table['model']}, priority {priority}, weight {weight:g}"
         planner.upsert(_wanted_mapping(function.name, values, models, summary), row)
     for variant in old.keys() & (table["variants"].keys() - ranks.keys()):
         name = f"{function.name}.{variant}"
@@ -119,7 +119,7 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
 
 
 def _kept(ranks: dict[str, Rank], old: dict[str, Mapping]) -> dict[str, Rank]:
-    """The ranks as the registry has them where they say the same, so that 10, 20, 30 stays 10, 20, 30."""
+    """Keep the registry's ranks where they mean the same, so that 10, 20, 30 stays 10, 20, 30."""
     before = {name: (old[name].priority, old[name].weight) for name in ranks if name in old}
     return before if before.keys() == ranks.keys() and _same_meaning(before, ranks) else ranks
 
@@ -148,24 +148,24 @@ def _wanted_mapping(function: str, values: Table, models: ModelIds, summary: str
 
 
 def _uniform(names: Iterable[str]) -> dict[str, Rank]:
-    """All variants alike."""
+    """Rank all variants alike."""
     return dict.fromkeys(names, (1, 1.0))
 
 
 def _read_sampling(function: Table, mapped: set[str]) -> Sampling:
-    """What a function's table says about its variants, of which `mapped` become mappings."""
+    """Read how a function samples its variants, of which `mapped` become mappings."""
     variants: dict[str, Table] = function["variants"]
-    said = function.get("experimentation")
-    if said is None:
+    experimentation = function.get("experimentation")
+    if experimentation is None:
         weights = {name: variant["weight"] for name, variant in variants.items() if "weight" in variant}
         return _from_weights(variants, weights, mapped)
-    kind = said["type"]
-    if kind == "uniform" and said.keys() == {"type"}:
+    kind = experimentation["type"]
+    if kind == "uniform" and experimentation.keys() == {"type"}:
         return _all_alike(variants, mapped, "experimentation uniform -> all alike")
-    if kind not in _BY_LISTS or not said.keys() & {"candidate_variants", "fallback_variants"}:
-        return Sampling(_in_order(variants, _uniform(mapped)), raw=said)
+    if kind not in _BY_LISTS or not experimentation.keys() & {"candidate_variants", "fallback_variants"}:
+        return Sampling(_in_order(variants, _uniform(mapped)), raw=experimentation)
     words = f"experimentation {kind} -> static" if kind != "static" else ""
-    return _said(variants, mapped, {"candidate_variants": [], **said, "type": "static"}, words)
+    return _from_lists(variants, mapped, {"candidate_variants": [], **experimentation, "type": "static"}, words)
 
 
 def _from_weights(variants: dict[str, Table], weights: dict[str, float], mapped: set[str]) -> Sampling:
@@ -179,11 +179,11 @@ def _from_weights(variants: dict[str, Table], weights: dict[str, float], mapped:
     if len(fallbacks) > 1:
         words += "; those without a weight are fallbacks, in the order they are written"
     raw = {"type": "static", "candidate_variants": candidates, "fallback_variants": fallbacks}
-    return _said(variants, mapped, raw, words)
+    return _from_lists(variants, mapped, raw, words)
 
 
 def _all_alike(variants: dict[str, Table], mapped: set[str], words: str = "") -> Sampling:
-    """Every variant has the same chance, also those that are no mappings: then it has to be said by name."""
+    """Give every variant the same chance; where some are no mappings, `experimentation` has to name all."""
     raw: Table | None = None
     if mapped and mapped != variants.keys():
         raw = {"type": "static", "candidate_variants": list(variants)}
@@ -191,17 +191,17 @@ def _all_alike(variants: dict[str, Table], mapped: set[str], words: str = "") ->
     return Sampling(_in_order(variants, _uniform(mapped)), raw, words)
 
 
-def _said(variants: dict[str, Table], mapped: set[str], said: Table, words: str) -> Sampling:
-    """By priorities and weights where every variant is a mapping and may be drawn; else as it is."""
-    candidates = _weights(said["candidate_variants"])
-    fallbacks: list[str] = said.get("fallback_variants", [])
+def _from_lists(variants: dict[str, Table], mapped: set[str], lists: Table, words: str) -> Sampling:
+    """Use priorities and weights where every variant is a mapping and can be drawn; else keep it raw."""
+    candidates = _weights(lists["candidate_variants"])
+    fallbacks: list[str] = lists.get("fallback_variants", [])
     ranks = {name: (1, weight) for name, weight in candidates.items()}
     ranks |= {name: (priority, 1.0) for priority, name in enumerate(fallbacks, 2)}
-    # Who is neither comes last and gets nothing: the nearest there is.
+    # A variant that is neither comes last with weight 0: the nearest equivalent.
     nearest = {name: ranks.get(name, (len(fallbacks) + 2, 0.0)) for name in variants if name in mapped}
-    if candidates and mapped == variants.keys() == ranks.keys() and not said.keys() - _STATIC_KEYS:
+    if candidates and mapped == variants.keys() == ranks.keys() and not lists.keys() - _STATIC_KEYS:
         return Sampling(nearest, normalised=words)
-    return Sampling(nearest, raw=said, normalised=words)
+    return Sampling(nearest, raw=lists, normalised=words)
 
 
 def _weights(candidates: list[str] | dict[str, float]) -> dict[str, float]:
@@ -215,7 +215,7 @@ def _in_order(variants: dict[str, Table], ranks: dict[str, Rank]) -> dict[str, R
 
 
 def _same_meaning(one: dict[str, Rank], other: dict[str, Rank]) -> bool:
-    """Whether two rankings draw the same: the same candidates and weights, the same fallbacks in the same order."""
+    """Whether two rankings sample alike: the same candidates and weights, the same fallbacks in the same order."""
     return _drawn(one) == _drawn(other)
 
 

@@ -1,4 +1,4 @@
-"""The models of a project as rows: providers first, then one row for each model on each of its providers."""
+"""Plans the models of a project as rows: providers first, then one row for each model on each of its providers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from model_registry.snapshot.difference import same
 _RESPONSES = "responses::"
 """`openai::responses::<model>` is OpenAI's other API, and no part of the model's name."""
 KINDS = {"models": "model", "embedding_models": "embedding model"}
-"""What a report calls the entries of a section."""
+"""Section -> the kind of its entries in a report."""
 
 
 @dataclass(slots=True)
 class ModelIds:
-    """What the functions of a project may name: models of its own, and shorthands."""
+    """The models that functions of a project can name: its own, and shorthands."""
 
     ids: dict[str, str] = field(default_factory=dict)
     """Model key -> the row a mapping refers to: the first in the routing."""
     names: dict[str, str] = field(default_factory=dict)
     """Row -> model name, for the report."""
     rows: set[str] = field(default_factory=set)
-    """The rows of the project's models. Others of the same name may be gone or switched off after the import."""
+    """The rows of the project's models. The import may remove or switch off others of the same name."""
 
 
 def import_models(
@@ -45,18 +45,18 @@ def import_models(
 ) -> ModelIds:
     """Plan the rows of every model that the project has a table for, and of the shorthands its variants use."""
     aliases = _aliases(project, planner, problems)
-    told = project.table("provider_types")
+    section_of_types = project.table("provider_types")
     offers = [
         offer
         for section in MODEL_TABLES
         for name, table in project.table(section).items()
         if (section, name) not in aliases
-        for offer in _offers(section, name, table, credential_defaults([told]), planner)
+        for offer in _offers(section, name, table, credential_defaults([section_of_types]), planner)
     ]
     problems.stop_if_any()
-    # A row that names no credential gets what the registry's section and the project's say together.
+    # The defaults of a row without a credential: the registry's section, then the project's.
     known_sections = [row.value for row in planner.snapshot.sections.where("name", "provider_types")]
-    providers = Providers(planner.snapshot, credential_defaults([*known_sections, told]), planner.new_id)
+    providers = Providers(planner.snapshot, credential_defaults([*known_sections, section_of_types]), planner.new_id)
     rows = providers.assign(offers)
     plain = {name: providers.for_shorthand(kind)[0] for name, (kind, _) in shorthands.items()}
     _write_providers([*rows, *plain.values()], providers, planner)
@@ -73,8 +73,8 @@ def import_models(
 
 
 def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
-    """The models of the project that are only another name for a model of the registry, as it renders its aliases."""
-    found: dict[tuple[str, str], Model] = {}
+    """Find the models of the project that are the registry's aliases, as it renders them."""
+    aliases_of_registry: dict[tuple[str, str], Model] = {}
     for section in MODEL_TABLES:
         tables = project.table(section)
         for name, table in tables.items():
@@ -83,11 +83,11 @@ def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tup
             if target is None or section_of(target) != section or _has_model(section, name, planner):
                 continue
             if target.name in tables and same(table, tables[target.name]):
-                found[section, name] = target
+                aliases_of_registry[section, name] = target
             elif not planner.replace:
                 message = f"is an alias of {target.name} in the registry, and the project says something else of it"
                 problems.add((section, name), message)
-    return found
+    return aliases_of_registry
 
 
 def _has_model(section: str, name: str, planner: Planner) -> bool:
@@ -95,10 +95,10 @@ def _has_model(section: str, name: str, planner: Planner) -> bool:
 
 
 def _offers(section: str, name: str, table: Table, defaults: Defaults, planner: Planner) -> Iterator[ImportedOffer]:
-    """A model's provider tables, in the order of its routing."""
+    """Read a model's provider tables, in the order of its routing."""
     for key in table["routing"]:
         offer = read_offer((section, name, "providers", key), table["providers"][key], defaults)
-        # Every table is held against the draft of its row, also where the row is there already.
+        # Every table is validated, also where its row exists.
         planner.validated(_wanted_provider(Provider(id="", name="any", **offer.provider), offer))
         yield offer
 
@@ -149,7 +149,7 @@ def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelI
 def _write_models(
     project: Project, rows: list[tuple[ImportedOffer, Provider]], known: ModelIds, planner: Planner
 ) -> None:
-    """Plan the rows of these models, each on the provider that its offer got."""
+    """Plan the rows of these models, each on the provider of its offer."""
     by_model: dict[tuple[str, str], list[tuple[ImportedOffer, Provider]]] = {}
     for offer, provider in rows:
         by_model.setdefault((offer.section, offer.model), []).append((offer, provider))
@@ -158,8 +158,8 @@ def _write_models(
         matched = _matched(project, offered, planner)
         model_extras = {key: value for key, value in table.items() if key not in {"routing", "providers"}}
         ids = []
-        for place, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
-            wanted = _wanted_model(offer, provider, place, old, {} if place else model_extras)
+        for rank, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
+            wanted = _wanted_model(offer, provider, rank, old, {} if rank else model_extras)
             ids.append(planner.upsert(wanted, old))
             for words in _normalised(table["providers"][offer.key], offer, provider):
                 planner.note("normalised", wanted.kind, wanted.name, words)
@@ -173,38 +173,38 @@ def _write_models(
 
 
 def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Iterator[str]:
-    """What the gateway will be told in other words than the project's."""
-    for column, told in (("api_base", provider.api_base), ("api_key_env_var", provider.api_key_env_var)):
+    """Describe the keys that will be rendered otherwise than the project has them, with the same meaning."""
+    for column, value in (("api_base", provider.api_base), ("api_key_env_var", provider.api_key_env_var)):
         for key in offer.columns[column]:
-            if column == "api_base" and table.get(key, told) != told and key not in provider.tensorzero:
-                yield f"{key} {short(table[key])} -> {short(told)}"
-            elif column == "api_key_env_var" and told and key not in table:
-                yield f"{key} left out -> env::{told}, the gateway's default"
+            if column == "api_base" and table.get(key, value) != value and key not in provider.tensorzero:
+                yield f"{key} {short(table[key])} -> {short(value)}"
+            elif column == "api_key_env_var" and value and key not in table:
+                yield f"{key} left out -> env::{value}, the gateway's default"
 
 
 def _matched(project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner) -> list[Model | None]:
-    """The row that each offer has already: on its provider, or under its key, which then moves to the provider."""
+    """Find each offer's existing row: on its provider, or under its key, which then moves to the provider."""
     first = offered[0][0]
     rows = planner.snapshot.models.where("name", first.model)
     if all(first.model in project.table(name) for name in MODEL_TABLES):
         rows = [row for row in rows if (row.model_type == "embedding") == (first.section == "embedding_models")]
     left = {row.id: row for row in rows}
-    found: dict[int, Model] = {}
+    matched: dict[int, Model] = {}
     for index, (_, provider) in enumerate(offered):
         row = next((row for row in left.values() if row.provider_id == provider.id), None)
         if row:
-            found[index] = left.pop(row.id)
+            matched[index] = left.pop(row.id)
     for index, (offer, _) in enumerate(offered):
         keyed = [
             r for r in left.values() if provider_key(r, planner.snapshot.providers.get(r.provider_id)) == offer.key
         ]
-        if index not in found and keyed:
-            found[index] = left.pop(keyed[0].id)
-    return [found.get(index) for index in range(len(offered))]
+        if index not in matched and keyed:
+            matched[index] = left.pop(keyed[0].id)
+    return [matched.get(index) for index in range(len(offered))]
 
 
 def _wanted_model(
-    offer: ImportedOffer, provider: Provider, place: int, old: Model | None, model_extras: Table
+    offer: ImportedOffer, provider: Provider, rank: int, old: Model | None, model_extras: Table
 ) -> WantedRow:
     of_row = own_extras(provider)
     extras = {key: value for key, value in offer.extras.items() if key not in of_row}
@@ -218,14 +218,14 @@ def _wanted_model(
     return WantedRow(
         table="models",
         kind=KINDS[offer.section],
-        name=offer.model if not place and offer.key == provider.name else f"{offer.model} on {provider.name}",
+        name=offer.model if not rank and offer.key == provider.name else f"{offer.model} on {provider.name}",
         path=offer.path,
         values={
             "provider_id": provider.id,
             "name": offer.model,
             "model_id": offer.model_id,
             "model_type": model_type,
-            "routing_priority": place,
+            "routing_priority": rank,
             "tensorzero": tensorzero,
             "active": True,
         },
@@ -241,7 +241,7 @@ def _provider_name(value: Any, provider: Provider) -> Any:  # noqa: ANN401 (a co
 
 
 def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set[str], planner: Planner) -> None:
-    """Rows of the same name that the project does not mention stay, but come after those that it does.
+    """Keep rows of the same name that the project does not mention behind those that it does.
 
     One whose key the project uses for another provider cannot stay in the routing.
     """
@@ -249,11 +249,11 @@ def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set
     rows = [row for row in same_name if row.id not in kept and section_of(row) == section and row.active]
     keys = {offer.key for offer in offers}
     in_front = any(row.routing_priority < len(offers) for row in rows)
-    for place, row in enumerate(rows, len(offers)):
+    for rank, row in enumerate(rows, len(offers)):
         provider = planner.snapshot.providers.get(row.provider_id)
-        values: Table = {"routing_priority": place} if in_front else {}
+        values: Table = {"routing_priority": rank} if in_front else {}
         if "model" in row.tensorzero:
-            # Keys of the model's table: the project says which there are.
+            # The model's table has the project's keys only.
             values["tensorzero"] = {key: value for key, value in row.tensorzero.items() if key != "model"}
         if provider_key(row, provider) in keys:
             values |= {"active": False}

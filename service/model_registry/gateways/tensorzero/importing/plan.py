@@ -1,4 +1,4 @@
-"""Plan the import of a project, so that the registry holds it. Pure; the caller writes.
+"""Plans the import of a project, so that the registry holds it. Pure; the caller writes.
 
 Merging: what the project mentions becomes as the project has it, and everything else stays as it is, also the
 catalogue's own columns (capabilities, descriptions ...) of rows that the project mentions.
@@ -25,13 +25,13 @@ _BY_ENTRY = frozenset({"metrics", "tools", "evaluations", "optimizers", "provide
 """Sections whose entries have names of their own: the registry's other entries stay."""
 
 _OF_A_ROUTE = ("api_base", "model_name")
-"""What the table of a route says otherwise than the table of its provider."""
+"""Keys in which the table of a route differs from the table of its provider."""
 
 
 def plan_import(
     project: Project, snapshot: Snapshot, new_id: Callable[[], str], *, replace: bool = False
 ) -> ImportPlan:
-    """What it takes for the registry to hold this project. Nothing, when it does.
+    """Plan what has to be written so that the registry holds this project: nothing, when it does.
 
     Args:
         project: what is to be imported.
@@ -83,7 +83,7 @@ def _import_files(project: Project, planner: Planner) -> None:
 
 
 def _without_routes(project: Project, snapshot: Snapshot) -> tuple[Project, list[str]]:
-    """The project without the routes that this registry renders by itself, and the keys of those, for the report.
+    """Remove the routes to live deployments that this registry renders by itself; return their keys for the report.
 
     A provider is one when the registry's row of its model is routed by deployments, and it is called after that row and
     a node, and says the same but for the address. What says anything else is somebody's own, and stays.
@@ -98,7 +98,7 @@ def _without_routes(project: Project, snapshot: Snapshot) -> tuple[Project, list
 
 
 def _routed_keys(snapshot: Snapshot, name: str) -> Iterator[str]:
-    """The provider keys of this model that have routes; an alias has those of its model."""
+    """Iterate over the provider keys of this model that have routes; an alias has those of its model."""
     aliases = (a for a in snapshot.aliases.where("alias", name) if a.context in GATEWAY_CONTEXTS)
     targets = [snapshot.models.get(alias.model_id) for alias in aliases]
     for named in (name, *(target.name for target in targets if target)):

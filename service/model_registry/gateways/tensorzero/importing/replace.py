@@ -1,4 +1,4 @@
-"""`--replace`: what the registry's gateway project has beyond the imported one goes. Decides on top of a merge.
+"""Plans `--replace`: after a merge, the rows that the imported project does not have are removed.
 
 Only what would be rendered goes. What is not the gateway's business (other types of models and their mappings, rows
 that are switched off, aliases of other contexts) stays, and so does everything the catalogue knows of models that stay.
@@ -20,7 +20,7 @@ _WHY = "the project does not have it"
 
 
 def remove_the_rest(project: Project, planner: Planner) -> None:
-    """Plan the removal of everything that the registry would render and the project does not say."""
+    """Plan the removal of everything that the registry would render and the project does not have."""
     after = planner.snapshot.preview(planner.operations)
     mappings = _mappings(after, planner)
     _functions(after, mappings, planner)
@@ -34,7 +34,7 @@ def remove_the_rest(project: Project, planner: Planner) -> None:
 
 
 def _mappings(after: Snapshot, planner: Planner) -> list[Mapping]:
-    """Remove variants; the mappings that stay."""
+    """Plan the removal of variants. Return the mappings that stay."""
     staying = []
     for mapping in after.mappings:
         (function,) = after.functions.where("key", (mapping.service_name, mapping.function_name))

@@ -1,4 +1,4 @@
-"""Verify an import before it is written: what the registry would render must mean the same as the project.
+"""Verifies an import before it is written: what the registry would render must mean the same as the project.
 
 Two configurations mean the same but for what is written down here, each with its reason; everything else is a
 difference: a lost key, an integer that became a float, another order of a list, another content of a file. Pure.
@@ -32,12 +32,12 @@ _STATIC = frozenset({"static", "static_weights", "uniform"})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where two configurations do not mean the same."""
+    """A key in which two configurations differ in meaning."""
 
     where: str
     """The key, as TOML writes it."""
     one: Any
-    """What the first says there; None when it says nothing."""
+    """The value of the first; None: it has none."""
     other: Any
 
     def __str__(self) -> str:
@@ -53,15 +53,15 @@ def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
         exact: whether the registry may say no more than the project.
 
     Raises:
-        InvalidConfiguration: with every place that would be another one.
+        InvalidConfiguration: with every key that would change.
     """
     files = {file.path: file.content for file in after.files}
-    said, rendered = project.tree, configuration_tree(after)
+    imported, rendered = project.tree, configuration_tree(after)
     if not exact:
         files = {path: content for path, content in files.items() if path in project.files}
-        said, rendered = _common(said, rendered)
+        imported, rendered = _common(imported, rendered)
     names = {alias.alias: target for alias in after.aliases if (target := _target(after, alias))}
-    if lost := compare(_named(said, names), project.files, _named(rendered, names), files):
+    if lost := compare(_named(imported, names), project.files, _named(rendered, names), files):
         reasons = [Reason(f.where, f"would become {f.other!r}; the project says {f.one!r}") for f in lost]
         raise InvalidConfiguration(
             f"The import is refused, because the registry could not keep all of it: {reasons[0]}", reasons=reasons
@@ -69,13 +69,13 @@ def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
 
 
 def _target(after: Snapshot, alias: Alias) -> str | None:
-    """The model that a variant is rendered with when it names this alias."""
-    found = alias_target(after, alias)
-    return found[1].name if found and found[0] == "models" and not after.models.where("name", alias.alias) else None
+    """Return the model that a variant is rendered with when it names this alias."""
+    target = alias_target(after, alias)
+    return target[1].name if target and target[0] == "models" and not after.models.where("name", alias.alias) else None
 
 
 def _named(tree: Table, names: Mapping[str, str]) -> Table:
-    """The tree with models named by their own names: an alias is the same table once more."""
+    """Replace aliases in variants by the models' own names: an alias is the same table once more."""
     if not names or "functions" not in tree:
         return tree
     functions = {}
@@ -88,10 +88,10 @@ def _named(tree: Table, names: Mapping[str, str]) -> Table:
     return tree | {"functions": functions}
 
 
-def _common(said: Table, rendered: Table) -> tuple[Table, Table]:
-    """Both without what the registry has beyond the project."""
-    one, other = dict(said), {name: rendered[name] for name in rendered if name in said}
-    for name, table in said.items():
+def _common(imported: Table, rendered: Table) -> tuple[Table, Table]:
+    """Return both without the rows that only the registry has."""
+    one, other = dict(imported), {name: rendered[name] for name in rendered if name in imported}
+    for name, table in imported.items():
         if not isinstance(other.get(name), Mapping) or name in {"gateway", "rate_limiting", "object_storage"}:
             continue
         other[name] = {key: other[name][key] for key in other[name] if key in table}
@@ -104,32 +104,32 @@ def _common(said: Table, rendered: Table) -> tuple[Table, Table]:
     return one, other
 
 
-def _without_others(said: Table, model: Table) -> Table:
-    """A model without the providers of the registry that come behind the project's."""
-    own = said["providers"]
+def _without_others(imported: Table, model: Table) -> Table:
+    """Return a model without the registry's providers that come behind the project's."""
+    own = imported["providers"]
     routing = [key for key in model["routing"] if key in own]
     return model | {"routing": routing, "providers": {key: model["providers"][key] for key in routing}}
 
 
-def _common_function(said: Table, function: Table) -> tuple[Table, Table]:
-    said, function = dict(said), dict(function)
-    if "description" not in said:
+def _common_function(imported: Table, function: Table) -> tuple[Table, Table]:
+    imported, function = dict(imported), dict(function)
+    if "description" not in imported:
         function.pop("description", None)
-    more: Any = function["variants"].keys() - said["variants"].keys()
+    more: Any = function["variants"].keys() - imported["variants"].keys()
     if more:
-        # They share the calls with the project's: nobody can say that it is the same.
+        # They share the calls with the project's variants, so weights cannot be compared.
         function["variants"] = {key: v for key, v in function["variants"].items() if key not in more}
-        for table in (said, function):
+        for table in (imported, function):
             table.pop("experimentation", None)
-        said["variants"] = {
+        imported["variants"] = {
             name: {key: value for key, value in variant.items() if key != "weight"}
-            for name, variant in said["variants"].items()
+            for name, variant in imported["variants"].items()
         }
-    return said, function
+    return imported, function
 
 
 def compare(one: Table, one_files: Files, other: Table, other_files: Files) -> list[Difference]:
-    """Where two configurations, each with the files it refers to, do not mean the same. Empty: nowhere.
+    """Compare the meaning of two configurations, each with the files it refers to. Empty: the same.
 
     Args:
         one: the tables of the first. They must be valid: what a gateway refuses has no meaning.
@@ -145,8 +145,8 @@ def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # n
         for key in sorted(one.keys() | other.keys()):
             yield from _differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from _differences((*path, str(place)), left, right)
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _differences((*path, str(index)), left, right)
     elif not _same(one, other):
         yield Difference(dotted(path), _shown(one), _shown(other))
 
@@ -162,21 +162,23 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def meaning(tree: Table, files: Files) -> Table:
-    """A configuration with the gateway's defaults filled in, deprecated words replaced, and files instead of paths."""
-    told: Table = _contents(tree, files)
-    defaults = {name: _table(_table(kind).get("defaults")) for name, kind in _table(told.get("provider_types")).items()}
+    """Return a configuration with defaults filled in, deprecated keys replaced, and files instead of paths."""
+    filled: Table = _contents(tree, files)
+    defaults = {
+        name: _table(_table(kind).get("defaults")) for name, kind in _table(filled.get("provider_types")).items()
+    }
     for section in MODEL_TABLES:
-        for model in _table(told.get(section)).values():
+        for model in _table(filled.get(section)).values():
             for provider in _table(model.get("providers")).values():
                 _fill_provider(provider, defaults)
-    for function in _table(told.get("functions")).values():
+    for function in _table(filled.get("functions")).values():
         _fill_function(function)
-    for evaluation in _table(told.get("evaluations")).values():
+    for evaluation in _table(filled.get("evaluations")).values():
         if evaluation.get("type") == "static":
             evaluation["type"] = "inference"  # the old word
-    _move_migrations(told)
+    _move_migrations(filled)
     # An empty table of models or functions is no table.
-    return {name: table for name, table in told.items() if table or name not in {*MODEL_TABLES, "functions"}}
+    return {name: table for name, table in filled.items() if table or name not in {*MODEL_TABLES, "functions"}}
 
 
 def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
@@ -184,7 +186,7 @@ def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
 
 
 def _contents(tree: Table, files: Files) -> Table:
-    """A copy of the tree with the files themselves where it names them: what they are called means nothing."""
+    """Copy the tree with contents of files in place of their names, which mean nothing."""
     copied: Table = _copied(tree)
     for path, value in list(file_references(copied)):
         here: Any = copied
@@ -230,27 +232,35 @@ def _fill_function(function: Table) -> None:
     variants = _table(function.get("variants"))
     _hand_down_timeouts(variants)
     weights = {name: variant.pop("weight") for name, variant in variants.items() if "weight" in variant}
-    said = _table(function.get("experimentation"))
-    if not said and weights:
+    experimentation = _table(function.get("experimentation"))
+    if not experimentation and weights:
         candidates = {name: weight for name, weight in weights.items() if weight > 0}
         fallbacks = [name for name in variants if name not in weights]
-        # Nothing but zeros draws all alike.
-        said = {"candidate_variants": candidates, "fallback_variants": fallbacks} if candidates or fallbacks else {}
-        said |= {"type": "static"} if said else {}
-    function["experimentation"] = _sampling(said, variants)
+        # Weights of only 0 sample all alike.
+        experimentation = (
+            {"candidate_variants": candidates, "fallback_variants": fallbacks} if candidates or fallbacks else {}
+        )
+        experimentation |= {"type": "static"} if experimentation else {}
+    function["experimentation"] = _sampling(experimentation, variants)
 
 
-def _sampling(said: Table, variants: Table) -> Table:
-    """Who is drawn with which weight, and who follows in which order, however it is said."""
-    if not said:
+def _sampling(experimentation: Table, variants: Table) -> Table:
+    """Normalise an experimentation: the candidates with weights, then the fallbacks in order."""
+    if not experimentation:
         return {"candidates": dict.fromkeys(variants, 1.0), "fallbacks": [], "namespaces": {}}
-    spaces = {name: _sampling(_table(space), variants) for name, space in _table(said.get("namespaces")).items()}
-    if said.get("type") not in _STATIC:
-        kind = "adaptive" if said.get("type") == "track_and_stop" else said.get("type")
-        kept = {key: value for key, value in said.items() if key != "namespaces"}
-        return kept | {"type": kind, "algorithm": said.get("algorithm", "track_and_stop"), "namespaces": spaces}
-    lists = [said.get("candidate_variants"), said.get("fallback_variants")]
-    if said["type"] == "uniform" and lists == [None, None]:
+    spaces = {
+        name: _sampling(_table(space), variants) for name, space in _table(experimentation.get("namespaces")).items()
+    }
+    if experimentation.get("type") not in _STATIC:
+        kind = "adaptive" if experimentation.get("type") == "track_and_stop" else experimentation.get("type")
+        kept = {key: value for key, value in experimentation.items() if key != "namespaces"}
+        return kept | {
+            "type": kind,
+            "algorithm": experimentation.get("algorithm", "track_and_stop"),
+            "namespaces": spaces,
+        }
+    lists = [experimentation.get("candidate_variants"), experimentation.get("fallback_variants")]
+    if experimentation["type"] == "uniform" and lists == [None, None]:
         lists = [list(variants), []]
     candidates = lists[0] or {}
     if isinstance(candidates, list):
@@ -260,7 +270,7 @@ def _sampling(said: Table, variants: Table) -> Table:
 
 
 def _hand_down_timeouts(variants: Table) -> None:
-    """`timeout_s` of a variant that asks others is their `timeouts`, as the gateway hands it down."""
+    """Turn `timeout_s` of a variant with candidates into their `timeouts`, as the gateway does."""
     for variant in variants.values():
         if "timeout_s" in variant and "candidates" in variant:
             total = int(variant.pop("timeout_s") * 1000)
