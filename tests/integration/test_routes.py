@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.routes import BEYOND
 from model_registry.messaging.subjects import STATUS
 from support.catalogue import add_mapping, add_model, add_provider, encoded, get, places, problem
@@ -205,7 +205,7 @@ async def test_only_some_types_can_be_routed_so(client: httpx.AsyncClient, datab
             row = "insert into model_providers (name, type, route_by) values (%s, %s, 'deployments')"
             database.execute(row, [name, name])
             able.add(name)
-    assert able == {name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"}
+    assert able == {name for name, kind in PROVIDER_TYPES.items() if kind.routable}
 
 
 async def test_history_shows_settings_and_not_the_fleet(client: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +12,7 @@ import jwt
 import psycopg
 import pytest
 
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.store import migrations
 from model_registry.store.errors import CONSTRAINTS
 
@@ -45,6 +47,19 @@ def column(database: psycopg.Connection, query: str, *values: object) -> list[An
 def relations(database: psycopg.Connection, kinds: str) -> set[str]:
     query = "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = any(%s)"
     return set(column(database, query, SCHEMA, list(kinds)))
+
+
+def quoted_names(database: psycopg.Connection, constraint: str) -> set[str]:
+    """The texts that a check constraint names."""
+    definition = column(database, "select pg_get_constraintdef(oid) from pg_constraint where conname = %s", constraint)
+    return set(re.findall(r"'([^']+)'", definition[0]))
+
+
+def test_the_provider_types_of_the_database_are_those_of_the_table(database: psycopg.Connection) -> None:
+    routable = {name for name, kind in PROVIDER_TYPES.items() if kind.routable}
+
+    assert quoted_names(database, "model_providers_type_known") == set(PROVIDER_TYPES)
+    assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments"} == routable
 
 
 # Access ---------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from model_registry.cli import main
 from model_registry.cli.exit_codes import EXIT_CODES, exit_code
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.errors import RegistryError
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
+from model_registry.imports.plan import ReportEntry
 
 ROOT = Path(__file__).parents[2]
 AGENTS = str(ROOT / "tests" / "fixtures" / "tensorzero" / "agents" / "tensorzero.toml")

@@ -1,6 +1,6 @@
 """`model-registry catalog ...`: the whole catalogue as one file, out and in. JSON, or YAML for people.
 
-What a file means is `garden/document_import.py`'s, run by the registry.
+The registry plans the import of a file: `garden/document_import.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import typer
 
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
+from model_registry.imports.plan import ReportEntry
 
 _TITLES = {
     "created": ("Created", "Would be created", "green"),

@@ -1,7 +1,6 @@
 """`model-registry knowledge ...`: what others know of models into the registry, and the catalogue in others' formats.
 
-What each source says is read in `knowledge/`; what becomes of it is worked out by the registry. Here is what people
-see of it.
+`imports/sources/` reads what each source knows; the registry plans the import. Here is what people see of it.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
 from model_registry.gateways.tensorzero.project import Project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.imports.plan import ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 
 app = typer.Typer(

@@ -24,7 +24,8 @@ from model_registry.entities.base import (
 from model_registry.entities.category import CategoryFacts
 from model_registry.entities.model import ModelType, Tags
 from model_registry.entities.model_card import ModelCard
-from model_registry.entities.provider import ApiBase, ProviderType, VariableName
+from model_registry.entities.provider import ApiBase, VariableName
+from model_registry.entities.provider_types import ProviderTypeName
 
 VERSION = "1.0.0"
 """Of the format. Readers take any 1.x.y."""
@@ -49,7 +50,7 @@ class DocumentCapabilities(Draft):
 class DocumentProvider(Draft):
     """A provider, under its name. Those that a missing provider is made as need not be listed."""
 
-    type: ProviderType = "custom"
+    type: ProviderTypeName = "custom"
     api_base: ApiBase | None = None
     api_key_env_var: VariableName | None = Field(None, description="The name of the variable, never the key.")
     tensorzero: JsonObject = {}

@@ -9,36 +9,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
 from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
 from model_registry.entities.secret_names import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 
-ProviderType = Literal[
-    "anthropic",
-    "aws_bedrock",
-    "aws_sagemaker",
-    "azure",
-    "deepseek",
-    "fireworks",
-    "gcp_vertex_anthropic",
-    "gcp_vertex_gemini",
-    "google_ai_studio_gemini",
-    "groq",
-    "hyperbolic",
-    "mistral",
-    "openai",
-    "openrouter",
-    "sglang",
-    "tgi",
-    "together",
-    "vllm",
-    "xai",
-    "openai_compatible",
-    "ollama",
-    "custom",
-]
-"""The gateway's 19 types; then ours: openai_compatible and ollama (rendered as openai), and custom (not rendered)."""
-
 RouteBy = Literal["api_base", "deployments"]
+
+_ON_NODES = ", ".join(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 _KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|AKIA|ya29)[A-Za-z0-9_-]{12,}")
@@ -98,7 +75,7 @@ class ProviderDraft(Draft):
     """What may be written of a provider."""
 
     name: GatewayShortName = Field(examples=["ollama_local"])
-    type: ProviderType = Field(examples=["ollama"])
+    type: ProviderTypeName = Field(examples=["ollama"])
     api_base: ApiBase | None = Field(None, description="Base URL of the API.", examples=["http://localhost:11434/v1"])
     api_key_env_var: VariableName | None = Field(
         None,
@@ -111,6 +88,6 @@ class ProviderDraft(Draft):
     route_by: RouteBy | None = Field(
         None,
         description="`deployments`: gateways ask the nodes that have a model loaded, and `api_base` last. `api_base`: "
-        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes (ollama, vllm, "
-        "sglang, tgi) a look-up with `deployed=true` wants a node to have the model loaded.",
+        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes "
+        f"({_ON_NODES}) a look-up with `deployed=true` wants a node to have the model loaded.",
     )

@@ -14,7 +14,7 @@ from model_registry.catalog.list_filters import meaningless
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.capability import canonical
 from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelStatus, ModelType
-from model_registry.entities.provider import ProviderType
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.selection.model_index import Mask, ModelIndex
 from model_registry.selection.model_numbers import SORTABLE, sorting
 from model_registry.snapshot.lookup import as_uuid
@@ -85,8 +85,8 @@ def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
     """Ids of the providers meant: one by its id or name, or all of a type. Errors: Invalid."""
     row_id = as_uuid(value)
     found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not found and value not in get_args(ProviderType):
-        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *get_args(ProviderType)))
+    if not found and value not in PROVIDER_TYPES:
+        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *PROVIDER_TYPES))
     return found
 
 

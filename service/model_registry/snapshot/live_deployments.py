@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from model_registry.entities.deployment import LIVE_STATUSES, Deployment
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.snapshot.snapshot import Snapshot
 
-NODE_TYPES = frozenset({"ollama", "vllm", "sglang", "tgi"})
-"""Provider types whose models run on nodes. `openai_compatible` may be anybody's, so it has to be said."""
+_ON_NODES = frozenset(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
 
 def is_routed(provider: Provider | None) -> bool:
@@ -24,7 +24,7 @@ def is_routed(provider: Provider | None) -> bool:
 
 def runs_on_nodes(provider: Provider | None) -> bool:
     """Whether the provider's models answer only where a node has them loaded."""
-    return provider is not None and (is_routed(provider) or (not provider.route_by and provider.type in NODE_TYPES))
+    return provider is not None and (is_routed(provider) or (not provider.route_by and provider.type in _ON_NODES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ import tomli_w
 
 from model_registry.entities.change import Operation
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ImportPlan
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"

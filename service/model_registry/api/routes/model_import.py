@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -23,7 +22,8 @@ from model_registry.entities.base import ShortName
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
-from model_registry.imports.plan import ImportPlan, plan_import
+from model_registry.imports.offers import plan_offers
+from model_registry.imports.plan import ImportPlan, ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -98,7 +98,19 @@ async def import_models(
 
 
 def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
-    return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
+    return json_bytes({**said, "report": [_row(entry) for entry in plan.report]})
+
+
+def _row(entry: ReportEntry) -> dict[str, Any]:
+    return {
+        "action": entry.action,
+        "kind": entry.kind,
+        "provider": entry.provider,
+        "name": entry.name,
+        "fields": entry.fields,
+        "kept": entry.kept,
+        "reason": entry.detail,
+    }
 
 
 async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
@@ -115,8 +127,8 @@ async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
     )
 
 
-def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_import`)
-    return plan_import(snapshot, _read(offers), *arguments, **options)
+def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_offers`)
+    return plan_offers(snapshot, _read(offers), *arguments, **options)
 
 
 def _read(offers: Sequence[Any]) -> list[Offer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -24,18 +24,18 @@ from model_registry.entities.secret_text import mask_secrets
 from model_registry.fleet.flap_damping import DampedSnapshot
 from model_registry.gateways.publishing.published import CONFIGURATION
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ImportPlan
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES as TABLES
 from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
 from model_registry.gateways.tensorzero.rendering.function_list import function_views
 from model_registry.gateways.tensorzero.rendering.routes import omitted
+from model_registry.imports.plan import Action, ImportPlan
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 TOML = "application/toml"
-_COUNTED = ("created", "changed", "unchanged", "removed")
+_COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "removed")
 
 
 class Variant(BaseModel):
@@ -202,7 +202,7 @@ async def import_project(
     plan, revision = await while_there(request, planned)
     if not dry_run:
         revision = await service.registry.write(plan.operations, actor=caller.name)
-    content = await service.work.parsing.go_on(_told, plan.report, dry_run=dry_run, revision=revision)
+    content = await service.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
@@ -218,7 +218,5 @@ async def _planned(service: AppState, body: ImportRequest, *, dry_run: bool, rep
     return plan, registry.snapshot.revision
 
 
-def _told(report: Any, *, dry_run: bool, revision: int) -> bytes:  # noqa: ANN401 (the importer's report)
-    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
-    counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
-    return json_bytes({"dry_run": dry_run, "revision": revision, "report": entries, **counts})
+def _json(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
+    return json_bytes({"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)})

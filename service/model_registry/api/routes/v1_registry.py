@@ -21,8 +21,9 @@ from model_registry.entities.document import Document, DocumentModel, document_s
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
 from model_registry.errors import Incomplete, Reason
 from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.garden.document_import import DocumentPlan, plan_document
+from model_registry.garden.document_import import plan_document
 from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class
 _QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """Posted, and yet it only reads: no key is needed where reads need none."""
 
-_COUNTED = ("created", "changed", "unchanged", "ignored")
+_COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "ignored")
 
 
 class GardenSummary(BaseModel):
@@ -251,14 +252,12 @@ async def put_document(
     return Response(content, media_type=JSON)
 
 
-def _told(plan: DocumentPlan, *, dry_run: bool, revision: int) -> bytes:
-    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
-    counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}
-    data = {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
+def _told(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
+    data = {"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)}
     return json_bytes({"success": True, "data": data})
 
 
-async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[DocumentPlan, int]:
+async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[ImportPlan, int]:
     """Off the event loop: a large document takes seconds."""
     imports, registry = service.work.imports, service.registry
     document = await imports.run(read_document, text)

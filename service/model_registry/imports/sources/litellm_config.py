@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from model_registry.entities.capability import canonical
-from model_registry.imports.sources.litellm_providers import ROUTES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.imports.sources.reading import PassedOver
 
 View = Mapping[str, Any]
 
+_PREFIXES = {name: kind.litellm.prefix for name, kind in PROVIDER_TYPES.items() if kind.litellm}
 _MODES = {
     "chat": "chat",
     "vl": "chat",
@@ -57,7 +58,7 @@ def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[d
     extras = {provider["id"]: provider["tensorzero"] for provider in providers}
     entries, passed_over = [], []
     for model in models:
-        if model["provider_type"] not in ROUTES:
+        if model["provider_type"] not in _PREFIXES:
             reason = f"LiteLLM is not told how providers of type {model['provider_type']} are spoken to"
             passed_over.append(PassedOver(model["name"], reason))
         else:
@@ -73,7 +74,7 @@ def as_yaml(config: Mapping[str, Any]) -> str:
 
 def _entry(model: View, extras: View) -> dict[str, Any]:
     kind = model["provider_type"]
-    route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else ROUTES[kind]
+    route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else _PREFIXES[kind]
     params: dict[str, Any] = {"model": f"{route}/{model['model_id']}"}
     if base := model["api_base"]:
         params["api_base"] = base.rstrip("/").removesuffix("/v1") if kind == "ollama" else base

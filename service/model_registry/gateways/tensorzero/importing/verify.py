@@ -1,20 +1,47 @@
-"""The last look before an import is written: what the registry would render must mean what the project says.
+"""Verifies an import before it is written: what the registry would render must mean the same as the project.
 
-Anything that would be lost or changed is an error here, whoever is to blame for it.
+Two configurations mean the same but for what is written down here, each with its reason; everything else is a
+difference: a lost key, an integer that became a float, another order of a list, another content of a file. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, time
 from typing import Any
 
 from model_registry.entities.alias import Alias
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import InvalidConfiguration, Reason
-from model_registry.gateways.tensorzero.compare import compare
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Project, Table
+from model_registry.gateways.tensorzero.datetimes import as_text
+from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Project, Table, dotted
+from model_registry.gateways.tensorzero.reading.file_keys import file_references
+from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, CONFIG_FILE, below
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
 from model_registry.gateways.tensorzero.rendering.routed_models import alias_target
 from model_registry.snapshot.snapshot import Snapshot
+
+Files = Mapping[str, str]
+"""Path from the configuration -> content."""
+
+_MISSING = object()
+_STATIC = frozenset({"static", "static_weights", "uniform"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key in which two configurations differ in meaning."""
+
+    where: str
+    """The key, as TOML writes it."""
+    one: Any
+    """The value of the first; None: it has none."""
+    other: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.one!r} -> {self.other!r}"
 
 
 def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
@@ -26,15 +53,15 @@ def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
         exact: whether the registry may say no more than the project.
 
     Raises:
-        InvalidConfiguration: with every place that would be another one.
+        InvalidConfiguration: with every key that would change.
     """
     files = {file.path: file.content for file in after.files}
-    said, rendered = project.tree, configuration_tree(after)
+    imported, rendered = project.tree, configuration_tree(after)
     if not exact:
         files = {path: content for path, content in files.items() if path in project.files}
-        said, rendered = _common(said, rendered)
+        imported, rendered = _common(imported, rendered)
     names = {alias.alias: target for alias in after.aliases if (target := _target(after, alias))}
-    if lost := compare(_named(said, names), project.files, _named(rendered, names), files):
+    if lost := compare(_named(imported, names), project.files, _named(rendered, names), files):
         reasons = [Reason(f.where, f"would become {f.other!r}; the project says {f.one!r}") for f in lost]
         raise InvalidConfiguration(
             f"The import is refused, because the registry could not keep all of it: {reasons[0]}", reasons=reasons
@@ -42,13 +69,13 @@ def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
 
 
 def _target(after: Snapshot, alias: Alias) -> str | None:
-    """The model that a variant is rendered with when it names this alias."""
-    found = alias_target(after, alias)
-    return found[1].name if found and found[0] == "models" and not after.models.where("name", alias.alias) else None
+    """Return the model that a variant is rendered with when it names this alias."""
+    target = alias_target(after, alias)
+    return target[1].name if target and target[0] == "models" and not after.models.where("name", alias.alias) else None
 
 
 def _named(tree: Table, names: Mapping[str, str]) -> Table:
-    """The tree with models named by their own names: an alias is the same table once more."""
+    """Replace aliases in variants by the models' own names: an alias is the same table once more."""
     if not names or "functions" not in tree:
         return tree
     functions = {}
@@ -61,10 +88,10 @@ def _named(tree: Table, names: Mapping[str, str]) -> Table:
     return tree | {"functions": functions}
 
 
-def _common(said: Table, rendered: Table) -> tuple[Table, Table]:
-    """Both without what the registry has beyond the project."""
-    one, other = dict(said), {name: rendered[name] for name in rendered if name in said}
-    for name, table in said.items():
+def _common(imported: Table, rendered: Table) -> tuple[Table, Table]:
+    """Return both without the rows that only the registry has."""
+    one, other = dict(imported), {name: rendered[name] for name in rendered if name in imported}
+    for name, table in imported.items():
         if not isinstance(other.get(name), Mapping) or name in {"gateway", "rate_limiting", "object_storage"}:
             continue
         other[name] = {key: other[name][key] for key in other[name] if key in table}
@@ -77,25 +104,183 @@ def _common(said: Table, rendered: Table) -> tuple[Table, Table]:
     return one, other
 
 
-def _without_others(said: Table, model: Table) -> Table:
-    """A model without the providers of the registry that come behind the project's."""
-    own = said["providers"]
+def _without_others(imported: Table, model: Table) -> Table:
+    """Return a model without the registry's providers that come behind the project's."""
+    own = imported["providers"]
     routing = [key for key in model["routing"] if key in own]
     return model | {"routing": routing, "providers": {key: model["providers"][key] for key in routing}}
 
 
-def _common_function(said: Table, function: Table) -> tuple[Table, Table]:
-    said, function = dict(said), dict(function)
-    if "description" not in said:
+def _common_function(imported: Table, function: Table) -> tuple[Table, Table]:
+    imported, function = dict(imported), dict(function)
+    if "description" not in imported:
         function.pop("description", None)
-    more: Any = function["variants"].keys() - said["variants"].keys()
+    more: Any = function["variants"].keys() - imported["variants"].keys()
     if more:
-        # They share the calls with the project's: nobody can say that it is the same.
+        # They share the calls with the project's variants, so weights cannot be compared.
         function["variants"] = {key: v for key, v in function["variants"].items() if key not in more}
-        for table in (said, function):
+        for table in (imported, function):
             table.pop("experimentation", None)
-        said["variants"] = {
+        imported["variants"] = {
             name: {key: value for key, value in variant.items() if key != "weight"}
-            for name, variant in said["variants"].items()
+            for name, variant in imported["variants"].items()
         }
-    return said, function
+    return imported, function
+
+
+def compare(one: Table, one_files: Files, other: Table, other_files: Files) -> list[Difference]:
+    """Compare the meaning of two configurations, each with the files it refers to. Empty: the same.
+
+    Args:
+        one: the tables of the first. They must be valid: what a gateway refuses has no meaning.
+        one_files: its files, by the paths that it refers to them with.
+        other: the tables of the second.
+        other_files: its files.
+    """
+    return list(_differences((), meaning(one, one_files), meaning(other, other_files)))
+
+
+def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # noqa: ANN401 (any TOML value)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted(one.keys() | other.keys()):
+            yield from _differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _differences((*path, str(index)), left, right)
+    elif not _same(one, other):
+        yield Difference(dotted(path), _shown(one), _shown(other))
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any TOML value)
+    """1, 1.0 and true are three values to the gateway; 0.0 and -0.0 are one."""
+    both_nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
+    return type(one) is type(other) and (one == other or both_nan)
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+    return None if value is _MISSING else value
+
+
+def meaning(tree: Table, files: Files) -> Table:
+    """Return a configuration with defaults filled in, deprecated keys replaced, and files instead of paths."""
+    filled: Table = _contents(tree, files)
+    defaults = {
+        name: _table(_table(kind).get("defaults")) for name, kind in _table(filled.get("provider_types")).items()
+    }
+    for section in MODEL_TABLES:
+        for model in _table(filled.get(section)).values():
+            for provider in _table(model.get("providers")).values():
+                _fill_provider(provider, defaults)
+    for function in _table(filled.get("functions")).values():
+        _fill_function(function)
+    for evaluation in _table(filled.get("evaluations")).values():
+        if evaluation.get("type") == "static":
+            evaluation["type"] = "inference"  # the old word
+    _move_migrations(filled)
+    # An empty table of models or functions is no table.
+    return {name: table for name, table in filled.items() if table or name not in {*MODEL_TABLES, "functions"}}
+
+
+def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
+    return value if isinstance(value, dict) else {}
+
+
+def _contents(tree: Table, files: Files) -> Table:
+    """Copy the tree with contents of files in place of their names, which mean nothing."""
+    copied: Table = _copied(tree)
+    for path, value in list(file_references(copied)):
+        here: Any = copied
+        for key in path[:-1]:
+            here = here[key]
+        if path == BASE_PATH:
+            start = 0 if value == "." else len(value) + 1
+            here[path[-1]] = {name[start:]: files[name] for name in below(files, value) if name != CONFIG_FILE}
+        else:
+            here[path[-1]] = {"content": files.get(value)}
+    return copied
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+    match value:
+        case dict():
+            return {key: _copied(item) for key, item in value.items()}
+        case list():
+            return [_copied(item) for item in value]
+        case date() | time():
+            return as_text(value)  # as the gateway reads it
+    return value
+
+
+def _fill_provider(provider: Table, defaults: Mapping[str, Table]) -> None:
+    kind = GATEWAY_TYPES.get(str(provider.get("type")))
+    if kind is None:
+        return
+    base = provider.get(kind.base_key) if kind.base_key else None
+    if kind.base_key and isinstance(base, str):
+        base = base.rstrip("/")  # the gateway makes the same requests with and without
+        provider[kind.base_key] = base.removesuffix("/messages") if kind.name == "anthropic" else base
+    credential = kind.credential
+    if credential and credential.variable and credential.key not in provider:
+        default = f"{credential.scheme}{credential.variable}"
+        provider[credential.key] = defaults.get(kind.name, {}).get(credential.key, default)
+    if provider.get("allow_auto_detect_region") is True and provider.get("region", "sdk") == "sdk":
+        del provider["allow_auto_detect_region"]
+        provider["region"] = "sdk"  # the old way to say so
+
+
+def _fill_function(function: Table) -> None:
+    variants = _table(function.get("variants"))
+    _hand_down_timeouts(variants)
+    weights = {name: variant.pop("weight") for name, variant in variants.items() if "weight" in variant}
+    experimentation = _table(function.get("experimentation"))
+    if not experimentation and weights:
+        candidates = {name: weight for name, weight in weights.items() if weight > 0}
+        fallbacks = [name for name in variants if name not in weights]
+        # Weights of only 0 sample all alike.
+        experimentation = (
+            {"candidate_variants": candidates, "fallback_variants": fallbacks} if candidates or fallbacks else {}
+        )
+        experimentation |= {"type": "static"} if experimentation else {}
+    function["experimentation"] = _sampling(experimentation, variants)
+
+
+def _sampling(experimentation: Table, variants: Table) -> Table:
+    """Normalise an experimentation: the candidates with weights, then the fallbacks in order."""
+    if not experimentation:
+        return {"candidates": dict.fromkeys(variants, 1.0), "fallbacks": [], "namespaces": {}}
+    spaces = {
+        name: _sampling(_table(space), variants) for name, space in _table(experimentation.get("namespaces")).items()
+    }
+    if experimentation.get("type") not in _STATIC:
+        kind = "adaptive" if experimentation.get("type") == "track_and_stop" else experimentation.get("type")
+        kept = {key: value for key, value in experimentation.items() if key != "namespaces"}
+        return kept | {
+            "type": kind,
+            "algorithm": experimentation.get("algorithm", "track_and_stop"),
+            "namespaces": spaces,
+        }
+    lists = [experimentation.get("candidate_variants"), experimentation.get("fallback_variants")]
+    if experimentation["type"] == "uniform" and lists == [None, None]:
+        lists = [list(variants), []]
+    candidates = lists[0] or {}
+    if isinstance(candidates, list):
+        candidates = dict.fromkeys(candidates, 1.0)
+    shares = {name: float(weight) for name, weight in candidates.items()}
+    return {"candidates": shares, "fallbacks": lists[1] or [], "namespaces": spaces}
+
+
+def _hand_down_timeouts(variants: Table) -> None:
+    """Turn `timeout_s` of a variant with candidates into their `timeouts`, as the gateway does."""
+    for variant in variants.values():
+        if "timeout_s" in variant and "candidates" in variant:
+            total = int(variant.pop("timeout_s") * 1000)
+            for name in variant["candidates"]:
+                timeouts = {"non_streaming": {"total_ms": total}, "streaming": {"ttft_ms": total}}
+                variants[name].setdefault("timeouts", timeouts)
+
+
+def _move_migrations(tree: Table) -> None:
+    observability = _table(_table(tree.get("gateway")).get("observability"))
+    if observability.get("disable_automatic_migrations") is True:
+        del observability["disable_automatic_migrations"]
+        tree["clickhouse"] = _table(tree.get("clickhouse")) | {"disable_automatic_migrations": True}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from model_registry.entities.model import ROUTED_TYPES, Model
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.project import Table
 
 FROM_METADATA = "from_metadata"
@@ -23,14 +24,6 @@ PRICES = {
 
 _LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
 """Keys of `metadata.timeouts`, in milliseconds."""
-
-_OPENAI_SHAPED = frozenset(
-    {
-        "azure", "deepseek", "fireworks", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi",
-        "together", "vllm", "xai",
-    }
-)  # fmt: skip
-"""Gateway types whose answers have OpenAI's `usage`."""
 
 
 def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Table:
@@ -82,7 +75,8 @@ def _asked(model: Model) -> list[Any]:
 
 
 def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
-    return gateway_type in _OPENAI_SHAPED and extras.get("api_type") != "responses"
+    kind = GATEWAY_TYPES.get(gateway_type or "")
+    return kind is not None and kind.openai_usage and extras.get("api_type") != "responses"
 
 
 def _prices(model: Model) -> dict[str, float]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.rendering.from_metadata import derived_keys
 from model_registry.snapshot.live_deployments import is_routed
 

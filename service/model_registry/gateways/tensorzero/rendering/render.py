@@ -82,9 +82,11 @@ def render(snapshot: Snapshot, cache: RenderCache | None = None) -> Rendered:
 
 def configuration_tree(snapshot: Snapshot) -> Table:
     """The same configuration as tables: what the text of `render` parses to."""
-    affected = _affected(RenderCache(), snapshot) or Affected()
+    names = {model.name for model in snapshot.models} | {alias.alias for alias in snapshot.aliases}
+    rows = (*snapshot.functions, *snapshot.mappings)
+    whole = Affected(names, {(row.service_name, row.function_name) for row in rows})
     tree: Table = {name: value for name, value in _sections(snapshot) if name not in MODELLED}
-    for _, entry in _entries(snapshot, affected):
+    for _, entry in _entries(snapshot, whole):
         for part, key, table in entry.tables:
             tree.setdefault(part, {})[key] = table
     return tree

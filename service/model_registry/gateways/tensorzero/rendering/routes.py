@@ -14,8 +14,8 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.model import Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider, http_url_problem
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.provider_tables import ProviderTable, why_left_out
 from model_registry.gateways.tensorzero.rendering.skipped import DEPLOYMENT, Omission
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
@@ -65,9 +65,9 @@ class Routes:
 def routing_fault(provider: Provider) -> str | None:
     """Why this provider cannot be routed by deployments, or None."""
     kind = PROVIDER_TYPES.get(provider.type)
-    if not is_routed(provider) or kind is None or kind.base_key == "api_base":
+    if not is_routed(provider) or kind is None or kind.routable:
         return None
-    able = ", ".join(sorted(name for name, other in PROVIDER_TYPES.items() if other.base_key == "api_base"))
+    able = ", ".join(sorted(name for name, other in PROVIDER_TYPES.items() if other.routable))
     return f"deployments needs a type whose servers are told apart by an api_base: one of {able}"
 
 

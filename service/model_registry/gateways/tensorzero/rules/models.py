@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.provider_types import has_reserved_prefix
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import has_reserved_prefix
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import TIMEOUTS, namespace
 from model_registry.gateways.tensorzero.rules.providers import provider

@@ -10,15 +10,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.provider import ApiBase
-from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import (
+from model_registry.entities.provider_types import (
     COMMON_EMBEDDING_KEYS,
     COMMON_KEYS,
     GATEWAY_TYPES,
     Credential,
     ProviderType,
 )
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import COST, EXTRA_BODY, EXTRA_HEADERS, TIMEOUTS
 from model_registry.gateways.tensorzero.rules.shape import (

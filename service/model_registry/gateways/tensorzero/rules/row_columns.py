@@ -13,9 +13,9 @@ from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping as MappingRow
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.gateways.tensorzero.rendering.from_metadata import FROM_METADATA, faults
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     model_fault,

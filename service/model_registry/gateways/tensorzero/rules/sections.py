@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -28,11 +29,6 @@ from model_registry.gateways.tensorzero.rules.shape import (
     text,
 )
 
-_PROVIDER_TYPES = (
-    "anthropic", "azure", "deepseek", "fireworks", "gcp_vertex_anthropic", "gcp_vertex_gemini",
-    "google_ai_studio_gemini", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi", "together",
-    "vllm", "xai",
-)  # fmt: skip
 _OPTIMIZERS = ("dicl", "openai_sft", "openai_rft", "fireworks_sft", "gcp_vertex_gemini_sft", "gepa", "together_sft")
 
 
@@ -55,8 +51,7 @@ def _known_type(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  #
         yield refused((*path, "type"), f"must be one of {', '.join(_OPTIMIZERS)}")
 
 
-def _provider_type(name: str) -> TableOf:
-    location = "credential_location" if name.startswith("gcp_") else "api_key_location"
+def _provider_type(name: str, location: str) -> TableOf:
     keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
     if name in {"fireworks", "together", "gcp_vertex_gemini"}:
         keys["sft"] = anything
@@ -123,7 +118,14 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
-    "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
+    "provider_types": TableOf(
+        {
+            # Where the cloud's own tools look for the key, there is no default to give.
+            name: _provider_type(name, kind.credential.key)
+            for name, kind in GATEWAY_TYPES.items()
+            if kind.credential and kind.credential.variable
+        }
+    ),
     "clickhouse": TableOf(
         {"disable_automatic_migrations": boolean},
         removed=dict.fromkeys(

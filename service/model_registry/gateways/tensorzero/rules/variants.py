@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import EXTRA_BODY, EXTRA_HEADERS, RETRIES, TIMEOUTS, namespace
 from model_registry.gateways.tensorzero.rules.shape import (

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.entities.provider_types import GATEWAY_TYPES
 
 _NOT_A_KEY = "not-a-key"
 _NOWHERE = "http://127.0.0.1:9"

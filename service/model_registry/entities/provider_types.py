@@ -1,17 +1,16 @@
-"""What the gateway asks of each provider type, in one table. Measured with TensorZero 2026.6.0; no rules of rendering.
+"""The provider types, in one table: every other list of provider types is derived from it, SQL's by a test.
 
-The three types of our own are in it too: `openai_compatible` and `ollama` are the gateway's `openai`, and `custom` is
-nothing to the gateway.
+An entry tells what the gateway takes (measured with TensorZero 2026.6.0), what LiteLLM calls the type, and what the
+registry assumes. No rules of rendering. Three types are the registry's own: `openai_compatible` and `ollama` are
+rendered as the gateway's `openai`, and `custom` is not rendered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,18 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class LiteLLM:
+    """What LiteLLM calls a provider type."""
+
+    prefix: str
+    """Before the slash of a model's name in its configuration."""
+    providers: tuple[str, ...] = ()
+    """`litellm_provider` in its price map, where that means this type."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderType:
-    """One provider type: which keys its table in the gateway's configuration takes, and for what."""
+    """One provider type: its name in the registry, and what the registry, the gateway and LiteLLM make of it."""
 
     name: str
     gateway_type: str | None
@@ -53,6 +62,21 @@ class ProviderType:
     """Whether `<type>::<model>` names a model that needs no table."""
     embeddings: bool = False
     """Whether the gateway can embed with it."""
+    openai_usage: bool = False
+    """Whether answers report tokens as OpenAI's chat completions do: in `usage`."""
+    runs_on_nodes: bool = False
+    """Whether the models run on GPU nodes unless the provider's `route_by` says otherwise."""
+    many_servers: bool = False
+    """Whether the type tells how a server is called, and not whose it is: a registry has several of it."""
+    litellm: LiteLLM | None = None
+    """None: LiteLLM has no such type."""
+    account: str = ""
+    """The name of a new provider of this type that an import makes; empty: the type's."""
+
+    @property
+    def routable(self) -> bool:
+        """Whether a provider may be routed by deployments: its servers are told apart by an `api_base`."""
+        return self.base_key == "api_base"
 
     @property
     def own_keys(self) -> frozenset[str]:
@@ -79,32 +103,60 @@ _OPENAI = ProviderType(
     extra_keys=frozenset({"api_type", "include_encrypted_reasoning", "provider_tools", "content_type_overrides"}),
     shorthand=True,
     embeddings=True,
+    openai_usage=True,
+    litellm=LiteLLM("openai", ("openai", "text-completion-openai")),
 )
+_OPENAI_SERVER = replace(_OPENAI, base_required=True, shorthand=False, many_servers=True)
 
 
-def _plain(
-    name: str, *extra: str, variable: str = "", none_allowed: bool = False, embeddings: bool = False
+def _plain(  # noqa: PLR0913 (what hosted types differ in)
+    name: str,
+    *extra: str,
+    variable: str = "",
+    none_allowed: bool = False,
+    embeddings: bool = False,
+    openai_usage: bool = True,
+    litellm: LiteLLM | None = None,
+    account: str = "",
 ) -> ProviderType:
-    """A hosted type: one place where it lives, one key, and a shorthand."""
-    credential = Credential(variable or f"{name.upper()}_API_KEY", none_allowed=none_allowed)
+    """Describe a hosted type: one address, one key, a shorthand; LiteLLM calls it the same unless told otherwise."""
     return ProviderType(
-        name, name, credential=credential, extra_keys=frozenset(extra), shorthand=True, embeddings=embeddings
+        name,
+        name,
+        credential=Credential(variable or f"{name.upper()}_API_KEY", none_allowed=none_allowed),
+        extra_keys=frozenset(extra),
+        shorthand=True,
+        embeddings=embeddings,
+        openai_usage=openai_usage,
+        litellm=litellm or LiteLLM(name, (name,)),
+        account=account,
     )
 
 
-def _server(name: str, model_key: str | None = "model_name") -> ProviderType:
-    """A server that somebody runs: it has to be told where, and may need no key."""
-    credential = Credential(f"{name.upper()}_API_KEY", none_allowed=True)
-    return ProviderType(name, name, model_key=model_key, base_key="api_base", base_required=True, credential=credential)
+def _server(name: str, litellm: str, model_key: str | None = "model_name") -> ProviderType:
+    """Describe a server that people run themselves: its address is required, its key is not."""
+    return ProviderType(
+        name,
+        name,
+        model_key=model_key,
+        base_key="api_base",
+        base_required=True,
+        credential=Credential(f"{name.upper()}_API_KEY", none_allowed=True),
+        openai_usage=True,
+        runs_on_nodes=True,
+        many_servers=True,
+        litellm=LiteLLM(litellm),
+    )
 
 
-def _vertex(name: str, *extra: str, instead: str | None = None) -> ProviderType:
-    """One of Google's clouds: the key is a service account's file."""
+def _vertex(name: str, *extra: str, instead: str | None = None, families: tuple[str, ...]) -> ProviderType:
+    """Describe one of Google's clouds: the key is a service account's file."""
     return ProviderType(
         name,
         name,
         model_key="model_id",
         model_key_instead=instead,
+        litellm=LiteLLM("vertex_ai", tuple(f"vertex_ai-{family}" for family in families)),
         credential=Credential("GCP_VERTEX_CREDENTIALS_PATH", "credential_location", "path_from_env::"),
         extra_keys=frozenset({"location", "project_id", *extra}),
         required_keys=("location", "project_id"),
@@ -120,6 +172,7 @@ _ALL = (
         credential=Credential("ANTHROPIC_API_KEY"),
         extra_keys=frozenset({"beta_structured_outputs", "provider_tools"}),
         shorthand=True,
+        litellm=LiteLLM("anthropic", ("anthropic",)),
     ),
     ProviderType(
         "aws_bedrock",
@@ -129,6 +182,7 @@ _ALL = (
         credential=Credential(None, "api_key"),
         extra_keys=_AWS_KEYS,
         required_keys=("region",),
+        litellm=LiteLLM("bedrock", ("bedrock", "bedrock_converse")),
     ),
     ProviderType(
         "aws_sagemaker",
@@ -138,6 +192,8 @@ _ALL = (
         base_key="endpoint_url",
         extra_keys=_AWS_KEYS | {"hosted_provider"},
         required_keys=("region", "hosted_provider"),
+        many_servers=True,
+        litellm=LiteLLM("sagemaker", ("sagemaker",)),
     ),
     ProviderType(
         "azure",
@@ -147,29 +203,50 @@ _ALL = (
         base_required=True,
         credential=Credential("AZURE_API_KEY"),
         embeddings=True,
+        openai_usage=True,
+        many_servers=True,
+        litellm=LiteLLM("azure", ("azure", "azure_text")),
     ),
     _plain("deepseek"),
-    _plain("fireworks", "parse_think_blocks"),
-    _vertex("gcp_vertex_anthropic", "provider_tools"),
-    _vertex("gcp_vertex_gemini", instead="endpoint_id"),
-    _plain("google_ai_studio_gemini", variable="GOOGLE_AI_STUDIO_API_KEY"),
+    _plain(
+        "fireworks",
+        "parse_think_blocks",
+        litellm=LiteLLM("fireworks_ai", ("fireworks_ai", "fireworks_ai-embedding-models")),
+    ),
+    _vertex("gcp_vertex_anthropic", "provider_tools", families=("anthropic_models",)),
+    _vertex(
+        "gcp_vertex_gemini", instead="endpoint_id", families=("embedding-models", "language-models", "text-models")
+    ),
+    _plain(
+        "google_ai_studio_gemini",
+        variable="GOOGLE_AI_STUDIO_API_KEY",
+        openai_usage=False,
+        litellm=LiteLLM("gemini", ("gemini",)),
+        account="google_ai_studio",
+    ),
     _plain("groq", "reasoning_format", none_allowed=True),
     _plain("hyperbolic"),
     _plain("mistral", "prompt_mode"),
     _OPENAI,
     _plain("openrouter", none_allowed=True, embeddings=True),
-    _server("sglang"),
-    _server("tgi", model_key=None),
-    _plain("together", "parse_think_blocks"),
-    _server("vllm"),
+    _server("sglang", litellm="openai"),
+    _server("tgi", litellm="openai", model_key=None),
+    _plain("together", "parse_think_blocks", litellm=LiteLLM("together_ai", ("together_ai",))),
+    _server("vllm", litellm="hosted_vllm"),
     _plain("xai", none_allowed=True),
-    replace(_OPENAI, name="openai_compatible", base_required=True, shorthand=False),
-    replace(_OPENAI, name="ollama", base_required=True, shorthand=False),
-    ProviderType("custom", None, model_key=None),
+    replace(_OPENAI_SERVER, name="openai_compatible", litellm=LiteLLM("openai")),
+    replace(_OPENAI_SERVER, name="ollama", runs_on_nodes=True, litellm=LiteLLM("ollama_chat", ("ollama",))),
+    ProviderType("custom", None, model_key=None, many_servers=True),
 )
 
 PROVIDER_TYPES: Mapping[str, ProviderType] = MappingProxyType({kind.name: kind for kind in _ALL})
-"""By the registry's name of the type."""
+"""By the registry's name of the type: the gateway's first, then the registry's own."""
+
+if TYPE_CHECKING:
+    ProviderTypeName = str
+else:
+    ProviderTypeName = Literal[tuple(PROVIDER_TYPES)]
+"""The names, for pydantic: a value that is none of them is refused by name, and the OpenAPI document lists them."""
 
 GATEWAY_TYPES: Mapping[str, ProviderType] = MappingProxyType(
     {kind.name: kind for kind in _ALL if kind.gateway_type == kind.name}
