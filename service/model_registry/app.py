@@ -6,50 +6,17 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
 
-from model_registry import __version__
-from model_registry.api import metrics, problems
 from model_registry.api.app_state import AppState
+from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
-from model_registry.api.middleware import RegistryMiddleware
-from model_registry.api.openapi import describe
-from model_registry.api.responses import BodyCache
-from model_registry.api.routes import (
-    aliases,
-    catalog,
-    categories,
-    changes,
-    comparison,
-    compatibility,
-    costs,
-    deployments,
-    docs,
-    functions,
-    health,
-    history,
-    mappings,
-    model_deployments,
-    model_import,
-    model_versions,
-    models,
-    nodes,
-    openai_models,
-    providers,
-    selection,
-    services,
-    tensorzero,
-    tensorzero_check,
-    tensorzero_project,
-    v1_registry,
-)
-from model_registry.api.routes import events as event_routes
 from model_registry.background.change_log_trimmer import ChangeLogTrimmer
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.refresher import Refresher
@@ -86,38 +53,6 @@ _START_SECONDS = 5.0
 _STOP_SECONDS = 8
 """For one part to stop. The longest that any of them means to take is 5."""
 
-_ROUTERS = (
-    providers.router,
-    # Before the models: the routes of one model take every path below theirs. One with such a name is read by its id.
-    comparison.router,
-    model_deployments.router,
-    model_import.router,
-    model_versions.router,
-    selection.router,
-    models.router,
-    costs.router,
-    compatibility.router,
-    openai_models.router,
-    categories.router,
-    aliases.router,
-    functions.router,
-    mappings.router,
-    catalog.router,
-    services.router,
-    deployments.router,
-    nodes.router,
-    event_routes.router,
-    tensorzero.router,
-    tensorzero_project.router,
-    tensorzero_check.router,
-    v1_registry.router,
-    changes.router,
-    history.router,
-    health.router,
-    metrics.router,
-    docs.router,
-)
-
 
 async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     """Make the service. Its workers run while its lifespan does. Errors: StorageMisconfigured."""
@@ -147,7 +82,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             await _run_workers(service, link, stack)
             yield
 
-    return _http(service, lifespan)
+    return http_application(service, lifespan)
 
 
 def _service(  # noqa: PLR0913, PLR0917 (the parts)
@@ -194,32 +129,6 @@ def _service(  # noqa: PLR0913, PLR0917 (the parts)
         rejections=RejectedEvents(log_database),
         work=work,
     )
-
-
-def _http(service: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
-    """The doors to it."""
-    app = FastAPI(
-        title="Model registry",
-        version=__version__,
-        description="Providers, models, who uses which, what runs where; and the gateway configuration made of it.",
-        lifespan=lifespan,
-        redirect_slashes=False,
-        # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-        openapi_url="/openapi.json",
-        # FastAPI's own pages load their scripts from elsewhere. Ours is in api/routes/docs.py.
-        docs_url=None,
-        redoc_url=None,
-    )
-    app.state.service = service
-    app.state.bodies = BodyCache()
-    app.state.before_stop = service.release
-    for router in _ROUTERS:
-        app.include_router(router)
-    problems.install(app)
-    describe(app)
-    app.add_middleware(RegistryMiddleware, service=service, bodies=app.state.bodies)
-    return app
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, measured: Metrics) -> EventConsumer:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Caller, Reader
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
 from model_registry.api.responses import cached_response, expect_match, row_response
 from model_registry.catalog import resources as nouns
@@ -117,6 +118,7 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
         operation_id=f"create_{noun.name}",
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
+    @invalid_as(noun.invalid)
     async def create(body: body_type, service: CurrentApp, caller: Administrator) -> Response:
         row_id = str(uuid.uuid4())
         await _write(service, lambda s: nouns.insert(noun, s, body, row_id), caller)
@@ -144,6 +146,7 @@ def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa
         operation_id=f"replace_{noun.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
+    @invalid_as(noun.invalid)
     async def replace(
         request: Request, reference: str, body: body_type, service: CurrentApp, caller: Administrator
     ) -> Response:
@@ -163,6 +166,7 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
         operation_id=f"change_{noun.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
+    @invalid_as(noun.invalid)
     async def change(
         request: Request, reference: str, body: partial_type, service: CurrentApp, caller: Administrator
     ) -> Response:

@@ -14,9 +14,10 @@ from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
 from model_registry.entities.function import Function
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
-from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel, Reason
+from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
     find_category,
@@ -104,14 +105,6 @@ def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
         message = f"The {noun.name} is still used by {named}. Delete or change those first."
         raise InUse(message, referrers=referrers[:20])
     return Operation(noun.table, "delete", row.id, version=row.version)
-
-
-def reasons_of(error: ValidationError) -> list[Reason]:
-    """What pydantic found wrong, field by field."""
-    return [
-        Reason(".".join(str(part) for part in found["loc"]), found["msg"].removeprefix("Value error, "))
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
 
 
 def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:

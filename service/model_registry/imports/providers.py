@@ -7,7 +7,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from model_registry.catalog.resources import reasons_of
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider, ProviderDraft, ProviderType
 from model_registry.errors import AmbiguousName, Invalid, NotFound

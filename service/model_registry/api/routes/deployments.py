@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Caller, NodeReporter, Reader
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
@@ -19,6 +20,7 @@ from model_registry.catalog.list_filters import search_deployments
 from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.masked_reports import mask_event
+from model_registry.errors import InvalidEvent
 from model_registry.fleet.reports import DeploymentReport, StatusReport
 from model_registry.snapshot.lookup import find_deployment
 from model_registry.store.json_bytes import json_bytes
@@ -94,6 +96,7 @@ async def get_deployment(request: Request, reference: str, service: CurrentApp, 
     operation_id="register_deployment",
     responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
 )
+@invalid_as(InvalidEvent)
 async def report_deployment(body: DeploymentReport, service: CurrentApp, caller: NodeReporter) -> Response:
     """201 when the node had not announced the model before, 200 when it had. An older report changes nothing."""
     now = datetime.now(UTC)
@@ -107,6 +110,7 @@ async def report_deployment(body: DeploymentReport, service: CurrentApp, caller:
     operation_id="set_deployment_status",
     responses={200: _SHAPE, **responses(401, 403, 404, 422, 503)},
 )
+@invalid_as(InvalidEvent)
 async def set_status(reference: str, body: StatusReport, service: CurrentApp, caller: NodeReporter) -> Response:
     """The same as a new report of the same deployment."""
     now = datetime.now(UTC)

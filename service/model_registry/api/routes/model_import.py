@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Importer
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
 from model_registry.catalog.model_edits import HAND
-from model_registry.catalog.resources import reasons_of
 from model_registry.entities.base import ShortName
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
@@ -78,6 +79,7 @@ class OffersAnswer(BaseModel):
     responses={200: {"model": OffersAnswer}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
 )
 @body_limit(PROJECT_BYTES)
+@invalid_as(InvalidModel)
 async def import_models(
     request: Request,
     body: OffersBody,

@@ -18,10 +18,10 @@ from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.responses import JSON, cached_response, expect_match, row_response
-from model_registry.catalog.resources import reasons_of
 from model_registry.entities.base import Draft, Row
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigFileDraft, ConfigSection, ConfigSectionDraft
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Invalid, NotFound, Reason
 from model_registry.gateways.tensorzero.reading.project_paths import path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
