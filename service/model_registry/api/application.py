@@ -101,5 +101,5 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    app.add_middleware(RegistryMiddleware, service=state, bodies=app.state.bodies)
+    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app

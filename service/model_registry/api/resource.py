@@ -79,13 +79,13 @@ def paginate(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     return found[offset:] if limit is None else found[offset : offset + limit]
 
 
-async def plan_with_refresh(service: AppState, edit: Callable[[Snapshot], T]) -> T:
+async def plan_with_refresh(state: AppState, edit: Callable[[Snapshot], T]) -> T:
     """Plan an edit; when the snapshot speaks against it, look at the database once and plan again."""
     try:
-        return edit(service.registry.snapshot)
+        return edit(state.registry.snapshot)
     except _STALE:
-        await service.registry.refresh()
-        return edit(service.registry.snapshot)
+        await state.registry.refresh()
+        return edit(state.registry.snapshot)
 
 
 def partial(body: type[BaseModel]) -> type[BaseModel]:
@@ -119,10 +119,10 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
     @invalid_as(noun.invalid)
-    async def create(body: body_type, service: CurrentApp, caller: Administrator) -> Response:
+    async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
         row_id = str(uuid.uuid4())
-        await _write(service, lambda s: nouns.insert(noun, s, body, row_id), caller)
-        return _written(service, noun, row_id, 201)
+        await _write(state, lambda s: nouns.insert(noun, s, body, row_id), caller)
+        return _written(state, noun, row_id, 201)
 
 
 def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -132,8 +132,8 @@ def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: A
         operation_id=f"get_{noun.name}",
         responses={200: shape, **responses(401, 404, 409, 503)},
     )
-    async def read(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
-        snapshot = service.registry.snapshot
+    async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
+        snapshot = state.registry.snapshot
         return row(request, snapshot, noun, noun.find(snapshot, reference))
 
 
@@ -148,13 +148,13 @@ def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa
     )
     @invalid_as(noun.invalid)
     async def replace(
-        request: Request, reference: str, body: body_type, service: CurrentApp, caller: Administrator
+        request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
     ) -> Response:
         def edit(snapshot: Snapshot) -> Operation:
             row = _found(request, noun, snapshot, reference)
             return _guarded(request, nouns.replace(noun, snapshot, row, body))
 
-        return _written(service, noun, await _write(service, edit, caller), 200)
+        return _written(state, noun, await _write(state, edit, caller), 200)
 
 
 def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -168,7 +168,7 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
     )
     @invalid_as(noun.invalid)
     async def change(
-        request: Request, reference: str, body: partial_type, service: CurrentApp, caller: Administrator
+        request: Request, reference: str, body: partial_type, state: CurrentApp, caller: Administrator
     ) -> Response:
         fields = body.model_dump(exclude_unset=True)
 
@@ -176,7 +176,7 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
             row = _found(request, noun, snapshot, reference)
             return _guarded(request, nouns.change(noun, snapshot, row, fields))
 
-        return _written(service, noun, await _write(service, edit, caller), 200)
+        return _written(state, noun, await _write(state, edit, caller), 200)
 
 
 def _add_delete(router: APIRouter, noun: Resource) -> None:
@@ -187,11 +187,11 @@ def _add_delete(router: APIRouter, noun: Resource) -> None:
         operation_id=f"delete_{noun.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
-    async def delete(request: Request, reference: str, service: CurrentApp, caller: Administrator) -> Response:
+    async def delete(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
         def edit(snapshot: Snapshot) -> Operation:
             return _guarded(request, nouns.delete(noun, snapshot, _found(request, noun, snapshot, reference)))
 
-        await _write(service, edit, caller)
+        await _write(state, edit, caller)
         return Response(status_code=204)
 
 
@@ -207,23 +207,23 @@ def _found(request: Request, noun: Resource, snapshot: Snapshot, reference: str)
     return row
 
 
-async def _write(service: AppState, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
+async def _write(state: AppState, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
     """Plan an edit and do it; answers the row's id."""
-    operation = await plan_with_refresh(service, edit)
+    operation = await plan_with_refresh(state, edit)
     try:
-        await service.registry.write([operation], actor=caller.name)
+        await state.registry.write([operation], actor=caller.name)
     except _STALE:
         # Someone was quicker than our snapshot. The plan for what they left says best what is in the way; and the
         # caller, who will now look at the row, finds it as it is.
         with contextlib.suppress(StorageError):
-            await service.registry.refresh()
-            edit(service.registry.snapshot)
+            await state.registry.refresh()
+            edit(state.registry.snapshot)
         raise
     return operation.id
 
 
-def _written(service: AppState, noun: Resource, row_id: str, status: int) -> Response:
-    snapshot = service.registry.snapshot
+def _written(state: AppState, noun: Resource, row_id: str, status: int) -> Response:
+    snapshot = state.registry.snapshot
     row = noun.find(snapshot, row_id)
     headers = {"Location": f"/api/{noun.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
     return row_response(noun.view(snapshot, row), status, headers)

@@ -39,7 +39,7 @@ _SHAPE = {"model": DeploymentView}
 )
 async def list_deployments(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     node_id: Annotated[
         str | None, Query(description="Only this node: its whole name.", examples=["gpu-node-1"])
@@ -50,7 +50,7 @@ async def list_deployments(
     offset: Offset = 0,
 ) -> Response:
     """All deployments that pass the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
     part = found[offset:] if limit is None else found[offset : offset + limit]
     return list_response(request, snapshot, [deployment_view(snapshot, d) for d in part], len(found), _TABLES)
@@ -62,9 +62,9 @@ async def list_deployments(
     operation_id="list_deployments_by_node",
     responses={200: {"model": page("NodeList", NodeView)}, **responses(401, 503)},
 )
-async def list_nodes(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """By node name, with the memory that the live deployments take."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = node_views(snapshot)
     return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
 
@@ -75,9 +75,9 @@ async def list_nodes(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_deployment",
     responses={200: _SHAPE, **responses(401, 404, 503)},
 )
-async def get_deployment(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_deployment(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """As the node last said it."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     body = json_bytes(deployment_view(snapshot, find_deployment(snapshot, reference)))
     return cached_response(request, snapshot, body, tables=_TABLES)
 
@@ -97,11 +97,11 @@ async def get_deployment(request: Request, reference: str, service: CurrentApp, 
     responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
 )
 @invalid_as(InvalidEvent)
-async def report_deployment(body: DeploymentReport, service: CurrentApp, caller: NodeReporter) -> Response:
+async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: NodeReporter) -> Response:
     """201 when the node had not announced the model before, 200 when it had. An older report changes nothing."""
     now = datetime.now(UTC)
-    event = await plan_with_refresh(service, lambda s: body.event(s, now))
-    return await _record(service, event, caller)
+    event = await plan_with_refresh(state, lambda s: body.event(s, now))
+    return await _record(state, event, caller)
 
 
 @router.put(
@@ -111,21 +111,21 @@ async def report_deployment(body: DeploymentReport, service: CurrentApp, caller:
     responses={200: _SHAPE, **responses(401, 403, 404, 422, 503)},
 )
 @invalid_as(InvalidEvent)
-async def set_status(reference: str, body: StatusReport, service: CurrentApp, caller: NodeReporter) -> Response:
+async def set_status(reference: str, body: StatusReport, state: CurrentApp, caller: NodeReporter) -> Response:
     """The same as a new report of the same deployment."""
     now = datetime.now(UTC)
-    event = await plan_with_refresh(service, lambda s: body.event(find_deployment(s, reference), now))
-    return await _record(service, event, caller)
+    event = await plan_with_refresh(state, lambda s: body.event(find_deployment(s, reference), now))
+    return await _record(state, event, caller)
 
 
-async def _record(service: AppState, event: DeploymentEvent, caller: Caller) -> Response:
+async def _record(state: AppState, event: DeploymentEvent, caller: Caller) -> Response:
     masked = mask_event(event)  # before anything is looked up by what it says
     if masked:
-        service.metrics.masked("events", masked)
+        state.metrics.masked("events", masked)
     key = event.key
-    known = bool(service.registry.snapshot.deployments.where("key", key))
-    await service.registry.record([event], actor=caller.name)
-    snapshot = service.registry.snapshot
+    known = bool(state.registry.snapshot.deployments.where("key", key))
+    await state.registry.record([event], actor=caller.name)
+    snapshot = state.registry.snapshot
     row = snapshot.deployments.where("key", key)[0]
     status = 200 if known else 201
     return row_response(deployment_view(snapshot, row), status, {"Location": f"/api/deployments/{row.id}"})

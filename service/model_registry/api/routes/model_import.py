@@ -83,7 +83,7 @@ class OffersAnswer(BaseModel):
 async def import_models(
     request: Request,
     body: OffersBody,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
 ) -> Response:
@@ -92,10 +92,10 @@ async def import_models(
     A second import of the same changes nothing.
     """
     if dry_run:
-        plan, revision = await while_there(request, _planned(service, body)), service.registry.snapshot.revision
+        plan, revision = await while_there(request, _planned(state, body)), state.registry.snapshot.revision
     else:
-        plan, revision = await _written(service, body, caller.name)
-    answer = await service.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+        plan, revision = await _written(state, body, caller.name)
+    answer = await state.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
     return Response(answer, media_type=JSON)
 
 
@@ -103,11 +103,11 @@ def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
     return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
 
 
-async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
+async def _planned(state: AppState, body: OffersBody) -> ImportPlan:
     """Off the event loop: thousands of offers take a second, and reading them another."""
-    return await service.work.imports.run(
+    return await state.work.imports.run(
         _plan,
-        service.registry.snapshot,
+        state.registry.snapshot,
         body.offers,
         body.source,
         lambda: str(uuid.uuid4()),
@@ -135,17 +135,17 @@ def _read(offers: Sequence[Any]) -> list[Offer]:
     return read
 
 
-async def _written(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+async def _written(state: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
     """Every update is guarded by its row's version: what somebody edits meanwhile is looked at again."""
     for _ in range(_TRIES - 1):
         try:
-            return await _once(service, body, actor)
+            return await _once(state, body, actor)
         except (PreconditionFailed, Conflict):
             continue
-    return await _once(service, body, actor)
+    return await _once(state, body, actor)
 
 
-async def _once(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
-    await service.registry.refresh()
-    plan = await _planned(service, body)
-    return plan, await service.registry.write(plan.operations, actor=actor)
+async def _once(state: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    await state.registry.refresh()
+    plan = await _planned(state, body)
+    return plan, await state.registry.write(plan.operations, actor=actor)

@@ -66,9 +66,9 @@ class SectionBody(BaseModel):
         **responses(401, 422, 503),
     },
 )
-async def get_bundle(request: Request, service: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
+async def get_bundle(request: Request, state: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
     """The newest one that was accepted, byte-identical while nothing in it changes."""
-    return await served_answer(request, service, GZIP, archive, wait)
+    return await served_answer(request, state, GZIP, archive, wait)
 
 
 @router.get(
@@ -77,9 +77,9 @@ async def get_bundle(request: Request, service: CurrentApp, _caller: Reader, wai
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
-async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_files(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """By path, without their contents."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
         for f in snapshot.files
@@ -93,9 +93,9 @@ async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
-async def get_file(request: Request, path: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader) -> Response:
     """With its content."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = _file(snapshot, path)
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
 
@@ -120,11 +120,11 @@ async def get_file(request: Request, path: str, service: CurrentApp, _caller: Re
     },
 )
 @body_limit(PROJECT_BYTES)
-async def put_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
+async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """As JSON, or as the text itself with any other content type. A key of the configuration may refer to it then."""
     content = await _content(request)
     draft = _drafted(ConfigFileDraft, {"path": _checked(path), "content": content})
-    return await _put(request, service, caller, "config_files", draft, lambda s: s.files.where("path", path))
+    return await _put(request, state, caller, "config_files", draft, lambda s: s.files.where("path", path))
 
 
 @router.delete(
@@ -134,9 +134,9 @@ async def put_file(request: Request, path: str, service: CurrentApp, caller: Adm
     operation_id="delete_tensorzero_file",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
-async def delete_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
+async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused, naming the keys, while the configuration refers to it."""
-    return await _delete(request, service, caller, "config_files", lambda s: _file(s, path))
+    return await _delete(request, state, caller, "config_files", lambda s: _file(s, path))
 
 
 @router.get(
@@ -145,9 +145,9 @@ async def delete_file(request: Request, path: str, service: CurrentApp, caller: 
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
-async def list_sections(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_sections(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """By name."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = [section.model_dump() for section in snapshot.sections]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
 
@@ -158,9 +158,9 @@ async def list_sections(request: Request, service: CurrentApp, _caller: Reader) 
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
-async def get_section(request: Request, name: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader) -> Response:
     """With its table."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return cached_response(request, snapshot, json_bytes(_section(snapshot, name).model_dump()), tables=_SECTIONS)
 
 
@@ -176,11 +176,11 @@ async def get_section(request: Request, name: str, service: CurrentApp, _caller:
 )
 @body_limit(PROJECT_BYTES)
 async def put_section(
-    request: Request, name: str, body: SectionBody, service: CurrentApp, caller: Administrator
+    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator
 ) -> Response:
     """The whole table anew. Models and functions are rows of their own, and no sections."""
     draft = _drafted(ConfigSectionDraft, {"name": name, "value": body.value})
-    return await _put(request, service, caller, "config_sections", draft, lambda s: s.sections.where("name", name))
+    return await _put(request, state, caller, "config_sections", draft, lambda s: s.sections.where("name", name))
 
 
 @router.delete(
@@ -190,9 +190,9 @@ async def put_section(
     operation_id="delete_tensorzero_section",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
-async def delete_section(request: Request, name: str, service: CurrentApp, caller: Administrator) -> Response:
+async def delete_section(request: Request, name: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused, naming the keys, while functions need what is in it."""
-    return await _delete(request, service, caller, "config_sections", lambda s: _section(s, name))
+    return await _delete(request, state, caller, "config_sections", lambda s: _section(s, name))
 
 
 def _file(snapshot: Snapshot, path: str) -> ConfigFile:
@@ -240,14 +240,14 @@ def _drafted(draft: type[Draft], values: dict[str, Any]) -> dict[str, Any]:
 
 async def _put(
     request: Request,
-    service: AppState,
+    state: AppState,
     caller: Caller,
     table: str,
     values: dict[str, Any],
     find: Callable[[Snapshot], list[Any]],
 ) -> Response:
     """Insert or replace. When somebody else inserts at the same moment, the second write is refused (409)."""
-    registry = service.registry
+    registry = state.registry
     old: Row | None = next(iter(find(registry.snapshot)), None)
     if old is None:
         await registry.refresh()
@@ -263,9 +263,9 @@ async def _put(
 
 
 async def _delete(
-    request: Request, service: AppState, caller: Caller, table: str, find: Callable[[Snapshot], Row]
+    request: Request, state: AppState, caller: Caller, table: str, find: Callable[[Snapshot], Row]
 ) -> Response:
-    registry = service.registry
+    registry = state.registry
     try:
         old = find(registry.snapshot)
     except NotFound:
