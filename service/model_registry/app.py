@@ -168,8 +168,8 @@ def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection
 
 
 def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection, events: EventConsumer) -> NodeLiveness:
-    lost_after = settings.lost_after_heartbeats
-    return NodeLiveness(registry, link, events, heartbeat_seconds=settings.heartbeat_seconds, lost_after=lost_after)
+    beat, lost = settings.heartbeat_seconds, settings.lost_after_heartbeats
+    return NodeLiveness(registry, link, events, heartbeat_seconds=beat, lost_after=lost)
 
 
 def _warn(state: AppState) -> None:

@@ -3,10 +3,7 @@
 No `from __future__ import annotations` here: FastAPI reads the annotations, and the body's type is a variable.
 """
 
-import contextlib
-import dataclasses
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -14,14 +11,14 @@ from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Administrator, Caller, Reader
+from model_registry.api.auth import Administrator, Reader
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
-from model_registry.api.responses import cached_response, expect_match, row_response
-from model_registry.catalog import resources as nouns
+from model_registry.api.responses import cached_response, row_response
+from model_registry.api.row_edits import add_row, delete_row, edit_row, replace_row
 from model_registry.catalog.resources import Resource
+from model_registry.catalog.resources import change as change_fields
 from model_registry.entities.change import Operation
-from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -39,9 +36,6 @@ JOINED = {
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""
-
-_STALE = (NotFound, UnknownReference, PreconditionFailed, Conflict)
-"""What a look at the database may settle: another replica may have written a moment ago."""
 
 
 def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
@@ -79,15 +73,6 @@ def paginate(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     return found[offset:] if limit is None else found[offset : offset + limit]
 
 
-async def plan_with_refresh(state: AppState, edit: Callable[[Snapshot], T]) -> T:
-    """Plan an edit; when the snapshot speaks against it, look at the database once and plan again."""
-    try:
-        return edit(state.registry.snapshot)
-    except _STALE:
-        await state.registry.refresh()
-        return edit(state.registry.snapshot)
-
-
 def partial(body: type[BaseModel]) -> type[BaseModel]:
     """The documented shape of a PATCH: every field of the body, none needed."""
     fields: dict[str, Any] = {
@@ -120,9 +105,7 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
     )
     @invalid_as(noun.invalid)
     async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
-        row_id = str(uuid.uuid4())
-        await _write(state, lambda s: nouns.insert(noun, s, body, row_id), caller)
-        return _written(state, noun, row_id, 201)
+        return _written(state, noun, await add_row(noun, body, state, caller), 201)
 
 
 def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -150,11 +133,7 @@ def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa
     async def replace(
         request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
     ) -> Response:
-        def edit(snapshot: Snapshot) -> Operation:
-            row = _found(request, noun, snapshot, reference)
-            return _guarded(request, nouns.replace(noun, snapshot, row, body))
-
-        return _written(state, noun, await _write(state, edit, caller), 200)
+        return _written(state, noun, await replace_row(request, noun, reference, body, state, caller), 200)
 
 
 def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -172,11 +151,10 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
     ) -> Response:
         fields = body.model_dump(exclude_unset=True)
 
-        def edit(snapshot: Snapshot) -> Operation:
-            row = _found(request, noun, snapshot, reference)
-            return _guarded(request, nouns.change(noun, snapshot, row, fields))
+        def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any noun)
+            return change_fields(noun, snapshot, row, fields)
 
-        return _written(state, noun, await _write(state, edit, caller), 200)
+        return _written(state, noun, await edit_row(request, noun, reference, edit, state, caller), 200)
 
 
 def _add_delete(router: APIRouter, noun: Resource) -> None:
@@ -188,38 +166,7 @@ def _add_delete(router: APIRouter, noun: Resource) -> None:
         responses=responses(401, 403, 404, 409, 412, 503),
     )
     async def delete(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
-        def edit(snapshot: Snapshot) -> Operation:
-            return _guarded(request, nouns.delete(noun, snapshot, _found(request, noun, snapshot, reference)))
-
-        await _write(state, edit, caller)
-        return Response(status_code=204)
-
-
-def _guarded(request: Request, operation: Operation) -> Operation:
-    """Only who sent If-Match wants to be refused when someone else was quicker."""
-    return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
-
-
-def _found(request: Request, noun: Resource, snapshot: Snapshot, reference: str) -> Any:  # noqa: ANN401 (a row of any noun)
-    """The row that is to be changed, as the caller last saw it."""
-    row = noun.find(snapshot, reference)
-    expect_match(request, noun.view(snapshot, row))
-    return row
-
-
-async def _write(state: AppState, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
-    """Plan an edit and do it; answers the row's id."""
-    operation = await plan_with_refresh(state, edit)
-    try:
-        await state.registry.write([operation], actor=caller.name)
-    except _STALE:
-        # Someone was quicker than our snapshot. The plan for what they left says best what is in the way; and the
-        # caller, who will now look at the row, finds it as it is.
-        with contextlib.suppress(StorageError):
-            await state.registry.refresh()
-            edit(state.registry.snapshot)
-        raise
-    return operation.id
+        return await delete_row(request, noun, reference, state, caller)
 
 
 def _written(state: AppState, noun: Resource, row_id: str, status: int) -> Response:

@@ -1,4 +1,4 @@
-"""The six nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
+"""The kinds of rows that people edit, each with what editing it takes; and the operations that edits become. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from model_registry.catalog import request_models as bodies
 from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.function import Function
 from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model_card import CARD_FIELDS
@@ -21,10 +22,12 @@ from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
     find_category,
+    find_file,
     find_function,
     find_mapping,
     find_model,
     find_provider,
+    find_section,
 )
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -166,9 +169,13 @@ def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
     return ()
 
 
+def _no_twins(_snapshot: Snapshot, _columns: dict[str, Any]) -> Iterable[Row]:
+    return ()
+
+
 PROVIDER = Resource(
     "provider", "providers", "model_providers", bodies.ProviderBody, Provider,
-    find_provider, views.provider_view, _models_of, _providers_named,
+    find_provider, views.row_view, _models_of, _providers_named,
 )  # fmt: skip
 MODEL = Resource(
     "model", "models", "models", bodies.ModelBody, views.ModelView,
@@ -182,7 +189,7 @@ MODEL = Resource(
 )  # fmt: skip
 CATEGORY = Resource(
     "category", "categories", "model_categories", bodies.CategoryBody, Category,
-    find_category, views.category_view, _models_in, _categories_named,
+    find_category, views.row_view, _models_in, _categories_named,
 )  # fmt: skip
 ALIAS = Resource(
     "alias", "aliases", "model_aliases", bodies.AliasBody, views.AliasView,
@@ -190,11 +197,20 @@ ALIAS = Resource(
 )  # fmt: skip
 FUNCTION = Resource(
     "function", "functions", "functions", bodies.FunctionBody, Function,
-    find_function, views.function_view, _variants_of, _functions_named,
+    find_function, views.row_view, _variants_of, _functions_named,
 )  # fmt: skip
 MAPPING = Resource(
     "mapping", "mappings", "service_model_mappings", bodies.MappingBody, views.MappingView,
     find_mapping, views.mapping_view, _nobody, _mappings_named, (("model_id", ("model",)),),
+)  # fmt: skip
+
+FILE = Resource(
+    "file", "files", "config_files", bodies.ConfigFileBody, ConfigFile,
+    find_file, views.row_view, _nobody, _no_twins,
+)  # fmt: skip
+SECTION = Resource(
+    "section", "sections", "config_sections", bodies.ConfigSectionBody, ConfigSection,
+    find_section, views.row_view, _nobody, _no_twins,
 )  # fmt: skip
 
 NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)

@@ -14,14 +14,16 @@ from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import list_response, page, plan_with_refresh
+from model_registry.api.resource import list_response, page
 from model_registry.api.responses import cached_response, row_response
+from model_registry.api.row_edits import plan_with_refresh
 from model_registry.catalog.list_filters import search_deployments
-from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
+from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.masked_reports import mask_event
 from model_registry.errors import InvalidEvent
 from model_registry.fleet.reports import DeploymentReport, StatusReport
+from model_registry.fleet.views import NodeView, node_views
 from model_registry.snapshot.lookup import find_deployment
 from model_registry.store.json_bytes import json_bytes
 

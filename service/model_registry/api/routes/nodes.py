@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,11 +14,11 @@ from model_registry.api.auth import Administrator, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import plan_with_refresh
-from model_registry.api.responses import JSON, matches
+from model_registry.api.responses import JSON, expect_etag
+from model_registry.api.row_edits import guarded, write
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
-from model_registry.errors import Invalid, PreconditionFailed, Reason
+from model_registry.errors import Invalid, Reason
 from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.heartbeats import Pulse
@@ -105,13 +105,12 @@ async def replace_node(
 ) -> Response:
     """What is not given goes back: to the endpoint that the node announces, no labels, not cordoned."""
 
-    def edit(snapshot: Snapshot) -> Operation:
+    def edit(snapshot: Snapshot) -> Sequence[Operation]:
         node = _expected(request, snapshot, reference)
         columns = body.model_dump() | {"endpoint": body.endpoint or node.announced_endpoint}
-        return _guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))
+        return [guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))]
 
-    operation = await plan_with_refresh(state, edit)
-    await state.registry.write([operation], actor=caller.name)
+    (operation,) = await write(state, edit, caller)
     snapshot = state.registry.snapshot
     node = find_node(snapshot, operation.id)
     return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
@@ -150,8 +149,7 @@ async def delete_nodes(
 )
 async def delete_node(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
     """For one that is gone for good. If it speaks again, it is there again."""
-    operations = await plan_with_refresh(state, lambda s: _forgetting(request, s, _expected(request, s, reference)))
-    await state.registry.write(operations, actor=caller.name)
+    await write(state, lambda s: _forgetting(request, s, _expected(request, s, reference)), caller)
     return Response(status_code=204)
 
 
@@ -159,22 +157,15 @@ def _forgetting(request: Request, snapshot: Snapshot, node: Node) -> list[Operat
     deployments = snapshot.deployments.where("node", node.node_id)
     return [
         *(Operation("model_deployments", "delete", deployment.id) for deployment in deployments),
-        _guarded(request, Operation("gpu_nodes", "delete", node.id, version=node.version)),
+        guarded(request, Operation("gpu_nodes", "delete", node.id, version=node.version)),
     ]
 
 
 def _expected(request: Request, snapshot: Snapshot, reference: str) -> Node:
     """The node, as the caller last saw it."""
     node = find_node(snapshot, reference)
-    wanted = request.headers.get("if-match")
-    if wanted is not None and not matches(wanted, _etag(node)):
-        message = "The node has changed since it was read. Read it again, then repeat the change."
-        raise PreconditionFailed(message)
+    expect_etag(request, _etag(node))
     return node
-
-
-def _guarded(request: Request, operation: Operation) -> Operation:
-    return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
 
 
 def _view(snapshot: Snapshot, node: Node, pulse: Pulse) -> dict[str, Any]:
