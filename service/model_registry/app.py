@@ -93,7 +93,6 @@ def _registry(settings: Settings, database: Database, log_database: Database, wo
 
 
 def _nats_connection(settings: Settings, name: str, pace: Pace) -> NatsConnection | None:
-    """The connection to NATS, when it is used."""
     if settings.nats_url is None:
         return None
     login = NatsLogin(
