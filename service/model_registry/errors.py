@@ -21,6 +21,7 @@
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
+    ├── MethodNotAllowed              E4050
     ├── RequestTimeout                E4080
     ├── BodyTooLarge                  E4130
     ├── UrlTooLong                    E4140
@@ -198,6 +199,12 @@ class NotAllowed(RegistryError):
     """The key does not allow this"""
 
     code = "E4030"
+
+
+class MethodNotAllowed(RegistryError):
+    """The path does not know this method"""
+
+    code = "E4050"
 
 
 class RequestTimeout(RegistryError):

@@ -133,11 +133,11 @@ async def test_deployments_elsewhere_cause_no_check(start_replica: Any) -> None:
     await catalogue(replica.client)
     await report(replica.client, "a")
     await replica.client.get(CONFIG)
-    before = replica.state.judge.delivery.served
+    before = replica.state.publisher.delivery.served
     for status in ("loaded", "unloaded", "loaded"):
         await report(replica.client, "b", status, model_id="unknown")
     await replica.client.get(CONFIG)
-    now = replica.state.judge.delivery.served
+    now = replica.state.publisher.delivery.served
 
     assert before is not None
     assert now is not None

@@ -49,12 +49,12 @@ class _Exchange:
 class RegistryMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, service: AppState, bodies: BodyCache) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache) -> None:
         self._app = app
-        self._service = service
+        self._state = state
         self._bodies = bodies
         self._outgoing = Outgoing()
-        self._reads_are_open = service.authenticator.reads_are_open
+        self._reads_are_open = state.authenticator.reads_are_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,13 +83,13 @@ class RegistryMiddleware:
                 await self._answer(exchange, scope, receive, send)
         finally:
             seconds = time.perf_counter() - started
-            self._service.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
+            self._state.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
             if exchange.status >= 400 and scope["path"] not in _UNTRACKED:  # noqa: PLR2004
                 seen = {"path": scope["path"], "status": exchange.status, "seconds": round(seconds, 4)}
                 log.info("request", method=scope["method"], **seen)
 
     def _cached(self, scope: Scope) -> CachedBody | None:
-        registry = self._service.registry
+        registry = self._state.registry
         if scope["method"] not in _READS or not registry.loaded:
             return None
         return self._bodies.get((scope.get("raw_path") or b"", scope["query_string"]), registry.snapshot)
@@ -101,7 +101,7 @@ class RegistryMiddleware:
         """
         if not self._reads_are_open:
             return scope["path"] not in _OPEN or scope["method"] not in _READS
-        return cached is not None and shows_key and not self._service.authenticator.takes_any_key(scope["path"])
+        return cached is not None and shows_key and not self._state.authenticator.takes_any_key(scope["path"])
 
     async def _serve_or_refuse(
         self,
@@ -113,10 +113,10 @@ class RegistryMiddleware:
         send: Send,
     ) -> None:
         try:
-            caller = await self._service.authenticator.require(Headers(scope=scope), "read")
+            caller = await self._state.authenticator.require(Headers(scope=scope), "read")
         except RegistryError as error:
             if reason := REFUSALS.get(type(error)):
-                self._service.metrics.refused(reason)
+                self._state.metrics.refused(reason)
             await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
             return
         if cached is not None:
@@ -183,12 +183,12 @@ class RegistryMiddleware:
     async def _look_first(self) -> None:
         """What no-cache asks for. With the database away or hanging the answer is the last snapshot, and says so."""
         try:
-            await self._service.registry.refresh_within(LOOK_SECONDS)
+            await self._state.registry.refresh_within(LOOK_SECONDS)
         except StorageError as error:
             log.debug("revision check failed", error=error.message)
 
     def _state_headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        registry = self._service.registry
+        registry = self._state.registry
         if not registry.loaded:
             return []
         headers = []

@@ -48,13 +48,13 @@ class _ServedBody(CachedBody):
 
 
 async def served_answer(
-    request: Request, service: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
+    request: Request, state: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
 ) -> Response:
     """What goes out, in one form: 200 with an ETag, or 304 when the caller has it.
 
     Args:
         request: may say `If-None-Match`.
-        service: whose configuration it is.
+        state: whose configuration it is.
         media_type: names the form. It is made once per configuration, whoever asks.
         make: makes the form of the files.
         wait: as `Wait` says.
@@ -62,8 +62,8 @@ async def served_answer(
     Raises:
         NothingAccepted: no configuration has been accepted, ever.
     """
-    judge, known = service.judge, request.headers.get("if-none-match")
-    service.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
+    judge, known = state.publisher, request.headers.get("if-none-match")
+    state.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
 
     def body() -> PublishedBody | None:
         served = judge.delivery.served

@@ -3,10 +3,7 @@
 No `from __future__ import annotations` here: FastAPI reads the annotations, and the body's type is a variable.
 """
 
-import contextlib
-import dataclasses
 import functools
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -15,13 +12,14 @@ from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Administrator, Caller, Reader
+from model_registry.api.auth import Administrator, Reader
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
-from model_registry.api.responses import cached_response, expect_match, row_response
-from model_registry.catalog import resources as nouns
+from model_registry.api.responses import cached_response, row_response
+from model_registry.api.row_edits import add_row, delete_row, edit_row, replace_row
 from model_registry.catalog.resources import Resource
+from model_registry.catalog.resources import change as change_fields
 from model_registry.entities.change import Operation
-from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -39,9 +37,6 @@ JOINED = {
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""
-
-_STALE = (NotFound, UnknownReference, PreconditionFailed, Conflict)
-"""What a look at the database may settle: another replica may have written a moment ago."""
 
 
 def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
@@ -92,15 +87,6 @@ def paginate(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     return found[offset:] if limit is None else found[offset : offset + limit]
 
 
-async def plan_with_refresh(service: AppState, edit: Callable[[Snapshot], T]) -> T:
-    """Plan an edit; when the snapshot speaks against it, look at the database once and plan again."""
-    try:
-        return edit(service.registry.snapshot)
-    except _STALE:
-        await service.registry.refresh()
-        return edit(service.registry.snapshot)
-
-
 def partial(body: type[BaseModel]) -> type[BaseModel]:
     """The documented shape of a PATCH: every field of the body, none needed."""
     fields: dict[str, Any] = {
@@ -131,10 +117,9 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
         operation_id=f"create_{noun.name}",
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
-    async def create(body: body_type, service: CurrentApp, caller: Administrator) -> Response:
-        row_id = str(uuid.uuid4())
-        await _write(service, lambda s: nouns.insert(noun, s, body, row_id), caller)
-        return _written(service, noun, row_id, 201)
+    @invalid_as(noun.invalid)
+    async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
+        return _written(state, noun, await add_row(noun, body, state, caller), 201)
 
 
 def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -144,8 +129,8 @@ def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: A
         operation_id=f"get_{noun.name}",
         responses={200: shape, **responses(401, 404, 409, 503)},
     )
-    async def read(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
-        snapshot = service.registry.snapshot
+    async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
+        snapshot = state.registry.snapshot
         return row(request, snapshot, noun, noun.find(snapshot, reference))
 
 
@@ -158,14 +143,11 @@ def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa
         operation_id=f"replace_{noun.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
+    @invalid_as(noun.invalid)
     async def replace(
-        request: Request, reference: str, body: body_type, service: CurrentApp, caller: Administrator
+        request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
     ) -> Response:
-        def edit(snapshot: Snapshot) -> Operation:
-            row = _found(request, noun, snapshot, reference)
-            return _guarded(request, nouns.replace(noun, snapshot, row, body))
-
-        return _written(service, noun, await _write(service, edit, caller), 200)
+        return _written(state, noun, await replace_row(request, noun, reference, body, state, caller), 200)
 
 
 def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
@@ -177,16 +159,16 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
         operation_id=f"change_{noun.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
+    @invalid_as(noun.invalid)
     async def change(
-        request: Request, reference: str, body: partial_type, service: CurrentApp, caller: Administrator
+        request: Request, reference: str, body: partial_type, state: CurrentApp, caller: Administrator
     ) -> Response:
         fields = body.model_dump(exclude_unset=True)
 
-        def edit(snapshot: Snapshot) -> Operation:
-            row = _found(request, noun, snapshot, reference)
-            return _guarded(request, nouns.change(noun, snapshot, row, fields))
+        def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any noun)
+            return change_fields(noun, snapshot, row, fields)
 
-        return _written(service, noun, await _write(service, edit, caller), 200)
+        return _written(state, noun, await edit_row(request, noun, reference, edit, state, caller), 200)
 
 
 def _add_delete(router: APIRouter, noun: Resource) -> None:
@@ -197,43 +179,12 @@ def _add_delete(router: APIRouter, noun: Resource) -> None:
         operation_id=f"delete_{noun.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
-    async def delete(request: Request, reference: str, service: CurrentApp, caller: Administrator) -> Response:
-        def edit(snapshot: Snapshot) -> Operation:
-            return _guarded(request, nouns.delete(noun, snapshot, _found(request, noun, snapshot, reference)))
-
-        await _write(service, edit, caller)
-        return Response(status_code=204)
+    async def delete(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
+        return await delete_row(request, noun, reference, state, caller)
 
 
-def _guarded(request: Request, operation: Operation) -> Operation:
-    """Only who sent If-Match wants to be refused when someone else was quicker."""
-    return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
-
-
-def _found(request: Request, noun: Resource, snapshot: Snapshot, reference: str) -> Any:  # noqa: ANN401 (a row of any noun)
-    """The row that is to be changed, as the caller last saw it."""
-    row = noun.find(snapshot, reference)
-    expect_match(request, noun.view(snapshot, row))
-    return row
-
-
-async def _write(service: AppState, edit: Callable[[Snapshot], Operation], caller: Caller) -> str:
-    """Plan an edit and do it; answers the row's id."""
-    operation = await plan_with_refresh(service, edit)
-    try:
-        await service.registry.write([operation], actor=caller.name)
-    except _STALE:
-        # Someone was quicker than our snapshot. The plan for what they left says best what is in the way; and the
-        # caller, who will now look at the row, finds it as it is.
-        with contextlib.suppress(StorageError):
-            await service.registry.refresh()
-            edit(service.registry.snapshot)
-        raise
-    return operation.id
-
-
-def _written(service: AppState, noun: Resource, row_id: str, status: int) -> Response:
-    snapshot = service.registry.snapshot
+def _written(state: AppState, noun: Resource, row_id: str, status: int) -> Response:
+    snapshot = state.registry.snapshot
     row = noun.find(snapshot, row_id)
     headers = {"Location": f"/api/{noun.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
     return row_response(noun.view(snapshot, row), status, headers)

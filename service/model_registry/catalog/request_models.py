@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.category import CategoryDraft
+from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, default_function_name
 from model_registry.entities.mapping import MappingDraft
 from model_registry.entities.model import ModelDraft, Tags
@@ -50,6 +51,22 @@ class ProviderBody(ProviderDraft):
 
 class CategoryBody(CategoryDraft):
     """A category, as callers send it."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ConfigFileBody(ConfigFileDraft):
+    """A file of a gateway's configuration."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ConfigSectionBody(ConfigSectionDraft):
+    """A section of a gateway's configuration."""
 
     def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
         """The row to write."""

@@ -1,4 +1,4 @@
-"""The six nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
+"""The kinds of rows that people edit, each with what editing it takes; and the operations that edits become. Pure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from model_registry.catalog import request_models as bodies
 from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.function import Function
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
-from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel, Reason
+from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
     find_category,
+    find_file,
     find_function,
     find_mapping,
     find_model,
     find_provider,
+    find_section,
 )
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -106,14 +110,6 @@ def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
     return Operation(noun.table, "delete", row.id, version=row.version)
 
 
-def reasons_of(error: ValidationError) -> list[Reason]:
-    """What pydantic found wrong, field by field."""
-    return [
-        Reason(".".join(str(part) for part in found["loc"]), found["msg"].removeprefix("Value error, "))
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-
-
 def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
     """What the body makes of the row. The database has the same keys; here it is known which row is in the way."""
     columns = body.columns(snapshot)
@@ -173,6 +169,10 @@ def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
     return ()
 
 
+def _no_twins(_snapshot: Snapshot, _columns: dict[str, Any]) -> Iterable[Row]:
+    return ()
+
+
 PROVIDER = Resource(
     name="provider",
     plural="providers",
@@ -180,7 +180,7 @@ PROVIDER = Resource(
     body=bodies.ProviderBody,
     view_shape=Provider,
     find=find_provider,
-    view=views.provider_view,
+    view=views.row_view,
     referrers=_models_of,
     twins=_providers_named,
 )
@@ -210,7 +210,7 @@ CATEGORY = Resource(
     body=bodies.CategoryBody,
     view_shape=Category,
     find=find_category,
-    view=views.category_view,
+    view=views.row_view,
     referrers=_models_in,
     twins=_categories_named,
 )
@@ -233,7 +233,7 @@ FUNCTION = Resource(
     body=bodies.FunctionBody,
     view_shape=Function,
     find=find_function,
-    view=views.function_view,
+    view=views.row_view,
     referrers=_variants_of,
     twins=_functions_named,
 )
@@ -248,6 +248,29 @@ MAPPING = Resource(
     referrers=_nobody,
     twins=_mappings_named,
     replaces=(("model_id", ("model",)),),
+)
+
+FILE = Resource(
+    name="file",
+    plural="files",
+    table="config_files",
+    body=bodies.ConfigFileBody,
+    view_shape=ConfigFile,
+    find=find_file,
+    view=views.row_view,
+    referrers=_nobody,
+    twins=_no_twins,
+)
+SECTION = Resource(
+    name="section",
+    plural="sections",
+    table="config_sections",
+    body=bodies.ConfigSectionBody,
+    view_shape=ConfigSection,
+    find=find_section,
+    view=views.row_view,
+    referrers=_nobody,
+    twins=_no_twins,
 )
 
 NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
 from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
 from model_registry.entities.secret_names import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
@@ -26,7 +27,7 @@ def http_url_problem(value: str) -> str | None:
     try:
         _HTTP_URL.validate_python(value)
     except ValidationError as error:
-        return f"must be a whole http:// or https:// URL ({error.errors()[0]['msg'].lower()})"
+        return f"must be a whole http:// or https:// URL ({reasons_of(error)[0].message.lower()})"
     if not re.match(r"https?://[^\s]+$", value, re.IGNORECASE):
         return "must be a whole http:// or https:// URL without spaces"
     parts = urlsplit(value)

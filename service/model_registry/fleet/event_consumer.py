@@ -16,7 +16,6 @@ from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
 from model_registry.fleet.heartbeat_batcher import HeartbeatBatcher
 from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
-from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import FAILURES, NatsConnection
 
 log = structlog.get_logger(__name__)
@@ -27,12 +26,12 @@ _AT_ONCE = 2
 """Batches in hand: one is read while the database has the other."""
 
 
-class _PlanChangedError(Exception):
-    """What was loose can be had from a stream now."""
+class _OutdatedError(Exception):
+    """There is a newer client, or what was loose can be had from a stream now."""
 
 
 class EventConsumer:
-    """Two loops a source: take a batch, read it, record it, acknowledge it."""
+    """Two loops a source: take a batch, read it, record it, acknowledge it. A worker of the supervisor."""
 
     def __init__(
         self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
@@ -45,30 +44,32 @@ class EventConsumer:
         self._recorder = recorder
         self._limits = limits
         self._heartbeats_wait = min(heartbeats_wait_seconds, _MOST_WAIT_SECONDS)
-        self._task: asyncio.Task[None] | None = None
+        self._client: Client | None = None
+        self._is_new = asyncio.Event()
+        """Set while there is a client that is not consumed from yet."""
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
         self._recording = asyncio.Semaphore(_AT_ONCE)
-        self._stopping = False
+        link.when_connected(self._take_over)
 
     @property
     def plan(self) -> Plan | None:
         """How events are heard now; None while they are not."""
         return self._plan if self._link.connected else None
 
-    def start(self) -> None:
-        """Begin consuming as soon as NATS is there."""
-        self._link.when_connected(self._begin)
-
-    async def stop(self) -> None:
-        """Finish the batch in hand, for at most 3 s, and stop. What is not acknowledged others are given at once."""
-        self._stopping = True
+    async def finish(self) -> None:
+        """Finish the batches in hand, for at most 3 s, and begin no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 for _ in range(_AT_ONCE):
                     await self._recording.acquire()
-        await self._end()
+
+    async def close(self) -> None:
+        """Stop listening. What is not acknowledged, other replicas are given at once; so this must not be cancelled."""
+        while self._sources:
+            with contextlib.suppress(*FAILURES):
+                await self._sources.pop().close()
 
     def health(self) -> tuple[str, str]:
         """(status, detail), as `/readyz` shows them."""
@@ -86,38 +87,42 @@ class EventConsumer:
             )
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
 
-    async def _begin(self, client: Client) -> None:
-        await self._end()
-        if self._stopping:
-            return  # the connection was made while we stopped
-        self._task = asyncio.create_task(self._run(client), name="event-consumer")
-
-    async def _end(self) -> None:
-        await cancel(self._task)
-        await self._close()
-
-    async def _close(self) -> None:
-        """Stop listening. Not in the task that may be cancelled: what is not taken has to be given back."""
-        while self._sources:
-            with contextlib.suppress(*FAILURES):
-                await self._sources.pop().close()
-
-    async def _run(self, client: Client) -> None:
+    async def run(self) -> None:
+        """Consume from the newest client of the connection, and anew after whatever went wrong."""
         while True:
+            await self.close()
+            client = await self._newest_client()
             try:
                 await self._listen(client, await find_plan(client, self._limits))
-            except* _PlanChangedError:
+            except* _OutdatedError:
                 log.info("events can be had another way; consuming anew")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
                 if client.is_connected:  # else it is no news: the link has said so
                     log.warning("event consumer starts again", reason=self._trouble)
-            except* Exception as bug:  # the loop must outlive one: the stream keeps what was not acknowledged
+            except* Exception:  # a bug: the supervisor starts anew, and the stream keeps what was not acknowledged
                 self._trouble = "it failed unexpectedly; the log says how"
-                log.exception("event consumer failed unexpectedly; starting again", error=repr(bug))
-            self._plan = None
-            await self._close()
-            await asyncio.sleep(self._link.pace.retry)
+                raise
+            finally:
+                self._plan = None
+            await self._pause()
+
+    async def _take_over(self, client: Client) -> None:
+        self._client = client
+        self._is_new.set()
+
+    async def _newest_client(self) -> Client:
+        if self._client is None:
+            await self._is_new.wait()
+        self._is_new.clear()
+        assert self._client is not None  # noqa: S101 (set together with the event)
+        return self._client
+
+    async def _pause(self) -> None:
+        """Rest before the next try, but not while a new client waits."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._link.pace.retry):
+                await self._is_new.wait()
 
     async def _listen(self, client: Client, plan: Plan) -> None:
         """Consume by this plan until something is wrong or there is a better one."""
@@ -133,8 +138,13 @@ class EventConsumer:
             for source in self._sources:
                 for _ in range(_AT_ONCE):
                     group.create_task(self._consume(source))
+            group.create_task(self._until_replaced())
             if plan.loose:
                 group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
+
+    async def _until_replaced(self) -> None:
+        await self._is_new.wait()
+        raise _OutdatedError
 
     async def _consume(self, source: Source) -> None:
         held = HeartbeatBatcher(self._heartbeats_wait)
@@ -169,4 +179,4 @@ async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds:
     while True:
         await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:
-            raise _PlanChangedError
+            raise _OutdatedError

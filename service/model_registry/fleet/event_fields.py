@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_registry.entities.deployment import DeploymentEvent, EventDraft
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.secret_text import mask_secrets
-from model_registry.errors import InvalidEvent, Reason
+from model_registry.errors import InvalidEvent
 from model_registry.fleet.event_time import read_time
 
 _KEPT = ("model_name", "session_id")
@@ -94,12 +95,6 @@ def _check(event: DeploymentEvent) -> None:
     try:
         draft = EventDraft.model_validate({name: getattr(event, name) for name in EventDraft.model_fields})
     except ValidationError as error:
-        reasons = [
-            Reason(
-                ".".join(_WIRE_NAMES.get(str(part), str(part)) for part in e["loc"]),
-                e["msg"].removeprefix("Value error, "),
-            )
-            for e in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        reasons = reasons_of(error, lambda field: ".".join(_WIRE_NAMES.get(str(part), str(part)) for part in field))
         raise InvalidEvent("; ".join(map(str, reasons)), reasons=reasons) from error
     event.vram_allocated_mb = draft.vram_allocated_mb

@@ -21,7 +21,6 @@ from nats.js.errors import Error as JetStreamError
 from model_registry.errors import RegistryError
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.jetstream_setup import CONSUMER, Plan
-from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import FAILURES, NatsConnection
 from model_registry.store.registry import Registry
 
@@ -106,20 +105,11 @@ class NodeLiveness:
         self._heartbeat = heartbeat_seconds
         self._silent = heartbeat_seconds * lost_after
         self._moments = Moments()
-        self._task: asyncio.Task[None] | None = None
         self._looked = False
         self.positions: Positions = {}
         """As of the last look."""
         self.fleet: dict[str, Any] = {}
         """`fleet_watch`, as of the last look."""
-
-    def start(self) -> None:
-        """Begin watching."""
-        self._task = asyncio.create_task(self._run(), name="silence-watch")
-
-    async def stop(self) -> None:
-        """Stop watching."""
-        await cancel(self._task)
 
     def health(self) -> tuple[str, str]:
         """(status, detail), as `/readyz` shows them."""
@@ -132,7 +122,9 @@ class NodeLiveness:
             return "degraded", "It is not known whether nodes can be heard, so none is taken for lost."
         return "ok", "silent nodes are noticed"
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Look several times a heartbeat. Started anew it has no moments: nobody knows what happened meanwhile."""
+        self._moments.forget()
         while True:
             await asyncio.sleep(self._heartbeat / LOOKS_PER_HEARTBEAT)
             try:
@@ -140,9 +132,6 @@ class NodeLiveness:
             except RegistryError as error:
                 self._moments.forget()
                 log.debug("silent nodes not looked for", error=error.message)
-            except Exception:  # the loop must outlive a bug in it, as the refresher's does
-                self._moments.forget()
-                log.exception("looking for silent nodes failed unexpectedly")
 
     async def _look(self) -> None:
         self.positions = await self._positions()

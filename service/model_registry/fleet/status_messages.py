@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.base import MAX_INT32, ShortName
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.node import NodeDraft
 from model_registry.entities.status_message import StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
@@ -70,7 +71,7 @@ def _node(given: Any) -> str:  # noqa: ANN401 (somebody's JSON)
     try:
         return _NODE.validate_python(given)
     except ValidationError as error:
-        reason = Reason("node_id", error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
+        reason = reasons_of(error, lambda _: "node_id")[0]
         raise InvalidEvent(f"{reason}.", reasons=[reason]) from error
 
 

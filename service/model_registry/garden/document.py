@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from model_registry.catalog.resources import reasons_of
 from model_registry.entities.base import json_problem
 from model_registry.entities.category import Category, CategoryFacts
 from model_registry.entities.document import VERSION, Document, DocumentProvider
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.provider import Provider
 from model_registry.errors import InvalidModel, Reason
 from model_registry.garden.document_models import entry_of, unknown_keys

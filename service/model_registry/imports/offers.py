@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from model_registry.catalog.model_edits import SOURCED_COLUMNS
 from model_registry.catalog.request_models import ModelBody
-from model_registry.catalog.resources import reasons_of
 from model_registry.catalog.secret_check import refuse_secrets
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer

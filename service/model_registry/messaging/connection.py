@@ -81,15 +81,19 @@ class NatsConnection:
 
     def start(self) -> None:
         """Begin connecting. Returns at once: a server that is down must not keep the service from starting."""
-        self._task = asyncio.create_task(self._run(), name="nats-link")
+        self._task = asyncio.create_task(self.run(), name="nats-link")
 
     async def stop(self) -> None:
         """Stop connecting and close; what was published goes out first, for at most 1 s."""
+        await self.flush()
+        await cancel(self._task)
+
+    async def flush(self) -> None:
+        """Send what was published, for at most 1 s: the connection is about to be closed."""
         self._stopping = True
         if self.client is not None:
             with contextlib.suppress(*FAILURES):
                 await self.client.flush(_FLUSH_SECONDS)
-        await cancel(self._task)
 
     async def publish(self, subject: str, payload: bytes) -> bool:
         """Publish if connected; whether it was. Nothing is kept for later: everyone polls as well."""
@@ -103,7 +107,7 @@ class NatsConnection:
             return False
         return True
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
         """One client after the other: nats-py reconnects by itself, but gives up when the server sends it away."""
         try:
             self._shown = str(self._login.address)

@@ -9,6 +9,7 @@ from uuid import UUID
 from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
 from model_registry.entities.category import Category
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping
@@ -132,6 +133,24 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
         message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
         raise NotFound(message)
     return found
+
+
+def find_file(snapshot: Snapshot, path: str) -> ConfigFile:
+    """By path. Errors: NotFound."""
+    file = _only(snapshot.files.where("path", path))
+    if file is None:
+        message = f"There is no file {path!r}."
+        raise NotFound(message)
+    return file
+
+
+def find_section(snapshot: Snapshot, name: str) -> ConfigSection:
+    """By name. Errors: NotFound."""
+    section = _only(snapshot.sections.where("name", name))
+    if section is None:
+        message = f"There is no section {name!r}."
+        raise NotFound(message)
+    return section
 
 
 def splits(reference: str) -> Iterable[tuple[str, str]]:

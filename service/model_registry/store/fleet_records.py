@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.request_body import Argument
+from model_registry.store.signal import Signal
 
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
@@ -27,8 +28,8 @@ class FleetRecords(ABC):
     def __init__(self, *, most_deployments: int | None, most_nodes: int | None) -> None:
         self._most_deployments = most_deployments
         self._most_nodes = most_nodes
-        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
-        """Told of secrets that were masked in what nodes said: where, and how many."""
+        self.masked: Signal[str, int] = Signal()
+        """Secrets were masked in what nodes reported: where, and how many."""
 
     @property
     @abstractmethod
@@ -64,7 +65,7 @@ class FleetRecords(ABC):
         much = len(said.events) >= _MANY_EVENTS
         known = None if much else self.snapshot
         if said.masked:
-            self.on_masked("events", said.masked)
+            self.masked.send("events", said.masked)
         rows_by_argument = {
             "events": [event.wire() for event in said.events],
             "statuses": said.statuses,
@@ -80,7 +81,7 @@ class FleetRecords(ABC):
             most_nodes=self._most_nodes,
         )
         if said.masked_rejected:
-            self.on_masked("rejected", said.masked_rejected)
+            self.masked.send("rejected", said.masked_rejected)
         crowded = frozenset(answer.get("crowded", ()))
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
         return RecordResult(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)

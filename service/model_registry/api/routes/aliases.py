@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/aliases", tags=["aliases"], route_class=GuardedR
 )
 async def list_aliases(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     alias: Annotated[str | None, Query(description="Only this alias, in all contexts.")] = None,
     context: Annotated[str | None, Query(description="Only aliases of this context.")] = None,
@@ -35,7 +35,7 @@ async def list_aliases(
     offset: Offset = 0,
 ) -> Response:
     """All aliases that pass the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
     return await rows(request, snapshot, ALIAS, found, limit, offset)
 

@@ -49,7 +49,7 @@ class CatalogView(BaseModel):
 )
 async def get_catalog(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     wait: Annotated[
         float | None,
@@ -61,14 +61,14 @@ async def get_catalog(
     """Not deployments, which come and go. Whoever waits costs the registry next to nothing."""
     known = request.headers.get("if-none-match")
     if wait and known:
-        await service.steps.until(lambda: not matches(known, _body(request, service).etag), wait)
-    return served(request, _body(request, service))
+        await state.registry.stepped.until(lambda: not matches(known, _body(request, state).etag), wait)
+    return served(request, _body(request, state))
 
 
-def _body(request: Request, service: AppState) -> CachedBody:
+def _body(request: Request, state: AppState) -> CachedBody:
     """The answer: made once, and then the same for all who ask or wait until one of its tables changes."""
     cache: BodyCache = request.app.state.bodies
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = cache.get(_KEY, snapshot)
     if found is None:
         views = {noun.plural: [noun.view(snapshot, row) for row in snapshot.tables[noun.table]] for noun in NOUNS}

@@ -24,10 +24,10 @@ router = APIRouter(prefix="/api/categories", tags=["models"], route_class=Guarde
     responses={200: {"model": page("CategoryList", Category)}, **responses(401, 422, 429, 503)},
 )
 async def list_categories(
-    request: Request, service: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+    request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """All of them."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return await rows(request, snapshot, CATEGORY, list(snapshot.categories), limit, offset)
 
 

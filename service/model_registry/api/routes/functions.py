@@ -27,14 +27,14 @@ router = APIRouter(prefix="/api/functions", tags=["functions"], route_class=Guar
 )
 async def list_functions(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     service_name: Annotated[str | None, Query(description="Only functions of this service.")] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """All functions that pass the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
     return await rows(request, snapshot, FUNCTION, found, limit, offset)
 

@@ -30,7 +30,7 @@ MappingList = page("MappingList", MappingView)
 )
 async def list_mappings(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     service_name: Annotated[str | None, Query(description="Only mappings of this service.")] = None,
     function_name: Annotated[str | None, Query(description="Only mappings of functions with this name.")] = None,
@@ -39,7 +39,7 @@ async def list_mappings(
     offset: Offset = 0,
 ) -> Response:
     """All mappings that pass the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     used = None if model is None else find_model(snapshot, model).id
     found = [
         m
@@ -57,9 +57,9 @@ async def list_mappings(
     operation_id="get_mapping",
     responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
 )
-async def get_mappings(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_mappings(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """A service name answers a list, anything else one row."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     of_service = snapshot.mappings.where("service", reference)
     if of_service:
         return await rows(request, snapshot, MAPPING, of_service, None, 0)

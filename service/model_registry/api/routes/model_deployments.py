@@ -37,12 +37,12 @@ class ModelDeploymentView(DeploymentView):
     responses={200: {"model": page("ModelDeploymentList", ModelDeploymentView)}, **responses(401, 404, 409, 422, 503)},
 )
 async def list_model_deployments(
-    request: Request, reference: str, service: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+    request: Request, reference: str, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """The live ones in the order in which gateways ask them, then the others, by node."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     model = find_model(snapshot, reference)
-    steady = service.configuration.steady(snapshot, time.time())
+    steady = state.renderer.steady(snapshot, time.time())
     held = {held.deployment.id: held.reason for held in steady.held}
     live = [found.deployment.id for found in live_deployments(steady.snapshot, model.id)]
     asked = [row_id for row_id in live if routing_of(snapshot, model, snapshot.deployments[row_id]).base][:MOST_ROUTES]

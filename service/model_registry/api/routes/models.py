@@ -31,11 +31,11 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
     responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
-    request: Request, service: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
+    request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
     """All models that pass the filters, in their stable order or sorted by any number."""
-    snapshot = service.registry.snapshot
-    found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
+    snapshot = state.registry.snapshot
+    found = search_models(snapshot, state.indexes.of(snapshot), query, query.sort)
     part = paginate(found, query.limit, query.offset)
     view = partial(model_view, snapshot)
     return await large_list_response(request, snapshot, part, view, len(found), FILTERED_MODELS)
@@ -47,10 +47,10 @@ async def list_models(
     operation_id="model_stats",
     responses={200: {"model": ModelStats}, **responses(401, 503)},
 )
-async def stats(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def stats(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """How many models of what kind there are, and between what their prices and other numbers lie."""
-    snapshot = service.registry.snapshot
-    found = model_stats(snapshot, service.indexes.of(snapshot))
+    snapshot = state.registry.snapshot
+    found = model_stats(snapshot, state.indexes.of(snapshot))
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
 
 

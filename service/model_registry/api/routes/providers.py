@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=Guar
 )
 async def list_providers(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     type: Annotated[str | None, Query(description="Only providers of this type.", examples=["openai"])] = None,  # noqa: A002 (the parameter's public name)
     active: bool | None = None,
@@ -36,7 +36,7 @@ async def list_providers(
     offset: Offset = 0,
 ) -> Response:
     """All providers that pass the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = search_providers(snapshot, provider_type=type, active=active)
     return await rows(request, snapshot, PROVIDER, found, limit, offset)
 

@@ -119,7 +119,7 @@ class ImportAnswer(BaseModel):
 )
 async def get_config(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     revision: Annotated[
         Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
@@ -135,13 +135,13 @@ async def get_config(
     Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
     """
     if revision == "latest":
-        snapshot = _steady(service).snapshot
-        text = service.configuration.of(snapshot).text.encode()
+        snapshot = _steady(state).snapshot
+        text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
-        await key_holder(request, service)  # it shows what was there before
-        return await configuration_at(request, service, revision, TOML)
-    return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
+        await key_holder(request, state)  # it shows what was there before
+        return await configuration_at(request, state, revision, TOML)
+    return await served_answer(request, state, TOML, lambda files: files[CONFIGURATION], wait)
 
 
 @router.get(
@@ -150,9 +150,9 @@ async def get_config(
     operation_id="list_tensorzero_functions",
     responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
 )
-async def list_functions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """As the gateway gets them: functions without a usable variant are not among them."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = function_views(snapshot)
     return list_response(request, snapshot, items, len(items), TABLES)
 
@@ -163,18 +163,18 @@ async def list_functions(request: Request, service: CurrentApp, _caller: Reader)
     operation_id="list_tensorzero_omissions",
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
-async def list_omissions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
-    steady = _steady(service)
-    found = [*service.configuration.of(steady.snapshot).omitted]
+    steady = _steady(state)
+    found = [*state.renderer.of(steady.snapshot).omitted]
     found += [omitted(held.deployment, held.reason) for held in steady.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     return list_response(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
 
 
-def _steady(service: AppState) -> DampedSnapshot:
+def _steady(state: AppState) -> DampedSnapshot:
     """What the newest configuration is made of now. An answer made of it is kept only while nothing is held."""
-    return service.configuration.steady(service.registry.snapshot, time.time())
+    return state.renderer.steady(state.registry.snapshot, time.time())
 
 
 @router.post(
@@ -187,7 +187,7 @@ def _steady(service: AppState) -> DampedSnapshot:
 async def import_project(
     request: Request,
     body: ImportRequest,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
     replace: Annotated[
@@ -198,17 +198,17 @@ async def import_project(
 
     A second import of the same project changes nothing.
     """
-    planned = _planned(service, body, dry_run=dry_run, replace=replace)
+    planned = _planned(state, body, dry_run=dry_run, replace=replace)
     plan, revision = await while_there(request, planned)
     if not dry_run:
-        revision = await service.registry.write(plan.operations, actor=caller.name)
-    content = await service.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
+        revision = await state.registry.write(plan.operations, actor=caller.name)
+    content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
-async def _planned(service: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
+async def _planned(state: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
     """What the import would do, and to which revision. Off the event loop: a large project takes seconds."""
-    imports, registry = service.work.imports, service.registry
+    imports, registry = state.work.imports, state.registry
     project = await imports.run(parse_project, body.files, body.configuration)
     if not dry_run:
         await registry.refresh()

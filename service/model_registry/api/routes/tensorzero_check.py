@@ -101,7 +101,7 @@ class DeliveryStatus(BaseModel):
 )
 @body_limit(PROJECT_BYTES)
 async def check(
-    request: Request, service: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
+    request: Request, state: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
 ) -> Response:
     """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
 
@@ -114,13 +114,13 @@ async def check(
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
-        snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
-        rendered = await asyncio.to_thread(service.configuration.of, snapshot)
+        snapshot = state.renderer.steady(state.registry.snapshot, time.time()).snapshot
+        rendered = await asyncio.to_thread(state.renderer.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], published_files(rendered, snapshot)
-    with_gateway = service.judge.court.gateway is not None
+    with_gateway = state.publisher.court.gateway is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
-    findings = await service.checks.check(request, who, job)
+    findings = await state.checks.check(request, who, job)
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # a gateway's words quote what they are about
@@ -133,12 +133,12 @@ async def check(
     operation_id="get_tensorzero_status",
     responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
 )
-async def status(service: CurrentApp, _caller: Reader) -> Response:
+async def status(state: CurrentApp, _caller: Reader) -> Response:
     """As it is at this moment on this replica."""
-    judge, delivery = service.judge, service.judge.delivery
+    judge, delivery = state.publisher, state.publisher.delivery
     served, refused = delivery.served, delivery.refused
     view = {
-        "newest_revision": service.registry.snapshot.revision,
+        "newest_revision": state.registry.snapshot.revision,
         "pending": judge.pending,
         "judge": judge.court.name,
         "served": served

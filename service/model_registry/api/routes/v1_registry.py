@@ -137,12 +137,12 @@ class DocumentImported(BaseModel):
 )
 async def list_models(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     category: Annotated[str | None, Query(description="Only models of this category.", examples=["text-llm"])] = None,
 ) -> Response:
     """Whatever their status: `offered` says which ones should be chosen."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     rows = garden_models(snapshot, category)
     return _enveloped(request, snapshot, rows, total=len(rows))
 
@@ -153,9 +153,9 @@ async def list_models(
     operation_id="get_garden_model",
     responses={200: {"model": GardenOne}, **responses(401, 404, 409, 503)},
 )
-async def get_model(request: Request, model_id: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_model(request: Request, model_id: str, state: CurrentApp, _caller: Reader) -> Response:
     """By what its provider calls it; a name or a row's id will do too. Ids may hold slashes."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_model(snapshot, model_id))
 
 
@@ -165,9 +165,9 @@ async def get_model(request: Request, model_id: str, service: CurrentApp, _calle
     operation_id="list_garden_categories",
     responses={200: {"model": GardenCategories}, **responses(401, 503)},
 )
-async def list_categories(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_categories(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """By key."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_categories(snapshot))
 
 
@@ -179,9 +179,9 @@ async def list_categories(request: Request, service: CurrentApp, _caller: Reader
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def validate_training(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """A model that is not there is not valid."""
-    return _judged(service.registry.snapshot, body, "training")
+    return _judged(state.registry.snapshot, body, "training")
 
 
 @router.post(
@@ -192,9 +192,9 @@ async def validate_training(body: ValidationRequest, service: CurrentApp, _calle
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def validate_inference(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """A model that is not there is not valid."""
-    return _judged(service.registry.snapshot, body, "inference")
+    return _judged(state.registry.snapshot, body, "inference")
 
 
 @router.get(
@@ -203,9 +203,9 @@ async def validate_inference(body: ValidationRequest, service: CurrentApp, _call
     operation_id="get_document_schema",
     responses={200: {"model": dict[str, Any]}, **responses(401, 503)},
 )
-async def get_schema(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def get_schema(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """Draft 2020-12."""
-    return cached_response(request, service.registry.snapshot, json_bytes(document_schema()), tables=())
+    return cached_response(request, state.registry.snapshot, json_bytes(document_schema()), tables=())
 
 
 @router.get(
@@ -214,10 +214,10 @@ async def get_schema(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_document",
     responses={200: {"model": Document}, **responses(401, 503)},
 )
-async def get_document(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def get_document(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """Providers, categories, models and aliases; not who uses them."""
-    snapshot = service.registry.snapshot
-    body = await while_there(request, service.work.history.run(lambda: json_bytes(exported(snapshot))))
+    snapshot = state.registry.snapshot
+    body = await while_there(request, state.work.history.run(lambda: json_bytes(exported(snapshot))))
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 
 
@@ -236,7 +236,7 @@ async def get_document(request: Request, service: CurrentApp, _caller: Reader) -
 @body_limit(PROJECT_BYTES)
 async def put_document(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
 ) -> Response:
@@ -244,11 +244,11 @@ async def put_document(
 
     A second import of the same document changes nothing.
     """
-    registry = service.registry
-    plan, revision = await while_there(request, _planned(service, await request.body(), dry_run=dry_run))
+    registry = state.registry
+    plan, revision = await while_there(request, _planned(state, await request.body(), dry_run=dry_run))
     if not dry_run:
         revision = await registry.write(plan.operations, actor=caller.name)
-    content = await service.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    content = await state.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
@@ -257,9 +257,9 @@ def _told(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
     return json_bytes({"success": True, "data": data})
 
 
-async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[ImportPlan, int]:
+async def _planned(state: AppState, text: bytes, *, dry_run: bool) -> tuple[ImportPlan, int]:
     """Off the event loop: a large document takes seconds."""
-    imports, registry = service.work.imports, service.registry
+    imports, registry = state.work.imports, state.registry
     document = await imports.run(read_document, text)
     await registry.refresh()
     plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))

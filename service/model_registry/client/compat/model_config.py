@@ -12,9 +12,10 @@ from pydantic import Field, ValidationError
 from model_registry.client.rows import CatalogModel
 from model_registry.entities.base import ShortName
 from model_registry.entities.capability import canonical
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model import OFFERED_STATUSES, ROUTED_TYPES, ModelDraft
 from model_registry.entities.model_card import Count, ModelCard
-from model_registry.errors import InvalidModel, Reason
+from model_registry.errors import InvalidModel
 
 _FLAGS = ("streaming", "vision", "tool_use", "json_mode", "structured_outputs")
 TEXT = "text"
@@ -120,7 +121,7 @@ def checked(config: ModelConfig) -> ModelConfig:
     try:
         _Checked.model_validate(fields_of(config))
     except ValidationError as error:
-        reasons = [Reason(".".join(map(str, found["loc"])), found["msg"]) for found in error.errors()]
+        reasons = reasons_of(error)
         message = f"The model {config.model_id!r} is not valid: {'; '.join(map(str, reasons))}"
         raise InvalidModel(message, reasons=reasons) from error
     return config

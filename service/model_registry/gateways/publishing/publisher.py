@@ -29,10 +29,9 @@ from model_registry.gateways.publishing.published import (
 from model_registry.gateways.tensorzero.rendering.render import Rendered
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
-from model_registry.messaging.cancel import cancel
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.broadcast import Broadcast
 from model_registry.store.registry import Registry
+from model_registry.store.signal import Signal
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +41,6 @@ RULES = "rules"
 
 _QUICK_BYTES = 100_000
 """The rules go through so much in 40 ms, which a thread may take; more is for another process."""
-_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +89,7 @@ class ConfigPublisher:
         self._newest = self._judged = -1
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._waiters = Broadcast()
-        self._task: asyncio.Task[None] | None = None
+        self._delivered = Signal[[]]()
         self.delivery = Published()
 
     @property
@@ -110,33 +107,27 @@ class ConfigPublisher:
         """The newest revision, with or without a verdict."""
         return self._newest
 
-    def start(self) -> None:
-        """Begin judging, with what was accepted before a restart."""
-        self._registry.listeners.append(self._on_step)
+    def follow(self) -> None:
+        """Follow the registry from now on. What was accepted before a restart is served until the next verdict."""
+        self._registry.stepped.observe(self._on_step)
         if self._registry.loaded:
             snapshot = self._registry.snapshot
             self.delivery = Published(self._file.load(snapshot.registry_id))
             self._newest = snapshot.revision
-            self._changed.set()
-        self._task = asyncio.create_task(self._run(), name="configuration-judge")
 
-    async def stop(self) -> None:
-        """Stop; a check that is going on is ended."""
+    async def close(self) -> None:
+        """End the check that is going on, so that its thread is free."""
         self.release()
         self._wake_at(None)
-        if self._task is not None:
-            self._task.cancel()
-            # Ends the check first, so that its thread is free.
-            await asyncio.to_thread(self._court.process.close)
-            await cancel(self._task)
+        await asyncio.to_thread(self._court.process.close)
 
     def release(self) -> None:
-        """Let everybody go who waits, now and from now on: the service is about to stop."""
-        self._waiters.release()
+        """Let every waiter go, now and from now on: the service is about to stop."""
+        self._delivered.release()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until this is so of the delivery, for at most so many seconds."""
-        return await self._waiters.until(condition, seconds)
+        return await self._delivered.until(condition, seconds)
 
     async def until_judged(self, seconds: float) -> bool:
         """Wait for the verdict on what is newest now."""
@@ -163,17 +154,15 @@ class ConfigPublisher:
         if when is not None:
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._changed.set)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Validate what is newest, now and after every change."""
+        if self._registry.loaded:
+            self._changed.set()
         while True:
             await self._changed.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             self._changed.clear()
-            try:
-                await self._look(self._registry.snapshot)
-            except Exception:  # the loop must outlive a bug in it: without it no change ever goes out
-                log.exception("the configuration could not be judged; trying again")
-                self._changed.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+            await self._look(self._registry.snapshot)
 
     async def _look(self, snapshot: Snapshot) -> None:
         began, loads = time.perf_counter(), self._registry.loads
@@ -229,4 +218,4 @@ class ConfigPublisher:
             )
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
-        self._waiters.tell()
+        self._delivered.send()

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_registry.entities.config import ConfigFileDraft
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Path, Table, dotted
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
@@ -142,6 +143,4 @@ def _check_contents(used: Mapping[str, str], found: Found) -> None:
         try:
             ConfigFileDraft(path=kept, content=found.files[kept])
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            message = first["msg"].removeprefix("Value error, ")
-            found.reasons.append(Reason(place, f"{first['loc'][0]}: {message}"))
+            found.reasons.append(Reason(place, str(reasons_of(error)[0])))

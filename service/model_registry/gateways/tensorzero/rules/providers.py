@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.provider import ApiBase
 from model_registry.entities.provider_types import (
     COMMON_EMBEDDING_KEYS,
@@ -95,7 +96,7 @@ def _base_url(kind: ProviderType) -> Shape:
         try:
             _URL.validate_python(value, strict=True)
         except ValidationError as error:
-            yield refused(path, error.errors()[0]["msg"].removeprefix("Value error, "))
+            yield refused(path, reasons_of(error)[0].message)
             return
         for ending, only in _ENDINGS.items():
             if value.rstrip("/").endswith(ending) and only in {None, kind.name}:
