@@ -119,7 +119,10 @@ def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel
     columns = body.columns(snapshot)
     for other in noun.twins(snapshot, columns):
         if other.id != row_id:
-            message = f"There is such a {noun.name} already: {other.id}."
+            message = (
+                f"{noun.one.capitalize()} with this name already exists ({other.id}). "
+                f"Change it with PATCH /api/{noun.plural}/{other.id}."
+            )
             raise AlreadyExists(message)
     return columns
 

@@ -35,7 +35,7 @@ DEFAULTS = {name: Model.model_fields[name].get_default(call_default_factory=True
 
 @dataclass(frozen=True, slots=True)
 class OfferEntry:
-    """What became of one offer."""
+    """The action taken for one offer."""
 
     action: Literal["created", "changed", "unchanged", "skipped"]
     kind: Literal["provider", "model"]

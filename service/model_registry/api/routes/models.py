@@ -25,14 +25,14 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
 
 @router.get(
     "",
-    summary="Models, by name, then in routing order",
+    summary="List models, ordered by name and routing order",
     operation_id="list_models",
     responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 503)},
 )
 async def list_models(
     request: Request, service: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
-    """All models that pass the filters, in their stable order or sorted by any number."""
+    """All models that match the filters, in a stable order or sorted by any number."""
     snapshot = service.registry.snapshot
     found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
     items = [model_view(snapshot, model) for model in paginate(found, query.limit, query.offset)]
@@ -41,12 +41,12 @@ async def list_models(
 
 @router.get(
     "/stats",
-    summary="The catalogue in numbers",
+    summary="Get statistics of the catalogue",
     operation_id="model_stats",
     responses={200: {"model": ModelStats}, **responses(401, 503)},
 )
 async def stats(request: Request, service: CurrentApp, _caller: Reader) -> Response:
-    """How many models of what kind there are, and between what their prices and other numbers lie."""
+    """Numbers of models by kind, and the ranges of prices and other numbers."""
     snapshot = service.registry.snapshot
     found = model_stats(snapshot, service.indexes.of(snapshot))
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
@@ -55,7 +55,7 @@ async def stats(request: Request, service: CurrentApp, _caller: Reader) -> Respo
 @router.api_route("/{reference:path}/versions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
 @router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
 async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
-    """Or it would be taken for a model whose name ends so, which has to be edited by its id."""
+    """Keep the path from matching a model with such a name, which must be edited by its id."""
     raise HTTPException(405, headers={"Allow": "GET"})
 
 

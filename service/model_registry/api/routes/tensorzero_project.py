@@ -1,4 +1,4 @@
-"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that are not rows of their own nouns."""
+"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that have no table of their own."""
 
 from __future__ import annotations
 
@@ -44,41 +44,41 @@ class FileEntry(BaseModel):
 
 
 class FileBody(BaseModel):
-    """What a file is to hold."""
+    """The new content of a file."""
 
     content: str = Field(examples=["You are a helpful assistant."])
 
 
 class SectionBody(BaseModel):
-    """What a section is to hold."""
+    """The new content of a section."""
 
     value: dict[str, Any] = Field(examples=[{"debug": True}])
 
 
 @router.get(
     "/bundle",
-    summary="The gateway's configuration with the files it refers to, as tar.gz",
+    summary="Download the gateway's configuration with its files, as tar.gz",
     operation_id="get_tensorzero_bundle",
     response_class=Response,
     responses={
         200: {"content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "Still the same, also after the wait"},
+        304: {"description": "Not modified, even after waiting"},
         **responses(401, 422, 503),
     },
 )
 async def get_bundle(request: Request, service: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
-    """The newest one that was accepted, byte-identical while nothing in it changes."""
+    """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
     return await served_answer(request, service, GZIP, archive, wait)
 
 
 @router.get(
     "/files",
-    summary="The files that the gateway's configuration refers to",
+    summary="List the files of the gateway's configuration",
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
 async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> Response:
-    """By path, without their contents."""
+    """All files ordered by path, without content."""
     snapshot = service.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
@@ -89,12 +89,12 @@ async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> 
 
 @router.get(
     "/files/{path:path}",
-    summary="One file",
+    summary="Get a file",
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
 async def get_file(request: Request, path: str, service: CurrentApp, _caller: Reader) -> Response:
-    """With its content."""
+    """The file with its content."""
     snapshot = service.registry.snapshot
     found = _file(snapshot, path)
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
@@ -102,7 +102,7 @@ async def get_file(request: Request, path: str, service: CurrentApp, _caller: Re
 
 @router.put(
     "/files/{path:path}",
-    summary="Write a file",
+    summary="Create or replace a file",
     operation_id="put_tensorzero_file",
     responses={
         200: {"model": ConfigFile},
@@ -121,7 +121,7 @@ async def get_file(request: Request, path: str, service: CurrentApp, _caller: Re
 )
 @body_limit(PROJECT_BYTES)
 async def put_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
-    """As JSON, or as the text itself with any other content type. A key of the configuration may refer to it then."""
+    """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
     content = await _content(request)
     draft = _drafted(ConfigFileDraft, {"path": _checked(path), "content": content})
     return await _put(request, service, caller, "config_files", draft, lambda s: s.files.where("path", path))
@@ -130,23 +130,23 @@ async def put_file(request: Request, path: str, service: CurrentApp, caller: Adm
 @router.delete(
     "/files/{path:path}",
     status_code=204,
-    summary="Delete a file that nothing refers to",
+    summary="Delete a file",
     operation_id="delete_tensorzero_file",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 async def delete_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
-    """Refused, naming the keys, while the configuration refers to it."""
+    """Refused with 409, naming the keys, while the configuration refers to the file."""
     return await _delete(request, service, caller, "config_files", lambda s: _file(s, path))
 
 
 @router.get(
     "/sections",
-    summary="The sections of the gateway's configuration that are kept as they are",
+    summary="List the sections of the gateway's configuration that are kept verbatim",
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
 async def list_sections(request: Request, service: CurrentApp, _caller: Reader) -> Response:
-    """By name."""
+    """All sections, ordered by name."""
     snapshot = service.registry.snapshot
     items = [section.model_dump() for section in snapshot.sections]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
@@ -154,19 +154,19 @@ async def list_sections(request: Request, service: CurrentApp, _caller: Reader) 
 
 @router.get(
     "/sections/{name}",
-    summary="One section",
+    summary="Get a section",
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
 async def get_section(request: Request, name: str, service: CurrentApp, _caller: Reader) -> Response:
-    """With its table."""
+    """The section with its table."""
     snapshot = service.registry.snapshot
     return cached_response(request, snapshot, json_bytes(_section(snapshot, name).model_dump()), tables=_SECTIONS)
 
 
 @router.put(
     "/sections/{name}",
-    summary="Write a section",
+    summary="Create or replace a section",
     operation_id="put_tensorzero_section",
     responses={
         200: {"model": ConfigSection},
@@ -178,7 +178,7 @@ async def get_section(request: Request, name: str, service: CurrentApp, _caller:
 async def put_section(
     request: Request, name: str, body: SectionBody, service: CurrentApp, caller: Administrator
 ) -> Response:
-    """The whole table anew. Models and functions are rows of their own, and no sections."""
+    """Replaces the whole table. Models and functions are rows, not sections."""
     draft = _drafted(ConfigSectionDraft, {"name": name, "value": body.value})
     return await _put(request, service, caller, "config_sections", draft, lambda s: s.sections.where("name", name))
 
@@ -191,7 +191,7 @@ async def put_section(
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 async def delete_section(request: Request, name: str, service: CurrentApp, caller: Administrator) -> Response:
-    """Refused, naming the keys, while functions need what is in it."""
+    """Refused with 409, naming the keys, while functions depend on the section."""
     return await _delete(request, service, caller, "config_sections", lambda s: _section(s, name))
 
 
@@ -210,14 +210,14 @@ def _section(snapshot: Snapshot, name: str) -> ConfigSection:
 
 
 def _checked(path: str) -> str:
-    """The path, if a file of a project can have it. Errors: Invalid."""
+    """Check a path for a file of a project. Errors: Invalid."""
     if problem := path_problem(path):
         raise Invalid(f"The path {path!r} {problem}.", reasons=[Reason("path", problem)])
     return path
 
 
 async def _content(request: Request) -> str:
-    """The text that a request carries. Errors: Invalid."""
+    """Read the text from a request. Errors: Invalid."""
     body = await request.body()
     try:
         if request.headers.get("content-type", JSON).partition(";")[0].strip() != JSON:
@@ -246,7 +246,7 @@ async def _put(
     values: dict[str, Any],
     find: Callable[[Snapshot], list[Any]],
 ) -> Response:
-    """Insert or replace. When somebody else inserts at the same moment, the second write is refused (409)."""
+    """Insert or replace. Of two concurrent inserts, the second is refused (409)."""
     registry = service.registry
     old: Row | None = next(iter(find(registry.snapshot)), None)
     if old is None:
