@@ -97,7 +97,7 @@ def change(noun: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any])
 
 
 def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
-    """No row any more. Errors: InUse, naming who refers to it."""
+    """Delete the row. Errors: InUse, naming the rows that refer to it."""
     referrers = list(noun.referrers(snapshot, row))
     if referrers:
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004

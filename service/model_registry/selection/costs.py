@@ -60,7 +60,7 @@ class Costs:
     """What one request costs at each model of an index."""
 
     units: Sequence[int]
-    """In units of 10 ** -digits US dollars; means nothing where a price is not known."""
+    """In units of 10 ** -digits US dollars; undefined where a price is unknown."""
     digits: int
     known: Mask
     """The models of which every price is known that the request needs."""

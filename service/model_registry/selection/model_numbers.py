@@ -17,7 +17,7 @@ UNKNOWN = math.nan
 
 _FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _LARGEST = 1e300
-"""What lies beyond came by SQL, means nothing, and could not be computed with."""
+"""The largest usable number. Larger ones were written in SQL, and would overflow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
 
 
 def _contents(tree: Table, files: Files) -> Table:
-    """A copy of the tree with the files themselves where it names them: what they are called means nothing."""
+    """A copy of the tree with the files themselves where it names them: their names are not significant."""
     copied: Table = _copied(tree)
     for path, value in list(file_references(copied)):
         here: Any = copied
