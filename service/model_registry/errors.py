@@ -1,4 +1,4 @@
-"""The error tree: everything the registry refuses or fails at, each with a stable code.
+"""The error tree: every refusal and failure of the registry, each with a stable code.
 
     RegistryError                     E4000
     ├── NotFound                      E4004
@@ -39,8 +39,8 @@
     ├── NotConfined                   E5040
     └── StackError                    E5010
 
-A class's docstring is the title the user reads; the message of an instance says what happened and what to do.
-Nothing here knows of HTTP, PostgREST or exit codes: three tables elsewhere translate
+A class's docstring is the title shown to users; an instance's message explains what happened and what to do.
+Nothing here depends on HTTP, PostgREST or exit codes: three tables elsewhere translate
 (`store/errors.py`, `api/problems.py`, `cli/exit_codes.py`).
 """
 
@@ -60,16 +60,16 @@ class Reason:
     message: str
 
     def __str__(self) -> str:
-        """Read as one line."""
+        """The reason as one line."""
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class RegistryError(Exception):
-    """The registry could not do what was asked"""
+    """The registry could not complete the request"""
 
     code: ClassVar[str] = "E4000"
 
-    def __init__(self, message: str, *, reasons: Sequence[Reason] = (), **data: Any) -> None:  # noqa: ANN401 (data goes into the problem document as it is)
+    def __init__(self, message: str, *, reasons: Sequence[Reason] = (), **data: Any) -> None:  # noqa: ANN401 (copied into the problem document)
         super().__init__(message)
         self.message = message
         self.reasons = tuple(reasons)
@@ -77,7 +77,7 @@ class RegistryError(Exception):
 
     @classmethod
     def title(cls) -> str:
-        """The class's docstring: the same words for every instance."""
+        """The class's docstring, the same for every instance."""
         return (cls.__doc__ or "").strip()
 
 
@@ -94,19 +94,19 @@ class ModelNotFound(NotFound):
 
 
 class RevisionNotFound(NotFound):
-    """There is no such revision"""
+    """Revision not found"""
 
     code = "E4041"
 
 
 class RevisionGone(NotFound):
-    """The revision is no longer kept"""
+    """Revision no longer available"""
 
     code = "E4042"
 
 
 class Conflict(RegistryError):
-    """In conflict with what the registry holds"""
+    """Conflict with the current state of the registry"""
 
     code = "E4090"
 
@@ -118,13 +118,13 @@ class AlreadyExists(Conflict):
 
 
 class AmbiguousName(Conflict):
-    """The name fits several rows"""
+    """Ambiguous name: several rows match"""
 
     code = "E4091"
 
 
 class InUse(Conflict):
-    """Still referred to by others"""
+    """Still in use"""
 
     code = "E4092"
 
@@ -142,7 +142,7 @@ class FleetFull(Conflict):
 
 
 class Invalid(RegistryError):
-    """Not valid"""
+    """Validation failed"""
 
     code = "E4005"
 
@@ -154,31 +154,31 @@ class InvalidModel(Invalid):
 
 
 class UnknownReference(Invalid):
-    """Refers to something that does not exist"""
+    """Reference to something that does not exist"""
 
     code = "E4006"
 
 
 class InvalidConfiguration(Invalid):
-    """The gateway would not accept this configuration"""
+    """The gateway would refuse this configuration"""
 
     code = "E4007"
 
 
 class InvalidEvent(Invalid):
-    """The event cannot be understood"""
+    """Invalid event"""
 
     code = "E4008"
 
 
 class SecretInText(Invalid):
-    """There is a secret in the text"""
+    """Secret found in the input"""
 
     code = "E4012"
 
 
 class Incomplete(Invalid):
-    """Something that is needed is missing"""
+    """Required value missing"""
 
     code = "E4009"
 
@@ -190,13 +190,13 @@ class PreconditionFailed(RegistryError):
 
 
 class NotAuthenticated(RegistryError):
-    """A valid API key is needed"""
+    """A valid API key is required"""
 
     code = "E4010"
 
 
 class NotAllowed(RegistryError):
-    """The key does not allow this"""
+    """Not permitted with this API key"""
 
     code = "E4030"
 
@@ -214,13 +214,13 @@ class RequestTimeout(RegistryError):
 
 
 class BodyTooLarge(RegistryError):
-    """The body is too large"""
+    """Request body too large"""
 
     code = "E4130"
 
 
 class UrlTooLong(RegistryError):
-    """The URL is too long"""
+    """URL too long"""
 
     code = "E4140"
 
@@ -232,31 +232,31 @@ class TooManyRequests(RegistryError):
 
 
 class HeadersTooLarge(RegistryError):
-    """The headers are too large"""
+    """Request headers too large"""
 
     code = "E4310"
 
 
 class DeadlineExceeded(RegistryError):
-    """The work took longer than its deadline"""
+    """The operation exceeded its deadline"""
 
     code = "E5032"
 
 
 class StorageError(RegistryError):
-    """The database could not do what was asked"""
+    """Database error"""
 
     code = "E5000"
 
 
 class StorageUnavailable(StorageError):
-    """The database cannot be reached"""
+    """Database unavailable"""
 
     code = "E5030"
 
 
 class StorageMisconfigured(StorageError):
-    """The registry is not set up to use its database"""
+    """Database access is misconfigured"""
 
     code = "E5001"
 
@@ -268,7 +268,7 @@ class NothingAccepted(RegistryError):
 
 
 class GatewayUnavailable(RegistryError):
-    """The TensorZero gateway cannot be run here"""
+    """The TensorZero gateway cannot run here"""
 
     code = "E5002"
 
@@ -280,24 +280,24 @@ class RegistryUnreachable(RegistryError):
 
 
 class ModelServerUnreachable(RegistryError):
-    """A model server of this node does not answer"""
+    """A model server on this node does not respond"""
 
     code = "E5004"
 
 
 class SourceUnreadable(RegistryError):
-    """What was to be imported cannot be read"""
+    """The import source cannot be read"""
 
     code = "E5005"
 
 
 class NotConfined(RegistryError):
-    """A process that reads what callers send cannot be shut in"""
+    """A process that handles untrusted input cannot be sandboxed"""
 
     code = "E5040"
 
 
 class StackError(RegistryError):
-    """A part of the embedded stack could not be started"""
+    """A component of the embedded stack failed to start"""
 
     code = "E5010"

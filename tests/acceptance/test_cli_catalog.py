@@ -48,5 +48,5 @@ def test_a_broken_file_is_refused_with_its_places(service: Service, tmp_path: Pa
     assert [reason.where for reason in refused.value.reasons] == ["models.a.status"]
 
     file.write_text("a: [")
-    with pytest.raises(InvalidModel, match="no YAML"):
+    with pytest.raises(InvalidModel, match="not a valid YAML"):
         catalog(service, "import", str(file))

@@ -44,7 +44,7 @@ def test_what_history_shows_is_compared_and_brought_back(service: Service) -> No
     assert [line for line in text[2:] if line[0] in "+-"] == ['-model = "small"', '+model = "large"']
     done = command(service, "rollback", then)
     assert done.returncode == 0, done.stderr
-    assert f"The configuration is that of revision {then} again" in done.stdout
+    assert f"Restored the configuration of revision {then}" in done.stdout
     assert service.config() == before
     planned = command(service, "rollback", now, "--dry-run")
     assert "Nothing was written." in planned.stdout

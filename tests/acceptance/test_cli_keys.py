@@ -60,7 +60,7 @@ def test_what_cannot_be_done_is_said_in_one_message(environment: dict[str, str])
     created(environment, "twice", "read")
     again = run("keys", "create", "twice", "--scope", "read", environment=environment)
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == "error: There is a key with this name already.\n"
+    assert again.stderr == "error: A key with this name already exists.\n"
 
     unknown = run("keys", "revoke", "nobody", environment=environment)
     assert unknown.returncode == 1
@@ -72,4 +72,4 @@ def test_what_cannot_be_done_is_said_in_one_message(environment: dict[str, str])
 
     away = run("keys", "list", environment={**environment, "POSTGREST_URL": "http://127.0.0.1:9"})
     assert away.returncode == 3
-    assert away.stderr.startswith("error: The database cannot be reached")
+    assert away.stderr.startswith("error: The database is unavailable")

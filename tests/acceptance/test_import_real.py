@@ -73,7 +73,7 @@ def test_a_dry_run_against_a_service_needs_a_key_and_writes_nothing(service: Ser
     assert service.url in done.stdout
     alone = command(FIXTURES / "agents", "--dry-run", environment={**registry, "MODEL_REGISTRY_API_KEY": ""})
     assert alone.returncode == 0, alone.stderr
-    assert "an empty registry: This needs an API key" in alone.stdout
+    assert "an empty registry: An API key is required" in alone.stdout
     assert revision(service) == before
 
 

@@ -352,5 +352,5 @@ async def test_an_event_that_the_database_refuses_does_not_keep_the_others_of_it
     assert {key[2] for key in rows(refusing_database)} == set(models)
     rejections = await until_rejected(fleet, 2)
     assert [json.loads(rejection["payload"])["model_id"] for rejection in rejections] == ["poison", "poison"]
-    assert {rejection["reason"] for rejection in rejections} == {"A value is outside what the table allows."}
+    assert {rejection["reason"] for rejection in rejections} == {"A value is outside the range that the table allows."}
     assert await outcomes(replica) == {"recorded": 20, "rejected": 2, "ignored": fleet.checks}

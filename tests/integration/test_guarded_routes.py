@@ -142,7 +142,7 @@ async def test_many_mistakes_are_named_a_hundred_at_a_time(replica: Replica) -> 
     answer = await replica.client.post("/api/costs/estimate", json={"models": [1] * 1000})
     reasons = problem(answer, 422, "E4005")["reasons"]
     assert len(reasons) == 101
-    assert reasons[-1] == {"where": "", "message": "900 more reasons are not shown; correct these first"}
+    assert reasons[-1] == {"where": "", "message": "900 more reasons are not shown; fix these first"}
     assert len(answer.content) < 20_000
 
 
@@ -154,7 +154,7 @@ async def test_very_many_fields_that_nobody_knows_are_one_mistake(replica: Repli
         ("/api/costs/estimate", {"filter": many}),
     ):
         (reason,) = problem(await replica.client.post(path, json=body), 422, "E4005")["reasons"]
-        assert reason["message"].startswith("has 5,000 fields; these are known: ")
+        assert reason["message"].startswith("has 5,000 fields; the known ones are: ")
 
 
 async def test_large_bodies_share_so_much_room_and_give_it_back(replica: Replica) -> None:

@@ -355,7 +355,7 @@ async def test_a_rollback_gives_up_when_others_never_stop_writing(ledger: Ledger
     await ledger.registry.refresh()
     database.execute("insert into model_providers (name, type) values ('first', 'openai')")
 
-    with pytest.raises(Conflict, match="Others keep changing"):
+    with pytest.raises(Conflict, match="Concurrent changes"):
         await History(ledger.database, meddling(ledger, database, 1000)).rollback(0, actor="somebody")
 
     assert ("first",) in database.execute("select name from model_providers").fetchall()

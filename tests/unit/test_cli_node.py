@@ -16,10 +16,10 @@ NODE = ("node", "run", "--node-id", "gpu-1")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "name a server to watch"),
-        (["--ollama", "127.0.0.1:1"], "say where to publish"),
+        ([], "no server to watch: set at least one"),
+        (["--ollama", "127.0.0.1:1"], "unless --once is set"),
         (["--ollama", "ftp://a"], "must be http://host"),
-        (["--ollama", "a", "--openai", "b", "--endpoint", "http://c"], "means one server"),
+        (["--ollama", "a", "--openai", "b", "--endpoint", "http://c"], "applies to a single server"),
         (["--ollama", "a", "--host", "http://b", "--once"], "without scheme and port"),
         (["--ollama", "a", "--host", "b:11434", "--once"], "without scheme and port"),
         (["--ollama", "a", "--host", "b/v1", "--once"], "without scheme and port"),

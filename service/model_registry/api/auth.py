@@ -110,7 +110,7 @@ class Authenticator:
             claimed = await self._jwt_scopes(secret)
             found = Caller(*claimed) if claimed else None
         if found is None:
-            raise NotAuthenticated("This key is not known, or it was revoked.")
+            raise NotAuthenticated("This API key is unknown or has been revoked.")
         return found
 
     async def require(self, headers: Headers, scope: Scope) -> Caller:
@@ -121,9 +121,9 @@ class Authenticator:
                 return ANYBODY
             if not self.has_keys():
                 raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
-            raise NotAuthenticated(f"This needs an API key. {_HOW_TO_SEND}")
+            raise NotAuthenticated(f"An API key is required. {_HOW_TO_SEND}")
         if not caller.may(scope):
-            raise NotAllowed(f"The key {caller.name!r} has not the scope {scope!r}.")
+            raise NotAllowed(f"API key {caller.name!r} lacks the scope {scope!r}.")
         return caller
 
     async def require_key(self, headers: Headers) -> Caller:
@@ -139,10 +139,10 @@ class Authenticator:
         caller = await self.require(headers, "read")
         if caller is ANYBODY:
             if self.has_keys():
-                raise NotAuthenticated(f"This needs an API key, with any scope. {_HOW_TO_SEND}")
+                raise NotAuthenticated(f"An API key, with any scope, is required. {_HOW_TO_SEND}")
             self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
         elif not caller.scopes:
-            message = f"{caller.name!r} was granted no scope. Add `read` to the user's app_metadata.registry_scopes."
+            message = f"{caller.name!r} has no scope. Add `read` to the user's app_metadata.registry_scopes."
             raise NotAllowed(message)
         return caller
 

@@ -70,7 +70,8 @@ class CheckSlots:
                 await asyncio.wait({checking}, timeout=_ENDS_WITHIN)
                 if checking.done():
                     return checking.result()
-                raise TooManyRequests("Other checks took all the time there is.", retry_after=_RETRY_AFTER)
+                message = "Other checks used up the waiting time. Try again later."
+                raise TooManyRequests(message, retry_after=_RETRY_AFTER)
             finally:
                 process.abort()
                 leaving.cancel()
@@ -86,7 +87,7 @@ class CheckSlots:
     async def _check(self, process: ValidatorProcess, job: CheckJob) -> ValidationResult:
         async with self._places:
             if self._closed:
-                raise TooManyRequests("The service is about to stop.", retry_after=_RETRY_AFTER)
+                raise TooManyRequests("The service is shutting down.", retry_after=_RETRY_AFTER)
             self._running.add(process)
             running = asyncio.get_running_loop().run_in_executor(self._threads, _run, process, job)
             running.add_done_callback(lambda done: self._ended(process, done))
@@ -101,10 +102,10 @@ class CheckSlots:
     @contextmanager
     def _place(self, caller: str) -> Iterator[None]:
         if self._callers[caller] >= PER_CALLER:
-            message = f"You have {PER_CALLER} checks going on; wait for one of them to end."
+            message = f"{PER_CALLER} of your checks are running already; wait until one of them ends."
             raise TooManyRequests(message, retry_after=_RETRY_AFTER)
         if self._callers.total() >= IN_ALL:
-            raise TooManyRequests(f"{IN_ALL} checks are going on; try again later.", retry_after=_RETRY_AFTER)
+            raise TooManyRequests(f"{IN_ALL} checks are running; try again later.", retry_after=_RETRY_AFTER)
         self._callers[caller] += 1
         try:
             yield

@@ -46,7 +46,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def _caller_left(request: Request, _error: ClientDisconnect) -> Response:
         request.app.state.service.metrics.refused("caller_left")
-        return Response(status_code=_CALLER_LEFT)  # nobody reads it
+        return Response(status_code=_CALLER_LEFT)  # the connection is closed
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(request: Request, error: RequestValidationError) -> Response:
@@ -56,8 +56,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # noqa: PLR2004 (FastAPI's word for a body that it could not parse)
-            reason = Reason("body", "is not JSON in UTF-8, or nested too deep")
+        if error.status_code == 400:  # noqa: PLR2004 (FastAPI: the body could not be parsed)
+            reason = Reason("body", "is not valid JSON in UTF-8, or is nested too deeply")
             return problem_response(_invalid_of(request)(str(reason), reasons=(reason,)))
         if error.status_code == 405:  # noqa: PLR2004
             headers = dict(error.headers or {})

@@ -105,7 +105,7 @@ class _LimitedRequest(Request):
         if "json" not in self.headers.get("content-type", "json"):
             return
         if await self._off_loop(too_many_values, self._body):
-            raise BodyTooLarge("The body holds too many values. Send it in several parts.")
+            raise BodyTooLarge("The body contains too many values. Split it into several requests.")
         if await self._off_loop(too_deep, self._body):
             raise HTTPException(400)
 
@@ -136,4 +136,4 @@ class _LimitedRequest(Request):
 
     def _refuse(self, limit: int) -> None:
         size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
-        raise BodyTooLarge(f"The body is larger than {size}, the most that {self.url.path} takes.")
+        raise BodyTooLarge(f"The body is larger than {size}, the limit of {self.url.path}.")

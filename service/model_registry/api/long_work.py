@@ -31,7 +31,7 @@ class Room:
     def take(self, size: int) -> None:
         """Take room for what has arrived. Errors: TooManyRequests when there is none."""
         if size > self.left:
-            raise TooManyRequests("The service works on other large bodies already. Try again in some seconds.")
+            raise TooManyRequests("The service is busy with other large requests. Try again in a few seconds.")
         self.left -= size
 
     def give_back(self, size: int) -> None:

@@ -182,7 +182,7 @@ class _SnapshotCollector(Collector):
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses=responses(401, 403))
+@router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))
 async def metrics(request: Request, state: CurrentApp) -> Response:
     """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
     await state.authenticator.require_metrics(request.headers)

@@ -1,4 +1,4 @@
-"""Query parameters that several lists share."""
+"""Query parameters shared by several lists."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fastapi import Query
 
 from model_registry.selection.model_filter import ModelFilter, Sort
 
-Limit = Annotated[int | None, Query(ge=1, le=100_000, description="At most so many rows; all, when not given.")]
-Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many rows first.")]
+Limit = Annotated[int | None, Query(ge=1, le=100_000, description="Maximum number of rows; all by default.")]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of rows to skip.")]
 
 
 class ModelQuery(ModelFilter):

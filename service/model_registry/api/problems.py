@@ -1,4 +1,4 @@
-"""The one table from the registry's errors to HTTP, and the one shape of every error: RFC 9457 problem details."""
+"""Translate the registry's errors to HTTP: one table of statuses, one format (RFC 9457 problem details)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ STATUSES: dict[type[RegistryError], int] = {
     NotConfined: 503,
     RegistryError: 500,
 }
-"""A class that is not here has the status of its nearest ancestor."""
+"""A class missing here has the status of its nearest ancestor."""
 
 REFUSALS: dict[type[RegistryError], str] = {
     NotAuthenticated: "no_key",
@@ -67,22 +67,22 @@ REFUSALS: dict[type[RegistryError], str] = {
     TooManyRequests: "busy",
     DeadlineExceeded: "deadline",
 }
-"""As the metrics name them."""
+"""Labels of the refusals metric."""
 
 RETRY_AFTER_SECONDS = 5
 _RETRIED = frozenset({429, 503})
-"""Statuses after which the same request may well succeed."""
+"""Statuses after which a retry of the same request may succeed."""
 MOST_REASONS = 100
-"""Reasons of one problem. Who has more mistakes than that corrects these first."""
+"""Most reasons in one problem document; the rest are counted."""
 _LONGEST_MESSAGE = 2000
 _LONGEST_DETAIL = 8000
-"""Characters. Messages quote what callers sent: an answer must not grow with the question."""
+"""Characters. Messages quote the request: a response must not grow with it."""
 MEDIA_TYPE = "application/problem+json"
 _IN_SUMMARY = 20
 _CODES = {STATUSES[kind]: kind.code for kind in (NotFound, MethodNotAllowed)}
 """Of what HTTP itself refuses."""
 _SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
-"""What of an error's data the caller sees. The rest is for the log."""
+"""The parts of an error's data shown to the caller. The rest is for the log."""
 
 
 class ProblemReason(BaseModel):
@@ -93,44 +93,44 @@ class ProblemReason(BaseModel):
 
 
 class Problem(BaseModel):
-    """What every error answers (RFC 9457)."""
+    """Problem details (RFC 9457), the body of every error response."""
 
     type: str = Field(examples=["urn:model-registry:E4001"])
     title: str = Field(examples=["Model not found"])
     status: int = Field(examples=[404])
-    code: str = Field(examples=["E4001"], description="Stable: programs may depend on it.")
+    code: str = Field(examples=["E4001"], description="Stable error code; safe to match on.")
     detail: str = Field(examples=["There is no model 'gpt-5'."])
     reasons: list[ProblemReason] = []
     matches: list[dict[str, str]] | None = None
     referrers: list[str] | None = None
     allowed: list[str] | None = None
-    oldest: int | None = Field(None, description="The oldest revision that can be had.")
-    newest: int | None = Field(None, description="The newest revision there is.")
+    oldest: int | None = Field(None, description="Oldest revision still available.")
+    newest: int | None = Field(None, description="Newest revision.")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's documentation: the problems it may answer."""
+    """The problem responses of a route, for its OpenAPI documentation."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
 _TITLES = {
-    400: "Something that is needed is missing",
-    401: "A valid API key is needed",
-    403: "The key does not allow this",
+    400: "Required value missing",
+    401: "A valid API key is required",
+    403: "Not permitted with this API key",
     404: "Not found",
     405: MethodNotAllowed.title(),
-    409: "In conflict with what the registry holds",
+    409: "Conflict with the current state of the registry",
     408: "The request did not arrive in time",
-    410: "The revision is no longer kept",
+    410: "Revision no longer available",
     412: "The row has changed since it was read",
-    413: "The body is too large",
-    414: "The URL is too long",
-    422: "Not valid; the reasons say what is wrong where",
-    429: "Too many requests at once; Retry-After says when to ask again",
-    431: "The headers are too large",
+    413: "Request body too large",
+    414: "URL too long",
+    422: "Validation failed; `reasons` lists each fault and its place",
+    429: "Too many requests at once; retry after the number of seconds in Retry-After",
+    431: "Request headers too large",
     500: "The registry failed",
-    503: "The database cannot be reached; reads go on",
+    503: "Database unavailable; reads continue from the last snapshot",
 }
 
 
@@ -140,7 +140,7 @@ def status_of(error: RegistryError) -> int:
 
 
 def problem_response(error: RegistryError) -> Response:
-    """An error as the caller sees it. Server-side failures are logged with what the storage said."""
+    """Build the response to an error. Server-side failures are logged with the storage's own message."""
     status = status_of(error)
     if status >= 500:  # noqa: PLR2004
         log.warning("request failed", code=error.code, error=error.message, storage=error.data.get("storage"))
@@ -155,7 +155,7 @@ def problem_response(error: RegistryError) -> Response:
 
 
 def problem_bytes(error: RegistryError) -> bytes:
-    """An error as a whole HTTP/1.1 answer, for requests that never become one of the application's."""
+    """An error as a complete HTTP/1.1 response, for requests refused before they reach the application."""
     response = problem_response(error)
     phrase = HTTPStatus(response.status_code).phrase
     lines = [b"HTTP/1.1 %d %b" % (response.status_code, phrase.encode())]
@@ -181,7 +181,7 @@ def _response(
         "reasons": _shown_reasons(reasons),
     }
     body |= {key: _first(data[key]) for key in _SHOWN if data and key in data}
-    body, _ = masked_value(body)  # a message may quote what it is about, and answers end in logs
+    body, _ = masked_value(body)  # messages quote the request, and responses end up in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
 
 
@@ -191,7 +191,7 @@ def _shown_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
         for r in reasons[:MOST_REASONS]
     ]
     if (more := len(reasons) - MOST_REASONS) > 0:
-        shown.append({"where": "", "message": f"{more:,} more reasons are not shown; correct these first"})
+        shown.append({"where": "", "message": f"{more:,} more reasons are not shown; fix these first"})
     return shown
 
 
@@ -212,7 +212,7 @@ def summary(reasons: tuple[Reason, ...]) -> str:
 def _dumped(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
-    except TypeError:  # half a surrogate pair that came in from outside
+    except TypeError:  # half a surrogate pair from the request
         return orjson.dumps(_cleaned(body))
 
 
@@ -228,13 +228,15 @@ def _cleaned(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def bug_response(error: Exception) -> Response:
-    """Answer to a bug of ours. The trace goes to the log, never to the caller."""
+    """The response to a bug. The traceback goes to the log, never to the caller."""
     log.error("unexpected error", exc_info=error)
-    return _response(500, RegistryError.code, RegistryError.title(), "An unexpected error; the log has it.")
+    return _response(
+        500, RegistryError.code, RegistryError.title(), "An unexpected error occurred; details are in the service log."
+    )
 
 
 def http_problem(error: HTTPException) -> Response:
-    """What goes wrong before a request reaches the registry: no such path, no such method, too large."""
+    """The response to an error raised by the framework: unknown path, unknown method, body too large."""
     status = error.status_code
     title = _TITLES.get(status, "The request failed")
     code = _CODES.get(status, f"E{status}0")

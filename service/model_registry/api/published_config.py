@@ -1,4 +1,4 @@
-"""Answers made of what goes out to gateways: the newest accepted configuration, in whatever form it is asked for."""
+"""Responses with the newest accepted configuration, in the requested form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 LONGEST_WAIT_SECONDS = 60
 VERDICT_SECONDS = 2.0
-"""How long an answer waits for the verdict on a change that has been made; then it is the one before."""
+"""How long a response waits for the validation of a change; then the previous configuration is returned."""
 
 Wait = Annotated[
     float | None,
@@ -27,9 +27,9 @@ Wait = Annotated[
         ge=0,
         le=LONGEST_WAIT_SECONDS,
         description=(
-            "With `If-None-Match`: wait up to so many seconds for another configuration, then answer 304. "
-            f"Without it an answer waits up to {VERDICT_SECONDS:.0f} s for the verdict on what was just changed; "
-            "0 answers at once."
+            "With `If-None-Match`: wait up to this many seconds for a new configuration, then return 304. "
+            f"By default a response waits up to {VERDICT_SECONDS:.0f} s for the validation of the latest change; "
+            "0 returns at once."
         ),
     ),
 ]
@@ -37,7 +37,7 @@ Wait = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _ServedBody(CachedBody):
-    """An answer that holds while the same configuration goes out, and no verdict is awaited."""
+    """A response valid while the same configuration is served and no validation is pending."""
 
     judge: ConfigPublisher
     delivery: Published
@@ -99,7 +99,7 @@ def _body(content: bytes) -> PublishedBody:
 def _nothing(delivery: Published) -> NothingAccepted:
     if delivery.refused is None:
         return NothingAccepted("The first configuration is still being checked. Ask again in a moment.")
-    message = "The configuration is refused, and there is none before it that could be served. See the reasons."
+    message = "The configuration was refused, and no earlier one was accepted. See the reasons."
     return NothingAccepted(message, reasons=delivery.refused.reasons)
 
 

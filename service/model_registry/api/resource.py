@@ -113,7 +113,7 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
     @router.post(
         "",
         status_code=201,
-        summary=f"Add {noun.one}",
+        summary=f"Create {noun.one}",
         operation_id=f"create_{noun.name}",
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
@@ -125,7 +125,7 @@ def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
 def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
     @router.get(
         "/{reference:path}",
-        summary=f"One {noun.name}, by id or name",
+        summary=f"Get {noun.one} by id or name",
         operation_id=f"get_{noun.name}",
         responses={200: shape, **responses(401, 404, 409, 503)},
     )
@@ -155,7 +155,7 @@ def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa:
 
     @router.patch(
         "/{reference:path}",
-        summary=f"Change some fields of {noun.one}",
+        summary=f"Update some fields of {noun.one}",
         operation_id=f"change_{noun.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
@@ -175,7 +175,8 @@ def _add_delete(router: APIRouter, noun: Resource) -> None:
     @router.delete(
         "/{reference:path}",
         status_code=204,
-        summary=f"Delete {noun.one} that nobody refers to",
+        summary=f"Delete {noun.one}",
+        description="Refused with 409 while other rows refer to it.",
         operation_id=f"delete_{noun.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )

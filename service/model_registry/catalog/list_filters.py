@@ -1,4 +1,4 @@
-"""Filters of lists. A value that means nothing is an error that names the ones that do, never an empty list.
+"""Filters of lists. An unknown value is an error that lists the allowed ones, never an empty list.
 
 Those of models are in `model_filter.py`.
 """
@@ -51,7 +51,7 @@ def check_change_filters(table: str | None, row_id: str | None) -> None:
     if table is not None and table not in PUBLIC_TABLES:
         raise meaningless("table", table, PUBLIC_TABLES)
     if row_id is not None and as_uuid(row_id) is None:
-        message = f"row_id={row_id!r} means nothing: it must be a uuid."
+        message = f"Invalid row_id {row_id!r}: it must be a UUID."
         raise Invalid(message, reasons=[Reason("row_id", message)])
 
 
@@ -63,6 +63,6 @@ def _is_of_model(snapshot: Snapshot, deployment: Deployment, reference: str) -> 
 
 
 def meaningless(name: str, value: str, allowed: Sequence[str]) -> Invalid:
-    """A value that means nothing, and those that do."""
-    message = f"{name}={value!r} means nothing. Allowed: {', '.join(allowed)}."
+    """The error for an unknown value of a filter, with the allowed ones."""
+    message = f"Unknown {name} {value!r}. Allowed: {', '.join(allowed)}."
     return Invalid(message, reasons=[Reason(name, message)], allowed=list(allowed))

@@ -79,21 +79,21 @@ class ModelBody(ModelDraft, ModelCard):
     capabilities: Annotated[Tags, BeforeValidator(_tags), WithJsonSchema(_TAGS_OR_FLAGS)] = Field(
         default=[],
         max_length=200,
-        description="Tags; or an object of flags, of which the true ones count.",
+        description="A list of tags, or an object of flags of which the true ones count.",
         examples=[["chat", "function_calling"]],
     )
     context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
-        None, description="The same as `context_length`."
+        None, description="Same as `context_length`."
     )
     provider_id: str | None = Field(None, description="The provider's id or name.")  # type: ignore[assignment] # may be given by name
     provider: str | None = Field(None, description="The provider's name, instead of its id.", examples=["ollama_local"])
-    provider_name: str | None = Field(None, description="The same as `provider`.")
+    provider_name: str | None = Field(None, description="Same as `provider`.")
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
         """The row to write, its card as one column. Errors: InvalidModel, UnknownReference."""
         reference = self.provider_id or self.provider or self.provider_name
         if reference is None:
-            message = "A model needs its provider: give provider_id or provider."
+            message = "A model needs a provider: set provider_id or provider."
             raise InvalidModel(message, reasons=[Reason("provider_id", message)])
         try:
             provider = find_provider(snapshot, reference)
@@ -115,7 +115,7 @@ class ModelBody(ModelDraft, ModelCard):
         if self.replaced_by is not None and not snapshot.models.where("name", self.replaced_by):
             reasons.append(Reason("replaced_by", f"there is no model named {self.replaced_by!r}"))
         if self.context_length is not None and self.context_window not in (None, self.context_length):
-            reasons.append(Reason("context_window", "is the same as context_length, and says something else"))
+            reasons.append(Reason("context_window", "is another name of context_length, but has a different value"))
         if reasons:
             raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
 
@@ -171,7 +171,7 @@ class MappingBody(MappingDraft):
 
 def _needed(field: str, reference: str | None) -> str:
     if not reference:
-        message = f"{field} is needed: the model's id, its name, or what its provider calls it."
+        message = f"{field} is required: the model's id, its name, or the provider's name for it."
         raise Invalid(message, reasons=[Reason(field, message)])
     return reference
 

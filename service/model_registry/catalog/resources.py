@@ -101,7 +101,7 @@ def change(noun: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any])
 
 
 def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
-    """No row any more. Errors: InUse, naming who refers to it."""
+    """Delete the row. Errors: InUse, naming the rows that refer to it."""
     referrers = list(noun.referrers(snapshot, row))
     if referrers:
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
@@ -115,7 +115,10 @@ def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel
     columns = body.columns(snapshot)
     for other in noun.twins(snapshot, columns):
         if other.id != row_id:
-            message = f"There is such a {noun.name} already: {other.id}."
+            message = (
+                f"{noun.one.capitalize()} with this name already exists ({other.id}). "
+                f"Change it with PATCH /api/{noun.plural}/{other.id}."
+            )
             raise AlreadyExists(message)
     return columns
 

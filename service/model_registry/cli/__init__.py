@@ -1,4 +1,4 @@
-"""The command `model-registry`: one file per command group. Commands say what they do; the work is elsewhere."""
+"""The command `model-registry`: one file per command group. Commands parse and print; the work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model_registry.errors import RegistryError
 
 app = typer.Typer(
     name="model-registry",
-    help="A registry of AI models: one catalogue, the TensorZero configuration made of it, and what runs where.",
+    help="A registry of AI models: one catalogue, the TensorZero configuration rendered from it, and what runs where.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
@@ -50,11 +50,11 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line. An error of the registry is one clear message and an exit code, never a trace."""
+    """Run the command line. Errors of the registry become one message and an exit code, never a traceback."""
     try:
         app()
     except RegistryError as error:
-        # Line by line: the end of a log has several, and what is in them may come from anywhere.
+        # Line by line: a message may quote several lines of a log, with text from anywhere.
         message = "\n".join(map(printable, mask_secrets(error.message).split("\n")))
         typer.secho(f"error: {message}", err=True, fg="red")
         for reason in error.reasons:
@@ -66,7 +66,7 @@ def main() -> None:
             raise
         extra = "[nats]" if (error.name or "").split(".")[0] in ("nats", "nkeys") else "[server]"
         typer.secho(
-            f"error: {error.name} is not installed. This command needs more than the client: "
+            f"error: {error.name} is not installed. This command needs more than the client; run: "
             f"pip install 'pmoves-model-registry{extra}' (for `up`: [stack]).",
             err=True,
             fg="red",

@@ -1,4 +1,4 @@
-"""`model-registry catalog ...`: the whole catalogue as one file, out and in. JSON, or YAML for people.
+"""`model-registry catalog ...`: export and import of the whole catalogue as one JSON or YAML file.
 
 The registry plans the import of a file: `garden/document_import.py`.
 """
@@ -15,27 +15,27 @@ from model_registry.cli.import_summary import printable
 from model_registry.cli.registry import RegistryHttp, json_object
 from model_registry.errors import InvalidModel, RegistryUnreachable
 
-app = typer.Typer(help="The catalogue as one file, models_registry.json or YAML.", no_args_is_help=True)
+app = typer.Typer(
+    help="Export and import the catalogue as one file: models_registry.json or YAML.", no_args_is_help=True
+)
 
 DOCUMENT = "/api/v1/registry/document"
 _YAML = frozenset({".yaml", ".yml"})
 _COLOURS = {"created": "green", "changed": "yellow", "ignored": "red"}
 
-Out = Annotated[Path, typer.Argument(help="Where it goes; .yaml and .yml mean YAML.", metavar="FILE", dir_okay=False)]
-In = Annotated[
-    Path, typer.Argument(help="A JSON or YAML file of the format.", metavar="FILE", exists=True, dir_okay=False)
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")]
-RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
+Out = Annotated[Path, typer.Argument(help="File to write; .yaml and .yml select YAML.", metavar="FILE", dir_okay=False)]
+In = Annotated[Path, typer.Argument(help="Catalogue file, JSON or YAML.", metavar="FILE", exists=True, dir_okay=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")]
+RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
 ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope admin.")
+    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
 ]
 DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 @app.command()
 def export(file: Out, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Write providers, categories, models and aliases to a file. What uses them is no part of it.
+    """Export providers, categories, models and aliases to a file, without the functions and mappings that use them.
 
     Example: `model-registry catalog export models_registry.json`
     """
@@ -48,9 +48,9 @@ def export(file: Out, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = Non
 
 @app.command("import")
 def import_(file: In, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Bring such a file into the registry, in one transaction.
+    """Import a catalogue file into the registry, in one transaction.
 
-    What the file says becomes so; models it does not name, and facts it leaves out, stay as they are.
+    Values in the file overwrite stored ones; models and facts not in the file stay unchanged.
 
     Example: `model-registry catalog import models_registry.json --dry-run`
     """
@@ -59,7 +59,7 @@ def import_(file: In, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_U
     try:
         _print(answer["data"])
     except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"{registry} answered, but not as a registry does") from error
+        raise RegistryUnreachable(f"Unexpected response from {registry}: is it a model registry?") from error
 
 
 def _written(document: dict[str, Any], file: Path) -> str:
@@ -81,7 +81,7 @@ def _read(file: Path) -> bytes:
         # YAML knows dates, JSON does not.
         return json.dumps(yaml.safe_load(content), default=lambda value: value.isoformat()).encode()
     except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-        raise InvalidModel(f"{file} is no YAML that could be such a document: {error}") from error
+        raise InvalidModel(f"{file} is not a valid YAML catalogue: {error}") from error
 
 
 def _print(done: dict[str, Any]) -> None:

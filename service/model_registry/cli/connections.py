@@ -1,4 +1,4 @@
-"""How many connections the service takes: as many as were asked for, and as the system has files for."""
+"""The limit on connections of the service: as configured, within the system's limit of open files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""With which exit code a command ends that fails: one table from the error tree to codes.
+"""Exit codes of commands: one table from the error tree to codes.
 
-0 done; 1 what was asked for was refused; 2 the command was called wrongly (Typer's own); 3 the registry, a part of
-it, or what was to be read cannot be reached or does not let us in.
+0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, or a source cannot be reached
+or denies access.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.SourceUnreadable: OUT_OF_REACH,
     errors.StackError: OUT_OF_REACH,
 }
-"""Exit code of an error; one that is not here has that of its nearest base class."""
+"""A class missing here has the exit code of its nearest base class."""
 
 
 def exit_code(error: errors.RegistryError) -> int:

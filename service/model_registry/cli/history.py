@@ -1,4 +1,4 @@
-"""`model-registry history`, `diff` and `rollback`: the configuration as it was, over HTTP."""
+"""`model-registry history`, `diff` and `rollback`: earlier configurations, over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WIDEST_VALUE = 60
 
 
 class DiffFormat(StrEnum):
-    """What a difference is shown as."""
+    """Output format of a difference."""
 
     rows = "rows"
     text = "text"
@@ -38,12 +38,12 @@ class DiffFormat(StrEnum):
 
 
 def history(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many writes.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of writes.")] = 20,
     before: Annotated[int | None, typer.Option(min=0, help="Only writes before this revision.")] = None,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Who changed how much of the configuration when, newest first.
+    """List writes to the configuration with time, author and size, newest first.
 
     Example: `model-registry history --limit 5`
     """
@@ -61,21 +61,24 @@ def history(
         if page["next_before"] is not None:
             typer.echo(f"More: model-registry history --before {page['next_before']}")
         elif page["oldest"]:
-            typer.echo(f"History begins at revision {page['oldest']}: what came before was trimmed.")
+            typer.echo(f"History begins at revision {page['oldest']}: earlier entries were trimmed.")
 
     _as_registry_says(registry, show)
 
 
 def diff(
-    from_: Annotated[int, typer.Argument(metavar="FROM", min=0, help="A revision, as `history` shows it.")],
+    from_: Annotated[int, typer.Argument(metavar="FROM", min=0, help="A revision, as shown by `history`.")],
     to: Annotated[int, typer.Argument(metavar="TO", min=0, help="Another revision.")],
     format_: Annotated[
-        DiffFormat, typer.Option("--format", help="rows, with who wrote them; text: the gateway's configuration; json.")
+        DiffFormat,
+        typer.Option(
+            "--format", help="rows: changed rows with their authors; text: the gateway's configuration; json."
+        ),
     ] = DiffFormat.rows,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """How two revisions of the configuration differ.
+    """Compare two revisions of the configuration.
 
     Example: `model-registry diff 120 128 --format text`
     """
@@ -93,14 +96,14 @@ def diff(
 
 
 def rollback(
-    revision: Annotated[int, typer.Argument(metavar="REVISION", min=0, help="A revision, as `history` shows it.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")] = False,
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=0, help="A revision, as shown by `history`.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")] = False,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Bring the configuration back to a revision, as a new one, in one transaction.
+    """Restore the configuration of an earlier revision, as a new revision, in one transaction.
 
-    Deployments, nodes and API keys stay as they are. Nothing is written when the gateway would refuse the result.
+    Deployments, nodes and API keys stay unchanged. Nothing is written if the gateway would refuse the result.
 
     Example: `model-registry rollback 120 --dry-run`
     """
@@ -108,13 +111,11 @@ def rollback(
     done = json_object(RegistryHttp(registry, api_key).post("/api/rollback", {"revision": revision}, params))
 
     def show() -> None:
-        _print_rows(done, f"The configuration is that of revision {done['restored']} already.")
+        _print_rows(done, f"The configuration already equals that of revision {done['restored']}.")
         if dry_run:
             typer.echo("Nothing was written.")
         elif done["items"]:
-            typer.echo(
-                f"The configuration is that of revision {done['restored']} again, as revision {done['revision']}."
-            )
+            typer.echo(f"Restored the configuration of revision {done['restored']}, as revision {done['revision']}.")
 
     _as_registry_says(registry, show)
 
@@ -144,8 +145,8 @@ def _value(value: Any, name: str | None) -> str:  # noqa: ANN401 (any JSON value
 
 
 def _as_registry_says(url: str, show: Callable[[], None]) -> None:
-    """Show an answer; one that has not the shape of a registry's is no trace but a message."""
+    """Print a response; one of unexpected shape becomes a message instead of a traceback."""
     try:
         show()
     except (KeyError, TypeError, ValueError) as error:
-        raise RegistryUnreachable(f"{url} answered, but not as a registry does") from error
+        raise RegistryUnreachable(f"Unexpected response from {url}: is it a model registry?") from error

@@ -1,4 +1,4 @@
-"""What an import did or would do, as lines for people. Asks nobody."""
+"""Print the result of an import or of its dry run. Pure output, no requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TITLES = {
     "created": ("Created", "Would be created", "green"),
     "changed": ("Changed", "Would be changed", "yellow"),
     "removed": ("Removed", "Would be removed", "red"),
-    "normalised": ("Said in other words, with the same meaning", "Would be said in other words", "cyan"),
+    "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
 """Per action: the title when done, the title in a dry run, the colour."""
@@ -24,7 +24,7 @@ _WIDEST_NAME = 48
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out of an import."""
+    """The result of an import."""
 
     report: Sequence[ReportEntry]
     dry_run: bool
@@ -60,11 +60,11 @@ def _print_lines(entries: Sequence[ReportEntry]) -> None:
 
 
 def _print_names(entries: Sequence[ReportEntry]) -> None:
-    """What stays as it is needs no line each."""
+    """Print unchanged entries in one line per kind."""
     for kind, group in groupby(sorted(entries, key=lambda entry: entry.kind), key=lambda entry: entry.kind):
         typer.echo(f"  {kind}: {', '.join(printable(entry.name) for entry in group)}")
 
 
 def printable(text: str) -> str:
-    """Escape what could move the cursor or hide something: names come from anywhere."""
+    """Escape characters that could control the terminal: names come from anywhere."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

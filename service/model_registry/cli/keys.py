@@ -1,4 +1,4 @@
-"""`model-registry keys`: API keys of the HTTP interface. Talks to PostgREST, as the service does."""
+"""`model-registry keys`: API keys of the HTTP interface. Connects to PostgREST, as the service does."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from model_registry.store.registry import Registry
 
 app = typer.Typer(
-    help="API keys. Needs POSTGREST_URL and POSTGREST_KEY, or SUPABASE_URL and its key; `up` writes them to stack.env.",
+    help="Manage API keys. Needs POSTGREST_URL and POSTGREST_KEY, or SUPABASE_URL and its key; "
+    "`up` writes them to stack.env.",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what will use the key; shown in the change log.")],
+    name: Annotated[str, typer.Argument(help="The user of the key, shown in the change log.")],
     scope: Annotated[list[str], typer.Option(help="admin (everything), node (report deployments), read. Repeatable.")],
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept.
+    """Create an API key and print it. It is shown this once: only its hash is stored.
 
     Example: `model-registry keys create gpu-rack-7 --scope node`
     """
@@ -42,12 +43,12 @@ def create(
     row = {"name": name, "key_hash": hash_of(secret), "scopes": list(dict.fromkeys(scope))}
     asyncio.run(_write([Operation("api_keys", "insert", str(uuid.uuid4()), row)]))
     typer.echo(secret)
-    typer.echo("Keep it: it is not shown again. Services know it within a second.", err=True)
+    typer.echo("Store the key now: it is not shown again. Services accept it within a second.", err=True)
 
 
 @app.command("list")
 def list_keys() -> None:
-    """List all keys, revoked ones too. Never the keys themselves.
+    """List all API keys by name, revoked ones included. The secrets are never shown.
 
     Example: `. .registry/stack.env; model-registry keys list`
     """
@@ -61,8 +62,8 @@ def list_keys() -> None:
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="The key's name, as `keys list` shows it.")]) -> None:
-    """End a key. Services refuse it within a second.
+def revoke(name: Annotated[str, typer.Argument(help="Name of the key, as shown by `keys list`.")]) -> None:
+    """Revoke an API key. Services refuse it within a second.
 
     Example: `model-registry keys revoke gpu-rack-7`
     """
@@ -84,7 +85,7 @@ async def _registry() -> AsyncIterator[Registry]:
     from model_registry.store.client import connect
     from model_registry.store.registry import Registry
 
-    configure("console", "warning")  # standard output is for the key alone
+    configure("console", "warning")  # standard output is reserved for the key
     database = await connect(read_settings())
     try:
         registry = Registry(database, origin="command line")

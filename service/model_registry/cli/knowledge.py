@@ -1,6 +1,6 @@
-"""`model-registry knowledge ...`: what others know of models into the registry, and the catalogue in others' formats.
+"""`model-registry knowledge ...`: import of facts about models, and export of the catalogue in other formats.
 
-`imports/sources/` reads what each source knows; the registry plans the import. Here is what people see of it.
+Sources are read in `imports/sources/`; the registry plans the import. This module parses options and prints results.
 """
 
 from __future__ import annotations
@@ -23,19 +23,28 @@ from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_o
 from model_registry.imports.sources.litellm_providers import namesake
 from model_registry.imports.sources.reading import SourceContent
 
-app = typer.Typer(help="What others know of models: bring it in, or hand ours on.", no_args_is_help=True)
+app = typer.Typer(
+    help="Import facts about models from other sources, or export the catalogue for other programs.",
+    no_args_is_help=True,
+)
 importers = typer.Typer(
-    help="Bring in what others know. Fields that people or other importers filled stay as they are.",
+    help="Import facts about models. Fields set by people or by other importers are kept.",
     no_args_is_help=True,
 )
 app.add_typer(importers, name="import")
 app.add_typer(knowledge_export.app, name="export")
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing. Any key will do.")]
-OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Add facts to models that are there; add no rows.")]
-Activate = Annotated[bool, typer.Option("--activate", help="New models are active; otherwise they wait for somebody.")]
-ReportFile = Annotated[Path | None, typer.Option("--report", help="Write what became of each model here, as JSON.")]
-Provider = Annotated[str | None, typer.Option("--provider", help="The registry's name of the provider.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would change, and write nothing. Works with any key.")
+]
+OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Only update existing models; create none.")]
+Activate = Annotated[
+    bool, typer.Option("--activate", help="Create new models as active; by default they are inactive.")
+]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", help="Write the result for each model to this file, as JSON.")
+]
+Provider = Annotated[str | None, typer.Option("--provider", help="Name of the provider in the registry.")]
 
 _HUB = "https://huggingface.co"
 
@@ -43,11 +52,14 @@ _HUB = "https://huggingface.co"
 @importers.command("litellm")
 def import_litellm(
     place: Annotated[
-        str | None, typer.Argument(help="A file or URL; the installed litellm's own map when not given.", metavar="MAP")
+        str | None,
+        typer.Argument(
+            help="File or URL of the price map; by default the map of the installed litellm.", metavar="MAP"
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Only this provider's models; repeatable. LiteLLM's name or ours."),
+        typer.Option("--only", help="Only models of this provider, by LiteLLM's or the registry's name. Repeatable."),
     ] = None,
     provider: Provider = None,
     only_existing: OnlyExisting = False,
@@ -57,14 +69,16 @@ def import_litellm(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Prices, limits and capabilities of hosted models, from LiteLLM's price map.
+    """Import prices, limits and capabilities of hosted models from LiteLLM's price map.
 
-    New providers are not active, and new models only with --activate.
+    New providers are inactive, and so are new models without --activate.
 
     Example: `model-registry knowledge import litellm --dry-run`
     """
     if provider is not None and not only:
-        raise typer.BadParameter("--provider needs --only: which of LiteLLM's providers it is", param_hint="--provider")
+        raise typer.BadParameter(
+            "--provider requires --only, the corresponding provider of LiteLLM", param_hint="--provider"
+        )
     document = _price_map(place)
     if only and isinstance(document, dict):
         document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
@@ -75,7 +89,7 @@ def import_litellm(
 
 @importers.command("ollama")
 def import_ollama(
-    url: Annotated[str, typer.Argument(help="Where the server is.", metavar="URL")] = "http://127.0.0.1:11434",
+    url: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
     provider: Provider = None,
     only_existing: OnlyExisting = False,
     activate: Activate = False,
@@ -84,9 +98,9 @@ def import_ollama(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """The models of an Ollama server, with sizes, quantization and context.
+    """Import the models of an Ollama server, with sizes, quantization and context.
 
-    They go to the provider with this URL, unless another one is named.
+    Models are added to the provider with this URL, unless --provider names another.
 
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
@@ -104,13 +118,13 @@ def import_ollama(
 
 @importers.command("openai")
 def import_openai(
-    url: Annotated[str, typer.Argument(help="The base URL, to which /models is added.", metavar="URL")],
-    provider: Annotated[str, typer.Option("--provider", help="The registry's name of the provider.")],
+    url: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
+    provider: Annotated[str, typer.Option("--provider", help="Name of the provider in the registry.")],
     provider_type: Annotated[
-        str, typer.Option("--type", help="The provider's type, where it is new.")
+        str, typer.Option("--type", help="Type of the provider, if it is new.")
     ] = "openai_compatible",
     key_variable: Annotated[
-        str | None, typer.Option("--key-variable", help="The environment variable that holds the server's key.")
+        str | None, typer.Option("--key-variable", help="Environment variable that holds the server's API key.")
     ] = None,
     only_existing: OnlyExisting = False,
     activate: Activate = False,
@@ -119,7 +133,7 @@ def import_openai(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """The models of any server with OpenAI's interface: vLLM, SGLang, Groq, OpenRouter, ...
+    """Import the models of an OpenAI-compatible server: vLLM, SGLang, Groq, OpenRouter, ...
 
     Example: `model-registry knowledge import openai http://localhost:8000/v1 --provider vllm_local --type vllm`
     """
@@ -139,14 +153,16 @@ def import_openai(
 
 @importers.command("huggingface")
 def import_huggingface(
-    models: Annotated[list[str], typer.Argument(help="Names on the Hub, such as Qwen/Qwen3-8B.", metavar="MODEL...")],
+    models: Annotated[
+        list[str], typer.Argument(help="Names of models on the Hub, such as Qwen/Qwen3-8B.", metavar="MODEL...")
+    ],
     config: Annotated[
-        Path | None, typer.Option("--config", help="The model's config.json, instead of asking the Hub.")
+        Path | None, typer.Option("--config", help="Local config.json of the model, instead of a request to the Hub.")
     ] = None,
     info: Annotated[
-        Path | None, typer.Option("--info", help="What the Hub's API answers, as a file, instead of asking it.")
+        Path | None, typer.Option("--info", help="Saved response of the Hub's API, instead of a request to the Hub.")
     ] = None,
-    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="Where the Hub is.")] = _HUB,
+    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="URL of the Hub.")] = _HUB,
     provider: Provider = None,
     only_existing: OnlyExisting = False,
     activate: Activate = False,
@@ -155,14 +171,14 @@ def import_huggingface(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Architecture, parameters, context and quantization of open models, and an estimate of the memory they need.
+    """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
-    Every provider's row whose model_id is the name gets them; with --provider a row is added there if it is missing.
+    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there.
 
     Example: `model-registry knowledge import huggingface Qwen/Qwen3-8B --provider vllm_local`
     """
     if (config or info) and len(models) > 1:
-        raise typer.BadParameter("--config and --info are of one model")
+        raise typer.BadParameter("--config and --info require exactly one model")
     readings = []
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         for done, model in enumerate(models, 1):
@@ -179,9 +195,9 @@ def import_huggingface(
 
 @importers.command("csv")
 def import_csv(
-    file: Annotated[Path, typer.Argument(help="The table, with a line of column names.", metavar="FILE")],
-    source: Annotated[str, typer.Option("--source", help="The name that fields keep of where they came from.")] = "csv",
-    provider: Annotated[str | None, typer.Option("--provider", help="The provider of rows that name none.")] = None,
+    file: Annotated[Path, typer.Argument(help="CSV file with a header row.", metavar="FILE")],
+    source: Annotated[str, typer.Option("--source", help="Source recorded with each imported field.")] = "csv",
+    provider: Annotated[str | None, typer.Option("--provider", help="Provider of rows that name none.")] = None,
     only_existing: OnlyExisting = False,
     activate: Activate = False,
     dry_run: DryRun = False,
@@ -189,7 +205,7 @@ def import_csv(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """A table with a row a model and a column a fact, as `knowledge export csv` writes it.
+    """Import a CSV table with one row per model and one column per fact, as written by `knowledge export csv`.
 
     Example: `model-registry knowledge import csv models.csv --source "benchmarks of our own"`
     """
@@ -203,12 +219,12 @@ def _price_map(place: str | None) -> Any:  # noqa: ANN401 (whatever JSON is ther
             return fetch_json(place, progress=advance)
         path = price_map_of_wheel() if place is None else Path(place)
         if path is None:
-            raise SourceUnreadable("litellm is not installed here: name a file or URL of its price map")
+            raise SourceUnreadable("litellm is not installed: pass a file or URL of its price map")
         return read_json(path)
 
 
 def _is_of(entry: Any, providers: list[str]) -> bool:  # noqa: ANN401 (any JSON value)
-    """Whether an entry of the price map is of one of these providers, by LiteLLM's name or by ours."""
+    """Whether an entry of the price map belongs to one of these providers, by LiteLLM's or the registry's name."""
     theirs = entry.get("litellm_provider") if isinstance(entry, dict) else None
     return isinstance(theirs, str) and not {theirs, namesake(theirs, "").name}.isdisjoint(providers)
 
@@ -228,7 +244,7 @@ def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], d
 
 
 def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the Hub says of a model. Not every model has a config.json: GGUF files, for one, need none."""
+    """Read a model's facts from the Hub. Not every model has a config.json: GGUF files, for example, need none."""
     info = _object(fetch_json(f"{hub}/api/models/{quote(model)}"))
     try:
         config = _object(fetch_json(f"{hub}/{quote(model)}/resolve/main/config.json"))

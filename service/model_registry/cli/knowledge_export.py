@@ -1,4 +1,4 @@
-"""`model-registry knowledge export ...`: the catalogue in the formats of others."""
+"""`model-registry knowledge export ...`: the catalogue in formats of other programs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from model_registry.errors import RegistryUnreachable
 from model_registry.imports.sources.csv_rows import write_csv
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 
-app = typer.Typer(help="Hand the catalogue on, in the formats of others.", no_args_is_help=True)
+app = typer.Typer(help="Export the catalogue in formats of other programs.", no_args_is_help=True)
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; stdout when not given.")]
-All = Annotated[bool, typer.Option("--all", help="Also models that are not offered: switched off, deprecated, ...")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write; by default standard output.")]
+All = Annotated[bool, typer.Option("--all", help="Include models that are not offered: inactive, deprecated, ...")]
 
 
 @app.command("litellm")
 def export_litellm(
     output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
 ) -> None:
-    """The config.yaml of a LiteLLM proxy: every offered model, its provider, prices and limits.
+    """Export the config.yaml of a LiteLLM proxy: offered models with provider, prices and limits.
 
-    Keys are named as the environment variables that hold them. What LiteLLM cannot be told of is named on stderr.
+    API keys appear as names of environment variables. Models that LiteLLM cannot express are listed on stderr.
 
     Example: `model-registry knowledge export litellm -o config.yaml`
     """
@@ -41,7 +41,7 @@ def export_litellm(
 def export_csv(
     output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
 ) -> None:
-    """A table with a row a model and a column a fact; `knowledge import csv` reads it.
+    """Export a CSV table with one row per model and one column per fact, as read by `knowledge import csv`.
 
     Example: `model-registry knowledge export csv --all -o models.csv`
     """
@@ -55,7 +55,7 @@ def _models(registry: RegistryHttp, *, everything: bool) -> list[dict[str, Any]]
 def _items(registry: RegistryHttp, path: str) -> list[dict[str, Any]]:
     items = json_object(registry.get(path)).get("items")
     if not isinstance(items, list):
-        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does")
+        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?")
     return items
 
 

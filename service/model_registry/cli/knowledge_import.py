@@ -1,4 +1,4 @@
-"""What every importer does once it has read its source: ask the registry, and tell people what became of it."""
+"""The common end of every import: send the offers to the registry, and print the result."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from model_registry.errors import Invalid, RegistryUnreachable
 from model_registry.imports.sources.reading import SourceContent
 
 _LONGEST = 20
-"""Lines of one kind. A price map has thousands; all of them are in the file of --report."""
+"""Most lines printed of one kind. A price map has thousands; the file of --report has all."""
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What was read, and how it is to be brought in."""
+    """The offers read from a source, and the options of their import."""
 
     source: str
     reading: SourceContent
@@ -37,7 +37,7 @@ class Import:
     report: Path | None
 
     def body(self) -> dict[str, Any]:
-        """What the registry is sent."""
+        """The request body."""
         offers = [offer.model_dump(exclude_defaults=True) for offer in self.reading.offers]
         choices = {"only_existing": self.only_existing, "activate": self.activate}
         return {"source": self.source, "offers": offers, **choices}
@@ -45,7 +45,7 @@ class Import:
 
 @contextmanager
 def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr; what it gives is told how much is done, and of how much."""
+    """Show a progress bar on stderr; call the yielded function with the work done and the total."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
@@ -53,10 +53,10 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def bring_in(what: Import, registry: RegistryHttp) -> None:
-    """Ask the registry to take the offers, and print what it did. Errors: Invalid when there is nothing to take."""
+    """Import the offers into the registry, and print the result. Errors: Invalid if there are none."""
     if not what.reading.offers:
         _print_passed_over(what.reading)
-        raise Invalid("There is nothing in it that could be imported.")
+        raise Invalid("The source contains nothing to import.")
     with reading_bar(f"{len(what.reading.offers)} models to the registry at {registry.url}"):
         params = {"dry_run": "true"} if what.dry_run else {}
         answer = json_object(registry.post("/api/models/import", what.body(), params))
@@ -64,7 +64,7 @@ def bring_in(what: Import, registry: RegistryHttp) -> None:
         report: list[Entry] = answer["report"]
         _print(what, report, answer["revision"])
     except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
+        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?") from error
     if what.report is not None:
         passed = [{"name": passed.name, "reason": passed.reason} for passed in what.reading.passed_over]
         what.report.write_text(json.dumps(answer | {"passed_over": passed}, indent=2) + "\n", "utf-8")
@@ -82,21 +82,19 @@ def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
     )
     changes = (f"{e['name']} at {e['provider']}: {', '.join(e['fields'])}" for e in by_action["changed"])
     _lines(f"{would}changed".capitalize(), "yellow", changes)
-    _lines(
-        "Left as they are", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items())
-    )
+    _lines("Kept fields", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()))
     _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
     _print_passed_over(what.reading)
     counts = Counter(entry["action"] for entry in models)
-    told = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
+    totals = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
     passed = f", {len(what.reading.passed_over)} passed over" if what.reading.passed_over else ""
-    typer.echo(f"{told}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
+    typer.echo(f"{totals}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
     if what.dry_run:
         typer.echo("Nothing was written.")
 
 
 def _print_passed_over(reading: SourceContent) -> None:
-    _lines("No models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
+    _lines("Not models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
 
 
 def _grouped(told: Iterable[tuple[str, str]]) -> list[str]:

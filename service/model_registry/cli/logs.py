@@ -1,4 +1,4 @@
-"""How log lines look, ours and the libraries' alike: a JSON object a line for machines, or coloured text for people."""
+"""Format of log lines, the service's and the libraries': one JSON object per line, or coloured text for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHARED: list[Any] = [
 
 
 def configure(log_format: str, level: str) -> None:
-    """Send everything to standard error in one format."""
+    """Log everything to standard error in one format."""
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -46,10 +46,10 @@ def configure(log_format: str, level: str) -> None:
     root.setLevel(level.upper())
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "hpack"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # nats-py prints its own errors here; our callbacks say the same in our words, without the server's address.
+    # nats-py logs its own errors here; our callbacks log the same, without the server's address.
     logging.getLogger("nats").setLevel(logging.CRITICAL)
 
 
 def _masked(_logger: Any, _name: str, line: Any) -> str:  # noqa: ANN401 (structlog's types know only dictionaries)
-    """The finished line without secrets: whoever wrote it, and whatever a library's exception quotes."""
+    """Mask secrets in the finished line, whatever its source, quoted exceptions of libraries included."""
     return mask_secrets(str(line))

@@ -1,6 +1,6 @@
-"""How an agent's command is let in to NATS: an option for the address, variables for what opens it.
+"""How an agent logs in to NATS: an option for the address, environment variables for credentials.
 
-Not options: what stands on a command line, everybody on the machine can read.
+Credentials are no options, because everybody on the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import typer
 
 from model_registry.messaging.login import NatsLogin
 
-HOW = "NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY, NATS_CREDS, NATS_CA, NATS_CERT, NATS_KEY say how to log in."
+HOW = "Credentials: NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY, NATS_CREDS, NATS_CA, NATS_CERT, NATS_KEY."
 
 
 def nats_login(url: str, variables: Mapping[str, str] = os.environ) -> NatsLogin:
-    """What the variables say. Errors: BadParameter, also for files that cannot be used: a mistake is seen at once."""
+    """Read the login from variables. Errors: BadParameter, also for unusable files, so that mistakes show at once."""
     ways = ("user", "password", "token", "nkey", "creds", "ca", "cert", "key")
     login = NatsLogin(url, **{way: value for way in ways if (value := variables.get(f"NATS_{way.upper()}"))})
     try:

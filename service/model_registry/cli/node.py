@@ -1,4 +1,4 @@
-"""`model-registry node`: the agent on a GPU node. What it does is in `node/`."""
+"""`model-registry node`: the agent on a GPU node, implemented in `node_agent/`."""
 
 from __future__ import annotations
 
@@ -25,39 +25,47 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("model_registry.node_agent")
 
-app = typer.Typer(no_args_is_help=True, help="On a GPU node: tell the registry what is loaded there.")
+app = typer.Typer(no_args_is_help=True, help="Run on a GPU node: report its loaded models to the registry.")
 
 NodeId = Annotated[
-    str, typer.Option("--node-id", envvar="MODEL_REGISTRY_NODE_ID", help="What the node is called; one agent a node.")
+    str, typer.Option("--node-id", envvar="MODEL_REGISTRY_NODE_ID", help="Name of the node; run one agent per node.")
 ]
 OllamaUrl = Annotated[
     list[str] | None,
-    typer.Option("--ollama", help="An Ollama to watch, http://127.0.0.1:11434. May be given several times."),
+    typer.Option("--ollama", help="URL of an Ollama server to watch, such as http://127.0.0.1:11434. Repeatable."),
 ]
 OpenAIUrl = Annotated[
     list[str] | None,
-    typer.Option("--openai", help="A vLLM or any other server with /v1/models to watch. May be given several times."),
+    typer.Option("--openai", help="URL of a vLLM or other server with /v1/models to watch. Repeatable."),
 ]
-Nats = Annotated[str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Where to publish. {HOW}")]
+Nats = Annotated[
+    str | None, typer.Option("--nats", envvar="NATS_URL", help=f"URL of the NATS server to publish to. {HOW}")
+]
 Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", help="The URL, with /v1, at which others reach the one server watched.")
+    str | None,
+    typer.Option(
+        "--endpoint", help="URL, with /v1, at which others reach the watched server (only with a single one)."
+    ),
 ]
 Host = Annotated[
-    str | None, typer.Option("--host", help="Name or address of this machine for others, in place of 127.0.0.1.")
+    str | None, typer.Option("--host", help="Name or address of this machine to announce instead of 127.0.0.1.")
 ]
 ProviderType = Annotated[
     str | None,
     typer.Option(
-        "--provider-type", help="What --openai servers are, if not vllm (when they say so) or openai_compatible."
+        "--provider-type",
+        help="Provider type of the --openai servers; by default vllm if detected, else openai_compatible.",
     ),
 ]
 ServerKey = Annotated[
     str | None,
-    typer.Option("--server-key", envvar="MODEL_SERVER_API_KEY", help="The API key of --openai servers; as a variable."),
+    typer.Option(
+        "--server-key", envvar="MODEL_SERVER_API_KEY", help="API key of the --openai servers; prefer the variable."
+    ),
 ]
-Poll = Annotated[float, typer.Option("--poll", min=0.05, max=60, help="Seconds between two looks at the servers.")]
-Interval = Annotated[float, typer.Option("--interval", min=0.05, max=60, help="Seconds between two status messages.")]
-Once = Annotated[bool, typer.Option("--once", help="Look once and print what would be published; needs no NATS.")]
+Poll = Annotated[float, typer.Option("--poll", min=0.05, max=60, help="Seconds between polls of the servers.")]
+Interval = Annotated[float, typer.Option("--interval", min=0.05, max=60, help="Seconds between status messages.")]
+Once = Annotated[bool, typer.Option("--once", help="Poll once and print what would be published; needs no NATS.")]
 
 
 @app.callback()
@@ -80,11 +88,11 @@ def run(
     interval: Interval = 5.0,
     once: Once = False,
 ) -> None:
-    """Watch the model servers of this node, and publish what is loaded over NATS until told to stop.
+    """Watch the model servers of this node and publish their loaded models over NATS, until stopped.
 
-    What is loaded or unloaded is told within --poll seconds; everything that is loaded, and the VRAM where there is an
-    nvidia-smi, every --interval seconds. Models of a server that does not answer are told to be in error. When the
-    agent is stopped it says nothing: the models are still there. The registry takes the node for lost after a while.
+    Publishes loads and unloads within --poll seconds, and all loaded models, with VRAM if nvidia-smi is present, every
+    --interval seconds. Models of a server that does not respond are reported as in error. A stopped agent reports
+    nothing, as the models are still loaded; after a while the registry marks the node as lost.
 
     Example: `model-registry node run --node-id gpu-1 --ollama http://127.0.0.1:11434 --host gpu-1 --nats nats://hub`
     """
@@ -104,13 +112,13 @@ def run(
         OpenAICompatible(_url(url, "--openai"), provider_type=provider_type, api_key=server_key) for url in openai or []
     ]
     if not servers:
-        raise typer.BadParameter("name a server to watch", param_hint="--ollama or --openai")
+        raise typer.BadParameter("no server to watch: set at least one", param_hint="--ollama or --openai")
     agent = NodeAgent(node_id, _watches(servers, endpoint, host), NvidiaSmi())
     if once:
         asyncio.run(_once(agent))
         return
     if nats is None:
-        raise typer.BadParameter("say where to publish, or --once", param_hint="--nats")
+        raise typer.BadParameter("required, unless --once is set", param_hint="--nats")
     asyncio.run(_run(agent, nats_login(nats), node_id, poll, interval))
 
 
@@ -120,13 +128,13 @@ def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None)
     from model_registry.node_agent.watch import Watch
 
     if endpoint is not None and len(servers) > 1:
-        raise typer.BadParameter("means one server; say --host when you watch several", param_hint="--endpoint")
+        raise typer.BadParameter("applies to a single server; use --host to watch several", param_hint="--endpoint")
     watches = []
     for server in servers:
         announced = _url(endpoint, "--endpoint") if endpoint else f"{_reached_at(server.url, host)}/v1"
         log.info("watching %s at %s, announced as %s", server.name, server.url, announced)
         if urlsplit(announced).hostname in LOOPBACK:
-            log.warning("other machines cannot reach %s: say --host or --endpoint", announced)
+            log.warning("other machines cannot reach %s: set --host or --endpoint", announced)
         watches.append(Watch(server, announced))
     return watches
 
@@ -147,7 +155,7 @@ def _reached_at(url: str, host: str | None) -> str:
 
 
 def _url(given: str, option: str) -> str:
-    """A URL as it was given, with http:// where it names no scheme."""
+    """Complete a URL with http:// if it has no scheme."""
     url = (given if "://" in given else f"http://{given}").rstrip("/")
     try:
         parts = urlsplit(url)
@@ -171,7 +179,7 @@ async def _once(agent: NodeAgent) -> None:
 
 
 async def _run(agent: NodeAgent, login: NatsLogin, node_id: str, poll: float, interval: float) -> None:
-    """Until SIGTERM or Ctrl-C; what was published goes out first, for at most a second."""
+    """Run until SIGTERM or Ctrl-C, then flush published messages for at most a second."""
     from model_registry.messaging.cancel import cancel
     from model_registry.messaging.connection import NatsConnection
 
@@ -185,4 +193,4 @@ async def _run(agent: NodeAgent, login: NatsLogin, node_id: str, poll: float, in
     await cancel(work)
     await link.stop()
     await agent.close()
-    log.info("stopped; nothing was said of the models, which are still there")
+    log.info("stopped; no unload was published, as the models are still loaded")

@@ -1,4 +1,4 @@
-"""How log lines of the agents look: plain, for whoever started them. They run where the server's packages are not."""
+"""Format of the agents' log lines: plain text. Agents run without the server's packages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from model_registry.entities.secret_text import mask_secrets
 
 
 class MaskedFormatter(logging.Formatter):
-    """The finished line without secrets, tracebacks included."""
+    """Mask secrets in the finished line, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Format a record."""
         return mask_secrets(super().format(record))
 
 

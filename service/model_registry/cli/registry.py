@@ -1,4 +1,4 @@
-"""A registry over HTTP, for commands: calls, and its problem documents turned back into our errors."""
+"""HTTP calls of commands to a registry, with problem documents turned back into errors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from model_registry.client.problems import error_of
 from model_registry.errors import RegistryUnreachable
 
 _TIMEOUT = httpx.Timeout(120, connect=5)
-"""Seconds. Importing a large project is one long write; a registry that is there takes a connection at once."""
+"""Seconds. The import of a large project is one long write; a running registry accepts connections at once."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryHttp:
-    """Where a registry is, and the key we come with.
+    """The URL of a registry and the API key to send.
 
-    A call takes at most 120 s (5 s to connect) and is made once: a write may have happened although its answer was
-    lost, so trying again is the user's decision. What fails becomes `RegistryUnreachable`, or the error that the
-    registry itself names.
+    A call takes at most 120 s (5 s to connect) and is not retried: a write may have succeeded although its response
+    was lost, so a retry is the user's decision. Failures become `RegistryUnreachable`, or the error named by the
+    registry.
     """
 
     url: str
@@ -44,7 +44,7 @@ class RegistryHttp:
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 (passed on to httpx)
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         try:
-            # A proxy of the environment cannot reach this machine's own loopback.
+            # A proxy from the environment cannot reach the loopback of this machine.
             trust_env = urlsplit(self.url).hostname not in _LOOPBACK
             with httpx.Client(timeout=_TIMEOUT, headers=headers, trust_env=trust_env) as client:
                 response = client.request(method, f"{self.url.rstrip('/')}{path}", **request)
@@ -56,11 +56,11 @@ class RegistryHttp:
 
 
 def json_object(response: httpx.Response) -> dict[str, Any]:
-    """The answer's JSON object; whoever answers with something else is no registry."""
+    """The JSON object of a response. Errors: RegistryUnreachable for anything else."""
     try:
         answer = response.json()
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise RegistryUnreachable(f"{response.url} answered, but not as a registry does")
+        raise RegistryUnreachable(f"Unexpected response from {response.url}: is it a model registry?")
     return answer

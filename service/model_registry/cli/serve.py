@@ -1,4 +1,4 @@
-"""`model-registry serve`: the service alone, against a PostgREST or Supabase that runs already."""
+"""`model-registry serve`: the service alone, against a running PostgREST or Supabase."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (MODEL_REGISTRY_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (MODEL_REGISTRY_PORT).")] = None,
 ) -> None:
-    """Run the service. Everything is set by environment variables: see docs/reference/settings.md.
+    """Run the service, configured by environment variables: see docs/reference/settings.md.
 
     Needs POSTGREST_URL with POSTGREST_KEY or POSTGREST_JWT_SECRET, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY.
 

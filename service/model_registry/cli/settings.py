@@ -1,4 +1,4 @@
-"""Reading the settings for a command, with errors that people can act on."""
+"""Read the settings for a command, with errors that people can act on."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from model_registry.settings import Settings
 
 
 def read_settings(overrides: dict[str, Any] | None = None) -> Settings:
-    """The environment, with these variables in place of its own. Errors: StorageMisconfigured, naming the variables."""
+    """Read the environment, overridden by these variables. Errors: StorageMisconfigured, naming the variables."""
     try:
         return Settings(**(overrides or {}))
     except ValidationError as error:
         reasons = [Reason(str(found["loc"][0]) if found["loc"] else "", _words(found)) for found in error.errors()]
-        message = "The environment is not as it should be: " + "; ".join(map(str, reasons))
+        message = "Invalid settings: " + "; ".join(map(str, reasons))
         raise StorageMisconfigured(message, reasons=reasons) from error
 
 
 def _words(found: ErrorDetails) -> str:
-    if found["type"] == "too_short":  # pydantic counts the items of a secret
+    if found["type"] == "too_short":  # pydantic words it as a number of items
         return f"must have at least {found['ctx']['min_length']} characters"
     return found["msg"]
 
 
 def database_url(settings: Settings) -> str:
-    """Where Postgres itself is. Errors: StorageMisconfigured."""
+    """The URL of Postgres. Errors: StorageMisconfigured."""
     if settings.database_url is None:
         message = "DATABASE_URL is not set. After `model-registry up`: . <data-dir>/stack.env"
         raise StorageMisconfigured(message)

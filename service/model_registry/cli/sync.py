@@ -1,4 +1,4 @@
-"""`model-registry tensorzero sync`: the agent beside a gateway. What it does is in `gateway_agent/agent.py`."""
+"""`model-registry tensorzero sync`: the agent beside a gateway, implemented in `gateway_agent/agent.py`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,33 @@ from model_registry.cli.nats_login import HOW, nats_login
 from model_registry.cli.plain_logs import configure_plain
 from model_registry.errors import NothingAccepted
 
-Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
+Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
+    typer.Option(
+        "--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope read, if reads require one."
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Where bundles go. The gateway reads DIR/current/tensorzero.toml.")]
+Out = Annotated[
+    Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")
+]
 Nats = Annotated[
-    str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Hear of changes from NATS, instead of asking. {HOW}")
+    str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Receive changes over NATS, instead of polling. {HOW}")
 ]
-Command = Annotated[str | None, typer.Option("--exec", help="Run this after each switch; without a shell.")]
-PidFile = Annotated[Path | None, typer.Option("--pid-file", help="Signal this process after each switch.")]
-Signal = Annotated[str, typer.Option("--signal", help="Which signal: HUP, USR1, TERM, ...")]
-Health = Annotated[str | None, typer.Option("--health", help="A URL that answers 2xx while the gateway is well.")]
-HealthTimeout = Annotated[float, typer.Option("--health-timeout", min=0.1, help="Seconds a gateway has to come up.")]
-Settle = Annotated[float, typer.Option("--settle", min=0, help="Seconds it must be well without a break.")]
-Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one question waits for a change.")]
-Once = Annotated[bool, typer.Option("--once", help="Fetch once and end: for init containers.")]
+Command = Annotated[str | None, typer.Option("--exec", help="Command to run after each switch, without a shell.")]
+PidFile = Annotated[
+    Path | None, typer.Option("--pid-file", help="File with the id of a process to signal after each switch.")
+]
+Signal = Annotated[str, typer.Option("--signal", help="Signal to send: HUP, USR1, TERM, ...")]
+Health = Annotated[str | None, typer.Option("--health", help="URL that returns 2xx while the gateway is healthy.")]
+HealthTimeout = Annotated[
+    float, typer.Option("--health-timeout", min=0.1, help="Seconds to wait for the gateway to become healthy.")
+]
+Settle = Annotated[
+    float, typer.Option("--settle", min=0, help="Seconds the gateway must stay healthy without interruption.")
+]
+Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one request waits for a change.")]
+Once = Annotated[bool, typer.Option("--once", help="Fetch once and exit: for init containers.")]
 
 
 def sync(
@@ -47,9 +57,9 @@ def sync(
     wait: Wait = 30.0,
     once: Once = False,
 ) -> None:
-    """Keep a gateway's configuration at what the registry serves, and go back when the gateway does not come up.
+    """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    Whatever goes wrong, DIR/current stays a whole bundle. The last three are kept.
+    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
 
     Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
     """
@@ -65,7 +75,7 @@ def sync(
     try:
         number = signal.Signals[f"SIG{signal_name.upper().removeprefix('SIG')}"]
     except KeyError as error:
-        raise typer.BadParameter(f"there is no signal {signal_name!r}", param_hint="--signal") from error
+        raise typer.BadParameter(f"unknown signal {signal_name!r}", param_hint="--signal") from error
     login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -78,7 +88,7 @@ def sync(
         )
         agent.once() if once else agent.run()
     except KeyboardInterrupt:
-        return  # being told to stop is how an agent ends; what is current stays
+        return  # the normal end of an agent; the current bundle stays
     except OSError as error:
         raise NothingAccepted(f"{out} cannot be used: {error}") from error
 

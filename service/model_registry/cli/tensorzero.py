@@ -1,6 +1,6 @@
-"""`model-registry tensorzero ...`: a TensorZero project into the registry, and the configuration out of it.
+"""`model-registry tensorzero ...`: import of TensorZero projects, and export of the configuration.
 
-The importing itself is `gateways/tensorzero/importing/plan.py`, run by the registry; here is what people see of it.
+The registry plans imports, in `gateways/tensorzero/importing/plan.py`; this module sends projects and prints results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model_registry.imports.plan import ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 
 app = typer.Typer(
-    help="The TensorZero gateway's configuration: import a project, see what is rendered.", no_args_is_help=True
+    help="Import, render, check and deliver the TensorZero gateway's configuration.", no_args_is_help=True
 )
 
 app.command("check")(tensorzero_check.check)
@@ -34,16 +34,16 @@ Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or glo
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Print what would be done, and write nothing. Without a key: against an empty registry."
+        "--dry-run", help="Print what would change, and write nothing. Without a key: against an empty registry."
     ),
 ]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Make the registry's gateway project exactly this one; remove what it lacks.")
+    bool, typer.Option("--replace", help="Replace the gateway project in the registry, instead of merging into it.")
 ]
-Directory = Annotated[Path, typer.Argument(help="Where tensorzero.toml and its files go.", metavar="DIR")]
-RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
+Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
+RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
 ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope admin.")
+    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
 ]
 
 DEFAULT_URL = "http://127.0.0.1:8110"
@@ -57,10 +57,9 @@ def import_(
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Bring a TensorZero project, with the files it refers to, into the registry, in one transaction.
+    """Import a TensorZero project, with the files it refers to, in one transaction.
 
-    What the project mentions becomes what the project says; everything else in the registry stays as it is, unless
-    the project replaces it.
+    Rows named by the project are overwritten; everything else in the registry stays unchanged, unless --replace is set.
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
@@ -74,7 +73,7 @@ def import_(
 
 @app.command()
 def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Print the gateway configuration that the registry renders.
+    """Print the gateway configuration rendered by the registry.
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
@@ -83,9 +82,9 @@ def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 @app.command()
 def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """Write the gateway's configuration with its files into a directory.
+    """Export the gateway's configuration with its files to a directory.
 
-    Files of the same name are replaced; others in the directory are left alone.
+    Files of the same name are replaced; other files in the directory are left alone.
 
     Example: `model-registry tensorzero export ./gateway`
     """
@@ -102,11 +101,11 @@ def _ask(project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bo
         report = tuple(ReportEntry(**entry) for entry in answer["report"])
         return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
     except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
+        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?") from error
 
 
 def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outcome:
-    """Ask the registry what it would do; without one, what an empty registry would."""
+    """Plan the import in the registry or, if it cannot be asked, against an empty one."""
     try:
         return _ask(project, registry, replace=replace, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:

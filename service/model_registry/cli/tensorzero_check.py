@@ -1,4 +1,4 @@
-"""`model-registry tensorzero check`: what is wrong with a configuration, where, and what to do about it."""
+"""`model-registry tensorzero check`: validate a configuration; print each fault, its place and its fix."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from model_registry.cli.registry import RegistryHttp, json_object
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        help="TOML files, directories or globs of one project. None: the registry's own.", metavar="PATH..."
+        help="TOML files, directories or globs of one project. By default the registry's own configuration.",
+        metavar="PATH...",
     ),
 ]
 Url = Annotated[
     str | None,
-    typer.Option("--url", envvar="MODEL_REGISTRY_URL", help="The registry that is to check; paths are sent there."),
+    typer.Option(
+        "--url", envvar="MODEL_REGISTRY_URL", help="URL of a registry to run the check; the project is sent there."
+    ),
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, where there are keys."),
+    typer.Option(
+        "--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope read, if the registry has keys."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")]
 
@@ -33,9 +38,9 @@ _PATH = "/api/tensorzero/check"
 
 
 def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
-    """Check a TensorZero project, or what a registry renders. Exit code 0: a gateway takes it; 1: it does not.
+    """Validate a TensorZero project or a registry's configuration. Exit code 0: accepted; 1: refused.
 
-    Paths are checked on this machine, by the rules and, with the extra `gateway`, by the real gateway.
+    Projects are checked on this machine, by the rules and, with the extra `gateway`, by the real gateway.
 
     Example: `model-registry tensorzero check config/tensorzero.toml`
     """
@@ -81,8 +86,8 @@ def _print(findings: Mapping[str, Any]) -> None:
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
     if gateway["asked"]:
-        said = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
-        typer.secho(f"The gateway {said}", fg="green" if gateway["accepted"] else "red")
+        result = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
+        typer.secho(f"The gateway {result}", fg="green" if gateway["accepted"] else "red")
         for warning in gateway["warnings"]:
             typer.echo(f"  {printable(warning)}")
     else:

@@ -14,20 +14,20 @@ from model_registry.cli.db import PublicReads
 
 
 def up(
-    data_dir: Annotated[Path, typer.Option(help="Where everything is kept; made when missing.")] = Path(".registry"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The service's port on 127.0.0.1.")] = 8110,
+    data_dir: Annotated[Path, typer.Option(help="Directory for all data; created if missing.")] = Path(".registry"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service on 127.0.0.1.")] = 8110,
     no_seed: Annotated[bool, typer.Option("--no-seed", help="Start with an empty catalogue.")] = False,
     *,
     public_reads: PublicReads = None,
 ) -> None:
-    """Start everything, say where it is, and run until Ctrl-C.
+    """Start Postgres, PostgREST, NATS and the service, print their addresses, and run until Ctrl-C.
 
-    A server that dies is started again at the same address. When one dies five times in a row, everything ends with
-    the reason and exit code 3.
+    A server that dies is restarted at the same address. If one dies five times in a row, everything stops with the
+    reason and exit code 3.
 
-    A second start takes up the same data. For trying things out and for small installations: it listens on this
-    machine only. What other commands and clients need is in the file stack.env of the data directory; a shell reads
-    it with `. .registry/stack.env`
+    A second start reuses the data. For trials and small installations: all servers listen on this machine only. The
+    file stack.env in the data directory has the settings for other commands and clients; load it into a shell with
+    `. .registry/stack.env`
 
     Example: `model-registry up --data-dir /tmp/trial --port 8111 --no-seed`
     """

@@ -62,7 +62,7 @@ class FewFields(BaseModel):
     def _few(cls, value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
         if isinstance(value, dict) and len(value) > _MOST_FIELDS:
             known = ", ".join(sorted(cls.model_fields))
-            message = f"has {len(value):,} fields; these are known: {known}"
+            message = f"has {len(value):,} fields; the known ones are: {known}"
             raise ValueError(message)
         return value
 

@@ -21,7 +21,7 @@ class Category(Row):
 class CategoryFacts(Draft):
     """What a category is, whatever its key."""
 
-    name: ShortName = Field(description="For people.", examples=["Language models"])
+    name: ShortName = Field(description="Display name.", examples=["Language models"])
     description: Text = ""
     icon: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
         None, description="An emoji, or the name of an icon.", examples=["✍️"]
@@ -31,4 +31,4 @@ class CategoryFacts(Draft):
 class CategoryDraft(CategoryFacts):
     """What may be written of a category."""
 
-    key: ShortName = Field(description="What models name in `category`.", examples=["text-llm"])
+    key: ShortName = Field(description="Key that models refer to in `category`.", examples=["text-llm"])

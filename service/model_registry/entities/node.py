@@ -47,8 +47,8 @@ class NodeDraft(Draft):
 
     endpoint: Annotated[Text, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         None,
-        description="Where its models are reached, in place of what the node announces; null: what it announces.",
+        description="URL of the node's models, overriding the announced one; null: use the announced one.",
         examples=["http://gpu-node-1:11434/v1"],
     )
     labels: Annotated[JsonObject, AfterValidator(_labels)] = Field({}, examples=[{"zone": "cellar"}])
-    cordoned: bool = Field(default=False, description="No traffic is to be sent there.")
+    cordoned: bool = Field(default=False, description="Whether the node is excluded from routing.")

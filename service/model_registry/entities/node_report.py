@@ -23,7 +23,7 @@ class RejectedEvent:
 
 @dataclass(slots=True)
 class NodeReportBatch:
-    """Events, status messages, and what was rejected. Their order means nothing."""
+    """Events, status messages, and what was rejected. Their order is not significant."""
 
     events: list[DeploymentEvent] = field(default_factory=list)
     statuses: list[StatusMessage] = field(default_factory=list)

@@ -80,7 +80,7 @@ class ProviderDraft(Draft):
     api_base: ApiBase | None = Field(None, description="Base URL of the API.", examples=["http://localhost:11434/v1"])
     api_key_env_var: VariableName | None = Field(
         None,
-        description="Name of the environment variable that holds the key; never the key.",
+        description="Name of the environment variable that holds the API key; never the key itself.",
         examples=["OPENAI_API_KEY"],
     )
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")

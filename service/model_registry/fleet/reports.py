@@ -28,16 +28,18 @@ class DeploymentReport(Draft):
 
     node_id: ShortName = Field(examples=["gpu-node-1"])
     model_id: LongName = Field(
-        description="What the node calls the model; or the id of a catalogued model.", examples=["qwen3:8b"]
+        description="The node's name for the model, or the id of a catalogued model.", examples=["qwen3:8b"]
     )
     provider_type: Annotated[ShortName, StringConstraints(max_length=64)] | None = Field(
-        None, description="Not needed where model_id is a catalogued model's id.", examples=["ollama"]
+        None, description="Optional if model_id is the id of a catalogued model.", examples=["ollama"]
     )
     status: DeploymentStatus = "loaded"
     vram_allocated_mb: int | None = Field(None, ge=0, le=MAX_INT32, description="MiB.", examples=[6144])
     endpoint: Annotated[Text, StringConstraints(max_length=2000)] | None = None
     error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
-    timestamp: Moment = Field(None, description="When it happened; now, when not given or more than a minute ahead.")
+    timestamp: Moment = Field(
+        None, description="Time of the event. Replaced by the current time if omitted or more than a minute ahead."
+    )
     metadata: Metadata = {}
 
     def event(self, snapshot: Snapshot, now: datetime) -> DeploymentEvent:
@@ -53,7 +55,7 @@ class DeploymentReport(Draft):
             announced, link = model.model_id, model.id
             provider_type = provider_type or (provider.type if provider else None)
         if provider_type is None:
-            message = "provider_type is needed: ollama, vllm, ..."
+            message = "provider_type is required, such as ollama or vllm."
             raise Invalid(message, reasons=[Reason("provider_type", message)])
         fields: dict[str, Any] = self.model_dump(
             include={"node_id", "status", "vram_allocated_mb", "endpoint", "error_message", "metadata"}
@@ -72,8 +74,10 @@ class StatusReport(Draft):
 
     status: DeploymentStatus = Field(examples=["unloaded"])
     error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
-    vram_allocated_mb: int | None = Field(None, ge=0, le=MAX_INT32, description="MiB; as before, when not given.")
-    timestamp: Moment = Field(None, description="When it happened; now, when not given or more than a minute ahead.")
+    vram_allocated_mb: int | None = Field(None, ge=0, le=MAX_INT32, description="MiB; unchanged if omitted.")
+    timestamp: Moment = Field(
+        None, description="Time of the event. Replaced by the current time if omitted or more than a minute ahead."
+    )
 
     def event(self, deployment: Deployment, now: datetime) -> DeploymentEvent:
         """What the report says of this deployment; what it does not say stays as it was."""

@@ -58,7 +58,7 @@ def find_node(snapshot: Snapshot, reference: str) -> Node:
     named = snapshot.nodes.where("node_id", reference)
     found = named[0] if named else snapshot.nodes.get(as_uuid(reference))
     if found is None:
-        message = f"There is no node {reference!r}: none of that name has spoken."
+        message = f"There is no node {reference!r}: no message from a node of that name has arrived."
         raise NotFound(message)
     return found
 
@@ -66,7 +66,7 @@ def find_node(snapshot: Snapshot, reference: str) -> Node:
 def search_nodes(snapshot: Snapshot, *, status: str | None = None, labels: Sequence[str] = ()) -> list[Node]:
     """Nodes that pass every filter, by name. A label is `key` or `key=value`. Errors: Invalid."""
     if status is not None and status not in NODE_STATUSES:
-        message = f"status={status!r} means nothing. Allowed: {', '.join(NODE_STATUSES)}."
+        message = f"Unknown status {status!r}. Allowed: {', '.join(NODE_STATUSES)}."
         raise Invalid(message, reasons=[Reason("status", message)], allowed=list(NODE_STATUSES))
     return [
         node

@@ -20,7 +20,7 @@ def garden_models(snapshot: Snapshot, category: str | None = None) -> list[View]
     """All models, or those of a category. Errors: Invalid (no such category)."""
     if category is not None and not snapshot.categories.where("key", category):
         allowed = [c.key for c in snapshot.categories]
-        message = f"category={category!r} means nothing. Allowed: {', '.join(allowed)}."
+        message = f"Unknown category {category!r}. Allowed: {', '.join(allowed)}."
         raise Invalid(message, reasons=[Reason("category", message)], allowed=allowed)
     return [_row(snapshot, m) for m in snapshot.models if category in (None, m.card.get("category"))]
 

@@ -48,7 +48,7 @@ class BundleSource:
         self._path = _BUNDLE
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            # A proxy of the environment cannot reach this machine's own loopback.
+            # A proxy from the environment cannot reach the loopback of this machine.
             trust_env=urlsplit(url).hostname not in _LOOPBACK,
             transport=transport,
         )

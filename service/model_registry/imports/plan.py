@@ -26,7 +26,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """One thing that the source names, and what became of it."""
+    """An entry of the source, and the action taken for it."""
 
     action: Action
     """`normalised`: written in other words than the source's, with the same meaning."""

@@ -41,8 +41,8 @@ class TokenCounts(BaseModel):
     output_tokens: Count = 1000
     cached_input_tokens: Count = Field(
         0,
-        description="Those of the input that come from the provider's cache. They cost the input's price where the "
-        "model has none for them.",
+        description="Input tokens read from the provider's cache; charged at the input price where the model has "
+        "none for them.",
     )
 
     @field_validator("cached_input_tokens")
@@ -60,7 +60,7 @@ class Costs:
     """What one request costs at each model of an index."""
 
     units: Sequence[int]
-    """In units of 10 ** -digits US dollars; means nothing where a price is not known."""
+    """In units of 10 ** -digits US dollars; undefined where a price is unknown."""
     digits: int
     known: Mask
     """The models of which every price is known that the request needs."""

@@ -17,7 +17,7 @@ UNKNOWN = math.nan
 
 _FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _LARGEST = 1e300
-"""What lies beyond came by SQL, means nothing, and could not be computed with."""
+"""The largest usable number. Larger ones were written in SQL, and would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
     name = _SAME.get(wanted, wanted)
     allowed = [*NUMBERS, *_SAME, *sorted(f"{BENCHMARKS}{benchmark}" for benchmark in benchmarks)]
     if name not in allowed:
-        message = f"sort={sort!r} means nothing. Allowed, with or without '-' in front: {', '.join(allowed)}."
+        message = f"Unknown sort key {sort!r}. Allowed, with an optional '-' for descending: {', '.join(allowed)}."
         raise Invalid(message, reasons=[Reason("sort", message)], allowed=allowed)
     return name, sort.startswith("-")
 

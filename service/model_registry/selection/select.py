@@ -73,7 +73,7 @@ class Selection(BaseModel):
 
 
 def select(snapshot: Snapshot, index: ModelIndex, asked: SelectionRequest) -> View:
-    """The models for a request. Errors: Invalid, for a constraint that means nothing."""
+    """Select the models for a request. Errors: Invalid, for an unknown constraint."""
     costs = request_costs(index, asked.tokens)
     applied = list(checks(snapshot, index, asked, costs))
     fitting = index.everything

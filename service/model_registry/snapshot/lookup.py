@@ -171,5 +171,5 @@ def _single(rows: Sequence[R], what: str, label: Callable[[R], str]) -> R:
     if len(rows) == 1:
         return rows[0]
     choices = [{"id": row.id, "label": label(row)} for row in rows]
-    message = f"{what} fits {len(rows)} rows: {', '.join(c['label'] for c in choices)}. Use the id of one of them."
+    message = f"{what} matches {len(rows)} rows: {', '.join(c['label'] for c in choices)}. Use the id of one of them."
     raise AmbiguousName(message, matches=choices)

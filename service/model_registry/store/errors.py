@@ -1,6 +1,6 @@
-"""The one table that turns what PostgREST and Postgres say into the registry's errors.
+"""Translate errors of PostgREST and Postgres into the registry's errors: one table.
 
-Nothing of their wording reaches a caller; it stays on the error for the log (`data["storage"]`, never rendered).
+Their wording never reaches a caller; it stays on the error for the log (`data["storage"]`, never rendered).
 """
 
 from __future__ import annotations
@@ -28,34 +28,35 @@ from model_registry.errors import (
 )
 from model_registry.store.json_bytes import parse_json
 
-AWAY = "The database cannot be reached now. Reads go on from the last snapshot; try the write again in a few seconds."
+AWAY = "The database is unavailable. Reads continue from the last snapshot; retry the write in a few seconds."
 
 _WHICH_KEY = "Check POSTGREST_KEY, or that the JWT secret is PostgREST's own; with Supabase, the service-role key."
 _CLOCK = (
-    "PostgREST refuses the registry's key, which by its clock is not good yet: "
-    "compare the clocks of the machine that made the key and of the database's."
+    "PostgREST refuses the registry's key as not valid yet: "
+    "compare the clocks of the machine that signed the key and of the database."
 )
-_DAMAGED = "The database's files are damaged: see Postgres's log, and restore a backup."
+_UNKNOWN = "The database refused the request for an unrecognized reason; see the service log."
+_DAMAGED = "The database's files are damaged: see the Postgres log, and restore a backup."
 
 STATES: dict[str, tuple[type[RegistryError], str]] = {
-    "23505": (AlreadyExists, "A row with the same key exists already."),
-    "23503": (UnknownReference, "It refers to a row that does not exist."),
-    "23001": (InUse, "Other rows still refer to it."),
-    "23514": (Invalid, "A value is outside what the table allows."),
-    "23502": (Invalid, "A value that is needed is missing."),
-    "22P02": (Invalid, "A value has the wrong form."),
-    "22P05": (Invalid, "Text holds a character that Postgres cannot keep, such as NUL."),
-    "22021": (Invalid, "Text holds a character that Postgres cannot keep, such as NUL."),
+    "23505": (AlreadyExists, "A row with the same key already exists."),
+    "23503": (UnknownReference, "The row refers to another row that does not exist."),
+    "23001": (InUse, "Other rows still refer to this row."),
+    "23514": (Invalid, "A value is outside the range that the table allows."),
+    "23502": (Invalid, "A required value is missing."),
+    "22P02": (Invalid, "A value has the wrong format."),
+    "22P05": (Invalid, "Text contains a character that Postgres cannot store, such as NUL."),
+    "22021": (Invalid, "Text contains a character that Postgres cannot store, such as NUL."),
     "22003": (Invalid, "A number is too large."),
-    "22007": (Invalid, "A date or time has the wrong form."),
-    "22008": (Invalid, "A date or time is outside what Postgres keeps."),
+    "22007": (Invalid, "A date or time has the wrong format."),
+    "22008": (Invalid, "A date or time is outside the range of Postgres."),
     "54000": (Invalid, "A value is too long."),
-    "54001": (Invalid, "A value is nested too deep."),
-    "MR404": (NotFound, "The row is gone: someone deleted it."),
+    "54001": (Invalid, "A value is nested too deeply."),
+    "MR404": (NotFound, "The row no longer exists: someone deleted it."),
     "MR412": (PreconditionFailed, "The row has changed since it was read. Read it again, then repeat the change."),
     "42501": (
         StorageMisconfigured,
-        "The registry's role lacks a right. Run `model-registry db migrate`; its key must be of the role service_role.",
+        "The registry's role lacks a privilege. Run `model-registry db migrate`; the key's role must be service_role.",
     ),
     "XX001": (StorageError, _DAMAGED),
     "XX002": (StorageError, _DAMAGED),
@@ -66,112 +67,113 @@ STATES: dict[str, tuple[type[RegistryError], str]] = {
     "PGRST205": (StorageMisconfigured, "A table is missing. Run `model-registry db migrate`."),
     "PGRST300": (StorageMisconfigured, "PostgREST has no JWT secret: set PGRST_JWT_SECRET."),
 }
-"""SQLSTATEs, PostgREST's codes, and bare statuses of whatever stands before it."""
+"""SQLSTATEs, PostgREST's codes, and bare statuses of a proxy in front of it."""
 
 _AWAY = (
     *("08", "25006", "53", "55", "57", "58", "40", "PGRST0", "502", "503", "504", "520", "521", "522", "429"),
     *("PGRST301", "PGRST302", "PGRST303", "403", "404"),
 )
-"""Beginnings of codes that mean: not now. 25006: a standby, not promoted yet; 40: another transaction in the way; 55:
-an object in use, or a server that is not ready for it."""
+"""Prefixes of codes of temporary failures. 25006: a standby, not promoted yet; 40: a conflicting transaction; 55: an
+object in use, or a server that is not ready."""
 
 TROUBLE: dict[str, str] = {
-    "53100": "The database's disk is full: nothing can be written until it has more space. Reads go on.",
-    "53200": "The database is out of memory. Reads go on; give it more, or let it do less at a time.",
-    "53300": "The database takes no more connections: raise max_connections or lower PostgREST's db-pool. Reads go on.",
-    "53": "The database is at a limit of its configuration; see its log. Reads go on.",
-    "57014": "The database took too long, and the write was given up. Reads go on; try the write again.",
-    "58": "The database cannot read or write its files; see its log. Reads go on.",
+    "53100": "The database's disk is full: writes fail until there is more space. Reads continue.",
+    "53200": "The database is out of memory: give it more memory or less concurrent work. Reads continue.",
+    "53300": "The database accepts no more connections: raise max_connections or lower the db-pool of "
+    "PostgREST. Reads continue.",
+    "53": "The database has reached a configured limit; see its log. Reads continue.",
+    "57014": "The database took too long and the write was cancelled: retry it. Reads continue.",
+    "58": "The database cannot read or write its files; see its log. Reads continue.",
     "PGRST301": f"PostgREST refuses the registry's key. {_WHICH_KEY}",
-    "PGRST302": "PostgREST wants a key: set POSTGREST_KEY or POSTGREST_JWT_SECRET.",
-    "PGRST303": f"PostgREST refuses the registry's key: its claims do not hold. {_WHICH_KEY}",
+    "PGRST302": "PostgREST requires a key: set POSTGREST_KEY or POSTGREST_JWT_SECRET.",
+    "PGRST303": f"PostgREST refuses the registry's key: its claims are not valid. {_WHICH_KEY}",
     "401": f"The database's gateway refuses the registry's key. {_WHICH_KEY}",
     "403": f"The database's gateway refuses the registry's key. {_WHICH_KEY}",
     "404": "There is no PostgREST at the address: check POSTGREST_URL or SUPABASE_URL.",
 }
-"""Of what means "not now", that which somebody has to do something about. The longest beginning counts."""
+"""Temporary failures that an operator must act on. The longest matching prefix wins."""
 
 _REFUSED_KEYS = {
     "expired": "PostgREST refuses the registry's key, which has expired. "
-    "Set a new POSTGREST_KEY, or POSTGREST_JWT_SECRET: the service then signs one without an end.",
+    "Set a new POSTGREST_KEY, or POSTGREST_JWT_SECRET: the service then signs a key that does not expire.",
     "future": _CLOCK,
     "notyet": _CLOCK,
 }
-"""By words of what PostgREST says of a token whose signature is good, blanks left out: its codes differ by version."""
+"""By words in PostgREST's message about a correctly signed token, blanks removed: its codes differ by version."""
 
 CONSTRAINTS: dict[str, str] = {
-    "registry_name_is_printable": "A name must not be empty or hold control characters.",
-    "registry_name_is_short": "A name has at most 300 characters.",
-    "registry_key_is_printable": "A name must not be empty or hold control characters.",
-    "registry_key_is_short": "This name has at most 200 characters.",
-    "model_providers_name_key": "A provider with this name exists already.",
+    "registry_name_is_printable": "A name must not be empty or contain control characters.",
+    "registry_name_is_short": "A name must have at most 300 characters.",
+    "registry_key_is_printable": "A name must not be empty or contain control characters.",
+    "registry_key_is_short": "This name must have at most 200 characters.",
+    "model_providers_name_key": "A provider with this name already exists.",
     "model_providers_name_reserved": "A provider's name must not start with 'tensorzero::'.",
-    "model_providers_type_known": "There is no such provider type.",
-    "model_providers_api_base_is_url": "api_base must be a whole http:// or https:// URL.",
+    "model_providers_type_known": "Unknown provider type.",
+    "model_providers_api_base_is_url": "api_base must be an absolute http:// or https:// URL.",
     "model_providers_api_key_env_var_is_name": "api_key_env_var must be the name of an environment variable.",
     "model_providers_tensorzero_is_object": "tensorzero must be an object.",
     "model_providers_metadata_is_object": "metadata must be an object.",
-    "model_providers_route_by_known": "route_by is api_base or deployments.",
-    "model_providers_route_by_fits_type": "route_by = deployments needs a provider type that takes an api_base.",
+    "model_providers_route_by_known": "route_by must be api_base or deployments.",
+    "model_providers_route_by_fits_type": "route_by = deployments requires a provider type that takes an api_base.",
     "models_provider_id_fkey": "The provider does not exist, or models still refer to it.",
-    "models_provider_id_name_key": "The provider has a model with this name already.",
+    "models_provider_id_name_key": "The provider already has a model with this name.",
     "models_name_reserved": "A model's name must not start with 'tensorzero::'.",
-    "models_model_type_known": "There is no such model type.",
+    "models_model_type_known": "Unknown model type.",
     "models_capabilities_are_strings": "capabilities must be a list of strings.",
     "models_vram_mb_not_negative": "vram_mb must not be negative.",
     "models_context_length_not_negative": "context_length must not be negative.",
     "models_tensorzero_is_object": "tensorzero must be an object.",
     "models_metadata_is_object": "metadata must be an object.",
-    "models_status_known": "There is no such model status.",
+    "models_status_known": "Unknown model status.",
     "models_card_is_object": "A model's card must be an object.",
-    "models_card_numbers_not_negative": "Numbers of a model's card must not be negative.",
-    "models_card_quality_in_range": "quality_scores go from 0 to 1.",
+    "models_card_numbers_not_negative": "Numbers in a model's card must not be negative.",
+    "models_card_quality_in_range": "quality_scores must be between 0 and 1.",
     "models_card_latencies_in_order": "latency_p99_ms must not be less than latency_p50_ms.",
     "models_card_memory_in_order": "recommended_vram_gb must not be less than min_vram_gb.",
     "models_field_sources_are_strings": "field_sources must be an object of strings.",
-    "model_categories_key_key": "There is a category with this key already.",
+    "model_categories_key_key": "A category with this key already exists.",
     "model_categories_name_is_printable": "A category's name must be printable and at most 200 characters long.",
     "model_aliases_model_id_fkey": "The model does not exist, or aliases still refer to it.",
-    "model_aliases_alias_context_key": "This alias is taken in this context.",
+    "model_aliases_alias_context_key": "This alias already exists in this context.",
     "model_aliases_alias_reserved": "An alias must not start with 'tensorzero::'.",
-    "functions_service_name_function_name_key": "The service has a function with this name already.",
-    "functions_name_key": "Another function has this gateway name: give `name`.",
+    "functions_service_name_function_name_key": "The service already has a function with this name.",
+    "functions_name_key": "Another function has this gateway name: set a different `name`.",
     "functions_name_is_printable": "A function's name must be printable and at most 401 characters long.",
     "functions_name_reserved": "A function's name must not start with 'tensorzero::'.",
-    "functions_type_known": "A function's type is chat or json.",
+    "functions_type_known": "A function's type must be chat or json.",
     "functions_tensorzero_is_object": "tensorzero must be an object.",
     "functions_metadata_is_object": "metadata must be an object.",
     "service_model_mappings_function_fkey": "The function does not exist, or mappings still refer to it.",
     "service_model_mappings_model_id_fkey": "The model does not exist, or mappings still refer to it.",
     "service_model_mappings_fallback_model_id_fkey": "The fallback model does not exist, or mappings refer to it.",
-    "service_model_mappings_variant_key": "The function has a variant with this name already.",
+    "service_model_mappings_variant_key": "The function already has a variant with this name.",
     "service_model_mappings_variant_name_reserved": "A variant's name must not start with 'tensorzero::'.",
     "service_model_mappings_weight_is_finite": "weight must be zero or more, and finite.",
     "service_model_mappings_tensorzero_is_object": "tensorzero must be an object.",
     "service_model_mappings_metadata_is_object": "metadata must be an object.",
-    "model_deployments_node_model_key": "The node has announced this model already.",
+    "model_deployments_node_model_key": "The node has already announced this model.",
     "model_deployments_model_id_fkey": "The model does not exist.",
-    "model_deployments_provider_type_is_short": "provider_type has 1 to 64 characters.",
-    "model_deployments_status_known": "There is no such deployment status.",
+    "model_deployments_provider_type_is_short": "provider_type must have 1 to 64 characters.",
+    "model_deployments_status_known": "Unknown deployment status.",
     "model_deployments_vram_not_negative": "vram_allocated_mb must not be negative.",
     "model_deployments_metadata_is_object": "metadata must be an object.",
-    "gpu_nodes_node_id_key": "There is a node with this name already.",
+    "gpu_nodes_node_id_key": "A node with this name already exists.",
     "gpu_nodes_metadata_is_object": "metadata must be an object.",
-    "gpu_nodes_status_known": "There is no such node status.",
+    "gpu_nodes_status_known": "Unknown node status.",
     "gpu_nodes_labels_is_object": "labels must be an object.",
-    "config_sections_name_key": "The configuration has this section already.",
+    "config_sections_name_key": "The configuration already has this section.",
     "config_sections_value_is_object": "A section must be an object.",
-    "config_files_path_key": "The configuration has a file at this path already.",
-    "api_keys_name_key": "There is a key with this name already.",
-    "api_keys_key_hash_key": "This key exists already.",
-    "api_keys_key_hash_is_sha256": "A key is kept as its SHA-256.",
-    "api_keys_scopes_known": "Scopes are admin, node and read.",
-    "registry_identity_only_row_key": "The registry has an identity already.",
-    "registry_identity_only_row": "The registry has one identity.",
-    "fleet_watch_only_row": "The registry watches one fleet.",
-    "registry_changes_operation_known": "A change is an insert, an update or a delete.",
+    "config_files_path_key": "The configuration already has a file at this path.",
+    "api_keys_name_key": "A key with this name already exists.",
+    "api_keys_key_hash_key": "This key already exists.",
+    "api_keys_key_hash_is_sha256": "A key must be stored as its SHA-256.",
+    "api_keys_scopes_known": "Scopes must be admin, node or read.",
+    "registry_identity_only_row_key": "The registry already has an identity.",
+    "registry_identity_only_row": "The registry must have exactly one identity.",
+    "fleet_watch_only_row": "The registry must have exactly one fleet.",
+    "registry_changes_operation_known": "A change must be an insert, an update or a delete.",
 }
-"""What the violation of each named constraint means to the caller. A test holds it against the database."""
+"""The message for a violation of each named constraint. A test compares the table with the database."""
 
 
 _PROXY_STATUS = re.compile(r'\bPostgREST\s*;\s*error="?(\w+)', re.IGNORECASE)
@@ -201,7 +203,7 @@ class DatabaseError:
 
 
 def translated(error: DatabaseError) -> RegistryError:
-    """The registry's error for one of the database's, with all of it kept for the log."""
+    """Translate an error of the database, keeping all of it for the log."""
     code = error.code
     told = {"code": code, "message": error.message, "details": error.details}
     trouble = _refused_key(code, error.message)
@@ -210,7 +212,7 @@ def translated(error: DatabaseError) -> RegistryError:
         trouble = TROUBLE.get(known, AWAY)
     if trouble is not None:
         return StorageUnavailable(trouble, storage=told)
-    kind, message = STATES.get(code, (StorageError, "The database refused, for a reason the registry does not know."))
+    kind, message = STATES.get(code, (StorageError, _UNKNOWN))
     violated = _violated(error.details)
     table = violated.get("table")
     if kind is Invalid and table == "models":
@@ -220,17 +222,17 @@ def translated(error: DatabaseError) -> RegistryError:
 
 
 def _refused_key(code: str, said: str) -> str | None:
-    """What to do about a key of ours that PostgREST understands and does not take; None: it is about something else."""
+    """What to do about a key that PostgREST refuses; None when the error is about something else."""
     if code in ("PGRST301", "PGRST303"):
         words = said.replace(" ", "").lower()
         return next((message for word, message in _REFUSED_KEYS.items() if word in words), None)
     if code == "22023" and said.startswith('role "'):
-        return "The registry's key is of a role that the database does not have: it must be one of service_role."
+        return "The role in the registry's key does not exist in the database: it must be service_role."
     return None
 
 
 def _violated(details: object) -> dict[str, Any]:
-    """What `registry_write` put into the detail: constraint, table, and which operation it was."""
+    """The detail written by `registry_write`: constraint, table, and number of the operation."""
     try:
         found = json.loads(details) if isinstance(details, str) else {}
     except ValueError:

@@ -26,7 +26,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What a rollback did, or would do."""
+    """The result of a rollback, or of its dry run."""
 
     restored: int
     """The revision whose configuration it is."""
@@ -37,7 +37,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a row, and when."""
+    """Author and time of a write to a row."""
 
     revision: int
     at: str
@@ -84,7 +84,7 @@ class History:
         document = await database.call("registry_snapshot_at", asked=revision)
         oldest, newest = document["oldest"], document["newest"]
         if document["revision"] is None and revision < oldest:
-            message = f"Revision {revision} is no longer kept: the oldest one that can be had is {oldest}."
+            message = f"Revision {revision} is no longer available: the oldest one kept is {oldest}."
             raise RevisionGone(message, oldest=oldest, newest=newest)
         if document["revision"] is None:
             message = f"There is no revision {revision} yet: the newest is {newest}, the oldest kept is {oldest}."
@@ -129,7 +129,7 @@ class History:
                 log.info("somebody else wrote during a rollback; working it out anew", revision=revision)
                 continue
             return Rollback(target.revision, written, changes)
-        message = f"Others keep changing the registry: it was not brought back to revision {revision}. Try again."
+        message = f"Concurrent changes prevented the rollback to revision {revision}. Try again."
         raise Conflict(message)
 
     async def trim(self, keep_days: float) -> dict[str, Any]:

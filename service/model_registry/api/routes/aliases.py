@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/aliases", tags=["aliases"], route_class=GuardedR
 
 @router.get(
     "",
-    summary="Aliases, by name and context",
+    summary="List aliases, ordered by name and context",
     operation_id="list_aliases",
     responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 429, 503)},
 )
@@ -30,11 +30,11 @@ async def list_aliases(
     state: CurrentApp,
     _caller: Reader,
     alias: Annotated[str | None, Query(description="Only this alias, in all contexts.")] = None,
-    context: Annotated[str | None, Query(description="Only aliases of this context.")] = None,
+    context: Annotated[str | None, Query(description="Only aliases in this context.")] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All aliases that pass the filters."""
+    """All aliases that match the filters."""
     snapshot = state.registry.snapshot
     found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
     return await rows(request, snapshot, ALIAS, found, limit, offset)

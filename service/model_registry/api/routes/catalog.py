@@ -1,4 +1,4 @@
-"""`/api/catalog`: the whole catalogue in one answer, for clients that keep a copy and want to hear of changes."""
+"""`/api/catalog`: the whole catalogue in one response, for clients that keep a current copy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEY = (b"/api/catalog", b"")
 
 
 class CatalogView(BaseModel):
-    """Every row of every noun, as its own list shows it."""
+    """All rows of the catalogue, each as in its own list."""
 
     providers: list[Provider]
     categories: list[Category]
@@ -39,11 +39,11 @@ class CatalogView(BaseModel):
 
 @router.get(
     "",
-    summary="All of the catalogue at one revision; with `wait`, once it has changed",
+    summary="Get the whole catalogue at one revision; with `wait`, as soon as it changes",
     operation_id="get_catalog",
     responses={
         200: {"model": CatalogView},
-        304: {"description": "Still the same, also after the wait"},
+        304: {"description": "Not modified, even after waiting"},
         **responses(401, 422, 503),
     },
 )
@@ -54,11 +54,13 @@ async def get_catalog(
     wait: Annotated[
         float | None,
         Query(
-            ge=0, le=LONGEST_WAIT_SECONDS, description="With `If-None-Match`: wait up to so many seconds for another."
+            ge=0,
+            le=LONGEST_WAIT_SECONDS,
+            description="With `If-None-Match`: wait up to this many seconds for a change.",
         ),
     ] = None,
 ) -> Response:
-    """Not deployments, which come and go. Whoever waits costs the registry next to nothing."""
+    """Without deployments, which change often. Waiting requests cost the registry almost nothing."""
     known = request.headers.get("if-none-match")
     if wait and known:
         await state.registry.stepped.until(lambda: not matches(known, _body(request, state).etag), wait)
@@ -66,7 +68,7 @@ async def get_catalog(
 
 
 def _body(request: Request, state: AppState) -> CachedBody:
-    """The answer: made once, and then the same for all who ask or wait until one of its tables changes."""
+    """The response, built once for all callers and kept until one of its tables changes."""
     cache: BodyCache = request.app.state.bodies
     snapshot = state.registry.snapshot
     found = cache.get(_KEY, snapshot)

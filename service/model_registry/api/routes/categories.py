@@ -1,4 +1,4 @@
-"""`/api/categories`: what kinds of models there are, for people who browse."""
+"""`/api/categories`: kinds of models, for browsing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/api/categories", tags=["models"], route_class=Guarde
 
 @router.get(
     "",
-    summary="Categories, by key",
+    summary="List categories, ordered by key",
     operation_id="list_categories",
     responses={200: {"model": page("CategoryList", Category)}, **responses(401, 422, 429, 503)},
 )
 async def list_categories(
     request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
-    """All of them."""
+    """All categories."""
     snapshot = state.registry.snapshot
     return await rows(request, snapshot, CATEGORY, list(snapshot.categories), limit, offset)
 

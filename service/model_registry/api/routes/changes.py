@@ -38,14 +38,14 @@ class ChangePage(BaseModel):
 
     items: list[ChangeView]
     count: int | None
-    """Of all that fit the filters; null when they are more than 1,000, which are not counted."""
+    """Number of changes that match the filters; null (not counted) beyond 1,000."""
     next_after: int | None
-    """Ask with `after` set to this for the next page; null on the last one."""
+    """`after` of the next page; null on the last page."""
 
 
 @router.get(
     "",
-    summary="What changed, when, and who asked for it",
+    summary="List changes, oldest first, with time and author",
     operation_id="list_changes",
     openapi_extra=NEEDS_KEY,
     responses={200: {"model": ChangePage}, **responses(401, 403, 422, 503)},
@@ -58,9 +58,9 @@ async def list_changes(
         str | None, Query(max_length=64, description="Only changes of this table.", examples=["models"])
     ] = None,
     row_id: Annotated[str | None, Query(max_length=64, description="Only changes of this row.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many changes.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of changes.")] = 100,
 ) -> Response:
-    """Read from the database itself: the log is not part of the snapshot."""
+    """Read from the database: the change log is not part of the snapshot."""
     check_change_filters(table, row_id)
     page = await state.registry.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
     return Response(json_bytes(page), media_type=JSON)

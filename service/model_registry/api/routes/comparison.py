@@ -27,7 +27,7 @@ _MOST = 50
 
 @router.get(
     "/compare",
-    summary="Several models side by side",
+    summary="Compare models side by side",
     operation_id="compare_models",
     responses={200: {"model": Comparison}, **responses(401, 404, 422, 503)},
 )
@@ -38,23 +38,23 @@ async def compare_models(
     ids: Annotated[
         list[str],
         Query(
-            description="Ids, names, providers' names or aliases: repeated, or with commas between them. A name that "
-            "several providers have means all its rows.",
+            description="Ids, names, providers' names or aliases; repeated or comma-separated. A name shared by "
+            "several providers selects all its rows.",
             examples=[["qwen3_8b", "gpt_5_4_nano"]],
         ),
     ],
 ) -> Response:
-    """Each field of the models: whether it differs, and of numbers, where one can say so, which is best."""
+    """For each field, whether it differs between the models and, for comparable numbers, which model is best."""
     snapshot = state.registry.snapshot
     found = list({model.id: model for reference in ids for model in _meant(snapshot, reference)}.values())
     if len(found) > _MOST:
-        message = f"means {len(found)} models; at most {_MOST} can be compared"
+        message = f"selects {len(found)} models; at most {_MOST} can be compared"
         raise Invalid(f"ids {message}.", reasons=[Reason("ids", message)])
     return cached_response(request, snapshot, json_bytes(compare(snapshot, found)), tables=JOINED["models"])
 
 
 def _meant(snapshot: Snapshot, reference: str) -> list[Model]:
-    """The models of one value of `ids`: a reference, else several with commas between them."""
+    """The models of one value of `ids`: one reference, or several separated by commas."""
     try:
         return find_models(snapshot, reference)
     except ModelNotFound:

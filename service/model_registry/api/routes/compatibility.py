@@ -23,14 +23,14 @@ router = APIRouter(prefix="/api/compatibility", tags=["models"], route_class=Gua
 
 @router.get(
     "",
-    summary="Models by capabilities, as a matrix",
+    summary="List models by capability, as a matrix",
     operation_id="list_compatibility",
     responses={200: {"model": Compatibility}, **responses(401, 422, 503)},
 )
 async def list_compatibility(
     request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
-    """Rows are the models that pass the filters, columns all capabilities of the catalogue."""
+    """Rows are the models that match the filters; columns are all capabilities in the catalogue."""
     snapshot = state.registry.snapshot
     index = state.indexes.of(snapshot)
     found = search_models(snapshot, index, query, query.sort)

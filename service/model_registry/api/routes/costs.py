@@ -1,4 +1,4 @@
-"""`/api/costs`: what requests cost."""
+"""`/api/costs`: the cost of requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ router = APIRouter(prefix="/api/costs", tags=["models"], route_class=GuardedRout
 
 @router.post(
     "/estimate",
-    summary="What so many requests cost at several models",
+    summary="Estimate the cost of requests at several models",
     operation_id="estimate_costs",
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": Estimates}, **responses(401, 404, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
 async def estimate_costs(asked: EstimateRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """To the last digit, cheapest first; models of which a price is not known are listed apart, with why."""
+    """Exact to the last digit, cheapest model first. Models without a known price are listed separately."""
     snapshot = state.registry.snapshot
     return Response(json_bytes(estimates(snapshot, state.indexes.of(snapshot), asked)), media_type=JSON)

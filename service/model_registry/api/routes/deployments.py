@@ -1,4 +1,4 @@
-"""`/api/deployments`: what is loaded on which GPU node, as the nodes said it."""
+"""`/api/deployments`: models loaded on GPU nodes, as reported by the nodes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHAPE = {"model": DeploymentView}
 
 @router.get(
     "",
-    summary="Deployments, by node",
+    summary="List deployments, ordered by node",
     operation_id="list_deployments",
     responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 429, 503)},
 )
@@ -45,14 +45,16 @@ async def list_deployments(
     state: CurrentApp,
     _caller: Reader,
     node_id: Annotated[
-        str | None, Query(description="Only this node: its whole name.", examples=["gpu-node-1"])
+        str | None, Query(description="Only deployments on this node (exact name).", examples=["gpu-node-1"])
     ] = None,
-    status: Annotated[str | None, Query(description="Only this status.", examples=["loaded"])] = None,
-    model: Annotated[str | None, Query(description="Only this model: id, name, or what the node announced.")] = None,
+    status: Annotated[str | None, Query(description="Only deployments with this status.", examples=["loaded"])] = None,
+    model: Annotated[
+        str | None, Query(description="Only deployments of this model: id, name, or announced name.")
+    ] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All deployments that pass the filters."""
+    """All deployments that match the filters."""
     snapshot = state.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
     part = found[offset:] if limit is None else found[offset : offset + limit]
@@ -61,12 +63,12 @@ async def list_deployments(
 
 @router.get(
     "/nodes",
-    summary="Deployments grouped by node, one row a node",
+    summary="List deployments grouped by node",
     operation_id="list_deployments_by_node",
     responses={200: {"model": page("NodeList", NodeView)}, **responses(401, 503)},
 )
 async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """By node name, with the memory that the live deployments take."""
+    """One row per node, ordered by name, with the memory that its live deployments use."""
     snapshot = state.registry.snapshot
     items = node_views(snapshot)
     return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
@@ -74,12 +76,12 @@ async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Re
 
 @router.get(
     "/{reference:path}",
-    summary="One deployment, by id or node/provider_type/model",
+    summary="Get a deployment by id or node/provider_type/model",
     operation_id="get_deployment",
     responses={200: _SHAPE, **responses(401, 404, 503)},
 )
 async def get_deployment(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
-    """As the node last said it."""
+    """The deployment as last reported by its node."""
     snapshot = state.registry.snapshot
     body = json_bytes(deployment_view(snapshot, find_deployment(snapshot, reference)))
     return cached_response(request, snapshot, body, tables=_TABLES)
@@ -95,13 +97,13 @@ async def get_deployment(request: Request, reference: str, state: CurrentApp, _c
 @router.post(
     "/register",
     status_code=201,
-    summary="Report a deployment (the same as POST /api/deployments)",
+    summary="Report a deployment (same as POST /api/deployments)",
     operation_id="register_deployment",
     responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
 )
 @invalid_as(InvalidEvent)
 async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: NodeReporter) -> Response:
-    """201 when the node had not announced the model before, 200 when it had. An older report changes nothing."""
+    """Returns 201 for a new deployment, 200 for a known one. A report older than the last is ignored."""
     now = datetime.now(UTC)
     event = await plan_with_refresh(state, lambda s: body.event(s, now))
     return await _record(state, event, caller)
@@ -109,13 +111,13 @@ async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: N
 
 @router.put(
     "/{reference:path}/status",
-    summary="Say that a deployment's status has changed",
+    summary="Report a change of a deployment's status",
     operation_id="set_deployment_status",
     responses={200: _SHAPE, **responses(401, 403, 404, 422, 503)},
 )
 @invalid_as(InvalidEvent)
 async def set_status(reference: str, body: StatusReport, state: CurrentApp, caller: NodeReporter) -> Response:
-    """The same as a new report of the same deployment."""
+    """Equivalent to a new report of the same deployment."""
     now = datetime.now(UTC)
     event = await plan_with_refresh(state, lambda s: body.event(find_deployment(s, reference), now))
     return await _record(state, event, caller)

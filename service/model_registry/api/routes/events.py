@@ -1,4 +1,4 @@
-"""`/api/events`: what nodes said that could not be understood or kept."""
+"""`/api/events`: messages of nodes that were rejected."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RejectedEventView(BaseModel):
     subject: str
     reason: str
     payload: str
-    """Its first 2 KiB, as text."""
+    """The first 2 KiB of the message, as text."""
 
 
 class RejectedEventList(BaseModel):
-    """A page of them."""
+    """A page of rejected messages."""
 
     items: list[RejectedEventView]
     count: int
@@ -40,7 +40,7 @@ class RejectedEventList(BaseModel):
 
 @router.get(
     "/rejected",
-    summary="Messages of GPU nodes that were rejected, newest first",
+    summary="List rejected messages of GPU nodes, newest first",
     operation_id="list_rejected_events",
     openapi_extra=NEEDS_KEY,
     responses={200: {"model": RejectedEventList}, **responses(401, 403, 422, 503)},
@@ -48,10 +48,10 @@ class RejectedEventList(BaseModel):
 async def list_rejected_events(
     state: CurrentApp,
     _caller: KeyHolder,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of messages.")] = 100,
     offset: Offset = 0,
 ) -> Response:
-    """Of any replica. The newest 1,000 are kept; all of them were published on `mesh.gpu.rejected.v1` too."""
+    """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
     page = await state.rejections.page(limit=limit, offset=offset)
     page, _ = masked_value(page)  # what was kept before it was masked, or written by others
     return Response(json_bytes(page), headers={"Cache-Control": "no-store"}, media_type=JSON)

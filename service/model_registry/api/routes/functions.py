@@ -1,4 +1,4 @@
-"""`/api/functions`: what services do with models; the gateway's functions."""
+"""`/api/functions`: the functions of services, which are the gateway's functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/functions", tags=["functions"], route_class=Guar
 
 @router.get(
     "",
-    summary="Functions, by service and name",
+    summary="List functions, ordered by service and name",
     operation_id="list_functions",
     responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 429, 503)},
 )
@@ -33,7 +33,7 @@ async def list_functions(
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All functions that pass the filters."""
+    """All functions that match the filters."""
     snapshot = state.registry.snapshot
     found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
     return await rows(request, snapshot, FUNCTION, found, limit, offset)

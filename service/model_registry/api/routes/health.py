@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: whether the process lives, and how each thing it depends on is. No secrets in either."""
+"""`/healthz` and `/readyz`: liveness of the process, and the state of its dependencies. Neither shows secrets."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
-NOT_SHUT_IN = "This machine's kernel does not keep a check of what callers send from: "
+NOT_SHUT_IN = "This machine's kernel cannot keep checks of untrusted projects from: "
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"]
 
 
 class Dependency(BaseModel):
-    """One thing the service depends on. A warning leaves the service ready."""
+    """A dependency of the service. A warning leaves the service ready."""
 
     status: Literal["ok", "warning", "degraded", "down", "off"]
     detail: str
 
 
 class Readiness(BaseModel):
-    """Whether requests should be sent here."""
+    """Whether this replica should receive requests."""
 
     status: Literal["ready", "degraded", "not ready"]
     revision: int | None = None
-    dependencies: dict[str, Dependency] | None = Field(None, description="Only for who may read.")
+    dependencies: dict[str, Dependency] | None = Field(None, description="Only for callers with read access.")
 
 
-@router.get("/healthz", summary="The process is alive", responses={200: {"model": Health}})
+@router.get("/healthz", summary="Check that the process is alive", responses={200: {"model": Health}})
 async def healthz() -> Response:
-    """Depends on nothing: a database that is away is no reason to restart the service."""
+    """Independent of all dependencies: an unavailable database is no reason to restart the service."""
     return Response(b'{"status":"ok"}', media_type=JSON)
 
 
 @router.get(
-    "/readyz", summary="Each dependency by name", responses={200: {"model": Readiness}, 503: {"model": Readiness}}
+    "/readyz",
+    summary="Check readiness, with the state of each dependency",
+    responses={200: {"model": Readiness}, 503: {"model": Readiness}},
 )
 async def readyz(request: Request, state: CurrentApp) -> Response:
-    """503 only while there is nothing to answer from. Degraded: reads go on, something else does not.
+    """503 only while there is no snapshot to read from. `degraded`: reads continue, something else does not work.
 
-    Open to load balancers also where reads need a key: then who shows none gets the status alone.
+    Open to load balancers even where reads require a key: without one, only the status is returned.
     """
     registry = state.registry
     parts = {
@@ -76,7 +78,7 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
 def _confinement() -> dict[str, str]:
     missing = missing_walls()
     if not missing:
-        return {"status": "ok", "detail": "Checks of configurations are shut in."}
+        return {"status": "ok", "detail": "Checks of configurations run in a sandbox."}
     return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
@@ -93,7 +95,7 @@ def _nats(state: CurrentApp) -> dict[str, str]:
     if state.events is None:
         return {
             "status": "off",
-            "detail": "NATS_URL is not set: no GPU events; other replicas' writes are seen by polling.",
+            "detail": "NATS_URL is not set: no GPU events; writes of other replicas are found by polling.",
         }
     status, detail = state.events.health()
     return {"status": status, "detail": detail}
@@ -101,6 +103,6 @@ def _nats(state: CurrentApp) -> dict[str, str]:
 
 def _fleet(state: CurrentApp) -> dict[str, str]:
     if state.liveness is None:
-        return {"status": "off", "detail": "Without NATS no node is heard, and none is taken for lost."}
+        return {"status": "off", "detail": "Without NATS there are no heartbeats, and no node is marked as lost."}
     status, detail = state.liveness.health()
     return {"status": status, "detail": detail}

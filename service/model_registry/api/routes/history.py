@@ -1,4 +1,4 @@
-"""`/api/history`, `/api/tensorzero/diff`, `/api/rollback`: the configuration as it was, and back to it."""
+"""`/api/history`, `/api/tensorzero/diff`, `/api/rollback`: earlier configurations, compared and restored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Revision = Annotated[int, Query(ge=0, le=LARGEST, examples=[57])]
 
 
 class WriteCount(BaseModel):
-    """How many rows of a table a write changed."""
+    """Number of rows of a table changed by a write."""
 
     table: str
     operation: Literal["insert", "update", "delete"]
@@ -40,7 +40,7 @@ class WriteCount(BaseModel):
 
 
 class WriteView(BaseModel):
-    """One write: what became visible at once."""
+    """One write: all changes that became visible together."""
 
     revision: int
     at: str
@@ -52,14 +52,14 @@ class WritePage(BaseModel):
     """A page of the history."""
 
     items: list[WriteView]
-    count: int | None = Field(description="Of all writes; null when more than 1,000 rows were written: not counted.")
-    oldest: int = Field(description="The oldest revision whose state can be had.")
-    newest: int = Field(description="The newest revision there is.")
-    next_before: int | None = Field(description="Ask with `before` set to this for the next page; null on the last.")
+    count: int | None = Field(description="Number of all writes; null (not counted) beyond 1,000 written rows.")
+    oldest: int = Field(description="Oldest revision whose state is available.")
+    newest: int = Field(description="Newest revision.")
+    next_before: int | None = Field(description="`before` of the next page; null on the last page.")
 
 
 class AuthorView(BaseModel):
-    """Who wrote a row, and when."""
+    """Author and time of a write to a row."""
 
     revision: int
     at: str
@@ -73,12 +73,12 @@ class FieldChangeView(BaseModel):
     field: str
     before: Any
     after: Any
-    before_name: str | None = Field(description="For a column that holds an id: the name of that row.")
+    before_name: str | None = Field(description="For a column that holds an id: the name of the referenced row.")
     after_name: str | None
 
 
 class ChangedRow(BaseModel):
-    """A row that is not the same in both."""
+    """A row that differs between the two revisions."""
 
     change: Literal["added", "removed", "changed"]
     table: str
@@ -89,13 +89,13 @@ class ChangedRow(BaseModel):
 
 
 class DifferenceEntry(ChangedRow):
-    """A row that is not the same in both, and who wrote it in between."""
+    """A row that differs between the two revisions, with the writes in between."""
 
     writes: list[AuthorView]
 
 
 class DifferenceView(BaseModel):
-    """How two revisions of the configuration differ."""
+    """The differences between two revisions of the configuration."""
 
     from_: int = Field(alias="from")
     to: int
@@ -106,17 +106,17 @@ class DifferenceView(BaseModel):
 
 
 class RollbackRequest(BaseModel):
-    """Where to go back to."""
+    """The revision to restore."""
 
     revision: int = Field(ge=0, le=LARGEST, examples=[57])
 
 
 class RollbackAnswer(BaseModel):
-    """What a rollback did, or would do."""
+    """The result of a rollback, or of its dry run."""
 
     dry_run: bool
-    restored: int = Field(description="The revision whose configuration it is now.")
-    revision: int = Field(description="The registry's revision afterwards.")
+    restored: int = Field(description="Revision whose configuration was restored.")
+    revision: int = Field(description="The registry's revision after the rollback.")
     added: int
     removed: int
     changed: int
@@ -125,7 +125,7 @@ class RollbackAnswer(BaseModel):
 
 @router.get(
     "/history",
-    summary="The writes that touched the configuration, newest first",
+    summary="List writes to the configuration, newest first",
     operation_id="list_history",
     openapi_extra=NEEDS_KEY,
     responses={200: {"model": WritePage}, **responses(401, 403, 422, 503)},
@@ -136,13 +136,13 @@ async def list_history(
     before: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only writes before this revision.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
-    """One entry a write. Its revision is what `diff`, `rollback` and `config?revision=` take."""
+    """One entry per write. `diff`, `rollback` and `config?revision=` take its revision."""
     return Response(json_bytes(await state.history.writes(before=before, limit=limit)), media_type=JSON)
 
 
 @router.get(
     "/tensorzero/diff",
-    summary="How two revisions of the configuration differ",
+    summary="Compare two revisions of the configuration",
     operation_id="diff_tensorzero",
     openapi_extra=NEEDS_KEY,
     responses={
@@ -157,12 +157,12 @@ async def diff(
     from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
     to: Revision,
     format: Annotated[  # noqa: A002 (the URL's word)
-        Literal["json", "text"] | None, Query(description="Without it, what `Accept` asks for.")
+        Literal["json", "text"] | None, Query(description="Response format; by default chosen by `Accept`.")
     ] = None,
 ) -> Response:
-    """As JSON: each row that was added, removed or changed, field by field, with who wrote it when.
+    """JSON: each row added, removed or changed, field by field, with author and time of each write.
 
-    As text: a unified diff of what the gateway gets. `from` may be the newer one.
+    Text: a unified diff of the gateway's configuration. `from` may be newer than `to`.
     """
     as_text = format == "text" or (format is None and _wants_text(request))
     return await while_there(request, _compared(state, from_, to, as_text=as_text))
@@ -170,7 +170,7 @@ async def diff(
 
 @router.post(
     "/rollback",
-    summary="Bring the configuration back to a revision, as a new one",
+    summary="Restore the configuration of an earlier revision, as a new one",
     operation_id="rollback",
     responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
 )
@@ -179,11 +179,11 @@ async def rollback(
     body: RollbackRequest,
     state: CurrentApp,
     caller: Administrator,
-    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
-    """Providers, models, aliases, functions, mappings, sections and files, in one transaction; ids stay.
+    """Restores providers, models, aliases, functions, mappings, sections and files in one transaction; ids are kept.
 
-    Deployments, nodes and API keys are left as they are. What the gateway would refuse today is refused.
+    Deployments, nodes and API keys are unchanged. Refused when the gateway would refuse the result.
     """
     rollback = state.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
     done = await while_there(request, rollback) if dry_run else await rollback
@@ -198,7 +198,7 @@ async def rollback(
 
 
 async def configuration_at(request: Request, state: AppState, revision: int, media_type: str) -> Response:
-    """The configuration as it was at a revision. Never changes, but is not cached: the log may be trimmed."""
+    """The configuration at a revision. It never changes, but is not cached: the log may be trimmed."""
     snapshot, text = await while_there(request, _rendered(state, revision))
     headers = {"ETag": etag_of(text), "Cache-Control": "no-cache", "X-Registry-Revision": str(snapshot.revision)}
     if matches(request.headers.get("if-none-match", ""), headers["ETag"]):

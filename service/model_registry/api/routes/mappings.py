@@ -24,7 +24,7 @@ MappingList = page("MappingList", MappingView)
 
 @router.get(
     "",
-    summary="Mappings, by service and function, then in routing order",
+    summary="List mappings, ordered by service, function and routing order",
     operation_id="list_mappings",
     responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 429, 503)},
 )
@@ -34,11 +34,11 @@ async def list_mappings(
     _caller: Reader,
     service_name: Annotated[str | None, Query(description="Only mappings of this service.")] = None,
     function_name: Annotated[str | None, Query(description="Only mappings of functions with this name.")] = None,
-    model: Annotated[str | None, Query(description="Only mappings that use this model: id or name.")] = None,
+    model: Annotated[str | None, Query(description="Only mappings to this model: id or name.")] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All mappings that pass the filters."""
+    """All mappings that match the filters."""
     snapshot = state.registry.snapshot
     used = None if model is None else find_model(snapshot, model).id
     found = [
@@ -53,12 +53,12 @@ async def list_mappings(
 
 @router.get(
     "/{reference:path}",
-    summary="A service's mappings, by its name; or one mapping, by id or service/function/variant",
+    summary="Get a mapping by id or service/function/variant, or list a service's mappings by its name",
     operation_id="get_mapping",
     responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
 )
 async def get_mappings(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
-    """A service name answers a list, anything else one row."""
+    """The name of a service returns a list; any other reference returns one row."""
     snapshot = state.registry.snapshot
     of_service = snapshot.mappings.where("service", reference)
     if of_service:

@@ -1,4 +1,4 @@
-"""`/api/models/{id}/deployments`: where a model is deployed, and whether gateways ask it there."""
+"""`/api/models/{id}/deployments`: the deployments of a model, and whether gateways route to them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
 
 
 class ModelDeploymentView(DeploymentView):
-    """A deployment of a model, and whether gateways ask it."""
+    """A deployment of a model, and whether gateways route to it."""
 
-    base_url: str | None = Field(description="Where gateways ask it; null when they do not.")
-    reason: str | None = Field(description="Why gateways do not ask it.")
+    base_url: str | None = Field(description="URL that gateways route to; null when they do not.")
+    reason: str | None = Field(description="Why gateways do not route to it.")
 
 
 @router.get(
     "/{reference:path}/deployments",
-    summary="Where a model is deployed, and whether gateways ask it there",
+    summary="List the deployments of a model, with routes",
     operation_id="list_model_deployments",
     responses={200: {"model": page("ModelDeploymentList", ModelDeploymentView)}, **responses(401, 404, 409, 422, 503)},
 )
 async def list_model_deployments(
     request: Request, reference: str, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
-    """The live ones in the order in which gateways ask them, then the others, by node."""
+    """Live deployments in routing order, then the others, ordered by node."""
     snapshot = state.registry.snapshot
     model = find_model(snapshot, reference)
     steady = state.renderer.steady(snapshot, time.time())

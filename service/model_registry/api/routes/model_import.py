@@ -1,4 +1,4 @@
-"""`/api/models/import`: what others know of models, into the catalogue."""
+"""`/api/models/import`: facts about models from other sources, into the catalogue."""
 
 from __future__ import annotations
 
@@ -31,41 +31,43 @@ from model_registry.store.json_bytes import json_bytes
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 _TRIES = 3
-"""How often an import is worked out anew when somebody writes meanwhile."""
+"""Times an import is planned again after a concurrent write."""
 
 
 class OffersBody(BaseModel):
-    """What one importer has found."""
+    """Offers found by one importer."""
 
-    source: ShortName = Field(description="The importer's name: it fills what is empty or its own.", examples=["csv"])
+    source: ShortName = Field(
+        description="Name of the importer. It fills fields that are empty or its own.", examples=["csv"]
+    )
     offers: list[SkipValidation[Offer]] = Field(max_length=100_000)
     """Validated off the event loop, in `_read`."""
-    only_existing: bool = Field(default=False, description="Make no rows.")
-    activate: bool = Field(default=False, description="New models are active. Their new providers are not.")
+    only_existing: bool = Field(default=False, description="Create no rows.")
+    activate: bool = Field(default=False, description="Create new models as active. Their new providers stay inactive.")
 
     @field_validator("source")
     @classmethod
     def _not_people(cls, value: str) -> str:
         if value == HAND:
-            message = f"must not be {HAND!r}: that is what people do"
+            message = f"must not be {HAND!r}: that source is reserved for edits by people"
             raise ValueError(message)
         return value
 
 
 class ImportedRow(BaseModel):
-    """What became of one offer."""
+    """The action taken for one offer."""
 
     action: Literal["created", "changed", "unchanged", "skipped"]
     kind: Literal["provider", "model"]
     provider: str
-    name: str = Field(description="Of a model: what its provider calls it.")
-    fields: list[str] = Field(description="Those that were written.")
-    kept: dict[str, str] = Field(description="Fields that the source would have otherwise, and why they stay.")
+    name: str = Field(description="For a model: its provider's name for it.")
+    fields: list[str] = Field(description="Fields that were written.")
+    kept: dict[str, str] = Field(description="Fields that differ from the source, with the reason they were kept.")
     reason: str
 
 
 class OffersAnswer(BaseModel):
-    """What an import did, or would do."""
+    """The result of an import, or of its dry run."""
 
     dry_run: bool
     revision: int
@@ -74,7 +76,7 @@ class OffersAnswer(BaseModel):
 
 @router.post(
     "/import",
-    summary="Bring in what others know of models, in one transaction",
+    summary="Import facts about models in one transaction",
     operation_id="import_models",
     responses={200: {"model": OffersAnswer}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
 )
@@ -85,11 +87,11 @@ async def import_models(
     body: OffersBody,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
-    """What people set stays, and what other importers filled; a bad offer is skipped with the reason.
+    """Fields set by people or by other importers are kept; an invalid offer is skipped, with the reason.
 
-    A second import of the same changes nothing.
+    Importing the same offers again changes nothing.
     """
     if dry_run:
         plan, revision = await while_there(request, _planned(state, body)), state.registry.snapshot.revision
@@ -116,7 +118,7 @@ def _row(entry: ReportEntry) -> dict[str, Any]:
 
 
 async def _planned(state: AppState, body: OffersBody) -> ImportPlan:
-    """Off the event loop: thousands of offers take a second, and reading them another."""
+    """Off the event loop: planning thousands of offers takes a second, and reading them another."""
     return await state.work.imports.run(
         _plan,
         state.registry.snapshot,
@@ -134,7 +136,7 @@ def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options:
 
 
 def _read(offers: Sequence[Any]) -> list[Offer]:
-    """One by one: all in one call would keep every other thread waiting. Errors: InvalidModel, naming every place."""
+    """Validate offers one by one: a single call would block all other threads. Errors: InvalidModel, for each place."""
     read: list[Offer] = []
     reasons: list[Reason] = []
     for number, offer in enumerate(offers):
@@ -148,7 +150,7 @@ def _read(offers: Sequence[Any]) -> list[Offer]:
 
 
 async def _written(state: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
-    """Every update is guarded by its row's version: what somebody edits meanwhile is looked at again."""
+    """Guard every update by its row's version: a row edited meanwhile is planned again."""
     for _ in range(_TRIES - 1):
         try:
             return await _once(state, body, actor)

@@ -1,4 +1,4 @@
-"""`/api/models/{id}/versions`: every state that a model was in."""
+"""`/api/models/{id}/versions`: all versions of a model."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
 
 
 class ModelVersion(BaseModel):
-    """A state that a model was in."""
+    """A version of a model."""
 
     revision: int
     at: str
     actor: str
     operation: Literal["insert", "update", "delete"]
     model: ModelVersionView | None
-    """From this revision on; null: deleted."""
+    """The model from this revision on; null if deleted."""
 
 
 class ModelVersions(BaseModel):
-    """A page of a model's states, oldest first."""
+    """A page of a model's versions, oldest first."""
 
     items: list[ModelVersion]
     count: int | None
-    """Of all states; null when they are more than 1,000, which are not counted."""
+    """Number of all versions; null (not counted) beyond 1,000."""
     next_after: int | None
-    """Ask with `after` set to this for the next page; null on the last one."""
+    """`after` of the next page; null on the last page."""
 
 
 @router.get(
     "/{reference:path}/versions",
-    summary="Every state that a model was in, oldest first",
+    summary="List all versions of a model, oldest first",
     operation_id="list_model_versions",
     openapi_extra=NEEDS_KEY,
     responses={200: {"model": ModelVersions}, **responses(401, 403, 404, 409, 422, 503)},
@@ -55,22 +55,22 @@ async def versions(
     reference: str,
     state: CurrentApp,
     _caller: KeyHolder,
-    after: Annotated[int, Query(ge=0, le=2**62, description="Only states after this revision.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many states.")] = 100,
+    after: Annotated[int, Query(ge=0, le=2**62, description="Only versions after this revision.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of versions.")] = 100,
 ) -> Response:
-    """From the change log, which may have been trimmed; also of a model that was deleted, by its id."""
+    """From the change log, which may have been trimmed. Includes deleted models, by id."""
     row_id = as_uuid(reference)
     if row_id is None or state.registry.snapshot.models.get(row_id) is not None:
         row_id = find_model(state.registry.snapshot, reference).id
     found = await state.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
     if found["count"] == 0 and state.registry.snapshot.models.get(row_id) is None:
-        raise ModelNotFound(f"There is no model {reference!r}, and the change log knows of none.")
+        raise ModelNotFound(f"There is no model {reference!r}, and the change log has no record of one.")
     items = [_version(change) for change in found["items"]]
     return Response(json_bytes({**found, "items": items}), media_type=JSON)
 
 
 def _version(change: dict[str, Any]) -> dict[str, Any]:
-    """A state, of an entry of the change log. Rows that an older release wrote have fewer columns."""
+    """The version in an entry of the change log. Rows written by an older release have fewer columns."""
     row = change["after"]
     model = None if row is None else model_version_view(Model.model_validate(row))
     return {key: change[key] for key in ("revision", "at", "actor", "operation")} | {"model": model}

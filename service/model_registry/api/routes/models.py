@@ -26,14 +26,14 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
 
 @router.get(
     "",
-    summary="Models, by name, then in routing order",
+    summary="List models, ordered by name and routing order",
     operation_id="list_models",
     responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
     request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
-    """All models that pass the filters, in their stable order or sorted by any number."""
+    """All models that match the filters, in a stable order or sorted by any number."""
     snapshot = state.registry.snapshot
     found = search_models(snapshot, state.indexes.of(snapshot), query, query.sort)
     part = paginate(found, query.limit, query.offset)
@@ -43,12 +43,12 @@ async def list_models(
 
 @router.get(
     "/stats",
-    summary="The catalogue in numbers",
+    summary="Get statistics of the catalogue",
     operation_id="model_stats",
     responses={200: {"model": ModelStats}, **responses(401, 503)},
 )
 async def stats(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """How many models of what kind there are, and between what their prices and other numbers lie."""
+    """Numbers of models by kind, and the ranges of prices and other numbers."""
     snapshot = state.registry.snapshot
     found = model_stats(snapshot, state.indexes.of(snapshot))
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
@@ -57,7 +57,7 @@ async def stats(request: Request, state: CurrentApp, _caller: Reader) -> Respons
 @router.api_route("/{reference:path}/versions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
 @router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
 async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
-    """Or it would be taken for a model whose name ends so, which has to be edited by its id."""
+    """Keep the path from matching a model with such a name, which must be edited by its id."""
     raise HTTPException(405, headers={"Allow": "GET"})
 
 

@@ -1,4 +1,4 @@
-"""`/api/nodes`: the machines that run models, whether they are there, and what room they have."""
+"""`/api/nodes`: the machines that run models, their status and free memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHAPE: Any = {"model": FleetNodeView}
 
 
 class MassLoss(BaseModel):
-    """Most of the fleet was lost at once, and most of that is not back."""
+    """A loss of most of the fleet at once, of which most nodes are not back."""
 
     at: str
     nodes: int
@@ -38,41 +38,42 @@ class MassLoss(BaseModel):
 
 
 class Forgotten(BaseModel):
-    """What was forgotten."""
+    """The deleted nodes and deployments."""
 
     nodes: int
     deployments: int
 
 
 class FleetNodeList(BaseModel):
-    """Nodes, and how well they are heard."""
+    """Nodes, and how current the information about them is."""
 
     items: list[FleetNodeView]
     count: int
     heard_through: str | None
-    """Everything that nodes said until then is recorded."""
+    """All messages of nodes up to this time are recorded."""
     suspected_since: str | None
-    """Since when most nodes have been silent; they are lost when that lasts."""
+    """Start of the current silence of most nodes; they are lost if it lasts."""
     mass_loss: MassLoss | None
 
 
 @router.get(
     "",
-    summary="GPU nodes, by name, with what is loaded on them and what memory is free",
+    summary="List GPU nodes with their deployments and free memory",
     operation_id="list_nodes",
     responses={200: {"model": FleetNodeList}, **responses(401, 422, 503)},
 )
 async def list_nodes(
     state: CurrentApp,
     _caller: Reader,
-    status: Annotated[str | None, Query(description="ready or lost.", examples=["ready"])] = None,
+    status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["ready"])] = None,
     label: Annotated[
-        list[str] | None, Query(description="key or key=value; repeatable: all must hold.", examples=["zone=cellar"])
+        list[str] | None,
+        Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"]),
     ] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All nodes that pass the filters. last_seen_at and free memory are some seconds old at most."""
+    """Nodes that match the filters, ordered by name. `last_seen_at` and free memory are at most a few seconds old."""
     snapshot = state.registry.snapshot
     found = search_nodes(snapshot, status=status, labels=label or ())
     part = found[offset:] if limit is None else found[offset : offset + limit]
@@ -83,12 +84,12 @@ async def list_nodes(
 
 @router.get(
     "/{reference:path}",
-    summary="One GPU node, by id or name",
+    summary="Get a GPU node by id or name",
     operation_id="get_node",
     responses={200: _SHAPE, **responses(401, 404, 503)},
 )
 async def get_node(reference: str, state: CurrentApp, _caller: Reader) -> Response:
-    """Its ETag is for If-Match: it changes with the node's settings, not with every heartbeat."""
+    """The ETag is for `If-Match`: it changes with the node's settings, not with every heartbeat."""
     snapshot = state.registry.snapshot
     node = find_node(snapshot, reference)
     return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
@@ -96,14 +97,14 @@ async def get_node(reference: str, state: CurrentApp, _caller: Reader) -> Respon
 
 @router.put(
     "/{reference:path}",
-    summary="Set a node's endpoint and labels, or cordon it",
+    summary="Set a node's endpoint, labels and cordon",
     operation_id="replace_node",
     responses={200: _SHAPE, **responses(401, 403, 404, 412, 422, 503)},
 )
 async def replace_node(
     request: Request, reference: str, body: NodeDraft, state: CurrentApp, caller: Administrator
 ) -> Response:
-    """What is not given goes back: to the endpoint that the node announces, no labels, not cordoned."""
+    """Omitted fields are reset: to the endpoint announced by the node, no labels, not cordoned."""
 
     def edit(snapshot: Snapshot) -> Sequence[Operation]:
         node = _expected(request, snapshot, reference)
@@ -118,21 +119,22 @@ async def replace_node(
 
 @router.delete(
     "",
-    summary="Forget all nodes that pass a filter, with their deployments",
+    summary="Delete all nodes that match a filter, with their deployments",
     operation_id="delete_nodes",
     responses={200: {"model": Forgotten}, **responses(401, 403, 412, 422, 503)},
 )
 async def delete_nodes(
     state: CurrentApp,
     caller: Administrator,
-    status: Annotated[str | None, Query(description="ready or lost.", examples=["lost"])] = None,
+    status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["lost"])] = None,
     label: Annotated[
-        list[str] | None, Query(description="key or key=value; repeatable: all must hold.", examples=["zone=cellar"])
+        list[str] | None,
+        Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"]),
     ] = None,
 ) -> Response:
-    """At least one filter must be given. One transaction; a node that speaks again meanwhile stays."""
+    """At least one filter is required. One transaction; a node that sends a message meanwhile is kept."""
     if status is None and not label:
-        message = "Say which nodes: ?status=lost, or ?label=key=value. All at once are not forgotten by accident."
+        message = "A filter is required, ?status=lost or ?label=key=value, so that no accident deletes the whole fleet."
         raise Invalid(message, reasons=[Reason("status", message)])
     await state.registry.refresh()
     found = search_nodes(state.registry.snapshot, status=status, labels=label or ())
@@ -143,12 +145,12 @@ async def delete_nodes(
 @router.delete(
     "/{reference:path}",
     status_code=204,
-    summary="Forget a node and its deployments",
+    summary="Delete a node and its deployments",
     operation_id="delete_node",
     responses=responses(401, 403, 404, 412, 503),
 )
 async def delete_node(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
-    """For one that is gone for good. If it speaks again, it is there again."""
+    """For a node that is gone for good. Its next message creates it again."""
     await write(state, lambda s: _forgetting(request, s, _expected(request, s, reference)), caller)
     return Response(status_code=204)
 
@@ -162,7 +164,7 @@ def _forgetting(request: Request, snapshot: Snapshot, node: Node) -> list[Operat
 
 
 def _expected(request: Request, snapshot: Snapshot, reference: str) -> Node:
-    """The node, as the caller last saw it."""
+    """The node, checked against `If-Match`."""
     node = find_node(snapshot, reference)
     expect_etag(request, _etag(node))
     return node
@@ -183,7 +185,7 @@ def _heard(pulse: Pulse) -> dict[str, Any]:
 
 
 def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
-    """An answer that nobody should keep: a part of it moves without being a change."""
+    """A response that must not be cached: parts of it move without a change of revision."""
     headers = {"Cache-Control": "no-store"} | ({"ETag": f"W/{_etag(node)}"} if node else {})
     return Response(json_bytes(body), headers=headers, media_type=JSON)
 

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/models", tags=["openai"], route_class=GuardedRout
 
 
 class OpenAIError(BaseModel):
-    """What went wrong, as OpenAI's interface says it."""
+    """Error details in OpenAI's format."""
 
     message: str
     type: str
@@ -30,7 +30,7 @@ class OpenAIError(BaseModel):
 
 
 class OpenAIProblem(BaseModel):
-    """An error of OpenAI's interface."""
+    """An error response in OpenAI's format."""
 
     error: OpenAIError
 
@@ -40,12 +40,12 @@ _NOT_LISTED: dict[int | str, dict[str, Any]] = {404: {"model": OpenAIProblem, "d
 
 @router.get(
     "",
-    summary="Offered models, as OpenAI's interface lists them",
+    summary="List offered models (OpenAI-compatible)",
     operation_id="list_openai_models",
     responses={200: {"model": OpenAIModels}, **responses(401, 429, 503)},
 )
 async def list_openai_models(request: Request, state: CurrentApp, _caller: AnyReader) -> Response:
-    """One entry a name, and one for each alias that holds everywhere."""
+    """One entry per model name, and one per alias without a context."""
     snapshot = state.registry.snapshot
 
     def make() -> bytes:
@@ -57,12 +57,12 @@ async def list_openai_models(request: Request, state: CurrentApp, _caller: AnyRe
 
 @router.get(
     "/{name:path}",
-    summary="One offered model, as OpenAI's interface has it",
+    summary="Get an offered model (OpenAI-compatible)",
     operation_id="get_openai_model",
     responses={200: {"model": OpenAIModel}, **_NOT_LISTED, **responses(401, 503)},
 )
 async def get_openai_model(request: Request, name: str, state: CurrentApp, _caller: AnyReader) -> Response:
-    """By its name, or an alias that holds everywhere."""
+    """Look a model up by name, or by an alias without a context."""
     snapshot = state.registry.snapshot
     found = openai_model(snapshot, name)
     if found is None:

@@ -1,4 +1,4 @@
-"""`/api/providers`: accounts at, and servers of, what runs models."""
+"""`/api/providers`: accounts and servers that run models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=Guar
 
 @router.get(
     "",
-    summary="Providers, by name",
+    summary="List providers, ordered by name",
     operation_id="list_providers",
     responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 429, 503)},
 )
@@ -35,7 +35,7 @@ async def list_providers(
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """All providers that pass the filters."""
+    """All providers that match the filters."""
     snapshot = state.registry.snapshot
     found = search_providers(snapshot, provider_type=type, active=active)
     return await rows(request, snapshot, PROVIDER, found, limit, offset)

@@ -19,16 +19,16 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
 
 @router.post(
     "/select",
-    summary="The best models for a request, with reasons",
+    summary="Select the best models for a request, with reasons",
     operation_id="select_models",
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": Selection}, **responses(401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
 async def select_models(asked: SelectionRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """Models that break no constraint, best first; each with what its score is made of. Needs no more than reading.
+    """Returns models that meet all constraints, best first, each with the parts of its score. Only reads.
 
-    Models that break constraints are counted by constraint, and the first of them are listed with their reasons.
+    Excluded models are counted by constraint, and the first of them listed with their reasons.
     """
     snapshot = state.registry.snapshot
     return Response(json_bytes(select(snapshot, state.indexes.of(snapshot), asked)), media_type=JSON)

@@ -1,4 +1,4 @@
-"""`/api/services`: which models a service should use, best first."""
+"""`/api/services`: the models for each service, best first."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class ServiceSummary(BaseModel):
 
 @router.get(
     "",
-    summary="Services that have mappings",
+    summary="List services that have mappings",
     operation_id="list_services",
     responses={200: {"model": page("ServiceList", ServiceSummary)}, **responses(401, 422, 503)},
 )
 async def list_services(
     request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
-    """By name, each with its functions."""
+    """All services ordered by name, each with its functions."""
     snapshot = state.registry.snapshot
     functions: dict[str, dict[str, None]] = {}
     for mapping in snapshot.mappings:
@@ -48,7 +48,7 @@ async def list_services(
 
 @router.get(
     "/{service_name:path}/models",
-    summary="The models that serve a service, best first",
+    summary="List the models of a service, best first",
     operation_id="list_service_models",
     responses={200: {"model": page("ServiceModelList", ServiceModelView)}, **responses(401, 404, 422, 503)},
 )
@@ -57,16 +57,16 @@ async def list_service_models(
     service_name: str,
     state: CurrentApp,
     _caller: Reader,
-    function: Annotated[str | None, Query(description="Only for this function of the service.")] = None,
+    function: Annotated[str | None, Query(description="Only models for this function of the service.")] = None,
     deployed: Annotated[
         bool,
         Query(
-            description="Only what can be asked now: what runs on nodes while a node has it loaded, and the fallback "
-            "models last."
+            description="Only models available now: those that run on nodes must be loaded on one; fallback models "
+            "come last."
         ),
     ] = False,
 ) -> Response:
-    """By priority, then weight descending; without inactive models and providers. Clients take the first row."""
+    """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row."""
     snapshot = state.registry.snapshot
     mappings = snapshot.mappings.where("service", service_name)
     known = {m.function_name for m in mappings}

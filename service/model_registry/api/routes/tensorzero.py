@@ -1,4 +1,4 @@
-"""`/api/tensorzero`: the gateway's configuration, what it leaves out, and bringing existing ones in."""
+"""`/api/tensorzero`: the gateway's configuration, its omissions, and the import of existing projects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "removed")
 
 
 class Variant(BaseModel):
-    """A variant of a function, as the gateway gets it."""
+    """A variant of a function, as rendered for the gateway."""
 
     name: str
     type: str
@@ -50,7 +50,7 @@ class Variant(BaseModel):
 
 
 class RenderedFunction(BaseModel):
-    """A function, as the gateway gets it."""
+    """A function, as rendered for the gateway."""
 
     name: str
     service_name: str
@@ -61,7 +61,7 @@ class RenderedFunction(BaseModel):
 
 
 class OmissionView(BaseModel):
-    """Something the configuration leaves out, and why."""
+    """An omission from the configuration, with the reason."""
 
     kind: str
     name: str
@@ -75,18 +75,18 @@ class ImportRequest(BaseModel):
         min_length=1,
         max_length=10_000,
         examples=[{"tensorzero.toml": "[models.m]\n..."}],
-        description="Path from the project's root -> text. TOML refers to the others relative to where it stands.",
+        description="Path from the project's root -> text. TOML files refer to others relative to their own path.",
     )
     configuration: list[str] | None = Field(
         None,
         max_length=10_000,
         examples=[["tensorzero.toml"]],
-        description="Which of the files are the configuration; by default all TOML files that look like it.",
+        description="Paths of the configuration files; by default all TOML files that look like one.",
     )
 
 
 class ImportEntry(BaseModel):
-    """What becomes of one thing in the project."""
+    """The action taken for one entry of the project."""
 
     action: Literal["created", "changed", "unchanged", "normalised", "removed"]
     kind: str
@@ -95,7 +95,7 @@ class ImportEntry(BaseModel):
 
 
 class ImportAnswer(BaseModel):
-    """What an import did, or would do."""
+    """The result of an import, or of its dry run."""
 
     dry_run: bool
     revision: int
@@ -108,12 +108,12 @@ class ImportAnswer(BaseModel):
 
 @router.get(
     "/config",
-    summary="The gateway's configuration, as TOML",
+    summary="Get the gateway's configuration as TOML",
     operation_id="get_tensorzero_config",
     response_class=Response,
     responses={
         200: {"content": {TOML: {"schema": {"type": "string"}}}},
-        304: {"description": "Still the same, also after the wait"},
+        304: {"description": "Not modified, even after waiting"},
         **responses(401, 403, 404, 410, 422, 503),
     },
 )
@@ -123,16 +123,16 @@ async def get_config(
     _caller: Reader,
     revision: Annotated[
         Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
-        Query(description="As it was then; needs a key. `latest`: the newest, whether a gateway accepts it or not."),
+        Query(description="The configuration at this revision; requires a key. `latest`: the newest, accepted or not."),
     ] = None,
     wait: Wait = None,
 ) -> Response:
-    """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
+    """The newest accepted configuration; `X-Registry-Revision` is its revision.
 
-    `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why;
-    `X-Registry-Pending-Revision` while there is no verdict on the newest one.
+    `X-Registry-Refused-Revision` is set while a newer configuration is refused (`GET /api/tensorzero/status` gives the
+    reasons), `X-Registry-Pending-Revision` while the newest one is still being validated.
 
-    Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
+    Byte-identical as long as nothing in it changes: use `If-None-Match`.
     """
     if revision == "latest":
         snapshot = _steady(state).snapshot
@@ -146,12 +146,12 @@ async def get_config(
 
 @router.get(
     "/functions",
-    summary="The functions of the gateway's configuration, with their variants",
+    summary="List the functions of the gateway's configuration, with their variants",
     operation_id="list_tensorzero_functions",
     responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
 )
 async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """As the gateway gets them: functions without a usable variant are not among them."""
+    """Functions as rendered for the gateway; those without a usable variant are left out."""
     snapshot = state.registry.snapshot
     items = function_views(snapshot)
     return list_response(request, snapshot, items, len(items), TABLES)
@@ -159,12 +159,12 @@ async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -
 
 @router.get(
     "/omitted",
-    summary="What the configuration leaves out, and why",
+    summary="List omissions from the configuration, with reasons",
     operation_id="list_tensorzero_omissions",
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
 async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
+    """The comments at the end of the configuration, inactive rows, and loaded deployments that receive no requests."""
     steady = _steady(state)
     found = [*state.renderer.of(steady.snapshot).omitted]
     found += [omitted(held.deployment, held.reason) for held in steady.held]
@@ -173,13 +173,13 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
 
 
 def _steady(state: AppState) -> DampedSnapshot:
-    """What the newest configuration is made of now. An answer made of it is kept only while nothing is held."""
+    """The state the newest configuration is rendered from. Responses are cached only while no route is held back."""
     return state.renderer.steady(state.registry.snapshot, time.time())
 
 
 @router.post(
     "/import",
-    summary="Bring a TensorZero project in, in one transaction",
+    summary="Import a TensorZero project in one transaction",
     operation_id="import_tensorzero",
     responses={200: {"model": ImportAnswer}, **responses(401, 403, 408, 409, 413, 422, 429, 503)},
 )
@@ -189,14 +189,14 @@ async def import_project(
     body: ImportRequest,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
     replace: Annotated[
-        bool, Query(description="Make the registry's gateway project exactly this one, instead of merging it in.")
+        bool, Query(description="Replace the gateway project in the registry, instead of merging into it.")
     ] = False,
 ) -> Response:
-    """Rows the project does not name are left alone, unless it replaces them.
+    """Rows not named by the project stay unchanged, unless `replace` is set.
 
-    A second import of the same project changes nothing.
+    Importing the same project again changes nothing.
     """
     planned = _planned(state, body, dry_run=dry_run, replace=replace)
     plan, revision = await while_there(request, planned)
@@ -207,7 +207,7 @@ async def import_project(
 
 
 async def _planned(state: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
-    """What the import would do, and to which revision. Off the event loop: a large project takes seconds."""
+    """Plan the import against a revision. Off the event loop: a large project takes seconds."""
     imports, registry = state.work.imports, state.registry
     project = await imports.run(parse_project, body.files, body.configuration)
     if not dry_run:

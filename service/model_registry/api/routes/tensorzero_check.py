@@ -1,4 +1,4 @@
-"""`/api/tensorzero/check` and `/status`: whether a configuration is good, and what becomes of the registry's own."""
+"""`/api/tensorzero/check` and `/status`: validation of a project, and the state of the registry's own."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from model_registry.store.json_bytes import json_bytes
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 _CLIENT_CLOSED_REQUEST = 499
-"""Nobody reads it: the caller has left."""
+"""For a caller who has closed the connection."""
 
 
 class CheckRequest(BaseModel):
-    """A TensorZero project: its TOML files and the files that they name, by path."""
+    """A TensorZero project: its TOML files and the files they refer to, by path."""
 
     files: dict[str, str] = Field(
         default={},
@@ -41,40 +41,40 @@ class CheckRequest(BaseModel):
         None,
         max_length=10_000,
         examples=[["tensorzero.toml"]],
-        description="Which of the files are the configuration; by default all TOML files.",
+        description="Paths of the configuration files; by default all TOML files.",
     )
 
 
 class GatewayWord(BaseModel):
-    """What the real gateway says."""
+    """The result of loading the project with the gateway itself."""
 
     asked: bool
     accepted: bool | None
-    message: str | None = Field(description="Why it refuses, in its words; or why it was not asked.")
+    message: str | None = Field(description="Why the gateway refused, in its own words; or why it was not asked.")
     warnings: list[str]
 
 
 class CheckAnswer(BaseModel):
-    """What there is to say about a configuration."""
+    """The findings about a configuration."""
 
     accepted: bool
-    revision: int | None = Field(description="Of the registry, when its own configuration was checked.")
+    revision: int | None = Field(description="The registry's revision, if its own configuration was checked.")
     faults: list[ProblemReason]
     deprecated: list[ProblemReason]
     gateway: GatewayWord
 
 
 class ServedView(BaseModel):
-    """The configuration that gateways get."""
+    """The configuration served to gateways."""
 
     revision: int
     judge: str = Field(examples=["gateway 2026.6.0", "rules"])
-    provisional: bool = Field(description="On the rules' word alone, until the gateway has spoken.")
+    provisional: bool = Field(description="Accepted by the rules alone; the gateway's result is pending.")
     at: datetime
 
 
 class RefusedView(BaseModel):
-    """A newer configuration that does not go out."""
+    """The newest configuration, refused by validation."""
 
     revision: int
     judge: str
@@ -83,18 +83,18 @@ class RefusedView(BaseModel):
 
 
 class DeliveryStatus(BaseModel):
-    """What goes out, what does not, and why."""
+    """The configuration that is served, the one that was refused, and why."""
 
     newest_revision: int
-    pending: bool = Field(description="Whether a verdict is being waited for.")
-    judge: str = Field(description="Who decides here.")
+    pending: bool = Field(description="Whether validation of the newest configuration is still running.")
+    judge: str = Field(description="The validator in use.")
     served: ServedView | None
     refused: RefusedView | None
 
 
 @router.post(
     "/check",
-    summary="Check a TensorZero project, or the registry's own configuration",
+    summary="Validate a TensorZero project or the registry's own configuration",
     operation_id="check_tensorzero",
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 429, 503)},
@@ -103,12 +103,12 @@ class DeliveryStatus(BaseModel):
 async def check(
     request: Request, state: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
 ) -> Response:
-    """The rules with place and proposal, old syntax with what replaces it, and the gateway's own word.
+    """Returns violated rules with place and fix, deprecated syntax with its replacement, and the gateway's own result.
 
-    Without files: the newest configuration of the registry, whether it goes out or not. Nothing is written.
+    Without files, validates the newest configuration of the registry, served or not. Nothing is written.
 
-    A key is needed when any is configured. Two checks run at once, and a caller has at most two running or waiting;
-    a check ends after 60 seconds, or when its caller leaves.
+    Requires a key if any is configured. At most two checks run at a time, and a caller has at most two running or
+    waiting; a check is cancelled after 60 seconds, or when its caller disconnects.
     """
     body = body or CheckRequest()
     revision, configuration = None, body.configuration
@@ -123,18 +123,18 @@ async def check(
     findings = await state.checks.check(request, who, job)
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    found, _ = masked_value(findings_view(findings))  # a gateway's words quote what they are about
+    found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
     return Response(json_bytes(found | {"revision": revision}), media_type=JSON)
 
 
 @router.get(
     "/status",
-    summary="Which configuration goes out, which does not, and why",
+    summary="Get the status of the served and the refused configuration",
     operation_id="get_tensorzero_status",
     responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
 )
 async def status(state: CurrentApp, _caller: Reader) -> Response:
-    """As it is at this moment on this replica."""
+    """The current state of this replica."""
     judge, delivery = state.publisher, state.publisher.delivery
     served, refused = delivery.served, delivery.refused
     view = {
@@ -160,7 +160,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
 
 
 def _name_of(caller: Caller, request: Request) -> str:
-    """Whom the limits count: a key, or without keys an address."""
+    """The caller that limits are counted for: a key, or an address where there are no keys."""
     if caller is not ANYBODY:
         return f"key {caller.name}"
     return f"address {request.client.host}" if request.client else "somebody"

@@ -1,4 +1,4 @@
-"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that are not rows of their own nouns."""
+"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that have no table of their own."""
 
 from __future__ import annotations
 
@@ -45,41 +45,41 @@ class FileEntry(BaseModel):
 
 
 class FileBody(BaseModel):
-    """What a file is to hold."""
+    """The new content of a file."""
 
     content: str = Field(examples=["You are a helpful assistant."])
 
 
 class SectionBody(BaseModel):
-    """What a section is to hold."""
+    """The new content of a section."""
 
     value: dict[str, Any] = Field(examples=[{"debug": True}])
 
 
 @router.get(
     "/bundle",
-    summary="The gateway's configuration with the files it refers to, as tar.gz",
+    summary="Download the gateway's configuration with its files, as tar.gz",
     operation_id="get_tensorzero_bundle",
     response_class=Response,
     responses={
         200: {"content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "Still the same, also after the wait"},
+        304: {"description": "Not modified, even after waiting"},
         **responses(401, 422, 503),
     },
 )
 async def get_bundle(request: Request, state: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
-    """The newest one that was accepted, byte-identical while nothing in it changes."""
+    """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
     return await served_answer(request, state, GZIP, archive, wait)
 
 
 @router.get(
     "/files",
-    summary="The files that the gateway's configuration refers to",
+    summary="List the files of the gateway's configuration",
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
 async def list_files(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """By path, without their contents."""
+    """All files ordered by path, without content."""
     snapshot = state.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
@@ -90,12 +90,12 @@ async def list_files(request: Request, state: CurrentApp, _caller: Reader) -> Re
 
 @router.get(
     "/files/{path:path}",
-    summary="One file",
+    summary="Get a file",
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
 async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader) -> Response:
-    """With its content."""
+    """The file with its content."""
     snapshot = state.registry.snapshot
     found = find_file(snapshot, _checked(path))
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
@@ -103,7 +103,7 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
 
 @router.put(
     "/files/{path:path}",
-    summary="Write a file",
+    summary="Create or replace a file",
     operation_id="put_tensorzero_file",
     responses={
         200: {"model": ConfigFile},
@@ -122,7 +122,7 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
 )
 @body_limit(PROJECT_BYTES)
 async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
-    """As JSON, or as the text itself with any other content type. A key of the configuration may refer to it then."""
+    """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
     content = await _content(request)
     body = _validated(ConfigFileBody, {"path": _checked(path), "content": content})
     return await put_row(request, FILE, path, body, state, caller)
@@ -131,23 +131,23 @@ async def put_file(request: Request, path: str, state: CurrentApp, caller: Admin
 @router.delete(
     "/files/{path:path}",
     status_code=204,
-    summary="Delete a file that nothing refers to",
+    summary="Delete a file",
     operation_id="delete_tensorzero_file",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
-    """Refused, naming the keys, while the configuration refers to it."""
+    """Refused with 409, naming the keys, while the configuration refers to the file."""
     return await delete_row(request, FILE, _checked(path), state, caller)
 
 
 @router.get(
     "/sections",
-    summary="The sections of the gateway's configuration that are kept as they are",
+    summary="List the sections of the gateway's configuration that are kept verbatim",
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
 async def list_sections(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """By name."""
+    """All sections, ordered by name."""
     snapshot = state.registry.snapshot
     items = [section.model_dump() for section in snapshot.sections]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
@@ -155,19 +155,19 @@ async def list_sections(request: Request, state: CurrentApp, _caller: Reader) ->
 
 @router.get(
     "/sections/{name}",
-    summary="One section",
+    summary="Get a section",
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
 async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader) -> Response:
-    """With its table."""
+    """The section with its table."""
     snapshot = state.registry.snapshot
     return cached_response(request, snapshot, json_bytes(find_section(snapshot, name).model_dump()), tables=_SECTIONS)
 
 
 @router.put(
     "/sections/{name}",
-    summary="Write a section",
+    summary="Create or replace a section",
     operation_id="put_tensorzero_section",
     responses={
         200: {"model": ConfigSection},
@@ -179,7 +179,7 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
 async def put_section(
     request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator
 ) -> Response:
-    """The whole table anew. Models and functions are rows of their own, and no sections."""
+    """Replaces the whole table. Models and functions are rows, not sections."""
     section = _validated(ConfigSectionBody, {"name": name, "value": body.value})
     return await put_row(request, SECTION, name, section, state, caller)
 
@@ -192,19 +192,19 @@ async def put_section(
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 async def delete_section(request: Request, name: str, state: CurrentApp, caller: Administrator) -> Response:
-    """Refused, naming the keys, while functions need what is in it."""
+    """Refused with 409, naming the keys, while functions depend on the section."""
     return await delete_row(request, SECTION, name, state, caller)
 
 
 def _checked(path: str) -> str:
-    """The path, if a file of a project can have it. Errors: Invalid."""
+    """Check a path for a file of a project. Errors: Invalid."""
     if problem := path_problem(path):
         raise Invalid(f"The path {path!r} {problem}.", reasons=[Reason("path", problem)])
     return path
 
 
 async def _content(request: Request) -> str:
-    """The text that a request carries. Errors: Invalid."""
+    """Read the text from a request. Errors: Invalid."""
     body = await request.body()
     try:
         if request.headers.get("content-type", JSON).partition(";")[0].strip() != JSON:

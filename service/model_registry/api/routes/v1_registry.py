@@ -1,4 +1,4 @@
-"""`/api/v1/registry`: the catalogue for programs that know Model Garden, in its envelopes; and as one document."""
+"""`/api/v1/registry`: the catalogue in Model Garden's envelopes, and as one document."""
 
 from __future__ import annotations
 
@@ -30,37 +30,39 @@ from model_registry.store.json_bytes import json_bytes
 router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class=GuardedRoute)
 
 _QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
-"""Posted, and yet it only reads: no key is needed where reads need none."""
+"""A POST that only reads: requires a key only where reads do."""
 
 _COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "ignored")
 
 
 class GardenSummary(BaseModel):
-    """What stands beside a model, in lists and alone."""
+    """Fields beside a model, in lists and alone."""
 
     is_vision: bool
     is_quantized: bool
     min_vram_gb: float | None
     recommended_vram_gb: float | None
-    offered: bool = Field(description="Whether it should be chosen: it is active, and its status says so.")
+    offered: bool = Field(
+        description="Whether the model is available for selection: active, with a status that allows it."
+    )
 
 
 class GardenRow(GardenSummary):
     """A model in a list."""
 
     id: str = Field(examples=["unsloth/tinyllama-bnb-4bit"])
-    name: str = Field(description="For people.")
+    name: str = Field(description="Display name.")
     category: str | None
     provider: str | None
     base_architecture: str | None
     parameters: str | None
     description: str | None
     tags: list[str]
-    status: str = Field(description="`stable` is what we call active elsewhere.")
+    status: str = Field(description="`stable` corresponds to `active` elsewhere in this API.")
 
 
 class GardenDetails(DocumentModel, GardenSummary):
-    """A model with everything that is known of it."""
+    """A model with all known facts."""
 
     model_config = ConfigDict(title="GardenDetails")
 
@@ -88,21 +90,21 @@ class GardenCategories(BaseModel):
 
 
 class GardenVerdict(BaseModel):
-    """The envelope of a verdict."""
+    """The envelope of a validation result."""
 
     success: Literal[True]
     data: FitnessResult
 
 
 class ValidationRequest(Hardware):
-    """Which model, and what it is to run on: beside the id, or in `hardware`."""
+    """The model, and the hardware to run it on: as fields beside the id, or in `hardware`."""
 
     model_id: str | None = Field(None, max_length=400, examples=["unsloth/tinyllama-bnb-4bit"])
     hardware: Hardware | None = None
 
 
 class DocumentEntry(BaseModel):
-    """One thing the document says, and what became of it."""
+    """One entry of the document and the action taken."""
 
     action: Literal["created", "changed", "unchanged", "ignored"]
     kind: str
@@ -111,7 +113,7 @@ class DocumentEntry(BaseModel):
 
 
 class DocumentImport(BaseModel):
-    """What an import did, or would do."""
+    """The result of an import, or of its dry run."""
 
     dry_run: bool
     revision: int
@@ -119,7 +121,7 @@ class DocumentImport(BaseModel):
     created: int
     changed: int
     unchanged: int
-    ignored: int = Field(description="Keys that nobody knows, and that are not kept.")
+    ignored: int = Field(description="Number of unknown keys, which are not kept.")
 
 
 class DocumentImported(BaseModel):
@@ -131,7 +133,7 @@ class DocumentImported(BaseModel):
 
 @router.get(
     "/models",
-    summary="All models, for programs that know Model Garden",
+    summary="List all models (Model Garden)",
     operation_id="list_garden_models",
     responses={200: {"model": GardenRows}, **responses(401, 422, 503)},
 )
@@ -139,9 +141,9 @@ async def list_models(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
-    category: Annotated[str | None, Query(description="Only models of this category.", examples=["text-llm"])] = None,
+    category: Annotated[str | None, Query(description="Only models in this category.", examples=["text-llm"])] = None,
 ) -> Response:
-    """Whatever their status: `offered` says which ones should be chosen."""
+    """All models of every status; `offered` marks those available for selection."""
     snapshot = state.registry.snapshot
     rows = garden_models(snapshot, category)
     return _enveloped(request, snapshot, rows, total=len(rows))
@@ -149,73 +151,73 @@ async def list_models(
 
 @router.get(
     "/models/{model_id:path}",
-    summary="One model with its defaults, requirements and capabilities",
+    summary="Get a model with defaults, requirements and capabilities (Model Garden)",
     operation_id="get_garden_model",
     responses={200: {"model": GardenOne}, **responses(401, 404, 409, 503)},
 )
 async def get_model(request: Request, model_id: str, state: CurrentApp, _caller: Reader) -> Response:
-    """By what its provider calls it; a name or a row's id will do too. Ids may hold slashes."""
+    """Look a model up by its provider's name for it, by its registry name, or by row id. Ids may contain slashes."""
     snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_model(snapshot, model_id))
 
 
 @router.get(
     "/categories",
-    summary="Categories, for programs that know Model Garden",
+    summary="List categories (Model Garden)",
     operation_id="list_garden_categories",
     responses={200: {"model": GardenCategories}, **responses(401, 503)},
 )
 async def list_categories(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """By key."""
+    """All categories, by key."""
     snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_categories(snapshot))
 
 
 @router.post(
     "/validate/training",
-    summary="Whether a model may be trained, here or on given hardware",
+    summary="Check whether a model can be trained, optionally on given hardware",
     operation_id="validate_training",
     openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
 async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """A model that is not there is not valid."""
+    """An unknown model yields `is_valid: false`, not an error."""
     return _judged(state.registry.snapshot, body, "training")
 
 
 @router.post(
     "/validate/inference",
-    summary="Whether a model may be served, here or on given hardware",
+    summary="Check whether a model can be served, optionally on given hardware",
     operation_id="validate_inference",
     openapi_extra=_QUESTION,
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
 async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """A model that is not there is not valid."""
+    """An unknown model yields `is_valid: false`, not an error."""
     return _judged(state.registry.snapshot, body, "inference")
 
 
 @router.get(
     "/schema",
-    summary="The JSON Schema of models_registry.json",
+    summary="Get the JSON Schema of models_registry.json",
     operation_id="get_document_schema",
     responses={200: {"model": dict[str, Any]}, **responses(401, 503)},
 )
 async def get_schema(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """Draft 2020-12."""
+    """JSON Schema draft 2020-12."""
     return cached_response(request, state.registry.snapshot, json_bytes(document_schema()), tables=())
 
 
 @router.get(
     "/document",
-    summary="The whole catalogue as one models_registry.json",
+    summary="Export the catalogue as models_registry.json",
     operation_id="get_document",
     responses={200: {"model": Document}, **responses(401, 503)},
 )
 async def get_document(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """Providers, categories, models and aliases; not who uses them."""
+    """Providers, categories, models and aliases, without the functions and mappings that use them."""
     snapshot = state.registry.snapshot
     body = await while_there(request, state.work.history.run(lambda: json_bytes(exported(snapshot))))
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
@@ -223,7 +225,7 @@ async def get_document(request: Request, state: CurrentApp, _caller: Reader) -> 
 
 @router.put(
     "/document",
-    summary="Bring a models_registry.json in, in one transaction",
+    summary="Import a models_registry.json in one transaction",
     operation_id="put_document",
     responses={200: {"model": DocumentImported}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
     openapi_extra={
@@ -238,11 +240,11 @@ async def put_document(
     request: Request,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
-    """What the document says becomes so; models it does not name, and facts it leaves out, stay as they are.
+    """Values in the document overwrite stored ones; models and facts not in the document stay unchanged.
 
-    A second import of the same document changes nothing.
+    Importing the same document again changes nothing.
     """
     registry = state.registry
     plan, revision = await while_there(request, _planned(state, await request.body(), dry_run=dry_run))
@@ -275,7 +277,7 @@ def _enveloped(request: Request, snapshot: Snapshot, data: Any, **more: Any) -> 
 
 def _judged(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
     if not body.model_id:
-        message = "model_id is needed: which model is meant?"
+        message = "model_id is required."
         raise Incomplete(message, reasons=[Reason("model_id", message)])
     said = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
     beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)

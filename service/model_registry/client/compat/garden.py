@@ -95,7 +95,7 @@ class GardenRegistry:
         return models.get(model_id) or next((m for m in models.values() if m.registry_name == model_id), None)
 
     def check_model_exists(self, model_id: str) -> bool:
-        """Whether there is such a model."""
+        """Whether the model exists."""
         return self.get_model(model_id) is not None
 
     def get_models_by_category(self, category: str) -> list[GardenModel]:

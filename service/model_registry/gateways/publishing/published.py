@@ -42,7 +42,7 @@ class PublishedBody:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The configuration that gateways get."""
+    """The configuration served to gateways."""
 
     revision: int
     """The newest revision that has this configuration."""
@@ -62,7 +62,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A newer configuration that does not go out."""
+    """The newest configuration, refused by validation."""
 
     revision: int
     files: Files

@@ -64,7 +64,7 @@ def fetch_json(
     Timeout: 5 s to connect, 30 s between two pieces. Made once; redirects are followed; at most `largest` bytes.
     Errors: SourceUnreadable, whatever goes wrong.
     """
-    # A proxy of the environment cannot reach this machine's own loopback.
+    # A proxy from the environment cannot reach the loopback of this machine.
     trust_env = urlsplit(url).hostname not in _LOOPBACK
     method = "GET" if body is None else "POST"
     pieces, size = [], 0

@@ -20,7 +20,7 @@ class Surroundings:
     """A table under `[models]`."""
     embedding_model: Callable[[str], Table | None]
     has_function: Callable[[str], bool]
-    """Whether there is such a table under `[functions]`."""
+    """Whether the function has a table under `[functions]`."""
     sections: Mapping[str, Any]
     """The top-level tables that are neither models nor functions."""
 
