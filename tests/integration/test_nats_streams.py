@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 
 from model_registry.fleet import jetstream_setup as event_plan
 from model_registry.fleet.jetstream_setup import CONSUMER, STREAM, StreamLimits, find_plan
-from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, STATUS, UNLOADED
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
 from support.replica import Replica
@@ -51,7 +51,7 @@ async def test_the_stream_and_the_consumer_have_limits(fleet: Fleet, consumer: R
     assert (stream.subjects, stream.max_age, stream.max_bytes) == (["mesh.gpu.>"], 7 * 24 * 3600, 256 * 2**20)
     config = (await fleet.consumer()).config
     assert (config.ack_policy, config.ack_wait, config.max_ack_pending) == (AckPolicy.EXPLICIT, 10, 10_000)
-    assert set(config.filter_subjects or ()) == set(HEARD)
+    assert set(config.filter_subjects or ()) == set(EVENT_SUBJECTS)
     assert await nats_status(consumer, "ok") == "consuming MESH_GPU with JetStream"
 
 
@@ -64,7 +64,7 @@ async def test_replicas_that_start_together_agree_on_one_stream_and_one_consumer
 
             assert {plan.streams for plan in plans} == {(STREAM,)}
             assert {plan.loose for plan in plans} == {()}
-            assert set(config.filter_subjects or ()) == set(HEARD)
+            assert set(config.filter_subjects or ()) == set(EVENT_SUBJECTS)
             await fleets[0].js.delete_stream(STREAM)
 
 
@@ -204,7 +204,7 @@ async def test_without_jetstream_each_event_reaches_one_replica_and_readyz_says_
 ) -> None:
     replicas: list[Replica] = [await start_replica(NATS_URL=plain_server.url) for _ in range(2)]
     for replica in replicas:
-        await degraded(replica, f"{', '.join(HEARD)}: heard, but")
+        await degraded(replica, f"{', '.join(EVENT_SUBJECTS)}: heard, but")
         await degraded(replica, "missed: the server has no JetStream.")
     async with fleet_on(plain_server.url) as fleet:
         for i in range(100):
@@ -324,8 +324,8 @@ async def test_a_server_restarted_without_jetstream_is_still_listened_to(
 @pytest.mark.parametrize(
     ("pattern", "covered"),
     [
-        (">", set(HEARD)),
-        ("mesh.gpu.>", set(HEARD)),
+        (">", set(EVENT_SUBJECTS)),
+        ("mesh.gpu.>", set(EVENT_SUBJECTS)),
         ("mesh.gpu.model.*.v1", {LOADED, UNLOADED}),
         ("mesh.*.status.v1", {STATUS}),
         (LOADED, {LOADED}),
@@ -335,4 +335,4 @@ async def test_a_server_restarted_without_jetstream_is_still_listened_to(
     ],
 )
 def test_a_pattern_covers_these_subjects(pattern: str, covered: set[str]) -> None:
-    assert {subject for subject in HEARD if event_plan._covers(pattern, subject)} == covered  # noqa: SLF001
+    assert {subject for subject in EVENT_SUBJECTS if event_plan._covers(pattern, subject)} == covered  # noqa: SLF001

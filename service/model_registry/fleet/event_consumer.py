@@ -1,6 +1,6 @@
-"""Consumes what GPU nodes publish: acknowledged only once the database has it.
+"""Consumes the events of GPU nodes, and acknowledges each only once the database has it.
 
-Where messages come from is in `event_sources.py`; what is done with them, in `event_recorder.py`.
+Receiving messages is in `event_sources.py`; recording them, in `event_recorder.py`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 3.0
 _MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
-"""Batches in hand: one is read while the database has the other."""
+"""Batches in progress per source: one is parsed while the database records the other."""
 
 
 class _PlanChangedError(Exception):
-    """What was loose can be had from a stream now."""
+    """A better plan is possible, such as a stream that keeps what was not kept."""
 
 
 class EventConsumer:
-    """Two loops a source: take a batch, read it, record it, acknowledge it."""
+    """Run two loops per source: take a batch, parse it, record it, acknowledge it."""
 
     def __init__(
         self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
     ) -> None:
-        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much.
+        """Record heartbeats together, at most this many seconds late: one alone would cost as much.
 
-        However seldom they are, they are recorded before NATS takes us for dead and delivers them again.
+        However rare, they are recorded before NATS considers this replica dead and delivers them again.
         """
         self._link = link
         self._recorder = recorder
@@ -54,15 +54,15 @@ class EventConsumer:
 
     @property
     def plan(self) -> Plan | None:
-        """How events are heard now; None while they are not."""
+        """How events are consumed now; None while they are not."""
         return self._plan if self._link.connected else None
 
     def start(self) -> None:
-        """Begin consuming as soon as NATS is there."""
+        """Begin consuming as soon as NATS is connected."""
         self._link.when_connected(self._begin)
 
     async def stop(self) -> None:
-        """Finish the batch in hand, for at most 3 s, and stop. What is not acknowledged others are given at once."""
+        """Finish the batch in progress, for at most 3 s, and stop. Return unacknowledged messages to NATS at once."""
         self._stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
@@ -97,7 +97,7 @@ class EventConsumer:
         await self._close()
 
     async def _close(self) -> None:
-        """Stop listening. Not in the task that may be cancelled: what is not taken has to be given back."""
+        """Close the sources. Not in the task that may be cancelled: messages not yet taken must be returned."""
         while self._sources:
             with contextlib.suppress(*FAILURES):
                 await self._sources.pop().close()
@@ -107,24 +107,24 @@ class EventConsumer:
             try:
                 await self._listen(client, await find_plan(client, self._limits))
             except* _PlanChangedError:
-                log.info("events can be had another way; consuming anew")
+                log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
-                if client.is_connected:  # else it is no news: the link has said so
-                    log.warning("event consumer starts again", reason=self._trouble)
-            except* Exception as bug:  # the loop must outlive one: the stream keeps what was not acknowledged
+                if client.is_connected:  # otherwise the connection has logged it already
+                    log.warning("event consumer restarts", reason=self._trouble)
+            except* Exception as bug:  # the loop must survive bugs: the stream keeps what was not acknowledged
                 self._trouble = "it failed unexpectedly; the log says how"
-                log.exception("event consumer failed unexpectedly; starting again", error=repr(bug))
+                log.exception("event consumer failed unexpectedly; restarting", error=repr(bug))
             self._plan = None
             await self._close()
             await asyncio.sleep(self._link.pace.retry)
 
     async def _listen(self, client: Client, plan: Plan) -> None:
-        """Consume by this plan until something is wrong or there is a better one."""
+        """Consume by this plan until something fails or a better plan is possible."""
         self._sources = plan.sources(client)
         for source in self._sources:
             await source.open()
-        await client.flush()  # so that /readyz does not say that we listen before the server knows
+        await client.flush()  # /readyz must not report consuming before the server knows the subscriptions
         self._plan = plan
         log.info("consuming gpu events", streams=plan.streams)
         if plan.loose:
@@ -137,23 +137,23 @@ class EventConsumer:
                 group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
 
     async def _consume(self, source: Source) -> None:
-        held = HeartbeatBatcher(self._heartbeats_wait)
+        waiting = HeartbeatBatcher(self._heartbeats_wait)
         try:
             while True:
-                batch = await source.batch(held.patience())
-                left = await self._take(source, held, batch)
+                batch = await source.batch(waiting.patience())
+                left = await self._take(source, waiting, batch)
                 if left:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again([one.delivery for one in held.read])
+                await source.again([one.delivery for one in waiting.read])
 
-    async def _take(self, source: Source, held: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Deal with a batch. Answers what has to be delivered again, and sees to it."""
+    async def _take(self, source: Source, waiting: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Record a batch and acknowledge it. Return the deliveries that failed, after asking NATS to redeliver them."""
         left = batch
         try:
             async with self._recording:
-                read = held.pass_on([self._recorder.read(delivery) for delivery in batch])
+                read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
                 left = [one.delivery for one in read]
                 done, again = await self._recorder.record(read)
                 left = [one.delivery for one in again]
@@ -165,7 +165,7 @@ class EventConsumer:
 
 
 async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:
-    """Raise when there is a better plan. Until then nobody is disturbed: who listens anew can miss something."""
+    """Raise when a better plan is possible. Until then keep the subscriptions: subscribing anew can miss events."""
     while True:
         await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:
