@@ -1,7 +1,7 @@
-"""The whole catalogue as one document, `models_registry.json`: the format of Model Garden, and what we add to it.
+"""The whole catalogue as one document, `models_registry.json`: Model Garden's format and our additions.
 
-The keys that Model Garden's readers expect are all there in what we write, null where nothing is known. The keys after
-`urls` are ours; a document from elsewhere need not have them. In it an active model has the status `stable`.
+Documents that we write have all keys that Model Garden's readers expect, null where unknown. The keys after `urls` are
+ours; documents from elsewhere may lack them. Active models have the status `stable`. Conversion is in `garden/`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from model_registry.entities.model_card import ModelCard
 from model_registry.entities.provider import ApiBase, ProviderType, VariableName
 
 VERSION = "1.0.0"
-"""Of the format. Readers take any 1.x.y."""
+"""The format's version. Readers accept any 1.x.y."""
 
 DocumentStatus = Literal["stable", "experimental", "deprecated", "disabled", "maintenance"]
 
 
 class DocumentCapabilities(Draft):
-    """What a model can do. Other names with true or false may stand here too, and become tags."""
+    """A model's capabilities. Further names with true or false are allowed, and become tags."""
 
     training: bool = False
     inference: bool = False
@@ -47,7 +47,7 @@ class DocumentCapabilities(Draft):
 
 
 class DocumentProvider(Draft):
-    """A provider, under its name. Those that a missing provider is made as need not be listed."""
+    """A provider, under its name. One with default values may be left out."""
 
     type: ProviderType = "custom"
     api_base: ApiBase | None = None
@@ -67,44 +67,44 @@ class DocumentAlias(Draft):
 
 
 class DocumentModel(ModelCard):
-    """A model, under its id. All facts of a model's card may stand here."""
+    """A model, under its id. All fields of the model card are allowed."""
 
-    id: GatewayLongName = Field(description="The key it stands under.", examples=["unsloth/tinyllama-bnb-4bit"])
+    id: GatewayLongName = Field(description="Equal to the entry's key.", examples=["unsloth/tinyllama-bnb-4bit"])
     name: ShortName = Field(description="For people.", examples=["TinyLlama 1.1B (4-bit)"])
     provider: GatewayShortName = Field(examples=["unsloth"])
     description: Text | None = None
     status: DocumentStatus
     capabilities: DocumentCapabilities
 
-    registry_name: GatewayLongName | None = Field(None, description="What callers ask for. By default the id.")
-    model_id: LongName | None = Field(None, description="What the provider calls the model. By default the id.")
-    model_type: ModelType | None = Field(None, description="By default what category and capabilities say.")
+    registry_name: GatewayLongName | None = Field(None, description="The name in requests. Default: the id.")
+    model_id: LongName | None = Field(None, description="The provider's name of the model. Default: the id.")
+    model_type: ModelType | None = Field(None, description="Default: derived from category and capabilities.")
     capability_tags: Tags | None = Field(
-        None, max_length=200, description="All tags, in their order. By default the capabilities that are true."
+        None, max_length=200, description="All tags, in order. Default: the capabilities that are true."
     )
     context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
     vram_mb: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="MiB.")
     routing_priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] | None = None
-    active: bool | None = Field(None, description="Whether the gateway serves it. By default true.")
+    active: bool | None = Field(None, description="Whether the gateway serves the model. Default: true.")
     aliases: list[DocumentAlias] | None = Field(None, max_length=1000)
     tensorzero: JsonObject | None = None
     metadata: JsonObject | None = None
-    field_sources: dict[ShortName, ShortName] | None = Field(None, description="Field -> the importer that filled it.")
+    field_sources: dict[ShortName, ShortName] | None = Field(None, description="The importer that set each field.")
 
 
 class Document(Draft):
-    """The catalogue: categories, providers where more is known than their names, and models."""
+    """The catalogue: categories, providers with more than a name, and models."""
 
     version: Annotated[str, StringConstraints(pattern=r"^1\.\d+\.\d+$")] = Field(
-        description="Of the format.", examples=[VERSION]
+        description="Version of the format.", examples=[VERSION]
     )
-    last_updated: datetime | None = Field(None, description="When it was written. Nothing depends on it.")
+    last_updated: datetime | None = Field(None, description="Time of writing. Informational.")
     categories: dict[ShortName, CategoryFacts] = {}
     providers: dict[GatewayShortName, DocumentProvider] = {}
     models: dict[LongName, DocumentModel]
 
 
 def document_schema() -> dict[str, Any]:
-    """The JSON Schema of the format."""
+    """Return the JSON Schema of the format."""
     schema = Document.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "models_registry.json"}

@@ -29,20 +29,20 @@ MODEL_TYPE_SYNONYMS = {
     "embed": "embedding",
     "rerank": "reranker",
 }
-"""What existing clients call our model types (reference/wire-contracts.md)."""
+"""Existing clients' names of our model types (reference/wire-contracts.md)."""
 
 ROUTED_TYPES = frozenset({"chat", "vl"})
-"""The types that live under `[models]` in a gateway configuration."""
+"""Types rendered under `[models]` in a gateway configuration."""
 
 
 ModelStatus = Literal["active", "experimental", "deprecated", "disabled", "maintenance"]
 
 OFFERED_STATUSES = frozenset({"active", "experimental"})
-"""Models of these are offered to who chooses. What the gateway serves, `active` alone decides."""
+"""Statuses of selectable models. Whether the gateway serves a model depends on `active` alone."""
 
 
 class ModelColumns(Row):
-    """A model as the database holds it, without its card."""
+    """A model as stored, without its card."""
 
     provider_id: str
     name: str
@@ -61,10 +61,10 @@ class ModelColumns(Row):
 
 
 class Model(ModelColumns):
-    """A model as the database holds it."""
+    """A model as stored."""
 
     card: dict[str, Any] = {}
-    """The fields of `ModelCard` that are known."""
+    """The known fields of `ModelCard`."""
 
 
 def _distinct(values: list[str]) -> list[str]:
@@ -75,13 +75,13 @@ Tags = Annotated[list[ShortName], AfterValidator(_distinct)]
 
 
 class ModelDraft(Draft):
-    """What may be written of a model beside its card, its provider already found."""
+    """Writable fields of a model besides its card, with its provider resolved."""
 
     provider_id: str
     name: GatewayLongName = Field(
-        description="What callers ask for, and the gateway's model key.", examples=["qwen3_8b_local"]
+        description="The name in requests, and the gateway's model key.", examples=["qwen3_8b_local"]
     )
-    model_id: LongName = Field(description="What the provider calls the model.", examples=["qwen3:8b"])
+    model_id: LongName = Field(description="The provider's name of the model.", examples=["qwen3:8b"])
     model_type: ModelType = Field("chat", examples=["chat"])
     capabilities: Tags = Field(default=[], max_length=200, examples=[["chat", "function_calling"]])
     vram_mb: int | None = Field(
@@ -101,7 +101,7 @@ class ModelDraft(Draft):
         "the metadata.",
     )
     metadata: Metadata = {}
-    active: bool = Field(default=True, description="Whether the gateway serves it and lists for services name it.")
+    active: bool = Field(default=True, description="Whether the gateway serves it and services' lists include it.")
     status: ModelStatus = Field(
-        "active", description="Only active and experimental models are offered to who chooses.", examples=["active"]
+        "active", description="Only active and experimental models can be selected.", examples=["active"]
     )

@@ -1,4 +1,4 @@
-"""An offer: a model at a provider, with facts about it, as somebody outside the registry tells of it."""
+"""An offer: a model at a provider, with facts from a source outside the registry."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from model_registry.entities.base import Draft
 
 
 class Offer(Draft):
-    """What an importer brings. Loose on purpose: a bad offer is skipped with the reason, and the others go in."""
+    """One model from an importer. Loosely typed, so that one bad offer is skipped and the rest imported."""
 
     provider: str | None = Field(
         None,
-        description="The provider's name. None: whoever has the model already; nothing is created then.",
+        description="The provider's name. Null: every provider that has the model; nothing is created then.",
         examples=["openai"],
     )
     provider_type: str | None = Field(None, description="The provider's type.", examples=["openai"])
     api_base: str | None = Field(None, description="The provider's base URL, where the source knows it.")
-    model_id: str = Field(description="What the provider calls the model.", examples=["gpt-4o-mini"])
+    model_id: str = Field(description="The provider's name of the model.", examples=["gpt-4o-mini"])
     name: str | None = Field(
-        None, description="What a new row is called, and what `replaced_by` of other offers names. Default: `model_id`."
+        None, description="The name of a new row, and the target of other offers' `replaced_by`. Default: `model_id`."
     )
     fields: dict[str, Any] = Field(
         default={},
-        description="Facts, by the model's field. null: the source knows nothing of it any more.",
+        description="Facts, by the model's field. Null: the source no longer knows it.",
         examples=[{"context_length": 128000, "cost_per_1m_input_tokens": 0.15}],
     )
-    estimated: list[str] = Field(default=[], description="Which of the fields are worked out and not told.")
+    estimated: list[str] = Field(default=[], description="Fields whose values are estimates.")
 
     @property
     def called(self) -> str:
