@@ -1,4 +1,4 @@
-"""LiteLLM's providers and ours: one table for reading its price map and for writing its configuration."""
+"""The table of LiteLLM's providers and ours, for reading its price map and writing its configuration."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Namesake:
-    """What one of LiteLLM's providers is here."""
+    """Our counterpart of a LiteLLM provider."""
 
     name: str
-    """Of a new provider; one that is in the registry keeps its own."""
+    """The name of a new provider; an existing one keeps its own."""
     type: str
 
 
@@ -26,7 +26,7 @@ _SAME = (
     "openrouter",
     "xai",
 )
-"""What both call by one name, and what is a provider type of ours too."""
+"""Providers with the same name in both, which is also our provider type."""
 
 _BEDROCK = Namesake("aws_bedrock", "aws_bedrock")
 _FIREWORKS = Namesake("fireworks", "fireworks")
@@ -73,11 +73,11 @@ ROUTES = {
     "vllm": "hosted_vllm",
     "xai": "xai",
 }
-"""Provider type -> what LiteLLM has before the slash of a model. `custom` may be anything, and is not here."""
+"""Provider type -> LiteLLM's prefix of a model. `custom` has none, as it may be anything."""
 
 
 def namesake(litellm_provider: str, model_id: str) -> Namesake:
-    """What a provider of LiteLLM's is here: one of the gateway's types, or a custom one of the same name."""
+    """Return our counterpart of a LiteLLM provider: one of the gateway's types, or a custom one of the same name."""
     if litellm_provider == "vertex_ai" and model_id.startswith("gemini-"):
         return _GEMINI
     known = _NAMESAKES.get(litellm_provider)
@@ -88,7 +88,7 @@ def namesake(litellm_provider: str, model_id: str) -> Namesake:
 
 
 def split_key(litellm_provider: str, key: str) -> str:
-    """What the provider itself calls a model: the map's key without LiteLLM's name of the provider before it."""
+    """Return the provider's name of a model: the map's key without LiteLLM's prefix."""
     first, slash, rest = key.partition("/")
     start = first.replace("-", "_")
     families = (
