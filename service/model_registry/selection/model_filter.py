@@ -1,6 +1,6 @@
-"""Which models somebody means: the filters of lists, estimates and the matrix, and the order of a list.
+"""Filters models for lists, estimates and the matrix, and sorts lists.
 
-A value that means nothing is an error that names the ones that do, never an empty list.
+An unknown value is an error that lists the allowed ones, never an empty result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ModelFilter(BaseModel):
-    """What models must be; all of it must hold."""
+    """Conditions on models; all must hold."""
 
     model_type: _Word | None = Field(
         None, description="A model type, or a synonym: llm, vision, ...", examples=["chat"]
@@ -35,16 +35,16 @@ class ModelFilter(BaseModel):
     capability: _Words = Field(
         [], description="Repeatable: all must hold. `function_calling` and `tools` mean `tool_use`."
     )
-    name: _Word | None = Field(None, description="The model key: every provider's row of it.")
-    active: bool | None = Field(None, description="What the row says; `offered` looks at the provider too.")
-    offered: bool | None = Field(None, description="Whether the model should be chosen, by its status and activity.")
+    name: _Word | None = Field(None, description="The model's name: matches the rows of all its providers.")
+    active: bool | None = Field(None, description="The row's own flag; `offered` considers the provider too.")
+    offered: bool | None = Field(None, description="Whether the model can be selected, by status and activity.")
     status: _Words = Field([], description=f"Repeatable: one must hold. {', '.join(get_args(ModelStatus))}.")
     tag: _Words = Field([], description="Repeatable: all must hold.")
     category: _Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
     framework: _Word | None = Field(None, examples=["transformers"])
     task_type: _Word | None = Field(None, examples=["text-generation"])
     min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
-        None, description="Tokens; models whose context is not known do not pass."
+        None, description="Tokens; excludes models whose context is unknown."
     )
     max_cost_per_1m_input_tokens: _Limit | None = Field(
         None, description="US dollars; models whose price is not known do not pass."
@@ -54,7 +54,7 @@ class ModelFilter(BaseModel):
     )
     q: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
         None,
-        description="Words that all must be found, in any case, in the name, the provider's name for the model, the "
+        description="Words that must all occur, in any case, in the name, the provider's name for the model, the "
         "display name, the description, the tags or the aliases.",
     )
 
@@ -63,43 +63,43 @@ Sort = Annotated[_Word | None, Field(description=SORTABLE, examples=["cost_per_1
 
 
 def search_models(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter, sort: str | None = None) -> list[Model]:
-    """Models that pass every filter, in stable order or sorted. Errors: Invalid."""
-    found = passing(snapshot, index, filters)
+    """Return the models that pass every filter, in stable order or sorted. Errors: Invalid."""
+    mask = passing(snapshot, index, filters)
     if sort is None:
-        return index.select(found, index.rows)
+        return index.select(mask, index.rows)
     name, descending = sorting(sort, index.keys("benchmark"))
-    known = index.places(found & index.known(name))
-    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # equal ones keep their order, also reversed
-    return [index.rows[place] for place in (*known, *index.places(found & ~index.known(name)))]
+    known = index.positions(mask & index.known(name))
+    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # stable, also when reversed
+    return [index.rows[position] for position in (*known, *index.positions(mask & ~index.known(name)))]
 
 
 def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask:
-    """The models that pass every filter. Errors: Invalid."""
-    found = index.everything
+    """Return the models that pass every filter. Errors: Invalid."""
+    passed = index.everything
     for mask in _masks(snapshot, index, filters):
-        found &= mask
-    return found
+        passed &= mask
+    return passed
 
 
 def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
-    """Ids of the providers meant: one by its id or name, or all of a type. Errors: Invalid."""
+    """Return the ids of one provider by id or name, or of all of a type. Errors: Invalid."""
     row_id = as_uuid(value)
-    found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not found and value not in get_args(ProviderType):
+    ids = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
+    if not ids and value not in get_args(ProviderType):
         raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *get_args(ProviderType)))
-    return found
+    return ids
 
 
 def model_type(value: str, parameter: str) -> str:
-    """The model type meant. Errors: Invalid."""
-    wanted = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
-    if wanted not in get_args(ModelType):
+    """Return the model type for a name or synonym. Errors: Invalid."""
+    canonical_type = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
+    if canonical_type not in get_args(ModelType):
         raise meaningless(parameter, value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
-    return wanted
+    return canonical_type
 
 
 def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) -> str:
-    """A category that there is, or that a model names. Errors: Invalid."""
+    """Check that a category exists or that a model names it. Errors: Invalid."""
     known = {c.key for c in snapshot.categories} | index.keys("category")
     if value not in known:
         raise meaningless(parameter, value, sorted(known))
@@ -107,14 +107,14 @@ def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) 
 
 
 def status(value: str, parameter: str) -> str:
-    """A status. Errors: Invalid."""
+    """Check a status. Errors: Invalid."""
     if value not in get_args(ModelStatus):
         raise meaningless(parameter, value, get_args(ModelStatus))
     return value
 
 
 def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
-    """What each filter that is given lets through."""
+    """Yield the models that pass each given filter."""
     yield from (index.where("capability", canonical(tag)) for tag in f.capability)
     yield from (index.where("tag", tag) for tag in f.tag)
     exact = {"name": f.name, "framework": f.framework, "task_type": f.task_type}
@@ -146,14 +146,14 @@ def _limits(index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
 
 
 def _texts(index: ModelIndex) -> list[str]:
-    """What free text is looked for in. No word reaches over a line."""
+    """Return each model's text for the free-text search, one field per line, so that no word spans two fields."""
 
     def made() -> list[str]:
         texts = list(index.columns.column("text", _text))
         for alias in index.aliases:
-            place = index.position(alias.model_id)
-            if place is not None:
-                texts[place] += f"\n{alias.alias.casefold()}"
+            position = index.position(alias.model_id)
+            if position is not None:
+                texts[position] += f"\n{alias.alias.casefold()}"
         return texts
 
     return index.memo("texts", made)

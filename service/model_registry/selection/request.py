@@ -1,4 +1,4 @@
-"""What a caller wants a model for: what must hold, and what counts how much among those of which it holds."""
+"""The request of a selection: constraints, and weights for ranking. Evaluating them is in the other files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class _Part(FewFields):
-    """A misspelt constraint must not be one that is ignored."""
+    """Base that refuses unknown fields, so that no misspelt constraint is ignored."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class QualityMinimums(_Part):
-    """The least that each quality score must be."""
+    """The minimum of each quality score."""
 
     reasoning: _Score | None = None
     coding: _Score | None = None
@@ -34,7 +34,7 @@ class QualityMinimums(_Part):
 
 
 class QualityWeights(_Part):
-    """How much each quality score counts within quality."""
+    """The weight of each quality score within quality."""
 
     reasoning: _Weight = 0
     coding: _Weight = 0
@@ -43,14 +43,14 @@ class QualityWeights(_Part):
 
 
 class Constraints(_Part):
-    """What must hold. That a model and its provider are active must hold always."""
+    """Hard constraints. A model and its provider must always be active."""
 
     capabilities: _Words = Field([], description="All of them.", examples=[["vision", "tool_use"]])
     model_types: _Words = Field([], description="One of them; synonyms too.", examples=[["chat", "vl"]])
     categories: _Words = Field([], description="One of them.", examples=[["text-llm"]])
     tags: _Words = Field([], description="All of them.")
     statuses: Annotated[list[ModelStatus], Field(max_length=100)] = Field(
-        ["active", "experimental"], description="One of them. By default only what is offered."
+        ["active", "experimental"], description="One of them. Default: the offered statuses."
     )
     providers: _Words | None = Field(None, description="Names, ids or types: only these.")
     exclude_providers: _Words = Field([], description="Names, ids or types: none of these.")
@@ -62,20 +62,20 @@ class Constraints(_Part):
     max_latency_p99_ms: _Milliseconds | None = None
     vram_gb: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
         None,
-        description="GPU memory that is there, GB (10^9 bytes). The model needs `requirements.min_vram_gb` or "
-        "`vram_mb`, whichever is more.",
+        description="Available GPU memory, GB (10^9 bytes). A model needs the larger of "
+        "`requirements.min_vram_gb` and `vram_mb`.",
     )
-    deployed: bool | None = Field(None, description="Whether it is loaded on a node now.")
+    deployed: bool | None = Field(None, description="Whether the model is loaded on a node now.")
     min_quality: QualityMinimums = QualityMinimums()
     allow_unknown: bool = Field(
         default=False,
-        description="Whether a model passes a limit (context, cost, latency, memory, quality) when the registry does "
-        "not know its number. By default it does not.",
+        description="Whether a model passes a limit (context, cost, latency, memory, quality) when its number is "
+        "unknown.",
     )
 
 
 class Weights(_Part):
-    """How much each part counts. Only how they relate matters."""
+    """Weights of the score's parts, relative to each other."""
 
     quality: _Weight = 1
     cost: _Weight = 1
@@ -83,19 +83,19 @@ class Weights(_Part):
 
 
 class SelectionRequest(_Part):
-    """The whole question."""
+    """Request for a selection."""
 
     tokens: TokenCounts = TokenCounts()
     constraints: Constraints = Constraints()
     weights: Weights = Weights()
     quality_scores: QualityWeights = Field(
         QualityWeights(reasoning=1, coding=1, creative=1, summarization=1),
-        description="Which quality scores count, and how much. By default all four alike.",
+        description="Weights of the quality scores. Default: all four equally.",
         examples=[{"coding": 2, "reasoning": 1}],
     )
-    limit: Annotated[int, Field(ge=1, le=100, description="At most so many models, best first.")] = 10
+    limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of models, best first.")] = 10
     excluded_limit: Annotated[
-        int, Field(ge=0, le=1000, description="At most so many excluded models with their reasons.")
+        int, Field(ge=0, le=1000, description="Maximum number of excluded models, with reasons.")
     ] = 10
 
     @field_validator("weights")
