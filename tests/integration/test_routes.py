@@ -155,7 +155,7 @@ async def test_the_deployments_of_a_model_say_where_gateways_ask(client: httpx.A
     assert found == await get(client, "/api/models/org/m/deployments")
     assert [(d["node_id"], d["base_url"], d["reason"]) for d in found["items"]] == [
         ("b", "http://b:11434/v1", None),
-        ("c", None, "neither it nor its node says where it can be reached: it has no endpoint"),
+        ("c", None, "neither it nor its node has an endpoint"),
         ("a", None, "it is loading"),
     ]
     page = await get(client, path, limit=1, offset=2)

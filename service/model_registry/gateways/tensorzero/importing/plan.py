@@ -44,7 +44,7 @@ def plan_import(
     import_functions(project, models, ledger)
     _import_sections(project, ledger)
     _import_files(project, ledger)
-    for where, words in project.said:
+    for where, words in project.rewritten:
         ledger.note("normalised", "project", where, words)
     for route in routes:
         ledger.note("normalised", "route", route, "left to the registry, which renders the routes to live deployments")
