@@ -48,7 +48,7 @@ def test_once_with_a_server_that_does_not_answer_says_so() -> None:
     done = run(*NODE, "--openai", url, "--once")
 
     assert done.returncode == 3
-    assert f"{url} does not answer: nobody listens there" in done.stderr
+    assert f"{url} does not answer: cannot connect" in done.stderr
     assert "other machines cannot reach" in done.stderr
 
 

@@ -110,7 +110,7 @@ async def test_what_a_stream_does_not_keep_is_heard_while_it_is_said_and_readyz_
     replica: Replica = await start_replica(NATS_URL=nats_url)
     await degraded(
         replica,
-        "mesh.gpu.status.v1: heard, but events published while no replica listens are missed: "
+        "mesh.gpu.status.v1: consumed, but events published while no replica listens are missed: "
         "the stream MODELS does not keep them.",
     )
 
@@ -204,7 +204,7 @@ async def test_without_jetstream_each_event_reaches_one_replica_and_readyz_says_
 ) -> None:
     replicas: list[Replica] = [await start_replica(NATS_URL=plain_server.url) for _ in range(2)]
     for replica in replicas:
-        await degraded(replica, f"{', '.join(EVENT_SUBJECTS)}: heard, but")
+        await degraded(replica, f"{', '.join(EVENT_SUBJECTS)}: consumed, but")
         await degraded(replica, "missed: the server has no JetStream.")
     async with fleet_on(plain_server.url) as fleet:
         for i in range(100):

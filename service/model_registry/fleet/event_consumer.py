@@ -74,14 +74,14 @@ class EventConsumer:
         """(status, detail), as `/readyz` shows them."""
         if not self._link.connected:
             return "down", (
-                f"NATS cannot be reached ({self._link.trouble}); trying on. GPU events wait there; writes of other "
+                f"NATS cannot be reached ({self._link.trouble}); retrying. GPU events wait there; writes of other "
                 "replicas are polled."
             )
         if self._plan is None:
             return "degraded", f"GPU events are not consumed: {self._trouble}"
         if self._plan.loose:
             return "degraded", (
-                f"{', '.join(self._plan.loose)}: heard, but events published while no replica listens are missed: "
+                f"{', '.join(self._plan.loose)}: consumed, but events published while no replica listens are missed: "
                 f"{self._plan.why}."
             )
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
@@ -113,7 +113,7 @@ class EventConsumer:
                 if client.is_connected:  # otherwise the connection has logged it already
                     log.warning("event consumer restarts", reason=self._trouble)
             except* Exception as bug:  # the loop must survive bugs: the stream keeps what was not acknowledged
-                self._trouble = "it failed unexpectedly; the log says how"
+                self._trouble = "it failed unexpectedly; see the log"
                 log.exception("event consumer failed unexpectedly; restarting", error=repr(bug))
             self._plan = None
             await self._close()

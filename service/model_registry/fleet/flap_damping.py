@@ -25,7 +25,7 @@ class Held:
     def reason(self) -> str:
         """The reason, for people."""
         back = datetime.fromtimestamp(self.until, UTC).isoformat(timespec="seconds")
-        return f"it comes and goes: it went away twice within the hold time; gateways ask it again at {back}"
+        return f"it comes and goes: it went away twice within the hold time; gateways use it again at {back}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,9 @@ class NodeLiveness:
             lost, of = self.fleet["mass_lost"], self.fleet["mass_of"]
             return "degraded", f"{lost} of {of} nodes were lost at once at {self.fleet['mass_lost_at']}."
         if self.fleet.get("suspected_since"):
-            return "degraded", f"Most nodes have been silent since {self.fleet['suspected_since']}; not believed yet."
+            return "degraded", f"Most nodes are silent since {self.fleet['suspected_since']}; waiting for confirmation."
         if not self.positions and self._looked:
-            return "degraded", "It is not known whether nodes can be heard, so none is taken for lost."
+            return "degraded", "It is not known whether events of nodes arrive, so no node is considered lost."
         return "ok", "silent nodes are noticed"
 
     async def _run(self) -> None:
@@ -139,10 +139,10 @@ class NodeLiveness:
                 await self._look()
             except RegistryError as error:
                 self._moments.forget()
-                log.debug("silent nodes not looked for", error=error.message)
+                log.debug("search for silent nodes failed", error=error.message)
             except Exception:  # the loop must survive bugs, as the refresher's does
                 self._moments.forget()
-                log.exception("looking for silent nodes failed unexpectedly")
+                log.exception("search for silent nodes failed unexpectedly")
 
     async def _look(self) -> None:
         self.positions = await self._positions()
@@ -191,6 +191,6 @@ def _log_fleet(before: dict[str, Any], now: dict[str, Any]) -> None:
     if now["mass_lost_at"] and now["mass_lost_at"] != before.get("mass_lost_at"):
         log.error("most of the fleet is lost", nodes=now["mass_lost"], of=now["mass_of"], at=now["mass_lost_at"])
     elif now["suspected_since"] and not before.get("suspected_since"):
-        log.warning("most of the fleet is silent; waiting before that is believed", since=now["suspected_since"])
+        log.warning("most of the fleet is silent; waiting for confirmation", since=now["suspected_since"])
     elif before.get("mass_lost_at") and not now["mass_lost_at"]:
         log.info("most of the nodes that were lost at once are back")

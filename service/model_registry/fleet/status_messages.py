@@ -66,7 +66,7 @@ def read_status(
     return message, problems
 
 
-def _node(given: Any) -> str:  # noqa: ANN401 (somebody's JSON)
+def _node(given: Any) -> str:  # noqa: ANN401 (any JSON)
     try:
         return _NODE.validate_python(given)
     except ValidationError as error:
@@ -96,7 +96,7 @@ def _read_listed(
     return list(models.values())
 
 
-def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (somebody's JSON)
+def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (any JSON)
     """Return provider type and model. Errors: InvalidEvent."""
     if not isinstance(entry, dict):
         raise InvalidEvent(f"is {repr_short(entry)}, not an object")
@@ -142,11 +142,11 @@ def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> in
     return total
 
 
-def _is_memory(value: Any) -> bool:  # noqa: ANN401 (somebody's JSON)
+def _is_memory(value: Any) -> bool:  # noqa: ANN401 (any JSON)
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_INT32
 
 
-def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401 (somebody's JSON)
+def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401 (any JSON)
     try:
         return NodeDraft(endpoint=given).endpoint
     except ValueError:

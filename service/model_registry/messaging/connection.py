@@ -197,7 +197,7 @@ class NatsConnection:
             self.trouble = reason
         if reason not in self._logged:
             self._logged.add(reason)
-            log.warning("nats: trouble with %s; trying on: %s", self._shown, reason)
+            log.warning("nats: trouble with %s; retrying: %s", self._shown, reason)
 
     def _note_connected(self) -> None:
         self._logged.clear()

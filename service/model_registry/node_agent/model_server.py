@@ -138,7 +138,7 @@ async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[st
         listed = response.json()[key] or []
         return [entry for entry in listed if isinstance(entry, dict)]
     except httpx.ConnectError as error:
-        raise NoAnswer(f"nobody listens there ({error})", down=True) from error
+        raise NoAnswer(f"cannot connect ({error})", down=True) from error
     except httpx.HTTPStatusError as error:
         raise NoAnswer(f"{path} answers {error.response.status_code}") from error
     except httpx.HTTPError as error:
