@@ -1,4 +1,4 @@
-"""Whatever streams there are on the NATS server, events are heard as well as they can be, and nobody's are changed."""
+"""Whatever streams the NATS server has, events are consumed as well as possible, and no stream is changed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_our_own_stream_with_other_settings_is_used_as_it_is(
     assert (await fleet.js.stream_info(STREAM)).config == before
 
 
-async def test_what_a_stream_does_not_keep_is_heard_while_it_is_said_and_readyz_tells(
+async def test_events_that_no_stream_keeps_are_consumed_live_and_readyz_reports_it(
     fleet: Fleet, nats_url: str, start_replica: Any, database: psycopg.Connection
 ) -> None:
     await fleet.js.add_stream(name="MODELS", subjects=["mesh.gpu.model.>"])
@@ -169,7 +169,7 @@ async def test_a_stream_that_is_deleted_is_made_again(
     assert models(database) == {"one": "loaded"}
 
 
-async def test_a_stream_that_cannot_be_made_leaves_events_that_are_heard_while_they_are_said(
+async def test_without_a_stream_events_are_consumed_live(
     nats_server: NatsServer, start_replica: Any, database: psycopg.Connection
 ) -> None:
     nats_server.kill()

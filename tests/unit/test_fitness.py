@@ -47,7 +47,7 @@ def test_what_is_short_is_named(short: dict[str, Any], words: str) -> None:
     assert found.error_message == found.errors[0]
 
 
-def test_all_that_is_short_is_said_at_once() -> None:
+def test_all_shortages_are_reported_at_once() -> None:
     found = check_fitness(MODEL, "training", Hardware(vram_gb=1, ram_gb=1, gpus=1, cuda_compute_capability="1.0"))
 
     assert len(found.errors) == 4
@@ -66,7 +66,7 @@ def test_compute_capabilities_are_numbers(given: Any) -> None:
     assert check_fitness(MODEL, "training", Hardware(cuda_compute_capability=given)).is_valid
 
 
-def test_nothing_is_said_of_what_is_not_known() -> None:
+def test_unknown_values_are_not_reported() -> None:
     assert check_fitness(MODEL, "training").is_valid
     assert check_fitness({**MODEL, "requirements": None}, "training", Hardware(**ENOUGH)).is_valid
 

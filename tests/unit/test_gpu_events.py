@@ -194,7 +194,7 @@ def test_text_that_cannot_be_kept_is_refused(field: str, value: Any) -> None:
     assert refused({**DOCUMENTED, field: value}).startswith(f"{field}: ")
 
 
-def test_of_what_else_is_said_only_short_names_are_kept() -> None:
+def test_of_further_fields_only_short_names_are_kept() -> None:
     said = {"model_name": "qwen3", "session_id": "x" * 301, "vram_remaining_mb": 5, "metadata": {"a": 1}}
 
     assert only({**DOCUMENTED, **said}).metadata == {"model_name": "qwen3"}

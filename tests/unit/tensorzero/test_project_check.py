@@ -50,7 +50,7 @@ def test_a_missing_file_is_a_fault_and_one_that_is_there_is_none() -> None:
     assert there.accepted
 
 
-def test_only_what_is_said_to_be_the_configuration_is_checked() -> None:
+def test_only_the_named_configuration_is_checked() -> None:
     files = {"a.toml": FUNCTION, "b.toml": FUNCTION}
     assert check_project(files, None, configuration=["a.toml"]).accepted
     assert not check_project(files, None).accepted

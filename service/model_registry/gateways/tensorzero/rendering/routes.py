@@ -100,7 +100,7 @@ def _address(endpoint: str | None) -> Address:
     Ollama announces `http://host:11434`; all servers we route to have the OpenAI protocol under `/v1`.
     """
     if not endpoint:
-        return Address(fault="neither it nor its node has an endpoint")
+        return Address(fault="it has no endpoint, and neither has its node")
     if len(endpoint) > _LONGEST:
         return Address(fault=f"its endpoint is longer than {_LONGEST} characters")
     if problem := http_url_problem(endpoint):
