@@ -24,5 +24,5 @@ class AliasDraft(Draft):
     model_id: str
     alias: GatewayLongName = Field(examples=["default_embedding"])
     context: ShortName | None = Field(
-        None, description="Where the alias applies; everywhere, if null.", examples=["tensorzero"]
+        None, description="Context in which the alias is valid; by default everywhere.", examples=["tensorzero"]
     )

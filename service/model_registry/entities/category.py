@@ -21,7 +21,7 @@ class Category(Row):
 class CategoryFacts(Draft):
     """A category without its key."""
 
-    name: ShortName = Field(description="For people.", examples=["Language models"])
+    name: ShortName = Field(description="Display name.", examples=["Language models"])
     description: Text = ""
     icon: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
         None, description="An emoji, or the name of an icon.", examples=["✍️"]
@@ -31,4 +31,4 @@ class CategoryFacts(Draft):
 class CategoryDraft(CategoryFacts):
     """Writable fields of a category."""
 
-    key: ShortName = Field(description="The value of `category` in models.", examples=["text-llm"])
+    key: ShortName = Field(description="Key that models refer to in `category`.", examples=["text-llm"])

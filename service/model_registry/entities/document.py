@@ -40,7 +40,7 @@ class DocumentCapabilities(Draft):
     vision: bool = False
     structured_outputs: bool = False
     streaming: bool = False
-    function_calling: bool = Field(default=False, description="Elsewhere: tool_use.")
+    function_calling: bool = Field(default=False, description="Called `tool_use` elsewhere in this API.")
 
     __pydantic_extra__: dict[str, bool]
     model_config = Draft.model_config | {"extra": "allow"}
@@ -51,7 +51,9 @@ class DocumentProvider(Draft):
 
     type: ProviderType = "custom"
     api_base: ApiBase | None = None
-    api_key_env_var: VariableName | None = Field(None, description="The name of the variable, never the key.")
+    api_key_env_var: VariableName | None = Field(
+        None, description="Name of the environment variable; never the key itself."
+    )
     tensorzero: JsonObject = {}
     metadata: JsonObject = {}
     active: bool = True
@@ -69,27 +71,27 @@ class DocumentAlias(Draft):
 class DocumentModel(ModelCard):
     """A model, under its id. All fields of the model card are allowed."""
 
-    id: GatewayLongName = Field(description="Equal to the entry's key.", examples=["unsloth/tinyllama-bnb-4bit"])
-    name: ShortName = Field(description="For people.", examples=["TinyLlama 1.1B (4-bit)"])
+    id: GatewayLongName = Field(description="The model's key in the document.", examples=["unsloth/tinyllama-bnb-4bit"])
+    name: ShortName = Field(description="Display name.", examples=["TinyLlama 1.1B (4-bit)"])
     provider: GatewayShortName = Field(examples=["unsloth"])
     description: Text | None = None
     status: DocumentStatus
     capabilities: DocumentCapabilities
 
-    registry_name: GatewayLongName | None = Field(None, description="The name in requests. Default: the id.")
-    model_id: LongName | None = Field(None, description="The provider's name of the model. Default: the id.")
-    model_type: ModelType | None = Field(None, description="Default: derived from category and capabilities.")
+    registry_name: GatewayLongName | None = Field(None, description="Name that callers use. By default the id.")
+    model_id: LongName | None = Field(None, description="The provider's name for the model. By default the id.")
+    model_type: ModelType | None = Field(None, description="By default derived from category and capabilities.")
     capability_tags: Tags | None = Field(
-        None, max_length=200, description="All tags, in order. Default: the capabilities that are true."
+        None, max_length=200, description="All tags, in order. By default the capabilities that are true."
     )
     context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
     vram_mb: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="MiB.")
     routing_priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] | None = None
-    active: bool | None = Field(None, description="Whether the gateway serves the model. Default: true.")
+    active: bool | None = Field(None, description="Whether the gateway serves the model. By default true.")
     aliases: list[DocumentAlias] | None = Field(None, max_length=1000)
     tensorzero: JsonObject | None = None
     metadata: JsonObject | None = None
-    field_sources: dict[ShortName, ShortName] | None = Field(None, description="The importer that set each field.")
+    field_sources: dict[ShortName, ShortName] | None = Field(None, description="Field -> importer that filled it.")
 
 
 class Document(Draft):
@@ -98,7 +100,7 @@ class Document(Draft):
     version: Annotated[str, StringConstraints(pattern=r"^1\.\d+\.\d+$")] = Field(
         description="Version of the format.", examples=[VERSION]
     )
-    last_updated: datetime | None = Field(None, description="Time of writing. Informational.")
+    last_updated: datetime | None = Field(None, description="When the document was written. Informational only.")
     categories: dict[ShortName, CategoryFacts] = {}
     providers: dict[GatewayShortName, DocumentProvider] = {}
     models: dict[LongName, DocumentModel]

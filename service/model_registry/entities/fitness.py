@@ -39,7 +39,7 @@ class FitnessResult(BaseModel):
     is_valid: bool
     error_message: str | None = Field(description="All errors in one line; null when there are none.")
     errors: list[str]
-    warnings: list[str] = Field(description="Remarks that do not make the model unfit.")
+    warnings: list[str] = Field(description="Notes that do not prevent use.")
 
 
 def check_fitness(

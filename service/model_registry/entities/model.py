@@ -79,9 +79,9 @@ class ModelDraft(Draft):
 
     provider_id: str
     name: GatewayLongName = Field(
-        description="The name in requests, and the gateway's model key.", examples=["qwen3_8b_local"]
+        description="Name that callers use; also the gateway's model key.", examples=["qwen3_8b_local"]
     )
-    model_id: LongName = Field(description="The provider's name of the model.", examples=["qwen3:8b"])
+    model_id: LongName = Field(description="The provider's name for the model.", examples=["qwen3:8b"])
     model_type: ModelType = Field("chat", examples=["chat"])
     capabilities: Tags = Field(default=[], max_length=200, examples=[["chat", "function_calling"]])
     vram_mb: int | None = Field(
@@ -92,7 +92,7 @@ class ModelDraft(Draft):
     )
     description: Text | None = None
     routing_priority: int = Field(
-        0, ge=-MAX_INT32, le=MAX_INT32, description="Among rows that share a name, lower is tried first."
+        0, ge=-MAX_INT32, le=MAX_INT32, description="Order among rows with the same name; lower is tried first."
     )
     tensorzero: JsonObject = Field(
         default={},
@@ -101,7 +101,9 @@ class ModelDraft(Draft):
         "the metadata.",
     )
     metadata: Metadata = {}
-    active: bool = Field(default=True, description="Whether the gateway serves it and services' lists include it.")
+    active: bool = Field(
+        default=True, description="Whether the gateway serves the model and lists for services include it."
+    )
     status: ModelStatus = Field(
-        "active", description="Only active and experimental models can be selected.", examples=["active"]
+        "active", description="Only active and experimental models are offered.", examples=["active"]
     )

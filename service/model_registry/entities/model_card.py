@@ -56,7 +56,7 @@ class Benchmark(Draft):
     """One measured result."""
 
     score: float = Field(description="In the benchmark's own unit.")
-    source: Text | None = Field(None, description="Who measured it: a URL or free text.")
+    source: Text | None = Field(None, description="Source of the measurement: a URL or a text.")
     measured_on: date | None = None
 
 
@@ -105,7 +105,9 @@ class InferenceDefaults(Draft):
 
     max_model_len: Count | None = Field(None, description="Tokens.")
     dtype: Literal["auto", "float16", "bfloat16", "float32"] | None = None
-    gpu_memory_utilization: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="0: automatic.")
+    gpu_memory_utilization: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Share of GPU memory to use; 0: automatic."
+    )
     quantization: ShortName | None = None
     tensor_parallel_size: Count | None = Field(None, description="GPUs.")
 
@@ -113,21 +115,21 @@ class InferenceDefaults(Draft):
 class ModelCard(Draft):
     """Facts of a model."""
 
-    display_name: ShortName | None = Field(None, description="For people.", examples=["Qwen 3 8B"])
-    max_output_tokens: Count | None = Field(None, description="Longest answer, tokens.")
+    display_name: ShortName | None = Field(None, description="Display name.", examples=["Qwen 3 8B"])
+    max_output_tokens: Count | None = Field(None, description="Maximum output, tokens.")
     cost_per_1m_input_tokens: Price | None = Field(None, description="US dollars.", examples=[0.15])
     cost_per_1m_output_tokens: Price | None = Field(None, description="US dollars.", examples=[0.6])
     cost_per_1m_cached_input_tokens: Price | None = Field(None, description="US dollars.")
-    rate_limit_rpm: Count | None = Field(None, description="The provider's limit, requests per minute.")
-    rate_limit_tpm: Count | None = Field(None, description="The provider's limit, tokens per minute.")
-    latency_p50_ms: Count | None = Field(None, description="Median time to an answer, milliseconds.")
-    latency_p99_ms: Count | None = Field(None, description="99th percentile of the time to an answer, milliseconds.")
+    rate_limit_rpm: Count | None = Field(None, description="Requests per minute allowed by the provider.")
+    rate_limit_tpm: Count | None = Field(None, description="Tokens per minute allowed by the provider.")
+    latency_p50_ms: Count | None = Field(None, description="Median response time, milliseconds.")
+    latency_p99_ms: Count | None = Field(None, description="99th percentile of the response time, milliseconds.")
     quality_scores: QualityScores | None = None
     benchmarks: dict[ShortName, Benchmark] | None = Field(None, max_length=200)
     category: ShortName | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
     base_architecture: ShortName | None = Field(None, examples=["llama"])
     parameters: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?[KMBT]$", max_length=20)] | None = Field(
-        None, description="Number of parameters, abbreviated.", examples=["1.1B"]
+        None, description="Number of parameters, as commonly written.", examples=["1.1B"]
     )
     quantization: Quantization | None = None
     requirements: Requirements | None = None
@@ -141,10 +143,10 @@ class ModelCard(Draft):
     task_types: list[ShortName] | None = Field(None, max_length=200, examples=[["text-generation"]])
     model_version: ShortName | None = Field(None, description="The model's own version.", examples=["2025-08-07"])
     license: ShortName | None = Field(None, examples=["apache-2.0"])
-    replaced_by: LongName | None = Field(None, description="The name of the model to use instead.")
+    replaced_by: LongName | None = Field(None, description="Name of the model to use instead.")
     released_on: date | None = None
     deprecated_on: date | None = None
-    retires_on: date | None = Field(None, description="From this date the provider no longer serves it.")
+    retires_on: date | None = Field(None, description="Date from which the provider no longer serves the model.")
 
     # On the field and not on the model, so that it is reported together with other errors.
     @field_validator("latency_p99_ms")

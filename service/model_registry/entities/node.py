@@ -47,8 +47,8 @@ class NodeDraft(Draft):
 
     endpoint: Annotated[Text, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         None,
-        description="URL of its models, instead of the announced one; null: the announced one.",
+        description="URL of the node's models, overriding the announced one; null: use the announced one.",
         examples=["http://gpu-node-1:11434/v1"],
     )
     labels: Annotated[JsonObject, AfterValidator(_labels)] = Field({}, examples=[{"zone": "cellar"}])
-    cordoned: bool = Field(default=False, description="Whether to send no traffic there.")
+    cordoned: bool = Field(default=False, description="Whether the node is excluded from routing.")

@@ -14,21 +14,21 @@ class Offer(Draft):
 
     provider: str | None = Field(
         None,
-        description="The provider's name. Null: every provider that has the model; nothing is created then.",
+        description="The provider's name. Omitted: all providers that already have the model; nothing is created.",
         examples=["openai"],
     )
     provider_type: str | None = Field(None, description="The provider's type.", examples=["openai"])
-    api_base: str | None = Field(None, description="The provider's base URL, where the source knows it.")
-    model_id: str = Field(description="The provider's name of the model.", examples=["gpt-4o-mini"])
+    api_base: str | None = Field(None, description="The provider's base URL, if known to the source.")
+    model_id: str = Field(description="The provider's name for the model.", examples=["gpt-4o-mini"])
     name: str | None = Field(
-        None, description="The name of a new row, and the target of other offers' `replaced_by`. Default: `model_id`."
+        None, description="Name of a new row, and the name used in `replaced_by` of other offers. Default: `model_id`."
     )
     fields: dict[str, Any] = Field(
         default={},
-        description="Facts, by the model's field. Null: the source no longer knows it.",
+        description="Facts by field of the model. null: the source no longer has a value.",
         examples=[{"context_length": 128000, "cost_per_1m_input_tokens": 0.15}],
     )
-    estimated: list[str] = Field(default=[], description="Fields whose values are estimates.")
+    estimated: list[str] = Field(default=[], description="Fields that are estimated rather than given by the source.")
 
     @property
     def called(self) -> str:

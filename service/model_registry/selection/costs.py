@@ -41,8 +41,8 @@ class TokenCounts(BaseModel):
     output_tokens: Count = 1000
     cached_input_tokens: Count = Field(
         0,
-        description="Input tokens from the provider's cache. They cost as much as other input where the model has no "
-        "price for them.",
+        description="Input tokens read from the provider's cache; charged at the input price where the model has "
+        "none for them.",
     )
 
     @field_validator("cached_input_tokens")

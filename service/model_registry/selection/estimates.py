@@ -36,11 +36,11 @@ class EstimateRequest(TokenCounts, FewFields):
     requests: Annotated[int, Field(ge=0, le=10**12)] = 1
     models: Annotated[list[LongName], Field(max_length=1000)] | None = Field(
         None,
-        description="Ids, names, providers' names or aliases. A name with several providers selects all its rows.",
+        description="Ids, names, providers' names or aliases. A name of several providers selects all its rows.",
     )
     filter: EstimateFilter = Field(
         EstimateFilter(offered=True),
-        description="Selects models when `models` is not given. Default: all offered models.",
+        description="Selects models when `models` is omitted. By default all offered models.",
     )
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
 

@@ -29,32 +29,34 @@ class ModelFilter(BaseModel):
     """Conditions on models; all must hold."""
 
     model_type: _Word | None = Field(
-        None, description="A model type, or a synonym: llm, vision, ...", examples=["chat"]
+        None, description="A model type or a synonym, such as llm or vision.", examples=["chat"]
     )
     provider: _Word | None = Field(None, description="A provider's name, id or type.", examples=["openai"])
     capability: _Words = Field(
-        [], description="Repeatable: all must hold. `function_calling` and `tools` mean `tool_use`."
+        [], description="Repeatable: all must match. `function_calling` and `tools` mean `tool_use`."
     )
-    name: _Word | None = Field(None, description="The model's name: matches the rows of all its providers.")
-    active: bool | None = Field(None, description="The row's own flag; `offered` considers the provider too.")
-    offered: bool | None = Field(None, description="Whether the model can be selected, by status and activity.")
-    status: _Words = Field([], description=f"Repeatable: one must hold. {', '.join(get_args(ModelStatus))}.")
-    tag: _Words = Field([], description="Repeatable: all must hold.")
+    name: _Word | None = Field(None, description="The model's name; matches the rows of all providers.")
+    active: bool | None = Field(None, description="The model's own flag; `offered` also considers its provider.")
+    offered: bool | None = Field(
+        None, description="Whether the model is available for selection: active, with a status that allows it."
+    )
+    status: _Words = Field([], description=f"Repeatable: one must match. {', '.join(get_args(ModelStatus))}.")
+    tag: _Words = Field([], description="Repeatable: all must match.")
     category: _Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
     framework: _Word | None = Field(None, examples=["transformers"])
     task_type: _Word | None = Field(None, examples=["text-generation"])
     min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
-        None, description="Tokens; excludes models whose context is unknown."
+        None, description="Tokens; models with unknown context length do not match."
     )
     max_cost_per_1m_input_tokens: _Limit | None = Field(
-        None, description="US dollars; models whose price is not known do not pass."
+        None, description="US dollars; models with unknown price do not match."
     )
     max_cost_per_1m_output_tokens: _Limit | None = Field(
-        None, description="US dollars; models whose price is not known do not pass."
+        None, description="US dollars; models with unknown price do not match."
     )
     q: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
         None,
-        description="Words that must all occur, in any case, in the name, the provider's name for the model, the "
+        description="Free text: every word must occur, in any case, in the name, the provider's name for it, the "
         "display name, the description, the tags or the aliases.",
     )
 

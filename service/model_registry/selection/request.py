@@ -45,32 +45,32 @@ class QualityWeights(_Part):
 class Constraints(_Part):
     """Hard constraints. A model and its provider must always be active."""
 
-    capabilities: _Words = Field([], description="All of them.", examples=[["vision", "tool_use"]])
-    model_types: _Words = Field([], description="One of them; synonyms too.", examples=[["chat", "vl"]])
-    categories: _Words = Field([], description="One of them.", examples=[["text-llm"]])
-    tags: _Words = Field([], description="All of them.")
+    capabilities: _Words = Field([], description="All must match.", examples=[["vision", "tool_use"]])
+    model_types: _Words = Field([], description="One must match; synonyms are accepted.", examples=[["chat", "vl"]])
+    categories: _Words = Field([], description="One must match.", examples=[["text-llm"]])
+    tags: _Words = Field([], description="All must match.")
     statuses: Annotated[list[ModelStatus], Field(max_length=100)] = Field(
-        ["active", "experimental"], description="One of them. Default: the offered statuses."
+        ["active", "experimental"], description="One must match. By default only offered models."
     )
-    providers: _Words | None = Field(None, description="Names, ids or types: only these.")
-    exclude_providers: _Words = Field([], description="Names, ids or types: none of these.")
+    providers: _Words | None = Field(None, description="Only these providers: names, ids or types.")
+    exclude_providers: _Words = Field([], description="None of these providers: names, ids or types.")
     min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
     max_cost: Annotated[Decimal, Field(ge=0, max_digits=40, decimal_places=20)] | None = Field(
-        None, description="US dollars for one request of `tokens`. Exact: a number, or a string.", examples=["0.01"]
+        None, description="US dollars for one request of `tokens`. Exact; a number or a string.", examples=["0.01"]
     )
     max_latency_p50_ms: _Milliseconds | None = None
     max_latency_p99_ms: _Milliseconds | None = None
     vram_gb: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
         None,
-        description="Available GPU memory, GB (10^9 bytes). A model needs the larger of "
-        "`requirements.min_vram_gb` and `vram_mb`.",
+        description="Available GPU memory, GB (10^9 bytes). A model needs the larger of `requirements.min_vram_gb` and "
+        "`vram_mb`.",
     )
     deployed: bool | None = Field(None, description="Whether the model is loaded on a node now.")
     min_quality: QualityMinimums = QualityMinimums()
     allow_unknown: bool = Field(
         default=False,
-        description="Whether a model passes a limit (context, cost, latency, memory, quality) when its number is "
-        "unknown.",
+        description="Whether a model whose number is unknown meets a limit on it (context, cost, latency, memory, "
+        "quality). By default it does not.",
     )
 
 
@@ -90,12 +90,12 @@ class SelectionRequest(_Part):
     weights: Weights = Weights()
     quality_scores: QualityWeights = Field(
         QualityWeights(reasoning=1, coding=1, creative=1, summarization=1),
-        description="Weights of the quality scores. Default: all four equally.",
+        description="Weights of the quality scores. By default all four equally.",
         examples=[{"coding": 2, "reasoning": 1}],
     )
     limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of models, best first.")] = 10
     excluded_limit: Annotated[
-        int, Field(ge=0, le=1000, description="Maximum number of excluded models, with reasons.")
+        int, Field(ge=0, le=1000, description="Maximum number of excluded models to list with reasons.")
     ] = 10
 
     @field_validator("weights")
