@@ -1,4 +1,4 @@
-"""Traffic follows the fleet: two model servers as nodes, the real gateway, and nobody who asks it notices."""
+"""Traffic follows the fleet: two model servers as nodes, the real gateway, and its callers notice nothing."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ STARTS_PYTHON = frozenset({"fork", "priority"})
 
 @pytest.fixture
 def targets(tmp_path: Path) -> Iterator[attacks.Targets]:
-    """Things on this machine that are nobody's business, in use."""
+    """Resources of this machine that must stay out of reach, in use."""
     secret = tmp_path / "secrets.json"
     secret.write_text('{"admin_key": "canary"}')
     name = f"canary-{os.getpid()}"

@@ -155,7 +155,7 @@ async def test_the_deployments_of_a_model_say_where_gateways_ask(client: httpx.A
     assert found == await get(client, "/api/models/org/m/deployments")
     assert [(d["node_id"], d["base_url"], d["reason"]) for d in found["items"]] == [
         ("b", "http://b:11434/v1", None),
-        ("c", None, "neither it nor its node says where it can be reached: it has no endpoint"),
+        ("c", None, "it has no endpoint, and neither has its node"),
         ("a", None, "it is loading"),
     ]
     page = await get(client, path, limit=1, offset=2)
@@ -220,7 +220,7 @@ async def test_history_shows_settings_and_not_the_fleet(client: httpx.AsyncClien
     assert await routing(client) == ["ollama_local@a", "ollama_local"]
 
 
-async def test_a_service_is_told_what_it_can_ask_now(client: httpx.AsyncClient) -> None:
+async def test_a_service_learns_which_models_it_can_use_now(client: httpx.AsyncClient) -> None:
     await add_provider(client, "cloud", type="openai", api_base=None)
     await add_provider(client, "always", route_by="api_base")
     for name, provider in (("spare", "cloud"), ("asleep", "ollama_local"), ("steady", "always")):

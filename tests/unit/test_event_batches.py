@@ -13,7 +13,7 @@ from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.status_message import StatusMessage
 from model_registry.fleet.event_recorder import MOST_EVENTS, Read, in_parts
 from model_registry.fleet.event_sources import Delivery
-from model_registry.fleet.gpu_events import Heard
+from model_registry.fleet.gpu_events import ParsedMessage
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", status="loaded", event_at=NOW)
@@ -21,7 +21,7 @@ EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", sta
 
 def message(models: int) -> Read:
     status = StatusMessage("n", NOW, NOW, "digest", listed=[EVENT] * models)
-    return Read(Delivery(Msg(_client=Client()), NOW), Heard(status=status))
+    return Read(Delivery(Msg(_client=Client()), NOW), ParsedMessage(status=status))
 
 
 @given(st.lists(st.integers(1, MOST_EVENTS), max_size=12))

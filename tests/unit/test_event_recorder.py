@@ -1,4 +1,4 @@
-"""What becomes of a message that the database refuses, and nobody knows why."""
+"""Messages that the database refuses without a known reason."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def test_deliveries_while_the_database_was_away_are_no_refusals(bed: Bed) 
     assert bed.link.said == []
 
 
-async def test_a_rejection_that_cannot_be_kept_is_said_all_the_same(bed: Bed) -> None:
+async def test_a_rejection_that_cannot_be_stored_is_still_published(bed: Bed) -> None:
     bed.registry.refuses_rejections = True
     await bed.refuse(MOST_TRIES - 1)
 

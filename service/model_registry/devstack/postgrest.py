@@ -1,6 +1,6 @@
-"""PostgREST in front of our Postgres, on loopback, and the key that opens it.
+"""PostgREST in front of our Postgres, on loopback, and its keys.
 
-Where its program comes from is in `postgrest_program.py`. It needs the roles, so it starts after the migrations.
+Finding its program is in `postgrest_program.py`. It needs the roles, so it starts after the migrations.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Postgrest(StackProcess):
     name: ClassVar[str] = "PostgREST"
     programs: ClassVar[frozenset[str]] = frozenset({"postgrest"})
 
-    def __init__(  # noqa: PLR0913 (what it needs to know, each by name)
+    def __init__(  # noqa: PLR0913 (all named)
         self, home: Path, log: Path, *, port: int, admin_port: int, database_url: str, schema: str, jwt_secret: str
     ) -> None:
         super().__init__(home, log)
@@ -40,12 +40,12 @@ class Postgrest(StackProcess):
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The base URL, without a slash at the end."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def service_key(self) -> str:
-        """The key of the role `service_role`. It has no end: it is worth as much as the secret it is made from."""
+        """The key of the role `service_role`. It never expires: it is as sensitive as the secret that signs it."""
         return jwt.encode({"role": "service_role", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     @property
@@ -54,7 +54,7 @@ class Postgrest(StackProcess):
         return jwt.encode({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     def start(self) -> None:
-        """Start it and wait until it has read the schema."""
+        """Start the server and wait until it has read the schema."""
         if self.pid is not None:
             return
         program = postgrest_program()
@@ -70,7 +70,7 @@ class Postgrest(StackProcess):
             "server-host": LOOPBACK,
             "server-port": self.port,
             "admin-server-port": self.admin_port,
-            "openapi-mode": "disabled",  # it would show the tables to whoever asks
+            "openapi-mode": "disabled",  # it would show the tables to anybody
             "log-level": "warn",
         }
         # A file, because the environment of a process is easier to see than a file of mode 0600.
@@ -80,7 +80,7 @@ class Postgrest(StackProcess):
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:
-        """Whether it says that it reached the database and knows the schema."""
+        """Whether it reports that it reached the database and loaded the schema."""
         connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=2)
         try:
             connection.request("GET", "/ready")

@@ -23,7 +23,7 @@ _KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|
 
 
 def http_url_problem(value: str) -> str | None:
-    """Why the gateway refuses this URL, or accepts it and cannot use it (`ws://`, `localhost:8000`, `env::X`)."""
+    """Return why the gateway refuses this URL, or accepts and cannot use it (`ws://`, `localhost:8000`, `env::X`)."""
     try:
         _HTTP_URL.validate_python(value)
     except ValidationError as error:
@@ -43,7 +43,7 @@ def _http_url(value: str) -> str:
 
 
 def _variable_name(value: str) -> str:
-    """Refuse what looks like the key itself: people paste it here."""
+    """Check the name of a variable; refuse API keys, which people paste here."""
     if _KEY_PREFIXES.match(value) or is_key_for_a_name(value) or find_secrets(value):
         message = (
             "looks like a key itself; give the NAME of the environment variable that holds it, such as OPENAI_API_KEY"
@@ -60,7 +60,7 @@ VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), A
 
 
 class Provider(Row):
-    """A provider as the database holds it."""
+    """A provider as stored."""
 
     name: str
     type: str
@@ -73,7 +73,7 @@ class Provider(Row):
 
 
 class ProviderDraft(Draft):
-    """What may be written of a provider."""
+    """Writable fields of a provider."""
 
     name: GatewayShortName = Field(examples=["ollama_local"])
     type: ProviderTypeName = Field(examples=["ollama"])

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """How a provider type is told where its key is."""
+    """How a provider type locates its API key."""
 
     variable: str | None
-    """The environment variable that the gateway reads when no location is given; None: it asks its cloud's SDK."""
+    """The environment variable that the gateway reads by default; None: it uses the cloud's SDK."""
     key: str = "api_key_location"
-    """The provider table's key that holds the location."""
+    """The provider table's key for the location."""
     scheme: str = "env::"
-    """Before the name of an environment variable. Google's types read a file whose path is in the variable."""
+    """Prefix of the environment variable's name. Google's types read a file whose path is in the variable."""
     none_allowed: bool = False
     """Whether the location may be `none`."""
 
@@ -45,23 +45,23 @@ class ProviderType:
     gateway_type: str | None
     """The table's `type`; None: the gateway has no such type, and nothing is rendered."""
     model_key: str | None = "model_name"
-    """The key that takes the model's name at the provider; None: the server runs one model only."""
+    """The key for the provider's name of the model; None: the server runs only one model."""
     model_key_instead: str | None = None
-    """A key that takes the place of `model_key`; the two exclude each other."""
+    """An alternative to `model_key`; the two exclude each other."""
     more_model_keys: tuple[str, ...] = ()
-    """Further required keys that hold the model's name, unless the row says otherwise."""
+    """Further required keys with the model's name, unless the row sets them."""
     base_key: str | None = None
-    """The key that takes the base URL; None: the gateway knows the only one there is."""
+    """The key for the base URL; None: it is fixed."""
     base_required: bool = False
     credential: Credential | None = None
     extra_keys: frozenset[str] = frozenset()
-    """The keys of this type that nothing above names. `COMMON_KEYS` go with every type."""
+    """Further keys of this type. `COMMON_KEYS` apply to every type."""
     required_keys: tuple[str, ...] = ()
-    """Those of `extra_keys` that must be there."""
+    """The required ones of `extra_keys`."""
     shorthand: bool = False
-    """Whether `<type>::<model>` names a model that needs no table."""
+    """Whether `<type>::<model>` names a model without a table."""
     embeddings: bool = False
-    """Whether the gateway can embed with it."""
+    """Whether the gateway supports its embeddings."""
     openai_usage: bool = False
     """Whether answers report tokens as OpenAI's chat completions do: in `usage`."""
     runs_on_nodes: bool = False
@@ -80,7 +80,7 @@ class ProviderType:
 
     @property
     def own_keys(self) -> frozenset[str]:
-        """Every key that a provider table of this type takes, without those that all types take."""
+        """All keys of this type's provider table, without the common ones."""
         named = {self.model_key, self.model_key_instead, self.base_key, *self.more_model_keys}
         named.add(self.credential.key if self.credential else None)
         return frozenset(key for key in named if key is not None) | self.extra_keys
@@ -89,10 +89,10 @@ class ProviderType:
 COMMON_KEYS = frozenset(
     {"type", "timeouts", "cost", "batch_cost", "extra_body", "extra_headers", "discard_unknown_chunks"}
 )
-"""What every provider table under `[models]` takes."""
+"""Keys of every provider table under `[models]`."""
 
 COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "extra_headers"})
-"""What every provider table under `[embedding_models]` takes."""
+"""Keys of every provider table under `[embedding_models]`."""
 
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(
@@ -254,16 +254,16 @@ GATEWAY_TYPES: Mapping[str, ProviderType] = MappingProxyType(
 """The gateway's own 19 types."""
 
 RESERVED_PREFIXES = ("tensorzero::", *(f"{name}::" for name in GATEWAY_TYPES))
-"""A model's table cannot have a name that starts so."""
+"""Prefixes that the gateway refuses in names of models."""
 
 
 def is_shorthand(name: str) -> tuple[str, str] | None:
-    """The provider type and the model's name there, when the gateway understands this name without a table."""
+    """Return provider type and model, if the gateway resolves this name without a table."""
     prefix, separator, model = name.partition("::")
     kind = GATEWAY_TYPES.get(prefix)
     return (prefix, model) if separator and kind is not None and kind.shorthand else None
 
 
 def has_reserved_prefix(name: str) -> bool:
-    """Whether the gateway refuses a model's table of this name."""
+    """Whether the gateway refuses a model with this name."""
     return name.startswith(RESERVED_PREFIXES)

@@ -1,6 +1,6 @@
-"""Consumes what GPU nodes publish: acknowledged only once the database has it.
+"""Consumes the events of GPU nodes, and acknowledges each only once the database has it.
 
-Where messages come from is in `event_sources.py`; what is done with them, in `event_recorder.py`.
+Receiving messages is in `event_sources.py`; recording them, in `event_recorder.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 3.0
 _MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
-"""Batches in hand: one is read while the database has the other."""
+"""Batches in progress per source: one is parsed while the database records the other."""
 
 
 class _OutdatedError(Exception):
@@ -36,9 +36,9 @@ class EventConsumer:
     def __init__(
         self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
     ) -> None:
-        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much.
+        """Record heartbeats together, at most this many seconds late: one alone would cost as much.
 
-        However seldom they are, they are recorded before NATS takes us for dead and delivers them again.
+        However rare, they are recorded before NATS considers this replica dead and delivers them again.
         """
         self._link = link
         self._recorder = recorder
@@ -55,7 +55,7 @@ class EventConsumer:
 
     @property
     def plan(self) -> Plan | None:
-        """How events are heard now; None while they are not."""
+        """How events are consumed now; None while they are not."""
         return self._plan if self._link.connected else None
 
     async def finish(self) -> None:
@@ -75,14 +75,14 @@ class EventConsumer:
         """(status, detail), as `/readyz` shows them."""
         if not self._link.connected:
             return "down", (
-                f"NATS cannot be reached ({self._link.trouble}); trying on. GPU events wait there; writes of other "
+                f"NATS cannot be reached ({self._link.trouble}); retrying. GPU events wait there; writes of other "
                 "replicas are polled."
             )
         if self._plan is None:
             return "degraded", f"GPU events are not consumed: {self._trouble}"
         if self._plan.loose:
             return "degraded", (
-                f"{', '.join(self._plan.loose)}: heard, but events published while no replica listens are missed: "
+                f"{', '.join(self._plan.loose)}: consumed, but events published while no replica listens are missed: "
                 f"{self._plan.why}."
             )
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
@@ -95,7 +95,7 @@ class EventConsumer:
             try:
                 await self._listen(client, await find_plan(client, self._limits))
             except* _OutdatedError:
-                log.info("events can be had another way; consuming anew")
+                log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
                 if client.is_connected:  # else it is no news: the link has said so
@@ -125,11 +125,11 @@ class EventConsumer:
                 await self._is_new.wait()
 
     async def _listen(self, client: Client, plan: Plan) -> None:
-        """Consume by this plan until something is wrong or there is a better one."""
+        """Consume by this plan until something fails or a better plan is possible."""
         self._sources = plan.sources(client)
         for source in self._sources:
             await source.open()
-        await client.flush()  # so that /readyz does not say that we listen before the server knows
+        await client.flush()  # /readyz must not report consuming before the server knows the subscriptions
         self._plan = plan
         log.info("consuming gpu events", streams=plan.streams)
         if plan.loose:
@@ -147,23 +147,23 @@ class EventConsumer:
         raise _OutdatedError
 
     async def _consume(self, source: Source) -> None:
-        held = HeartbeatBatcher(self._heartbeats_wait)
+        waiting = HeartbeatBatcher(self._heartbeats_wait)
         try:
             while True:
-                batch = await source.batch(held.patience())
-                left = await self._take(source, held, batch)
+                batch = await source.batch(waiting.patience())
+                left = await self._take(source, waiting, batch)
                 if left:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again([one.delivery for one in held.read])
+                await source.again([one.delivery for one in waiting.read])
 
-    async def _take(self, source: Source, held: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Deal with a batch. Answers what has to be delivered again, and sees to it."""
+    async def _take(self, source: Source, waiting: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Record a batch and acknowledge it. Return the deliveries that failed, after asking NATS to redeliver them."""
         left = batch
         try:
             async with self._recording:
-                read = held.pass_on([self._recorder.read(delivery) for delivery in batch])
+                read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
                 left = [one.delivery for one in read]
                 done, again = await self._recorder.record(read)
                 left = [one.delivery for one in again]
@@ -175,7 +175,7 @@ class EventConsumer:
 
 
 async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:
-    """Raise when there is a better plan. Until then nobody is disturbed: who listens anew can miss something."""
+    """Raise when a better plan is possible. Until then keep the subscriptions: subscribing anew can miss events."""
     while True:
         await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:

@@ -1,4 +1,4 @@
-"""Heartbeats that wait for others: a thousand recorded together cost what a few alone do."""
+"""Batches heartbeats: a thousand recorded together cost as much as a few alone. Recording is in `event_recorder.py`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _MOST = 2000
 
 
 class HeartbeatBatcher:
-    """Those of one source. All else goes on at once."""
+    """Holds back the heartbeats of one source. All other messages pass at once."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Hold each for so many seconds at most."""
+        """Hold each for at most `seconds`."""
         self._seconds = seconds
         self._clock = clock
         self._due = 0.0
         self.read: list[Read] = []
 
     def patience(self) -> float | None:
-        """For how many seconds there is nothing to do about them; None: for ever."""
+        """Return the seconds until the heartbeats are due; None when there are none."""
         return max(0.0, self._due - self._clock()) if self.read else None
 
     def pass_on(self, read: Sequence[Read]) -> list[Read]:
-        """What is to be recorded now that these have come."""
+        """Add these messages, and return those to record now."""
         if not self.read:
             self._due = self._clock() + self._seconds
         self.read += [one for one in read if one.is_heartbeat]

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from model_registry.entities.secret_text import mask
-from model_registry.entities.secret_values import Place, masked_value, secrets_in, shown_path
+from model_registry.entities.secret_values import LocatedSecret, masked_value, secrets_in, shown_path
 from model_registry.errors import StorageMisconfigured
 from model_registry.store.migrations import connected
 
@@ -207,7 +207,7 @@ def _forms(secret: str) -> list[str]:
     return list(dict.fromkeys((secret, *quoted, quote(secret, safe=""), quote_plus(secret))))
 
 
-def _places(row: dict[str, Any]) -> Iterator[Place]:
+def _places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
     return secrets_in(row)
 
 

@@ -63,7 +63,7 @@ def _function(table: Tree) -> Tree:
 
 
 def _experimentation(table: Tree) -> Any:
-    """Candidates with weights and fallbacks in order, as the gateway makes it of whatever is said."""
+    """Candidates with weights and fallbacks in order, as the gateway derives them from any syntax."""
     variants: Tree = table["variants"]
     said = table.get("experimentation")
     weights = {name: variant["weight"] for name, variant in variants.items() if "weight" in variant}

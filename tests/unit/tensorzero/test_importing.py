@@ -338,7 +338,7 @@ def test_weights_that_priorities_cannot_tell_stay_with_the_function() -> None:
     assert ranks == {"drawn": (1, 1.0), "fallback": (2, 1.0)}
 
 
-def test_what_is_said_in_other_words_is_reported() -> None:
+def test_rewritten_syntax_is_reported() -> None:
     done = plan((FIXTURES / "deprecated" / "tensorzero.toml").read_text("utf-8"))
     assert entries(done, "normalised") == {
         "function all_weighted": "weight on variants -> experimentation",

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from model_registry.client.blocking import Client
 from model_registry.client.rows import read_row
 from model_registry.entities.document import DocumentModel
-from model_registry.entities.fitness import FitnessResult, Hardware, Use, unknown_model, verdict
+from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
 from model_registry.entities.model_card import InferenceDefaults, Quantization, Requirements, TrainingDefaults
 
 _INFERENCE = ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size")
@@ -144,7 +144,8 @@ class GardenRegistry:
         entry = document["models"][model.id]
         provider = document.get("providers", {}).get(model.provider, {})
         active = entry.get("active", True) and provider.get("active", True)
-        return verdict(entry | {"active": active}, use, hardware, served=provider.get("type", "custom") != "custom")
+        served = provider.get("type", "custom") != "custom"
+        return check_fitness(entry | {"active": active}, use, hardware, served=served)
 
     def _document(self) -> dict[str, Any]:
         if self._client is not None:

@@ -1,4 +1,4 @@
-"""The catalogue as a LiteLLM proxy's configuration: `model_list` with prices, and keys by the names of variables."""
+"""Writes the catalogue as a LiteLLM proxy's configuration: `model_list` with prices, keys by variable names. Pure."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ _FLAGS = {
     "web_search": "supports_web_search",
 }
 _EXTRAS = {"region": "aws_region_name", "location": "vertex_location", "project_id": "vertex_project"}
-"""Extra keys of a provider in the gateway's configuration that LiteLLM has under other names."""
+"""Extra keys of a provider in the gateway's configuration -> LiteLLM's names."""
 
 _NO_KEY = "none"
-"""LiteLLM's client for OpenAI's interface wants a key, also of a server that asks for none."""
+"""LiteLLM's OpenAI client requires a key, even for a server that needs none."""
 
 
 def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[dict[str, Any], tuple[PassedOver, ...]]:
-    """The configuration, and what LiteLLM cannot be told of.
+    """Make the configuration, and list the models that LiteLLM cannot serve.
 
-    Rows are as `GET /api/models` and `/api/providers` have them. Those that share a name are one model of LiteLLM's
-    too, its deployments tried in their order.
+    Rows are those of `GET /api/models` and `/api/providers`. Rows that share a name become one model in LiteLLM too,
+    whose deployments are tried in order.
     """
     extras = {provider["id"]: provider["tensorzero"] for provider in providers}
     entries, passed_over = [], []
     for model in models:
         if model["provider_type"] not in _PREFIXES:
-            reason = f"LiteLLM is not told how providers of type {model['provider_type']} are spoken to"
+            reason = f"LiteLLM has no route for providers of type {model['provider_type']}"
             passed_over.append(PassedOver(model["name"], reason))
         else:
             entries.append(_entry(model, extras.get(model["provider_id"], {})))
@@ -67,7 +67,7 @@ def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[d
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """The text of `config.yaml`."""
+    """Write the text of `config.yaml`."""
     text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     return "# Written by the model registry. Changes belong there.\n" + text
 
@@ -92,10 +92,10 @@ def _info(model: View) -> dict[str, Any]:
     info: dict[str, Any] = {"id": model["id"], "mode": _MODES[model["model_type"]]}
     info |= {theirs: model[ours] for theirs, ours in _COUNTS.items() if model[ours]}
     info |= {theirs: per_token(model[ours]) for theirs, ours in _PRICES.items() if model[ours] is not None}
-    held = {canonical(tag) for tag in model["capabilities"]}
-    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in held}
+    tags = {canonical(tag) for tag in model["capabilities"]}
+    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in tags}
 
 
 def per_token(price: float) -> float:
-    """The price of a million tokens as that of one, exactly: 0.15 is 1.5e-07."""
+    """Convert a price per million tokens to one per token, exactly: 0.15 is 1.5e-07."""
     return float(Decimal(str(price)) / 1_000_000)

@@ -11,7 +11,7 @@ class Namesake(NamedTuple):
     """The registry's counterpart of one of LiteLLM's providers."""
 
     name: str
-    """Of a new provider; one that is in the registry keeps its own."""
+    """The name of a new provider; an existing one keeps its own."""
     type: str
 
 
@@ -35,7 +35,7 @@ def namesake(litellm_provider: str, model_id: str) -> Namesake:
 
 
 def split_key(litellm_provider: str, key: str) -> str:
-    """What the provider itself calls a model: the map's key without LiteLLM's name of the provider before it."""
+    """Return the provider's name of a model: the map's key without LiteLLM's prefix."""
     first, slash, rest = key.partition("/")
     start = first.replace("-", "_")
     families = (

@@ -50,7 +50,7 @@ def plan_import(
     import_functions(project, models, planner)
     _import_sections(project, planner)
     _import_files(project, planner)
-    for where, words in project.said:
+    for where, words in project.rewritten:
         planner.note("normalised", "project", where, words)
     for route in routes:
         planner.note("normalised", "route", route, "left to the registry, which renders the routes to live deployments")

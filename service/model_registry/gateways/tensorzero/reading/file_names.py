@@ -1,4 +1,4 @@
-"""The names of a project's files, as somebody sent them: made simple, inside the project, or refused. Pure."""
+"""Normalises the names of uploaded project files, and refuses those outside the project. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from model_registry.errors import Reason
 
 _LONGEST_NAME, _LONGEST_PART, _DEEPEST = 1000, 255, 32
-"""Bytes and directories; what file systems take."""
+"""Bytes and directories: the limits of file systems."""
 _SHOWN = 100
 
 
 def normalised(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[Reason]]:
-    """The files by their simplest names, and what is wrong with the others."""
+    """Return the files by their normalised names, and the problems of the others."""
     kept: dict[str, bytes] = {}
     reasons: list[Reason] = []
     for name, content in files.items():
@@ -28,7 +28,7 @@ def normalised(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[Reaso
 
 
 def name_problem(name: str) -> str | None:
-    """Why no file of a project can have this name, or None."""
+    """Return why a project's file cannot have this name, or None."""
     parts = name.split("/")
     longest = max(len(part.encode("utf-8", "replace")) for part in parts)
     whole = len(name.encode("utf-8", "replace"))
@@ -50,13 +50,13 @@ def _has_control_characters(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A name as a message can hold it."""
+    """Shorten a name for a message."""
     printable = name.encode("utf-8", "replace").decode()
     return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
 
 
 def _clashes(names: Iterable[str]) -> list[Reason]:
-    """Files whose names are a directory of others, or differ from others in case or spelling only."""
+    """Find files whose names are a directory of others, or differ from others only in case or Unicode form."""
     reasons: list[Reason] = []
     seen: dict[str, str] = {}
     folded = {_folded(name): name for name in names}

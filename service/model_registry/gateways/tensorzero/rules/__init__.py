@@ -1,7 +1,7 @@
-"""What the gateway refuses, and what it accepts and then cannot use: rules on a configuration's tables.
+"""Rules on a configuration's tables: what the gateway refuses, and what it accepts and then cannot use.
 
-`shape.py` knows how to describe a table, the other files describe one each. Nothing here is rendered, read or written;
-the gateway's own word is asked for in `gateways/tensorzero/validation/gateway_process.py`.
+`shape.py` has the combinators, the other files describe one table each. Nothing here renders, reads or writes;
+`gateways/tensorzero/validation/gateway_process.py` asks the real gateway.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def check_configuration(
     around: Surroundings | None = None,
     has_file: Callable[[str], bool] | None = None,
 ) -> list[Reason]:
-    """What is wrong with this configuration, and what to do about it. An empty list: nothing that we know of.
+    """Check a configuration, and return each fault with its remedy. An empty list: no known fault.
 
     Args:
         tree: the configuration, or a part of it.
         around: the rest of the configuration, when the tree is a part.
-        has_file: whether there is a file at a relative path; without it nobody looks.
+        has_file: whether a file exists at a relative path; without it files are not checked.
     """
     around = around or surroundings_of(tree)
     reasons = [reason for name, table in tree.items() for reason in _section(name, table, around)]

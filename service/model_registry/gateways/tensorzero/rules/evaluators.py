@@ -1,4 +1,4 @@
-"""The rules of evaluators: of functions, and of top-level evaluations."""
+"""Rules of evaluators, in functions and in top-level evaluations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _JUDGES: Mapping[str, TableOf] = {
         frozenset({"model", "embedding_model", "k"}),
     ),
 }
-"""The variants of a judge, by type: they have fewer keys than a function's."""
+"""The variants of an LLM judge, by type: they have fewer keys than a function's."""
 
 
 def _judge(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -100,7 +100,7 @@ _KINDS: Mapping[str, TableOf | None] = {
 
 
 def double_colon(name: str) -> str | None:
-    """What is wrong with this name, or None."""
+    """Return a fault of this name, or None."""
     return "must not contain '::'; rename it" if "::" in name else None
 
 

@@ -1,4 +1,4 @@
-"""The rules of one function: its keys by type, and how its variants fit it and each other."""
+"""Rules of one function: its keys by type, and the consistency of its variants."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEED_JSON_MODE = {
     "experimental_dynamic_in_context_learning": None,
     "experimental_mixture_of_n": "fuser",
 }
-"""The variants that must say their JSON mode in a json function, and in which table."""
+"""Types of variants that need a JSON mode in a json function, and the table for it."""
 
 
 _SENDERS = {
@@ -38,7 +38,7 @@ _SENDERS = {
     "experimental_best_of_n_sampling": ("evaluator",),
     "experimental_mixture_of_n": ("fuser",),
 }
-"""The variants that fill templates, and in which of their tables."""
+"""Types of variants that fill templates, and their tables for it."""
 
 
 def _tool(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -58,7 +58,7 @@ def _key_name(name: str) -> str | None:
 
 
 def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """There is one at least, each fits the function's type, and best-of-n chooses among others."""
+    """Check the variants: at least one, each fitting the function's type, best-of-n without cycles."""
     variants = function.get("variants")
     if not isinstance(variants, Mapping):
         return
@@ -99,7 +99,7 @@ def _candidates(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any
 
 
 def _templates(path: Path, variant_table: Mapping[str, Any], function: Mapping[str, Any]) -> Iterator[Reason]:
-    """Who asks a model itself needs a template for each schema, and wraps no input that has one."""
+    """Check templates: a variant that calls a model needs one for each schema, and no wrapper for such input."""
     schemas = function.get("schemas")
     named = schemas.keys() if isinstance(schemas, Mapping) else frozenset()
     roles = {role for role in ROLES if f"{role}_schema" in function or role in named}
@@ -123,7 +123,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (any TOML value)
 
 
 def _circles(path: Path, variants: Mapping[str, Any]) -> Iterator[Reason]:
-    """A variant that chooses itself, directly or not, makes the gateway crash."""
+    """Refuse variants that choose themselves, directly or indirectly: the gateway would crash."""
     graph = {
         name: [str(candidate) for candidate in table["candidates"]]
         for name, table in variants.items()

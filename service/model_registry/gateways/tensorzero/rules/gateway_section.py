@@ -1,4 +1,4 @@
-"""The rules of `[gateway]`: its keys, and the numbers in it. Other sections are checked by their name only, so far."""
+"""Rules of `[gateway]`: its keys and numbers. Other sections are in `sections.py`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _address(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # no
 
 
 def _is_host(text: str) -> bool:
-    """Whether this is an address as it stands before a port: the newer kind in brackets."""
+    """Whether a text is an IP address as written before a port: IPv6 in brackets."""
     bracketed = text.startswith("[") and text.endswith("]")
     kind = IPv6Address if bracketed else IPv4Address
     try:

@@ -1,4 +1,4 @@
-"""The rules of `[models]` and `[embedding_models]`: names, routing, timeouts. Providers have their own file."""
+"""Rules of `[models]` and `[embedding_models]`: names, routing, timeouts. Providers are in `providers.py`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 
 
 def _routing(path: Path, model: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """Everything in order, each once. The gateway does not ask this of embedding models, and then cannot use them."""
+    """Check that routing names every provider once. For embedding models the gateway does not, and then fails."""
     routing, providers = model.get("routing"), model.get("providers")
     if not isinstance(routing, list) or not isinstance(providers, Mapping):
         return

@@ -1,4 +1,4 @@
-"""The rules of one provider table, as its type has them. The types themselves are in `provider_types.py`."""
+"""Rules of one provider table, by type. The types themselves are in `provider_types.py`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 
 _URL = TypeAdapter[str](ApiBase)
 _ENDINGS = {"/chat/completions": None, "/messages": "anthropic"}
-"""What the gateway adds to a base URL by itself, and the only type that does."""
+"""Paths that the gateway adds to a base URL -> the only type that does; None: all types."""
 
 _SHAPES: Mapping[str, Shape] = {
     "type": text,
@@ -55,11 +55,11 @@ _SHAPES: Mapping[str, Shape] = {
     "allow_auto_detect_region": boolean,
     "hosted_provider": one_of("openai", "tgi"),
 }
-"""By key, where a key is more than a string."""
+"""Shapes of the keys that are not strings."""
 
 
 def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A provider table: first its type, then what the type asks for."""
+    """Check a provider table: its type, then the rules of that type."""
     kind = GATEWAY_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
     if isinstance(value, Mapping) and kind is None:
         yield refused((*path, "type"), f"must be one of {', '.join(sorted(GATEWAY_TYPES))}")
@@ -69,7 +69,7 @@ def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]: 
 
 @cache
 def provider_shape(gateway_type: str, section: str) -> TableOf:
-    """The provider table of a type, under `models` or `embedding_models`."""
+    """Make the shape of a type's provider table, under `models` or `embedding_models`."""
     kind = GATEWAY_TYPES[gateway_type]
     common = COMMON_EMBEDDING_KEYS if section == "embedding_models" else COMMON_KEYS
     shapes = {key: _SHAPES.get(key, text) for key in kind.own_keys | common}
@@ -161,7 +161,7 @@ def _one_model_key(kind: ProviderType) -> Shape:
 
 
 def _responses_only(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """Two of OpenAI's keys belong to its other API."""
+    """Check that two of OpenAI's keys are only used with its Responses API."""
     if table["type"] != "openai" or table.get("api_type") == "responses":
         return
     for key in ("include_encrypted_reasoning", "provider_tools"):

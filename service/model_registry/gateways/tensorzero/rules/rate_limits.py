@@ -1,4 +1,4 @@
-"""The rules of `[rate_limiting]`: who is counted together, how much of what they may use, and which rule goes first."""
+"""Rules of `[rate_limiting]`: scopes, limits and priorities."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _money(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa
 
 
 def _amount(shape: Shape) -> Shape:
-    """So much in each interval, or a bucket of a size that is refilled at a rate."""
+    """Make the shape of a limit: an amount per interval, or a bucket with capacity and refill rate."""
     bucket = TableOf({"capacity": shape, "refill_rate": shape}, frozenset({"capacity", "refill_rate"}))
 
     def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
@@ -89,10 +89,10 @@ _RULE = TableOf(
 def _one_rule_a_scope(path: Path, section: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     rules = section.get("rules")
     seen: list[Any] = []
-    for place, rule in enumerate(rules if isinstance(rules, list) else ()):
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         scope = rule.get("scope", []) if isinstance(rule, Mapping) else None
         if isinstance(scope, list) and (known := sorted(map(repr, scope))) in seen:
-            yield refused((*path, "rules", str(place), "scope"), "is that of an earlier rule; put both into one")
+            yield refused((*path, "rules", str(index), "scope"), "is that of an earlier rule; put both into one")
         elif isinstance(scope, list):
             seen.append(known)
 

@@ -1,6 +1,6 @@
-"""The rules of the top-level tables that are neither models nor functions, `[gateway]` aside.
+"""Rules of the top-level tables other than models, functions and `[gateway]`.
 
-What the gateway does not read it refuses in some of them and silently ignores in others: both are said here.
+The gateway refuses unknown keys in some tables and silently ignores them in others: both are faults here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _tool_name(name: str) -> str | None:
 
 
 def _known_type(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A table of a kind whose keys the gateway's own check looks at."""
+    """Check only the type of a table; the gateway checks its keys."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind not in _OPTIMIZERS:
         yield refused((*path, "type"), f"must be one of {', '.join(_OPTIMIZERS)}")

@@ -1,4 +1,4 @@
-"""The rules of one variant: the keys of its type, and the model that it names."""
+"""Rules of one variant: the keys of its type, and its model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROLES = ("system", "user", "assistant")
 
 
 def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """The name of a model that variants can use."""
+    """Accept the name of a model that variants can use."""
     if not isinstance(value, str):
         yield refused(path, "must be a model's name, as a string")
     elif around.model(value) is not None or is_shorthand(value):
@@ -43,7 +43,7 @@ def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]
 
 
 def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """The name of a model that can look for similar examples."""
+    """Accept the name of an embedding model."""
     shorthand = is_shorthand(value) if isinstance(value, str) else None
     known = isinstance(value, str) and around.embedding_model(value) is not None
     if not known and not (shorthand and GATEWAY_TYPES[shorthand[0]].embeddings):
@@ -108,7 +108,7 @@ VARIANTS: Mapping[str, TableOf] = {
 
 
 def variant(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A variant: first its type, then the keys of that type."""
+    """Check a variant: its type, then the keys of that type."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
