@@ -29,9 +29,9 @@ TIMEOUT = httpx2.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
 
 CONNECTIONS = 32
-"""More requests at a time than this wait for each other here, and not in the database."""
+"""Concurrent requests; further ones wait here rather than in the database."""
 LOG_CONNECTIONS = 4
-"""For questions about the log, which anybody may ask and which take the database longer: writes never wait for them."""
+"""For reads of the change log, which are slower and open to every reader: writes never wait for them."""
 
 _NOTHING_SET = "No database is configured: set POSTGREST_URL, or SUPABASE_URL, or start one with `model-registry up`."
 _JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -39,7 +39,7 @@ _JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """What servers are checked against. Made once: reading the certificates takes longer than all else at the start."""
+    """The trusted certificates. Loaded once: reading them takes longer than everything else at startup."""
     return httpx2.create_ssl_context()
 
 
@@ -76,7 +76,7 @@ class Database:
 
 
 async def connect(settings: Settings, connections: int = CONNECTIONS) -> Database:
-    """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
+    """Connect as the settings say. Sends nothing yet. Errors: StorageMisconfigured."""
     if settings.supabase_url:
         postgrest = await _supabase_postgrest(settings)
         return Database(str(postgrest.base_url), postgrest.headers, connections)
@@ -96,9 +96,9 @@ def _http(url: str, connections: int) -> httpx2.AsyncClient:
 
 
 async def supabase_client(settings: Settings, http: httpx.AsyncClient) -> AsyncClient:
-    """Make Supabase's own client, which knows a project's addresses and which headers go with which kind of key.
+    """Make Supabase's own client, which knows a project's addresses and the headers for each kind of key.
 
-    Talks to nobody yet. Errors: StorageMisconfigured.
+    Sends nothing yet. Errors: StorageMisconfigured.
     """
     # Imported here: the package takes half a second and 22 MB that others need not pay.
     from supabase import AsyncClientOptions, SupabaseException, create_async_client  # noqa: PLC0415
@@ -119,7 +119,7 @@ async def supabase_client(settings: Settings, http: httpx.AsyncClient) -> AsyncC
 
 
 async def _supabase_postgrest(settings: Settings) -> AsyncPostgrestClient:
-    """Where the project's PostgREST is, and with which headers it is asked."""
+    """The address of the project's PostgREST, and the headers that it expects."""
     import httpx  # noqa: PLC0415 (comes with supabase)
 
     async with httpx.AsyncClient(verify=tls()) as unused:  # it would make one itself, and read the certificates again

@@ -177,21 +177,21 @@ CONSTRAINTS: dict[str, str] = {
 
 
 _PROXY_STATUS = re.compile(r'\bPostgREST\s*;\s*error="?(\w+)', re.IGNORECASE)
-"""PostgREST's code in a header, for when whatever stands before it has put another body in place of its own."""
+"""PostgREST repeats its code in a header, which survives a proxy that replaces the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseError:
-    """What an answer says that is none: of Postgres, of PostgREST, or of whatever stands before them."""
+    """An error response of Postgres, PostgREST, or a proxy in front of them."""
 
     code: str
-    """A SQLSTATE, PostgREST's own, or the bare status."""
+    """A SQLSTATE, a code of PostgREST, or the HTTP status."""
     message: str
     details: Json
 
     @classmethod
     def of(cls, response: httpx2.Response) -> Self:
-        """Read the answer. Without a code in its JSON, the header's or the status counts."""
+        """Read the response. Without a code in its JSON, use the header's code or the status."""
         try:
             content = parse_json(response.content)
         except ValueError:

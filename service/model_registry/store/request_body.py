@@ -17,7 +17,7 @@ from model_registry.entities.json_types import Json
 from model_registry.errors import Invalid
 
 Argument: TypeAlias = "Json | orjson.Fragment"
-"""A value, or its JSON where that is made already."""
+"""A value, or JSON made beforehand."""
 
 _FROM = 1e16
 """From here on orjson writes floats with an exponent, and Postgres reads those without a decimal point as integers."""

@@ -13,9 +13,9 @@ import jwt
 LONGEST_TOKEN = 16 * 1024
 """Characters. The largest tokens of real projects have a tenth of that."""
 LEEWAY_SECONDS = 30.0
-"""By how much clocks may differ; as PostgREST has it."""
+"""Tolerated difference of clocks, the same as in PostgREST."""
 _ALGORITHMS = ("HS256", "RS256", "ES256")
-"""What Supabase signs with."""
+"""Algorithms that Supabase signs with."""
 
 _REASONS: dict[type[Exception], str] = {
     jwt.InvalidIssuerError: "its issuer is none of the project's; MODEL_REGISTRY_JWT_ISSUERS allows others",
@@ -25,7 +25,7 @@ _REASONS: dict[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Whose tokens hold, and for whom they were made."""
+    """Accepted issuers and audiences."""
 
     issuers: frozenset[str]
     audiences: frozenset[str]
