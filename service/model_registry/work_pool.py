@@ -62,7 +62,7 @@ class _Job:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(WorkStopped))
             self.stopped = True
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:  # noqa: ANN401 (whatever the work answers)
+    def _settle(self, result: object, error: BaseException | None) -> None:
         if self.done.done():
             return
         if error is not None:

@@ -34,6 +34,7 @@ _INLINE_BYTES = 256 * 2**10
 """A body up to here is parsed where it arrives; a larger one in a thread, because it takes tens of milliseconds."""
 
 E = TypeVar("E", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def body_limit(size: int) -> Callable[[E], E]:
@@ -128,7 +129,7 @@ class _LimitedRequest(Request):
         state.work.bodies.give_back(self._held)
         self._held = 0
 
-    async def _off_loop(self, work: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 (whatever it answers)
+    async def _off_loop(self, work: Callable[[bytes], T], body: bytes) -> T:
         if len(body) <= _INLINE_BYTES:
             return work(body)
         state: AppState = await state_of(self)

@@ -195,7 +195,7 @@ def _shown_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
     return shown
 
 
-def _first(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+def _first(value: object) -> object:
     return list(value[:MOST_REASONS]) if isinstance(value, list | tuple) else value
 
 
@@ -216,7 +216,7 @@ def _dumped(body: dict[str, Any]) -> bytes:
         return orjson.dumps(_cleaned(body))
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+def _cleaned(value: object) -> object:
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()

@@ -14,6 +14,7 @@ from model_registry.entities.base import MAX_INT32
 from model_registry.entities.category import CategoryDraft
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, default_function_name
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import MappingDraft
 from model_registry.entities.model import ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
@@ -34,7 +35,7 @@ _TAGS_OR_FLAGS = {
 }
 
 
-def _tags(given: Any) -> Any:  # noqa: ANN401 (whatever was sent: pydantic judges what is no object of flags)
+def _tags(given: Json) -> Json:
     """Tags, also of who sends flags: `{"vision": true, "supports_streaming": false}` is `["vision"]`."""
     if not isinstance(given, dict) or not all(isinstance(held, bool) for held in given.values()):
         return given

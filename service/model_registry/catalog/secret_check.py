@@ -70,7 +70,7 @@ def _known(row: Row) -> frozenset[tuple[tuple[str, ...], str]]:
     return frozenset((place.path, place.text) for place in secrets_of_row(row.model_dump()))
 
 
-def _name(operation: Operation, old: Any) -> str:  # noqa: ANN401 (a row of any table)
+def _name(operation: Operation, old: Row | None) -> str:
     columns = operation.row or {}
     found = (columns.get(name) or getattr(old, name, None) for name in _NAMES)
     return mask_secrets(str(next((name for name in found if name), operation.id)))

@@ -139,7 +139,7 @@ def _counted(change: dict[str, Any]) -> str:
     return f"{change['rows']} {one if change['rows'] == 1 else many} {_PAST[change['operation']]}"
 
 
-def _value(value: Any, name: str | None) -> str:  # noqa: ANN401 (any JSON value)
+def _value(value: object, name: str | None) -> str:
     text = printable(name if name is not None else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _WIDEST_VALUE else f"{text[:_WIDEST_VALUE]}..."
 

@@ -59,7 +59,7 @@ class FewFields(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _few(cls, value: Any) -> Any:  # noqa: ANN401 (any input)
+    def _few(cls, value: object) -> object:
         if isinstance(value, dict) and len(value) > _MOST_FIELDS:
             known = ", ".join(sorted(cls.model_fields))
             message = f"has {len(value):,} fields; the known ones are: {known}"
@@ -87,7 +87,7 @@ def _not_reserved(value: str) -> str:
     return value
 
 
-def json_problem(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401, PLR0911 (any JSON value; one answer a kind)
+def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 (any JSON value; one answer a kind)
     """Return why this value cannot be stored as JSON and rendered as TOML, or None."""
     if depth > _DEEPEST:
         return f"is nested more than {_DEEPEST} levels deep"

@@ -29,14 +29,14 @@ class LocatedSecret(NamedTuple):
     kind: str
 
 
-def secrets_in(value: Any, path: Path = (), name: str = "") -> Iterator[LocatedSecret]:  # noqa: ANN401 (any JSON value)
+def secrets_in(value: object, path: Path = (), name: str = "") -> Iterator[LocatedSecret]:
     """Yield every secret in a JSON value, with its path. `name`: the name above the value, if it is a secret's."""
     for at, text, spans in _texts(value, path, name):
         for one in spans:
             yield LocatedSecret(at, text, text[one.start : one.end], one.kind)
 
 
-def masked_value(value: Any, name: str = "", *, eager: bool = True) -> tuple[Any, int]:  # noqa: ANN401 (any JSON value)
+def masked_value(value: object, name: str = "", *, eager: bool = True) -> tuple[Any, int]:
     """Return the value with its secrets masked, and their number; the same object when there are none."""
     match value:
         case str():
@@ -67,7 +67,7 @@ def _masked_object(value: dict[str, Any], name: str, *, eager: bool) -> tuple[di
     return (copy, number) if number else (value, 0)
 
 
-def _texts(value: Any, path: Path, name: str) -> Iterator[tuple[Path, str, list[SecretSpan]]]:  # noqa: ANN401
+def _texts(value: object, path: Path, name: str) -> Iterator[tuple[Path, str, list[SecretSpan]]]:
     match value:
         case str():
             if _is_named(value, name):
@@ -96,7 +96,7 @@ def _is_named(text: str, name: str) -> bool:
     return name not in ("", _IN_EXAMPLES) and is_literal(text, name)
 
 
-def _name_of(holder: dict[str, Any], key: Any, name: str) -> str:  # noqa: ANN401 (JSON from anywhere)
+def _name_of(holder: dict[str, Any], key: object, name: str) -> str:
     """Return the secret's name that applies to the value under a key; empty when none does."""
     if key in _EXAMPLES or name == _IN_EXAMPLES:
         return _IN_EXAMPLES  # also for everything below

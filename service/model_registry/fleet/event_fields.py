@@ -43,12 +43,12 @@ def parse_time(content: dict[str, Any], names: Iterable[str]) -> datetime | None
     return None
 
 
-def node_of(given: Any, default_node: str) -> Any:  # noqa: ANN401 (any JSON)
+def node_of(given: object, default_node: str) -> Any:  # noqa: ANN401 (any JSON)
     """Return the node's id; the default node's where it is missing or empty."""
     return default_node if given is None or given == "" else given
 
 
-def split_key(key: Any, what: str) -> tuple[str, str]:  # noqa: ANN401 (any JSON)
+def split_key(key: object, what: str) -> tuple[str, str]:
     """Split `<provider>/<model_id>`; the model's id may contain slashes. Errors: InvalidEvent."""
     provider, _, model = key.partition("/") if isinstance(key, str) else ("", "", "")
     if not provider or not model:
@@ -70,14 +70,14 @@ def event_of(content: dict[str, Any], event: DeploymentEvent) -> DeploymentEvent
     return event
 
 
-def mib(given: Any, where: str) -> Any:  # noqa: ANN401 (any JSON)
+def mib(given: object, where: str) -> Any:  # noqa: ANN401 (any JSON)
     """Return MiB, rounded. Refuses booleans, which pydantic would take for numbers."""
     if isinstance(given, bool):
         raise InvalidEvent(f"{where}: {repr_short(given)} is not a number of MiB.")
     return round(given) if isinstance(given, float) else given
 
 
-def repr_short(value: Any) -> str:  # noqa: ANN401 (any JSON)
+def repr_short(value: object) -> str:
     """Show a value in a message: short, and without recursion into nested values."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"

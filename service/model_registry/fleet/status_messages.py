@@ -67,7 +67,7 @@ def read_status(
     return message, problems
 
 
-def _node(given: Any) -> str:  # noqa: ANN401 (any JSON)
+def _node(given: object) -> str:
     try:
         return _NODE.validate_python(given)
     except ValidationError as error:
@@ -97,7 +97,7 @@ def _read_listed(
     return list(models.values())
 
 
-def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (any JSON)
+def _name(key: str, entry: object) -> tuple[Any, Any]:
     """Return provider type and model. Errors: InvalidEvent."""
     if not isinstance(entry, dict):
         raise InvalidEvent(f"is {repr_short(entry)}, not an object")
@@ -143,11 +143,11 @@ def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> in
     return total
 
 
-def _is_memory(value: Any) -> bool:  # noqa: ANN401 (any JSON)
+def _is_memory(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_INT32
 
 
-def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401 (any JSON)
+def _endpoint(given: object, problems: list[Reason]) -> str | None:
     try:
         return NodeDraft(endpoint=given).endpoint
     except ValueError:
@@ -155,7 +155,7 @@ def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401
         return None
 
 
-def _digest(node: str, endpoint: Any, gpus: list[dict[str, Any]], listed: dict[str, Any]) -> str:  # noqa: ANN401
+def _digest(node: str, endpoint: object, gpus: list[dict[str, Any]], listed: dict[str, Any]) -> str:
     """Return a digest that is equal for messages that differ only in time and free memory."""
     models = [
         (key, [entry.get(name) for name in _OF_MODEL] if isinstance(entry, dict) else entry)

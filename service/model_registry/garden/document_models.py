@@ -155,7 +155,7 @@ def assumed_type(category: str | None, tags: Iterable[str]) -> str:
     return _TYPES.get(category or "", "vl" if "vision" in map(canonical, tags) else "chat")
 
 
-def unknown_keys(raw: Any, shape: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON, and a type of any form)
+def unknown_keys(raw: object, shape: object) -> dict[str, Any]:
     """Return the keys of a JSON object that its shape has no field for, at every level."""
     if not isinstance(raw, dict):
         return {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_registry.catalog.model_edits import HAND, SOURCED_COLUMNS
+from model_registry.entities.json_types import Json
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.snapshot.difference import same
@@ -35,7 +36,7 @@ def source_label(source: str, *, estimated: bool) -> str:
     return f"{source} (estimate)" if estimated else source
 
 
-def current(row: Model, name: str) -> Any:  # noqa: ANN401 (any JSON value)
+def current(row: Model, name: str) -> Json:
     """Read a fact of a row: a column, or a field of its card."""
     return getattr(row, name) if name in SOURCED_COLUMNS else row.card.get(name)
 
@@ -64,7 +65,7 @@ def update(facts: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, An
     return columns | ({"card_changes": card} if card else {}) | {"field_sources_changes": marks}
 
 
-def _why(owner: str | None, value_now: Any) -> str:  # noqa: ANN401 (any JSON value)
+def _why(owner: str | None, value_now: object) -> str:
     if owner in (None, HAND):
         return "emptied by hand" if value_now in EMPTY else "set by hand"
     return f"from {owner}"

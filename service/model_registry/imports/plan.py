@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from model_registry.entities.base import Draft, Row, json_problem
 from model_registry.entities.change import Operation
+from model_registry.entities.json_types import Json
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -187,7 +188,7 @@ def _reason(message: str, column: str) -> str:
     return f"{column.replace('_', ' ')} {text}" if ours else f"{column}: {text}"
 
 
-def _differences(old: Any, new: Any, name: str) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
+def _differences(old: Json, new: Json, name: str) -> Iterator[str]:
     """Yield one line for each value that changed: `weight 1.0 -> 0.3`."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
@@ -201,7 +202,7 @@ def _differences(old: Any, new: Any, name: str) -> Iterator[str]:  # noqa: ANN40
         yield f"{name} {short(old)} -> {short(new)}"
 
 
-def short(value: Any) -> str:  # noqa: ANN401 (any JSON value)
+def short(value: Json) -> str:
     """Return a value in at most 60 characters."""
     if value is None:
         return "none"

@@ -105,13 +105,13 @@ def columns(row: Row | None) -> dict[str, Any]:
     return {} if row is None else {name: value for name, value in row if name not in BOOKKEEPING}
 
 
-def same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any JSON values)
+def same(one: object, other: object) -> bool:
     """Whether two values are equal in a configuration, where 1, 1.0 and true differ."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
+    if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list):
+    if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
 

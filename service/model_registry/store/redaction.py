@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask
 from model_registry.entities.secret_values import LocatedSecret, masked_value, secrets_in, shown_path
 from model_registry.errors import StorageMisconfigured
@@ -188,7 +189,7 @@ def _redactor(secrets: Sequence[str], *, detected: bool) -> Redact:
             value = value.replace(form, shown)
         return value
 
-    def anything(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    def anything(value: Json) -> Json:
         match value:
             case str():
                 return text(value)
@@ -211,7 +212,7 @@ def _places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
     return secrets_in(row)
 
 
-def _paths_with(value: Any, forms: Sequence[str], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:  # noqa: ANN401
+def _paths_with(value: object, forms: Sequence[str], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     match value:
         case str() if any(form in value for form in forms):
             yield path

@@ -101,7 +101,7 @@ async def import_models(
     return Response(answer, media_type=JSON)
 
 
-def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
+def _answer(plan: ImportPlan, **said: object) -> bytes:
     return json_bytes({**said, "report": [_row(entry) for entry in plan.report]})
 
 

@@ -270,7 +270,7 @@ async def _planned(state: AppState, text: bytes, *, dry_run: bool) -> tuple[Impo
     return plan, registry.snapshot.revision
 
 
-def _enveloped(request: Request, snapshot: Snapshot, data: Any, **more: Any) -> Response:  # noqa: ANN401 (JSON)
+def _enveloped(request: Request, snapshot: Snapshot, data: object, **more: object) -> Response:
     body = json_bytes({"success": True, "data": data, **more})
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 

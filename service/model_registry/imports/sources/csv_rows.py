@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.offer import Offer
 from model_registry.imports.facts import IMPORTED_FIELDS
 from model_registry.imports.sources.reading import PassedOver, SourceContent
@@ -50,8 +51,8 @@ def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _flat(field, model[field])
 
 
-def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
-    if column in _LISTS:
+def _flat(column: str, value: object) -> Iterator[tuple[str, str]]:
+    if column in _LISTS and isinstance(value, list):
         yield column, _list_text(value)
     elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
         yield column, json.dumps(value, ensure_ascii=False)
@@ -115,19 +116,20 @@ def _offer(cells: Mapping[str, str], model_id: str, provider: str) -> Offer:
     )
 
 
-def _value(column: str, cell: str) -> Any:  # noqa: ANN401 (any JSON value)
+def _value(column: str, cell: str) -> Json:
     """Parse a cell. Numbers, dates and the like stay text: the field's validation converts them."""
     if column in _LISTS and not cell.startswith("["):
         return [item.strip() for item in cell.split(",") if item.strip()]
     if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
         try:
-            return json.loads(cell)
+            document: Json = json.loads(cell)
         except ValueError:
             return cell
+        return document
     return cell
 
 
-def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 (any JSON value)
+def _put(fields: dict[str, Any], path: list[str], value: Json) -> None:
     for key in path[:-1]:
         inner = fields.setdefault(key, {})
         if not isinstance(inner, dict):

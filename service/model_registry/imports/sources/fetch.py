@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
@@ -46,7 +47,7 @@ def read_text(path: Path) -> str:
         raise SourceUnreadable(f"{path} cannot be read: {error}") from error
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 (any JSON value)
+def read_json(path: Path) -> Json:
     """Read a file's JSON. Errors: SourceUnreadable."""
     return _parsed(read_text(path), str(path))
 
@@ -58,7 +59,7 @@ def fetch_json(
     body: Mapping[str, Any] | None = None,
     progress: Progress = lambda _done, _total: None,
     largest: int = LARGEST,
-) -> Any:  # noqa: ANN401 (any JSON value)
+) -> Json:
     """GET a URL's JSON, or POST a body to it.
 
     Timeout: 5 s to connect, 30 s between two pieces. No retry; follows redirects; at most `largest` bytes.
@@ -86,8 +87,9 @@ def fetch_json(
     return _parsed(b"".join(pieces), url)
 
 
-def _parsed(text: str | bytes, source: str) -> Any:  # noqa: ANN401 (any JSON value)
+def _parsed(text: str | bytes, source: str) -> Json:
     try:
-        return json.loads(text)
+        document: Json = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SourceUnreadable(f"{source} is not JSON: {error}") from error
+    return document

@@ -80,7 +80,7 @@ _VARIANT = re.compile(
 """Prefixes of a model in the map where its price depends on more: region, term, size, quality."""
 
 
-def read_prices(document: Any, today: date) -> SourceContent:  # noqa: ANN401 (any JSON)
+def read_prices(document: object, today: date) -> SourceContent:
     """Read the offers of a price map. Models deprecated by `today` get that status."""
     if not isinstance(document, Mapping):
         return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
@@ -175,24 +175,24 @@ def _tags(entry: Entry) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-def per_million(price: Any) -> Any:  # noqa: ANN401 (validating the offer refuses other types)
+def per_million(price: object) -> object:
     """Convert a price per token to one per million, exactly: 1.5e-07 is 0.15, and not 0.15000000000000002."""
     if isinstance(price, bool) or not isinstance(price, int | float | Decimal):
         return price
     return float(Decimal(str(price)) * 1_000_000)
 
 
-def _count(number: Any) -> Any:  # noqa: ANN401 (as above)
+def _count(number: object) -> object:
     """Return a number of tokens or requests. The map has some as 1000.0, and 0 for unknown."""
     return number or None
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+def _date(value: object) -> str | None:
     try:
-        return date.fromisoformat(value).isoformat()
-    except (TypeError, ValueError):
+        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
+    except ValueError:
         return None

@@ -25,12 +25,12 @@ _TAGS = {
 """Ollama's capabilities -> ours. Others keep their name."""
 
 
-def model_names(tags: Any) -> list[str]:  # noqa: ANN401 (any JSON)
+def model_names(tags: object) -> list[str]:
     """Return the names of the models in an answer of `/api/tags`."""
     return [name for model in _listed(tags) if (name := _name(model)) is not None]
 
 
-def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:  # noqa: ANN401 (as above)
+def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:
     """Make the offers of a server at `url` from its list and, by name, its details of each model."""
     offers, passed_over = [], []
     for model in _listed(tags):
@@ -44,12 +44,12 @@ def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) ->
     return SourceContent(tuple(offers), tuple(passed_over))
 
 
-def _listed(tags: Any) -> list[Any]:  # noqa: ANN401 (as above)
+def _listed(tags: object) -> list[Any]:
     models = tags.get("models") if isinstance(tags, Mapping) else None
     return models if isinstance(models, list) else []
 
 
-def _name(model: Any) -> str | None:  # noqa: ANN401 (as above)
+def _name(model: object) -> str | None:
     return _text(model, "name") or _text(model, "model")
 
 
@@ -107,6 +107,6 @@ def _object(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _text(of: Any, key: str) -> str | None:  # noqa: ANN401 (any JSON value)
+def _text(of: object, key: str) -> str | None:
     value: Iterable[str] | None = of.get(key) if isinstance(of, Mapping) else None
     return value if isinstance(value, str) and value else None

@@ -34,7 +34,7 @@ _TYPES = (
 """The interface has no model type, but the name usually implies one. All others are chat models."""
 
 
-def read_openai_models(answer: Any, provider: str, provider_type: str, api_base: str) -> SourceContent:  # noqa: ANN401 (any JSON)
+def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
     offers, passed_over = [], []
@@ -85,7 +85,7 @@ def _first(of: Mapping[str, Any], keys: tuple[str, ...]) -> object:
     return next((of[key] for key in keys if of.get(key)), None)
 
 
-def _price(pricing: Any, key: str) -> Any:  # noqa: ANN401 (any JSON value)
+def _price(pricing: object, key: str) -> object:
     value = pricing.get(key) if isinstance(pricing, Mapping) else None
     try:
         price = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None

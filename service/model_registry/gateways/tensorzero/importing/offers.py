@@ -59,7 +59,7 @@ class ImportedOffer:
     """Columns of the rows -> the keys they come from."""
 
 
-def canonical(value: Any) -> str:  # noqa: ANN401 (as the table has it)
+def canonical(value: object) -> str:
     """Serialise a JSON value so that equal values have equal texts; 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True)
 

@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
@@ -167,7 +166,7 @@ def _names(offer: ImportedOffer) -> Iterator[str]:
             yield f"{stem}-{part}"
 
 
-def _host(base: Any) -> str:  # noqa: ANN401 (as the table has it)
+def _host(base: object) -> str:
     try:
         return _readable(urlsplit(base).hostname) if isinstance(base, str) else ""
     except ValueError:

@@ -36,9 +36,9 @@ class Difference:
 
     where: str
     """The key, as TOML writes it."""
-    one: Any
+    one: object
     """The value of the first; None: it has none."""
-    other: Any
+    other: object
 
     def __str__(self) -> str:
         return f"{self.where}: {self.one!r} -> {self.other!r}"
@@ -140,7 +140,7 @@ def compare(one: Table, one_files: Files, other: Table, other_files: Files) -> l
     return list(_differences((), meaning(one, one_files), meaning(other, other_files)))
 
 
-def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # noqa: ANN401 (any TOML value)
+def _differences(path: Path, one: object, other: object) -> Iterator[Difference]:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in sorted(one.keys() | other.keys()):
             yield from _differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
@@ -151,13 +151,13 @@ def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # n
         yield Difference(dotted(path), _shown(one), _shown(other))
 
 
-def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _same(one: object, other: object) -> bool:
     """1, 1.0 and true are three values to the gateway; 0.0 and -0.0 are one."""
     both_nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
     return type(one) is type(other) and (one == other or both_nan)
 
 
-def _shown(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+def _shown(value: object) -> object:
     return None if value is _MISSING else value
 
 
@@ -181,7 +181,7 @@ def meaning(tree: Table, files: Files) -> Table:
     return {name: table for name, table in filled.items() if table or name not in {*MODEL_TABLES, "functions"}}
 
 
-def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
+def _table(value: object) -> Table:
     return value if isinstance(value, dict) else {}
 
 
@@ -200,7 +200,7 @@ def _contents(tree: Table, files: Files) -> Table:
     return copied
 
 
-def _copied(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+def _copied(value: object) -> Any:  # noqa: ANN401 (any TOML value)
     match value:
         case dict():
             return {key: _copied(item) for key, item in value.items()}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.tensorzero.project import MODELLED, Table
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
@@ -99,13 +100,14 @@ def _entry_of(tree: Table) -> Entry | None:
     return (section, next(iter(table))) if isinstance(table, dict) and len(table) == 1 and "" not in table else None
 
 
-def _merged(entry: Entry, tables: Iterable[Table]) -> Any:  # noqa: ANN401 (any TOML value)
+def _merged(entry: Entry, tables: Iterable[Table]) -> Toml:
     """Merge the tables of an entry; None when a key is set twice."""
     tree: Table = {}
     if not all(_merge(tree, table) for table in tables):
         return None
     section, name = entry
-    return tree[section][name] if name else tree[section]
+    merged: Toml = tree[section][name] if name else tree[section]
+    return merged
 
 
 def _merge(target: Table, source: Table) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.gateways.tensorzero.project import Path, Table
 
 _ROLES = ("system", "user", "assistant")
@@ -77,7 +78,7 @@ def file_references(tree: Table) -> Iterator[tuple[Path, Any]]:
     return ((path, value) for _, path, value in matches)
 
 
-def _matches(value: Any, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:  # noqa: ANN401 (any TOML value)
+def _matches(value: Toml, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:
     if node.index is not None:
         yield node.index, path, value
     if isinstance(value, dict):

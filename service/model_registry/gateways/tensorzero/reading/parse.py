@@ -15,6 +15,7 @@ from typing import Any
 import tomli
 
 from model_registry.entities.base import json_problem
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.datetimes import as_text
 from model_registry.gateways.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
@@ -119,7 +120,7 @@ def _near(error: tomli.TOMLDecodeError) -> str:
     return f", near {key!r}" if key else ""
 
 
-def _json(value: Any, path: Path, file: str, reasons: list[Reason]) -> Any:  # noqa: ANN401 (any TOML value)
+def _json(value: Toml, path: Path, file: str, reasons: list[Reason]) -> Toml:
     """Convert a value to JSON, and collect what JSON cannot hold."""
     match value:
         case dict():
@@ -160,7 +161,7 @@ def _merge(target: Table, source: Table, path: Path) -> Iterator[Path]:
             yield (*path, key)
 
 
-def _copy(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+def _copy(value: Toml) -> Toml:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 

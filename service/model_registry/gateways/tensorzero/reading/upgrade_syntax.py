@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.gateways.tensorzero.project import Path, Table, dotted
 
 Rewrite = tuple[str, str]
@@ -23,7 +24,7 @@ def modernised(tree: Table) -> tuple[Table, list[Rewrite]]:
     return new, rewritten
 
 
-def _tables(tree: Any, *path: str) -> Iterator[tuple[Path, Table]]:  # noqa: ANN401 (any TOML value)
+def _tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
     """Return the tables at a path in which `*` matches any key."""
     matches: list[tuple[Path, Any]] = [((), tree)]
     for part in path:

@@ -87,7 +87,7 @@ def _prices(model: Model) -> dict[str, float]:
     return {key: price for key in keys if (price := _price(prices[key])) is not None}
 
 
-def _price(value: Any) -> float | None:  # noqa: ANN401 (any JSON value)
+def _price(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -104,5 +104,5 @@ def _timeouts(model: Model) -> Table:
     return {"timeouts": table} if table else {}
 
 
-def _is_limit(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+def _is_limit(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from model_registry.entities.function import Function
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import Mapping
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
@@ -130,7 +131,7 @@ def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
     return table | ({"fallback_variants": fallbacks} if fallbacks else {})
 
 
-def role_of(variant: str, experimentation: Any) -> Role:  # noqa: ANN401 (any JSON value)
+def role_of(variant: str, experimentation: Json) -> Role:
     """Return a variant's role in an experimentation. Without one, all share the calls equally."""
     table = experimentation if isinstance(experimentation, dict) else {}
     named = [table.get(key) for key in ("candidate_variants", "fallback_variants")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
@@ -145,7 +146,7 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
     return table | derived_keys(model, kind.gateway_type, extras)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+def plain(value: Json) -> Any:  # noqa: ANN401 (any JSON value)
     """Convert a JSON value for TOML: without nulls, and with sorted keys."""
     match value:
         case dict():
@@ -155,5 +156,5 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     return value
 
 
-def _table(value: Any) -> Table:  # noqa: ANN401 (any JSON value)
+def _table(value: Json) -> Table:
     return value if isinstance(value, dict) else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import SECTIONS
 from model_registry.gateways.tensorzero.rules.context import Surroundings, surroundings_of
@@ -46,7 +47,7 @@ def check_configuration(
     return reasons + (list(missing_files(tree, has_file)) if has_file else [])
 
 
-def _section(name: str, table: Any, around: Surroundings) -> list[Reason]:  # noqa: ANN401 (any TOML value)
+def _section(name: str, table: Toml, around: Surroundings) -> list[Reason]:
     rule = _RULES.get(name)
     if rule is None:
         known = ", ".join(sorted(_RULES))

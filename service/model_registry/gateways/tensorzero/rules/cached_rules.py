@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import MODEL_TABLES
 from model_registry.gateways.tensorzero.reading.cached_parse import CachedParser, Entry, ParsedConfig
@@ -90,7 +91,7 @@ def _all(known: Mapping[Entry, _EntryResult], which: Callable[[RuleResult], list
     return (reason for result in known.values() for reason in which(result))
 
 
-def _check_entry(entry: Entry, table: Any, around: Surroundings, has_file: Callable[[str], bool]) -> _EntryResult:  # noqa: ANN401 (any TOML value)
+def _check_entry(entry: Entry, table: Toml, around: Surroundings, has_file: Callable[[str], bool]) -> _EntryResult:
     section, name = entry
     part = {section: {name: table} if name else table}
     result = _EntryResult()

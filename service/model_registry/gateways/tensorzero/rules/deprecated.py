@@ -15,7 +15,7 @@ from model_registry.gateways.tensorzero.project import Path, dotted
 Test = Callable[[Any], bool]
 
 
-def _anything(_: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _anything(_: object) -> bool:
     return True
 
 
@@ -103,7 +103,7 @@ def deprecated_syntax(tree: Mapping[str, Any]) -> list[Reason]:
     ]
 
 
-def _matching(table: Any, entry: Deprecated, left: Path, path: Path) -> Iterator[Path]:  # noqa: ANN401 (any TOML value)
+def _matching(table: object, entry: Deprecated, left: Path, path: Path) -> Iterator[Path]:
     if not isinstance(table, Mapping):
         return
     for key in table if left[0] == "*" else [key for key in left[:1] if key in table]:

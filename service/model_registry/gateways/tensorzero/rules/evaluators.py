@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -52,7 +53,7 @@ _JUDGES: Mapping[str, TableOf] = {
 """The variants of an LLM judge, by type: they have fewer keys than a function's."""
 
 
-def _judge(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _judge(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
@@ -104,7 +105,7 @@ def double_colon(name: str) -> str | None:
     return "must not contain '::'; rename it" if "::" in name else None
 
 
-def _evaluator(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _evaluator(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

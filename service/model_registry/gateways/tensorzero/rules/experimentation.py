@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -22,13 +23,13 @@ _KEYS = {
 _TYPES = ("static", "adaptive", "static_weights", "uniform", "track_and_stop")
 
 
-def experimentation(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def experimentation(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Check an experimentation table by itself."""
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
         return
     kind = value.get("type")
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         yield refused((*path, "type"), f"must be one of {', '.join(_TYPES)}")
         return
     for key in value.keys() - _KEYS.get(kind, value.keys()):
@@ -61,7 +62,7 @@ def _weights(path: Path, value: Mapping[str, Any]) -> Iterator[Reason]:
         )
 
 
-def _is_weight(value: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _is_weight(value: Toml) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
@@ -104,7 +105,7 @@ def _names(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any]) ->
             yield refused((*path, "fallback_variants"), f"{name!r} is a candidate already; take it out of one of them")
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (any TOML value)
+def _listed(value: Toml) -> list[Any]:
     return list(value) if isinstance(value, Mapping | list) else []
 
 

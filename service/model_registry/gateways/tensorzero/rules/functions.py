@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -41,12 +42,12 @@ _SENDERS = {
 """Types of variants that fill templates, and their tables for it."""
 
 
-def _tool(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _tool(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not around.has("tools", value):
         yield refused(path, f"the tool {value!r} is not in the configuration; add it under tools, or take it out")
 
 
-def _tool_choice(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _tool_choice(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if isinstance(value, Mapping):
         yield from TableOf({"specific": text}, frozenset({"specific"}))(path, value, around)
     elif value not in ("none", "auto", "required"):
@@ -73,7 +74,7 @@ def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Itera
     yield from _circles(here, variants)
 
 
-def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Any) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Toml) -> Iterator[Reason]:
     kind = str(variant_table.get("type"))
     if function_type == "json" and kind in _NEED_JSON_MODE:
         inner = _NEED_JSON_MODE[kind]
@@ -118,7 +119,7 @@ def _templates(path: Path, variant_table: Mapping[str, Any], function: Mapping[s
                 yield refused((*here, "templates", name), message)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (any TOML value)
+def _mapping(value: Toml) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
@@ -155,7 +156,7 @@ FUNCTION_TYPES = {
 }
 
 
-def _function(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _function(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

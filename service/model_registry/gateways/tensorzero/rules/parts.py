@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -35,7 +36,7 @@ TIMEOUTS = TableOf(
 RETRIES = TableOf({"num_retries": integer(), "max_delay_s": number}, silent=True)
 
 
-def namespace(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def namespace(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Check the name of a namespace."""
     if not isinstance(value, str) or not value or value.startswith("tensorzero::"):
         yield refused(path, "must be a name: not empty, and without 'tensorzero::' at its start")
@@ -68,12 +69,12 @@ EXTRA_HEADERS = list_of(
 )
 
 
-def _pointer(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _pointer(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not re.fullmatch(r"(/([^~]|~[01])*)?", value, re.DOTALL):
         yield refused(path, "must be a JSON pointer into the provider's answer, such as /usage/prompt_tokens")
 
 
-def _price(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _price(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _DECIMAL_MAX:
         yield refused(path, "must be a number, finite and below 7.9e28")
 

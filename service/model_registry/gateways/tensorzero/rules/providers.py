@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.json_types import Toml
 from model_registry.entities.provider import ApiBase
 from model_registry.entities.provider_types import (
     COMMON_EMBEDDING_KEYS,
@@ -58,7 +59,7 @@ _SHAPES: Mapping[str, Shape] = {
 """Shapes of the keys that are not strings."""
 
 
-def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def provider(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Check a provider table: its type, then the rules of that type."""
     kind = GATEWAY_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
     if isinstance(value, Mapping) and kind is None:
@@ -90,7 +91,7 @@ def provider_shape(gateway_type: str, section: str) -> TableOf:
 def _base_url(kind: ProviderType) -> Shape:
     schemes = ("env::", "dynamic::", "path::") if kind.base_key != "api_base" else ()
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if isinstance(value, str) and schemes and value.startswith(schemes):
             return
         try:
@@ -99,7 +100,7 @@ def _base_url(kind: ProviderType) -> Shape:
             yield refused(path, reasons_of(error)[0].message)
             return
         for ending, only in _ENDINGS.items():
-            if value.rstrip("/").endswith(ending) and only in {None, kind.name}:
+            if str(value).rstrip("/").endswith(ending) and only in {None, kind.name}:
                 yield refused(path, f"ends in {ending}, which the gateway adds itself; leave it out")
 
     return check
@@ -114,7 +115,7 @@ def _credential(credential: Credential) -> Shape:
     if credential.key == "api_key":
         schemes = ["env", "dynamic"]
 
-    def location(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def location(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         scheme, separator, name = value.partition("::") if isinstance(value, str) else ("", "", "")
         if value not in words and not (separator and scheme in schemes and name):
             known = [*(f"{scheme}::..." for scheme in schemes), *words]
@@ -122,7 +123,7 @@ def _credential(credential: Credential) -> Shape:
 
     pair = TableOf({"default": location, "fallback": location}, frozenset({"default", "fallback"}))
 
-    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         takes_pair = credential.key != "api_key" and isinstance(value, Mapping)
         yield from (pair if takes_pair else location)(path, value, around)
 
@@ -132,7 +133,7 @@ def _credential(credential: Credential) -> Shape:
 _AWS_KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
-def _aws_credential(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _aws_credential(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if value != "sdk" and not (isinstance(value, str) and re.match(r"(env|dynamic)::.", value)):
         yield refused(path, "must say where it is: env::..., dynamic::... or sdk")
 
@@ -178,7 +179,7 @@ def _can_embed(kind: ProviderType) -> Shape:
     return check
 
 
-def _content_types(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _content_types(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     allowed = ("image_url", "file", "input_audio")
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

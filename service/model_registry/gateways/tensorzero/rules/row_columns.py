@@ -6,10 +6,10 @@ They apply to inactive rows too, so that activating one brings no surprise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from model_registry.entities.base import Row
 from model_registry.entities.function import Function
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import Mapping as MappingRow
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
@@ -128,7 +128,7 @@ def _mapping(row: MappingRow, around: Surroundings) -> Iterator[Reason]:
 
 def _extras(
     path: Path,
-    extras: Any,  # noqa: ANN401 (any JSON value)
+    extras: Json,
     shape: TableOf,
     elsewhere: Mapping[str, str],
     around: Surroundings,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
@@ -44,7 +44,7 @@ def _tool_name(name: str) -> str | None:
     return "must not start with 'tensorzero::'; rename the tool" if name.startswith("tensorzero::") else None
 
 
-def _known_type(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _known_type(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Check only the type of a table; the gateway checks its keys."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind not in _OPTIMIZERS:
@@ -60,12 +60,12 @@ def _provider_type(name: str, location: str) -> TableOf:
     return TableOf(keys, silent=not name.startswith("gcp_"))
 
 
-def _function_name(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _function_name(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not around.has_function(value):
         yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
 
 
-def _object_storage(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _object_storage(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     shape = _STORES.get(kind) if isinstance(kind, str) else None
     if shape is None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path, dotted
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -41,7 +42,7 @@ class TableOf:
     removed: Mapping[str, str] = field(default_factory=dict)
     """Keys of older gateways -> the remedy."""
 
-    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def __call__(self, path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         """Yield the faults of a value."""
         if not isinstance(value, Mapping):
             yield refused(path, "must be a table")
@@ -78,7 +79,7 @@ class TablesOf:
     name: Callable[[str], str | None] = lambda _: None
     """Returns a fault of a name, or None."""
 
-    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def __call__(self, path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         """Yield the faults of a value."""
         if not isinstance(value, Mapping):
             yield refused(path, "must be a table")
@@ -92,7 +93,7 @@ class TablesOf:
 def list_of(shape: Shape) -> Shape:
     """Make the shape of a list of items."""
 
-    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         if not isinstance(value, list):
             yield refused(path, "must be a list")
             return
@@ -102,13 +103,13 @@ def list_of(shape: Shape) -> Shape:
     return check
 
 
-def text(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def text(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept a string."""
     if not isinstance(value, str):
         yield refused(path, "must be a string")
 
 
-def boolean(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def boolean(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept true or false."""
     if not isinstance(value, bool):
         yield refused(path, "must be true or false")
@@ -117,7 +118,7 @@ def boolean(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noq
 def one_of(*words: str) -> Shape:
     """Make the shape of one of several words."""
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if value not in words:
             yield refused(path, f"must be one of {', '.join(words)}")
 
@@ -127,14 +128,14 @@ def one_of(*words: str) -> Shape:
 def integer(least: int = 0, most: int = _UINT64_MAX) -> Shape:
     """Make the shape of a whole number within bounds."""
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if not _is_integer(value) or not least <= value <= most:
             yield refused(path, f"must be a whole number from {least} to {most}, without a decimal point")
 
     return check
 
 
-def number(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def number(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept a number that fits the gateway's 32-bit floats; it drops nan and infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         yield refused(path, "must be a number")
@@ -142,7 +143,7 @@ def number(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa
         yield refused(path, "must be a finite number within 32-bit floats: the gateway would read it as not set")
 
 
-def anything(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def anything(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept any value that JSON can represent."""
     match value:
         case float() if not math.isfinite(value):
@@ -159,11 +160,11 @@ def anything(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]: 
             yield refused(path, f"is of no type that TOML has: {type(value).__name__}")
 
 
-def _is_integer(value: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _is_integer(value: Toml) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def timeout(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def timeout(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept milliseconds up to the outbound limit; at least 1, or every call would time out at once."""
     limit = around.outbound_limit_ms
     yield from unlimited_timeout(path, value, around)
@@ -173,7 +174,7 @@ def timeout(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  
         )
 
 
-def unlimited_timeout(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def unlimited_timeout(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept milliseconds, where the gateway does not apply its outbound limit."""
     if not _is_integer(value) or value < 0:
         yield refused(path, "must be a whole number of milliseconds above 0")
@@ -181,7 +182,7 @@ def unlimited_timeout(path: Path, value: Any, _: Surroundings) -> Iterator[Reaso
         yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
 
 
-def file_path(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def file_path(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept the path of a file. `files.py` checks that it exists."""
     if not isinstance(value, str):
         yield refused(path, "must be the path of a file, as a string: the gateway takes no content here")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.entities.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
@@ -28,7 +28,7 @@ _INT32 = integer(-(2**31), 2**31 - 1)
 ROLES = ("system", "user", "assistant")
 
 
-def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def chat_model(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept the name of a model that variants can use."""
     if not isinstance(value, str):
         yield refused(path, "must be a model's name, as a string")
@@ -42,7 +42,7 @@ def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]
         yield refused(path, f"the model {value!r} is not in the configuration; add it, or name another one")
 
 
-def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def embedding_model(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept the name of an embedding model."""
     shorthand = is_shorthand(value) if isinstance(value, str) else None
     known = isinstance(value, str) and around.embedding_model(value) is not None
@@ -50,7 +50,7 @@ def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Re
         yield refused(path, f"{value!r} is no embedding model of this configuration; add it, or name another one")
 
 
-def _weight(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _weight(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     yield from number(path, value, around)
     if isinstance(value, int | float) and value < 0:
         yield refused(path, "must not be negative")
@@ -107,7 +107,7 @@ VARIANTS: Mapping[str, TableOf] = {
 }
 
 
-def variant(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def variant(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Check a variant: its type, then the keys of that type."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):

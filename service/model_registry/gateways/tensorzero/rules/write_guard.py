@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
@@ -83,7 +82,7 @@ def _functions_that_name(snapshot: Snapshot, names: set[str]) -> Iterator[Functi
             yield row.service_name, row.function_name
 
 
-def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
+def _strings(value: object) -> Iterator[str]:
     match value:
         case str():
             yield value
