@@ -57,9 +57,16 @@ def quoted_names(database: psycopg.Connection, constraint: str) -> set[str]:
 
 def test_the_provider_types_of_the_database_are_those_of_the_table(database: psycopg.Connection) -> None:
     routable = {name for name, kind in PROVIDER_TYPES.items() if kind.routable}
+    servers = {name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes and kind.gateway_type == name}
+    matching = column(database, "select prosrc from pg_proc where prosrc like %s", "%announced_type in (%")
 
     assert quoted_names(database, "model_providers_type_known") == set(PROVIDER_TYPES)
     assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments"} == routable
+    for listed in re.findall(r"announced_type in \(([^)]*)\)", "".join(matching)):
+        assert set(re.findall(r"'([^']+)'", listed)) >= servers, (
+            "a node may announce them at an openai_compatible provider"
+        )
+    assert matching
 
 
 # Access ---------------------------------------------------------------------------------------------------------------

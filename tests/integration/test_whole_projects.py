@@ -10,7 +10,7 @@ import pytest
 import tomli
 
 from model_registry.cli.bundle_directory import unpacked
-from model_registry.gateways.tensorzero.importing.verify import compare
+from model_registry.gateways.tensorzero.compare import compare
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_files
 from support.mistakes import GOOD, MISTAKES

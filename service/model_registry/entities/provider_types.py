@@ -58,6 +58,8 @@ class ProviderType:
     """Further keys of this type. `COMMON_KEYS` apply to every type."""
     required_keys: tuple[str, ...] = ()
     """The required ones of `extra_keys`."""
+    section_keys: frozenset[str] = frozenset()
+    """The keys of its table in the `provider_types` section, beside `defaults`."""
     shorthand: bool = False
     """Whether `<type>::<model>` names a model without a table."""
     embeddings: bool = False
@@ -94,6 +96,7 @@ COMMON_KEYS = frozenset(
 COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "extra_headers"})
 """Keys of every provider table under `[embedding_models]`."""
 
+_SFT = frozenset({"sft"})
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(
     "openai",
@@ -116,6 +119,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     none_allowed: bool = False,
     embeddings: bool = False,
     openai_usage: bool = True,
+    section_keys: frozenset[str] = frozenset(),
     litellm: LiteLLM | None = None,
     account: str = "",
 ) -> ProviderType:
@@ -125,6 +129,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
         name,
         credential=Credential(variable or f"{name.upper()}_API_KEY", none_allowed=none_allowed),
         extra_keys=frozenset(extra),
+        section_keys=section_keys,
         shorthand=True,
         embeddings=embeddings,
         openai_usage=openai_usage,
@@ -149,13 +154,12 @@ def _server(name: str, litellm: str, model_key: str | None = "model_name") -> Pr
     )
 
 
-def _vertex(name: str, *extra: str, instead: str | None = None, families: tuple[str, ...]) -> ProviderType:
+def _vertex(name: str, *extra: str, families: tuple[str, ...]) -> ProviderType:
     """Describe one of Google's clouds: the key is a service account's file."""
     return ProviderType(
         name,
         name,
         model_key="model_id",
-        model_key_instead=instead,
         litellm=LiteLLM("vertex_ai", tuple(f"vertex_ai-{family}" for family in families)),
         credential=Credential("GCP_VERTEX_CREDENTIALS_PATH", "credential_location", "path_from_env::"),
         extra_keys=frozenset({"location", "project_id", *extra}),
@@ -211,11 +215,14 @@ _ALL = (
     _plain(
         "fireworks",
         "parse_think_blocks",
+        section_keys=_SFT,
         litellm=LiteLLM("fireworks_ai", ("fireworks_ai", "fireworks_ai-embedding-models")),
     ),
     _vertex("gcp_vertex_anthropic", "provider_tools", families=("anthropic_models",)),
-    _vertex(
-        "gcp_vertex_gemini", instead="endpoint_id", families=("embedding-models", "language-models", "text-models")
+    replace(
+        _vertex("gcp_vertex_gemini", families=("embedding-models", "language-models", "text-models")),
+        model_key_instead="endpoint_id",
+        section_keys=_SFT | {"batch"},
     ),
     _plain(
         "google_ai_studio_gemini",
@@ -231,7 +238,7 @@ _ALL = (
     _plain("openrouter", none_allowed=True, embeddings=True),
     _server("sglang", litellm="openai"),
     _server("tgi", litellm="openai", model_key=None),
-    _plain("together", "parse_think_blocks", litellm=LiteLLM("together_ai", ("together_ai",))),
+    _plain("together", "parse_think_blocks", section_keys=_SFT, litellm=LiteLLM("together_ai", ("together_ai",))),
     _server("vllm", litellm="hosted_vllm"),
     _plain("xai", none_allowed=True),
     replace(_OPENAI_SERVER, name="openai_compatible", litellm=LiteLLM("openai")),

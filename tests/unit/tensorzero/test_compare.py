@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.gateways.tensorzero.importing.verify import compare
+from model_registry.gateways.tensorzero.compare import compare
 
 Tree = dict[str, Any]
 Edit = Callable[[Tree, dict[str, str]], None]

@@ -11,8 +11,8 @@ import tomli_w
 from hypothesis import assume, given
 
 from model_registry.errors import InvalidConfiguration
+from model_registry.gateways.tensorzero.compare import compare
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.verify import compare
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import render

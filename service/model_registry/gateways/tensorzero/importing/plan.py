@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace as with_changes
 
 from model_registry.entities.alias import GATEWAY_CONTEXTS
+from model_registry.gateways.tensorzero.compare import refuse_losses
 from model_registry.gateways.tensorzero.importing.functions import import_functions, used_shorthands
 from model_registry.gateways.tensorzero.importing.models import import_models
 from model_registry.gateways.tensorzero.importing.providers import provider_key
 from model_registry.gateways.tensorzero.importing.replace import remove_the_rest
-from model_registry.gateways.tensorzero.importing.verify import refuse_losses
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.imports.plan import ImportPlan, Planner, WantedRow
 from model_registry.snapshot.difference import same

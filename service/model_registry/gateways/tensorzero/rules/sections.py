@@ -51,13 +51,16 @@ def _known_type(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         yield refused((*path, "type"), f"must be one of {', '.join(_OPTIMIZERS)}")
 
 
-def _provider_type(name: str, location: str) -> TableOf:
-    keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
-    if name in {"fireworks", "together", "gcp_vertex_gemini"}:
-        keys["sft"] = anything
-    if name == "gcp_vertex_gemini":
-        keys["batch"] = anything
-    return TableOf(keys, silent=not name.startswith("gcp_"))
+def _provider_types() -> TableOf:
+    """The types whose keys have defaults: of the others, the cloud's own tools look for the key."""
+    shapes: dict[str, Shape] = {}
+    for name, kind in GATEWAY_TYPES.items():
+        if kind.credential and kind.credential.variable:
+            location = kind.credential.key
+            keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
+            keys |= dict.fromkeys(sorted(kind.section_keys), anything)
+            shapes[name] = TableOf(keys, silent=location == "api_key_location")
+    return TableOf(shapes)
 
 
 def _function_name(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
@@ -118,14 +121,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
-    "provider_types": TableOf(
-        {
-            # Where the cloud's own tools look for the key, there is no default to give.
-            name: _provider_type(name, kind.credential.key)
-            for name, kind in GATEWAY_TYPES.items()
-            if kind.credential and kind.credential.variable
-        }
-    ),
+    "provider_types": _provider_types(),
     "clickhouse": TableOf(
         {"disable_automatic_migrations": boolean},
         removed=dict.fromkeys(
