@@ -120,7 +120,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
     "optimizers": TablesOf(_known_type),
     "provider_types": TableOf(
         {
-            # Where the cloud's own tools look for the key, there is no default to give.
+            # Types whose credentials the cloud's SDK finds have no default.
             name: _provider_type(name, kind.credential.key)
             for name, kind in GATEWAY_TYPES.items()
             if kind.credential and kind.credential.variable
