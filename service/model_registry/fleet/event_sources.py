@@ -1,6 +1,6 @@
 """Where GPU events come from: a durable consumer of a stream, or a queue subscription where no stream keeps them.
 
-What is done with them is in `events.py`; which of the two it is, in `event_plan.py`.
+What is done with them is in `event_recorder.py`; which of the two it is, in `jetstream_setup.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
@@ -19,6 +19,8 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from model_registry.fleet.gpu_events import NOTHING, NodeMessage
 
 BATCH = 2000
 """The most messages asked for, and handed over, at once. Twice as many may be on their way."""
@@ -34,14 +36,18 @@ _OVER = ("404", "408")
 _ACK_PARTS = 9
 
 
-class Delivery(NamedTuple):
-    """A message that was delivered."""
+@dataclass(slots=True)
+class Delivery:
+    """A message that was delivered, and what was read of it."""
 
     message: Msg
     received_at: datetime
     """When NATS got it: the same time at every delivery where a stream keeps it."""
     times: int = 1
     """How often it has been delivered by now."""
+    content: NodeMessage = field(default_factory=lambda: NOTHING)
+    reasons: list[str] = field(default_factory=list)
+    """Why it is rejected, or parts of it."""
 
 
 class StreamSource:
@@ -172,7 +178,7 @@ class QueueSource:
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """Keep these for the next batch: nobody else has them."""
-        self._returned += [delivery._replace(times=delivery.times + 1) for delivery in deliveries]
+        self._returned += [replace(delivery, times=delivery.times + 1) for delivery in deliveries]
 
     async def close(self) -> None:
         """Stop listening, also when the connection is lost: a reconnect would bring it back, to swallow events."""

@@ -28,8 +28,8 @@ def _nobody(_node_id: str) -> str | None:
 
 
 @dataclass(slots=True)
-class Heard:
-    """What a message says. Nothing at all, when it is a check of the wiring."""
+class NodeMessage:
+    """The content of a message. Empty for a check of the wiring."""
 
     event: DeploymentEvent | None = None
     """What happened to one model."""
@@ -40,7 +40,7 @@ class Heard:
 
     @property
     def events(self) -> list[DeploymentEvent]:
-        """Everything said about models."""
+        """Every model's event."""
         if self.event is not None:
             return [self.event]
         listed = (self.status and self.status.listed) or []
@@ -53,10 +53,29 @@ class Heard:
         return about.node_id if about else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it to record."""
+        return self.event is None and self.status is None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only says that all is as before."""
+        return self.status is not None and self.status.is_heartbeat
+
+    @property
+    def size(self) -> int:
+        """How many events it counts as."""
+        return max(1, len(self.status.listed or ())) if self.status else 1
+
+    @property
     def problem(self) -> str:
         """The problems in a line, as far as a line goes."""
         more = len(self.problems) - _MOST_SHOWN
         return "; ".join(map(str, self.problems[:_MOST_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+
+
+NOTHING = NodeMessage()
+"""Shared by all that is empty; a content is replaced, never changed."""
 
 
 def read_event(
@@ -66,7 +85,7 @@ def read_event(
     received_at: datetime,
     default_node: str,
     known: Callable[[str], str | None] = _nobody,
-) -> Heard:
+) -> NodeMessage:
     """What a message says; nothing for the `{"test": true}` that people send. Errors: InvalidEvent, and no other.
 
     `known` tells the digest of a node's last status message: one that says the same is a heartbeat.
@@ -78,13 +97,13 @@ def read_event(
     if not isinstance(content, dict):
         raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
     if content.get("test") is True and not content.keys() & {"model_id", "model_key", "data"}:
-        return Heard()
+        return NOTHING
     if subject == STATUS:
         status, problems = read_status(content, received_at, default_node, known)
-        return Heard(status=status, problems=problems)
+        return NodeMessage(status=status, problems=problems)
     if subject not in (LOADED, UNLOADED):
         raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(HEARD)}.")
-    return Heard(_read_model(subject, content, received_at, default_node))
+    return NodeMessage(_read_model(subject, content, received_at, default_node))
 
 
 def _read_model(subject: str, content: dict[str, Any], received_at: datetime, default_node: str) -> DeploymentEvent:
