@@ -38,7 +38,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> list[ValidatorProcess]:
         begun.append(ValidatorProcess(command=LOCK, **options))
         return begun[-1]
 
-    monkeypatch.setattr(check_slots, "CheckProcess", start)
+    monkeypatch.setattr(check_slots, "ValidatorProcess", start)
     return begun
 
 

@@ -130,12 +130,12 @@ async def get_config(
     """The newest configuration that was accepted; `X-Registry-Revision` is its revision.
 
     `X-Registry-Refused-Revision` is there while a newer one is refused, and `GET /api/tensorzero/status` says why;
-    `X-Registry-Pending-Revision` while there is no verdict on the newest one.
+    `X-Registry-Pending-Revision` while the newest one is not validated.
 
     Byte-identical while nothing in it changes, so `If-None-Match` is worth sending.
     """
     if revision == "latest":
-        snapshot = _steady(state).snapshot
+        snapshot = _damped(state).snapshot
         text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
@@ -165,16 +165,16 @@ async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -
 )
 async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """What the comments at its end say, what somebody switched off, and loaded deployments that get no calls."""
-    steady = _steady(state)
-    found = [*state.renderer.of(steady.snapshot).omitted]
-    found += [omitted(held.deployment, held.reason) for held in steady.held]
+    damped = _damped(state)
+    found = [*state.renderer.of(damped.snapshot).omitted]
+    found += [omitted(held.deployment, held.reason) for held in damped.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
-    return list_response(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
+    return list_response(request, damped.snapshot, items, len(items), configuration_tables(damped.snapshot))
 
 
-def _steady(state: AppState) -> DampedSnapshot:
+def _damped(state: AppState) -> DampedSnapshot:
     """What the newest configuration is made of now. An answer made of it is kept only while nothing is held."""
-    return state.renderer.steady(state.registry.snapshot, time.time())
+    return state.renderer.damped(state.registry.snapshot, time.time())
 
 
 @router.post(
