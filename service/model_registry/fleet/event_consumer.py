@@ -156,18 +156,16 @@ class EventConsumer:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again([one.delivery for one in waiting.read])
+                await source.again(waiting.read)
 
     async def _take(self, source: Source, waiting: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """Record a batch and acknowledge it. Return the deliveries that failed, after asking NATS to redeliver them."""
         left = batch
         try:
             async with self._recording:
-                read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
-                left = [one.delivery for one in read]
-                done, again = await self._recorder.record(read)
-                left = [one.delivery for one in again]
-                await source.done([one.delivery for one in done])
+                left = read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
+                done, left = await self._recorder.record(read)
+                await source.done(done)
         finally:
             with contextlib.suppress(*FAILURES):
                 await source.again(left)
