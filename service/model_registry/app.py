@@ -150,7 +150,7 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
     return ConfigPublisher(
-        registry, renderer.of, validator, accepted, steady=renderer.steady, on_verdict=metrics.verdict
+        registry, renderer.of, validator, accepted, damp=renderer.damped, on_result=metrics.validated
     )
 
 

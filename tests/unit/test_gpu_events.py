@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, DeploymentEvent, EventDraft
 from model_registry.errors import InvalidEvent
-from model_registry.fleet.gpu_events import ParsedMessage, read_event
+from model_registry.fleet.gpu_events import NodeMessage, read_event
 from model_registry.fleet.status_messages import MOST_LISTED
 from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, REJECTED, STATUS, UNLOADED
 
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DOCUMENTED = {"node_id": "gpu-a", "provider_type": "ollama", "model_id": "qwen3:8b", "status": "loaded"}
 
 
-def read(subject: str, payload: Any) -> ParsedMessage:
+def read(subject: str, payload: Any) -> NodeMessage:
     raw = payload if isinstance(payload, bytes) else orjson.dumps(payload)
     return read_event(subject, raw, received_at=NOW, default_node="default")
 
@@ -229,8 +229,8 @@ def test_one_message_cannot_list_more_models_than_one_transaction_takes() -> Non
 
 @pytest.mark.parametrize("subject", EVENT_SUBJECTS)
 def test_a_check_of_the_wiring_says_nothing(subject: str) -> None:
-    assert read(subject, {"test": True}) == ParsedMessage()
-    assert read(subject, {"test": True, "note": "hello"}) == ParsedMessage()
+    assert read(subject, {"test": True}) == NodeMessage()
+    assert read(subject, {"test": True, "note": "hello"}) == NodeMessage()
 
 
 @pytest.mark.parametrize("payload", [{"test": "true"}, {"test": 1}, {"test": False}])
@@ -303,7 +303,7 @@ KEYS = sorted(set().union(*(keys_of(payload) for _, payload in VALID)) | {"state
 
 
 def assert_understood_or_refused(subject: str, raw: bytes) -> None:
-    heard, reason = ParsedMessage(), ""
+    heard, reason = NodeMessage(), ""
     try:
         heard = read(subject, raw)
     except InvalidEvent as error:

@@ -59,9 +59,9 @@ class Metrics:
             ["where"],
             registry=self.collected,
         )
-        self._verdicts = Histogram(
+        self._validations = Histogram(
             "model_registry_configuration_check_seconds",
-            "Checks of new configurations by outcome, from the change to the verdict.",
+            "Checks of new configurations by outcome, from the change to the result.",
             ["outcome"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.collected,
@@ -107,9 +107,9 @@ class Metrics:
         """Count one failure of what runs without a request."""
         self._worker_failures.labels(worker).inc()
 
-    def verdict(self, outcome: str, seconds: float) -> None:
+    def validated(self, outcome: str, seconds: float) -> None:
         """Count one check of a configuration: accepted or refused."""
-        self._verdicts.labels(outcome).observe(seconds)
+        self._validations.labels(outcome).observe(seconds)
 
     def watch_delivery(self, look: Callable[[], Published]) -> None:
         """Show what goes out, at the moment of the scrape."""

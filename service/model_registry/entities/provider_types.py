@@ -1,7 +1,7 @@
 """The provider types, in one table: every other list of provider types is derived from it, SQL's by a test.
 
-An entry tells what the gateway takes (measured with TensorZero 2026.6.0), what LiteLLM calls the type, and what the
-registry assumes. No rules of rendering. Three types are the registry's own: `openai_compatible` and `ollama` are
+An entry has the gateway's keys (measured with TensorZero 2026.6.0), LiteLLM's name of the type, and the registry's
+defaults. No rules of rendering. Three types are the registry's own: `openai_compatible` and `ollama` are
 rendered as the gateway's `openai`, and `custom` is not rendered.
 """
 
@@ -29,17 +29,17 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class LiteLLM:
-    """What LiteLLM calls a provider type."""
+    """LiteLLM's names of a provider type."""
 
     prefix: str
-    """Before the slash of a model's name in its configuration."""
+    """The prefix of a model's name in its configuration."""
     providers: tuple[str, ...] = ()
-    """`litellm_provider` in its price map, where that means this type."""
+    """Values of `litellm_provider` in its price map that mean this type."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderType:
-    """One provider type: its name in the registry, and what the registry, the gateway and LiteLLM make of it."""
+    """One provider type: its name in the registry, and its properties for the registry, the gateway and LiteLLM."""
 
     name: str
     gateway_type: str | None
@@ -67,9 +67,9 @@ class ProviderType:
     openai_usage: bool = False
     """Whether answers report tokens as OpenAI's chat completions do: in `usage`."""
     runs_on_nodes: bool = False
-    """Whether the models run on GPU nodes unless the provider's `route_by` says otherwise."""
+    """Whether the models run on GPU nodes by default; the provider's `route_by` overrides it."""
     many_servers: bool = False
-    """Whether the type tells how a server is called, and not whose it is: a registry has several of it."""
+    """Whether the type names a protocol rather than a vendor: a registry has several providers of it."""
     litellm: LiteLLM | None = None
     """None: LiteLLM has no such type."""
     account: str = ""
@@ -77,7 +77,7 @@ class ProviderType:
 
     @property
     def routable(self) -> bool:
-        """Whether a provider may be routed by deployments: its servers are told apart by an `api_base`."""
+        """Whether a provider can be routed by deployments: its servers differ in their `api_base`."""
         return self.base_key == "api_base"
 
     @property
@@ -123,7 +123,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     litellm: LiteLLM | None = None,
     account: str = "",
 ) -> ProviderType:
-    """Describe a hosted type: one address, one key, a shorthand; LiteLLM calls it the same unless told otherwise."""
+    """Make a hosted type: a fixed URL, one API key, a shorthand, and by default the same name in LiteLLM."""
     return ProviderType(
         name,
         name,

@@ -46,7 +46,7 @@ _NAMED = re.compile(
 )
 _FLAG = re.compile(r"(?<![A-Za-z0-9_-])--([A-Za-z][A-Za-z0-9_-]{1,40})(?:[\"'],)?\s{1,3}[\"']?")
 _VALUE = re.compile(r"(?:(?:bearer|basic|token|apikey|digest)\s{1,3})?([^\s\"'\\,;&<>)\]}]{4,128})", re.IGNORECASE)
-"""Its beginning, which says what it is."""
+"""The beginning of a value, by which it is classified."""
 _VALUE_END = re.compile(r"[\s\"'\\,;&<>)\]}]")
 _BEARER = re.compile(r"\bbearer\s+([A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
 _RUN = re.compile(r"[A-Za-z0-9]+")
@@ -93,21 +93,21 @@ def mask_secrets(text: str, *, eager: bool = True) -> str:
 
 
 def masked_text(text: str, *, eager: bool = True) -> tuple[str, int]:
-    """The text with its secrets masked, and how many there were."""
+    """Return the text with its secrets masked, and their number."""
     number = passes = 0
-    # Until there is none: what stands directly behind a secret has a beginning only once that is masked.
-    while found := find_secrets(text, eager=eager):
+    # Repeat until there is none: a secret directly after another is recognised only once that one is masked.
+    while spans := find_secrets(text, eager=eager):
         passes += 1
         if passes > _PASSES:
-            found = _with_what_follows(text, found)
-        text, number = mask_spans(text, found), number + len(found)
+            spans = _to_word_ends(text, spans)
+        text, number = mask_spans(text, spans), number + len(spans)
     return text, number
 
 
-def _with_what_follows(text: str, found: list[SecretSpan]) -> list[SecretSpan]:
-    """Each to the end of its word. Thousands of keys in one word are somebody's joke, and would take a pass each."""
+def _to_word_ends(text: str, spans: list[SecretSpan]) -> list[SecretSpan]:
+    """Extend each to the end of its word: thousands of keys in one word (an attack) would take a pass each."""
     wider: list[SecretSpan] = []
-    for one in found:
+    for one in spans:
         if not wider or one.start >= wider[-1].end:
             end = _WORD_END.search(text, one.end)
             wider.append(one._replace(end=end.start() if end else len(text)))
@@ -122,10 +122,10 @@ def masked_beginning(text: str, length: int) -> tuple[str, int]:
     return masked_text(text[:length])
 
 
-def mask_spans(text: str, found: list[SecretSpan]) -> str:
-    """The text with these masked."""
+def mask_spans(text: str, spans: list[SecretSpan]) -> str:
+    """Return the text with these secrets masked."""
     parts, at = [], 0
-    for one in found:
+    for one in spans:
         parts += [text[at : one.start], mask(text[one.start : one.end])]
         at = one.end
     return "".join([*parts, text[at:]])
@@ -164,7 +164,7 @@ def _candidates(text: str, *, eager: bool) -> Iterator[SecretSpan]:
 
 
 def _named(text: str, *, eager: bool) -> Iterator[SecretSpan]:
-    """What stands behind a name that announces it. No match holds the value: `error: token="..."` has two names."""
+    """Find values after secrets' names. The patterns exclude the value: `error: token="..."` has two names."""
     for names in (_NAMED, _FLAG):
         known = 0
         for match in names.finditer(text):

@@ -27,11 +27,11 @@ _AT_ONCE = 2
 
 
 class _OutdatedError(Exception):
-    """There is a newer client, or what was loose can be had from a stream now."""
+    """A newer client exists, or a better plan is possible."""
 
 
 class EventConsumer:
-    """Two loops a source: take a batch, read it, record it, acknowledge it. A worker of the supervisor."""
+    """Run two loops per source: take a batch, parse it, record it, acknowledge it. A worker of the supervisor."""
 
     def __init__(
         self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
@@ -46,7 +46,7 @@ class EventConsumer:
         self._heartbeats_wait = min(heartbeats_wait_seconds, _MOST_WAIT_SECONDS)
         self._client: Client | None = None
         self._is_new = asyncio.Event()
-        """Set while there is a client that is not consumed from yet."""
+        """Set while a new client is not consumed from yet."""
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
@@ -59,14 +59,14 @@ class EventConsumer:
         return self._plan if self._link.connected else None
 
     async def finish(self) -> None:
-        """Finish the batches in hand, for at most 3 s, and begin no other."""
+        """Finish the batches in progress, for at most 3 s, and begin no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 for _ in range(_AT_ONCE):
                     await self._recording.acquire()
 
     async def close(self) -> None:
-        """Stop listening. What is not acknowledged, other replicas are given at once; so this must not be cancelled."""
+        """Close the sources, returning unacknowledged messages to NATS at once; so this must not be cancelled."""
         while self._sources:
             with contextlib.suppress(*FAILURES):
                 await self._sources.pop().close()
@@ -88,7 +88,7 @@ class EventConsumer:
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
 
     async def run(self) -> None:
-        """Consume from the newest client of the connection, and anew after whatever went wrong."""
+        """Consume from the connection's newest client, and restart after failures."""
         while True:
             await self.close()
             client = await self._newest_client()
@@ -98,10 +98,10 @@ class EventConsumer:
                 log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
-                if client.is_connected:  # else it is no news: the link has said so
-                    log.warning("event consumer starts again", reason=self._trouble)
-            except* Exception:  # a bug: the supervisor starts anew, and the stream keeps what was not acknowledged
-                self._trouble = "it failed unexpectedly; the log says how"
+                if client.is_connected:  # otherwise the connection has logged it already
+                    log.warning("event consumer restarts", reason=self._trouble)
+            except* Exception:  # a bug: the supervisor restarts this, and the stream keeps what was not acknowledged
+                self._trouble = "it failed unexpectedly; see the log"
                 raise
             finally:
                 self._plan = None
@@ -119,7 +119,7 @@ class EventConsumer:
         return self._client
 
     async def _pause(self) -> None:
-        """Rest before the next try, but not while a new client waits."""
+        """Pause before the next attempt, unless a new client arrives."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._link.pace.retry):
                 await self._is_new.wait()
@@ -156,18 +156,16 @@ class EventConsumer:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again([one.delivery for one in waiting.read])
+                await source.again(waiting.read)
 
     async def _take(self, source: Source, waiting: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """Record a batch and acknowledge it. Return the deliveries that failed, after asking NATS to redeliver them."""
         left = batch
         try:
             async with self._recording:
-                read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
-                left = [one.delivery for one in read]
-                done, again = await self._recorder.record(read)
-                left = [one.delivery for one in again]
-                await source.done([one.delivery for one in done])
+                left = read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
+                done, left = await self._recorder.record(read)
+                await source.done(done)
         finally:
             with contextlib.suppress(*FAILURES):
                 await source.again(left)

@@ -6,7 +6,7 @@ Receiving messages is in `event_sources.py`; their meaning, in `gpu_events.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import orjson
 import structlog
@@ -15,7 +15,7 @@ from model_registry.entities.node_report import NodeReportBatch, RecordResult, R
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.event_sources import Delivery
-from model_registry.fleet.gpu_events import ParsedMessage, read_event
+from model_registry.fleet.gpu_events import NOTHING, read_event
 from model_registry.fleet.poison_counter import PoisonCounter
 from model_registry.fleet.status_digests import StatusDigests
 from model_registry.messaging.connection import NatsConnection
@@ -41,32 +41,6 @@ Count = Callable[[str, int], None]
 """Counts messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
 
 
-@dataclass(slots=True)
-class Read:
-    """A message and its parsed content."""
-
-    delivery: Delivery
-    parsed: ParsedMessage = field(default_factory=ParsedMessage)
-    reasons: list[str] = field(default_factory=list)
-    """Why the message, or a part of it, is rejected."""
-
-    @property
-    def is_heartbeat(self) -> bool:
-        """Whether it only confirms the node's last status."""
-        return self.parsed.status is not None and self.parsed.status.is_heartbeat
-
-    @property
-    def size(self) -> int:
-        """The number of events it counts as."""
-        status = self.parsed.status
-        return max(1, len(status.listed or ())) if status else 1
-
-    @property
-    def has_content(self) -> bool:
-        """Whether there is anything to record."""
-        return bool(self.parsed.event or self.parsed.status or self.reasons)
-
-
 class EventRecorder:
     """Parses messages and records their events."""
 
@@ -78,14 +52,15 @@ class EventRecorder:
         self._known = StatusDigests()
         self._refusals = PoisonCounter()
 
-    def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
+    def read(self, delivery: Delivery, *, whole: bool = False) -> Delivery:
         """Parse a message. With `whole`, also one whose digest equals that of the node's last message."""
         message = delivery.message
+        delivery.content, delivery.reasons = NOTHING, []
         if message.subject not in EVENT_SUBJECTS:  # an administrator's consumer may deliver our own rejections
-            return Read(delivery)
+            return delivery
         known = (lambda _node_id: None) if whole else self._known.digest_of
         try:
-            parsed = read_event(
+            delivery.content = read_event(
                 message.subject,
                 message.data,
                 received_at=delivery.received_at,
@@ -93,17 +68,19 @@ class EventRecorder:
                 known=known,
             )
         except InvalidEvent as error:
-            return Read(delivery, reasons=[error.message])
-        return Read(delivery, parsed, [parsed.problem] if parsed.problems else [])
+            delivery.reasons = [error.message]
+        if delivery.content.problems:
+            delivery.reasons = [delivery.content.problem]
+        return delivery
 
-    async def record(self, read: Iterable[Read]) -> tuple[list[Read], list[Read]]:
+    async def record(self, read: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
         """Record in few transactions. Return the messages that are done, and those to deliver again.
 
         A part that the database refuses is halved and tried again, down to the one message at fault.
         """
         parts = in_parts(read)
-        done: list[Read] = []
-        left: list[Read] = []
+        done: list[Delivery] = []
+        left: list[Delivery] = []
         while parts:
             part = parts.pop()
             try:
@@ -115,13 +92,13 @@ class EventRecorder:
             except RegistryError as error:
                 if len(part) > 1:
                     parts += [part[: len(part) // 2], part[len(part) // 2 :]]
-                elif not isinstance(error, StorageError) and part[0].parsed != ParsedMessage():
-                    parts.append([Read(part[0].delivery, ParsedMessage(), [error.message])])
-                elif self._refusals.count(part[0].delivery) < MOST_TRIES:
+                elif not isinstance(error, StorageError) and not part[0].content.is_empty:
+                    parts.append([_rejection(part[0], error.message)])
+                elif self._refusals.count(part[0]) < MOST_TRIES:
                     left += part  # a refusal without a known reason need not be the event's fault
-                elif part[0].parsed != ParsedMessage():
+                elif not part[0].content.is_empty:
                     reason = f"The database refused it {MOST_TRIES} times and took others. {error.message}"
-                    parts.append([Read(part[0].delivery, ParsedMessage(), [reason])])
+                    parts.append([_rejection(part[0], reason)])
                 else:
                     done += part  # not even the rejection can be stored: it is only published
             else:
@@ -130,7 +107,7 @@ class EventRecorder:
         self._count_outcomes(done, left)
         return [one for one in done if id(one) not in unsent], left + [one for one in done if id(one) in unsent]
 
-    async def _record_part(self, part: Sequence[Read]) -> None:
+    async def _record_part(self, part: Sequence[Delivery]) -> None:
         """Record; repeat for messages that the database wants whole, and for rejections of what it had no room for."""
         todo = part
         while todo:
@@ -147,44 +124,41 @@ class EventRecorder:
                     self._known.note(status)
             todo = self._left_over(todo, recorded)
 
-    def _left_over(self, read: Sequence[Read], recorded: RecordResult) -> list[Read]:
-        todo = []
+    def _left_over(self, read: Sequence[Delivery], recorded: RecordResult) -> list[Delivery]:
+        todo: list[Delivery] = []
         if recorded.unsettled:
-            for one in read:
-                if one.is_heartbeat and one.parsed.status and one.parsed.status.node_id in recorded.unsettled:
-                    whole = self.read(one.delivery, whole=True)
-                    one.parsed, one.reasons = whole.parsed, whole.reasons
-                    todo.append(one)
+            asked = (one for one in read if one.content.is_heartbeat and one.content.node_id in recorded.unsettled)
+            todo += [self.read(one, whole=True) for one in asked]
         if recorded.crowded or recorded.refused:
             todo += [rejected for one in read if (rejected := self._without_room(one, recorded)) is not None]
         return todo
 
-    def _without_room(self, one: Read, recorded: RecordResult) -> Read | None:
+    def _without_room(self, one: Delivery, recorded: RecordResult) -> Delivery | None:
         """Return the rejection of deployments refused by the fleet's limits; None when all were recorded."""
-        node_id = one.parsed.node_id
-        refused = [event.key for event in one.parsed.events if event.key in recorded.refused]
-        if node_id in recorded.crowded and not one.is_heartbeat:
-            one.parsed = ParsedMessage()
+        node_id = one.content.node_id
+        refused = [event.key for event in one.content.events if event.key in recorded.refused]
+        if node_id in recorded.crowded and not one.content.is_heartbeat:
+            one.content = NOTHING
             one.reasons.append(self._registry.fleet_full(str(node_id)).message)
         elif refused:
-            if one.parsed.event is not None:
-                one.parsed = ParsedMessage()
+            if one.content.event is not None:
+                one.content = NOTHING
             more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
             one.reasons.append(self._registry.node_full(refused[0]).message + more)
         else:
             return None
-        return Read(one.delivery, ParsedMessage(), one.reasons)
+        return replace(one, content=NOTHING)
 
-    async def _publish_rejections(self, rejected: Sequence[Read]) -> set[int]:
+    async def _publish_rejections(self, rejected: Sequence[Delivery]) -> set[int]:
         """Publish and log the reasons. Return the identities of the messages whose rejection could not be published."""
         for number, one in enumerate(rejected):
-            message = one.delivery.message
+            message = one.message
             rejection = {
                 "type": REJECTED,
                 "subject": message.subject,
                 "reason": mask_secrets("; ".join(one.reasons)),
                 "payload": _beginning(message.data, SHOWN_BYTES)[0],
-                "ts": int(one.delivery.received_at.timestamp()),
+                "ts": int(one.received_at.timestamp()),
             }
             published = await self._link.publish(REJECTED, orjson.dumps(rejection))
             if not published and not self._link.connected:
@@ -192,18 +166,16 @@ class EventRecorder:
         if rejected:
             first = rejected[0]
             reason = mask_secrets("; ".join(first.reasons))
-            shown = {"subject": first.delivery.message.subject, "reason": reason}
+            shown = {"subject": first.message.subject, "reason": reason}
             log.warning("gpu events rejected", number=len(rejected), first=shown)
         return set()
 
-    def _count_outcomes(self, done: Sequence[Read], left: Sequence[Read]) -> None:
+    def _count_outcomes(self, done: Sequence[Delivery], left: Sequence[Delivery]) -> None:
         numbers = {
-            "recorded": sum(
-                (one.parsed.event or one.parsed.status) is not None and not one.is_heartbeat for one in done
-            ),
-            "heartbeat": sum(one.is_heartbeat for one in done),
+            "recorded": sum(not one.content.is_empty and not one.content.is_heartbeat for one in done),
+            "heartbeat": sum(one.content.is_heartbeat for one in done),
             "rejected": sum(bool(one.reasons) for one in done),
-            "ignored": sum(not one.has_content for one in done),
+            "ignored": sum(one.content.is_empty and not one.reasons for one in done),
             "failed": len(left),
         }
         for outcome, number in numbers.items():
@@ -211,12 +183,12 @@ class EventRecorder:
                 self._count(outcome, number)
 
 
-def in_parts(read: Iterable[Read]) -> list[list[Read]]:
+def in_parts(read: Iterable[Delivery]) -> list[list[Delivery]]:
     """Split messages into parts of at most `MOST_EVENTS`, one transaction each."""
-    parts: list[list[Read]] = []
+    parts: list[list[Delivery]] = []
     room = 0
     for one in read:
-        size = one.size
+        size = one.content.size
         if size > room:
             parts.append([])
             room = MOST_EVENTS
@@ -225,25 +197,30 @@ def in_parts(read: Iterable[Read]) -> list[list[Read]]:
     return parts
 
 
-def _batch_of(read: Iterable[Read]) -> NodeReportBatch:
+def _rejection(delivery: Delivery, reason: str) -> Delivery:
+    """Return the message with only its rejection to record."""
+    return replace(delivery, content=NOTHING, reasons=[reason])
+
+
+def _batch_of(read: Iterable[Delivery]) -> NodeReportBatch:
     batch = NodeReportBatch()
     for one in read:
-        if one.parsed.event is not None:
-            batch.add_event(one.parsed.event, one.delivery.received_at)
-        elif one.parsed.status is not None:
-            batch.add_status(one.parsed.status)
+        if one.content.event is not None:
+            batch.add_event(one.content.event, one.received_at)
+        elif one.content.status is not None:
+            batch.add_status(one.content.status)
         if one.reasons:
             batch.add_rejected(*_rejected(one))
     return batch
 
 
-def _rejected(one: Read) -> tuple[RejectedEvent, int]:
+def _rejected(one: Delivery) -> tuple[RejectedEvent, int]:
     """Return the rejection as the database stores it, and the number of secrets masked in it."""
-    message = one.delivery.message
+    message = one.message
     payload, masked = _beginning(message.data, KEPT_BYTES)
     reason, more = masked_text("; ".join(one.reasons))
     kept = (text.replace("\0", "\ufffd") for text in (reason, payload))
-    return RejectedEvent(one.delivery.received_at, message.subject, *kept), masked + more
+    return RejectedEvent(one.received_at, message.subject, *kept), masked + more
 
 
 def _beginning(payload: bytes, size: int) -> tuple[str, int]:

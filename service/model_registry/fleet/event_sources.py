@@ -1,6 +1,6 @@
 """Receives GPU events: from a durable consumer of a stream, or a queue subscription where no stream keeps them.
 
-Recording them is in `event_recorder.py`; the choice between the two, in `jetstream_setup.py`.
+What is done with them is in `event_recorder.py`; which of the two it is, in `jetstream_setup.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
@@ -19,6 +19,8 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from model_registry.fleet.gpu_events import NOTHING, NodeMessage
 
 BATCH = 2000
 """Messages requested, and returned, at once at most. Twice as many may be in transit."""
@@ -34,14 +36,18 @@ _OVER = ("404", "408")
 _ACK_PARTS = 9
 
 
-class Delivery(NamedTuple):
-    """A delivered message."""
+@dataclass(slots=True)
+class Delivery:
+    """A delivered message, and its parsed content."""
 
     message: Msg
     received_at: datetime
     """When NATS received it: the same time at every delivery from a stream."""
     times: int = 1
     """Deliveries so far, this one included."""
+    content: NodeMessage = field(default_factory=lambda: NOTHING)
+    reasons: list[str] = field(default_factory=list)
+    """Why the message, or a part of it, is rejected."""
 
 
 class StreamSource:
@@ -172,7 +178,7 @@ class QueueSource:
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """Keep these for the next batch: no other replica has them."""
-        self._returned += [delivery._replace(times=delivery.times + 1) for delivery in deliveries]
+        self._returned += [replace(delivery, times=delivery.times + 1) for delivery in deliveries]
 
     async def close(self) -> None:
         """Unsubscribe, also while disconnected: a reconnect would restore a subscription that swallows events."""

@@ -28,7 +28,7 @@ def _nobody(_node_id: str) -> str | None:
 
 
 @dataclass(slots=True)
-class ParsedMessage:
+class NodeMessage:
     """The content of a message; empty for a connection test."""
 
     event: DeploymentEvent | None = None
@@ -53,10 +53,29 @@ class ParsedMessage:
         return about.node_id if about else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it to record."""
+        return self.event is None and self.status is None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only confirms the node's last status."""
+        return self.status is not None and self.status.is_heartbeat
+
+    @property
+    def size(self) -> int:
+        """The number of events it counts as."""
+        return max(1, len(self.status.listed or ())) if self.status else 1
+
+    @property
     def problem(self) -> str:
         """The first problems, in one line."""
         more = len(self.problems) - _MOST_SHOWN
         return "; ".join(map(str, self.problems[:_MOST_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+
+
+NOTHING = NodeMessage()
+"""The shared empty content; contents are replaced, never changed."""
 
 
 def read_event(
@@ -66,7 +85,7 @@ def read_event(
     received_at: datetime,
     default_node: str,
     known: Callable[[str], str | None] = _nobody,
-) -> ParsedMessage:
+) -> NodeMessage:
     """Parse a message; the `{"test": true}` that people send is empty. Errors: InvalidEvent, and no other.
 
     `known` returns the digest of a node's last status message: an equal one is a heartbeat.
@@ -78,13 +97,13 @@ def read_event(
     if not isinstance(content, dict):
         raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
     if content.get("test") is True and not content.keys() & {"model_id", "model_key", "data"}:
-        return ParsedMessage()
+        return NOTHING
     if subject == STATUS:
         status, problems = read_status(content, received_at, default_node, known)
-        return ParsedMessage(status=status, problems=problems)
+        return NodeMessage(status=status, problems=problems)
     if subject not in (LOADED, UNLOADED):
         raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(EVENT_SUBJECTS)}.")
-    return ParsedMessage(_read_model(subject, content, received_at, default_node))
+    return NodeMessage(_read_model(subject, content, received_at, default_node))
 
 
 def _read_model(subject: str, content: dict[str, Any], received_at: datetime, default_node: str) -> DeploymentEvent:

@@ -123,7 +123,7 @@ class NodeLiveness:
         return "ok", "silent nodes are noticed"
 
     async def run(self) -> None:
-        """Look several times a heartbeat. Started anew it has no moments: nobody knows what happened meanwhile."""
+        """Look several times per heartbeat. A restart drops all moments: events may have been missed."""
         self._moments.forget()
         while True:
             await asyncio.sleep(self._heartbeat / LOOKS_PER_HEARTBEAT)
@@ -131,7 +131,7 @@ class NodeLiveness:
                 await self._look()
             except RegistryError as error:
                 self._moments.forget()
-                log.debug("silent nodes not looked for", error=error.message)
+                log.debug("search for silent nodes failed", error=error.message)
 
     async def _look(self) -> None:
         self.positions = await self._positions()

@@ -86,10 +86,10 @@ def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask
 def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
     """Return the ids of one provider by id or name, or of all of a type. Errors: Invalid."""
     row_id = as_uuid(value)
-    found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not found and value not in PROVIDER_TYPES:
+    ids = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
+    if not ids and value not in PROVIDER_TYPES:
         raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *PROVIDER_TYPES))
-    return found
+    return ids
 
 
 def model_type(value: str, parameter: str) -> str:

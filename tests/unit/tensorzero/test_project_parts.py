@@ -183,5 +183,5 @@ def test_a_bundle_that_would_write_elsewhere_is_refused(files: dict[str, bytes])
 
 
 def test_what_is_no_bundle_is_refused() -> None:
-    with pytest.raises(RegistryUnreachable, match="no bundle"):
+    with pytest.raises(RegistryUnreachable, match="not a bundle"):
         unpacked(b"<html>")

@@ -135,7 +135,7 @@ async def get_config(
     Byte-identical as long as nothing in it changes: use `If-None-Match`.
     """
     if revision == "latest":
-        snapshot = _steady(state).snapshot
+        snapshot = _damped(state).snapshot
         text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
@@ -165,16 +165,16 @@ async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -
 )
 async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """The comments at the end of the configuration, inactive rows, and loaded deployments that receive no requests."""
-    steady = _steady(state)
-    found = [*state.renderer.of(steady.snapshot).omitted]
-    found += [omitted(held.deployment, held.reason) for held in steady.held]
+    damped = _damped(state)
+    found = [*state.renderer.of(damped.snapshot).omitted]
+    found += [omitted(held.deployment, held.reason) for held in damped.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
-    return list_response(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
+    return list_response(request, damped.snapshot, items, len(items), configuration_tables(damped.snapshot))
 
 
-def _steady(state: AppState) -> DampedSnapshot:
+def _damped(state: AppState) -> DampedSnapshot:
     """The state the newest configuration is rendered from. Responses are cached only while no route is held back."""
-    return state.renderer.steady(state.registry.snapshot, time.time())
+    return state.renderer.damped(state.registry.snapshot, time.time())
 
 
 @router.post(

@@ -114,10 +114,10 @@ async def check(
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
-        snapshot = state.renderer.steady(state.registry.snapshot, time.time()).snapshot
+        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(state.renderer.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], published_files(rendered, snapshot)
-    with_gateway = state.publisher.court.gateway is not None
+    with_gateway = state.publisher.validator.gateway is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
     findings = await state.checks.check(request, who, job)
@@ -135,23 +135,23 @@ async def check(
 )
 async def status(state: CurrentApp, _caller: Reader) -> Response:
     """The current state of this replica."""
-    judge, delivery = state.publisher, state.publisher.delivery
+    publisher, delivery = state.publisher, state.publisher.delivery
     served, refused = delivery.served, delivery.refused
     view = {
         "newest_revision": state.registry.snapshot.revision,
-        "pending": judge.pending,
-        "judge": judge.court.name,
+        "pending": publisher.pending,
+        "judge": publisher.validator.name,
         "served": served
         and {
             "revision": served.revision,
-            "judge": served.judge,
+            "judge": served.validated_by,
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
         "refused": refused
         and {
             "revision": refused.revision,
-            "judge": refused.judge,
+            "judge": refused.validated_by,
             "at": _moment(refused.at),
             "reasons": _reasons(refused.reasons),
         },

@@ -1,4 +1,4 @@
-"""The last accepted configuration on disk, beside the snapshot: what goes out after a restart, before any verdict."""
+"""The last accepted configuration on disk, beside the snapshot: served after a restart, until the first result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AcceptedFile:
             "format": _FORMAT,
             "registry_id": registry_id,
             "revision": served.revision,
-            "judge": served.judge,
+            "judge": served.validated_by,
             "at": served.at,
             "files": {path: content.decode() for path, content in served.files.items()},
         }
