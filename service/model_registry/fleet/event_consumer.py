@@ -147,23 +147,25 @@ class EventConsumer:
         raise _OutdatedError
 
     async def _consume(self, source: Source) -> None:
-        held = HeartbeatBatcher(self._heartbeats_wait)
+        heartbeats = HeartbeatBatcher(self._heartbeats_wait)
         try:
             while True:
-                batch = await source.batch(held.patience())
-                left = await self._take(source, held, batch)
+                batch = await source.batch(heartbeats.patience())
+                left = await self._take(source, heartbeats, batch)
                 if left:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again(held.read)
+                await source.again(heartbeats.read)
 
-    async def _take(self, source: Source, held: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def _take(
+        self, source: Source, heartbeats: HeartbeatBatcher, batch: Sequence[Delivery]
+    ) -> Sequence[Delivery]:
         """Deal with a batch. Answers what has to be delivered again, and sees to it."""
         left = batch
         try:
             async with self._recording:
-                left = read = held.pass_on([self._recorder.read(delivery) for delivery in batch])
+                left = read = heartbeats.pass_on([self._recorder.read(delivery) for delivery in batch])
                 done, left = await self._recorder.record(read)
                 await source.done(done)
         finally:

@@ -22,19 +22,19 @@ _WIRE_NAMES = {"announced_model": "model_id"}
 _SHOWN_LENGTH = 80
 
 
-def first(said: dict[str, Any], names: Iterable[str]) -> Any:  # noqa: ANN401 (somebody's JSON)
+def first(content: dict[str, Any], names: Iterable[str]) -> Any:  # noqa: ANN401 (somebody's JSON)
     """The first of these that says something; null says nothing."""
     for name in names:
-        value = said.get(name)
+        value = content.get(name)
         if value is not None:
             return value
     return None
 
 
-def parse_time(said: dict[str, Any], names: Iterable[str]) -> datetime | None:
+def parse_time(content: dict[str, Any], names: Iterable[str]) -> datetime | None:
     """The first time given under these names. Errors: InvalidEvent."""
     for name in names:
-        given = said.get(name)
+        given = content.get(name)
         if given is not None:
             try:
                 return read_time(given)
@@ -56,13 +56,13 @@ def split_key(key: Any, what: str) -> tuple[str, str]:  # noqa: ANN401 (somebody
     return provider, model
 
 
-def event_of(said: dict[str, Any], event: DeploymentEvent) -> DeploymentEvent:
+def event_of(content: dict[str, Any], event: DeploymentEvent) -> DeploymentEvent:
     """The event, completed by what is said the same way in every form, and checked. Errors: InvalidEvent."""
-    event.vram_allocated_mb = mib(first(said, _VRAM), "vram_allocated_mb")
-    event.endpoint = said.get("endpoint")
-    event.error_message = said.get("error_message")
+    event.vram_allocated_mb = mib(first(content, _VRAM), "vram_allocated_mb")
+    event.endpoint = content.get("endpoint")
+    event.error_message = content.get("error_message")
     for name in _KEPT:
-        value = said.get(name)
+        value = content.get(name)
         if type(value) is str and len(value) <= _KEPT_LENGTH and value.isprintable():
             event.metadata[name] = value
     if not event.is_plain:

@@ -1,4 +1,4 @@
-"""What is done with a batch of messages: read, recorded in few transactions, and what is rejected said aloud.
+"""What is done with a batch of messages: read, recorded in few transactions, and what is rejected published.
 
 Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu_events.py`.
 """
@@ -100,24 +100,26 @@ class EventRecorder:
                     reason = f"The database refused it {MOST_TRIES} times and took others. {error.message}"
                     parts.append([_rejection(part[0], reason)])
                 else:
-                    done += part  # not even the rejection can be kept: it is said, and that is all
+                    done += part  # not even the rejection can be kept: it is published, and that is all
             else:
                 done += part
-        unsaid = await self._say_rejected([one for one in done if one.reasons])
+        unpublished = await self._publish_rejected([one for one in done if one.reasons])
         self._count_outcomes(done, left)
-        return [one for one in done if id(one) not in unsaid], left + [one for one in done if id(one) in unsaid]
+        return [one for one in done if id(one) not in unpublished], left + [
+            one for one in done if id(one) in unpublished
+        ]
 
     async def _record_part(self, part: Sequence[Delivery]) -> None:
         """Record, and again what the database asks for whole or does not keep."""
         todo = part
         while todo:
-            said = _said(todo)
-            if not (said.events or said.statuses or said.rejected):
+            batch = _batch_of(todo)
+            if not (batch.events or batch.statuses or batch.rejected):
                 return
-            recorded = await self._registry.record_reports(said, actor=ACTOR)
-            if said.heard:
+            recorded = await self._registry.record_reports(batch, actor=ACTOR)
+            if batch.heard:
                 self._refusals.note_taken()
-            for status in said.statuses:
+            for status in batch.statuses:
                 if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:
                     self._known.forget(status.node_id)
                 elif not status.is_heartbeat:
@@ -149,8 +151,8 @@ class EventRecorder:
             return None
         return replace(one, content=NOTHING)
 
-    async def _say_rejected(self, rejected: Sequence[Delivery]) -> set[int]:
-        """Say why, where somebody can read it. Answers (by identity) those that could not be said."""
+    async def _publish_rejected(self, rejected: Sequence[Delivery]) -> set[int]:
+        """Publish why. Answers (by identity) those that could not be published."""
         for number, one in enumerate(rejected):
             message = one.message
             rejection = {
@@ -162,7 +164,7 @@ class EventRecorder:
             }
             published = await self._link.publish(REJECTED, orjson.dumps(rejection))
             if not published and not self._link.connected:
-                return {id(unsaid) for unsaid in rejected[number:]}
+                return {id(unpublished) for unpublished in rejected[number:]}
         if rejected:
             first = rejected[0]
             reason = mask_secrets("; ".join(first.reasons))
@@ -202,16 +204,16 @@ def _rejection(delivery: Delivery, reason: str) -> Delivery:
     return replace(delivery, content=NOTHING, reasons=[reason])
 
 
-def _said(read: Iterable[Delivery]) -> NodeReportBatch:
-    said = NodeReportBatch()
+def _batch_of(read: Iterable[Delivery]) -> NodeReportBatch:
+    batch = NodeReportBatch()
     for one in read:
         if one.content.event is not None:
-            said.add_event(one.content.event, one.received_at)
+            batch.add_event(one.content.event, one.received_at)
         elif one.content.status is not None:
-            said.add_status(one.content.status)
+            batch.add_status(one.content.status)
         if one.reasons:
-            said.add_rejected(*_rejected(one))
-    return said
+            batch.add_rejected(*_rejected(one))
+    return batch
 
 
 def _rejected(one: Delivery) -> tuple[RejectedEvent, int]:

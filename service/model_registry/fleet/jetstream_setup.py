@@ -137,9 +137,9 @@ async def _ensure_consumer(js: JetStreamContext, stream: str, subjects: list[str
 def _covers(pattern: str, subject: str) -> bool:
     """Whether a subject is among those that a pattern of NATS means: * is one part of it, > all that follow."""
     parts = subject.split(".")
-    for place, wanted in enumerate(pattern.split(".")):
-        if wanted == ">":
-            return place < len(parts)
-        if place >= len(parts) or wanted not in ("*", parts[place]):
+    for position, part in enumerate(pattern.split(".")):
+        if part == ">":
+            return position < len(parts)
+        if position >= len(parts) or part not in ("*", parts[position]):
             return False
     return len(parts) == len(pattern.split("."))

@@ -68,10 +68,10 @@ class Moments:
         if self._latest is not None:
             self._open.append((self._latest, {stream: position.last for stream, position in positions.items()}))
             self._latest = None
-        found = None
+        newest = None
         while self._open and _is_past(positions, self._open[0][1]):
-            found = self._open.popleft()[0]
-        return found
+            newest = self._open.popleft()[0]
+        return newest
 
     def forget(self) -> None:
         """Nobody knows what happens now."""
@@ -166,13 +166,13 @@ class NodeLiveness:
 
 async def _look_up(client: Client, plan: Plan, seconds: float) -> Positions:
     js = client.jetstream(timeout=seconds)
-    found = {}
+    positions = {}
     for stream in plan.streams:
         last = (await js.stream_info(stream)).state.last_seq
         info = await js.consumer_info(stream, CONSUMER)
         floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
-        found[stream] = Position(last, floor, info.num_pending or 0, info.num_ack_pending or 0)
-    return found
+        positions[stream] = Position(last, floor, info.num_pending or 0, info.num_ack_pending or 0)
+    return positions
 
 
 def _tell(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that are not rows of their own nouns."""
+"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that no other resource holds."""
 
 from __future__ import annotations
 
