@@ -105,13 +105,13 @@ class Authenticator:
         known = _known.get()
         if known is not None and known[0] == secret:
             return known[1]
-        found = self._by_hash(hash_of(secret))
-        if found is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
+        caller = self._by_hash(hash_of(secret))
+        if caller is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
             claimed = await self._jwt_scopes(secret)
-            found = Caller(*claimed) if claimed else None
-        if found is None:
+            caller = Caller(*claimed) if claimed else None
+        if caller is None:
             raise NotAuthenticated("This API key is unknown or has been revoked.")
-        return found
+        return caller
 
     async def require(self, headers: Headers, scope: Scope) -> Caller:
         """The caller, who may do this. Errors: NotAuthenticated, NotAllowed."""

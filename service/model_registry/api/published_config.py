@@ -76,20 +76,20 @@ async def served_answer(
         await publisher.until_validated(RESULT_SECONDS if wait is None else min(wait, RESULT_SECONDS))
     else:
         await publisher.until(is_news, wait)
-    found, delivery = body(), publisher.delivery
-    if found is None or delivery.served is None:
+    current, delivery = body(), publisher.delivery
+    if current is None or delivery.served is None:
         raise _nothing(delivery)
     headers = {"X-Registry-Revision": str(delivery.served.revision)}
     if delivery.refused:
         headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
     if publisher.pending:
         headers["X-Registry-Pending-Revision"] = str(publisher.newest)
-    headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
+    headers |= {"ETag": current.etag, "Cache-Control": "no-cache"}
     if wait is None and not publisher.pending:
-        _keep(request, _cached(request, found, media_type, headers, publisher))
-    if known is not None and matches(known, found.etag):
+        _keep(request, _cached(request, current, media_type, headers, publisher))
+    if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
-    return Response(found.content, 200, headers, media_type)
+    return Response(current.content, 200, headers, media_type)
 
 
 def _body(content: bytes) -> PublishedBody:

@@ -1,4 +1,4 @@
-"""The six routes that every noun has: list excepted, they are the same for all. Lists have filters of their own.
+"""The routes that every resource has, all but its list: lists have filters of their own.
 
 No `from __future__ import annotations` here: FastAPI reads the annotations, and the body's type is a variable.
 """
@@ -33,7 +33,7 @@ JOINED = {
     "functions": ("functions",),
     "service_model_mappings": ("service_model_mappings", "models", "model_aliases", "model_providers", "functions"),
 }
-"""Which tables a noun's view is made of: when none of them changes, neither does the answer."""
+"""Which tables a resource's view is made of: when none of them changes, neither does the answer."""
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""
@@ -45,12 +45,12 @@ def page(name: str, shape: type[BaseModel]) -> type[BaseModel]:
 
 
 async def rows(
-    request: Request, snapshot: Snapshot, noun: Resource, found: Sequence[Any], limit: int | None, offset: int
+    request: Request, snapshot: Snapshot, resource: Resource, matching: Sequence[Any], limit: int | None, offset: int
 ) -> Response:
     """A page of rows, with the number of all."""
-    part = paginate(found, limit, offset)
-    view = functools.partial(noun.view, snapshot)
-    return await large_list_response(request, snapshot, part, view, len(found), JOINED[noun.table])
+    part = paginate(matching, limit, offset)
+    view = functools.partial(resource.view, snapshot)
+    return await large_list_response(request, snapshot, part, view, len(matching), JOINED[resource.table])
 
 
 async def large_list_response(
@@ -70,9 +70,9 @@ async def large_list_response(
     return cached_response(request, snapshot, await state.work.listed(request, len(part), make), tables=tables)
 
 
-def row(request: Request, snapshot: Snapshot, noun: Resource, found: Any) -> Response:  # noqa: ANN401 (a row of any noun)
+def row(request: Request, snapshot: Snapshot, resource: Resource, one: Any) -> Response:  # noqa: ANN401 (a row of any resource)
     """One row."""
-    return cached_response(request, snapshot, json_bytes(noun.view(snapshot, found)), tables=JOINED[noun.table])
+    return cached_response(request, snapshot, json_bytes(resource.view(snapshot, one)), tables=JOINED[resource.table])
 
 
 def list_response(
@@ -82,9 +82,9 @@ def list_response(
     return cached_response(request, snapshot, json_bytes({"items": items, "count": count}), tables=tables)
 
 
-def paginate(found: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
+def paginate(matching: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     """The rows of a page."""
-    return found[offset:] if limit is None else found[offset : offset + limit]
+    return matching[offset:] if limit is None else matching[offset : offset + limit]
 
 
 def partial(body: type[BaseModel]) -> type[BaseModel]:
@@ -96,96 +96,96 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
     return create_model(f"{body.__name__.removesuffix('Body')}Change", **fields)
 
 
-def add_row_routes(router: APIRouter, noun: Resource, *, read: bool = True) -> None:
-    """Give a noun its POST, GET, PUT, PATCH and DELETE. `read=False`: the noun's GET of one row is special."""
-    shape: Any = {"model": noun.view_shape}
-    _add_create(router, noun, shape)
+def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) -> None:
+    """Give a resource its POST, GET, PUT, PATCH and DELETE. `read=False`: the resource's GET of one row is special."""
+    shape: Any = {"model": resource.view_shape}
+    _add_create(router, resource, shape)
     if read:
-        _add_read(router, noun, shape)
-    _add_replace(router, noun, shape)
-    _add_change(router, noun, shape)
-    _add_delete(router, noun)
+        _add_read(router, resource, shape)
+    _add_replace(router, resource, shape)
+    _add_change(router, resource, shape)
+    _add_delete(router, resource)
 
 
-def _add_create(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
-    body_type: Any = noun.body
+def _add_create(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
+    body_type: Any = resource.body
 
     @router.post(
         "",
         status_code=201,
-        summary=f"Create {noun.one}",
-        operation_id=f"create_{noun.name}",
+        summary=f"Create {resource.one}",
+        operation_id=f"create_{resource.name}",
         responses={201: shape, **responses(401, 403, 409, 422, 503)},
     )
-    @invalid_as(noun.invalid)
+    @invalid_as(resource.invalid)
     async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
-        return _written(state, noun, await add_row(noun, body, state, caller), 201)
+        return _written(state, resource, await add_row(resource, body, state, caller), 201)
 
 
-def _add_read(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
+def _add_read(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
     @router.get(
         "/{reference:path}",
-        summary=f"Get {noun.one} by id or name",
-        operation_id=f"get_{noun.name}",
+        summary=f"Get {resource.one} by id or name",
+        operation_id=f"get_{resource.name}",
         responses={200: shape, **responses(401, 404, 409, 503)},
     )
     async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
         snapshot = state.registry.snapshot
-        return row(request, snapshot, noun, noun.find(snapshot, reference))
+        return row(request, snapshot, resource, resource.find(snapshot, reference))
 
 
-def _add_replace(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
-    body_type: Any = noun.body
+def _add_replace(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
+    body_type: Any = resource.body
 
     @router.put(
         "/{reference:path}",
-        summary=f"Replace {noun.one}",
-        operation_id=f"replace_{noun.name}",
+        summary=f"Replace {resource.one}",
+        operation_id=f"replace_{resource.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
-    @invalid_as(noun.invalid)
+    @invalid_as(resource.invalid)
     async def replace(
         request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
     ) -> Response:
-        return _written(state, noun, await replace_row(request, noun, reference, body, state, caller), 200)
+        return _written(state, resource, await replace_row(request, resource, reference, body, state, caller), 200)
 
 
-def _add_change(router: APIRouter, noun: Resource, shape: Any) -> None:  # noqa: ANN401
-    partial_type: Any = partial(noun.body)
+def _add_change(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
+    partial_type: Any = partial(resource.body)
 
     @router.patch(
         "/{reference:path}",
-        summary=f"Update some fields of {noun.one}",
-        operation_id=f"change_{noun.name}",
+        summary=f"Update some fields of {resource.one}",
+        operation_id=f"change_{resource.name}",
         responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
-    @invalid_as(noun.invalid)
+    @invalid_as(resource.invalid)
     async def change(
         request: Request, reference: str, body: partial_type, state: CurrentApp, caller: Administrator
     ) -> Response:
         fields = body.model_dump(exclude_unset=True)
 
-        def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any noun)
-            return change_fields(noun, snapshot, row, fields)
+        def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any resource)
+            return change_fields(resource, snapshot, row, fields)
 
-        return _written(state, noun, await edit_row(request, noun, reference, edit, state, caller), 200)
+        return _written(state, resource, await edit_row(request, resource, reference, edit, state, caller), 200)
 
 
-def _add_delete(router: APIRouter, noun: Resource) -> None:
+def _add_delete(router: APIRouter, resource: Resource) -> None:
     @router.delete(
         "/{reference:path}",
         status_code=204,
-        summary=f"Delete {noun.one}",
+        summary=f"Delete {resource.one}",
         description="Refused with 409 while other rows refer to it.",
-        operation_id=f"delete_{noun.name}",
+        operation_id=f"delete_{resource.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
     async def delete(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
-        return await delete_row(request, noun, reference, state, caller)
+        return await delete_row(request, resource, reference, state, caller)
 
 
-def _written(state: AppState, noun: Resource, row_id: str, status: int) -> Response:
+def _written(state: AppState, resource: Resource, row_id: str, status: int) -> Response:
     snapshot = state.registry.snapshot
-    row = noun.find(snapshot, row_id)
-    headers = {"Location": f"/api/{noun.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
-    return row_response(noun.view(snapshot, row), status, headers)
+    row = resource.find(snapshot, row_id)
+    headers = {"Location": f"/api/{resource.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
+    return row_response(resource.view(snapshot, row), status, headers)

@@ -65,11 +65,11 @@ class BodyCache:
 
     def get(self, key: tuple[bytes, bytes], snapshot: Snapshot) -> CachedBody | None:
         """The answer to this request, if it is still true."""
-        found = self._cached.get(key)
-        if found is None or not found.holds(snapshot):
+        answer = self._cached.get(key)
+        if answer is None or not answer.holds(snapshot):
             return None
         self._cached.move_to_end(key)
-        return found
+        return answer
 
     def put(self, key: tuple[bytes, bytes], cached: CachedBody) -> None:
         """Keep an answer; the oldest ones go."""

@@ -1,4 +1,4 @@
-"""What callers may send for each noun: its draft, with references given as ids, names or a provider's own names.
+"""What callers may send for each resource: its draft, with references given as ids, names or a provider's own names.
 
 Finding what a reference means needs a snapshot; `columns` of each body answers the row's columns, checked.
 """
@@ -37,9 +37,9 @@ _TAGS_OR_FLAGS = {
 
 def _tags(given: Json) -> Json:
     """Tags, also of who sends flags: `{"vision": true, "supports_streaming": false}` is `["vision"]`."""
-    if not isinstance(given, dict) or not all(isinstance(held, bool) for held in given.values()):
+    if not isinstance(given, dict) or not all(isinstance(flag, bool) for flag in given.values()):
         return given
-    return [str(tag).removeprefix("supports_") for tag, held in given.items() if held]
+    return [str(tag).removeprefix("supports_") for tag, flag in given.items() if flag]
 
 
 class ProviderBody(ProviderDraft):

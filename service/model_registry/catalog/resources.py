@@ -33,7 +33,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 
 class RequestModel(Protocol):
-    """What callers send for a noun."""
+    """What callers send for a resource."""
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
         """The row to write, every reference found and every value checked."""
@@ -51,7 +51,7 @@ class Resource:
     find: Callable[[Snapshot, str], Any]
     view: Callable[[Snapshot, Any], views.View]
     referrers: Callable[[Snapshot, Any], Iterable[str]]
-    """Who would be left without the row, in words."""
+    """What refers to the row, in words."""
     twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]]
     """The rows that have the unique key of these columns."""
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -64,60 +64,60 @@ class Resource:
 
     @property
     def one(self) -> str:
-        """The noun with its article."""
+        """The name with its article."""
         return f"an {self.name}" if self.name[0] in "aeiou" else f"a {self.name}"
 
 
-def insert(noun: Resource, snapshot: Snapshot, body: RequestModel, row_id: str) -> Operation:
+def insert(resource: Resource, snapshot: Snapshot, body: RequestModel, row_id: str) -> Operation:
     """A new row. Errors: AlreadyExists."""
-    return Operation(noun.table, "insert", row_id, _columns(noun, snapshot, row_id, body))
+    return Operation(resource.table, "insert", row_id, _columns(resource, snapshot, row_id, body))
 
 
-def replace(noun: Resource, snapshot: Snapshot, row: Row, body: RequestModel) -> Operation:
+def replace(resource: Resource, snapshot: Snapshot, row: Row, body: RequestModel) -> Operation:
     """The whole row anew, unless someone changed it meanwhile. Errors: AlreadyExists."""
-    columns = _columns(noun, snapshot, row.id, body)
-    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+    columns = _columns(resource, snapshot, row.id, body)
+    return Operation(resource.table, "update", row.id, resource.edit(row, columns), row.version)
 
 
-def change(noun: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
-    """Some fields of the row; the others stay. Errors: the noun's Invalid, with every bad field; AlreadyExists."""
-    kept = {name: value for name, value in noun.fields(row).items() if name in noun.body.model_fields}
+def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
+    """Some fields of the row; the others stay. Errors: the resource's Invalid, with every bad field; AlreadyExists."""
+    kept = {name: value for name, value in resource.fields(row).items() if name in resource.body.model_fields}
     named = set(fields)
-    for column, others in noun.replaces:
+    for column, others in resource.replaces:
         if named & {column, *others}:
             kept.pop(column, None)
             named.add(column)
     try:
         # Larger metadata that an older release kept stays, or shrinks.
         context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
-        body: Any = noun.body.model_validate(kept | fields, context=context)
+        body: Any = resource.body.model_validate(kept | fields, context=context)
     except ValidationError as error:
         reasons = reasons_of(error)
-        message = f"The change would make the {noun.name} invalid: {'; '.join(map(str, reasons))}."
-        raise noun.invalid(message, reasons=reasons) from error
+        message = f"The change would make the {resource.name} invalid: {'; '.join(map(str, reasons))}."
+        raise resource.invalid(message, reasons=reasons) from error
     # Only what was named is written: what somebody else changes at the same time stays changed.
-    columns = {name: value for name, value in _columns(noun, snapshot, row.id, body).items() if name in named}
-    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+    columns = {name: value for name, value in _columns(resource, snapshot, row.id, body).items() if name in named}
+    return Operation(resource.table, "update", row.id, resource.edit(row, columns), row.version)
 
 
-def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
+def delete(resource: Resource, snapshot: Snapshot, row: Row) -> Operation:
     """Delete the row. Errors: InUse, naming the rows that refer to it."""
-    referrers = list(noun.referrers(snapshot, row))
+    referrers = list(resource.referrers(snapshot, row))
     if referrers:
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
-        message = f"The {noun.name} is still used by {named}. Delete or change those first."
+        message = f"The {resource.name} is still used by {named}. Delete or change those first."
         raise InUse(message, referrers=referrers[:20])
-    return Operation(noun.table, "delete", row.id, version=row.version)
+    return Operation(resource.table, "delete", row.id, version=row.version)
 
 
-def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
+def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
     """What the body makes of the row. The database has the same keys; here it is known which row is in the way."""
     columns = body.columns(snapshot)
-    for other in noun.twins(snapshot, columns):
+    for other in resource.twins(snapshot, columns):
         if other.id != row_id:
             message = (
-                f"{noun.one.capitalize()} with this name already exists ({other.id}). "
-                f"Change it with PATCH /api/{noun.plural}/{other.id}."
+                f"{resource.one.capitalize()} with this name already exists ({other.id}). "
+                f"Change it with PATCH /api/{resource.plural}/{other.id}."
             )
             raise AlreadyExists(message)
     return columns
@@ -276,5 +276,4 @@ SECTION = Resource(
     twins=_no_twins,
 )
 
-NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
-NOUN_OF_TABLE = {noun.table: noun for noun in NOUNS}
+RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)

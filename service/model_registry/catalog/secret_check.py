@@ -72,5 +72,5 @@ def _known(row: Row) -> frozenset[tuple[tuple[str, ...], str]]:
 
 def _name(operation: Operation, old: Row | None) -> str:
     columns = operation.row or {}
-    found = (columns.get(name) or getattr(old, name, None) for name in _NAMES)
-    return mask_secrets(str(next((name for name in found if name), operation.id)))
+    values = (columns.get(name) or getattr(old, name, None) for name in _NAMES)
+    return mask_secrets(str(next((name for name in values if name), operation.id)))

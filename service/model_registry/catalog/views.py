@@ -203,11 +203,13 @@ def deployed_models(snapshot: Snapshot, service_name: str, function_name: str | 
     has it already.
     """
     mappings = _service_mappings(snapshot, service_name, function_name)
-    wanted = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
-    wanted += [(mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id]
+    candidates = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
+    candidates += [
+        (mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id
+    ]
     rows = []
     seen = set()
-    for mapping, model_id, reason in wanted:
+    for mapping, model_id, reason in candidates:
         model = snapshot.models.get(model_id)
         known = (mapping.function_name, model_id)
         if model is None or not is_offered(snapshot, model) or (reason == "fallback" and known in seen):

@@ -56,11 +56,11 @@ class FleetNodeView(NodeView):
 def find_node(snapshot: Snapshot, reference: str) -> Node:
     """By id or node_id. Errors: NotFound."""
     named = snapshot.nodes.where("node_id", reference)
-    found = named[0] if named else snapshot.nodes.get(as_uuid(reference))
-    if found is None:
+    node = named[0] if named else snapshot.nodes.get(as_uuid(reference))
+    if node is None:
         message = f"There is no node {reference!r}: no message from a node of that name has arrived."
         raise NotFound(message)
-    return found
+    return node
 
 
 def search_nodes(snapshot: Snapshot, *, status: str | None = None, labels: Sequence[str] = ()) -> list[Node]:

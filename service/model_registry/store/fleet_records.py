@@ -1,4 +1,4 @@
-"""What nodes said, into the database: recorded, taken for lost, forgotten. A part of `Registry`."""
+"""Reports of nodes in the database: recorded, expired, forgotten. A part of `Registry`."""
 
 from __future__ import annotations
 
@@ -46,31 +46,31 @@ class FleetRecords(ABC):
         Errors: FleetFull, NodeFull; those of `Database.call`.
         """
         now = datetime.now(UTC)
-        said = NodeReportBatch()
+        batch = NodeReportBatch()
         for event in events:
-            said.add_event(event, now)
-        recorded = await self.record_reports(said, actor=actor)
+            batch.add_event(event, now)
+        recorded = await self.record_reports(batch, actor=actor)
         if recorded.crowded:
             raise self.fleet_full(min(recorded.crowded))
         if recorded.refused:
             raise self.node_full(min(recorded.refused))
         return recorded.revision
 
-    async def record_reports(self, said: NodeReportBatch, *, actor: str) -> RecordResult:
-        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
+    async def record_reports(self, batch: NodeReportBatch, *, actor: str) -> RecordResult:
+        """Record reports of nodes, in one transaction. What is refused is not kept; the rest is.
 
         When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
         records more has to wait for it.
         """
-        much = len(said.events) >= _MANY_EVENTS
+        much = len(batch.events) >= _MANY_EVENTS
         known = None if much else self.snapshot
-        if said.masked:
-            self.masked.send("events", said.masked)
+        if batch.masked:
+            self.masked.send("events", batch.masked)
         rows_by_argument = {
-            "events": [event.wire() for event in said.events],
-            "statuses": said.statuses,
-            "heard": said.heard,
-            "rejected": said.rejected,
+            "events": [event.wire() for event in batch.events],
+            "statuses": batch.statuses,
+            "heard": batch.heard,
+            "rejected": batch.rejected,
         }
         answer = await self._send(
             "registry_record_events",
@@ -80,8 +80,8 @@ class FleetRecords(ABC):
             most_deployments=self._most_deployments,
             most_nodes=self._most_nodes,
         )
-        if said.masked_rejected:
-            self.masked.send("rejected", said.masked_rejected)
+        if batch.masked_rejected:
+            self.masked.send("rejected", batch.masked_rejected)
         crowded = frozenset(answer.get("crowded", ()))
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
         return RecordResult(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)

@@ -100,11 +100,11 @@ class History:
 
     async def authors(self, after: int, to: int) -> dict[tuple[str, str], list[Author]]:
         """Who wrote which rows (table, id) after a revision and up to another, oldest first."""
-        found: dict[tuple[str, str], list[Author]] = {}
+        authors_of: dict[tuple[str, str], list[Author]] = {}
         for entry in await self._log_database.call("registry_authors", after_revision=after, to_revision=to):
             author = Author(entry["revision"], entry["at"], entry["actor"], entry["operation"])
-            found.setdefault((entry["table"], entry["row_id"]), []).append(author)
-        return found
+            authors_of.setdefault((entry["table"], entry["row_id"]), []).append(author)
+        return authors_of
 
     async def rollback(self, revision: int, *, actor: str, dry_run: bool = False) -> Rollback:
         """Bring the configuration back to a revision, as a new one, in one transaction; deployments, nodes, keys stay.

@@ -13,7 +13,7 @@ from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
-from model_registry.catalog.resources import NOUNS
+from model_registry.catalog.resources import RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
 from model_registry.entities.category import Category
 from model_registry.entities.function import Function
@@ -73,7 +73,10 @@ def _body(request: Request, state: AppState) -> CachedBody:
     snapshot = state.registry.snapshot
     found = cache.get(_KEY, snapshot)
     if found is None:
-        views = {noun.plural: [noun.view(snapshot, row) for row in snapshot.tables[noun.table]] for noun in NOUNS}
-        found = cached_body(request, snapshot, json_bytes(views), tables=[noun.table for noun in NOUNS])
+        views = {
+            resource.plural: [resource.view(snapshot, row) for row in snapshot.tables[resource.table]]
+            for resource in RESOURCES
+        }
+        found = cached_body(request, snapshot, json_bytes(views), tables=[kind.table for kind in RESOURCES])
         cache.put(_KEY, found)
     return found
