@@ -26,7 +26,7 @@ _Key = Callable[[Any], Hashable]
 class _Kind:
     """One table of the configuration."""
 
-    noun: str
+    singular: str
     label: Callable[[Snapshot, Any], str]
     """Returns a row's name for people."""
     keys: tuple[_Key, ...]
@@ -177,7 +177,7 @@ def _row_change(
         for field in old | new
         if change != "changed" or not same(old.get(field), new.get(field))
     )
-    return RowChange(change, table, kind.noun, row.id if row else "", kind.label(snapshot, row), fields)
+    return RowChange(change, table, kind.singular, row.id if row else "", kind.label(snapshot, row), fields)
 
 
 def _name_of(snapshot: Snapshot, table: str, field: str, row_id: str | None) -> str | None:

@@ -1,7 +1,7 @@
-"""Whether two gateway configurations mean the same, and where they do not. Pure.
+"""Compares the meaning of two gateway configurations. Pure.
 
-What counts as the same is written down here, each with its reason; everything else is a difference: a lost key, an
-integer that became a float, another order of a list, another content of a file.
+Every equivalence is listed here with its reason; all else is a difference: a lost key, an integer that became a float,
+another order of a list, another content of a file. Reading and rendering are in their own packages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model_registry.gateways.tensorzero.rendering.routed_models import alias_tar
 from model_registry.snapshot.snapshot import Snapshot
 
 Files = Mapping[str, str]
-"""Path from the configuration -> content."""
+"""Path relative to the configuration -> content."""
 
 _MISSING = object()
 _STATIC = frozenset({"static", "static_weights", "uniform"})
@@ -32,12 +32,12 @@ _STATIC = frozenset({"static", "static_weights", "uniform"})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where two configurations do not mean the same."""
+    """One key whose meaning differs."""
 
     where: str
-    """The key, as TOML writes it."""
+    """The key, in TOML's notation."""
     one: Any
-    """What the first says there; None when it says nothing."""
+    """The first configuration's value; None when it has none."""
     other: Any
 
     def __str__(self) -> str:
@@ -45,11 +45,11 @@ class Difference:
 
 
 def compare(one: Table, one_files: Files, other: Table, other_files: Files) -> list[Difference]:
-    """Where two configurations, each with the files it refers to, do not mean the same. Empty: nowhere.
+    """Return the differences in meaning of two configurations, each with its referenced files.
 
     Args:
-        one: the tables of the first. They must be valid: what a gateway refuses has no meaning.
-        one_files: its files, by the paths that it refers to them with.
+        one: the tables of the first. They must be valid: a refused configuration has no meaning.
+        one_files: its files, by the paths that it references.
         other: the tables of the second.
         other_files: its files.
     """
@@ -61,14 +61,14 @@ def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # n
         for key in sorted(one.keys() | other.keys()):
             yield from _differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from _differences((*path, str(place)), left, right)
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _differences((*path, str(index)), left, right)
     elif not _same(one, other):
         yield Difference(dotted(path), _shown(one), _shown(other))
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any TOML value)
-    """1, 1.0 and true are three values to the gateway; 0.0 and -0.0 are one."""
+    """Whether the gateway treats values as equal: 1, 1.0 and true differ; 0.0 and -0.0 do not."""
     both_nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
     return type(one) is type(other) and (one == other or both_nan)
 
@@ -78,21 +78,21 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def meaning(tree: Table, files: Files) -> Table:
-    """A configuration with the gateway's defaults filled in, deprecated words replaced, and files instead of paths."""
-    told: Table = _contents(tree, files)
-    defaults = {name: _table(_table(kind).get("defaults")) for name, kind in _table(told.get("provider_types")).items()}
+    """Normalise a configuration: fill in defaults, replace deprecated syntax, and put file contents for paths."""
+    full: Table = _contents(tree, files)
+    defaults = {name: _table(_table(kind).get("defaults")) for name, kind in _table(full.get("provider_types")).items()}
     for section in MODEL_TABLES:
-        for model in _table(told.get(section)).values():
+        for model in _table(full.get(section)).values():
             for provider in _table(model.get("providers")).values():
                 _fill_provider(provider, defaults)
-    for function in _table(told.get("functions")).values():
+    for function in _table(full.get("functions")).values():
         _fill_function(function)
-    for evaluation in _table(told.get("evaluations")).values():
+    for evaluation in _table(full.get("evaluations")).values():
         if evaluation.get("type") == "static":
-            evaluation["type"] = "inference"  # the old word
-    _move_migrations(told)
-    # An empty table of models or functions is no table.
-    return {name: table for name, table in told.items() if table or name not in {*MODEL_TABLES, "functions"}}
+            evaluation["type"] = "inference"  # deprecated name
+    _move_migrations(full)
+    # An empty table of models or functions equals a missing one.
+    return {name: table for name, table in full.items() if table or name not in {*MODEL_TABLES, "functions"}}
 
 
 def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
@@ -100,7 +100,7 @@ def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
 
 
 def _contents(tree: Table, files: Files) -> Table:
-    """A copy of the tree with the files themselves where it names them: what they are called means nothing."""
+    """Copy the tree with file contents in place of paths: file names have no meaning."""
     copied: Table = _copied(tree)
     for path, value in list(file_references(copied)):
         here: Any = copied
@@ -121,7 +121,7 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
         case list():
             return [_copied(item) for item in value]
         case date() | time():
-            return as_text(value)  # as the gateway reads it
+            return as_text(value)  # as the gateway reads dates and times
     return value
 
 
@@ -131,7 +131,7 @@ def _fill_provider(provider: Table, defaults: Mapping[str, Table]) -> None:
         return
     base = provider.get(kind.base_key) if kind.base_key else None
     if kind.base_key and isinstance(base, str):
-        base = base.rstrip("/")  # the gateway makes the same requests with and without
+        base = base.rstrip("/")  # the gateway makes the same requests with or without the slash
         provider[kind.base_key] = base.removesuffix("/messages") if kind.name == "anthropic" else base
     credential = kind.credential
     if credential and credential.variable and credential.key not in provider:
@@ -139,34 +139,34 @@ def _fill_provider(provider: Table, defaults: Mapping[str, Table]) -> None:
         provider[credential.key] = defaults.get(kind.name, {}).get(credential.key, default)
     if provider.get("allow_auto_detect_region") is True and provider.get("region", "sdk") == "sdk":
         del provider["allow_auto_detect_region"]
-        provider["region"] = "sdk"  # the old way to say so
+        provider["region"] = "sdk"  # deprecated syntax for it
 
 
 def _fill_function(function: Table) -> None:
     variants = _table(function.get("variants"))
     _hand_down_timeouts(variants)
     weights = {name: variant.pop("weight") for name, variant in variants.items() if "weight" in variant}
-    said = _table(function.get("experimentation"))
-    if not said and weights:
+    sampling = _table(function.get("experimentation"))
+    if not sampling and weights:
         candidates = {name: weight for name, weight in weights.items() if weight > 0}
         fallbacks = [name for name in variants if name not in weights]
-        # Nothing but zeros draws all alike.
-        said = {"candidate_variants": candidates, "fallback_variants": fallbacks} if candidates or fallbacks else {}
-        said |= {"type": "static"} if said else {}
-    function["experimentation"] = _sampling(said, variants)
+        # If all weights are zero, all variants are equally likely.
+        sampling = {"candidate_variants": candidates, "fallback_variants": fallbacks} if candidates or fallbacks else {}
+        sampling |= {"type": "static"} if sampling else {}
+    function["experimentation"] = _sampling(sampling, variants)
 
 
-def _sampling(said: Table, variants: Table) -> Table:
-    """Who is drawn with which weight, and who follows in which order, however it is said."""
-    if not said:
+def _sampling(sampling: Table, variants: Table) -> Table:
+    """Normalise an experimentation to its candidates with weights and its fallbacks in order."""
+    if not sampling:
         return {"candidates": dict.fromkeys(variants, 1.0), "fallbacks": [], "namespaces": {}}
-    spaces = {name: _sampling(_table(space), variants) for name, space in _table(said.get("namespaces")).items()}
-    if said.get("type") not in _STATIC:
-        kind = "adaptive" if said.get("type") == "track_and_stop" else said.get("type")
-        kept = {key: value for key, value in said.items() if key != "namespaces"}
-        return kept | {"type": kind, "algorithm": said.get("algorithm", "track_and_stop"), "namespaces": spaces}
-    lists = [said.get("candidate_variants"), said.get("fallback_variants")]
-    if said["type"] == "uniform" and lists == [None, None]:
+    spaces = {name: _sampling(_table(space), variants) for name, space in _table(sampling.get("namespaces")).items()}
+    if sampling.get("type") not in _STATIC:
+        kind = "adaptive" if sampling.get("type") == "track_and_stop" else sampling.get("type")
+        kept = {key: value for key, value in sampling.items() if key != "namespaces"}
+        return kept | {"type": kind, "algorithm": sampling.get("algorithm", "track_and_stop"), "namespaces": spaces}
+    lists = [sampling.get("candidate_variants"), sampling.get("fallback_variants")]
+    if sampling["type"] == "uniform" and lists == [None, None]:
         lists = [list(variants), []]
     candidates = lists[0] or {}
     if isinstance(candidates, list):
@@ -176,7 +176,7 @@ def _sampling(said: Table, variants: Table) -> Table:
 
 
 def _hand_down_timeouts(variants: Table) -> None:
-    """`timeout_s` of a variant that asks others is their `timeouts`, as the gateway hands it down."""
+    """Turn `timeout_s` of a variant with candidates into their `timeouts`, as the gateway does."""
     for variant in variants.values():
         if "timeout_s" in variant and "candidates" in variant:
             total = int(variant.pop("timeout_s") * 1000)
