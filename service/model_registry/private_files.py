@@ -1,12 +1,14 @@
-"""Files and directories that only their owner may open, whatever the umask says.
+"""Files replaced whole or not at all; files and directories that only their owner may open, whatever the umask.
 
-For everything that holds a secret or the catalogue: an error of these functions is an `OSError`, as the disk has it.
+Private is what holds a secret or the catalogue. An error of these functions is an `OSError` that names the path.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +33,14 @@ def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     return open(path, mode, buffering, opener=_private)
 
 
-def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
+def replace_file(
+    path: Path,
+    content: bytes,
+    *,
+    sync: bool = False,
+    modified: float | None = None,
+    opener: Callable[[str, int], int] | None = None,
+) -> None:
     """Replace a file, whole or not at all: after an error or a crash the old one is there.
 
     Args:
@@ -39,11 +48,12 @@ def replace_private(path: Path, content: bytes, *, sync: bool = False, modified:
         content: all of it.
         sync: wait until it is on the disk, so that it also survives the end of the machine.
         modified: its time of modification, in epoch seconds; by default now.
+        opener: makes the file, as for `open`; by default with the mode that the umask leaves.
     """
     # A name of its own for each writer: two processes may share the directory, and two threads a process.
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open_private(draft, "xb") as file:
+        with open(draft, "xb", opener=opener) as file:
             file.write(content)
             if sync:
                 file.flush()
@@ -51,9 +61,17 @@ def replace_private(path: Path, content: bytes, *, sync: bool = False, modified:
         if modified is not None:
             os.utime(draft, (modified, modified))
         draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the draft, which nobody has heard of
         raise
+
+
+def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
+    """Replace a file by one of mode 0600; otherwise as `replace_file`."""
+    replace_file(path, content, sync=sync, modified=modified, opener=_private)
 
 
 def keep_private(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from starlette.routing import compile_path
 from model_registry.api.security_headers import SECURITY_HEADERS
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import (
+    SHOWN_DATA,
     BodyTooLarge,
     Conflict,
     DeadlineExceeded,
@@ -86,8 +87,6 @@ _LONGEST_DETAIL = 8000
 """Characters. Messages quote what callers sent: an answer must not grow with the question."""
 MEDIA_TYPE = "application/problem+json"
 _IN_SUMMARY = 20
-_SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
-"""What of an error's data the caller sees. The rest is for the log."""
 
 
 class ProblemReason(BaseModel):
@@ -185,7 +184,7 @@ def _response(
         "detail": _cut(detail, _LONGEST_DETAIL),
         "reasons": _shown_reasons(reasons),
     }
-    body |= {key: _first(data[key]) for key in _SHOWN if data and key in data}
+    body |= {key: _first(data[key]) for key in SHOWN_DATA if data and key in data}
     body, _ = masked_value(body)  # a message may quote what it is about, and answers end in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
 

@@ -1,7 +1,7 @@
 """With which exit code a command ends that fails: one table from the error tree to codes.
 
 0 done; 1 what was asked for was refused; 2 the command was called wrongly (Typer's own); 3 the registry, a part of
-it, or what was to be read cannot be reached or does not let us in.
+it, or what was to be read or written cannot be reached or does not let us in.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import typer
 
 from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
-from model_registry.cli.registry import RegistryHttp
-from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text

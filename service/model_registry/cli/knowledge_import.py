@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
-from model_registry.errors import Invalid, RegistryUnreachable
+from model_registry.cli.output_file import write_output
+from model_registry.cli.registry import RegistryHttp
+from model_registry.client.requests import Call, json_object
+from model_registry.errors import Invalid
 from model_registry.imports.sources.reading import SourceContent
 
 _LONGEST = 20
@@ -58,16 +60,14 @@ def bring_in(what: Import, registry: RegistryHttp) -> None:
         _print_passed_over(what.reading)
         raise Invalid("There is nothing in it that could be imported.")
     with reading_bar(f"{len(what.reading.offers)} models to the registry at {registry.url}"):
-        params = {"dry_run": "true"} if what.dry_run else {}
-        answer = json_object(registry.post("/api/models/import", what.body(), params))
-    try:
+        params = {"dry_run": what.dry_run or None}
+        answer = registry.ask(Call("POST", "/api/models/import", json_object, params, what.body()))
+    with registry.expect_shape():
         report: list[Entry] = answer["report"]
         _print(what, report, answer["revision"])
-    except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"{registry.url} answered, but not as a registry does") from error
     if what.report is not None:
         passed = [{"name": passed.name, "reason": passed.reason} for passed in what.reading.passed_over]
-        what.report.write_text(json.dumps(answer | {"passed_over": passed}, indent=2) + "\n", "utf-8")
+        write_output(what.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
 
 
 def _print(what: Import, report: Sequence[Entry], revision: int) -> None:

@@ -11,13 +11,9 @@ import typer
 
 from model_registry.cli.nats_login import HOW, nats_login
 from model_registry.cli.plain_logs import configure_plain
-from model_registry.errors import NothingAccepted
+from model_registry.cli.registry import ReaderKey, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
 
-Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="The registry's URL.")]
-ApiKey = Annotated[
-    str | None,
-    typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="A key with the scope read, if reads need one."),
-]
 Out = Annotated[Path, typer.Option("--out", help="Where bundles go. The gateway reads DIR/current/tensorzero.toml.")]
 Nats = Annotated[
     str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Hear of changes from NATS, instead of asking. {HOW}")
@@ -35,8 +31,8 @@ Once = Annotated[bool, typer.Option("--once", help="Fetch once and end: for init
 def sync(
     *,
     out: Out,
-    registry: Registry = "http://127.0.0.1:8110",
-    api_key: ApiKey = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ReaderKey = None,
     nats: Nats = None,
     command: Command = None,
     pid_file: PidFile = None,
@@ -79,8 +75,6 @@ def sync(
         agent.once() if once else agent.run()
     except KeyboardInterrupt:
         return  # being told to stop is how an agent ends; what is current stays
-    except OSError as error:
-        raise NothingAccepted(f"{out} cannot be used: {error}") from error
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

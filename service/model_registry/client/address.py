@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import httpx
-
 from model_registry.client.core import Core, RetryPolicy
 from model_registry.client.operations import Operations
 from model_registry.client.response_cache import Answers
 
 DEFAULT_URL = "http://127.0.0.1:8110"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Addressed(Operations):
@@ -26,7 +23,7 @@ class Addressed(Operations):
         cache_dir: Path | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
-        self._url = url or os.environ.get("MODEL_REGISTRY_URL") or DEFAULT_URL
+        self.url = url or os.environ.get("MODEL_REGISTRY_URL") or DEFAULT_URL
         self._key = api_key or os.environ.get("MODEL_REGISTRY_API_KEY")
         self._cache_dir = cache_dir
         self._patience = patience or RetryPolicy()
@@ -39,12 +36,4 @@ class Addressed(Operations):
 
     def new_core(self) -> Core:
         """The same registry, for who asks beside us: what is in memory is nobody else's."""
-        return Core(self._url, self._key, self._patience, Answers(self._cache_dir))
-
-    @property
-    def trust_env(self) -> bool:
-        """Whether the environment may name a proxy: one cannot reach this machine's own loopback."""
-        try:
-            return httpx.URL(self._url).host not in _LOOPBACK
-        except httpx.InvalidURL:
-            return True  # said when something is asked
+        return Core(self.url, self._key, self._patience, Answers(self._cache_dir))

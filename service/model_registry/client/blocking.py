@@ -13,7 +13,9 @@ import httpx
 from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, RetryPolicy
+from model_registry.client.requests import Call
 from model_registry.client.subscription import Subscription, perform, run_flow
+from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 
@@ -54,8 +56,16 @@ class Client(Addressed):
         """Close the connections."""
         self._http.close()
 
+    def ask(self, call: Call[T]) -> T:
+        """Ask what has no method of its own. Errors: RegistryUnreachable, or what the registry answers."""
+        return self.carry_out(self.core.ask(call))
+
+    def catalogue(self) -> Catalogue:
+        """Get the whole catalogue at one revision; with the registry away the last copy of it, which knows its age."""
+        return self.carry_out(self.core.catalogue())
+
     def carry_out(self, flow: Flow[T]) -> T:
-        """Do what a flow says, and answer what it comes to."""
+        """Do what a flow says, and return its result."""
         return run_flow(flow, lambda step: perform(self._http, step, time.sleep))
 
     def on_change(
@@ -72,4 +82,4 @@ class Client(Addressed):
         return Subscription(self.new_core().follow(wait, news=news is not None), self._new_http(), callback, news)
 
     def _new_http(self) -> httpx.Client:
-        return httpx.Client(trust_env=self.trust_env, transport=self._transport)
+        return httpx.Client(trust_env=not is_loopback(self.url), transport=self._transport)

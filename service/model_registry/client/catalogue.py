@@ -57,7 +57,7 @@ class Catalogue:
 
 
 def read_catalogue(content: bytes) -> Catalogue:
-    """What `/api/catalog` answers. Errors: RegistryUnreachable."""
+    """Read what `/api/catalog` answers. Errors: ValueError, TypeError; RegistryUnreachable, for a row that is none."""
     said = json_object(content)
 
     def rows(plural: str, kind: type[R]) -> tuple[R, ...]:

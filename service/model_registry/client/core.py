@@ -121,17 +121,29 @@ class Core:
         """
         key = f"{self.url}{call.path}?{_query(call.params)}"
         kept = self._answers.get(key) if call.method == "GET" else None
+        reply = yield from self._exchange(call, kept, wait)
+        if is_away(reply) and kept is not None and offline:
+            return self._from_before(call, kept, reply)
+        return self._read(call, key, kept, self._response(reply))
+
+    def response(self, call: Call[Any], *, wait: float | None = None) -> Flow[httpx.Response]:
+        """As `ask`, for the answer as it comes, whatever its status; none is kept. Errors: RegistryUnreachable."""
+        return self._response((yield from self._exchange(call, None, wait)))
+
+    def _exchange(self, call: Call[Any], kept: Kept | None, wait: float | None) -> Flow[Reply]:
         attempt = 1
         while True:
             reply = yield Send(self._request(call, kept, wait))
             pause = self._patience.pause(call, reply, attempt)
             if pause is None:
-                break
+                return reply
             yield Pause(pause)
             attempt += 1
-        if is_away(reply) and kept is not None and offline:
-            return self._from_before(call, kept, reply)
-        return self._read(call, key, kept, reply)
+
+    def _response(self, reply: Reply) -> httpx.Response:
+        if not isinstance(reply, httpx.Response):
+            raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
+        return reply
 
     def catalogue(self, *, wait: float | None = None, offline: bool = True) -> Flow[Catalogue]:
         """The whole catalogue; with the registry away the last copy of it, whose age says so."""
@@ -155,7 +167,7 @@ class Core:
             except RegistryError as error:
                 log.warning("the copy of the catalogue is not being kept current: %s", error.message)
                 if known is None and (kept := self._answers.get(f"{self.url}{_CATALOG.path}?")):
-                    known = replace(read_catalogue(kept.content), as_of=kept.at)
+                    known = replace(self._value(_CATALOG, kept), as_of=kept.at)
                     yield Tell(known)
                 trouble += 1
                 yield Pause(min(self._patience.first_pause * 2**trouble, self._patience.longest_pause))
@@ -167,7 +179,9 @@ class Core:
                 yield Pause(wait, news=True)
 
     def _request(self, call: Call[Any], kept: Kept | None, wait: float | None) -> httpx.Request:
-        headers = dict(self._headers)
+        headers = {**self._headers, **call.headers}
+        if call.content is not None:
+            headers["Content-Type"] = "application/json"
         if kept is not None:
             headers["If-None-Match"] = kept.etag
         if call.etag is not None:
@@ -180,7 +194,14 @@ class Core:
         query = f"?{_query(params)}" if params else ""
         url = f"{self.url}{call.path}{query}"
         try:
-            return httpx.Request(call.method, url, headers=headers, json=call.body, extensions={"timeout": timeout})
+            return httpx.Request(
+                call.method,
+                url,
+                headers=headers,
+                content=call.content,
+                json=call.body,
+                extensions={"timeout": timeout},
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise RegistryUnreachable(f"{url} is no address of a registry: {error}") from error
 
@@ -188,23 +209,30 @@ class Core:
         self.stale_seconds = max(0.0, self._clock() - kept.at)
         why = reply.status_code if isinstance(reply, httpx.Response) else reply
         log.warning("the registry is away (%s); going on with its answer of %.0f s ago", why, self.stale_seconds)
-        return call.read(kept.content) if kept.value is None else _fresh(kept.value)
+        return self._value(call, kept)
 
-    def _read(self, call: Call[T], key: str, kept: Kept | None, reply: Reply) -> T:
-        if not isinstance(reply, httpx.Response):
-            raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
+    def _read(self, call: Call[T], key: str, kept: Kept | None, reply: httpx.Response) -> T:
+        age = reply.headers.get("x-registry-stale", "")
+        self.stale_seconds = float(age) if age.isdigit() else None
         if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
             self._answers.confirm(key, self._clock())
-        elif not reply.is_success:
+            return self._value(call, kept)
+        if not reply.is_success:
             raise error_of(reply)
-        said = reply.headers.get("x-registry-stale", "")
-        self.stale_seconds = float(said) if said.isdigit() else None
-        if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
-            return call.read(kept.content) if kept.value is None else _fresh(kept.value)
-        value = call.read(reply.content)
+        value = self._parsed(call, reply.content)
         if call.method == "GET" and (etag := reply.headers.get("etag")):
             self._answers.put(key, Kept(etag, reply.content, self._clock(), value))
         return _fresh(value)
+
+    def _value(self, call: Call[T], kept: Kept) -> T:
+        value: T = self._parsed(call, kept.content) if kept.value is None else _fresh(kept.value)
+        return value
+
+    def _parsed(self, call: Call[T], content: bytes) -> T:
+        try:
+            return call.read(content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryUnreachable(f"{self.url} answered, but not as a registry does: {error}") from error
 
 
 def _fresh(value: T) -> T:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from model_registry.client.bundle import write_bundle
 from model_registry.gateway_agent.bundle_source import Bundle
+from model_registry.private_files import replace_file
 
 KEPT = 3
 
@@ -65,8 +65,8 @@ class BundleDirectory:
 
     def note(self, **changes: str | None) -> None:
         """Note something for after a restart."""
-        with _replacing(self._state) as draft:
-            _write(draft, json.dumps(asdict(replace(self.remembered, **changes))).encode())
+        content = json.dumps(asdict(replace(self.remembered, **changes))).encode()
+        replace_file(self._state, content, sync=True)
 
     def add(self, bundle: Bundle) -> None:
         """Write a bundle to a directory of its own, whole or not at all."""
@@ -75,10 +75,7 @@ class BundleDirectory:
             return
         draft = self._bundles / f".new-{bundle.etag}"
         try:
-            for path, content in bundle.files.items():
-                file = draft / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                _write(file, content)
+            write_bundle(bundle.files, draft, sync=True)
             draft.rename(target)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
@@ -87,8 +84,10 @@ class BundleDirectory:
     def switch(self, etag: str) -> None:
         """Make a bundle the current one, in one step."""
         os.utime(self._bundles / etag)  # the order of use is the order of tidying up
-        with _replacing(self._link) as draft:
-            draft.symlink_to(Path("bundles", etag))
+        draft = self._link.with_name(f".new-{self._link.name}")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(Path("bundles", etag))
+        draft.replace(self._link)
 
     def has(self, etag: str) -> bool:
         """Whether this bundle is there."""
@@ -102,24 +101,3 @@ class BundleDirectory:
         bundles.sort(key=lambda path: (path.name in needed, path.stat().st_mtime_ns), reverse=True)
         for path in bundles[KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _write(file: Path, content: bytes) -> None:
-    with file.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A draft that takes the path's place once it is whole."""
-    draft = path.with_name(f".new-{path.name}")
-    draft.unlink(missing_ok=True)
-    try:
-        yield draft
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise

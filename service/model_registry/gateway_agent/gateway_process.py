@@ -9,15 +9,15 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
+
+from model_registry.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
 _EXEC_SECONDS = 60
 _HEALTH_SECONDS = 2
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class NotTold(Exception):
@@ -61,9 +61,8 @@ class LocalGateway:
         """Whether the health URL answers as it should. True without one: there is nobody to ask."""
         if self.health is None:
             return True
-        trust_env = urlsplit(self.health).hostname not in _LOOPBACK
         try:
-            return httpx.get(self.health, timeout=_HEALTH_SECONDS, trust_env=trust_env).is_success
+            return httpx.get(self.health, timeout=_HEALTH_SECONDS, trust_env=not is_loopback(self.health)).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
+from model_registry.loopback import is_loopback
+
 ANSWER_SECONDS = 2.0
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _MIB = 2**20
 
@@ -125,9 +125,7 @@ class OpenAICompatible:
 def _http(
     url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
 ) -> httpx.AsyncClient:
-    # No proxy of the environment stands between us and this machine.
-    trust_env = urlsplit(url).hostname not in LOOPBACK
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=trust_env)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=not is_loopback(url))
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:

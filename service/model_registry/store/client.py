@@ -15,6 +15,7 @@ import jwt
 from postgrest import APIError, AsyncPostgrestClient
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, translated
 from model_registry.store.exact_floats import ExactClient, exact
@@ -94,7 +95,7 @@ def _http(url: str, connections: int) -> ExactClient:
     if reachable(address):
         return ExactClient(transport=Http11Transport(address, connections), timeout=TIMEOUT)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
-    return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits)
+    return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits, trust_env=not is_loopback(url))
 
 
 async def _supabase(settings: Settings, http: httpx.AsyncClient) -> AsyncPostgrestClient:

@@ -16,6 +16,8 @@ import httptools
 import httpx
 import pydantic_core
 
+from model_registry.loopback import is_loopback
+
 _IDLE_SECONDS = 5.0
 """A connection that nobody used for longer is not used again: servers close those, and one may be about to."""
 
@@ -24,7 +26,8 @@ _CLOSED = "the server has closed the connection"
 
 def reachable(url: httpx.URL) -> bool:
     """Whether this transport is enough to get there."""
-    return url.scheme == "http" and not ({"http", "all"} & getproxies().keys() and not proxy_bypass(url.host))
+    proxied = {"http", "all"} & getproxies().keys() and not proxy_bypass(url.host)
+    return url.scheme == "http" and (is_loopback(str(url)) or not proxied)
 
 
 class Http11Transport(httpx.AsyncBaseTransport):

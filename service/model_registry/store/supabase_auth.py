@@ -12,6 +12,7 @@ import httpx
 import jwt
 import structlog
 
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.client import tls
 from model_registry.store.token_rules import LONGEST_TOKEN, TokenRules, rules_of
@@ -77,7 +78,8 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     from supabase import AsyncClientOptions, create_async_client  # noqa: PLC0415 (as in client.py)
 
     key = settings.supabase_key.get_secret_value()
-    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS)
+    trust_env = not is_loopback(settings.supabase_url)
+    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS, trust_env=trust_env)
     options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
     client = await create_async_client(settings.supabase_url, key, options=options)
     rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)

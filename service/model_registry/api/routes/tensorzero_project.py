@@ -23,7 +23,7 @@ from model_registry.entities.base import Draft, Row
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigFileDraft, ConfigSection, ConfigSectionDraft
 from model_registry.errors import Invalid, NotFound, Reason
-from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -211,7 +211,7 @@ def _section(snapshot: Snapshot, name: str) -> ConfigSection:
 
 def _checked(path: str) -> str:
     """The path, if a file of a project can have it. Errors: Invalid."""
-    if problem := path_problem(path):
+    if problem := project_path_problem(path):
         raise Invalid(f"The path {path!r} {problem}.", reasons=[Reason("path", problem)])
     return path
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.datetimes import as_text
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Table, dotted
 from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, CONFIG_FILE, below
+from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, below
 
 Files = Mapping[str, str]
 """Path from the configuration -> content."""

@@ -7,17 +7,15 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from model_registry.errors import SourceUnreadable
+from model_registry.loopback import is_loopback
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 LARGEST = 64 * 2**20
 """Bytes. The whole price map of LiteLLM is 4 MB."""
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes have come, and of how many."""
@@ -64,13 +62,11 @@ def fetch_json(
     Timeout: 5 s to connect, 30 s between two pieces. Made once; redirects are followed; at most `largest` bytes.
     Errors: SourceUnreadable, whatever goes wrong.
     """
-    # A proxy of the environment cannot reach this machine's own loopback.
-    trust_env = urlsplit(url).hostname not in _LOOPBACK
     method = "GET" if body is None else "POST"
     pieces, size = [], 0
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=trust_env) as client,
+            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=not is_loopback(url)) as client,
             client.stream(method, url, headers=dict(headers or {}), json=body) as response,
         ):
             response.raise_for_status()
