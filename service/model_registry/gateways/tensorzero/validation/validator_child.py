@@ -1,4 +1,4 @@
-"""Checks one project after another. Started by `check_process.py`, which speaks with it in lines of JSON.
+"""Checks one project after another. Started by `validator_process.py`, which speaks with it in lines of JSON.
 
 It shuts itself in before it reads the first one; the gateway that it runs shuts itself in further.
 """
