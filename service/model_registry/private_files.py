@@ -30,7 +30,7 @@ def make_private_directory(path: Path) -> None:
 
 def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     """Open a file in binary; when that makes it, it has mode 0600."""
-    return open(path, mode, buffering, opener=_private)
+    return open(path, mode, buffering, opener=_opener(FILE_MODE))
 
 
 def replace_file(
@@ -39,7 +39,7 @@ def replace_file(
     *,
     sync: bool = False,
     modified: float | None = None,
-    opener: Callable[[str, int], int] | None = None,
+    mode: int | None = None,
 ) -> None:
     """Replace a file, whole or not at all: after an error or a crash the old one is there.
 
@@ -48,12 +48,12 @@ def replace_file(
         content: all of it.
         sync: wait until it is on the disk, so that it also survives the end of the machine.
         modified: its time of modification, in epoch seconds; by default now.
-        opener: makes the file, as for `open`; by default with the mode that the umask leaves.
+        mode: its permissions; by default those that the umask leaves.
     """
     # A name of its own for each writer: two processes may share the directory, and two threads a process.
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(draft, "xb", opener=opener) as file:
+        with open(draft, "xb", opener=None if mode is None else _opener(mode)) as file:
             file.write(content)
             if sync:
                 file.flush()
@@ -71,7 +71,7 @@ def replace_file(
 
 def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
     """Replace a file by one of mode 0600; otherwise as `replace_file`."""
-    replace_file(path, content, sync=sync, modified=modified, opener=_private)
+    replace_file(path, content, sync=sync, modified=modified, mode=FILE_MODE)
 
 
 def keep_private(path: Path, content: bytes) -> None:
@@ -84,8 +84,11 @@ def keep_private(path: Path, content: bytes) -> None:
     replace_private(path, content)
 
 
-def _private(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags, mode=FILE_MODE)
-    if flags & os.O_CREAT:
-        os.fchmod(descriptor, FILE_MODE)
-    return descriptor
+def _opener(mode: int) -> Callable[[str, int], int]:
+    def open_with_mode(path: str, flags: int) -> int:
+        descriptor = os.open(path, flags, mode=mode)
+        if flags & os.O_CREAT:
+            os.fchmod(descriptor, mode)  # whatever the umask took away
+        return descriptor
+
+    return open_with_mode

@@ -39,6 +39,17 @@ def test_an_error_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_file_that_is_written_again_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "file"
+    write_output(file, "one")
+    assert file.stat().st_mode & 0o777 == 0o640
+
+    file.chmod(mode)
+    write_output(file, "two")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("two", mode)
+
+
 def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
     link, target = tmp_path / "link", tmp_path / "target"
     target.write_text("old")

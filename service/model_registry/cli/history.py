@@ -112,8 +112,8 @@ def rollback(
             )
 
 
-def _print_rows(found: dict[str, Any], nothing: str) -> None:
-    for row in found["items"]:
+def _print_rows(difference: dict[str, Any], nothing: str) -> None:
+    for row in difference["items"]:
         sign, colour = _SIGNS[row["change"]]
         typer.secho(f"{sign} {row['kind']} {printable(row['name'])}", fg=colour)
         for field in row["fields"] if row["change"] == "changed" else ():
@@ -122,8 +122,8 @@ def _print_rows(found: dict[str, Any], nothing: str) -> None:
         for write in row.get("writes", ()):
             when, who = write["at"][:19].replace("T", " "), printable(write["actor"])
             typer.echo(f"    {_PAST[write['operation']]} by {who}, {when}, revision {write['revision']}")
-    counts = f"{found['added']} added, {found['removed']} removed, {found['changed']} changed"
-    typer.echo(counts if found["items"] else nothing)
+    counts = f"{difference['added']} added, {difference['removed']} removed, {difference['changed']} changed"
+    typer.echo(counts if difference["items"] else nothing)
 
 
 def _counted(change: dict[str, Any]) -> str:

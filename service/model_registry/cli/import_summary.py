@@ -1,4 +1,4 @@
-"""What an import did or would do, as lines for people. Asks nobody."""
+"""The result of an import, or of a dry run, as lines for people. Does no I/O but print."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDEST_NAME = 48
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out of an import."""
+    """The result of an import."""
 
     report: Sequence[ReportEntry]
     dry_run: bool
@@ -60,7 +60,7 @@ def _print_lines(entries: Sequence[ReportEntry]) -> None:
 
 
 def _print_names(entries: Sequence[ReportEntry]) -> None:
-    """What stays as it is needs no line each."""
+    """Print one line per kind: rows that stay as they are need no line each."""
     for kind, group in groupby(sorted(entries, key=lambda entry: entry.kind), key=lambda entry: entry.kind):
         typer.echo(f"  {kind}: {', '.join(printable(entry.name) for entry in group)}")
 

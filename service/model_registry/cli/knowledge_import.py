@@ -1,4 +1,4 @@
-"""What every importer does once it has read its source: ask the registry, and tell people what became of it."""
+"""The second half of every import: send what was read to the registry, and print the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What was read, and how it is to be brought in."""
+    """An import: its source's content, and the user's choices."""
 
     source: str
     reading: SourceContent
@@ -39,7 +39,7 @@ class Import:
     report: Path | None
 
     def body(self) -> dict[str, Any]:
-        """What the registry is sent."""
+        """The body of the request."""
         offers = [offer.model_dump(exclude_defaults=True) for offer in self.reading.offers]
         choices = {"only_existing": self.only_existing, "activate": self.activate}
         return {"source": self.source, "offers": offers, **choices}
@@ -47,7 +47,7 @@ class Import:
 
 @contextmanager
 def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr; what it gives is told how much is done, and of how much."""
+    """Show a progress bar on stderr, and yield the function that moves it: (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
@@ -55,7 +55,7 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def bring_in(what: Import, registry: RegistryHttp) -> None:
-    """Ask the registry to take the offers, and print what it did. Errors: Invalid when there is nothing to take."""
+    """Send the offers to the registry, and print what it did with them. Errors: Invalid, when there are none."""
     if not what.reading.offers:
         _print_passed_over(what.reading)
         raise Invalid("There is nothing in it that could be imported.")
@@ -88,9 +88,9 @@ def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
     _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
     _print_passed_over(what.reading)
     counts = Counter(entry["action"] for entry in models)
-    told = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
+    totals = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
     passed = f", {len(what.reading.passed_over)} passed over" if what.reading.passed_over else ""
-    typer.echo(f"{told}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
+    typer.echo(f"{totals}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
     if what.dry_run:
         typer.echo("Nothing was written.")
 
@@ -99,26 +99,26 @@ def _print_passed_over(reading: SourceContent) -> None:
     _lines("No models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
 
 
-def _grouped(told: Iterable[tuple[str, str]]) -> list[str]:
+def _grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
     """One line for each reason, the most frequent first, with an example."""
     names: dict[str, list[str]] = {}
-    for reason, name in told:
+    for reason, name in reasons:
         names.setdefault(reason, []).append(name)
     ordered = sorted(names.items(), key=lambda item: -len(item[1]))
     return [
-        f"{reason} ({found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''})" for reason, found in ordered
+        f"{reason} ({named[0]}{f' and {len(named) - 1} more' if len(named) > 1 else ''})" for reason, named in ordered
     ]
 
 
 def _lines(title: str, colour: str, lines: Iterable[str]) -> None:
-    found = list(lines)
-    if not found:
+    shown = list(lines)
+    if not shown:
         return
-    typer.secho(f"{title} ({len(found)})", fg=colour, bold=True)
-    for line in found[:_LONGEST]:
+    typer.secho(f"{title} ({len(shown)})", fg=colour, bold=True)
+    for line in shown[:_LONGEST]:
         typer.echo(f"  {printable(line)}")
-    if len(found) > _LONGEST:
-        typer.echo(f"  ... and {len(found) - _LONGEST} more; --report FILE has all")
+    if len(shown) > _LONGEST:
+        typer.echo(f"  ... and {len(shown) - _LONGEST} more; --report FILE has all")
 
 
 def _many(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
-"""How an agent's command is let in to NATS: an option for the address, variables for what opens it.
+"""How a command logs in to NATS: an option for the address, variables for the credentials.
 
-Not options: what stands on a command line, everybody on the machine can read.
+Not options: every user of the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOW = "NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY, NATS_CREDS, NATS_CA, 
 
 
 def nats_login(url: str, variables: Mapping[str, str] = os.environ) -> NatsLogin:
-    """What the variables say. Errors: BadParameter, also for files that cannot be used: a mistake is seen at once."""
+    """Read the variables. Errors: BadParameter, also for files that cannot be used: a mistake shows at once."""
     ways = ("user", "password", "token", "nkey", "creds", "ca", "cert", "key")
     login = NatsLogin(url, **{way: value for way in ways if (value := variables.get(f"NATS_{way.upper()}"))})
     try:

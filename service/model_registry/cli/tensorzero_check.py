@@ -78,8 +78,8 @@ def _print(findings: Mapping[str, Any]) -> None:
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
     if gateway["asked"]:
-        said = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
-        typer.secho(f"The gateway {said}", fg="green" if gateway["accepted"] else "red")
+        answer = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
+        typer.secho(f"The gateway {answer}", fg="green" if gateway["accepted"] else "red")
         for warning in gateway["warnings"]:
             typer.echo(f"  {printable(warning)}")
     else:

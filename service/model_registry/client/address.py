@@ -1,4 +1,4 @@
-"""A registry's address, and what is known of it: what the blocking and the asynchronous client begin with."""
+"""The address of a registry, and the key: what the blocking and the asynchronous client have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 class Addressed(Operations):
-    """What both clients are made of. Arguments: as `Client` says."""
+    """The base of both clients. Arguments: see `Client`."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class Addressed(Operations):
 
     @property
     def stale_seconds(self) -> float | None:
-        """How old the last answer was when nobody could say that it is current; None while all is well."""
+        """How old the last answer was when the registry could not confirm it, in seconds; None otherwise."""
         return self.core.stale_seconds
 
     def new_core(self) -> Core:
-        """The same registry, for who asks beside us: what is in memory is nobody else's."""
+        """Make another core for the same registry, with its own answers in memory: for another thread or task."""
         return Core(self.url, self._key, self._patience, Answers(self._cache_dir))

@@ -1,4 +1,4 @@
-"""The asynchronous client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+"""The asynchronous client: its operations are in `operations.py`, retries and fallbacks in `core.py`. Does the I/O."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ async def _driven_async(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -
         while True:
             step = flow.send(await do(step))
     except StopIteration as ended:
-        found: T = ended.value
-        return found
+        result: T = ended.value
+        return result
 
 
 def _woken(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
@@ -126,5 +126,5 @@ async def _heard_async(callback: Callable[[Catalogue], Any], catalogue: Catalogu
         answer = callback(catalogue)
         if inspect.isawaitable(answer):
             await answer
-    except Exception:  # as above
+    except Exception:  # a listener must not keep the copy from being current
         log.exception("a listener failed")

@@ -1,4 +1,4 @@
-"""The blocking client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+"""The blocking client: its operations are in `operations.py`, retries and fallbacks in `core.py`. Does the I/O."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Client(Addressed):
     Args:
         url: the registry's; else MODEL_REGISTRY_URL, else this machine's port 8110.
         api_key: a key; else MODEL_REGISTRY_API_KEY. Reading usually needs none.
-        cache_dir: where the last answers are kept, for when the registry is away. Without it they are in memory.
+        cache_dir: a directory for the last answers, for when the registry is away. Without it they are in memory.
         patience: timeouts, attempts and pauses.
         transport: instead of the network.
     """
@@ -71,12 +71,12 @@ class Client(Addressed):
     def on_change(
         self, callback: Callable[[Catalogue], object], *, wait: float = 30.0, nats_url: str | None = None
     ) -> Subscription:
-        """Call back, in a thread of its own, with the catalogue as it is and then with every other one.
+        """Call back, in a thread of its own, with the catalogue as it is and then with every new one.
 
         Args:
-            callback: gets a `Catalogue`. What it raises is logged.
-            wait: for how long one question waits at the registry; with NATS, how often it is asked all the same.
-            nats_url: hear of changes from NATS (needs nats-py) instead of waiting at the registry.
+            callback: gets a `Catalogue`. An exception of the callback is logged.
+            wait: for how long one question waits at the registry, in seconds; with NATS, how often it is asked anyway.
+            nats_url: learn of changes from NATS (needs nats-py) instead of waiting at the registry.
         """
         news = ChangeNotifier(NatsLogin(nats_url)) if nats_url else None
         return Subscription(self.new_core().follow(wait, news=news is not None), self._new_http(), callback, news)

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457) turned back into the errors that the registry meant."""
+"""Problem documents (RFC 9457) turned back into the errors that the registry raised."""
 
 from __future__ import annotations
 

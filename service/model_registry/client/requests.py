@@ -1,4 +1,4 @@
-"""What can be asked of a registry: one value a question, with how to read the answer. Pure; nothing is sent here."""
+"""Questions to a registry: one value each, with how to read the answer. Pure; nothing is sent here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SAFE_TO_REPEAT = frozenset({"GET", "PUT", "DELETE"})
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One question, or one thing to do."""
+    """One request, and how to read its answer."""
 
     method: str
     path: str
@@ -38,13 +38,13 @@ class Call(Generic[T]):
     """JSON that is written already; instead of `body`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
-    """Only if the row is still this one."""
+    """Only if the row still has this ETag."""
     repeatable: bool | None = None
-    """Whether doing it twice is the same as once; by default what its method says."""
+    """Whether sending it twice has the same effect as once; by default decided by the method."""
 
     @property
     def may_repeat(self) -> bool:
-        """Whether it may be sent again when its answer was lost."""
+        """Whether it may be sent again when its answer is lost."""
         return self.method in _SAFE_TO_REPEAT if self.repeatable is None else self.repeatable
 
 
@@ -84,17 +84,17 @@ class Rows(Generic[R]):
 
 
 def quoted(reference: str) -> str:
-    """A reference as one part of a path."""
+    """Quote a reference as one part of a path."""
     return quote(reference, safe="")
 
 
 def items_of(kind: type[R]) -> Reading[list[R]]:
-    """How a list is read."""
+    """Return the reader of a list."""
     return lambda content: [read_row(kind, item) for item in _member(content, "items")]
 
 
 def row_of(kind: type[R]) -> Reading[R]:
-    """How one row is read."""
+    """Return the reader of one row."""
     return lambda content: read_row(kind, json_object(content))
 
 
@@ -107,7 +107,7 @@ def json_object(content: bytes) -> Json:
 
 
 def enveloped(content: bytes) -> Json:
-    """What stands in an envelope of `/api/v1/registry`."""
+    """Read the data of an answer of `/api/v1/registry`. Errors: ValueError."""
     data = _member(content, "data")
     return data if isinstance(data, dict) else {"items": data}
 

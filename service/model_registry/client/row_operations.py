@@ -1,8 +1,8 @@
 """Reading and writing rows: every resource but models. Nothing is sent here: each method makes a question.
 
-In all of them: a reference is an id or a name, and may hold slashes. `fields` and keyword arguments are the same, and
-keyword arguments count more. With an `etag`, a row that has changed since is left alone: PreconditionFailed. Lists take
-the filters of the registry's own; `limit` and `offset` are the page.
+Written out for each resource, so that `help()` and mypy know its fields and filters. In all of them: a reference is an
+id or a name, and may hold slashes. Fields can be given as a mapping, as keyword arguments, which count more, or both.
+With an `etag`, a row that has changed since is left alone: PreconditionFailed. `limit` and `offset` are the page.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The directory that a gateway reads: bundles beside each other, and a link to the one that counts.
+"""The directory that a gateway reads: bundles beside each other, and a link to the current one.
 
     DIR/current            -> bundles/<etag>
     DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
-    DIR/state.json         which one is on trial, which one was good last, which one failed
+    DIR/state.json         the bundle on trial, the last good one, and the one that failed
 
-Whoever follows `current` sees one bundle or another, never a mixture, and never half of one.
+A reader who follows `current` sees one bundle or another, never a mixture, and never half of one.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What must not be forgotten in a restart."""
+    """State that survives a restart."""
 
     good: str | None = None
     """The last bundle that a gateway came up with."""
     trial: str | None = None
-    """The one that is being tried."""
+    """The bundle on trial."""
     failed: str | None = None
-    """The newest one that no gateway came up with: not tried again until the registry serves another."""
+    """The newest bundle that no gateway came up with: not tried again until the registry serves another."""
 
 
 class BundleDirectory:
-    """One directory. Errors: OSError, as the disk has it; what was there before is there still."""
+    """One directory. Errors: OSError; the bundles and the link stay as they were."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class BundleDirectory:
 
     @property
     def current(self) -> str | None:
-        """The bundle that the link leads to."""
+        """The bundle that the link points to."""
         try:
             target = self._link.readlink()
         except OSError:
@@ -57,14 +57,14 @@ class BundleDirectory:
 
     @property
     def remembered(self) -> Remembered:
-        """What was noted last."""
+        """The state that was noted last."""
         try:
             return Remembered(**json.loads(self._state.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return Remembered(good=self.current)
 
     def note(self, **changes: str | None) -> None:
-        """Note something for after a restart."""
+        """Change the state that survives a restart."""
         content = json.dumps(asdict(replace(self.remembered, **changes))).encode()
         replace_file(self._state, content, sync=True)
 
@@ -94,7 +94,7 @@ class BundleDirectory:
         return (self._bundles / etag).is_dir()
 
     def tidy(self) -> None:
-        """Keep the last three, and whatever is still needed."""
+        """Remove all bundles but the last three and those that are still needed."""
         remembered = self.remembered
         needed = {self.current, remembered.good, remembered.trial}
         bundles = [path for path in self._bundles.iterdir() if not path.name.startswith(".")]

@@ -1,4 +1,4 @@
-"""The gateway beside us: told of a new bundle, and asked how it is. Knows nothing of bundles and registries."""
+"""The gateway beside the agent: notified of a new bundle, and asked for its health. Knows nothing of registries."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _HEALTH_SECONDS = 2
 
 
 class NotTold(Exception):
-    """The gateway could not be told of the new bundle."""
+    """The gateway could not be notified of the new bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalGateway:
-    """How to tell a gateway, and where to ask it. With nothing set, switching the link is all that is done."""
+    """How to notify a gateway, and where to ask for its health. With nothing set, switching the link is enough."""
 
     command: str | None = None
     """Run without a shell, for at most 60 s; MODEL_REGISTRY_BUNDLE is the directory of the new bundle."""
@@ -36,7 +36,7 @@ class LocalGateway:
     """A URL that answers 2xx while the gateway is well. Asked with a timeout of 2 s."""
 
     def tell(self, bundle: Path) -> None:
-        """Run the command, send the signal. A gateway that does not run yet is nobody to tell.
+        """Run the command, send the signal. A gateway that does not run yet is not notified.
 
         Raises:
             NotTold: the command failed.
@@ -55,10 +55,10 @@ class LocalGateway:
             try:
                 os.kill(_pid(self.pid_file), self.signal)
             except (OSError, ValueError) as error:
-                log.warning("nobody to signal: %s", error)
+                log.warning("no process to signal: %s", error)
 
     def is_well(self) -> bool:
-        """Whether the health URL answers as it should. True without one: there is nobody to ask."""
+        """Whether the health URL answers 2xx. True without one."""
         if self.health is None:
             return True
         try:
@@ -69,7 +69,7 @@ class LocalGateway:
 
 def _pid(file: Path) -> int:
     pid = int(file.read_text("ascii").strip())
-    if pid <= 0:  # a group, or everybody
+    if pid <= 0:  # a process group, or all processes
         message = f"{file} holds no process id"
         raise ValueError(message)
     return pid

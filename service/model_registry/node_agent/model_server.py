@@ -1,6 +1,6 @@
-"""What a model server says it has loaded: Ollama, or whatever speaks OpenAI's protocol, such as vLLM.
+"""The models that a model server has loaded: Ollama, or one that speaks OpenAI's protocol, such as vLLM.
 
-One question, one answer. What follows from no answer is in `watch.py`.
+One question, one answer. `watch.py` decides what no answer means.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can be asked now."""
+    """A model that answers now."""
 
     provider_type: str
     model_id: str
     vram_mb: int | None = None
-    """MiB, where the server tells."""
+    """In MiB, where the server reports it."""
     context_length: int | None = None
-    """Tokens, where the server tells."""
+    """In tokens, where the server reports it."""
 
     @property
     def key(self) -> str:
-        """What status messages list it by."""
+        """The key in status messages."""
         return f"{self.provider_type}/{self.model_id}"
 
 
 class NoAnswer(Exception):
-    """The server did not say what it has loaded."""
+    """The server did not answer with its loaded models."""
 
     def __init__(self, reason: str, *, down: bool = False) -> None:
         super().__init__(reason)
         self.down = down
-        """Nobody listens there: it is not just slow."""
+        """No server listens there: it is not just slow."""
 
 
 class ModelServer(Protocol):
-    """A server on this node. Every question waits for at most 2 s, and is not repeated."""
+    """A server on this node. A question takes at most 2 s, and is not repeated."""
 
     @property
     def url(self) -> str:
-        """Where it is watched, without a slash at the end."""
+        """The URL at which it is watched, without a slash at the end."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The kind of server, for people."""
 
     async def loaded(self) -> list[LoadedModel]:
-        """What is loaded now. Errors: NoAnswer."""
+        """Return the loaded models. Errors: NoAnswer."""
 
     async def available(self) -> list[str]:
-        """What it could load. Errors: NoAnswer."""
+        """Return the names of the models that it could load. Errors: NoAnswer."""
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
 
 
 class Ollama:
-    """`/api/ps` is what is loaded, `/api/tags` what is there."""
+    """`/api/ps` lists the loaded models, `/api/tags` all of them."""
 
     name = "Ollama"
 
@@ -74,7 +74,7 @@ class Ollama:
         self._http = _http(self.url, answer_seconds=answer_seconds)
 
     async def loaded(self) -> list[LoadedModel]:
-        """What is in memory. Errors: NoAnswer."""
+        """Return the models in memory. Errors: NoAnswer."""
         return [
             LoadedModel("ollama", name, _mib(entry.get("size_vram")), _whole(entry.get("context_length")))
             for entry in await _entries(self._http, "/api/ps", "models")
@@ -82,17 +82,17 @@ class Ollama:
         ]
 
     async def available(self) -> list[str]:
-        """What has been pulled; Ollama loads it when it is asked for. Errors: NoAnswer."""
-        found = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
-        return sorted(name for name in found if isinstance(name, str))
+        """Return the pulled models; Ollama loads one when it is asked for. Errors: NoAnswer."""
+        names = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
+        return sorted(name for name in names if isinstance(name, str))
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
 class OpenAICompatible:
-    """`/v1/models`. What it lists counts as loaded: vLLM and its like load everything when they start."""
+    """`/v1/models`. Every listed model counts as loaded: vLLM and the like load all when they start."""
 
     name = "OpenAI-compatible server"
 
@@ -102,7 +102,7 @@ class OpenAICompatible:
         self._http = _http(self.url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
 
     async def loaded(self) -> list[LoadedModel]:
-        """What it serves. Errors: NoAnswer."""
+        """Return the models that it serves. Errors: NoAnswer."""
         return [
             LoadedModel(
                 self._provider_type or ("vllm" if entry.get("owned_by") == "vllm" else "openai_compatible"),
@@ -114,11 +114,11 @@ class OpenAICompatible:
         ]
 
     async def available(self) -> list[str]:
-        """Nothing but what is loaded."""
+        """Return nothing: all its models are loaded."""
         return []
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
@@ -129,7 +129,7 @@ def _http(
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:
-    """The list under a key of what is answered. Null is an empty list, as older servers say it."""
+    """Return the list under a key of the answer. Null is an empty list, as older servers write it."""
     try:
         response = await http.get(path)
         response.raise_for_status()

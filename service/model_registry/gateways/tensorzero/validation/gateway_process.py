@@ -1,4 +1,4 @@
-"""The judge: the real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
+"""The real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
 _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
 _VARIANT = re.compile(r"TensorZeroInternalError\(Error\((.*?)\)\) }", re.DOTALL)
 _ELSEWHERE = (("gateway", "observability"), ("gateway", "auth"), ("rate_limiting",), ("object_storage",))
-"""What an embedded gateway without databases cannot judge, or would write to."""
+"""Parts that an embedded gateway without databases cannot load, or would write to."""
 
 CRASHES = "the gateway crashes or hangs on this configuration"
 
@@ -40,13 +40,13 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class GatewayAnswer:
-    """What the gateway says to a configuration."""
+    """The gateway's answer to a configuration."""
 
     accepted: bool
     message: str | None = None
     """Why not, in the gateway's words."""
     warnings: tuple[str, ...] = ()
-    """What it says while loading, and what it was not asked."""
+    """Its warnings while loading, and the parts that it was not given."""
 
 
 class GatewayProcess:
@@ -159,15 +159,15 @@ def distilled(refusal: str) -> str:
 
 
 def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
-    """Take out what needs more than a gateway alone, and say so."""
-    found = list(needs_more(tree))
-    for table, path in found:
+    """Remove the parts that need more than a gateway alone, and return a warning for each."""
+    parts = list(needs_more(tree))
+    for table, path in parts:
         del table[path[-1]]
-    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in found)
+    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in parts)
 
 
 def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """What a gateway alone cannot load: the table that it is in, and its whole key."""
+    """Yield the parts that a gateway alone cannot load: the table, and the whole key."""
     for path in _ELSEWHERE:
         table: Any = tree
         for parent in path[:-1]:

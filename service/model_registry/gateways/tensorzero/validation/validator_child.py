@@ -31,27 +31,27 @@ class _WarmGateway:
 
     def __init__(self, exits: ExitStack) -> None:
         self._exits = exits
-        self._judge: GatewayProcess | None = None
+        self._process: GatewayProcess | None = None
         self._timeout_s = 0.0
         self._checks = 0
 
-    def judge(self, timeout_s: float) -> GatewayProcess:
+    def process(self, timeout_s: float) -> GatewayProcess:
         self._checks += 1
-        if self._judge is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
+        if self._process is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
             self._exits.close()
-            self._judge, self._timeout_s, self._checks = (
+            self._process, self._timeout_s, self._checks = (
                 self._exits.enter_context(GatewayProcess(timeout_s)),
                 timeout_s,
                 1,
             )
-        return self._judge
+        return self._process
 
 
-def _findings(job: dict[str, Any], bench: _WarmGateway, rechecker: CachedRules) -> ValidationResult:
+def _check(job: dict[str, Any], gateway: _WarmGateway, rechecker: CachedRules) -> ValidationResult:
     files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
-    judge = bench.judge(job["timeout_s"]) if job["gateway"] else None
+    process = gateway.process(job["timeout_s"]) if job["gateway"] else None
     remembered = rechecker if job["ours"] else None
-    return check_project(files, judge, configuration=job["configuration"], rechecker=remembered)
+    return check_project(files, process, configuration=job["configuration"], rechecker=remembered)
 
 
 def main(directory: str, niceness: int) -> None:
@@ -67,24 +67,24 @@ def main(directory: str, niceness: int) -> None:
     try:
         shut_in(Path(directory))
     except OSError as error:
-        _say({"unconfined": f"the process of the check cannot be shut in: {error}"})
+        _answer({"unconfined": f"the process of the check cannot be shut in: {error}"})
         return
     # What is remembered of 10,000 models is a million objects: nobody waits for them to be looked through for garbage.
     gc.disable()
     with ExitStack() as exits:
-        bench, rechecker = _WarmGateway(exits), CachedRules()
+        gateway, rechecker = _WarmGateway(exits), CachedRules()
         for line in sys.stdin:
             began = time.perf_counter()
             try:
-                found = _findings(json.loads(line), bench, rechecker)
+                result = _check(json.loads(line), gateway, rechecker)
             except NotConfined as error:
-                _say({"unconfined": error.message})
+                _answer({"unconfined": error.message})
                 return
-            _say({**asdict(found), "seconds": time.perf_counter() - began})
+            _answer({**asdict(result), "seconds": time.perf_counter() - began})
             gc.collect()
             gc.freeze()
 
 
-def _say(answer: dict[str, Any]) -> None:
+def _answer(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

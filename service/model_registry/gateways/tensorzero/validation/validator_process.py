@@ -28,7 +28,7 @@ TIMEOUT_S = 20.0
 
 
 def gateway_version() -> str | None:
-    """Which gateway judges here; None without the extra `gateway`."""
+    """Return the version of the gateway that validates here; None without the extra `gateway`."""
     try:
         return version("tensorzero")
     except PackageNotFoundError:
@@ -103,10 +103,10 @@ class ValidatorProcess:
 
 
 def _read(answer: dict[str, Any]) -> ValidationResult:
-    said = answer["gateway"]
+    gateway = answer["gateway"]
     return ValidationResult(
         faults=tuple(Reason(**fault) for fault in answer["faults"]),
         deprecated=tuple(Reason(**entry) for entry in answer["deprecated"]),
-        gateway=said and GatewayAnswer(said["accepted"], said["message"], tuple(said["warnings"])),
+        gateway=gateway and GatewayAnswer(gateway["accepted"], gateway["message"], tuple(gateway["warnings"])),
         unasked=answer["unasked"],
     )
