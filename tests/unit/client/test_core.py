@@ -15,13 +15,11 @@ import httpx
 import pytest
 
 from model_registry import errors
-from model_registry.app import create_app
 from model_registry.catalog.views import AliasRef, ModelView
-from model_registry.client import AsyncClient, Client, RetryPolicy, fields
+from model_registry.client import AsyncClient, Client, RetryPolicy
 from model_registry.client.requests import Call
 from model_registry.client.rows import AliasOfModel, CatalogModel
 from model_registry.errors import AlreadyExists, RegistryError, RegistryUnreachable
-from model_registry.settings import Settings
 
 Answer = httpx.Response | Exception
 
@@ -289,33 +287,6 @@ def test_help_shows_what_a_method_takes_and_returns(capsys: pytest.CaptureFixtur
         assert f"{taken} -> 'CatalogModel'" in text
         assert "list_providers(self, *, type: 'str | None' = None, active: 'bool | None' = None" in text
         assert "Add a model. Errors: InvalidModel" in text
-
-
-async def test_parameters_are_those_of_the_registry() -> None:
-    settings = Settings.model_validate({"POSTGREST_URL": "http://127.0.0.1:1", "POSTGREST_KEY": "not used"})
-    document = (await create_app(settings)).openapi()
-    shapes, found = document["components"]["schemas"], operations(Client)
-    for noun in ("Provider", "Category", "Model", "Alias", "Function", "Mapping"):
-        known = shapes[f"{noun}Body"]["properties"].keys()
-        assert getattr(fields, f"{noun}Fields").__annotations__.keys() == known, noun
-    for method, path in LISTS.items():
-        known = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
-        assert found[method].parameters.keys() - {"self"} == known, method
-    for method, shape in QUESTIONS.items():
-        assert found[method].parameters.keys() - {"self", "use"} == shapes[shape]["properties"].keys() - OLD, method
-
-
-LISTS = {
-    f"list_{plural}": f"/api/{plural}"
-    for plural in ("providers", "categories", "models", "aliases", "functions", "mappings", "services", "deployments")
-}
-QUESTIONS = {
-    "select_models": "SelectionRequest",
-    "estimate_costs": "EstimateRequest",
-    "validate_model": "ValidationRequest",
-}
-OLD = {"hardware"}
-"""What Model Garden's clients sent; the same facts have names of their own."""
 
 
 async def test_both_clients_do_the_same_things() -> None:
