@@ -50,6 +50,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
+"""Keys of an error's data that callers see: what they can choose from. The rest is for the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

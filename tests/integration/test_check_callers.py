@@ -63,7 +63,7 @@ async def running(begun: list[ValidatorProcess], number: int) -> list[Any]:
     """The processes, once so many run."""
 
     async def look() -> Any:
-        found = [process._process for process in begun if process._process is not None]  # noqa: SLF001
+        found = [process.child.process for process in begun if process.child.process is not None]
         return found if len(found) >= number else None
 
     return list(await until(look))
@@ -111,7 +111,7 @@ async def test_all_callers_together_have_a_limit(slots: CheckSlots, hanging: lis
     with pytest.raises(TooManyRequests):
         await slots.check(request(), "one more", JOB)
 
-    assert len([process for process in hanging if process._process]) == check_slots.AT_ONCE  # noqa: SLF001
+    assert len([process for process in hanging if process.child.process]) == check_slots.AT_ONCE
     slots.close()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert len([end for end in ended if isinstance(end, TooManyRequests)]) == len(tasks) - check_slots.AT_ONCE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable
@@ -69,7 +68,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY", "HF_ENDPOINT"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=httpx.MockTransport(found)))
+    client, transport = httpx.Client, httpx.MockTransport(found)
+    monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
     return found
 
 

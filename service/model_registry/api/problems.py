@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import (
+    SHOWN_DATA,
     BodyTooLarge,
     Conflict,
     DeadlineExceeded,
@@ -81,8 +82,6 @@ MEDIA_TYPE = "application/problem+json"
 _IN_SUMMARY = 20
 _CODES = {STATUSES[kind]: kind.code for kind in (NotFound, MethodNotAllowed)}
 """Of what HTTP itself refuses."""
-_SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
-"""The parts of an error's data shown to the caller. The rest is for the log."""
 
 
 class ProblemReason(BaseModel):
@@ -180,7 +179,7 @@ def _response(
         "detail": _cut(detail, _LONGEST_DETAIL),
         "reasons": _shown_reasons(reasons),
     }
-    body |= {key: _first(data[key]) for key in _SHOWN if data and key in data}
+    body |= {key: _first(data[key]) for key in SHOWN_DATA if data and key in data}
     body, _ = masked_value(body)  # messages quote the request, and responses end up in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
 

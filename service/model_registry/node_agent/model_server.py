@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
+from model_registry.loopback import is_loopback
+
 ANSWER_SECONDS = 2.0
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _MIB = 2**20
 
@@ -61,7 +61,7 @@ class ModelServer(Protocol):
         """Return the names of models that the server could load. Errors: NoAnswer."""
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
 
 
 class Ollama:
@@ -87,7 +87,7 @@ class Ollama:
         return sorted(name for name in names if isinstance(name, str))
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
@@ -118,16 +118,14 @@ class OpenAICompatible:
         return []
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
 def _http(
     url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
 ) -> httpx.AsyncClient:
-    # Ignore the environment's proxies for this machine itself.
-    trust_env = urlsplit(url).hostname not in LOOPBACK
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=trust_env)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=not is_loopback(url))
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:

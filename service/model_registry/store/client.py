@@ -14,6 +14,7 @@ import httpx2
 import jwt
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, DatabaseError, translated
 from model_registry.store.http11_transport import Http11Transport, reachable
@@ -92,7 +93,7 @@ def _http(url: str, connections: int) -> httpx2.AsyncClient:
     if reachable(address):
         return httpx2.AsyncClient(transport=Http11Transport(address, connections), timeout=TIMEOUT)
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
-    return httpx2.AsyncClient(verify=tls(), timeout=TIMEOUT, limits=limits)
+    return httpx2.AsyncClient(verify=tls(), timeout=TIMEOUT, limits=limits, trust_env=not is_loopback(url))
 
 
 async def supabase_client(settings: Settings, http: httpx.AsyncClient) -> AsyncClient:

@@ -14,6 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httptools
 import httpx2
 
+from model_registry.loopback import is_loopback
+
 _IDLE_SECONDS = 5.0
 """A connection idle for longer is not reused: the server may be about to close it."""
 
@@ -22,7 +24,8 @@ _CLOSED = "the server has closed the connection"
 
 def reachable(url: httpx2.URL) -> bool:
     """Whether the URL needs neither TLS nor a proxy."""
-    return url.scheme == "http" and not ({"http", "all"} & getproxies().keys() and not proxy_bypass(url.host))
+    proxied = {"http", "all"} & getproxies().keys() and not proxy_bypass(url.host)
+    return url.scheme == "http" and (is_loopback(str(url)) or not proxied)
 
 
 class Http11Transport(httpx2.AsyncBaseTransport):

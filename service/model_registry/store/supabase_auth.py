@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import structlog
 
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.client import supabase_client, tls
 from model_registry.store.token_rules import LONGEST_TOKEN, TokenRules, rules_of
@@ -78,7 +79,8 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     import httpx  # noqa: PLC0415 (as in client.py)
 
     key = settings.supabase_key.get_secret_value()
-    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS)
+    trust_env = not is_loopback(settings.supabase_url)
+    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS, trust_env=trust_env)
     client = await supabase_client(settings, http)
     rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)
     return SupabaseTokens(client.auth, key, rules, http)

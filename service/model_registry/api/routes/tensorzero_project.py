@@ -22,7 +22,7 @@ from model_registry.catalog.resources import FILE, SECTION
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Invalid, Reason
-from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.snapshot.lookup import find_file, find_section
 from model_registry.store.json_bytes import json_bytes
@@ -198,7 +198,7 @@ async def delete_section(request: Request, name: str, state: CurrentApp, caller:
 
 def _checked(path: str) -> str:
     """Check a path for a file of a project. Errors: Invalid."""
-    if problem := path_problem(path):
+    if problem := project_path_problem(path):
         raise Invalid(f"The path {path!r} {problem}.", reasons=[Reason("path", problem)])
     return path
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.reading.project_paths import CONFIG_FILE
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, concerns_routes
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import Rendered

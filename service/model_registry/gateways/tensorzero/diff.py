@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, render
 from model_registry.snapshot.snapshot import Snapshot
 
-CONFIGURATION = "tensorzero.toml"
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
@@ -16,13 +16,13 @@ def configuration_diff(before: Snapshot, after: Snapshot) -> str:
     """Return the rendered configurations' difference as `diff -u` shows it; empty when they are equal."""
     cache = RenderCache()  # the second rendering only costs the difference
     old, new = _texts(before, cache), _texts(after, cache)
-    paths = [CONFIGURATION, *sorted((old.keys() | new.keys()) - {CONFIGURATION})]
+    paths = [CONFIG_FILE, *sorted((old.keys() | new.keys()) - {CONFIG_FILE})]
     labels = (f"revision {before.revision}", f"revision {after.revision}")
     return "".join(line for path in paths for line in _file_diff(path, old.get(path), new.get(path), labels))
 
 
 def _texts(snapshot: Snapshot, cache: RenderCache) -> dict[str, str]:
-    return {**{file.path: file.content for file in snapshot.files}, CONFIGURATION: render(snapshot, cache).text}
+    return {**{file.path: file.content for file in snapshot.files}, CONFIG_FILE: render(snapshot, cache).text}
 
 
 def _file_diff(path: str, old: str | None, new: str | None, labels: tuple[str, str]) -> Iterator[str]:

@@ -7,18 +7,16 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
+from model_registry.loopback import is_loopback
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 LARGEST = 64 * 2**20
 """Bytes. LiteLLM's whole price map has 4 MB."""
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received, and the total if known."""
@@ -65,13 +63,11 @@ def fetch_json(
     Timeout: 5 s to connect, 30 s between two pieces. No retry; follows redirects; at most `largest` bytes.
     Errors: SourceUnreadable, for any failure.
     """
-    # A proxy from the environment cannot reach the loopback of this machine.
-    trust_env = urlsplit(url).hostname not in _LOOPBACK
     method = "GET" if body is None else "POST"
     pieces, size = [], 0
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=trust_env) as client,
+            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=not is_loopback(url)) as client,
             client.stream(method, url, headers=dict(headers or {}), json=body) as response,
         ):
             response.raise_for_status()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-CONFIG_FILE = "tensorzero.toml"
-"""The configuration's path in a bundle. No other file can have it."""
+from model_registry.file_paths import CONFIG_FILE, path_problem
 
 BASE_PATH = ("gateway", "template_filesystem_access", "base_path")
 """The one key that names a directory: templates may include every file below it."""
@@ -48,14 +47,10 @@ def below(paths: Iterable[str], directory: str) -> list[str]:
     return [path for path in paths if is_below(path, directory) and not is_hidden(path, directory)]
 
 
-def path_problem(path: str) -> str | None:
-    """Return why a project's file cannot have this path, or None."""
-    if path.startswith("/"):
-        return "is absolute; a file's path is relative to tensorzero.toml"
-    if ".." in path.split("/"):
-        return "leaves the project; a file's path has no '..' in it"
-    if "\\" in path:
-        return "has a backslash in it; write / between directories"
-    if not path or posixpath.normpath(path) != path or path == ".":
+def project_path_problem(path: str) -> str | None:
+    """Why no file of a project can have this path beside the configuration, or None."""
+    if problem := path_problem(path):
+        return problem
+    if posixpath.normpath(path) != path:
         return "is no path of a file in its simplest form, such as functions/chat/system.minijinja"
     return f"is the path of the configuration itself, {CONFIG_FILE}" if path == CONFIG_FILE else None

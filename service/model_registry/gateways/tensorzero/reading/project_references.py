@@ -16,17 +16,17 @@ from pydantic import ValidationError
 from model_registry.entities.config import ConfigFileDraft
 from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Reason
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Path, Table, dotted
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
 from model_registry.gateways.tensorzero.reading.project_paths import (
     BASE_PATH,
-    CONFIG_FILE,
     below,
     is_below,
     kept_as,
     leaves_project,
     located,
-    path_problem,
+    project_path_problem,
 )
 
 _LONGEST_NAME = 255
@@ -139,7 +139,7 @@ def _set(tree: Table, path: Path, value: str) -> str:
 
 def _check_contents(used: Mapping[str, str], result: Resolved) -> None:
     for path, kept in used.items():
-        if problem := path_problem(kept):
+        if problem := project_path_problem(kept):
             result.reasons.append(Reason(path, problem))
         try:
             ConfigFileDraft(path=kept, content=result.files[kept])

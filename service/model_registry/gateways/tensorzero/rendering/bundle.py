@@ -10,7 +10,8 @@ import io
 import tarfile
 from collections.abc import Mapping
 
-from model_registry.gateways.tensorzero.reading.project_paths import CONFIG_FILE, below
+from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.reading.project_paths import below
 from model_registry.gateways.tensorzero.rendering.render import Rendered
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -14,7 +14,7 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.gateways.tensorzero.project import MODELLED, Table
-from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, Affected, FunctionKey
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain
@@ -106,7 +106,7 @@ def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affec
         rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
     for row in rows.values():
         yield from column_faults(snapshot, row, around)
-        if isinstance(row, ConfigFile) and (problem := path_problem(row.path)):
+        if isinstance(row, ConfigFile) and (problem := project_path_problem(row.path)):
             yield refused(("config_files", row.path), problem)
         if isinstance(row, ConfigSection):
             yield from _section_faults(snapshot, row, around)
