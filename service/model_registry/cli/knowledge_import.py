@@ -97,10 +97,10 @@ def _print_passed_over(reading: SourceContent) -> None:
     _lines("Not models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
 
 
-def _grouped(told: Iterable[tuple[str, str]]) -> list[str]:
+def _grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
     """One line for each reason, the most frequent first, with an example."""
     names: dict[str, list[str]] = {}
-    for reason, name in told:
+    for reason, name in reasons:
         names.setdefault(reason, []).append(name)
     ordered = sorted(names.items(), key=lambda item: -len(item[1]))
     return [
