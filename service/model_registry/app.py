@@ -201,8 +201,8 @@ def _http(service: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextM
     app = FastAPI(
         title="Model registry",
         version=__version__,
-        description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and the "
-        "gateway configuration rendered from them.",
+        description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
+        "the gateway configuration rendered from them.",
         lifespan=lifespan,
         redirect_slashes=False,
         # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.
