@@ -14,6 +14,7 @@ RUN /opt/model-registry/bin/pip install --require-hashes --only-binary :all: --r
 # The build backend is in the lock too: nothing is installed here that has no hash.
 COPY pyproject.toml ./
 COPY migrations migrations
+COPY schema schema
 COPY seeds seeds
 COPY service service
 RUN /opt/model-registry/bin/pip install --no-deps --no-build-isolation .

@@ -18,11 +18,11 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -45,6 +45,8 @@ KEPT = 4
 _SHOWN = 20
 _TELL_EVERY = 100
 _HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
+T = TypeVar("T")
+
 _PATIENCE_SECONDS = 60
 
 
@@ -209,7 +211,7 @@ class Restores:
         return wrong
 
 
-async def _patient(ask: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever is answered)
+async def _patient(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask until the database is there: PostgREST connects anew when Postgres was exchanged."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:

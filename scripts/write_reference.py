@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: settings, errors, commands, metrics, and the HTTP routes.
+"""Write docs/reference from the code: settings, errors, commands, provider types, and the HTTP routes.
 
 python scripts/write_reference.py          write the pages
 python scripts/write_reference.py --check  exit with 1 if a page is not what the code says
@@ -18,6 +18,7 @@ from model_registry import errors
 from model_registry.api.problems import status_of
 from model_registry.app import create_app
 from model_registry.cli import app as commands
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.settings import Settings
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -90,6 +91,30 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: AN
         yield from _commands(children[child], f"{name} {child}")
 
 
+def provider_types_page() -> str:
+    """Every provider type."""
+    lines = [
+        "# Provider types",
+        "",
+        "- **gateway**: the TensorZero provider type that it is rendered as.",
+        "- **base URL**: whether a provider of the type has an `api_base`.",
+        "- **routable**: whether `route_by` may be `deployments`.",
+        "- **on nodes**: whether its models run on GPU nodes while `route_by` is not set.",
+        "- **usage**: whether answers report tokens as OpenAI's chat completions do, so that `cost` can be derived.",
+        "- **LiteLLM**: the prefix of its models there.",
+        "",
+        "| type | gateway | base URL | routable | on nodes | usage | embeddings | LiteLLM |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in PROVIDER_TYPES.values():
+        base = "required" if kind.base_required else "optional" if kind.base_key else "-"
+        cells = [f"`{kind.name}`", kind.gateway_type or "-", base]
+        cells += ["yes" if flag else "-" for flag in (kind.routable, kind.runs_on_nodes, kind.openai_usage)]
+        cells += ["yes" if kind.embeddings else "-", f"`{kind.litellm.prefix}`" if kind.litellm else "-"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return NOTE + "\n".join(lines) + "\n"
+
+
 async def http_page() -> str:
     """Every route, as the OpenAPI document has it."""
     settings = Settings.model_validate({"POSTGREST_URL": "http://127.0.0.1:1", "POSTGREST_KEY": "not used"})
@@ -114,6 +139,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "commands.md": commands_page(),
+        "provider-types.md": provider_types_page(),
         "http.md": asyncio.run(http_page()),
     }
 

@@ -21,6 +21,7 @@
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
     ├── NotAllowed                    E4030
+    ├── MethodNotAllowed              E4050
     ├── RequestTimeout                E4080
     ├── BodyTooLarge                  E4130
     ├── UrlTooLong                    E4140
@@ -48,6 +49,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
+"""Keys of an error's data that callers see: what they can choose from. The rest is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,12 @@ class NotAllowed(RegistryError):
     """Not permitted with this API key"""
 
     code = "E4030"
+
+
+class MethodNotAllowed(RegistryError):
+    """The path does not know this method"""
+
+    code = "E4050"
 
 
 class RequestTimeout(RegistryError):

@@ -1,12 +1,14 @@
-"""Files and directories that only their owner may open, whatever the umask says.
+"""Files replaced whole or not at all; files and directories that only their owner may open, whatever the umask.
 
-For everything that holds a secret or the catalogue: an error of these functions is an `OSError`, as the disk has it.
+Private is what holds a secret or the catalogue. An error of these functions is an `OSError` that names the path.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -28,10 +30,17 @@ def make_private_directory(path: Path) -> None:
 
 def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
     """Open a file in binary; when that makes it, it has mode 0600."""
-    return open(path, mode, buffering, opener=_private)
+    return open(path, mode, buffering, opener=_opener(FILE_MODE))
 
 
-def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
+def replace_file(
+    path: Path,
+    content: bytes,
+    *,
+    sync: bool = False,
+    modified: float | None = None,
+    mode: int | None = None,
+) -> None:
     """Replace a file, whole or not at all: after an error or a crash the old one is there.
 
     Args:
@@ -39,11 +48,12 @@ def replace_private(path: Path, content: bytes, *, sync: bool = False, modified:
         content: all of it.
         sync: wait until it is on the disk, so that it also survives the end of the machine.
         modified: its time of modification, in epoch seconds; by default now.
+        mode: its permissions; by default those that the umask leaves.
     """
     # A name of its own for each writer: two processes may share the directory, and two threads a process.
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open_private(draft, "xb") as file:
+        with open(draft, "xb", opener=None if mode is None else _opener(mode)) as file:
             file.write(content)
             if sync:
                 file.flush()
@@ -51,9 +61,17 @@ def replace_private(path: Path, content: bytes, *, sync: bool = False, modified:
         if modified is not None:
             os.utime(draft, (modified, modified))
         draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the draft, which nobody has heard of
         raise
+
+
+def replace_private(path: Path, content: bytes, *, sync: bool = False, modified: float | None = None) -> None:
+    """Replace a file by one of mode 0600; otherwise as `replace_file`."""
+    replace_file(path, content, sync=sync, modified=modified, mode=FILE_MODE)
 
 
 def keep_private(path: Path, content: bytes) -> None:
@@ -66,8 +84,11 @@ def keep_private(path: Path, content: bytes) -> None:
     replace_private(path, content)
 
 
-def _private(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags, mode=FILE_MODE)
-    if flags & os.O_CREAT:
-        os.fchmod(descriptor, FILE_MODE)
-    return descriptor
+def _opener(mode: int) -> Callable[[str, int], int]:
+    def open_with_mode(path: str, flags: int) -> int:
+        descriptor = os.open(path, flags, mode=mode)
+        if flags & os.O_CREAT:
+            os.fchmod(descriptor, mode)  # whatever the umask took away
+        return descriptor
+
+    return open_with_mode

@@ -62,7 +62,7 @@ class _Job:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(WorkStopped))
             self.stopped = True
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:  # noqa: ANN401 (whatever the work answers)
+    def _settle(self, result: object, error: BaseException | None) -> None:
         if self.done.done():
             return
         if error is not None:
@@ -72,7 +72,7 @@ class _Job:
 
 
 class WorkPool:
-    """At most so many jobs at once and so many waiting; each ends by its deadline, or when its caller is cancelled."""
+    """A bounded number of running and waiting jobs; each ends by its deadline, or when its caller is cancelled."""
 
     def __init__(self, name: str, *, threads: int, queue: int, seconds: float) -> None:
         self._name = name

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.snapshot.snapshot import Snapshot

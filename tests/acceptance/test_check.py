@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.processes import run
 
@@ -29,6 +33,67 @@ def test_a_check_that_hangs_ends_in_time() -> None:
     hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
     with ValidatorProcess(timeout_s=0.1, command=hanging) as process:
         assert "hangs" in process.check({"t": b""}, gateway=True).reasons[0].message
+
+
+ECHO = """
+import json, os, sys
+for line in sys.stdin:
+    job = json.loads(line)
+    open("left behind", "a").write("x")
+    print("noise")
+    if job.get("crash"): os._exit(1)
+    print(json.dumps([os.getcwd(), os.getpid(), sorted(os.environ)]), flush=True)
+"""
+
+
+def a_child() -> JsonLinesChild:
+    return JsonLinesChild(
+        lambda _directory: [sys.executable, "-I", "-c", ECHO],
+        environment={"ONLY": "this"},
+        stderr=subprocess.DEVNULL,
+        group=True,
+    )
+
+
+def answer(line: str) -> list[Any] | None:
+    return list(json.loads(line)) if line.startswith("[") else None
+
+
+def test_a_process_is_kept_and_its_directory_goes_with_it() -> None:
+    child = a_child()
+    first, second = child.ask({}, 60, answer), child.ask({}, 60, answer)
+    assert first is not None
+    assert second == first
+    directory, pid, environment = first
+    assert set(environment) <= {"LC_CTYPE", "ONLY"}
+    assert Path(directory, "left behind").exists()
+
+    assert child.ask({"crash": True}, 60, answer, attempts=2) is None
+    assert not Path(directory).exists()
+    third = child.ask({}, 60, answer)
+    assert third is not None
+    assert (third[0] != directory, third[1] != pid) == (True, True)
+
+    child.close()
+    assert not Path(third[0]).exists()
+    assert not Path(f"/proc/{third[1]}").exists()
+    assert child.ask({}, 60, answer) is None
+
+
+def test_a_job_that_ends_its_process_is_tried_as_often_as_it_may_be(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    program = f"import sys; sys.stdin.readline(); open({str(begun)!r}, 'a').write('x')"
+    child = JsonLinesChild(
+        lambda _directory: [sys.executable, "-c", program],
+        directory=tmp_path,
+        environment={},
+        stderr=subprocess.DEVNULL,
+        group=False,
+    )
+    assert child.ask({}, 60, answer, attempts=2) is None
+    assert begun.read_text() == "xx"
+    assert child.process is None
+    assert tmp_path.exists()
 
 
 def test_the_real_gateway_is_asked_and_sees_nothing_of_this_machine() -> None:

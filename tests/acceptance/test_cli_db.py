@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +30,9 @@ def test_a_schema_is_migrated_and_seeded_and_a_second_time_nothing_happens(envir
     assert "missing  0001_roles" in before.stdout
     assert "model-registry db migrate" in before.stderr
 
-    assert "applied 0001_roles" in run("db", "migrate", environment=environment).stdout
+    migrated = run("db", "migrate", environment=environment).stdout
+    assert "applied 0001_roles" in migrated
+    assert re.search(r"^schema: \d+ files changed$", migrated, re.MULTILINE)
     assert run("db", "migrate", environment=environment).stdout == "the schema is up to date\n"
     after = run("db", "status", environment=environment)
     assert (after.returncode, "missing" in after.stdout) == (0, False)
@@ -40,6 +43,20 @@ def test_a_schema_is_migrated_and_seeded_and_a_second_time_nothing_happens(envir
     assert first[1] >= 40  # models
     assert run("db", "seed", environment=environment).returncode == 0
     assert contents(environment) == first
+
+
+def test_a_schema_that_is_another_than_the_files_is_outdated_until_it_is_migrated(environment: dict[str, str]) -> None:
+    run("db", "migrate", environment=environment)
+    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+        connection.execute("update another_registry.schema_files set digest = 'another' where name = '30_read'")
+
+    before = run("db", "status", environment=environment)
+    assert before.returncode == 1
+    assert "outdated schema/30_read" in before.stdout
+    assert "model-registry db migrate" in before.stderr
+
+    assert run("db", "migrate", environment=environment).stdout == "schema: 1 file changed\n"
+    assert run("db", "status", environment=environment).returncode == 0
 
 
 def contents(environment: dict[str, str]) -> tuple[int, int, int]:
@@ -59,7 +76,7 @@ def test_public_reads_are_kept_until_they_are_ended_and_said_while_they_last(env
 
     for options in (["--public-reads"], []):
         told = run("db", "migrate", *options, environment=environment).stdout
-        assert "public reads: whoever reaches PostgREST reads the catalogue" in told
+        assert "public reads: anyone who reaches PostgREST reads the catalogue" in told
         assert "(roles anon, authenticated)" in told
         assert "model-registry db migrate --no-public-reads" in told
     for options in (["--no-public-reads"], []):

@@ -128,7 +128,7 @@ def _normal(distribution: str) -> str:
         (["tensorzero", "import", str(FIXTURES / "agents"), "--dry-run"], 0, "Would be created"),
         (["keys", "list"], 3, "pip install 'pmoves-model-registry[server]'"),
         (["up"], 3, "[stack]"),
-        (["node", "run", "--node-id", "a", "--ollama", "127.0.0.1:9", "--once"], 3, "nobody listens there"),
+        (["node", "run", "--node-id", "a", "--ollama", "127.0.0.1:9", "--once"], 3, "cannot connect"),
         (["node", "run", "--node-id", "a", "--ollama", "127.0.0.1:9", "--nats", "b"], 3, "[nats]"),
     ],
     ids=["help", "dry run", "keys", "up", "node", "node with nats"],
@@ -158,7 +158,7 @@ from model_registry.client.compat.garden import GardenRegistry
 registry = ModelRegistry()
 registry.load_default_models()
 print(len(registry.list_models()), len(GardenRegistry(sys.argv[2]).get_all_models()))
-server = ("api", "app", "background", "catalog", "fleet", "garden", "gateways", "imports", "selection", "settings", "snapshot", "store")
+server = "api app background catalog fleet garden gateways imports selection settings snapshot store".split()
 print([name for name in sys.modules if name.startswith(tuple(f"model_registry.{part}" for part in server))])
 """
 

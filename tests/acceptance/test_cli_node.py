@@ -48,11 +48,11 @@ def test_once_with_a_server_that_does_not_answer_says_so() -> None:
     done = run(*NODE, "--openai", url, "--once")
 
     assert done.returncode == 3
-    assert f"{url} does not answer: nobody listens there" in done.stderr
+    assert f"{url} does not answer: cannot connect" in done.stderr
     assert "other machines cannot reach" in done.stderr
 
 
-def test_it_works_until_it_is_told_to_stop_and_shows_no_secret(
+def test_it_works_until_it_is_stopped_and_shows_no_secret(
     stub: StubNodeServer, nats_server: NatsServer, start_program: StartProgram, tmp_path: Path
 ) -> None:
     nats_server.more, variables = nats_access.creds(tmp_path)

@@ -68,7 +68,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     nats = ("--nats", programs.nats_url, "--wait", "60")
     listener = programs("nats", *sync[:-3], str(tmp_path / "heard"), *nats)
     gateway.run()
-    listener.wait_for("hearing of changes")
+    listener.wait_for("subscribed to changes")
     listener.wait_for("is in use")
     agent.wait_for("is in use")
     assert gateway.answer() == models.answer_to("one")

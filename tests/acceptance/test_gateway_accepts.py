@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, PROVIDER_TYPES
+from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer, GatewayProcess

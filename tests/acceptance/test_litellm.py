@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model_registry.cli.knowledge_import import Import
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 from model_registry.imports.sources.litellm_prices import read_prices

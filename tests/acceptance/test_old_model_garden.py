@@ -94,7 +94,7 @@ def test_whether_a_model_does(registry: GardenRegistry) -> None:
     assert not registry.judge(VISION, "training", Hardware(vram_gb=8)).is_valid
 
 
-def test_the_verdict_here_is_the_registrys(service: Service) -> None:
+def test_the_local_check_equals_the_registrys(service: Service) -> None:
     with Client(service.url, service.client.headers["Authorization"].removeprefix("Bearer ")) as client:
         client.import_document(document())
         client.create_provider(name="lab", type="ollama", api_base="http://lab:11434/v1")

@@ -1,4 +1,4 @@
-"""Traffic follows the fleet: two model servers as nodes, the real gateway, and nobody who asks it notices."""
+"""Traffic follows the fleet: two model servers as nodes, the real gateway, and its callers notice nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.catalogues import Catalogue
@@ -103,7 +103,7 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
         assert answers.keys() - {""} == {answer, other}
 
 
-@pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"))
+@pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.routable))
 def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge: GatewayProcess) -> None:
     """Or one node could keep every later configuration from going out."""
     catalogue = Catalogue()

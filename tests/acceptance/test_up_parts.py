@@ -16,7 +16,7 @@ PROGRAMS = {"Postgres": "postgres", "PostgREST": "postgrest", "NATS": "nats-serv
 
 # As the command, but without the patience that a user is glad of.
 HASTY = """
-from model_registry.stack import supervisor
+from model_registry.devstack import supervisor
 supervisor.PAUSES = (0.05, 0.1, 0.15, 0.2)
 from model_registry.cli import main
 main()
@@ -48,7 +48,7 @@ def is_ready(up: Up) -> bool:
 
 
 @pytest.mark.parametrize("part", PROGRAMS)
-def test_a_killed_part_is_said_and_back_and_nothing_is_lost(up: Up, part: str) -> None:
+def test_a_killed_server_is_reported_and_restarted_and_nothing_is_lost(up: Up, part: str) -> None:
     wait_until(lambda: is_ready(up))
     up.add(f"before-{part}".lower())
     providers = up.client.get("/api/providers").json()
@@ -85,7 +85,7 @@ def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_
     assert alive(up.family) == []
     assert at_work_in(up.data_dir) == []
 
-    # Put right, it starts again; and whoever does not want to wait out a pause need not.
+    # Once repaired, it starts again, and a pause need not be waited out.
     version.with_name("moved").rename(version)
     again = starter.start("--no-seed", program=[sys.executable, "-c", HASTY.replace("0.05", "3600")])
     assert again.knows("kept")

@@ -38,7 +38,7 @@ STARTS_PYTHON = frozenset({"fork", "priority"})
 
 @pytest.fixture
 def targets(tmp_path: Path) -> Iterator[attacks.Targets]:
-    """Things on this machine that are nobody's business, in use."""
+    """Resources of this machine that must stay out of reach, in use."""
     secret = tmp_path / "secrets.json"
     secret.write_text('{"admin_key": "canary"}')
     name = f"canary-{os.getpid()}"
@@ -100,7 +100,7 @@ def test_every_thread_of_the_gateways_process_is_held() -> None:
     """Loading the gateway starts threads, and the kernel's walls are a thread's own."""
     with GatewayProcess() as judge:
         assert judge.judge("").accepted
-        child = judge._child  # noqa: SLF001
+        child = judge.child.process
         assert child is not None
         statuses = [file.read_text() for file in Path(f"/proc/{child.pid}/task").glob("*/status")]
     held = [dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line) for text in statuses]

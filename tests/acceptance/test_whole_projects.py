@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.cli.bundle_directory import write_bundle
+from model_registry.client.bundle import write_bundle
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.gateways.tensorzero.rendering.bundle import bundle

@@ -96,7 +96,7 @@ async def test_categories_come_by_key(client: httpx.AsyncClient) -> None:
     assert "embedding" in answer["data"], "those of the registry are there too"
 
 
-async def test_models_are_judged_by_what_they_can_and_what_there_is(client: httpx.AsyncClient) -> None:
+async def test_models_are_checked_by_capability_and_hardware(client: httpx.AsyncClient) -> None:
     assert await judged(client, "training", TINY) == {
         "is_valid": True,
         "error_message": None,

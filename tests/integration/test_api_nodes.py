@@ -216,7 +216,7 @@ async def test_while_nats_is_away_no_node_is_lost(nats_server: Any, start_replic
     async with fleet_on(nats_server.url) as nodes:
         await nodes.say(STATUS, status("gpu-1", "a"))
         await nodes.settled()
-    silence = replica.state.silence
+    silence = replica.state.liveness
     assert silence is not None
     nats_server.kill()
     began = time.monotonic()

@@ -283,3 +283,26 @@ async def test_query_values_that_mean_nothing_are_refused(client: httpx.AsyncCli
             answer = await client.get(f"/api/{query}")
             assert answer.status_code == 422, answer.text
             assert places(answer.json()) == {query.partition("?")[2].partition("=")[0]}
+
+
+async def test_a_problem_has_the_class_that_its_route_names(
+    client: httpx.AsyncClient, subtests: pytest.Subtests
+) -> None:
+    """Whatever a caller calls a row: the class does not follow from the path."""
+    for method, path, code in [
+        ("PUT", "/api/providers/deployments-eu", "E4005"),
+        ("PATCH", "/api/functions/deployments/f", "E4005"),
+        ("PUT", "/api/nodes/deployments", "E4005"),
+        ("PUT", "/api/tensorzero/sections/deployments", "E4005"),
+        ("POST", "/api/models/select", "E4005"),
+        ("POST", "/api/models", "E4003"),
+        ("PUT", "/api/models/deployments", "E4003"),
+        ("PATCH", "/api/models/m", "E4003"),
+        ("POST", "/api/models/import", "E4003"),
+        ("POST", "/api/deployments", "E4008"),
+        ("POST", "/api/deployments/register", "E4008"),
+        ("PUT", "/api/deployments/n/p/m/status", "E4008"),
+    ]:
+        for body in ("[]", "{"):
+            with subtests.test(method=method, path=path, body=body):
+                problem(await send(client, method, path, body), 422, code)

@@ -38,7 +38,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> list[ValidatorProcess]:
         begun.append(ValidatorProcess(command=LOCK, **options))
         return begun[-1]
 
-    monkeypatch.setattr(check_slots, "CheckProcess", start)
+    monkeypatch.setattr(check_slots, "ValidatorProcess", start)
     return begun
 
 
@@ -50,7 +50,7 @@ async def slots() -> AsyncIterator[CheckSlots]:
 
 
 def request(left: asyncio.Event | None = None) -> Request:
-    """A request whose body was read, and whose caller leaves when told to."""
+    """A request whose body was read, and whose caller disconnects on demand."""
 
     async def receive() -> dict[str, Any]:
         await (left or asyncio.Event()).wait()
@@ -63,7 +63,7 @@ async def running(begun: list[ValidatorProcess], number: int) -> list[Any]:
     """The processes, once so many run."""
 
     async def look() -> Any:
-        found = [process._process for process in begun if process._process is not None]  # noqa: SLF001
+        found = [process.child.process for process in begun if process.child.process is not None]
         return found if len(found) >= number else None
 
     return list(await until(look))
@@ -90,7 +90,7 @@ async def test_names_that_leave_the_project_are_faults_and_half_characters_too(r
         assert answer.status_code == 422 or answer.json()["faults"]
 
 
-async def test_a_caller_has_two_checks_at_most_and_is_told_when_to_come_back(
+async def test_a_caller_has_at_most_two_checks_and_learns_when_to_retry(
     replica: Replica, hanging: list[ValidatorProcess]
 ) -> None:
     first = [asyncio.create_task(replica.client.post(CHECK, json={"files": {"t.toml": ""}})) for _ in range(2)]
@@ -111,7 +111,7 @@ async def test_all_callers_together_have_a_limit(slots: CheckSlots, hanging: lis
     with pytest.raises(TooManyRequests):
         await slots.check(request(), "one more", JOB)
 
-    assert len([process for process in hanging if process._process]) == check_slots.AT_ONCE  # noqa: SLF001
+    assert len([process for process in hanging if process.child.process]) == check_slots.AT_ONCE
     slots.close()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert len([end for end in ended if isinstance(end, TooManyRequests)]) == len(tasks) - check_slots.AT_ONCE
@@ -160,7 +160,7 @@ async def test_checks_of_callers_never_hold_up_what_goes_out(replica: Replica, h
     await asyncio.gather(*tasks)
 
 
-async def test_a_kernel_without_walls_is_said_to_be_and_the_service_stays_ready(
+async def test_a_kernel_without_walls_is_reported_and_the_service_stays_ready(
     start_replica: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (app, health):

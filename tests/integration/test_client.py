@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.client import AsyncClient, Catalogue, RetryPolicy
+from model_registry.client import AsyncClient, Catalogue, RetryPolicy, fields
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -219,3 +220,33 @@ async def test_an_old_copy_is_told_of_before_the_registry_answers(replica: Repli
 
 async def _is(so: bool) -> bool:  # noqa: FBT001 (what `until` looks at)
     return so
+
+
+LISTS = {
+    f"list_{plural}": f"/api/{plural}"
+    for plural in ("providers", "categories", "models", "aliases", "functions", "mappings", "services", "deployments")
+}
+QUESTIONS = {
+    "select_models": "SelectionRequest",
+    "estimate_costs": "EstimateRequest",
+    "validate_model": "ValidationRequest",
+}
+OLD = {"hardware"}
+"""What Model Garden's clients sent; the same facts have names of their own."""
+
+
+async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> None:
+    document = (await replica.client.get("/openapi.json")).json()
+    shapes = document["components"]["schemas"]
+    for noun in ("Provider", "Category", "Model", "Alias", "Function", "Mapping"):
+        known = shapes[f"{noun}Body"]["properties"].keys()
+        assert getattr(fields, f"{noun}Fields").__annotations__.keys() == known, noun
+    for method, path in LISTS.items():
+        known = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
+        assert _parameters(method) - {"self"} == known, method
+    for method, shape in QUESTIONS.items():
+        assert _parameters(method) - {"self", "use"} == shapes[shape]["properties"].keys() - OLD, method
+
+
+def _parameters(method: str) -> set[str]:
+    return set(inspect.signature(getattr(AsyncClient, method)).parameters)

@@ -20,13 +20,15 @@ CATALOGUE = {
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
-OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
+OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
 ANYBODY = ("anon", "authenticated")
 SCHEMAS = ("public", "model_registry")
 
 TABLE_PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"]
 COLUMN_PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "REFERENCES"]
+
+EARLIER = Path(__file__).resolve().parents[1] / "fixtures" / "databases" / "0015.sql"
 
 THEIRS = """
     create table theirs (id integer primary key, secret text);
@@ -133,31 +135,27 @@ def test_the_service_may_do_what_it_does(server: str, schema: str) -> None:
     assert not {name for name, _ in allowed} & OF_THE_RUNNER
 
 
-def migrate_as_before(url: str, schema: str, directory: Path) -> None:
-    """Migrate as in the days when everybody read the catalogue, and nobody looked after rights."""
-    for file in migrations.data_directory("migrations").glob("*.sql"):
-        if file.name < "0016":
-            shutil.copy(file, directory)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "data_directory", lambda _name: directory)
-        patch.setattr(migrations, "set_access", lambda *_args, **_more: None)
-        migrations.migrate(url, schema)
+def made_before(url: str, schema: str) -> None:
+    """A database of the days when everybody read the catalogue, and nobody looked after rights."""
+    text = EARLIER.read_text()
+    with psycopg.connect(url) as connection:
+        if connection.execute("select to_regnamespace(%s)", [schema]).fetchone() != (None,):
+            text = text.replace(f"CREATE SCHEMA {SCHEMAS[-1]};", "")
+        connection.execute(text.replace(SCHEMAS[-1], schema).encode())
 
 
-def used(url: str, schema: str, *statements: str) -> None:
-    """Write something, and do this as well."""
+def execute(url: str, schema: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"set search_path to {schema}")
-        connection.execute("insert into model_providers (name, type) values ('p', 'openai')")
         for statement in statements:
             connection.execute(statement.encode())
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, schema: str, tmp_path: Path) -> None:
+def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, schema: str) -> None:
     supabase(server, schema)
-    migrate_as_before(server, schema, tmp_path)
-    used(server, schema, "revoke all on config_files from anon", "drop policy readers on models")
+    made_before(server, schema)
+    execute(server, schema, "revoke all on config_files from anon", "drop policy readers on models")
     # What this is about: on Supabase everybody could write the tables of the migrations, and call every function.
     assert {("_yoyo_migration", "INSERT"), ("registry_write", "EXECUTE")} <= rights(server, schema, "anon")
 
@@ -174,9 +172,9 @@ def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, sch
     assert everybodys(server, schema) == CLOSED
 
 
-def test_a_new_registry_is_closed_although_it_comes_through_the_old_migrations(server: str, tmp_path: Path) -> None:
-    """One that stopped half-way, before anything was written, too."""
-    migrate_as_before(server, "model_registry", tmp_path)
+def test_one_in_which_nothing_was_ever_written_is_closed_although_it_was_open_before(server: str) -> None:
+    made_before(server, "model_registry")
+    execute(server, "model_registry", "select setval('registry_revision', 1, false)")
     assert rights(server, "model_registry", "anon") == READS
 
     migrations.migrate(server, "model_registry")
@@ -184,26 +182,28 @@ def test_a_new_registry_is_closed_although_it_comes_through_the_old_migrations(s
     assert everybodys(server, "model_registry") == CLOSED
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_later_migrations_make_is_closed_too(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
-) -> None:
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """schema/ and migrations/, to be changed."""
+    for name in ("migrations", "schema"):
+        shutil.copytree(migrations.data_directory(name), tmp_path / name)
+    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("fails", ["nothing", "migrations/9001_bad.sql", "schema/95_bad.sql"])
+def test_what_later_migrations_make_is_closed_too(server: str, files: Path, fails: str) -> None:
     supabase(server, "public")
     migrations.migrate(server, "public")
-    for file in migrations.data_directory("migrations").glob("*.sql"):
-        shutil.copy(file, tmp_path)
-    (tmp_path / "9000_more.sql").write_text(
+    (files / "migrations" / "9000_more.sql").write_text(
         """create table more (id bigint generated always as identity);
            create sequence if not exists more_numbers;
            create or replace function more_is_done(how text) returns text language sql as 'select how';
            create function more_is_done(how integer) returns integer language sql as 'select how';
            create view v_more as select id from more;"""
     )
-    if fails:
-        (tmp_path / "9001_bad.sql").write_text("-- depends: 9000_more\nselect 1 / 0;")
-    monkeypatch.setattr(migrations, "data_directory", lambda _name: tmp_path)
-
-    if fails:
+    if fails != "nothing":
+        (files / fails).write_text("-- depends: 9000_more\nselect 1 / 0;")
         with pytest.raises(StorageMisconfigured, match="division by zero"):
             migrations.migrate(server, "public")
     else:
@@ -211,13 +211,45 @@ def test_what_later_migrations_make_is_closed_too(
 
     assert {name for name, _ in rights(server, "public", "service_role")} >= {"more", "more_numbers", "more_is_done"}
     assert (rights(server, "public", "anon"), rights(server, "public", "authenticated")) == (set(), set())
+    assert ("v_more", "SELECT") in rights(server, "public", "service_role")
 
 
-def test_a_script_that_grants_everything_opens_nothing(server: str) -> None:
+def test_what_a_migration_made_has_its_rights_and_is_not_taken_for_a_part_of_schema(server: str, files: Path) -> None:
+    """What was made by schema/ is dropped when schema/ no longer has it."""
+    (files / "migrations" / "9000_more.sql").write_text(
+        "create function more_is_done() returns integer language sql as 'select 1';"
+    )
+
+    migrations.migrate(server, "public")
+
+    assert ("more_is_done", "EXECUTE") in rights(server, "public", "service_role")
+    with psycopg.connect(server) as connection:
+        made = connection.execute("select thing from public.schema_files, unnest(objects) thing").fetchall()
+    assert ("function registry_write(jsonb,bigint,text,text,bigint)",) in made
+    assert ("function more_is_done()",) not in made
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_when_the_first_migration_to_here_fails_readers_keep_what_they_had(
+    server: str, schema: str, files: Path
+) -> None:
+    """schema/ was never applied then, and nothing in the database says what the catalogue is."""
+    supabase(server, schema)
+    made_before(server, schema)
+    (files / "migrations" / "0010_bad.sql").write_text("-- depends: 0006_default_categories\nselect 1 / 0;")
+    first = files / "migrations" / "0007_schema_files.sql"
+    first.write_text(first.read_text().replace("-- depends: 0006_default_categories", "-- depends: 0010_bad"))
+
+    with pytest.raises(StorageMisconfigured, match="division by zero"):
+        migrations.migrate(server, schema)
+
+    assert everybodys(server, schema) == OPEN
+
+
+def test_a_script_that_grants_everything_opens_nothing(migrated: str) -> None:
     """Supabase's own advice for a schema of one's own is such a script."""
-    migrations.migrate(server, "model_registry")
-    migrations.seed(server, "model_registry")
-    with psycopg.connect(server, autocommit=True) as connection:
+    migrations.seed(migrated, "model_registry")
+    with psycopg.connect(migrated, autocommit=True) as connection:
         for kind in ("tables", "routines", "sequences"):
             connection.execute(f"grant all on all {kind} in schema model_registry to anon, authenticated".encode())
         connection.execute("set search_path to model_registry; set role anon")
@@ -230,9 +262,9 @@ def test_a_script_that_grants_everything_opens_nothing(server: str) -> None:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
                 connection.execute(statement.encode())
 
-    migrations.migrate(server, "model_registry")
+    migrations.migrate(migrated, "model_registry")
 
-    assert everybodys(server, "model_registry") == CLOSED
+    assert everybodys(migrated, "model_registry") == CLOSED
 
 
 def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
@@ -243,18 +275,14 @@ def test_asking_how_far_migrations_are_opens_nothing(server: str) -> None:
     assert (rights(server, "public", "anon"), rights(server, "public", "service_role")) == (set(), set())
 
 
-def test_a_table_that_somebody_holds_is_said_and_nothing_is_half_open(
-    server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    migrations.migrate(server, "model_registry")
-    monkeypatch.setattr(migrations, "_LOCK_TIMEOUT", "100ms")
-    with psycopg.connect(server) as somebody:
+def test_a_table_that_somebody_holds_is_said_and_nothing_is_half_open(migrated: str) -> None:
+    with psycopg.connect(migrated) as somebody:
         somebody.execute("lock table model_registry.models in row exclusive mode")
 
         with pytest.raises(StorageMisconfigured, match=r"refused.*lock timeout"):
-            migrations.migrate(server, "model_registry", public_reads=True)
+            migrations.migrate(migrated, "model_registry", public_reads=True, lock_timeout="100ms")
 
-        assert everybodys(server, "model_registry") == CLOSED
+        assert everybodys(migrated, "model_registry") == CLOSED
 
 
 def test_no_function_has_its_owners_rights(database: psycopg.Connection) -> None:

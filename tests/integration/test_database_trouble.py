@@ -133,8 +133,8 @@ async def test_a_key_that_ends_while_the_service_runs_is_503_for_writes_and_read
     """It was good when the snapshot was loaded."""
     replica = await start_replica()
     expired = jwt.encode({"role": "service_role", "exp": 1}, stack.secret("postgrest_jwt"), algorithm="HS256")
-    connection = replica.state.registry._database._postgrest  # noqa: SLF001 (time is not waited for)
-    connection.headers["Authorization"] = f"Bearer {expired}"
+    connection = replica.state.registry._database  # noqa: SLF001 (time is not waited for)
+    connection.http.headers["Authorization"] = f"Bearer {expired}"
 
     told = problem(await replica.client.post("/api/providers", json=PROVIDER), 503, "E5030")
 

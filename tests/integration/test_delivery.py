@@ -91,7 +91,7 @@ async def test_a_repaired_configuration_goes_out_again(replica: Replica, databas
 async def test_what_concerns_no_gateway_moves_the_revision_without_a_check(replica: Replica) -> None:
     await catalogue(replica)
     before = await replica.client.get(CONFIG)
-    served = replica.state.judge.delivery.served
+    served = replica.state.publisher.delivery.served
     report = {"node_id": "n", "provider_type": "ollama", "model_id": "good", "status": "loaded"}
     answer = await replica.client.post("/api/deployments", json=report)
     assert answer.is_success, answer.text
@@ -99,7 +99,7 @@ async def test_what_concerns_no_gateway_moves_the_revision_without_a_check(repli
 
     assert int(after.headers["x-registry-revision"]) > int(before.headers["x-registry-revision"])
     assert after.headers["etag"] == before.headers["etag"]
-    now = replica.state.judge.delivery.served
+    now = replica.state.publisher.delivery.served
     assert served is not None
     assert now is not None
     assert now.at == served.at
@@ -198,7 +198,7 @@ async def test_a_refused_change_ends_no_wait(replica: Replica, database: psycopg
     await spoil(replica, database)
     assert not task.done()
 
-    replica.state.judge.release()
+    replica.state.publisher.release()
     assert (await asyncio.wait_for(task, 10)).status_code == 304
 
 

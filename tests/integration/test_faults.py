@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import psycopg
 import pytest
 
@@ -166,7 +167,7 @@ def frozen(part: Any) -> Iterator[None]:
 async def test_a_database_that_hangs_holds_up_nobody_for_long(
     stack: Any, start_replica: StartReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_client, "TIMEOUT", httpx.Timeout(0.5))
+    monkeypatch.setattr(store_client, "TIMEOUT", httpx2.Timeout(0.5))
     replica = await start_replica()
     await catalogue(replica.client)
     async with reading(replica.client) as seen:
@@ -317,3 +318,28 @@ async def test_after_a_write_that_was_cut_off_the_registry_shows_what_the_databa
         return shown == held and "x-registry-stale" not in (await replica.client.get("/healthz")).headers
 
     await until(settled)
+
+
+async def test_a_bug_in_a_worker_is_counted_and_the_worker_goes_on(
+    start_replica: StartReplica, monkeypatch: pytest.MonkeyPatch, database: psycopg.Connection
+) -> None:
+    replica = await start_replica(MODEL_REGISTRY_POLL_SECONDS=0.05)
+    registry, refresh = replica.state.registry, replica.state.registry.refresh
+
+    async def fails() -> None:
+        monkeypatch.setattr(registry, "refresh", refresh)
+        raise AssertionError
+
+    monkeypatch.setattr(registry, "refresh", fails)
+
+    async def counted() -> bool:
+        name, labels = "model_registry_worker_failures_total", {"worker": "refresher"}
+        return replica.state.metrics.collected.get_sample_value(name, labels) == 1
+
+    await until(counted)
+    database.execute("insert into model_providers (name, type) values ('in sql', 'openai')")
+
+    async def seen() -> bool:
+        return bool(registry.snapshot.providers.where("name", "in sql"))
+
+    await until(seen)

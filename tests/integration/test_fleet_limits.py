@@ -30,7 +30,7 @@ def nodes(database: psycopg.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def test_nodes_beyond_the_most_are_rejected_and_those_known_are_heard(
+async def test_nodes_beyond_the_limit_are_rejected_and_known_nodes_are_recorded(
     fleet: Fleet, nats_url: str, start_replica: Any, database: psycopg.Connection
 ) -> None:
     replica: Replica = await start_replica(NATS_URL=nats_url, **MOST)

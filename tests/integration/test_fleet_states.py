@@ -39,7 +39,7 @@ def moment(second: float) -> str:
 
 
 class States(RuleBasedStateMachine):
-    """The world: `said` is what NATS has; each with the second at which it got it."""
+    """The world: `said` holds the messages in NATS, each with the second of its receipt."""
 
     database: psycopg.Connection
     url: str
@@ -106,7 +106,7 @@ class States(RuleBasedStateMachine):
         assert not {node for (node,) in live.fetchall()} & self._lost()
 
     def teardown(self) -> None:
-        """Every node says once more how it is; one of them said nothing that anybody heard before."""
+        """Every node reports once more; one of them has not reported before."""
         self.now += 200
         for node in CLOCKS:
             self.beat(node, {"a": {"status": "loaded"}, "z": {"status": "error"}})

@@ -406,7 +406,7 @@ async def test_a_replica_that_is_behind_what_was_trimmed_loads_anew(
     await one.state.history.trim(FOR_EVER_AGO)
     assert len(behind.state.registry.snapshot.models) == 0
     steps: list[Any] = []
-    behind.state.registry.listeners.append(lambda *step: steps.append(step))
+    behind.state.registry.stepped.observe(lambda *step: steps.append(step))
 
     await add_provider(behind.client, "own")  # a write of one that is behind is as good as any
 

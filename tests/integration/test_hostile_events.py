@@ -80,7 +80,7 @@ async def test_thousands_of_models_of_one_node_are_bounded_and_others_are_kept(
     assert "The node 'flood' has announced 50 models" in page["items"][0]["reason"]
     told = orjson.loads(page["items"][0]["payload"])["model_id"]
     assert told.startswith("m")
-    # What the node is known to have is heard all the same, and the same limit holds over HTTP.
+    # Events of known deployments are still recorded, and the same limit applies over HTTP.
     (known,) = (await replica.client.get("/api/deployments", params={"node_id": "flood", "limit": 1})).json()["items"]
     await fleet.load(known["announced_model"], node="flood", status="unloaded")
     await fleet.settled()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,52 @@ async def test_what_is_no_http_is_told_so_as_a_problem(replica: Replica, refusal
     async with listening(replica.app, arrivals(refusals)) as port:
         (await ask(port, b"\x16\x03\x01 hello\r\n\r\n")).problem(422, "E4005")
     assert refusals == {"no_http": 1}
+
+
+SELECT = b"POST /api/models/select HTTP/1.1\r\nHost: r\r\n"
+CHUNKED = SELECT + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_headers_behind_a_body_have_no_more_room_than_those_before_it(
+    replica: Replica, refusals: Refusals, subtests: pytest.Subtests
+) -> None:
+    endings = {
+        "one": [CHUNKED + b"2\r\n{}\r\n0\r\nX: ", *[MIB] * 30],
+        "many": [CHUNKED + b"2\r\n{}\r\n0\r\n", *[b"X: a\r\n" * 100_000] * 10],
+        "about a chunk": [CHUNKED + b"2;", *[MIB] * 30],
+    }
+    async with listening(replica.app, arrivals(refusals)) as port:
+        for name, pieces in endings.items():
+            with subtests.test(name):
+                (await ask(port, *pieces)).problem(431, "E4310")
+        assert (await ask(port, CHUNKED + b"2;x=y\r\n{}\r\n0\r\nX: 1\r\n\r\n")).status == 200
+    assert refusals == {"headers_too_large": 3}
+
+
+async def test_headers_behind_a_body_do_not_count_as_those_before_it(refusals: Refusals) -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with listening(application, arrivals(refusals)) as port:
+        assert (await ask(port, CHUNKED + b"2\r\n{}\r\n0\r\nX-API-Key: k\r\n\r\n")).status == 200
+    assert {name for name, _ in seen} == {b"host", b"content-type", b"transfer-encoding"}
+
+
+async def test_a_request_that_has_its_answer_gets_no_second_one(replica: Replica, refusals: Refusals) -> None:
+    head = b"POST /api/providers HTTP/1.1\r\nHost: r\r\nContent-Length: 100\r\n\r\n"
+    async with listening(replica.app, arrivals(refusals, idle_seconds=0.1)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        assert (await read_answer(reader)).status == 401
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+    assert refusals == {"too_slow": 1}
 
 
 HALF = {

@@ -157,3 +157,26 @@ async def happens(look: Callable[[], bool]) -> None:
         return look()
 
     await until(seen)
+
+
+async def test_large_lists_are_made_beside_the_others_and_not_too_many_at_once(
+    replica: Replica, database: psycopg.Connection
+) -> None:
+    provider = await add_provider(replica.client)
+    database.execute(
+        "insert into models (provider_id, name, model_id) select %s, 'm' || i, 'm' || i from generate_series(1, 501) i",
+        [provider["id"]],
+    )
+    await replica.client.get("/api/models/stats", headers={"Cache-Control": "no-cache"})
+    lists, release = replica.state.work.lists, threading.Event()
+    waiting = [asyncio.create_task(lists.run(release.wait)) for _ in range(33)]
+    await happens(lambda: lists.busy == 33)
+    try:
+        for path in ("/api/models", "/v1/models"):
+            assert "large lists" in problem(await replica.client.get(path), 429, "E4290")["detail"]
+        assert (await replica.client.get("/api/models?limit=500")).status_code == 200
+    finally:
+        release.set()
+        await asyncio.gather(*waiting)
+    for path, rows in (("/api/models", "items"), ("/v1/models", "data")):
+        assert len((await replica.client.get(path)).json()[rows]) == 501

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -15,76 +14,47 @@ import pytest
 from psycopg import sql
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
-from model_registry.store import migrations
-from support.empty_database import new_database, url_of
+from model_registry.store import access, migrations
+from support.empty_database import url_of
+from support.schema_objects import objects
 
 ALL = tuple(file.stem for file in sorted(migrations.data_directory("migrations").glob("*.sql")))
+FILES = tuple(file.stem for file in sorted(migrations.data_directory("schema").glob("*.sql")))
+EVERYTHING = migrations.Migrated(ALL, FILES)
+NOTHING = migrations.Migrated((), ())
 SCHEMA = "model_registry"
 
 
-@pytest.fixture
-def empty_database(stack: Any) -> Iterator[str]:
-    """A new database in which nothing has ever been; its owner is nobody special, as on Supabase."""
-    with new_database(stack.environment()["DATABASE_URL"]) as url:
-        yield url
-
-
-def shape(url: str, schema: str) -> dict[str, list[Any]]:
-    """Everything that migrations make, as text without the schema's name."""
-    queries = {
-        "columns": """select table_name, column_name, data_type, domain_name, is_nullable,
-            replace(column_default, %(schema)s, '') from information_schema.columns where table_schema = %(schema)s""",
-        "constraints": """select conname, replace(pg_get_constraintdef(oid), %(schema)s, '') from pg_constraint
-            where connamespace = %(schema)s::regnamespace""",
-        "functions": """select proname, replace(pg_get_functiondef(oid), %(schema)s, '') from pg_proc
-            where pronamespace = %(schema)s::regnamespace""",
-        "triggers": """select c.relname, tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
-            where c.relnamespace = %(schema)s::regnamespace and not tgisinternal""",
-        "indexes": """select replace(indexdef, %(schema)s, '') from pg_indexes where schemaname = %(schema)s""",
-        "policies": "select tablename, policyname, roles, cmd from pg_policies where schemaname = %(schema)s",
-        "rights": """select relname, replace(relacl::text, %(schema)s, '') from pg_class
-            where relnamespace = %(schema)s::regnamespace""",
-    }
-    with psycopg.connect(url) as connection:
-        return {
-            name: sorted(map(str, connection.execute(query.encode(), {"schema": schema}).fetchall()))
-            for name, query in queries.items()
-        }
-
-
 def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty_database: str) -> None:
-    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus((), ALL)
+    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus((), ALL, FILES)
 
-    assert migrations.migrate(empty_database, SCHEMA) == ALL
-    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus(ALL, ())
-    before = shape(empty_database, SCHEMA)
+    assert migrations.migrate(empty_database, SCHEMA) == EVERYTHING
+    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus(ALL, (), ())
+    before = objects(empty_database, SCHEMA)
 
-    assert migrations.migrate(empty_database, SCHEMA) == ()
-    assert shape(empty_database, SCHEMA) == before
-    assert all(before.values())
+    assert migrations.migrate(empty_database, SCHEMA) == NOTHING
+    assert objects(empty_database, SCHEMA) == before
+    assert {kind for kind, found in before.items() if not found} == {"rules", "statistics"}
 
 
-def test_a_second_time_keeps_the_rows_and_the_identity(empty_database: str) -> None:
-    migrations.migrate(empty_database, SCHEMA)
-    migrations.seed(empty_database, SCHEMA)
+def test_a_second_time_keeps_the_rows_and_the_identity(migrated: str) -> None:
+    migrations.seed(migrated, SCHEMA)
 
     def contents() -> Any:
-        with psycopg.connect(empty_database) as connection:
+        with psycopg.connect(migrated) as connection:
             return connection.execute(f"select {SCHEMA}.registry_snapshot()").fetchone()
 
     before = contents()
-    migrations.migrate(empty_database, SCHEMA)
+    migrations.migrate(migrated, SCHEMA)
     assert contents() == before
     assert before[0]["tables"]["models"]
 
 
 @pytest.mark.parametrize("schema", ["pmoves_core", "order", "_x9"])
-def test_another_name_of_the_schema_makes_the_same_schema(empty_database: str, schema: str) -> None:
-    migrations.migrate(empty_database, SCHEMA)
+def test_another_name_of_the_schema_makes_the_same_schema(migrated: str, schema: str) -> None:
+    migrations.migrate(migrated, schema)
 
-    migrations.migrate(empty_database, schema)
-
-    one, other = shape(empty_database, SCHEMA), shape(empty_database, schema)
+    one, other = objects(migrated, SCHEMA), objects(migrated, schema)
     assert {name: len(found) for name, found in other.items()} == {name: len(found) for name, found in one.items()}
     if schema == "pmoves_core":  # the others are parts of other words
         assert other == one
@@ -123,8 +93,8 @@ def test_they_apply_without_a_superuser_where_supabases_roles_are_there(empty_da
         administrator.execute("alter role service_role bypassrls")
         try:
             url = url_of(empty_database, database=name, role=owner)
-            assert migrations.migrate(url, SCHEMA) == ALL
-            assert migrations.migrate(url, SCHEMA) == ()
+            assert migrations.migrate(url, SCHEMA) == EVERYTHING
+            assert migrations.migrate(url, SCHEMA) == NOTHING
             assert migrations.seed(url, SCHEMA)
             administrator.execute("set role service_role")
             rows = administrator.execute(f"select {SCHEMA}.registry_write('[]', 0)").fetchone()
@@ -142,28 +112,31 @@ def test_two_that_migrate_at_once_apply_everything_once(empty_database: str) -> 
     with ThreadPoolExecutor(3) as pool:
         applied = list(pool.map(lambda _: migrations.migrate(empty_database, SCHEMA), range(3)))
 
-    assert sorted(applied, key=len) == [(), (), ALL]
-    assert migrations.status(empty_database, SCHEMA).pending == ()
+    assert sorted(applied, key=lambda done: len(done.migrations)) == [NOTHING, NOTHING, EVERYTHING]
+    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus(ALL, (), ())
 
 
 def test_a_migration_that_fails_leaves_the_ones_before_it(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "0001_good.sql").write_text("create table good (id integer);")
-    bad = tmp_path / "0002_bad.sql"
+    for name in ("migrations", "schema"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(access, "set_access", lambda *_: None)  # for its test see test_database_access.py
+    (tmp_path / "migrations" / "0001_good.sql").write_text("create table good (id integer);")
+    bad = tmp_path / "migrations" / "0002_bad.sql"
     bad.write_text("-- depends: 0001_good\ncreate table bad (id integer); select 1 / 0;")
-    monkeypatch.setattr(migrations, "data_directory", lambda _name: tmp_path)
+    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
 
     with pytest.raises(StorageMisconfigured, match=r"rolled back.*division by zero"):
         migrations.migrate(empty_database, SCHEMA)
-    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus(("0001_good",), ("0002_bad",))
+    assert migrations.status(empty_database, SCHEMA) == migrations.MigrationStatus(("0001_good",), ("0002_bad",), ())
     with psycopg.connect(empty_database) as connection:
         tables = connection.execute("select tablename from pg_tables where schemaname = %s", [SCHEMA]).fetchall()
     assert ("good",) in tables
     assert ("bad",) not in tables
 
     bad.write_text("-- depends: 0001_good\ncreate table bad (id integer);")
-    assert migrations.migrate(empty_database, SCHEMA) == ("0002_bad",)
+    assert migrations.migrate(empty_database, SCHEMA) == migrations.Migrated(("0002_bad",), ())
 
 
 def test_migrations_are_numbered_named_and_in_a_row() -> None:

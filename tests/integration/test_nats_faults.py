@@ -1,4 +1,4 @@
-"""NATS, the database and replicas go away and come back: nothing acknowledged is lost, and nobody has to help."""
+"""NATS, the database and replicas go away and come back: nothing acknowledged is lost, and no help is needed."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_a_service_that_never_reached_nats_stops_promptly(
 async def test_a_service_that_consumed_stops_promptly(
     state: str, nats_server: NatsServer, environment: dict[str, Any]
 ) -> None:
-    """Frozen: what was published goes out first, for as long as one may hope, and nobody can know that in vain."""
+    """Freeze the server: published messages are flushed first, for a bounded time, though in vain."""
     async with running_replica({**environment, "NATS_URL": nats_server.url}) as replica:
         await consuming(replica)
         if state == "lost":

@@ -70,7 +70,7 @@ async def test_who_is_not_let_in_any_more_is_let_in_with_renewed_files(
     await consuming(replica)
 
 
-async def test_a_server_without_tls_is_told_nothing_when_tls_is_asked_for(
+async def test_a_server_without_tls_receives_nothing_when_tls_is_required(
     nats_server: NatsServer, start_replica: Any
 ) -> None:
     """nats-py would go on in the clear, and send it the token."""
@@ -173,7 +173,7 @@ async def test_a_server_that_sends_us_away_is_asked_again_until_it_lets_us_in(
     assert database.execute("select announced_model from model_deployments").fetchall() == [("again",)]
 
 
-async def test_a_url_that_cannot_be_read_is_said_and_the_service_serves(start_replica: Any, tmp_path: Path) -> None:
+async def test_an_unreadable_url_is_reported_and_the_service_serves(start_replica: Any, tmp_path: Path) -> None:
     replica: Replica = await start_replica(NATS_URL=f"nats://a/b@{tmp_path.name}")
 
     assert (await replica.client.get("/api/models")).status_code == 200

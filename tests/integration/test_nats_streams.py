@@ -1,4 +1,4 @@
-"""Whatever streams there are on the NATS server, events are heard as well as they can be, and nobody's are changed."""
+"""Whatever streams the NATS server has, events are consumed as well as possible, and no stream is changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 
 from model_registry.fleet import jetstream_setup as event_plan
 from model_registry.fleet.jetstream_setup import CONSUMER, STREAM, StreamLimits, find_plan
-from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, STATUS, UNLOADED
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes
 from support.nats_server import NatsServer
 from support.replica import Replica
@@ -51,7 +51,7 @@ async def test_the_stream_and_the_consumer_have_limits(fleet: Fleet, consumer: R
     assert (stream.subjects, stream.max_age, stream.max_bytes) == (["mesh.gpu.>"], 7 * 24 * 3600, 256 * 2**20)
     config = (await fleet.consumer()).config
     assert (config.ack_policy, config.ack_wait, config.max_ack_pending) == (AckPolicy.EXPLICIT, 10, 10_000)
-    assert set(config.filter_subjects or ()) == set(HEARD)
+    assert set(config.filter_subjects or ()) == set(EVENT_SUBJECTS)
     assert await nats_status(consumer, "ok") == "consuming MESH_GPU with JetStream"
 
 
@@ -64,7 +64,7 @@ async def test_replicas_that_start_together_agree_on_one_stream_and_one_consumer
 
             assert {plan.streams for plan in plans} == {(STREAM,)}
             assert {plan.loose for plan in plans} == {()}
-            assert set(config.filter_subjects or ()) == set(HEARD)
+            assert set(config.filter_subjects or ()) == set(EVENT_SUBJECTS)
             await fleets[0].js.delete_stream(STREAM)
 
 
@@ -102,7 +102,7 @@ async def test_our_own_stream_with_other_settings_is_used_as_it_is(
     assert (await fleet.js.stream_info(STREAM)).config == before
 
 
-async def test_what_a_stream_does_not_keep_is_heard_while_it_is_said_and_readyz_tells(
+async def test_events_that_no_stream_keeps_are_consumed_live_and_readyz_reports_it(
     fleet: Fleet, nats_url: str, start_replica: Any, database: psycopg.Connection
 ) -> None:
     await fleet.js.add_stream(name="MODELS", subjects=["mesh.gpu.model.>"])
@@ -110,7 +110,7 @@ async def test_what_a_stream_does_not_keep_is_heard_while_it_is_said_and_readyz_
     replica: Replica = await start_replica(NATS_URL=nats_url)
     await degraded(
         replica,
-        "mesh.gpu.status.v1: heard, but events published while no replica listens are missed: "
+        "mesh.gpu.status.v1: consumed, but events published while no replica listens are missed: "
         "the stream MODELS does not keep them.",
     )
 
@@ -169,7 +169,7 @@ async def test_a_stream_that_is_deleted_is_made_again(
     assert models(database) == {"one": "loaded"}
 
 
-async def test_a_stream_that_cannot_be_made_leaves_events_that_are_heard_while_they_are_said(
+async def test_without_a_stream_events_are_consumed_live(
     nats_server: NatsServer, start_replica: Any, database: psycopg.Connection
 ) -> None:
     nats_server.kill()
@@ -204,7 +204,7 @@ async def test_without_jetstream_each_event_reaches_one_replica_and_readyz_says_
 ) -> None:
     replicas: list[Replica] = [await start_replica(NATS_URL=plain_server.url) for _ in range(2)]
     for replica in replicas:
-        await degraded(replica, f"{', '.join(HEARD)}: heard, but")
+        await degraded(replica, f"{', '.join(EVENT_SUBJECTS)}: consumed, but")
         await degraded(replica, "missed: the server has no JetStream.")
     async with fleet_on(plain_server.url) as fleet:
         for i in range(100):
@@ -324,8 +324,8 @@ async def test_a_server_restarted_without_jetstream_is_still_listened_to(
 @pytest.mark.parametrize(
     ("pattern", "covered"),
     [
-        (">", set(HEARD)),
-        ("mesh.gpu.>", set(HEARD)),
+        (">", set(EVENT_SUBJECTS)),
+        ("mesh.gpu.>", set(EVENT_SUBJECTS)),
         ("mesh.gpu.model.*.v1", {LOADED, UNLOADED}),
         ("mesh.*.status.v1", {STATUS}),
         (LOADED, {LOADED}),
@@ -335,4 +335,4 @@ async def test_a_server_restarted_without_jetstream_is_still_listened_to(
     ],
 )
 def test_a_pattern_covers_these_subjects(pattern: str, covered: set[str]) -> None:
-    assert {subject for subject in HEARD if event_plan._covers(pattern, subject)} == covered  # noqa: SLF001
+    assert {subject for subject in EVENT_SUBJECTS if event_plan._covers(pattern, subject)} == covered  # noqa: SLF001

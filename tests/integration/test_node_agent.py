@@ -116,7 +116,7 @@ async def test_a_server_that_is_only_busy_is_believed_to_be_gone_after_a_while(
         await until(partial(shown, consumer, qwen="loaded"))
 
 
-async def test_vllm_and_ollama_on_one_node_are_told_of_together(
+async def test_vllm_and_ollama_on_one_node_are_reported_together(
     stub: StubNodeServer, consumer: Replica, fleet: Fleet, nats_url: str
 ) -> None:
     stub.loaded = {"qwen": {}}
@@ -177,7 +177,7 @@ async def test_a_driver_that_fails_once_does_not_make_the_node_forget_its_memory
     assert meanwhile == [[{name: gpu[name] for name in lasting} for gpu in before]] * 2
 
 
-async def test_what_changed_while_nats_was_away_is_said_when_it_is_back(
+async def test_changes_while_nats_was_away_are_published_when_it_is_back(
     stub: StubNodeServer, nats_server: NatsServer, start_replica: Any
 ) -> None:
     """Also when it is not there at the start: the agent starts, and looks."""

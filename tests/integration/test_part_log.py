@@ -17,7 +17,7 @@ def say(log: PartLog, *lines: str) -> None:
     os.close(writing)
 
 
-def test_what_is_said_is_appended_and_its_end_is_known(tmp_path: Path) -> None:
+def test_output_is_appended_and_its_end_is_known(tmp_path: Path) -> None:
     log = PartLog(tmp_path / "logs" / "part.log")
     say(log, "first run")
     assert log.last_lines() == f"The end of {log.path}:\n  first run"

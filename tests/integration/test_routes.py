@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.routes import BEYOND
 from model_registry.messaging.subjects import STATUS
 from support.catalogue import add_mapping, add_model, add_provider, encoded, get, places, problem
@@ -133,11 +133,11 @@ async def test_deployments_elsewhere_cause_no_check(start_replica: Any) -> None:
     await catalogue(replica.client)
     await report(replica.client, "a")
     await replica.client.get(CONFIG)
-    before = replica.state.judge.delivery.served
+    before = replica.state.publisher.delivery.served
     for status in ("loaded", "unloaded", "loaded"):
         await report(replica.client, "b", status, model_id="unknown")
     await replica.client.get(CONFIG)
-    now = replica.state.judge.delivery.served
+    now = replica.state.publisher.delivery.served
 
     assert before is not None
     assert now is not None
@@ -155,7 +155,7 @@ async def test_the_deployments_of_a_model_say_where_gateways_ask(client: httpx.A
     assert found == await get(client, "/api/models/org/m/deployments")
     assert [(d["node_id"], d["base_url"], d["reason"]) for d in found["items"]] == [
         ("b", "http://b:11434/v1", None),
-        ("c", None, "neither it nor its node says where it can be reached: it has no endpoint"),
+        ("c", None, "it has no endpoint, and neither has its node"),
         ("a", None, "it is loading"),
     ]
     page = await get(client, path, limit=1, offset=2)
@@ -205,7 +205,7 @@ async def test_only_some_types_can_be_routed_so(client: httpx.AsyncClient, datab
             row = "insert into model_providers (name, type, route_by) values (%s, %s, 'deployments')"
             database.execute(row, [name, name])
             able.add(name)
-    assert able == {name for name, kind in PROVIDER_TYPES.items() if kind.base_key == "api_base"}
+    assert able == {name for name, kind in PROVIDER_TYPES.items() if kind.routable}
 
 
 async def test_history_shows_settings_and_not_the_fleet(client: httpx.AsyncClient) -> None:
@@ -220,7 +220,7 @@ async def test_history_shows_settings_and_not_the_fleet(client: httpx.AsyncClien
     assert await routing(client) == ["ollama_local@a", "ollama_local"]
 
 
-async def test_a_service_is_told_what_it_can_ask_now(client: httpx.AsyncClient) -> None:
+async def test_a_service_learns_which_models_it_can_use_now(client: httpx.AsyncClient) -> None:
     await add_provider(client, "cloud", type="openai", api_base=None)
     await add_provider(client, "always", route_by="api_base")
     for name, provider in (("spare", "cloud"), ("asleep", "ollama_local"), ("steady", "always")):

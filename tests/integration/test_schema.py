@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +12,7 @@ import jwt
 import psycopg
 import pytest
 
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.store import migrations
 from model_registry.store.errors import CONSTRAINTS
 
@@ -24,7 +26,8 @@ READABLE = {
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
-OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
+OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
+OF_THE_RUNNER = OF_YOYO | {"schema_files"}
 """Tables of the migration runner: nobody's but the owner's."""
 RPC = {
     *("registry_snapshot", "registry_changes_since", "registry_change_page"),
@@ -44,6 +47,26 @@ def column(database: psycopg.Connection, query: str, *values: object) -> list[An
 def relations(database: psycopg.Connection, kinds: str) -> set[str]:
     query = "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = any(%s)"
     return set(column(database, query, SCHEMA, list(kinds)))
+
+
+def quoted_names(database: psycopg.Connection, constraint: str) -> set[str]:
+    """The texts that a check constraint names."""
+    definition = column(database, "select pg_get_constraintdef(oid) from pg_constraint where conname = %s", constraint)
+    return set(re.findall(r"'([^']+)'", definition[0]))
+
+
+def test_the_provider_types_of_the_database_are_those_of_the_table(database: psycopg.Connection) -> None:
+    routable = {name for name, kind in PROVIDER_TYPES.items() if kind.routable}
+    servers = {name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes and kind.gateway_type == name}
+    matching = column(database, "select prosrc from pg_proc where prosrc like %s", "%announced_type in (%")
+
+    assert quoted_names(database, "model_providers_type_known") == set(PROVIDER_TYPES)
+    assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments"} == routable
+    for listed in re.findall(r"announced_type in \(([^)]*)\)", "".join(matching)):
+        assert set(re.findall(r"'([^']+)'", listed)) >= servers, (
+            "a node may announce them at an openai_compatible provider"
+        )
+    assert matching
 
 
 # Access ---------------------------------------------------------------------------------------------------------------
@@ -246,4 +269,4 @@ def test_every_table_and_every_column_that_needs_it_is_explained(database: psyco
     query = """select relname from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'v')
         and obj_description(oid, 'pg_class') is null"""
 
-    assert set(column(database, query, SCHEMA)) == OF_THE_RUNNER
+    assert set(column(database, query, SCHEMA)) == OF_YOYO

@@ -52,7 +52,7 @@ end $$
 _SUPERVISOR = """
 import signal, sys
 from pathlib import Path
-from model_registry.stack.embedded import EmbeddedStack
+from model_registry.devstack.embedded import EmbeddedStack
 EmbeddedStack(Path(sys.argv[1]), prepare=lambda _: None, durable=False).start()
 print("ready", flush=True)
 signal.pause()

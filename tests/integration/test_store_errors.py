@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import psycopg
 import pytest
@@ -24,13 +25,14 @@ from model_registry.errors import (
     PreconditionFailed,
     RegistryError,
     StorageError,
+    StorageMisconfigured,
     StorageUnavailable,
     UnknownReference,
 )
 from model_registry.settings import Settings
 from model_registry.store import client as store_client
 from model_registry.store.client import connect
-from model_registry.store.errors import CONSTRAINTS, STATES
+from model_registry.store.errors import AWAY, CONSTRAINTS, STATES, TROUBLE, DatabaseError, translated
 from model_registry.store.registry import Registry
 from support.catalogue import add_provider, problem
 from support.replica import Replica
@@ -275,7 +277,7 @@ async def test_whoever_else_answers_at_the_address_is_not_taken_for_a_database(
 async def test_a_database_that_takes_its_time_is_given_up_on(
     environment: dict[str, Any], monkeypatch: pytest.MonkeyPatch, database: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(store_client, "TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.setattr(store_client, "TIMEOUT", httpx2.Timeout(0.3))
     connection = await connect(Settings(**environment))
     registry = Registry(connection, origin="test")
     await registry.refresh()
@@ -287,5 +289,35 @@ async def test_a_database_that_takes_its_time_is_given_up_on(
     await connection.close()
 
 
+BARE = {
+    "no key": (401, b'{"message":"No API key found in request"}', TROUBLE["401"]),
+    "forbidden": (403, b'{"message":"hunter2"}', TROUBLE["401"]),
+    "no such route": (404, b'{"message":"no Route matched with those values"}', TROUBLE["404"]),
+    "too many requests": (429, b'{"message":"hunter2"}', AWAY),
+    "a code that is nothing": (503, b'{"code":null,"message":null}', AWAY),
+    "a list": (502, b"[1]", AWAY),
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+async def test_json_without_a_code_is_read_by_its_status(environment: dict[str, Any], name: str) -> None:
+    """So gateways answer: Kong, which stands before Supabase's PostgREST, does."""
+    status, body, message = BARE[name]
+    with somebody_else(status, body, "application/json") as url:
+        database = await connect(Settings(**{**environment, "POSTGREST_URL": url}))
+        with pytest.raises(StorageUnavailable, match=re.escape(message)):
+            await database.call("registry_snapshot")
+        await database.close()
+
+
+def test_postgrests_code_is_read_from_its_header_where_a_proxy_has_replaced_the_body() -> None:
+    header = {"Proxy-Status": 'PostgREST; error="PGRST202"'}
+    error = DatabaseError.of(httpx2.Response(404, headers=header, content=b"<html>"))
+
+    assert (error.code, error.details) == ("PGRST202", "<html>")
+    assert type(translated(error)) is StorageMisconfigured
+    assert DatabaseError.of(httpx2.Response(404, headers={"Proxy-Status": "other; error=x"})).code == "404"
+
+
 def test_the_longest_a_caller_waits_for_the_database_is_known() -> None:
-    assert httpx.Timeout(15.0, connect=2.0) == store_client.TIMEOUT
+    assert httpx2.Timeout(15.0, connect=2.0) == store_client.TIMEOUT

@@ -37,7 +37,7 @@ class Fleet:
     def beat(
         self, *nodes: str, listed: tuple[str, ...] = ("m",), whole: bool = True, received: float | None = None
     ) -> Any:
-        """What nodes said now (or received earlier) is recorded now."""
+        """Record the nodes' events now, as of now or of an earlier receipt."""
         moment = self.at(received)
         models = [{"provider_type": "ollama", "announced_model": model, "status": "loaded"} for model in listed]
         statuses = [
@@ -62,7 +62,7 @@ class Fleet:
         )
 
     def live(self, seconds: int, *nodes: str, looking: bool = True) -> None:
-        """Time goes by: these nodes say every five seconds that all is well, somebody looks every second."""
+        """Let time pass: these nodes send a heartbeat every five seconds, and a replica looks every second."""
         for _ in range(seconds):
             self.now += 1
             if self.now % BEAT == 0 and nodes:
@@ -138,7 +138,7 @@ def test_an_event_brings_back_the_node_and_the_model_that_it_is_of(fleet: Fleet)
     assert {k: v for k, v in fleet.deployments().items() if k.startswith("b")} == {"b/m": "lost", "b/n": "loaded"}
 
 
-def test_what_a_lost_node_said_before_it_fell_silent_does_not_bring_it_back(fleet: Fleet) -> None:
+def test_events_of_a_lost_node_from_before_its_silence_do_not_bring_it_back(fleet: Fleet) -> None:
     fleet.beat("a", "b")
     fleet.live(20, "a")
 
@@ -169,7 +169,7 @@ def test_a_heartbeat_is_no_change_and_a_lost_node_is_one(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("outage", [6, 60, 3600])
 def test_while_nobody_could_hear_nobody_is_lost(fleet: Fleet, outage: int) -> None:
-    """NATS or the database was away, or every replica was paused: nothing is recorded, nobody looks."""
+    """NATS or the database was away, or every replica was paused: no event is recorded, no replica looks."""
     fleet.beat("a", "b")
     fleet.live(10, "a", "b")
     fleet.live(outage, looking=False)
@@ -209,8 +209,8 @@ def test_a_fresh_registry_waits_before_it_believes_in_silence(fleet: Fleet) -> N
     assert fleet.lost() == {"a", "b"}
 
 
-def test_what_one_replica_heard_another_need_not_hear_again(fleet: Fleet) -> None:
-    """One that dies holds up nobody: another goes on where it was, as long as there is no gap."""
+def test_events_recorded_by_one_replica_need_not_reach_another(fleet: Fleet) -> None:
+    """A replica that dies blocks no other: another continues from its position, as long as there is no gap."""
     fleet.beat("a", "b")
     fleet.live(10, "a", "b")
     fleet.live(4, "a", looking=False)

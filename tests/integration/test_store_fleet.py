@@ -95,7 +95,7 @@ def rows(database: psycopg.Connection) -> dict[Key, tuple[Any, ...]]:
 
 @on_the_stack()
 @given(said=SAID, data=st.data())
-def test_in_any_order_and_any_batches_with_any_repeats_the_newest_thing_said_decides(
+def test_in_any_order_and_any_batches_with_any_repeats_the_newest_event_decides(
     database_url: str, database: psycopg.Connection, said: list[Event | Status], data: st.DataObject
 ) -> None:
     empty(database_url, SCHEMA)

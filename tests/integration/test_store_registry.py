@@ -215,7 +215,7 @@ async def test_listeners_hear_of_every_change_once_and_in_order(
         assert before.revision < after.revision == changes[-1].revision
         heard.extend(change.revision for change in changes)
 
-    registry.listeners.append(listen)
+    registry.stepped.observe(listen)
     for i in range(5):
         database.execute("insert into model_providers (name, type) values (%s, 'openai')", [f"sql {i}"])
         await asyncio.gather(registry.refresh(), *(registry.write([provider(f"{i} {j}")], actor="a") for j in range(4)))

@@ -1,4 +1,4 @@
-"""Parts of a stack that die, as real processes: said, started again, and given up when that does not help."""
+"""Servers of a stack that die, as real processes: reported, restarted, and given up when that does not help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.processes import wait_until
 
 
 class Watched:
-    """A NATS server under supervision, and what was said about it."""
+    """A NATS server under supervision, and the messages about it."""
 
     def __init__(self, directory: Path) -> None:
         self.nats = Nats(directory / "nats", directory / "nats.log", port=choose_port(None, taken=set()), token="t0ken")  # noqa: S106 (made up)
@@ -64,7 +64,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     assert own.nats.pid is None
 
 
-def test_a_killed_part_is_said_with_its_last_lines_and_runs_again_at_its_address(watched: Watched) -> None:
+def test_a_killed_server_is_reported_with_its_last_lines_and_restarted_at_its_address(watched: Watched) -> None:
     watched.supervisor.start()
     dead = watched.die()
 
@@ -86,7 +86,7 @@ def test_a_part_that_died_before_it_was_watched_is_noticed(watched: Watched) -> 
     watched.back(dead)
 
 
-def test_where_nothing_can_be_said_the_part_is_started_all_the_same(watched: Watched) -> None:
+def test_a_server_is_restarted_even_when_reporting_fails(watched: Watched) -> None:
     watched.full_disk = True
     watched.supervisor.start()
 
@@ -147,8 +147,8 @@ _ADOPTS = """
 import ctypes, sys
 from pathlib import Path
 import psutil
-from model_registry.stack.postgres import Postgres
-from model_registry.stack.supervisor import Supervisor
+from model_registry.devstack.postgres import Postgres
+from model_registry.devstack.supervisor import Supervisor
 
 assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
 here = Path(sys.argv[1])

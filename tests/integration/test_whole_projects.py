@@ -9,7 +9,7 @@ import httpx
 import pytest
 import tomli
 
-from model_registry.cli.bundle_directory import unpacked
+from model_registry.client.bundle import unpack_bundle
 from model_registry.gateways.tensorzero.compare import compare
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_files
@@ -46,7 +46,7 @@ async def imported(replica: Replica, files: Files, *, replace: bool = False) -> 
 async def bundled(replica: Replica) -> Files:
     answer = await replica.client.get("/api/tensorzero/bundle")
     assert answer.status_code == 200
-    return {path: content.decode() for path, content in unpacked(answer.content).items()}
+    return {path: content.decode() for path, content in unpack_bundle(answer.content).items()}
 
 
 def assert_same(files: Files, bundle: Files) -> None:

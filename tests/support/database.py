@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import psycopg
 
+from model_registry.store.migrations import data_directory
+
+_DEFAULT_CATEGORIES = data_directory("migrations") / "0006_default_categories.sql"
 TABLES = (
     *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
     *("model_categories", "gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
@@ -21,6 +24,6 @@ def empty(database_url: str, schema: str) -> None:
         # Triggers do not fire for a replica, those of foreign keys and of the change log among them.
         connection.execute("set session_replication_role = replica")
         connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
-        connection.execute("select registry_add_default_categories()")
+        connection.execute(_DEFAULT_CATEGORIES.read_bytes())
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
         connection.execute("delete from fleet_watch; insert into fleet_watch default values")

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from model_registry.garden.document import read_document
-from model_registry.garden.document_import import DocumentPlan, plan_document
+from model_registry.garden.document_import import plan_document
+from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 
 FILE = Path(__file__).parents[1] / "fixtures" / "models_registry.json"
@@ -24,7 +25,7 @@ def garden() -> Json:
     return document
 
 
-def plan(document: Json, snapshot: Snapshot) -> DocumentPlan:
+def plan(document: Json, snapshot: Snapshot) -> ImportPlan:
     """What an import would write."""
     numbers = itertools.count(1)
     return plan_document(read_document(json.dumps(document)), snapshot, lambda: f"new-{next(numbers):05}")

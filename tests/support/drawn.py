@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from model_registry.entities.change import Operation
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import InvalidConfiguration
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import DRAFTS, Catalogue

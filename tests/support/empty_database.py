@@ -1,4 +1,4 @@
-"""Databases of a test's own, in which nothing has ever been."""
+"""Databases of a test's own, in which nothing has ever been, or what was in another one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ def url_of(url: str, *, database: str, role: str = "postgres") -> str:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """A new database on this server: its address."""
-    name = f"test_{uuid.uuid4().hex[:8]}"
+def new_database(server: str, *, like: str | None = None) -> Iterator[str]:
+    """A new database on this server, empty or a copy of another: its address."""
+    name, template = f"test_{uuid.uuid4().hex[:8]}", urlsplit(like).path[1:] if like else "template1"
     quoted = sql.Identifier(name)
     with psycopg.connect(server, autocommit=True) as administrator:
-        administrator.execute(sql.SQL("create database {}").format(quoted))
+        create = sql.SQL("create database {} template {}")
+        administrator.execute(create.format(quoted, sql.Identifier(template)))
         try:
             yield url_of(server, database=name)
         finally:

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS
 from support.canaries import VARIABLE, Canaries
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable
@@ -69,7 +68,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY", "HF_ENDPOINT"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(httpx, "Client", functools.partial(httpx.Client, transport=httpx.MockTransport(found)))
+    client, transport = httpx.Client, httpx.MockTransport(found)
+    monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
     return found
 
 
@@ -210,7 +210,7 @@ def test_the_report_is_short_on_screen_and_whole_in_its_file(
     assert "30 created, 1 changed, 2 unchanged, 1 skipped, 1 passed over; 1 new provider; revision 9" in out
     assert len(json.loads(file.read_text())["report"]) == len(report)
     assert json.loads(file.read_text())["passed_over"] == [
-        {"name": "sample_spec", "reason": "says how the map is written"}
+        {"name": "sample_spec", "reason": "describes the map's format"}
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import runpy
 import sys
@@ -17,7 +16,8 @@ from model_registry.cli import main
 from model_registry.cli.exit_codes import EXIT_CODES, exit_code
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.errors import RegistryError
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
+from model_registry.gateways.tensorzero.rendering.bundle import archive
+from model_registry.imports.plan import ReportEntry
 
 ROOT = Path(__file__).parents[2]
 AGENTS = str(ROOT / "tests" / "fixtures" / "tensorzero" / "agents" / "tensorzero.toml")
@@ -39,7 +39,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     client = httpx.Client
 
     def put(handler: Callable[[httpx.Request], httpx.Response]) -> None:
-        monkeypatch.setattr(httpx, "Client", functools.partial(client, transport=httpx.MockTransport(handler)))
+        transport = httpx.MockTransport(handler)
+        monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
 
     return put
 
@@ -155,6 +156,68 @@ def test_what_the_registry_says_decides_how_an_import_ends(  # noqa: PLR0913, PL
     serve(lambda _: response)
     assert run(monkeypatch, "tensorzero", "import", AGENTS) == code
     assert words in capsys.readouterr().err
+
+
+def test_the_choices_in_a_problem_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve
+) -> None:
+    choices = {
+        "matches": [{"id": "m-1", "label": "qwen at lab"}],
+        "referrers": ["alias best", "mapping svc/chat"],
+        "allowed": ["active", "drai\x1bning"],
+        "newest": 9,
+    }
+    serve(lambda _: problem(409, "E4090", detail="It is used by alias best.", **choices))
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    err = capsys.readouterr().err
+    assert "  matches: qwen at lab (m-1)\n" in err
+    assert "  referrers: alias best, mapping svc/chat\n" in err
+    assert "  allowed: active, drai\\x1bning\n" in err
+    assert "  newest: 9\n" in err
+
+
+@pytest.mark.parametrize("choices", [{"matches": "odd"}, {"allowed": {"a": 1}}, {"referrers": None}, {"matches": [7]}])
+def test_odd_choices_do_not_hide_the_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, choices: dict[str, Any]
+) -> None:
+    serve(lambda _: problem(409, "E4090", detail="It is used.", **choices))
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    assert "error: It is used." in capsys.readouterr().err
+
+
+BUNDLE = archive({"tensorzero.toml": b"# all\n"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("tensorzero", "sync", "--once", "--out"),
+        ("tensorzero", "export"),
+        ("catalog", "export"),
+        ("knowledge", "export", "csv", "-o"),
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_written_is_named_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    serve: Serve,
+    tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/bundle"):
+            return httpx.Response(200, content=BUNDLE, headers={"ETag": '"a"'})
+        return httpx.Response(200, json={"models": [], "items": []})
+
+    serve(answer)
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "below"
+    assert run(monkeypatch, *command, str(place)) == 3
+    err = capsys.readouterr().err
+    assert f"error: {place}" in err
+    assert "cannot be used: Not a directory" in err
+    assert "accepted" not in err
 
 
 def test_a_broken_project_is_refused_before_anybody_is_asked(

@@ -46,6 +46,7 @@ CODES = {
     "PreconditionFailed": ("E4120", 412),
     "NotAuthenticated": ("E4010", 401),
     "NotAllowed": ("E4030", 403),
+    "MethodNotAllowed": ("E4050", 405),
     "RequestTimeout": ("E4080", 408),
     "BodyTooLarge": ("E4130", 413),
     "UrlTooLong": ("E4140", 414),

@@ -11,17 +11,17 @@ from nats.aio.msg import Msg
 
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.status_message import StatusMessage
-from model_registry.fleet.event_recorder import MOST_EVENTS, Read, in_parts
+from model_registry.fleet.event_recorder import MOST_EVENTS, in_parts
 from model_registry.fleet.event_sources import Delivery
-from model_registry.fleet.gpu_events import Heard
+from model_registry.fleet.gpu_events import NodeMessage
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 EVENT = DeploymentEvent(node_id="n", provider_type="p", announced_model="m", status="loaded", event_at=NOW)
 
 
-def message(models: int) -> Read:
+def message(models: int) -> Delivery:
     status = StatusMessage("n", NOW, NOW, "digest", listed=[EVENT] * models)
-    return Read(Delivery(Msg(_client=Client()), NOW), Heard(status=status))
+    return Delivery(Msg(_client=Client()), NOW, content=NodeMessage(status=status))
 
 
 @given(st.lists(st.integers(1, MOST_EVENTS), max_size=12))
@@ -31,7 +31,7 @@ def test_no_transaction_takes_more_than_its_share_and_every_message_is_in_one(si
     parts = in_parts(read)
 
     assert [one for part in parts for one in part] == read
-    assert all(0 < sum(one.size for one in part) <= MOST_EVENTS for part in parts)
+    assert all(0 < sum(one.content.size for one in part) <= MOST_EVENTS for part in parts)
 
 
 def test_a_batch_of_small_messages_is_one_transaction() -> None:

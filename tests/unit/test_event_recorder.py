@@ -1,4 +1,4 @@
-"""What becomes of a message that the database refuses, and nobody knows why."""
+"""Messages that the database refuses without a known reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import StorageError, StorageUnavailable
-from model_registry.fleet.event_recorder import MOST_TRIES, EventRecorder, Read
+from model_registry.fleet.event_recorder import MOST_TRIES, EventRecorder
 from model_registry.fleet.event_sources import Delivery
 from model_registry.messaging.subjects import LOADED, REJECTED
 
@@ -70,7 +70,7 @@ class Bed:
             count=lambda outcome, number: self.counted.update({outcome: number}),
         )
 
-    async def record(self, *models: str, times: int = 1) -> tuple[list[Read], list[Read]]:
+    async def record(self, *models: str, times: int = 1) -> tuple[list[Delivery], list[Delivery]]:
         said = [{"node_id": "n", "provider_type": "ollama", "model_id": model} for model in models]
         return await self._record(said, times)
 
@@ -88,7 +88,7 @@ class Bed:
         """A message of which only the rejection is kept."""
         await self._record([{}], 1)
 
-    async def _record(self, said: list[dict[str, Any]], times: int) -> tuple[list[Read], list[Read]]:
+    async def _record(self, said: list[dict[str, Any]], times: int) -> tuple[list[Delivery], list[Delivery]]:
         messages = [Msg(_client=Client(), subject=LOADED, data=orjson.dumps(one)) for one in said]
         return await self._recorder.record([self._recorder.read(Delivery(one, NOW, times)) for one in messages])
 
@@ -146,7 +146,7 @@ async def test_deliveries_while_the_database_was_away_are_no_refusals(bed: Bed) 
     assert bed.link.said == []
 
 
-async def test_a_rejection_that_cannot_be_kept_is_said_all_the_same(bed: Bed) -> None:
+async def test_a_rejection_that_cannot_be_stored_is_still_published(bed: Bed) -> None:
     bed.registry.refuses_rejections = True
     await bed.refuse(MOST_TRIES - 1)
 

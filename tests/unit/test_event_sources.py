@@ -32,7 +32,7 @@ def test_other_subjects_are_no_acknowledgement(reply: str) -> None:
 
 
 class Speaker:
-    """A NATS client whose server says something whenever somebody listens."""
+    """A NATS client whose server sends messages to every subscription."""
 
     def __init__(self) -> None:
         self.said = 0

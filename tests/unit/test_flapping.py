@@ -1,4 +1,4 @@
-"""Routes that come and go: what is held back, for how long, and that gateways are not told in a loop."""
+"""Flapping routes: which are held back, for how long, and that gateways do not reload in a loop."""
 
 from __future__ import annotations
 

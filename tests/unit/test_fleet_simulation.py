@@ -25,7 +25,7 @@ def simulated(seed: int, step: float = 1.0, **habits: Any) -> tuple[SimulatedFle
 
 
 def by_the_rule(said: list[Publication], down: set[str]) -> dict[tuple[str, str], Model]:
-    """What docs/gpu-events.md makes of all that was said: a status message is about all models of its node."""
+    """The state that docs/gpu-events.md derives from all events: a status message lists all models of its node."""
     newest: dict[tuple[str, str], tuple[float, Model]] = {}
     spoken: dict[str, set[str]] = defaultdict(set)
     for one in said:
@@ -54,7 +54,7 @@ def lost(model: Model) -> Model:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_expected_is_what_the_rule_makes_of_all_that_was_said(seed: int) -> None:
+def test_the_expected_state_follows_the_rule_from_all_events(seed: int) -> None:
     fleet, said = simulated(seed)
     fleet.settle()
     said += fleet.until(START + 200)
@@ -80,7 +80,7 @@ def test_messages_come_twice_and_late_and_clocks_are_wrong() -> None:
     assert 20 < max(skews) <= Habits().skew
 
 
-def test_without_disorder_everything_is_said_once_and_in_order() -> None:
+def test_without_disorder_every_event_arrives_once_and_in_order() -> None:
     _, said = simulated(1, skew=0, late=0, repeated=0, crash=1e9)
 
     assert all(one.ts == pytest.approx(one.at, abs=0.001) for one in said)

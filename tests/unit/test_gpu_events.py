@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, DeploymentEvent, EventDraft
 from model_registry.errors import InvalidEvent
-from model_registry.fleet.gpu_events import Heard, read_event
+from model_registry.fleet.gpu_events import NodeMessage, read_event
 from model_registry.fleet.status_messages import MOST_LISTED
-from model_registry.messaging.subjects import HEARD, LOADED, REJECTED, STATUS, UNLOADED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, REJECTED, STATUS, UNLOADED
 
 FORMS = json.loads((Path(__file__).parents[1] / "fixtures/gpu-events.json").read_text())
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DOCUMENTED = {"node_id": "gpu-a", "provider_type": "ollama", "model_id": "qwen3:8b", "status": "loaded"}
 
 
-def read(subject: str, payload: Any) -> Heard:
+def read(subject: str, payload: Any) -> NodeMessage:
     raw = payload if isinstance(payload, bytes) else orjson.dumps(payload)
     return read_event(subject, raw, received_at=NOW, default_node="default")
 
@@ -56,7 +56,7 @@ def test_a_documented_form_means_these_events(form: dict[str, Any]) -> None:
 
 def test_there_is_an_example_of_every_subject_and_of_every_status_but_lost() -> None:
     """Nodes do not say that they are lost: the registry finds that out."""
-    assert {form["subject"] for form in FORMS} == set(HEARD)
+    assert {form["subject"] for form in FORMS} == set(EVENT_SUBJECTS)
     assert {event["status"] for form in FORMS for event in form["events"]} == set(DEPLOYMENT_STATUSES) - {"lost"}
 
 
@@ -194,7 +194,7 @@ def test_text_that_cannot_be_kept_is_refused(field: str, value: Any) -> None:
     assert refused({**DOCUMENTED, field: value}).startswith(f"{field}: ")
 
 
-def test_of_what_else_is_said_only_short_names_are_kept() -> None:
+def test_of_further_fields_only_short_names_are_kept() -> None:
     said = {"model_name": "qwen3", "session_id": "x" * 301, "vram_remaining_mb": 5, "metadata": {"a": 1}}
 
     assert only({**DOCUMENTED, **said}).metadata == {"model_name": "qwen3"}
@@ -227,10 +227,10 @@ def test_one_message_cannot_list_more_models_than_one_transaction_takes() -> Non
     assert "1001 models" in refused(listed(MOST_LISTED + 1), STATUS)
 
 
-@pytest.mark.parametrize("subject", HEARD)
+@pytest.mark.parametrize("subject", EVENT_SUBJECTS)
 def test_a_check_of_the_wiring_says_nothing(subject: str) -> None:
-    assert read(subject, {"test": True}) == Heard()
-    assert read(subject, {"test": True, "note": "hello"}) == Heard()
+    assert read(subject, {"test": True}) == NodeMessage()
+    assert read(subject, {"test": True, "note": "hello"}) == NodeMessage()
 
 
 @pytest.mark.parametrize("payload", [{"test": "true"}, {"test": 1}, {"test": False}])
@@ -303,7 +303,7 @@ KEYS = sorted(set().union(*(keys_of(payload) for _, payload in VALID)) | {"state
 
 
 def assert_understood_or_refused(subject: str, raw: bytes) -> None:
-    heard, reason = Heard(), ""
+    heard, reason = NodeMessage(), ""
     try:
         heard = read(subject, raw)
     except InvalidEvent as error:
@@ -318,12 +318,12 @@ def assert_understood_or_refused(subject: str, raw: bytes) -> None:
         assert "\0" not in json.dumps(wire, ensure_ascii=False)
 
 
-@given(subject=st.sampled_from(HEARD), content=JSON)
+@given(subject=st.sampled_from(EVENT_SUBJECTS), content=JSON)
 def test_any_json_is_an_event_or_refused(subject: str, content: Any) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
 
-@given(subject=st.sampled_from(HEARD), content=st.dictionaries(st.sampled_from(KEYS), JSON))
+@given(subject=st.sampled_from(EVENT_SUBJECTS), content=st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_values_under_known_keys_are_an_event_or_refused(subject: str, content: dict[str, Any]) -> None:
     assert_understood_or_refused(subject, json.dumps(content).encode())
 
@@ -349,7 +349,7 @@ def test_a_valid_event_with_anything_changed_is_an_event_or_refused(
     assert_understood_or_refused(subject, json.dumps(changed).encode())
 
 
-@given(subject=st.sampled_from(HEARD), raw=st.binary())
+@given(subject=st.sampled_from(EVENT_SUBJECTS), raw=st.binary())
 @example(subject=LOADED, raw=b"\x00")
 def test_any_bytes_are_an_event_or_refused(subject: str, raw: bytes) -> None:
     assert_understood_or_refused(subject, raw)

@@ -16,7 +16,7 @@ from model_registry.fleet import jetstream_setup as event_plan
 from model_registry.fleet.event_time import CLOCK_TOLERANCE
 from model_registry.fleet.gpu_events import read_event
 from model_registry.fleet.status_messages import MOST_LISTED
-from model_registry.messaging.subjects import HEARD, LOADED, REJECTED, STATUS, UNLOADED, UPDATED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, REJECTED, STATUS, UNLOADED, UPDATED
 from model_registry.settings import Settings
 
 SETTINGS = Settings()
@@ -34,7 +34,7 @@ def examples() -> list[tuple[str, dict[str, Any]]]:
     return pairs
 
 
-@pytest.mark.parametrize(("subject", "payload"), [pair for pair in examples() if pair[0] in HEARD], ids=str)
+@pytest.mark.parametrize(("subject", "payload"), [pair for pair in examples() if pair[0] in EVENT_SUBJECTS], ids=str)
 def test_an_example_on_the_page_is_understood(subject: str, payload: dict[str, Any]) -> None:
     raw = json.dumps(payload).encode()
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishing.publisher import ConfigPublisher
     from model_registry.gateways.publishing.renderer import Renderer
-    from model_registry.store.broadcast import Broadcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +34,23 @@ class AppState:
     history: History
     authenticator: Authenticator
     metrics: Metrics
-    configuration: Renderer
-    judge: ConfigPublisher
+    renderer: Renderer
+    publisher: ConfigPublisher
     checks: CheckSlots
     """The checks that callers ask for."""
     indexes: ModelIndexes
-    steps: Broadcast
-    """Told of every step of the registry."""
     events: EventConsumer | None
-    silence: NodeLiveness | None
+    liveness: NodeLiveness | None
     heartbeats: Heartbeats
     rejections: RejectedEvents
     work: LongWork
 
     def release(self) -> None:
-        """Let everybody go who waits for news or for work that lasts: the service is about to stop."""
+        """Let every request go that waits for a change or for long work: the service is about to stop."""
         self.work.close()
-        self.judge.release()
+        self.publisher.release()
         self.checks.close()
-        self.steps.release()
+        self.registry.stepped.release()
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would run it in a thread

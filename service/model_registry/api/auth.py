@@ -105,13 +105,13 @@ class Authenticator:
         known = _known.get()
         if known is not None and known[0] == secret:
             return known[1]
-        found = self._by_hash(hash_of(secret))
-        if found is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
+        caller = self._by_hash(hash_of(secret))
+        if caller is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
             claimed = await self._jwt_scopes(secret)
-            found = Caller(*claimed) if claimed else None
-        if found is None:
+            caller = Caller(*claimed) if claimed else None
+        if caller is None:
             raise NotAuthenticated("This API key is unknown or has been revoked.")
-        return found
+        return caller
 
     async def require(self, headers: Headers, scope: Scope) -> Caller:
         """The caller, who may do this. Errors: NotAuthenticated, NotAllowed."""
@@ -206,39 +206,39 @@ async def _once(request: Request, what: str, ask: Callable[[], Awaitable[Caller]
     return callers[what]
 
 
-async def _require(request: Request, service: AppState, scope: Scope) -> Caller:
-    return await _once(request, scope, lambda: service.authenticator.require(request.headers, scope))
+async def _require(request: Request, state: AppState, scope: Scope) -> Caller:
+    return await _once(request, scope, lambda: state.authenticator.require(request.headers, scope))
 
 
-async def _reader(request: Request, service: CurrentApp) -> Caller:
-    return await _require(request, service, "read")
+async def _reader(request: Request, state: CurrentApp) -> Caller:
+    return await _require(request, state, "read")
 
 
-async def key_holder(request: Request, service: CurrentApp) -> Caller:
+async def key_holder(request: Request, state: CurrentApp) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    return await _once(request, "key", lambda: service.authenticator.require_key(request.headers))
+    return await _once(request, "key", lambda: state.authenticator.require_key(request.headers))
 
 
-async def _any_reader(request: Request, service: CurrentApp) -> Caller:
-    if service.authenticator.takes_any_key(request.scope["path"]):
+async def _any_reader(request: Request, state: CurrentApp) -> Caller:
+    if state.authenticator.takes_any_key(request.scope["path"]):
         return ANYBODY
-    return await _require(request, service, "read")
+    return await _require(request, state, "read")
 
 
-async def _administrator(request: Request, service: CurrentApp) -> Caller:
-    return await _require(request, service, "admin")
+async def _administrator(request: Request, state: CurrentApp) -> Caller:
+    return await _require(request, state, "admin")
 
 
-async def _importer(request: Request, service: CurrentApp) -> Caller:
+async def _importer(request: Request, state: CurrentApp) -> Caller:
     """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
     if request.query_params.get("dry_run", "").lower() in _YES:
-        return await key_holder(request, service)
-    return await _require(request, service, "admin")
+        return await key_holder(request, state)
+    return await _require(request, state, "admin")
 
 
-async def _node(request: Request, service: CurrentApp) -> Caller:
-    return await _require(request, service, "node")
+async def _node(request: Request, state: CurrentApp) -> Caller:
+    return await _require(request, state, "node")
 
 
 Authorise = Callable[[Request, AppState], Awaitable[Caller]]

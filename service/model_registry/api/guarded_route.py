@@ -7,6 +7,7 @@ dependency that authorises (`Reader`, `Administrator`, ...) first, and then read
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -15,6 +16,8 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from model_registry.api import auth
 from model_registry.api.app_state import AppState, state_of
@@ -34,6 +37,7 @@ _INLINE_BYTES = 256 * 2**10
 """A body up to here is parsed where it arrives; a larger one in a thread, because it takes tens of milliseconds."""
 
 E = TypeVar("E", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def body_limit(size: int) -> Callable[[E], E]:
@@ -58,6 +62,17 @@ class GuardedRoute(APIRoute):
     def body_limit(self) -> int:
         """The most bytes that the body may have."""
         return int(getattr(self.endpoint, _LIMIT, ROW_BYTES))
+
+    @cached_property
+    def _literal(self) -> str:
+        """The beginning of the path that every request for the route has."""
+        return self.path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the route takes a request. The first letters rule most out, in a tenth of the time of a pattern."""
+        if not scope.get("root_path") and not scope["path"].startswith(self._literal):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the guard."""
@@ -128,7 +143,7 @@ class _LimitedRequest(Request):
         state.work.bodies.give_back(self._held)
         self._held = 0
 
-    async def _off_loop(self, work: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 (whatever it answers)
+    async def _off_loop(self, work: Callable[[bytes], T], body: bytes) -> T:
         if len(body) <= _INLINE_BYTES:
             return work(body)
         state: AppState = await state_of(self)

@@ -1,4 +1,4 @@
-"""What a connection may do before a request of it is whole: so many bytes, for so long, beside so many others.
+"""Limits on a connection until a request is complete: bytes, time, and number of connections.
 
 Below ASGI, because a request that never becomes whole never gets there. What is refused is answered with a problem.
 """
@@ -81,7 +81,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Whether the next bytes belong to a head."""
         self._whole = True
         """Whether the newest request has arrived whole."""
-        self._head_bytes = self._discarded = 0
+        self._taken = False
+        """Whether the application has the newest request."""
+        self._head_bytes = self._discarded = self._beside_bytes = 0
         self._since = self._heard = self._read_on = self.loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -112,7 +114,10 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._whole:
                 self._since = self._heard
             self._head_bytes += len(data)
+        self._beside_bytes += len(data)
         super().data_received(data)
+        if not self._head and self._beside_bytes > MOST_HEADER_BYTES:
+            self.refuse(_TOO_LARGE, "headers_too_large")
         if self._head and self._head_bytes > MOST_HEADER_BYTES:
             too_long = not self._whole and len(self.url) > MOST_URL_BYTES
             self.refuse(_TOO_LONG if too_long else _TOO_LARGE, "url_too_long" if too_long else "headers_too_large")
@@ -120,11 +125,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._whole = False
+        self._whole = self._taken = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Those behind the body are not looked at: who may do what is decided by then."""
+        if self._head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Let the application begin."""
-        head_bytes, self._head, self._head_bytes = self._head_bytes, False, 0
+        head_bytes, self._head, self._head_bytes, self._beside_bytes = self._head_bytes, False, 0, 0
         if len(self.url) > MOST_URL_BYTES:
             self._stop(_TOO_LONG)
         # What came may be more than the head; then it is counted.
@@ -134,9 +144,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= _PIPELINED:
             self._stop(_CROWDED)
         super().on_headers_complete()
+        self._taken = True
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; of one that is refused already, throw it away."""
+        self._beside_bytes = 0  # what comes without one is headers behind the body, or about its pieces
         if self.cycle.response_complete:
             self._discarded += len(body)
             if self._discarded > _DISCARDED_BYTES:
@@ -146,7 +158,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on it is us who take long."""
-        self._head, self._whole, self._discarded = True, True, 0
+        self._head, self._whole, self._discarded, self._beside_bytes = True, True, 0, 0
         if not self.cycle.response_complete:
             self.arrivals.waiting.pop(self, None)
         super().on_message_complete()
@@ -200,6 +212,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return False
         if cycle is not None and not cycle.response_complete:
             return True
+        if self._taken and not self._whole:
+            return False  # it has its answer, before the whole of it was there
         # A connection that has not asked is told only why it is not taken in.
         return bool(self._head and self._head_bytes) or not self._whole or self not in self.arrivals.open
 

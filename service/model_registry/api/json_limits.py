@@ -12,7 +12,9 @@ DEEPEST = 64
 MOST_VALUES = 2_000_000
 """An import of 100,000 models has fewer. As Python objects they take some 200 MB."""
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
+"""A string that does not end goes to the end of the body: every quote begins a match that succeeds. If one could fail,
+the next quote inside would be tried, and so on: 64 KB would take a quarter of a minute, in one call."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SAME = bytes.maketrans(b"{}", b"[]")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -18,6 +18,8 @@ _BODIES_BYTES = 33 * 2**20
 """One body of the largest size that a route takes, or several smaller ones."""
 _QUEUE = 8
 _PARSING_QUEUE = 32
+_INLINE_ROWS = 500
+"""Rows up to which a response is made on the event loop, in a few milliseconds."""
 
 
 class Room:
@@ -50,12 +52,21 @@ class LongWork:
         self.imports = WorkPool("imports", threads=1, queue=_QUEUE, seconds=seconds)
         self.history = WorkPool("history and exports", threads=1, queue=_QUEUE, seconds=seconds)
         """Anybody may ask for these where reads need no key."""
+        self.lists = WorkPool("large lists", threads=1, queue=_PARSING_QUEUE, seconds=seconds)
+        """Answers of many rows."""
         self.guard = WorkPool("large writes", threads=1, queue=_QUEUE, seconds=seconds)
         """Checks of writes of many rows."""
 
+    async def listed(self, request: Request, count: int, make: Callable[[], T]) -> T:
+        """Make a response of this number of rows, off the loop if there are many.
+
+        Errors: TooManyRequests, DeadlineExceeded, ClientDisconnect.
+        """
+        return make() if count <= _INLINE_ROWS else await while_there(request, self.lists.run(make))
+
     def close(self) -> None:
         """Stop what is going on: the service is about to stop."""
-        for pool in (self.parsing, self.imports, self.history, self.guard):
+        for pool in (self.parsing, self.imports, self.history, self.lists, self.guard):
             pool.close()
 
 

@@ -59,11 +59,17 @@ class Metrics:
             ["where"],
             registry=self.collected,
         )
-        self._verdicts = Histogram(
+        self._validations = Histogram(
             "model_registry_configuration_check_seconds",
-            "Checks of new configurations by outcome, from the change to the verdict.",
+            "Checks of new configurations by outcome, from the change to the result.",
             ["outcome"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=self.collected,
+        )
+        self._worker_failures = Counter(
+            "model_registry_worker_failures_total",
+            "Workers that failed unexpectedly and were restarted, by name.",
+            ["worker"],
             registry=self.collected,
         )
         self._loads = Gauge(
@@ -73,6 +79,8 @@ class Metrics:
         )
         self._loads.set_function(lambda: registry.load_seconds or 0.0)
         self.collected.register(_SnapshotCollector(registry))
+        registry.written.observe(self.write)
+        registry.masked.observe(self.masked)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -95,9 +103,13 @@ class Metrics:
         """Count secrets that nodes sent: in events, or in rejected messages."""
         self._masked.labels(where).inc(number)
 
-    def verdict(self, outcome: str, seconds: float) -> None:
+    def worker_failed(self, worker: str) -> None:
+        """Count one failure of what runs without a request."""
+        self._worker_failures.labels(worker).inc()
+
+    def validated(self, outcome: str, seconds: float) -> None:
         """Count one check of a configuration: accepted or refused."""
-        self._verdicts.labels(outcome).observe(seconds)
+        self._validations.labels(outcome).observe(seconds)
 
     def watch_delivery(self, look: Callable[[], Published]) -> None:
         """Show what goes out, at the moment of the scrape."""
@@ -171,8 +183,8 @@ router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
 @router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))
-async def metrics(request: Request, service: CurrentApp) -> Response:
+async def metrics(request: Request, state: CurrentApp) -> Response:
     """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
-    await service.authenticator.require_metrics(request.headers)
+    await state.authenticator.require_metrics(request.headers)
     headers = {"Cache-Control": "no-store"}
-    return Response(generate_latest(service.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(state.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)

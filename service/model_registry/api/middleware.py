@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE, authenticated
+from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches
 from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
@@ -48,11 +49,12 @@ class _Exchange:
 class RegistryMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, service: AppState, bodies: BodyCache) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache) -> None:
         self._app = app
-        self._service = service
+        self._state = state
         self._bodies = bodies
-        self._reads_are_open = service.authenticator.reads_are_open
+        self._outgoing = Outgoing()
+        self._reads_are_open = state.authenticator.reads_are_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,13 +83,13 @@ class RegistryMiddleware:
                 await self._answer(exchange, scope, receive, send)
         finally:
             seconds = time.perf_counter() - started
-            self._service.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
+            self._state.metrics.request(scope["method"], exchange.route, exchange.status, seconds)
             if exchange.status >= 400 and scope["path"] not in _UNTRACKED:  # noqa: PLR2004
                 seen = {"path": scope["path"], "status": exchange.status, "seconds": round(seconds, 4)}
                 log.info("request", method=scope["method"], **seen)
 
     def _cached(self, scope: Scope) -> CachedBody | None:
-        registry = self._service.registry
+        registry = self._state.registry
         if scope["method"] not in _READS or not registry.loaded:
             return None
         return self._bodies.get((scope.get("raw_path") or b"", scope["query_string"]), registry.snapshot)
@@ -99,7 +101,7 @@ class RegistryMiddleware:
         """
         if not self._reads_are_open:
             return scope["path"] not in _OPEN or scope["method"] not in _READS
-        return cached is not None and shows_key and not self._service.authenticator.takes_any_key(scope["path"])
+        return cached is not None and shows_key and not self._state.authenticator.takes_any_key(scope["path"])
 
     async def _serve_or_refuse(
         self,
@@ -111,10 +113,10 @@ class RegistryMiddleware:
         send: Send,
     ) -> None:
         try:
-            caller = await self._service.authenticator.require(Headers(scope=scope), "read")
+            caller = await self._state.authenticator.require(Headers(scope=scope), "read")
         except RegistryError as error:
             if reason := REFUSALS.get(type(error)):
-                self._service.metrics.refused(reason)
+                self._state.metrics.refused(reason)
             await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
             return
         if cached is not None:
@@ -141,7 +143,8 @@ class RegistryMiddleware:
         headers.append((b"content-type", cached.media_type.encode()))
         headers.append((b"content-length", str(len(cached.body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else cached.body})
+        body = b"" if scope["method"] == "HEAD" else cached.body
+        await self._send_body({"type": "http.response.body", "body": body}, send)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
@@ -167,19 +170,25 @@ class RegistryMiddleware:
                 message["headers"] = headers
             elif without_body:
                 message = {**message, "body": b""}
-            await send(message)
+            await self._send_body(message, send)
 
         return watched
+
+    async def _send_body(self, message: Message, send: Send) -> None:
+        if len(message.get("body", b"")) > PIECE_BYTES:
+            await self._outgoing.send(send, message)
+        else:
+            await send(message)
 
     async def _look_first(self) -> None:
         """What no-cache asks for. With the database away or hanging the answer is the last snapshot, and says so."""
         try:
-            await self._service.registry.refresh_within(LOOK_SECONDS)
+            await self._state.registry.refresh_within(LOOK_SECONDS)
         except StorageError as error:
             log.debug("revision check failed", error=error.message)
 
     def _state_headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        registry = self._service.registry
+        registry = self._state.registry
         if not registry.loaded:
             return []
         headers = []

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import compile_path
 
-from model_registry.api.security_headers import SECURITY_HEADERS
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import (
+    SHOWN_DATA,
     BodyTooLarge,
     Conflict,
     DeadlineExceeded,
     HeadersTooLarge,
     Incomplete,
     Invalid,
-    InvalidEvent,
-    InvalidModel,
+    MethodNotAllowed,
     NotAllowed,
     NotAuthenticated,
     NotConfined,
@@ -46,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 STATUSES: dict[type[RegistryError], int] = {
     NotFound: 404,
+    MethodNotAllowed: 405,
     RevisionGone: 410,
     Conflict: 409,
     Invalid: 422,
@@ -75,7 +70,6 @@ REFUSALS: dict[type[RegistryError], str] = {
 }
 """Labels of the refusals metric."""
 
-_CALLER_LEFT = 499
 RETRY_AFTER_SECONDS = 5
 _RETRIED = frozenset({429, 503})
 """Statuses after which a retry of the same request may succeed."""
@@ -86,8 +80,8 @@ _LONGEST_DETAIL = 8000
 """Characters. Messages quote the request: a response must not grow with it."""
 MEDIA_TYPE = "application/problem+json"
 _IN_SUMMARY = 20
-_SHOWN = ("matches", "referrers", "allowed", "oldest", "newest")
-"""The parts of an error's data shown to the caller. The rest is for the log."""
+_CODES = {STATUSES[kind]: kind.code for kind in (NotFound, MethodNotAllowed)}
+"""Of what HTTP itself refuses."""
 
 
 class ProblemReason(BaseModel):
@@ -124,7 +118,7 @@ _TITLES = {
     401: "A valid API key is required",
     403: "Not permitted with this API key",
     404: "Not found",
-    405: "Method not allowed",
+    405: MethodNotAllowed.title(),
     409: "Conflict with the current state of the registry",
     408: "The request did not arrive in time",
     410: "Revision no longer available",
@@ -185,7 +179,7 @@ def _response(
         "detail": _cut(detail, _LONGEST_DETAIL),
         "reasons": _shown_reasons(reasons),
     }
-    body |= {key: _first(data[key]) for key in _SHOWN if data and key in data}
+    body |= {key: _first(data[key]) for key in SHOWN_DATA if data and key in data}
     body, _ = masked_value(body)  # messages quote the request, and responses end up in logs
     return Response(_dumped(body), status, headers, MEDIA_TYPE)
 
@@ -200,7 +194,7 @@ def _shown_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
     return shown
 
 
-def _first(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+def _first(value: object) -> object:
     return list(value[:MOST_REASONS]) if isinstance(value, list | tuple) else value
 
 
@@ -221,7 +215,7 @@ def _dumped(body: dict[str, Any]) -> bytes:
         return orjson.dumps(_cleaned(body))
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+def _cleaned(value: object) -> object:
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
@@ -232,81 +226,17 @@ def _cleaned(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     return value
 
 
+def bug_response(error: Exception) -> Response:
+    """The response to a bug. The traceback goes to the log, never to the caller."""
+    log.error("unexpected error", exc_info=error)
+    return _response(
+        500, RegistryError.code, RegistryError.title(), "An unexpected error occurred; details are in the service log."
+    )
+
+
 def http_problem(error: HTTPException) -> Response:
     """The response to an error raised by the framework: unknown path, unknown method, body too large."""
-    title = _TITLES.get(error.status_code, "The request failed")
-    code = NotFound.code if error.status_code == STATUSES[NotFound] else f"E{error.status_code}0"
-    return _response(error.status_code, code, title, str(error.detail), headers=dict(error.headers or {}))
-
-
-def _methods(request: Request, first: str) -> str:
-    """The methods that a path knows. Starlette names those of the first route that fits, and we have one a method.
-
-    A reference takes any path, so `/api/models/m/deployments` fits `/api/models/{reference}` too: the longer counts.
-    """
-    methods = {method.strip() for method in first.split(",")}
-    paths: dict[str, Any] = request.app.openapi()["paths"]
-    fitting = [path for path in paths if _pattern(path).match(request.scope["path"])]
-    longest = max((path.count("/") for path in fitting), default=0)
-    for path in fitting:
-        if path.count("/") == longest:
-            methods |= {method.upper() for method in paths[path]}
-    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    return compile_path(template.replace("}", ":path}"))[0]
-
-
-def install(app: FastAPI) -> None:
-    """Register the handlers that answer every error with problem details."""
-
-    @app.exception_handler(RegistryError)
-    async def _registry_error(request: Request, error: RegistryError) -> Response:
-        if reason := REFUSALS.get(type(error)):
-            request.app.state.service.metrics.refused(reason)
-        return problem_response(error)
-
-    @app.exception_handler(ClientDisconnect)
-    async def _caller_left(request: Request, _error: ClientDisconnect) -> Response:
-        request.app.state.service.metrics.refused("caller_left")
-        return Response(status_code=_CALLER_LEFT)  # the connection is closed
-
-    @app.exception_handler(RequestValidationError)
-    async def _bad_request(request: Request, error: RequestValidationError) -> Response:
-        reasons = tuple(
-            Reason(_place(found["loc"]), str(found["msg"]).removeprefix("Value error, ")) for found in error.errors()
-        )
-        message = summary(reasons) or "The request is not valid."
-        return problem_response(_kind_of(request)(message, reasons=reasons))
-
-    @app.exception_handler(HTTPException)
-    async def _http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # noqa: PLR2004 (FastAPI: the body could not be parsed)
-            reason = Reason("body", "is not valid JSON in UTF-8, or is nested too deeply")
-            return problem_response(_kind_of(request)(str(reason), reasons=(reason,)))
-        if error.status_code == 405:  # noqa: PLR2004
-            headers = dict(error.headers or {})
-            error.headers = headers | {"Allow": _methods(request, headers.get("Allow", ""))}
-        return http_problem(error)
-
-    @app.exception_handler(Exception)
-    async def _bug(_request: Request, error: Exception) -> Response:
-        # A bug. The traceback goes to the log, never to the caller.
-        log.error("unexpected error", exc_info=error)
-        message = "An unexpected error occurred; details are in the service log."
-        response = _response(500, RegistryError.code, RegistryError.title(), message)
-        response.raw_headers += SECURITY_HEADERS  # Starlette sends this response outside all middleware
-        return response
-
-
-def _kind_of(request: Request) -> type[Invalid]:
-    path = request.scope["path"]
-    if request.scope["method"] == "GET" or path == "/api/models/select":
-        return Invalid
-    return InvalidModel if path.startswith("/api/models") else InvalidEvent if "deployments" in path else Invalid
-
-
-def _place(location: tuple[Any, ...]) -> str:
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:] if parts and parts[0] in ("body", "query", "path") and len(parts) > 1 else parts)
+    status = error.status_code
+    title = _TITLES.get(status, "The request failed")
+    code = _CODES.get(status, f"E{status}0")
+    return _response(status, code, title, str(error.detail), headers=dict(error.headers or {}))

@@ -18,7 +18,7 @@ from model_registry.gateways.publishing.publisher import ConfigPublisher
 from model_registry.snapshot.snapshot import Snapshot
 
 LONGEST_WAIT_SECONDS = 60
-VERDICT_SECONDS = 2.0
+RESULT_SECONDS = 2.0
 """How long a response waits for the validation of a change; then the previous configuration is returned."""
 
 Wait = Annotated[
@@ -28,7 +28,7 @@ Wait = Annotated[
         le=LONGEST_WAIT_SECONDS,
         description=(
             "With `If-None-Match`: wait up to this many seconds for a new configuration, then return 304. "
-            f"By default a response waits up to {VERDICT_SECONDS:.0f} s for the validation of the latest change; "
+            f"By default a response waits up to {RESULT_SECONDS:.0f} s for the validation of the latest change; "
             "0 returns at once."
         ),
     ),
@@ -39,22 +39,22 @@ Wait = Annotated[
 class _ServedBody(CachedBody):
     """A response valid while the same configuration is served and no validation is pending."""
 
-    judge: ConfigPublisher
+    publisher: ConfigPublisher
     delivery: Published
 
     def holds(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 (what it is made of is no snapshot)
         """Whether the answer would be the same today."""
-        return self.judge.delivery is self.delivery and not self.judge.pending
+        return self.publisher.delivery is self.delivery and not self.publisher.pending
 
 
 async def served_answer(
-    request: Request, service: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
+    request: Request, state: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
 ) -> Response:
     """What goes out, in one form: 200 with an ETag, or 304 when the caller has it.
 
     Args:
         request: may say `If-None-Match`.
-        service: whose configuration it is.
+        state: whose configuration it is.
         media_type: names the form. It is made once per configuration, whoever asks.
         make: makes the form of the files.
         wait: as `Wait` says.
@@ -62,34 +62,34 @@ async def served_answer(
     Raises:
         NothingAccepted: no configuration has been accepted, ever.
     """
-    judge, known = service.judge, request.headers.get("if-none-match")
-    service.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
+    publisher, known = state.publisher, request.headers.get("if-none-match")
+    state.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
 
     def body() -> PublishedBody | None:
-        served = judge.delivery.served
+        served = publisher.delivery.served
         return served.body(media_type, lambda files: _body(make(files))) if served else None
 
     def is_news() -> bool:
         return (now := body()) is not None and not matches(known or "", now.etag)
 
     if wait is None or known is None:
-        await judge.until_judged(VERDICT_SECONDS if wait is None else min(wait, VERDICT_SECONDS))
+        await publisher.until_validated(RESULT_SECONDS if wait is None else min(wait, RESULT_SECONDS))
     else:
-        await judge.until(is_news, wait)
-    found, delivery = body(), judge.delivery
-    if found is None or delivery.served is None:
+        await publisher.until(is_news, wait)
+    current, delivery = body(), publisher.delivery
+    if current is None or delivery.served is None:
         raise _nothing(delivery)
     headers = {"X-Registry-Revision": str(delivery.served.revision)}
     if delivery.refused:
         headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
-    if judge.pending:
-        headers["X-Registry-Pending-Revision"] = str(judge.newest)
-    headers |= {"ETag": found.etag, "Cache-Control": "no-cache"}
-    if wait is None and not judge.pending:
-        _keep(request, _cached(request, found, media_type, headers, judge))
-    if known is not None and matches(known, found.etag):
+    if publisher.pending:
+        headers["X-Registry-Pending-Revision"] = str(publisher.newest)
+    headers |= {"ETag": current.etag, "Cache-Control": "no-cache"}
+    if wait is None and not publisher.pending:
+        _keep(request, _cached(request, current, media_type, headers, publisher))
+    if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
-    return Response(found.content, 200, headers, media_type)
+    return Response(current.content, 200, headers, media_type)
 
 
 def _body(content: bytes) -> PublishedBody:
@@ -104,7 +104,7 @@ def _nothing(delivery: Published) -> NothingAccepted:
 
 
 def _cached(
-    request: Request, body: PublishedBody, media_type: str, headers: dict[str, str], judge: ConfigPublisher
+    request: Request, body: PublishedBody, media_type: str, headers: dict[str, str], publisher: ConfigPublisher
 ) -> _ServedBody:
     return _ServedBody(
         tables=(),
@@ -113,8 +113,8 @@ def _cached(
         media_type=media_type,
         body=body.content,
         headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items()),
-        judge=judge,
-        delivery=judge.delivery,
+        publisher=publisher,
+        delivery=publisher.delivery,
     )
 
 

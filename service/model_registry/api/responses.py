@@ -65,11 +65,11 @@ class BodyCache:
 
     def get(self, key: tuple[bytes, bytes], snapshot: Snapshot) -> CachedBody | None:
         """The answer to this request, if it is still true."""
-        found = self._cached.get(key)
-        if found is None or not found.holds(snapshot):
+        answer = self._cached.get(key)
+        if answer is None or not answer.holds(snapshot):
             return None
         self._cached.move_to_end(key)
-        return found
+        return answer
 
     def put(self, key: tuple[bytes, bytes], cached: CachedBody) -> None:
         """Keep an answer; the oldest ones go."""
@@ -138,7 +138,13 @@ def row_response(view: Mapping[str, Any], status: int = 200, headers: Mapping[st
 
 def expect_match(request: Request, view: Mapping[str, Any]) -> None:
     """Refuse unless the caller's If-Match, if there is one, names what they are about to change."""
-    wanted = request.headers.get("if-match")
-    if wanted is not None and not matches(wanted, etag_of(json_bytes(view))):
+    if "if-match" in request.headers:
+        expect_etag(request, etag_of(json_bytes(view)))
+
+
+def expect_etag(request: Request, etag: str) -> None:
+    """The same, where the row's ETag is made of something else."""
+    known = request.headers.get("if-match")
+    if known is not None and not matches(known, etag):
         message = "The row has changed since it was read. Read it again, then repeat the change."
         raise PreconditionFailed(message)

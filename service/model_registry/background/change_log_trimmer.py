@@ -7,7 +7,6 @@ import asyncio
 import structlog
 
 from model_registry.errors import RegistryError
-from model_registry.messaging.cancel import cancel
 from model_registry.store.history import History
 
 log = structlog.get_logger(__name__)
@@ -22,17 +21,9 @@ class ChangeLogTrimmer:
     def __init__(self, history: History, keep_days: float) -> None:
         self._history = history
         self._keep_days = keep_days
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin, now and every hour."""
-        self._task = asyncio.create_task(self._run(), name="trimmer")
-
-    async def stop(self) -> None:
-        """Stop."""
-        await cancel(self._task)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Trim now, and every hour."""
         while True:
             try:
                 trimmed = await self._history.trim(self._keep_days)
@@ -40,6 +31,4 @@ class ChangeLogTrimmer:
                     log.info("change log trimmed", removed=trimmed["removed"], history_from=trimmed["oldest"])
             except RegistryError as error:
                 log.warning("the change log could not be trimmed", error=error.message)
-            except Exception:  # the loop must outlive a bug in it, as the refresher's does
-                log.exception("trimming failed unexpectedly")
             await asyncio.sleep(REST_SECONDS)

@@ -18,7 +18,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from model_registry.entities.change import Change
-from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.subjects import UPDATED
 from model_registry.snapshot.snapshot import Snapshot
@@ -54,21 +53,15 @@ class ChangePublisher:
         self._link = link
         self._wake = wake
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_BACKLOG)
-        self._task: asyncio.Task[None] | None = None
+        registry.stepped.observe(self._on_step)
+        link.when_connected(self._subscribe)
 
-    def start(self) -> None:
-        """Begin telling and hearing."""
-        self._registry.listeners.append(self._on_step)
-        self._link.when_connected(self._subscribe)
-        self._task = asyncio.create_task(self._run(), name="announcements")
-
-    async def stop(self) -> None:
-        """Stop; what is waiting is sent first if NATS is there, for at most 2 s."""
+    async def drain(self) -> None:
+        """Wait until everything is sent, for at most 2 s; not at all while NATS is away."""
         if self._link.connected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_SECONDS):
                     await self._waiting.join()
-        await cancel(self._task)
 
     def _on_step(self, _before: Snapshot, _after: Snapshot, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -78,7 +71,8 @@ class ChangePublisher:
                     self._waiting.task_done()
                 self._waiting.put_nowait(_message(change))
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Publish one change after the other."""
         while True:
             message = await self._waiting.get()
             while not await self._link.publish(UPDATED, message):  # noqa: ASYNC110 (there is no event to wait for)

@@ -8,7 +8,6 @@ import contextlib
 import structlog
 
 from model_registry.errors import RegistryError
-from model_registry.messaging.cancel import cancel
 from model_registry.store.registry import Registry
 
 log = structlog.get_logger(__name__)
@@ -21,22 +20,14 @@ class Refresher:
         self._registry = registry
         self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        registry.behind.observe(self.wake)
 
     def wake(self) -> None:
         """Look now."""
         self._wake.set()
 
-    def start(self) -> None:
-        """Begin looking."""
-        self._registry.on_news = self.wake
-        self._task = asyncio.create_task(self._run(), name="refresher")
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        await cancel(self._task)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Look at the database every so often, and whenever woken."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
@@ -46,5 +37,3 @@ class Refresher:
                 await self._registry.refresh()
             except RegistryError as error:
                 log.debug("look failed", error=error.message)  # the registry has logged the first of them
-            except Exception:  # the loop must outlive a bug in it: without it every replica goes stale
-                log.exception("look failed unexpectedly")

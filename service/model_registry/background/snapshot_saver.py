@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from model_registry.messaging.cancel import cancel
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
 
@@ -23,20 +22,15 @@ class SnapshotSaver:
         self._file = file
         self._saved: tuple[str, int, int] | None = None
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        registry.stepped.observe(lambda _before, _after, _changes: self._changed.set())
 
-    def start(self) -> None:
-        """Begin saving, now and after every change."""
-        self._registry.listeners.append(lambda _before, _after, _changes: self._changed.set())
-        self._task = asyncio.create_task(self._run(), name="saver")
-
-    async def stop(self) -> None:
-        """Stop, with the newest snapshot saved."""
-        await cancel(self._task)
-        self._saved = None  # also when nothing changed: when it was last confirmed is worth keeping
+    async def save_last(self) -> None:
+        """Save the newest snapshot, also when nothing changed: when it was last confirmed is worth keeping."""
+        self._saved = None
         await self._save()
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Save now, and after every change."""
         while True:
             self._changed.clear()
             saved = await self._save()

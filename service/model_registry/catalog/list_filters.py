@@ -6,10 +6,10 @@ Those of models are in `model_filter.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import get_args
 
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, Deployment
-from model_registry.entities.provider import Provider, ProviderType
+from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import Invalid, Reason
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import SPECS, Snapshot
@@ -22,8 +22,8 @@ def search_providers(
     snapshot: Snapshot, *, provider_type: str | None = None, active: bool | None = None
 ) -> list[Provider]:
     """Providers that pass every filter, by name. Errors: Invalid."""
-    if provider_type is not None and provider_type not in get_args(ProviderType):
-        raise meaningless("type", provider_type, get_args(ProviderType))
+    if provider_type is not None and provider_type not in PROVIDER_TYPES:
+        raise meaningless("type", provider_type, tuple(PROVIDER_TYPES))
     return [p for p in snapshot.providers if provider_type in (None, p.type) and active in (None, p.active)]
 
 

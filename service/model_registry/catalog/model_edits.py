@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.snapshot.difference import same
@@ -34,7 +35,7 @@ def by_hand(model: Model, columns: dict[str, Any]) -> dict[str, Any]:
     return edit
 
 
-def _source(model: Model, field: str, value: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+def _source(model: Model, field: str, value: Json) -> str | None:
     """What to note of the field: nothing said means set by hand; '' for nothing to note."""
     if value in (None, [], ""):
         return HAND

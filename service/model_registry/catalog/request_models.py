@@ -1,4 +1,4 @@
-"""What callers may send for each noun: its draft, with references given as ids, names or a provider's own names.
+"""What callers may send for each resource: its draft, with references given as ids, names or a provider's own names.
 
 Finding what a reference means needs a snapshot; `columns` of each body answers the row's columns, checked.
 """
@@ -12,7 +12,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.category import CategoryDraft
+from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, default_function_name
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import MappingDraft
 from model_registry.entities.model import ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
@@ -33,11 +35,11 @@ _TAGS_OR_FLAGS = {
 }
 
 
-def _tags(given: Any) -> Any:  # noqa: ANN401 (whatever was sent: pydantic judges what is no object of flags)
+def _tags(given: Json) -> Json:
     """Tags, also of who sends flags: `{"vision": true, "supports_streaming": false}` is `["vision"]`."""
-    if not isinstance(given, dict) or not all(isinstance(held, bool) for held in given.values()):
+    if not isinstance(given, dict) or not all(isinstance(flag, bool) for flag in given.values()):
         return given
-    return [str(tag).removeprefix("supports_") for tag, held in given.items() if held]
+    return [str(tag).removeprefix("supports_") for tag, flag in given.items() if flag]
 
 
 class ProviderBody(ProviderDraft):
@@ -50,6 +52,22 @@ class ProviderBody(ProviderDraft):
 
 class CategoryBody(CategoryDraft):
     """A category, as callers send it."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ConfigFileBody(ConfigFileDraft):
+    """A file of a gateway's configuration."""
+
+    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write."""
+        return self.model_dump()
+
+
+class ConfigSectionBody(ConfigSectionDraft):
+    """A section of a gateway's configuration."""
 
     def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
         """The row to write."""

@@ -1,4 +1,4 @@
-"""The six nouns that people edit, each with what editing it takes; and the operations that edits become. Pure."""
+"""The kinds of rows that people edit, each with what editing it takes; and the operations that edits become. Pure."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from model_registry.catalog import request_models as bodies
 from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.category import Category
 from model_registry.entities.change import Operation
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.function import Function
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
-from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel, Reason
+from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
     find_category,
+    find_file,
     find_function,
     find_mapping,
     find_model,
     find_provider,
+    find_section,
 )
 from model_registry.snapshot.snapshot import Snapshot
 
 
 class RequestModel(Protocol):
-    """What callers send for a noun."""
+    """What callers send for a resource."""
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
         """The row to write, every reference found and every value checked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """One kind of row that people edit."""
 
@@ -47,7 +51,7 @@ class Resource:
     find: Callable[[Snapshot, str], Any]
     view: Callable[[Snapshot, Any], views.View]
     referrers: Callable[[Snapshot, Any], Iterable[str]]
-    """Who would be left without the row, in words."""
+    """What refers to the row, in words."""
     twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]]
     """The rows that have the unique key of these columns."""
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -60,68 +64,60 @@ class Resource:
 
     @property
     def one(self) -> str:
-        """The noun with its article."""
+        """The name with its article."""
         return f"an {self.name}" if self.name[0] in "aeiou" else f"a {self.name}"
 
 
-def insert(noun: Resource, snapshot: Snapshot, body: RequestModel, row_id: str) -> Operation:
+def insert(resource: Resource, snapshot: Snapshot, body: RequestModel, row_id: str) -> Operation:
     """A new row. Errors: AlreadyExists."""
-    return Operation(noun.table, "insert", row_id, _columns(noun, snapshot, row_id, body))
+    return Operation(resource.table, "insert", row_id, _columns(resource, snapshot, row_id, body))
 
 
-def replace(noun: Resource, snapshot: Snapshot, row: Row, body: RequestModel) -> Operation:
+def replace(resource: Resource, snapshot: Snapshot, row: Row, body: RequestModel) -> Operation:
     """The whole row anew, unless someone changed it meanwhile. Errors: AlreadyExists."""
-    columns = _columns(noun, snapshot, row.id, body)
-    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+    columns = _columns(resource, snapshot, row.id, body)
+    return Operation(resource.table, "update", row.id, resource.edit(row, columns), row.version)
 
 
-def change(noun: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
-    """Some fields of the row; the others stay. Errors: the noun's Invalid, with every bad field; AlreadyExists."""
-    kept = {name: value for name, value in noun.fields(row).items() if name in noun.body.model_fields}
+def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, Any]) -> Operation:
+    """Some fields of the row; the others stay. Errors: the resource's Invalid, with every bad field; AlreadyExists."""
+    kept = {name: value for name, value in resource.fields(row).items() if name in resource.body.model_fields}
     named = set(fields)
-    for column, others in noun.replaces:
+    for column, others in resource.replaces:
         if named & {column, *others}:
             kept.pop(column, None)
             named.add(column)
     try:
         # Larger metadata that an older release kept stays, or shrinks.
         context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
-        body: Any = noun.body.model_validate(kept | fields, context=context)
+        body: Any = resource.body.model_validate(kept | fields, context=context)
     except ValidationError as error:
         reasons = reasons_of(error)
-        message = f"The change would make the {noun.name} invalid: {'; '.join(map(str, reasons))}."
-        raise noun.invalid(message, reasons=reasons) from error
+        message = f"The change would make the {resource.name} invalid: {'; '.join(map(str, reasons))}."
+        raise resource.invalid(message, reasons=reasons) from error
     # Only what was named is written: what somebody else changes at the same time stays changed.
-    columns = {name: value for name, value in _columns(noun, snapshot, row.id, body).items() if name in named}
-    return Operation(noun.table, "update", row.id, noun.edit(row, columns), row.version)
+    columns = {name: value for name, value in _columns(resource, snapshot, row.id, body).items() if name in named}
+    return Operation(resource.table, "update", row.id, resource.edit(row, columns), row.version)
 
 
-def delete(noun: Resource, snapshot: Snapshot, row: Row) -> Operation:
+def delete(resource: Resource, snapshot: Snapshot, row: Row) -> Operation:
     """Delete the row. Errors: InUse, naming the rows that refer to it."""
-    referrers = list(noun.referrers(snapshot, row))
+    referrers = list(resource.referrers(snapshot, row))
     if referrers:
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
-        message = f"The {noun.name} is still used by {named}. Delete or change those first."
+        message = f"The {resource.name} is still used by {named}. Delete or change those first."
         raise InUse(message, referrers=referrers[:20])
-    return Operation(noun.table, "delete", row.id, version=row.version)
+    return Operation(resource.table, "delete", row.id, version=row.version)
 
 
-def reasons_of(error: ValidationError) -> list[Reason]:
-    """What pydantic found wrong, field by field."""
-    return [
-        Reason(".".join(str(part) for part in found["loc"]), found["msg"].removeprefix("Value error, "))
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-
-
-def _columns(noun: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
+def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestModel) -> dict[str, Any]:
     """What the body makes of the row. The database has the same keys; here it is known which row is in the way."""
     columns = body.columns(snapshot)
-    for other in noun.twins(snapshot, columns):
+    for other in resource.twins(snapshot, columns):
         if other.id != row_id:
             message = (
-                f"{noun.one.capitalize()} with this name already exists ({other.id}). "
-                f"Change it with PATCH /api/{noun.plural}/{other.id}."
+                f"{resource.one.capitalize()} with this name already exists ({other.id}). "
+                f"Change it with PATCH /api/{resource.plural}/{other.id}."
             )
             raise AlreadyExists(message)
     return columns
@@ -176,36 +172,108 @@ def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
     return ()
 
 
+def _no_twins(_snapshot: Snapshot, _columns: dict[str, Any]) -> Iterable[Row]:
+    return ()
+
+
 PROVIDER = Resource(
-    "provider", "providers", "model_providers", bodies.ProviderBody, Provider,
-    find_provider, views.provider_view, _models_of, _providers_named,
-)  # fmt: skip
+    name="provider",
+    plural="providers",
+    table="model_providers",
+    body=bodies.ProviderBody,
+    view_shape=Provider,
+    find=find_provider,
+    view=views.row_view,
+    referrers=_models_of,
+    twins=_providers_named,
+)
 MODEL = Resource(
-    "model", "models", "models", bodies.ModelBody, views.ModelView,
-    find_model, views.model_view, _users_of, _models_named,
-    (
+    name="model",
+    plural="models",
+    table="models",
+    body=bodies.ModelBody,
+    view_shape=views.ModelView,
+    find=find_model,
+    view=views.model_view,
+    referrers=_users_of,
+    twins=_models_named,
+    replaces=(
         ("provider_id", ("provider", "provider_name")),
         ("context_length", ("context_window",)),
         ("card", CARD_FIELDS),
     ),
-    InvalidModel, lambda model: model.model_dump() | model.card, model_edits.by_hand,
-)  # fmt: skip
+    invalid=InvalidModel,
+    fields=lambda model: model.model_dump() | model.card,
+    edit=model_edits.by_hand,
+)
 CATEGORY = Resource(
-    "category", "categories", "model_categories", bodies.CategoryBody, Category,
-    find_category, views.category_view, _models_in, _categories_named,
-)  # fmt: skip
+    name="category",
+    plural="categories",
+    table="model_categories",
+    body=bodies.CategoryBody,
+    view_shape=Category,
+    find=find_category,
+    view=views.row_view,
+    referrers=_models_in,
+    twins=_categories_named,
+)
 ALIAS = Resource(
-    "alias", "aliases", "model_aliases", bodies.AliasBody, views.AliasView,
-    find_alias, views.alias_view, _nobody, _aliases_named, (("model_id", ("model",)),),
-)  # fmt: skip
+    name="alias",
+    plural="aliases",
+    table="model_aliases",
+    body=bodies.AliasBody,
+    view_shape=views.AliasView,
+    find=find_alias,
+    view=views.alias_view,
+    referrers=_nobody,
+    twins=_aliases_named,
+    replaces=(("model_id", ("model",)),),
+)
 FUNCTION = Resource(
-    "function", "functions", "functions", bodies.FunctionBody, Function,
-    find_function, views.function_view, _variants_of, _functions_named,
-)  # fmt: skip
+    name="function",
+    plural="functions",
+    table="functions",
+    body=bodies.FunctionBody,
+    view_shape=Function,
+    find=find_function,
+    view=views.row_view,
+    referrers=_variants_of,
+    twins=_functions_named,
+)
 MAPPING = Resource(
-    "mapping", "mappings", "service_model_mappings", bodies.MappingBody, views.MappingView,
-    find_mapping, views.mapping_view, _nobody, _mappings_named, (("model_id", ("model",)),),
-)  # fmt: skip
+    name="mapping",
+    plural="mappings",
+    table="service_model_mappings",
+    body=bodies.MappingBody,
+    view_shape=views.MappingView,
+    find=find_mapping,
+    view=views.mapping_view,
+    referrers=_nobody,
+    twins=_mappings_named,
+    replaces=(("model_id", ("model",)),),
+)
 
-NOUNS = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
-NOUN_OF_TABLE = {noun.table: noun for noun in NOUNS}
+FILE = Resource(
+    name="file",
+    plural="files",
+    table="config_files",
+    body=bodies.ConfigFileBody,
+    view_shape=ConfigFile,
+    find=find_file,
+    view=views.row_view,
+    referrers=_nobody,
+    twins=_no_twins,
+)
+SECTION = Resource(
+    name="section",
+    plural="sections",
+    table="config_sections",
+    body=bodies.ConfigSectionBody,
+    view_shape=ConfigSection,
+    find=find_section,
+    view=views.row_view,
+    referrers=_nobody,
+    twins=_no_twins,
+)
+
+RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)

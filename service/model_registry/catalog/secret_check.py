@@ -13,7 +13,7 @@ from typing import Any
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
 from model_registry.entities.secret_text import mask, mask_secrets
-from model_registry.entities.secret_values import Place, secrets_in, shown_path
+from model_registry.entities.secret_values import LocatedSecret, secrets_in, shown_path
 from model_registry.errors import Reason, SecretInText
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -42,7 +42,7 @@ def refuse_secrets(before: Snapshot, operations: Sequence[Operation]) -> None:
         raise SecretInText(f"{reasons[0]}{more}. {WHAT_TO_DO}", reasons=reasons[:_MOST_SHOWN])
 
 
-def secrets_of_row(columns: Mapping[str, Any]) -> Iterator[Place]:
+def secrets_of_row(columns: Mapping[str, Any]) -> Iterator[LocatedSecret]:
     """The secrets in the columns of a row."""
     for column, value in columns.items():
         if value and column not in _DIGESTS and isinstance(value, str | dict | list):
@@ -70,7 +70,7 @@ def _known(row: Row) -> frozenset[tuple[tuple[str, ...], str]]:
     return frozenset((place.path, place.text) for place in secrets_of_row(row.model_dump()))
 
 
-def _name(operation: Operation, old: Any) -> str:  # noqa: ANN401 (a row of any table)
+def _name(operation: Operation, old: Row | None) -> str:
     columns = operation.row or {}
-    found = (columns.get(name) or getattr(old, name, None) for name in _NAMES)
-    return mask_secrets(str(next((name for name in found if name), operation.id)))
+    values = (columns.get(name) or getattr(old, name, None) for name in _NAMES)
+    return mask_secrets(str(next((name for name in values if name), operation.id)))

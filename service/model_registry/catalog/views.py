@@ -11,14 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from model_registry.entities.alias import Alias
+from model_registry.entities.base import Row
 from model_registry.entities.capability import flags
-from model_registry.entities.category import Category
-from model_registry.entities.deployment import LIVE_STATUSES, Deployment
-from model_registry.entities.function import Function
+from model_registry.entities.deployment import Deployment
 from model_registry.entities.mapping import Mapping
 from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
-from model_registry.entities.provider import Provider
 from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -101,24 +99,9 @@ class ServiceModelView(ModelView):
     )
 
 
-class NodeView(BaseModel):
-    """The shape of `node_views`' rows."""
-
-    node_id: str
-    endpoint: str | None
-    vram_allocated_mb: int
-    loaded: int
-    deployments: list[DeploymentView]
-
-
-def provider_view(_snapshot: Snapshot, provider: Provider) -> View:
-    """A provider: its columns."""
-    return provider.model_dump()
-
-
-def category_view(_snapshot: Snapshot, category: Category) -> View:
-    """A category: its columns."""
-    return category.model_dump()
+def row_view(_snapshot: Snapshot, row: Row) -> View:
+    """A row that is shown as it is: its columns."""
+    return row.model_dump()
 
 
 def model_label_view(snapshot: Snapshot, model: Model) -> View:
@@ -179,11 +162,6 @@ def alias_view(snapshot: Snapshot, alias: Alias) -> View:
     return alias.model_dump() | {"model_name": _model_name(snapshot, alias.model_id)}
 
 
-def function_view(_snapshot: Snapshot, function: Function) -> View:
-    """A function: its columns."""
-    return function.model_dump()
-
-
 def mapping_view(snapshot: Snapshot, mapping: Mapping) -> View:
     """A mapping with the names of its models, and its function's key in the gateway."""
     model = snapshot.models.get(mapping.model_id)
@@ -225,11 +203,13 @@ def deployed_models(snapshot: Snapshot, service_name: str, function_name: str | 
     has it already.
     """
     mappings = _service_mappings(snapshot, service_name, function_name)
-    wanted = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
-    wanted += [(mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id]
+    candidates = [(mapping, mapping.model_id, "mapping") for mapping in mappings]
+    candidates += [
+        (mapping, mapping.fallback_model_id, "fallback") for mapping in mappings if mapping.fallback_model_id
+    ]
     rows = []
     seen = set()
-    for mapping, model_id, reason in wanted:
+    for mapping, model_id, reason in candidates:
         model = snapshot.models.get(model_id)
         known = (mapping.function_name, model_id)
         if model is None or not is_offered(snapshot, model) or (reason == "fallback" and known in seen):
@@ -264,25 +244,6 @@ def is_offered(snapshot: Snapshot, model: Model) -> bool:
     """Whether the model should be chosen: it and its provider are active, and its status says so."""
     provider = snapshot.providers.get(model.provider_id)
     return model.active and model.status in OFFERED_STATUSES and provider is not None and provider.active
-
-
-def node_views(snapshot: Snapshot) -> list[View]:
-    """One row per node, with its deployments; the memory that the loaded ones take is summed, in MiB."""
-    names = {node.node_id for node in snapshot.nodes} | {str(name) for name in snapshot.deployments.keys("node")}
-    return [_node_view(snapshot, name) for name in sorted(names)]
-
-
-def _node_view(snapshot: Snapshot, name: str) -> View:
-    nodes = snapshot.nodes.where("node_id", name)
-    deployments = snapshot.deployments.where("node", name)
-    live = [d for d in deployments if d.status in LIVE_STATUSES]
-    return {
-        "node_id": name,
-        "endpoint": nodes[0].endpoint if nodes else None,
-        "vram_allocated_mb": sum(d.vram_allocated_mb or 0 for d in live),
-        "loaded": sum(d.status == "loaded" for d in deployments),
-        "deployments": [deployment_view(snapshot, d) for d in deployments],
-    }
 
 
 def _model_name(snapshot: Snapshot, model_id: str | None) -> str | None:

@@ -9,7 +9,8 @@ import typer
 
 from model_registry import __version__
 from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, up
-from model_registry.cli.exit_codes import exit_code
+from model_registry.cli.choices import choices
+from model_registry.cli.exit_codes import OUT_OF_REACH, exit_code
 from model_registry.cli.import_summary import printable
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError
@@ -60,7 +61,14 @@ def main() -> None:
         for reason in error.reasons:
             if str(reason.message) not in error.message:
                 typer.echo(f"  {printable(mask_secrets(str(reason)))}", err=True)
+        for line in choices(error):
+            typer.echo(f"  {printable(mask_secrets(line))}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        # A file or directory that the command was to read or write; nothing else is left to the system's own errors.
+        place = f"{error.filename} cannot be used: {error.strerror}" if error.filename else str(error)
+        typer.secho(f"error: {printable(place)}", err=True, fg="red")
+        sys.exit(OUT_OF_REACH)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_registry"):
             raise

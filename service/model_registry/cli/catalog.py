@@ -1,6 +1,6 @@
 """`model-registry catalog ...`: export and import of the whole catalogue as one JSON or YAML file.
 
-The registry interprets the file, in `garden/document_import.py`.
+The registry plans the import of a file: `garden/document_import.py`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,23 @@ from typing import Annotated, Any
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
-from model_registry.errors import InvalidModel, RegistryUnreachable
+from model_registry.cli.output_file import write_output
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DOCUMENT
+from model_registry.client.requests import Call, enveloped, json_object
+from model_registry.errors import InvalidModel
 
 app = typer.Typer(
     help="Export and import the catalogue as one file: models_registry.json or YAML.", no_args_is_help=True
 )
 
-DOCUMENT = "/api/v1/registry/document"
 _YAML = frozenset({".yaml", ".yml"})
 _COLOURS = {"created": "green", "changed": "yellow", "ignored": "red"}
 
 Out = Annotated[Path, typer.Argument(help="File to write; .yaml and .yml select YAML.", metavar="FILE", dir_okay=False)]
 In = Annotated[Path, typer.Argument(help="Catalogue file, JSON or YAML.", metavar="FILE", exists=True, dir_okay=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")]
-RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
-ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
-]
-DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 @app.command()
@@ -39,11 +37,12 @@ def export(file: Out, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = Non
 
     Example: `model-registry catalog export models_registry.json`
     """
-    document = json_object(RegistryHttp(registry, api_key).get(DOCUMENT))
-    draft = file.with_name(f".{file.name}.new")
-    draft.write_text(_written(document, file), "utf-8")
-    draft.replace(file)
-    typer.echo(f"{len(document['models'])} models in {file}")
+    at = RegistryHttp(registry, api_key)
+    document = at.ask(Call("GET", DOCUMENT, json_object))
+    with at.expect_shape():
+        count = len(document["models"])
+    write_output(file, _written(document, file))
+    typer.echo(f"{count} models in {file}")
 
 
 @app.command("import")
@@ -54,12 +53,10 @@ def import_(file: In, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_U
 
     Example: `model-registry catalog import models_registry.json --dry-run`
     """
-    params = {"dry_run": "true"} if dry_run else {}
-    answer = json_object(RegistryHttp(registry, api_key).put(DOCUMENT, _read(file), params))
-    try:
-        _print(answer["data"])
-    except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"Unexpected response from {registry}: is it a model registry?") from error
+    at = RegistryHttp(registry, api_key)
+    done = at.ask(Call("PUT", DOCUMENT, enveloped, {"dry_run": dry_run or None}, content=_read(file)))
+    with at.expect_shape():
+        _print(done)
 
 
 def _written(document: dict[str, Any], file: Path) -> str:

@@ -1,7 +1,7 @@
 """Exit codes of commands: one table from the error tree to codes.
 
-0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, or a source cannot be reached
-or denies access.
+0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, a source or a target cannot be
+reached, or denies access.
 """
 
 from __future__ import annotations

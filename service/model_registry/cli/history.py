@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
-from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
-from model_registry.errors import RegistryUnreachable
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
+from model_registry.client.requests import Call, json_object
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 _PAST = {"insert": "added", "update": "changed", "delete": "removed"}
@@ -27,6 +25,7 @@ _NOUNS = {
     "config_files": ("file", "files"),
 }
 _WIDEST_VALUE = 60
+_DIFF = "/api/tensorzero/diff"
 
 
 class DiffFormat(StrEnum):
@@ -47,10 +46,9 @@ def history(
 
     Example: `model-registry history --limit 5`
     """
-    query = {"limit": limit, **({} if before is None else {"before": before})}
-    page = json_object(RegistryHttp(registry, api_key).get(f"/api/history?{urlencode(query)}"))
-
-    def show() -> None:
+    at = RegistryHttp(registry, api_key)
+    page = at.ask(Call("GET", "/api/history", json_object, {"limit": limit, "before": before}))
+    with at.expect_shape():
         width = max((len(str(write["revision"])) for write in page["items"]), default=0)
         for write in page["items"]:
             what = ", ".join(_counted(change) for change in write["changes"])
@@ -62,8 +60,6 @@ def history(
             typer.echo(f"More: model-registry history --before {page['next_before']}")
         elif page["oldest"]:
             typer.echo(f"History begins at revision {page['oldest']}: earlier entries were trimmed.")
-
-    _as_registry_says(registry, show)
 
 
 def diff(
@@ -82,17 +78,17 @@ def diff(
 
     Example: `model-registry diff 120 128 --format text`
     """
-    shape = "text" if format_ is DiffFormat.text else "json"
-    query = urlencode({"from": from_, "to": to, "format": shape})
-    answer = RegistryHttp(registry, api_key).get(f"/api/tensorzero/diff?{query}")
+    at = RegistryHttp(registry, api_key)
+    revisions = {"from": from_, "to": to}
     if format_ is DiffFormat.text:
-        typer.echo(answer.content, nl=False)
+        typer.echo(at.ask(Call("GET", _DIFF, bytes, revisions | {"format": "text"})), nl=False)
         return
-    found = json_object(answer)
+    difference = at.ask(Call("GET", _DIFF, json_object, revisions | {"format": "json"}))
     if format_ is DiffFormat.json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(difference, indent=2, ensure_ascii=False))
         return
-    _as_registry_says(registry, lambda: _print_rows(found, "No difference."))
+    with at.expect_shape():
+        _print_rows(difference, "No difference.")
 
 
 def rollback(
@@ -107,21 +103,18 @@ def rollback(
 
     Example: `model-registry rollback 120 --dry-run`
     """
-    params = {"dry_run": "true" if dry_run else "false"}
-    done = json_object(RegistryHttp(registry, api_key).post("/api/rollback", {"revision": revision}, params))
-
-    def show() -> None:
+    at = RegistryHttp(registry, api_key)
+    done = at.ask(Call("POST", "/api/rollback", json_object, {"dry_run": dry_run}, {"revision": revision}))
+    with at.expect_shape():
         _print_rows(done, f"The configuration already equals that of revision {done['restored']}.")
         if dry_run:
             typer.echo("Nothing was written.")
         elif done["items"]:
             typer.echo(f"Restored the configuration of revision {done['restored']}, as revision {done['revision']}.")
 
-    _as_registry_says(registry, show)
 
-
-def _print_rows(found: dict[str, Any], nothing: str) -> None:
-    for row in found["items"]:
+def _print_rows(difference: dict[str, Any], nothing: str) -> None:
+    for row in difference["items"]:
         sign, colour = _SIGNS[row["change"]]
         typer.secho(f"{sign} {row['kind']} {printable(row['name'])}", fg=colour)
         for field in row["fields"] if row["change"] == "changed" else ():
@@ -130,8 +123,8 @@ def _print_rows(found: dict[str, Any], nothing: str) -> None:
         for write in row.get("writes", ()):
             when, who = write["at"][:19].replace("T", " "), printable(write["actor"])
             typer.echo(f"    {_PAST[write['operation']]} by {who}, {when}, revision {write['revision']}")
-    counts = f"{found['added']} added, {found['removed']} removed, {found['changed']} changed"
-    typer.echo(counts if found["items"] else nothing)
+    counts = f"{difference['added']} added, {difference['removed']} removed, {difference['changed']} changed"
+    typer.echo(counts if difference["items"] else nothing)
 
 
 def _counted(change: dict[str, Any]) -> str:
@@ -139,14 +132,6 @@ def _counted(change: dict[str, Any]) -> str:
     return f"{change['rows']} {one if change['rows'] == 1 else many} {_PAST[change['operation']]}"
 
 
-def _value(value: Any, name: str | None) -> str:  # noqa: ANN401 (any JSON value)
+def _value(value: object, name: str | None) -> str:
     text = printable(name if name is not None else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _WIDEST_VALUE else f"{text[:_WIDEST_VALUE]}..."
-
-
-def _as_registry_says(url: str, show: Callable[[], None]) -> None:
-    """Print a response; one of unexpected shape becomes a message instead of a traceback."""
-    try:
-        show()
-    except (KeyError, TypeError, ValueError) as error:
-        raise RegistryUnreachable(f"Unexpected response from {url}: is it a model registry?") from error

@@ -1,4 +1,4 @@
-"""Print the result of an import or of its dry run. Pure output, no requests."""
+"""The result of an import, or of a dry run, as lines for people. Does no I/O but print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 
 import typer
 
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
+from model_registry.imports.plan import ReportEntry
 
 _TITLES = {
     "created": ("Created", "Would be created", "green"),
@@ -60,7 +60,7 @@ def _print_lines(entries: Sequence[ReportEntry]) -> None:
 
 
 def _print_names(entries: Sequence[ReportEntry]) -> None:
-    """Print unchanged entries in one line per kind."""
+    """Print one line per kind: rows that stay as they are need no line each."""
     for kind, group in groupby(sorted(entries, key=lambda entry: entry.kind), key=lambda entry: entry.kind):
         typer.echo(f"  {kind}: {', '.join(printable(entry.name) for entry in group)}")
 

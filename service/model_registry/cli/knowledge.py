@@ -15,8 +15,9 @@ import typer
 
 from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
-from model_registry.cli.registry import RegistryHttp
-from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
+from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
@@ -213,7 +214,7 @@ def import_csv(
     bring_in(Import(source, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
 
 
-def _price_map(place: str | None) -> Any:  # noqa: ANN401 (whatever JSON is there)
+def _price_map(place: str | None) -> Json:
     with reading_bar("Reading LiteLLM's prices") as advance:
         if place is not None and is_url(place):
             return fetch_json(place, progress=advance)
@@ -223,7 +224,7 @@ def _price_map(place: str | None) -> Any:  # noqa: ANN401 (whatever JSON is ther
         return read_json(path)
 
 
-def _is_of(entry: Any, providers: list[str]) -> bool:  # noqa: ANN401 (any JSON value)
+def _is_of(entry: object, providers: list[str]) -> bool:
     """Whether an entry of the price map belongs to one of these providers, by LiteLLM's or the registry's name."""
     theirs = entry.get("litellm_provider") if isinstance(entry, dict) else None
     return isinstance(theirs, str) and not {theirs, namesake(theirs, "").name}.isdisjoint(providers)
@@ -256,5 +257,5 @@ def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return config, info
 
 
-def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any JSON value)
+def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
-from model_registry.cli.tensorzero import DEFAULT_URL, ApiKey, RegistryUrl
-from model_registry.errors import RegistryUnreachable
+from model_registry.cli.output_file import write_output
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
+from model_registry.client.requests import Call, json_object
 from model_registry.imports.sources.csv_rows import write_csv
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 
@@ -53,15 +54,12 @@ def _models(registry: RegistryHttp, *, everything: bool) -> list[dict[str, Any]]
 
 
 def _items(registry: RegistryHttp, path: str) -> list[dict[str, Any]]:
-    items = json_object(registry.get(path)).get("items")
-    if not isinstance(items, list):
-        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?")
-    return items
+    return registry.ask(Call("GET", path, lambda content: list(json_object(content)["items"])))
 
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, "utf-8", newline="")
+        write_output(output, text)
         typer.echo(f"wrote {output}", err=True)

@@ -1,4 +1,4 @@
-"""The common end of every import: send the offers to the registry, and print the result."""
+"""The second half of every import: send what was read to the registry, and print the result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
-from model_registry.errors import Invalid, RegistryUnreachable
+from model_registry.cli.output_file import write_output
+from model_registry.cli.registry import RegistryHttp
+from model_registry.client.requests import Call, json_object
+from model_registry.errors import Invalid
 from model_registry.imports.sources.reading import SourceContent
 
 _LONGEST = 20
@@ -27,7 +29,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """The offers read from a source, and the options of their import."""
+    """An import: its source's content, and the user's choices."""
 
     source: str
     reading: SourceContent
@@ -37,7 +39,7 @@ class Import:
     report: Path | None
 
     def body(self) -> dict[str, Any]:
-        """The request body."""
+        """The body of the request."""
         offers = [offer.model_dump(exclude_defaults=True) for offer in self.reading.offers]
         choices = {"only_existing": self.only_existing, "activate": self.activate}
         return {"source": self.source, "offers": offers, **choices}
@@ -45,7 +47,7 @@ class Import:
 
 @contextmanager
 def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar on stderr; call the yielded function with the work done and the total."""
+    """Show a progress bar on stderr, and yield the function that moves it: (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
@@ -53,21 +55,19 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def bring_in(what: Import, registry: RegistryHttp) -> None:
-    """Import the offers into the registry, and print the result. Errors: Invalid if there are none."""
+    """Send the offers to the registry, and print what it did with them. Errors: Invalid, when there are none."""
     if not what.reading.offers:
         _print_passed_over(what.reading)
         raise Invalid("The source contains nothing to import.")
     with reading_bar(f"{len(what.reading.offers)} models to the registry at {registry.url}"):
-        params = {"dry_run": "true"} if what.dry_run else {}
-        answer = json_object(registry.post("/api/models/import", what.body(), params))
-    try:
+        params = {"dry_run": what.dry_run or None}
+        answer = registry.ask(Call("POST", "/api/models/import", json_object, params, what.body()))
+    with registry.expect_shape():
         report: list[Entry] = answer["report"]
         _print(what, report, answer["revision"])
-    except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?") from error
     if what.report is not None:
         passed = [{"name": passed.name, "reason": passed.reason} for passed in what.reading.passed_over]
-        what.report.write_text(json.dumps(answer | {"passed_over": passed}, indent=2) + "\n", "utf-8")
+        write_output(what.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
 
 
 def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
@@ -104,19 +104,19 @@ def _grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
         names.setdefault(reason, []).append(name)
     ordered = sorted(names.items(), key=lambda item: -len(item[1]))
     return [
-        f"{reason} ({found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''})" for reason, found in ordered
+        f"{reason} ({named[0]}{f' and {len(named) - 1} more' if len(named) > 1 else ''})" for reason, named in ordered
     ]
 
 
 def _lines(title: str, colour: str, lines: Iterable[str]) -> None:
-    found = list(lines)
-    if not found:
+    shown = list(lines)
+    if not shown:
         return
-    typer.secho(f"{title} ({len(found)})", fg=colour, bold=True)
-    for line in found[:_LONGEST]:
+    typer.secho(f"{title} ({len(shown)})", fg=colour, bold=True)
+    for line in shown[:_LONGEST]:
         typer.echo(f"  {printable(line)}")
-    if len(found) > _LONGEST:
-        typer.echo(f"  ... and {len(found) - _LONGEST} more; --report FILE has all")
+    if len(shown) > _LONGEST:
+        typer.echo(f"  ... and {len(shown) - _LONGEST} more; --report FILE has all")
 
 
 def _many(number: int, what: str) -> str:

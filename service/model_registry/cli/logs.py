@@ -44,7 +44,7 @@ def configure(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "hpack"):
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "hpack"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # nats-py logs its own errors here; our callbacks log the same, without the server's address.
     logging.getLogger("nats").setLevel(logging.CRITICAL)

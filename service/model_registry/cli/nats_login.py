@@ -1,6 +1,6 @@
-"""How an agent logs in to NATS: an option for the address, environment variables for credentials.
+"""How a command logs in to NATS: an option for the address, variables for the credentials.
 
-Credentials are no options, because everybody on the machine can read a command line.
+Not options: every user of the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOW = "Credentials: NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY, NATS_CRE
 
 
 def nats_login(url: str, variables: Mapping[str, str] = os.environ) -> NatsLogin:
-    """Read the login from variables. Errors: BadParameter, also for unusable files, so that mistakes show at once."""
+    """Read the variables. Errors: BadParameter, also for files that cannot be used: a mistake shows at once."""
     ways = ("user", "password", "token", "nkey", "creds", "ca", "cert", "key")
     login = NatsLogin(url, **{way: value for way in ways if (value := variables.get(f"NATS_{way.upper()}"))})
     try:

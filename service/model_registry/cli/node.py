@@ -16,6 +16,7 @@ from model_registry.cli.nats_login import HOW, nats_login
 from model_registry.cli.plain_logs import configure_plain
 from model_registry.entities.base import ShortName
 from model_registry.errors import ModelServerUnreachable
+from model_registry.loopback import is_loopback
 
 if TYPE_CHECKING:
     from model_registry.messaging.login import NatsLogin
@@ -124,7 +125,6 @@ def run(
 
 def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:
     """Each server with the URL at which others reach it."""
-    from model_registry.node_agent.model_server import LOOPBACK
     from model_registry.node_agent.watch import Watch
 
     if endpoint is not None and len(servers) > 1:
@@ -133,7 +133,7 @@ def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None)
     for server in servers:
         announced = _url(endpoint, "--endpoint") if endpoint else f"{_reached_at(server.url, host)}/v1"
         log.info("watching %s at %s, announced as %s", server.name, server.url, announced)
-        if urlsplit(announced).hostname in LOOPBACK:
+        if is_loopback(announced):
             log.warning("other machines cannot reach %s: set --host or --endpoint", announced)
         watches.append(Watch(server, announced))
     return watches

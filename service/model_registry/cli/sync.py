@@ -11,15 +11,9 @@ import typer
 
 from model_registry.cli.nats_login import HOW, nats_login
 from model_registry.cli.plain_logs import configure_plain
-from model_registry.errors import NothingAccepted
+from model_registry.cli.registry import ReaderKey, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
 
-Registry = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope read, if reads require one."
-    ),
-]
 Out = Annotated[
     Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")
 ]
@@ -45,8 +39,8 @@ Once = Annotated[bool, typer.Option("--once", help="Fetch once and exit: for ini
 def sync(
     *,
     out: Out,
-    registry: Registry = "http://127.0.0.1:8110",
-    api_key: ApiKey = None,
+    registry: RegistryUrl = DEFAULT_URL,
+    api_key: ReaderKey = None,
     nats: Nats = None,
     command: Command = None,
     pid_file: PidFile = None,
@@ -89,8 +83,6 @@ def sync(
         agent.once() if once else agent.run()
     except KeyboardInterrupt:
         return  # the normal end of an agent; the current bundle stays
-    except OSError as error:
-        raise NothingAccepted(f"{out} cannot be used: {error}") from error
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

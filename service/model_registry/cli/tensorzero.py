@@ -13,14 +13,16 @@ import typer
 from rich.console import Console
 
 from model_registry.cli import sync, tensorzero_check
-from model_registry.cli.bundle_directory import unpacked, write_bundle
 from model_registry.cli.import_summary import Outcome, print_summary
-from model_registry.cli.registry import RegistryHttp, json_object
+from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
+from model_registry.client.address import DEFAULT_URL
+from model_registry.client.bundle import unpack_bundle, write_bundle
+from model_registry.client.requests import Call, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ReportEntry
 from model_registry.gateways.tensorzero.project import Project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.imports.plan import ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 
 app = typer.Typer(
@@ -41,12 +43,6 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="Replace the gateway project in the registry, instead of merging into it.")
 ]
 Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
-RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
-ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
-]
-
-DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 @app.command("import")
@@ -77,7 +73,7 @@ def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
-    typer.echo(RegistryHttp(registry, api_key).get("/api/tensorzero/config").content, nl=False)
+    typer.echo(RegistryHttp(registry, api_key).ask(Call("GET", "/api/tensorzero/config", bytes)), nl=False)
 
 
 @app.command()
@@ -88,20 +84,18 @@ def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: A
 
     Example: `model-registry tensorzero export ./gateway`
     """
-    files = unpacked(RegistryHttp(registry, api_key).get("/api/tensorzero/bundle").content)
+    files = RegistryHttp(registry, api_key).ask(Call("GET", "/api/tensorzero/bundle", unpack_bundle))
     write_bundle(files, directory)
     typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
 
 
 def _ask(project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bool = False) -> Outcome:
-    params = {"dry_run": "true" if dry_run else "false"} | ({"replace": "true"} if replace else {})
+    params = {"dry_run": dry_run, "replace": replace or None}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
-    answer = json_object(registry.post("/api/tensorzero/import", body, params))
-    try:
+    answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
+    with registry.expect_shape():
         report = tuple(ReportEntry(**entry) for entry in answer["report"])
         return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
-    except (KeyError, TypeError) as error:
-        raise RegistryUnreachable(f"Unexpected response from {registry.url}: is it a model registry?") from error
 
 
 def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outcome:

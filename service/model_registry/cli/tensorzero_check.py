@@ -10,7 +10,9 @@ import typer
 
 from model_registry.cli.exit_codes import REFUSED
 from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import RegistryHttp, json_object
+from model_registry.cli.registry import ReaderKey, RegistryHttp
+from model_registry.client.address import DEFAULT_URL
+from model_registry.client.requests import Call, json_object
 
 Paths = Annotated[
     list[str] | None,
@@ -25,19 +27,12 @@ Url = Annotated[
         "--url", envvar="MODEL_REGISTRY_URL", help="URL of a registry to run the check; the project is sent there."
     ),
 ]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope read, if the registry has keys."
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")]
 
-DEFAULT_URL = "http://127.0.0.1:8110"
 _PATH = "/api/tensorzero/check"
 
 
-def check(paths: Paths = None, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+def check(paths: Paths = None, url: Url = None, api_key: ReaderKey = None, as_json: Json = False) -> None:
     """Validate a TensorZero project or a registry's configuration. Exit code 0: accepted; 1: refused.
 
     Projects are checked on this machine, by the rules and, with the extra `gateway`, by the real gateway.
@@ -78,7 +73,7 @@ def _at(registry: RegistryHttp, paths: Iterable[str] | None) -> Mapping[str, Any
     files, configuration = read_whole_project(paths) if paths else ({}, ())
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}
     named = {"configuration": list(configuration)} if paths else {}
-    return json_object(registry.post(_PATH, {"files": texts, **named}, {}))
+    return registry.ask(Call("POST", _PATH, json_object, body={"files": texts, **named}))
 
 
 def _print(findings: Mapping[str, Any]) -> None:
@@ -86,8 +81,8 @@ def _print(findings: Mapping[str, Any]) -> None:
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
     if gateway["asked"]:
-        result = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
-        typer.secho(f"The gateway {result}", fg="green" if gateway["accepted"] else "red")
+        answer = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
+        typer.secho(f"The gateway {answer}", fg="green" if gateway["accepted"] else "red")
         for warning in gateway["warnings"]:
             typer.echo(f"  {printable(warning)}")
     else:

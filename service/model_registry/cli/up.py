@@ -52,9 +52,10 @@ def up(
             typer.echo(line)
 
     def prepare(database_url: str) -> None:
-        applied = migrations.migrate(database_url, settings.db_schema, public_reads=public_reads)
+        done = migrations.migrate(database_url, settings.db_schema, public_reads=public_reads)
         seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
-        say(f"schema     {len(applied)} migrations applied, {len(seeded)} seed files checked")
+        changed = f"{len(done.migrations)} migrations applied, {len(done.schema_files)} files of schema/ changed"
+        say(f"schema     {changed}, {len(seeded)} seed files checked")
         say_who_reads(migrations.open_to(database_url, settings.db_schema))
 
     failed: list[StackError] = []

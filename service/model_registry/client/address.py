@@ -1,22 +1,19 @@
-"""A registry's address, and what is known of it: what the blocking and the asynchronous client begin with."""
+"""The address of a registry, and the key: what the blocking and the asynchronous client have in common."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-import httpx
-
 from model_registry.client.core import Core, RetryPolicy
 from model_registry.client.operations import Operations
 from model_registry.client.response_cache import Answers
 
 DEFAULT_URL = "http://127.0.0.1:8110"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Addressed(Operations):
-    """What both clients are made of. Arguments: as `Client` says."""
+    """The base of both clients. Arguments: see `Client`."""
 
     def __init__(
         self,
@@ -26,7 +23,7 @@ class Addressed(Operations):
         cache_dir: Path | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
-        self._url = url or os.environ.get("MODEL_REGISTRY_URL") or DEFAULT_URL
+        self.url = url or os.environ.get("MODEL_REGISTRY_URL") or DEFAULT_URL
         self._key = api_key or os.environ.get("MODEL_REGISTRY_API_KEY")
         self._cache_dir = cache_dir
         self._patience = patience or RetryPolicy()
@@ -34,17 +31,9 @@ class Addressed(Operations):
 
     @property
     def stale_seconds(self) -> float | None:
-        """How old the last answer was when nobody could say that it is current; None while all is well."""
+        """How old the last answer was when the registry could not confirm it, in seconds; None otherwise."""
         return self.core.stale_seconds
 
     def new_core(self) -> Core:
-        """The same registry, for who asks beside us: what is in memory is nobody else's."""
-        return Core(self._url, self._key, self._patience, Answers(self._cache_dir))
-
-    @property
-    def trust_env(self) -> bool:
-        """Whether the environment may name a proxy: one cannot reach this machine's own loopback."""
-        try:
-            return httpx.URL(self._url).host not in _LOOPBACK
-        except httpx.InvalidURL:
-            return True  # said when something is asked
+        """Make another core for the same registry, with its own answers in memory: for another thread or task."""
+        return Core(self.url, self._key, self._patience, Answers(self._cache_dir))

@@ -1,4 +1,4 @@
-"""The asynchronous client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+"""The asynchronous client: its operations are in `operations.py`, retries and fallbacks in `core.py`. Does the I/O."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import httpx
 from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, Pause, Reply, RetryPolicy, Send, Step, Tell
+from model_registry.client.requests import Call
+from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 
@@ -37,7 +39,7 @@ class AsyncClient(Addressed):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
-        self._http = httpx.AsyncClient(trust_env=self.trust_env, transport=transport)
+        self._http = httpx.AsyncClient(trust_env=not is_loopback(self.url), transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,8 +53,16 @@ class AsyncClient(Addressed):
         """Close the connections."""
         await self._http.aclose()
 
+    async def ask(self, call: Call[T]) -> T:
+        """Ask what has no method of its own. Errors: RegistryUnreachable, or what the registry answers."""
+        return await self.carry_out(self.core.ask(call))
+
+    async def catalogue(self) -> Catalogue:
+        """Get the whole catalogue at one revision; with the registry away the last copy of it, which knows its age."""
+        return await self.carry_out(self.core.catalogue())
+
     async def carry_out(self, flow: Flow[T]) -> T:
-        """Do what a flow says, and answer what it comes to."""
+        """Do what a flow says, and return its result."""
         return await _driven_async(flow, self._step)
 
     def on_change(
@@ -102,8 +112,8 @@ async def _driven_async(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -
         while True:
             step = flow.send(await do(step))
     except StopIteration as ended:
-        found: T = ended.value
-        return found
+        result: T = ended.value
+        return result
 
 
 def _woken(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
@@ -116,5 +126,5 @@ async def _heard_async(callback: Callable[[Catalogue], Any], catalogue: Catalogu
         answer = callback(catalogue)
         if inspect.isawaitable(answer):
             await answer
-    except Exception:  # as above
+    except Exception:  # a listener must not keep the copy from being current
         log.exception("a listener failed")

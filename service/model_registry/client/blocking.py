@@ -1,4 +1,4 @@
-"""The blocking client: what it can do is in `operations.py`, how it is asked in `core.py`; here is the I/O."""
+"""The blocking client: its operations are in `operations.py`, retries and fallbacks in `core.py`. Does the I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import httpx
 from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, RetryPolicy
+from model_registry.client.requests import Call
 from model_registry.client.subscription import Subscription, perform, run_flow
+from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin
 
@@ -26,7 +28,7 @@ class Client(Addressed):
     Args:
         url: the registry's; else MODEL_REGISTRY_URL, else this machine's port 8110.
         api_key: a key; else MODEL_REGISTRY_API_KEY. Reading usually needs none.
-        cache_dir: where the last answers are kept, for when the registry is away. Without it they are in memory.
+        cache_dir: a directory for the last answers, for when the registry is away. Without it they are in memory.
         patience: timeouts, attempts and pauses.
         transport: instead of the network.
     """
@@ -54,22 +56,30 @@ class Client(Addressed):
         """Close the connections."""
         self._http.close()
 
+    def ask(self, call: Call[T]) -> T:
+        """Ask what has no method of its own. Errors: RegistryUnreachable, or what the registry answers."""
+        return self.carry_out(self.core.ask(call))
+
+    def catalogue(self) -> Catalogue:
+        """Get the whole catalogue at one revision; with the registry away the last copy of it, which knows its age."""
+        return self.carry_out(self.core.catalogue())
+
     def carry_out(self, flow: Flow[T]) -> T:
-        """Do what a flow says, and answer what it comes to."""
+        """Do what a flow says, and return its result."""
         return run_flow(flow, lambda step: perform(self._http, step, time.sleep))
 
     def on_change(
         self, callback: Callable[[Catalogue], object], *, wait: float = 30.0, nats_url: str | None = None
     ) -> Subscription:
-        """Call back, in a thread of its own, with the catalogue as it is and then with every other one.
+        """Call back, in a thread of its own, with the catalogue as it is and then with every new one.
 
         Args:
-            callback: gets a `Catalogue`. What it raises is logged.
-            wait: for how long one question waits at the registry; with NATS, how often it is asked all the same.
-            nats_url: hear of changes from NATS (needs nats-py) instead of waiting at the registry.
+            callback: gets a `Catalogue`. An exception of the callback is logged.
+            wait: for how long one question waits at the registry, in seconds; with NATS, how often it is asked anyway.
+            nats_url: learn of changes from NATS (needs nats-py) instead of waiting at the registry.
         """
         news = ChangeNotifier(NatsLogin(nats_url)) if nats_url else None
         return Subscription(self.new_core().follow(wait, news=news is not None), self._new_http(), callback, news)
 
     def _new_http(self) -> httpx.Client:
-        return httpx.Client(trust_env=self.trust_env, transport=self._transport)
+        return httpx.Client(trust_env=not is_loopback(self.url), transport=self._transport)

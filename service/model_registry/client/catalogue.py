@@ -1,4 +1,4 @@
-"""A copy of the catalogue on the client's side, and how old it is. Immutable; what keeps it current is elsewhere."""
+"""A copy of the catalogue on the client's side, and its age. Immutable; `subscription.py` keeps one current."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model_registry.errors import AmbiguousName, ModelNotFound
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Every row of every noun, at one revision."""
+    """Every row of every resource, at one revision."""
 
     providers: tuple[Provider, ...]
     categories: tuple[Category, ...]
@@ -24,14 +24,14 @@ class Catalogue:
     functions: tuple[Function, ...]
     mappings: tuple[CatalogMapping, ...]
     as_of: float = 0.0
-    """When the registry last said that it is current, epoch seconds."""
+    """When the registry last confirmed it, in epoch seconds."""
 
     def age_seconds(self, now: float | None = None) -> float:
-        """For how long nobody has confirmed it."""
+        """How long ago the registry confirmed it."""
         return max(0.0, (time.time() if now is None else now) - self.as_of)
 
     def model(self, reference: str) -> CatalogModel:
-        """By id, name, what its provider calls it, or alias: as the registry would find it.
+        """Find a model by id, name, its provider's name for it, or alias, as the registry does.
 
         Errors: ModelNotFound, AmbiguousName.
         """
@@ -49,7 +49,7 @@ class Catalogue:
         raise ModelNotFound(f"There is no model {reference!r}.")
 
     def models_for(self, service_name: str, function_name: str | None = None) -> list[CatalogModel]:
-        """The models that serve a service, best first; those that should not be chosen are left out."""
+        """List the models that serve a service, best first, without those that are not offered."""
         used = [m for m in self.mappings if m.service_name == service_name and function_name in (None, m.function_name)]
         used.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
         models = {model.id: model for model in self.models}
@@ -57,11 +57,11 @@ class Catalogue:
 
 
 def read_catalogue(content: bytes) -> Catalogue:
-    """What `/api/catalog` answers. Errors: RegistryUnreachable."""
-    said = json_object(content)
+    """Read what `/api/catalog` answers. Errors: ValueError, TypeError; RegistryUnreachable, for a row that is none."""
+    document = json_object(content)
 
     def rows(plural: str, kind: type[R]) -> tuple[R, ...]:
-        return tuple(read_row(kind, row) for row in said.get(plural, ()))
+        return tuple(read_row(kind, row) for row in document.get(plural, ()))
 
     return Catalogue(
         rows("providers", Provider),

@@ -1,7 +1,7 @@
-"""How a question is asked: attempts, pauses, ETags, what is kept for bad times, and what errors mean. Does no I/O.
+"""How a question is asked: attempts, pauses, ETags, fallback to the last answer, and errors. Does no I/O.
 
-A flow is a generator. It says what is to be done (`Send`, `Pause`, `Tell`) and is told what came of it, so that the
-blocking and the asynchronous client are two small loops around the same thing.
+A flow is a generator. It yields the next step (`Send`, `Pause`, `Tell`) and receives the step's result, so that the
+blocking and the asynchronous client are two small loops around the same logic.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; the reply is a response, or the error that kept it away."""
+    """Send a request; the result is a response, or the error of the transport."""
 
     request: httpx.Request
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait, seconds. With `news`: or until something may have changed."""
+    """Wait, in seconds. With `news`: at most this long, until something may have changed."""
 
     seconds: float
     news: bool = False
@@ -45,7 +45,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Tell whoever listens."""
+    """Call the listeners."""
 
     catalogue: Catalogue
 
@@ -61,12 +61,12 @@ _CATALOG = Call("GET", "/api/catalog", read_catalogue)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long is waited for what, seconds."""
+    """Timeouts and retries, in seconds."""
 
     answer: float = 10.0
     connect: float = 5.0
     attempts: int = 4
-    """In all. Only what may be repeated is; too many requests (429) were not done, so everything is."""
+    """In all. Only a request that may be repeated has more than one; after 429 (not carried out), every request."""
     first_pause: float = 0.2
     """Doubled after each attempt, with up to as much again at random. A Retry-After of the registry counts more."""
     longest_pause: float = 10.0
@@ -84,12 +84,12 @@ class RetryPolicy:
 
 
 def is_away(reply: Reply) -> bool:
-    """Whether nobody who could answer was reached."""
+    """Whether the registry could not be reached."""
     return not isinstance(reply, httpx.Response) or reply.status_code in _AWAY
 
 
 class Core:
-    """One registry, as a client sees it."""
+    """One registry: requests to it, and the last answers."""
 
     def __init__(
         self,
@@ -105,69 +105,83 @@ class Core:
         self._answers = answers
         self._clock = clock
         self.stale_seconds: float | None = None
-        """How old the last answer was, if nobody could say that it is still current."""
+        """How old the last answer was, unless the registry confirmed it."""
 
     def ask(self, call: Call[T], *, wait: float | None = None, offline: bool = True) -> Flow[T]:
         """Ask until there is an answer.
 
         Args:
             call: the question.
-            wait: for how long the registry may hold the answer back until it is another one.
-            offline: with the registry away, do with what was kept.
+            wait: for how long the registry may hold the answer back until it changes, in seconds.
+            offline: with the registry away, return the last answer.
 
         Raises:
-            RegistryUnreachable: nobody answers, or not as a registry does, and nothing was kept.
-            RegistryError: what the registry itself said.
+            RegistryUnreachable: no answer, or not one of a registry, and no last answer.
+            RegistryError: the error that the registry answers.
         """
         key = f"{self.url}{call.path}?{_query(call.params)}"
         kept = self._answers.get(key) if call.method == "GET" else None
+        reply = yield from self._exchange(call, kept, wait)
+        if is_away(reply) and kept is not None and offline:
+            return self._from_before(call, kept, reply)
+        return self._read(call, key, kept, self._response(reply))
+
+    def response(self, call: Call[Any], *, wait: float | None = None) -> Flow[httpx.Response]:
+        """As `ask`, for the answer as it comes, whatever its status; none is kept. Errors: RegistryUnreachable."""
+        return self._response((yield from self._exchange(call, None, wait)))
+
+    def _exchange(self, call: Call[Any], kept: Kept | None, wait: float | None) -> Flow[Reply]:
         attempt = 1
         while True:
             reply = yield Send(self._request(call, kept, wait))
             pause = self._patience.pause(call, reply, attempt)
             if pause is None:
-                break
+                return reply
             yield Pause(pause)
             attempt += 1
-        if is_away(reply) and kept is not None and offline:
-            return self._from_before(call, kept, reply)
-        return self._read(call, key, kept, reply)
+
+    def _response(self, reply: Reply) -> httpx.Response:
+        if not isinstance(reply, httpx.Response):
+            raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
+        return reply
 
     def catalogue(self, *, wait: float | None = None, offline: bool = True) -> Flow[Catalogue]:
-        """The whole catalogue; with the registry away the last copy of it, whose age says so."""
-        found = yield from self.ask(_CATALOG, wait=wait, offline=offline)
+        """Get the whole catalogue; with the registry away the last copy, which knows its age."""
+        catalogue = yield from self.ask(_CATALOG, wait=wait, offline=offline)
         kept = self._answers.get(f"{self.url}{_CATALOG.path}?")
-        return replace(found, as_of=kept.at if kept else self._clock())
+        return replace(catalogue, as_of=kept.at if kept else self._clock())
 
     def follow(self, wait: float, *, news: bool) -> Flow[None]:
-        """Tell of the catalogue as it is, then of every other one, for ever. Trouble is waited out.
+        """Tell the catalogue as it is, then every new one, for ever. After an error, it waits and goes on.
 
         Args:
-            wait: for how long the registry is to hold one answer back.
-            news: somebody else tells when something happened; then `wait` is how often we look all the same.
+            wait: for how long the registry holds one answer back, in seconds.
+            news: NATS announces changes; then `wait` is how often the registry is asked without one.
         """
         known, trouble = None, 0
         while True:
             try:
                 first = known is None
-                found = yield from self.catalogue(wait=None if first or news else wait, offline=False)
+                newest = yield from self.catalogue(wait=None if first or news else wait, offline=False)
                 trouble = 0
             except RegistryError as error:
                 log.warning("the copy of the catalogue is not being kept current: %s", error.message)
                 if known is None and (kept := self._answers.get(f"{self.url}{_CATALOG.path}?")):
-                    known = replace(read_catalogue(kept.content), as_of=kept.at)
+                    known = replace(self._value(_CATALOG, kept), as_of=kept.at)
                     yield Tell(known)
                 trouble += 1
                 yield Pause(min(self._patience.first_pause * 2**trouble, self._patience.longest_pause))
                 continue
-            if known is None or replace(found, as_of=0) != replace(known, as_of=0):
-                yield Tell(found)
-            known = found
+            if known is None or replace(newest, as_of=0) != replace(known, as_of=0):
+                yield Tell(newest)
+            known = newest
             if news:
                 yield Pause(wait, news=True)
 
     def _request(self, call: Call[Any], kept: Kept | None, wait: float | None) -> httpx.Request:
-        headers = dict(self._headers)
+        headers = {**self._headers, **call.headers}
+        if call.content is not None:
+            headers["Content-Type"] = "application/json"
         if kept is not None:
             headers["If-None-Match"] = kept.etag
         if call.etag is not None:
@@ -180,7 +194,14 @@ class Core:
         query = f"?{_query(params)}" if params else ""
         url = f"{self.url}{call.path}{query}"
         try:
-            return httpx.Request(call.method, url, headers=headers, json=call.body, extensions={"timeout": timeout})
+            return httpx.Request(
+                call.method,
+                url,
+                headers=headers,
+                content=call.content,
+                json=call.body,
+                extensions={"timeout": timeout},
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise RegistryUnreachable(f"{url} is no address of a registry: {error}") from error
 
@@ -188,32 +209,41 @@ class Core:
         self.stale_seconds = max(0.0, self._clock() - kept.at)
         why = reply.status_code if isinstance(reply, httpx.Response) else reply
         log.warning("the registry is away (%s); going on with its answer of %.0f s ago", why, self.stale_seconds)
-        return call.read(kept.content) if kept.value is None else _fresh(kept.value)
+        return self._value(call, kept)
 
-    def _read(self, call: Call[T], key: str, kept: Kept | None, reply: Reply) -> T:
-        if not isinstance(reply, httpx.Response):
-            raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
+    def _read(self, call: Call[T], key: str, kept: Kept | None, reply: httpx.Response) -> T:
+        age = reply.headers.get("x-registry-stale", "")
+        self.stale_seconds = float(age) if age.isdigit() else None
         if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
             self._answers.confirm(key, self._clock())
-        elif not reply.is_success:
+            return self._value(call, kept)
+        if not reply.is_success:
             raise error_of(reply)
-        said = reply.headers.get("x-registry-stale", "")
-        self.stale_seconds = float(said) if said.isdigit() else None
-        if reply.status_code == httpx.codes.NOT_MODIFIED and kept is not None:
-            return call.read(kept.content) if kept.value is None else _fresh(kept.value)
-        value = call.read(reply.content)
+        value = self._parsed(call, reply.content)
         if call.method == "GET" and (etag := reply.headers.get("etag")):
             self._answers.put(key, Kept(etag, reply.content, self._clock(), value))
         return _fresh(value)
 
+    def _value(self, call: Call[T], kept: Kept) -> T:
+        value: T = self._parsed(call, kept.content) if kept.value is None else _fresh(kept.value)
+        return value
+
+    def _parsed(self, call: Call[T], content: bytes) -> T:
+        try:
+            return call.read(content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryUnreachable(
+                f"Unexpected response from {self.url}: is it a model registry? {error}"
+            ) from error
+
 
 def _fresh(value: T) -> T:
-    """A list of its own: whoever sorts it must not sort what is kept. Rows are immutable."""
+    """A copy: a caller who sorts a list must not sort the kept one. Rows are immutable."""
     return copy.copy(value)
 
 
 def _query(params: Any) -> str:  # noqa: ANN401 (any mapping of simple values)
-    """As the registry reads it: lists repeated, booleans in lower case, what is None left out."""
+    """Encode as the registry reads it: lists repeated, booleans in lower case, None left out."""
     plain = {name: _plain(value) for name, value in params.items() if value is not None}
     return urlencode(plain, doseq=True)
 

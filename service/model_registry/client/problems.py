@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457) turned back into the errors that the registry meant."""
+"""Problem documents (RFC 9457) turned back into the errors that the registry raised."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import httpx
 
-from model_registry.errors import Reason, RegistryError, RegistryUnreachable
+from model_registry.errors import SHOWN_DATA, NotAllowed, NotAuthenticated, Reason, RegistryError, RegistryUnreachable
+
+_BY_STATUS: dict[int, type[RegistryError]] = {401: NotAuthenticated, 403: NotAllowed}
+"""Errors of a proxy before the registry that wants a key too."""
 
 
 def error_of(response: httpx.Response) -> RegistryError:
-    """The error that an answer tells of, by its code; RegistryUnreachable when a registry does not answer like that."""
+    """Return the error that an answer names by its code; RegistryUnreachable when a registry does not answer so."""
     try:
         problem = response.json()
     except ValueError:
@@ -18,10 +21,12 @@ def error_of(response: httpx.Response) -> RegistryError:
     kinds = {kind.code: kind for kind in _kinds(RegistryError)}
     if not isinstance(problem, dict) or problem.get("code") not in kinds:
         where = response.request.url.copy_with(raw_path=b"/")
-        return RegistryUnreachable(f"{where} answered {response.status_code}, and not as a registry does")
-    given = problem.get("reasons") or []
-    reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given if isinstance(r, dict)]
-    return kinds[problem["code"]](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons)
+        kind = _BY_STATUS.get(response.status_code, RegistryUnreachable)
+        return kind(f"{where} answered {response.status_code}, and not as a registry does")
+    given = problem.get("reasons")
+    reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given or () if isinstance(r, dict)]
+    shown = {key: problem[key] for key in SHOWN_DATA if problem.get(key) is not None}
+    return kinds[problem["code"]](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons, **shown)
 
 
 def _kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:

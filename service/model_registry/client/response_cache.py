@@ -21,18 +21,18 @@ _KEPT = 128
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer, and when the registry last said that it is current."""
+    """An answer, and when the registry last confirmed it."""
 
     etag: str
     content: bytes
     at: float
     """Epoch seconds."""
     value: Any = None
-    """What was read of it, in memory only."""
+    """The parsed content, in memory only."""
 
 
 class Answers:
-    """The newest 128 answers. With a directory, one file each, replaced atomically; its time is when it was current."""
+    """The newest 128 answers. With a directory, one file each; its time of modification is when it was current."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
@@ -40,14 +40,14 @@ class Answers:
         self._failing = False
 
     def get(self, key: str) -> Kept | None:
-        """What was kept of this question, if anything was."""
-        found = self._kept.get(key) or self._read(key)
-        if found is not None:
-            self._hold(key, found)
-        return found
+        """Return the last answer to a question, if there is one."""
+        kept = self._kept.get(key) or self._read(key)
+        if kept is not None:
+            self._hold(key, kept)
+        return kept
 
     def put(self, key: str, kept: Kept) -> None:
-        """Keep an answer. A full disk is logged once: the registry has it still."""
+        """Keep an answer. A disk that cannot be written is logged once: the registry still has the answer."""
         self._hold(key, kept)
         if self._directory is None:
             return
@@ -84,8 +84,8 @@ class Answers:
         file = self._file(key)
         try:
             head, _, content = file.read_bytes().partition(b"\n")
-            said = json.loads(head)
-            return Kept(str(said["etag"]), content, file.stat().st_mtime) if said["key"] == key else None
+            saved = json.loads(head)
+            return Kept(str(saved["etag"]), content, file.stat().st_mtime) if saved["key"] == key else None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Rows as a registry shows them to its clients, read leniently: a newer registry may say more than we understand."""
+"""Rows as a registry shows them to its clients, read leniently: a newer registry may send more than we understand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CatalogModel(ModelCard, ModelColumns):
 
 
 class ServiceModel(CatalogModel):
-    """A model that serves a service, and as what."""
+    """A model that serves a service, and its mapping."""
 
     mapping_id: str
     service_name: str
@@ -74,12 +74,12 @@ class ServiceRow(Row):
     functions: list[str]
 
 
-def read_row(kind: type[R], data: Any) -> R:  # noqa: ANN401 (whatever came)
-    """One row. Fields that this version cannot read are left out. Errors: RegistryUnreachable (it is no such row)."""
+def read_row(kind: type[R], data: Any) -> R:  # noqa: ANN401 (any JSON value)
+    """Read one row, without the fields that this version does not understand. Errors: RegistryUnreachable."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        strange = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
+        strange = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
         first = error
     try:
         return kind.model_validate({name: value for name, value in dict(data).items() if name not in strange})

@@ -1,4 +1,4 @@
-"""A copy of the catalogue that a thread keeps current; and how blocking code goes through a flow."""
+"""A copy of the catalogue that a thread keeps current; and how blocking code runs a flow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Subscription:
         return self._catalogue
 
     def close(self, seconds: float = 0.0) -> None:
-        """Stop. A question that is waiting at the registry ends when it is answered: wait for that, if you like."""
+        """Stop. A question that waits at the registry ends with its answer: wait up to `seconds` for that."""
         self._ended.set()
         if self._news is not None:
             self._news.close()
@@ -78,18 +78,18 @@ class Subscription:
 
 
 class _Ended(Exception):
-    """Nobody listens any more."""
+    """The subscription was closed."""
 
 
 def run_flow(flow: Flow[T], do: Callable[[Step], Reply]) -> T:
-    """Go through a flow, and answer what it comes to."""
+    """Do the steps of a flow, and return its result."""
     try:
         step = next(flow)
         while True:
             step = flow.send(do(step))
     except StopIteration as ended:
-        found: T = ended.value
-        return found
+        result: T = ended.value
+        return result
 
 
 def perform(
@@ -109,5 +109,5 @@ def perform(
 def _heard(callback: Callable[[Catalogue], object], catalogue: Catalogue) -> None:
     try:
         callback(catalogue)
-    except Exception:  # whoever listens must not keep the copy from being current
+    except Exception:  # a listener must not keep the copy from being current
         log.exception("a listener failed")

@@ -1,1 +1,1 @@
-"""Walls around a process of ours that reads what strangers wrote. Linux only; knows of no registry and no gateway."""
+"""Sandbox for child processes that read untrusted input. Linux only; independent of the registry and the gateway."""

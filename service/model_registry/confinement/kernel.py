@@ -1,4 +1,4 @@
-"""The few system calls that Python has no function for. Calls and checks them; decides nothing."""
+"""System calls that Python has no function for. Calls and checks them; `walls.py` decides which."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 
 def machine() -> str | None:
-    """The kind of processor, when its system calls are known here."""
+    """Return the processor's architecture, if this module knows its system call numbers."""
     kind = platform.machine()
     return kind if sys.platform == "linux" and kind in _CAPSET else None
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """Call the kernel.
+    """Make a system call.
 
     Raises:
-        OSError: it refuses, or there is no such kernel here.
+        OSError: the kernel refuses, or this is not Linux.
     """
     if _LIBC is None:
         raise OSError("this is no Linux")
@@ -39,7 +39,7 @@ def syscall(number: int, *arguments: object) -> int:
 
 
 def prctl(option: int, *arguments: object) -> int:
-    """Change something about this process. Errors: OSError."""
+    """Set an attribute of this process. Errors: OSError."""
     if _LIBC is None:
         raise OSError("this is no Linux")
     padded = [*arguments, *[ctypes.c_ulong(0)] * (4 - len(arguments))]
@@ -51,7 +51,7 @@ def prctl(option: int, *arguments: object) -> int:
 
 
 def gain_nothing_more() -> None:
-    """No program that is started from here gets rights by its owner, and nobody reads our memory through /proc."""
+    """Ignore set-user-id bits of programs started from here, and hide this process's memory in /proc."""
     if _LIBC is None:
         return
     prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
@@ -59,7 +59,7 @@ def gain_nothing_more() -> None:
 
 
 def leave_namespaces() -> bool:
-    """Enter a network without interfaces. False where that is not allowed. Only before the first thread."""
+    """Enter a network without interfaces. Return False where not permitted. Call before the first thread starts."""
     kind = machine()
     if kind is None:
         return False
@@ -73,9 +73,9 @@ def leave_namespaces() -> bool:
 
 
 def keep_capabilities(*, may_chroot: bool) -> None:
-    """Give up what root may do, and what a user namespace gave; changing the root directory may stay. Errors: OSError.
+    """Drop the capabilities of root and of a user namespace; optionally keep `chroot`. Errors: OSError.
 
-    A process that has no such right has none afterwards either.
+    A process without that capability does not gain it.
     """
     kind = machine()
     if kind is None:

@@ -1,6 +1,6 @@
-"""Files, TCP, signals and abstract sockets taken away from this process (Landlock). Needs no rights, only the kernel.
+"""Denies this process files, TCP, signals and abstract sockets (Landlock). Needs kernel support and no privileges.
 
-Source: the kernel's `uapi/linux/landlock.h`; the numbers are stable, and the same on every processor.
+Source: the kernel's `uapi/linux/landlock.h`; the numbers are stable, and the same on every architecture.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALL = _FIRST_RIGHTS | _REFER | _TRUNCATE
 
 
 def landlock_version() -> int:
-    """The version of Landlock in this kernel; 0 without it."""
+    """Return the kernel's Landlock version; 0 without Landlock."""
     if machine() is None:
         return 0
     with suppress(OSError):
@@ -41,9 +41,9 @@ def landlock_version() -> int:
 
 
 def allow_only(allowed: Iterable[tuple[Path, int]]) -> None:
-    """Open nothing but these files, and what is below these directories, with these rights. No TCP, no signals out.
+    """Allow only these files, and everything below these directories, with these rights. No TCP, no signals to others.
 
-    Only before the first thread. A path that is not there is left out.
+    Call before the first thread starts. Missing paths are skipped.
 
     Raises:
         OSError: the kernel refuses.
@@ -67,11 +67,11 @@ def allow_only(allowed: Iterable[tuple[Path, int]]) -> None:
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not S_ISDIR(os.fstat(place).st_mode):
+        if not S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _ON_FILES
-        rule = struct.pack("=Qi", rights, place)
+        rule = struct.pack("=Qi", rights, descriptor)
         syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint32(0))
     finally:
-        os.close(place)
+        os.close(descriptor)

@@ -1,7 +1,7 @@
-"""System calls taken away from this process (seccomp): everything that reaches a network or another process.
+"""Denies this process system calls that reach a network or another process (seccomp).
 
-A list of what is forbidden and not of what is allowed: the gateway is a large program whose needs change with its
-release. Files are Landlock's business. Numbers: the kernel's unistd tables, which never change.
+A deny list rather than an allow list: the gateway is a large program whose needs change with each release. Files are
+in `landlock.py`. Numbers: the kernel's unistd tables, which never change.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ _NUMBERS: dict[str, tuple[int | None, int]] = {
     "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     "acct": (163, 89), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142),
 }  # fmt: skip
-"""Number on x86_64 and on aarch64; -1: that processor never had it."""
+"""Numbers on x86_64 and aarch64; -1: the architecture lacks the call."""
 
 _STARTS_PROGRAMS = frozenset({"execve", "execveat", "fork", "vfork", "clone", "clone3", "kill", "unshare", "chroot"})
-"""What a process needs that starts another one, which shuts itself in further, and ends it again."""
+"""Calls needed by a process that starts and ends another one, which confines itself further."""
 _ON_ITSELF = frozenset({"kill", "tgkill", "prlimit64"})
 
 _Step = tuple[int, int, int, int]
 
 
 def has_seccomp() -> bool:
-    """Whether this kernel lets a process give up system calls."""
+    """Whether this kernel supports seccomp filters."""
     kind = machine()
     if kind is None:
         return False
@@ -85,10 +85,10 @@ def has_seccomp() -> bool:
 
 
 def give_up_system_calls(*, starts_programs: bool) -> None:
-    """Never again reach a network or another process. After `gain_nothing_more`, which the kernel asks for.
+    """Deny networks and other processes for good. The kernel requires `gain_nothing_more` first.
 
     Args:
-        starts_programs: whether this process may still start programs, which inherit all of this, and end them.
+        starts_programs: whether this process may still start programs, which inherit the filter, and end them.
 
     Raises:
         OSError: the kernel refuses.
@@ -103,15 +103,15 @@ def give_up_system_calls(*, starts_programs: bool) -> None:
     header = struct.pack("@HP", len(steps) // 8, ctypes.addressof(program))
     filtered = ctypes.create_string_buffer(header, len(header))
     if syscall(_SECCOMP[kind], ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_ALL_THREADS), filtered):
-        raise OSError("a thread of this process cannot be held")  # the answer is which one
+        raise OSError("a thread of this process cannot be confined")  # the result is its id
 
 
 def _program(kind: str, kept: frozenset[str]) -> Iterator[_Step]:
-    """Instructions: code, how many to skip if so, if not, and the value."""
+    """Yield BPF instructions: code, instructions to skip if true, if false, and the value."""
     column = list(_SECCOMP).index(kind)
     yield from [(_LOAD, 0, 0, _ARCHITECTURE_AT), (_IF_EQUAL, 1, 0, _ARCHITECTURE[kind]), (_RETURN, 0, 0, _REFUSE)]
     yield (_LOAD, 0, 0, _NUMBER_AT)
-    if kind == "x86_64":  # the same calls under other numbers
+    if kind == "x86_64":  # the x32 ABI: the same calls under other numbers
         yield from [(_IF_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _REFUSE)]
     for name, numbers in _NUMBERS.items():
         number = numbers[column]
@@ -123,9 +123,9 @@ def _program(kind: str, kept: frozenset[str]) -> Iterator[_Step]:
 
 
 def _answer(name: str) -> Iterator[_Step]:
-    """What becomes of a call, once it is known to be this one."""
+    """Yield the instructions that decide about a call, after its number matched."""
     if name == "clone3":
-        yield (_RETURN, 0, 0, _UNKNOWN)  # its arguments cannot be looked at; the C library then takes `clone`
+        yield (_RETURN, 0, 0, _UNKNOWN)  # its arguments cannot be inspected; the C library then falls back to `clone`
     elif name in _ON_ITSELF:
         yield from _if_argument(0, os.getpid())
         if name == "prlimit64":
@@ -136,7 +136,7 @@ def _answer(name: str) -> Iterator[_Step]:
     elif name == "clone":
         yield from [(_LOAD, 0, 0, _ARGUMENTS_AT), (_IF_ANY_BIT, 0, 1, _CLONE_THREAD), (_RETURN, 0, 0, _ALLOW)]
         yield (_RETURN, 0, 0, _REFUSE)
-    elif name == "sendto":  # without an address it is how one writes to one's own pair of sockets
+    elif name == "sendto":  # without an address it writes to this process's own socket pair
         low = _ARGUMENTS_AT + 4 * 8
         yield from [(_LOAD, 0, 0, low), (_IF_EQUAL, 0, 3, 0), (_LOAD, 0, 0, low + 4), (_IF_EQUAL, 0, 1, 0)]
         yield from [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
@@ -145,5 +145,5 @@ def _answer(name: str) -> Iterator[_Step]:
 
 
 def _if_argument(index: int, value: int) -> Iterator[_Step]:
-    """Allow the call when its argument is this; both processors keep the lower half first."""
+    """Allow the call when its argument equals a value; both architectures store the lower half first."""
     yield from [(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * index), (_IF_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ALLOW)]

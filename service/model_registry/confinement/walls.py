@@ -1,7 +1,7 @@
-"""A process shuts itself in, once, before it reads anything that a stranger wrote; and which walls a machine lacks.
+"""Confines the current process, once, before it reads untrusted input; reports the walls that a machine lacks.
 
-A wall that the kernel has must stand, or the process ends. One that it lacks is left out: `missing_walls` names it, and
-whoever starts such processes says so where an operator looks.
+A wall that the kernel supports must be raised, or the process ends. An unsupported one is skipped: `missing_walls`
+names it, and the parent process reports it to the operator.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from model_registry.confinement.landlock import ALL, EXECUTE, READ, READ_DIR, RE
 from model_registry.confinement.seccomp import give_up_system_calls, has_seccomp
 
 _MEMORY = 2**30
-"""Bytes of memory of its own. 10,000 models take the gateway 0.2 GB."""
+"""Bytes of private memory. The gateway needs 0.2 GB for 10,000 models."""
 _ADDRESSES = 64 * 2**30
-"""Bytes of addresses: threads reserve much that they never touch."""
+"""Bytes of address space: threads reserve far more than they use."""
 _OPEN_FILES = 256
 _LARGEST_FILE = 128 * 2**20
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 
 _PACKAGES = Path(__file__).parents[2]
-"""Where this package is found. Python lists the directory; what else is in it is not read."""
+"""The parent of this package. Python lists this directory; its other files stay unreadable."""
 
 
 def missing_walls() -> tuple[str, ...]:
-    """What this kernel cannot keep a check from, and what it takes. Empty where all walls stand."""
+    """Return the resources that this kernel cannot deny, and its missing features. Empty where all walls stand."""
     missing = []
     if not landlock_version():
         missing.append("files of this machine (Landlock: Linux 5.13 or newer, not switched off by the container)")
@@ -41,7 +41,7 @@ def missing_walls() -> tuple[str, ...]:
 
 
 def shut_in(directory: Path) -> None:
-    """For a process that starts one other program: no network, and no file but its directory and Python's own."""
+    """Confine a process that starts one other program: no network, and only the files of its directory and Python."""
     gain_nothing_more()
     _bound(largest_file=_LARGEST_FILE)
     if landlock_version():
@@ -54,15 +54,15 @@ def shut_in(directory: Path) -> None:
 
 
 def shut_in_for_good(directory: Path, readable: Iterable[Path] = (), load: Callable[[], object] = tuple) -> None:
-    """For a process that starts none: it reads its directory, these paths and Python's own, and computes.
+    """Confine a process that starts no program: it may read its directory, `readable` and Python's files.
 
-    Where the kernel lets it, the directory becomes the whole file system, unless other paths are to be readable.
+    Where the kernel permits, the directory becomes the whole file system, unless `readable` names other paths.
 
     Args:
         directory: becomes the working directory.
-        readable: other files, and directories with all that is below.
-        load: imports what is needed. Files are taken away before it, because a library may start threads, which
-            Landlock would not hold; the rest after it.
+        readable: further files, and directories with everything below.
+        load: performs the imports. Files are denied before, because a library may start threads, which Landlock would
+            not cover; the rest is denied afterwards.
     """
     readable = tuple(readable)
     allowed = [(_PACKAGES, READ_DIR), *((path, READ) for path in (directory, *readable, *_interpreter()))]
@@ -82,14 +82,14 @@ def shut_in_for_good(directory: Path, readable: Iterable[Path] = (), load: Calla
 
 
 def limit_cpu(seconds: float) -> None:
-    """End this process when it has computed for so long from now on."""
+    """End this process after it has used this much CPU time from now on."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 1, hard))
 
 
 def _become_root() -> None:
-    """Make the working directory the whole file system. Some systems give a user namespace and no rights in it."""
+    """Make the working directory the root, if permitted: some systems grant a user namespace without rights in it."""
     try:
         os.chroot(".")
         os.chdir("/")
@@ -110,13 +110,13 @@ def _bound(*, largest_file: int) -> None:
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         try:
             resource.setrlimit(limit, (bound, bound))
-        except ValueError as error:  # some systems know a limit and do not let it be set
+        except ValueError as error:  # some systems know a limit that cannot be set
             if sys.platform == "linux":
                 raise OSError(f"a limit cannot be set: {error}") from error
 
 
 def _interpreter() -> list[Path]:
-    """Where Python, its packages and its libraries are, and this package. Never a working directory."""
+    """Return the paths of Python, its packages and libraries, and this package. Never a working directory."""
     standard = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     packages = [Path(__file__).parents[1], Path(sys.prefix, "pyvenv.cfg")]
     installed = (path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"})
@@ -125,6 +125,6 @@ def _interpreter() -> list[Path]:
 
 
 def _loaders() -> list[Path]:
-    """The programs that load shared libraries: starting Python starts one of them."""
-    places = (Path("/lib64"), Path("/lib"))
-    return [Path(os.path.realpath(file)) for place in places for file in place.glob("ld-*.so*")]
+    """Return the dynamic loaders, one of which starts Python."""
+    directories = (Path("/lib64"), Path("/lib"))
+    return [Path(os.path.realpath(file)) for directory in directories for file in directory.glob("ld-*.so*")]

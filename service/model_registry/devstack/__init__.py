@@ -1,4 +1,4 @@
-"""Postgres, PostgREST and NATS started for you, all real, on loopback, with their data in one directory.
+"""Starts real Postgres, PostgREST and NATS on loopback, with their data in one directory.
 
-One file per part; `embedded.py` owns the three. Nothing here knows of the registry: not its tables, not its settings.
+One file per server; `embedded.py` owns the three. The registry's tables and settings do not belong here.
 """

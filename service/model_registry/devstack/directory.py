@@ -1,6 +1,6 @@
-"""The data directory: one owner at a time, what is remembered between runs, and files that only their owner reads.
+"""The data directory: its lock, the secrets and ports kept between runs, and files of mode 0600.
 
-Nothing here starts anything.
+Starts no process.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class DataDirectory:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Make the directory and take it for us. The lock ends with our process, however that ends.
+        """Create the directory and lock it. The lock ends with this process, however it ends.
 
         Raises:
-            StackError: another process has it, or it is not ours to write.
+            StackError: another process holds the lock, or the directory is not writable.
         """
         try:
             make_private_directory(self.path)
@@ -71,13 +71,13 @@ class DataDirectory:
             raise StackError(f"The data directory {self.path} cannot be used: {error}. Choose another one") from error
 
     def unlock(self) -> None:
-        """Give the directory back."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def secret(self, name: str) -> str:
-        """Return the random secret of this name, made at the first call and the same ever after."""
+        """Return the random secret of this name, created on the first call and kept."""
         kept = self._read("secrets.json")
         if name not in kept:
             kept[name] = secrets.token_urlsafe(_SECRET_BYTES)
@@ -85,7 +85,7 @@ class DataDirectory:
         return str(kept[name])
 
     def ports(self) -> dict[str, int]:
-        """Return the ports of the last run: who comes back on the same ports is found by those who kept the address."""
+        """Return the ports of the last run, so that clients can keep using the same addresses."""
         return {name: port for name, port in self._read("ports.json").items() if isinstance(port, int)}
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
@@ -93,7 +93,7 @@ class DataDirectory:
         keep_private(self.path / "ports.json", json.dumps(ports, indent=2).encode())
 
     def _read(self, name: str) -> dict[str, str | int]:
-        """Read a file of ours, empty when there is none."""
+        """Read a JSON file of this directory; empty when it is missing."""
         path = self.path / name
         try:
             content = json.loads(path.read_text())
@@ -107,26 +107,26 @@ class DataDirectory:
 
 
 def write_environment(path: Path, variables: Mapping[str, str]) -> None:
-    """Write variables so that a shell can read them (`. stack.env`): mode 0600, and never half a file."""
+    """Write variables for a shell (`. stack.env`): mode 0600, atomically."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())]
     keep_private(path, "".join(lines).encode())
 
 
 def _tighten(path: Path) -> None:
-    """Close what an earlier version, or a lax umask, left open: files become 0600, directories 0700.
+    """Tighten modes left by an earlier version or a lax umask: files to 0600, directories to 0700.
 
-    Only what is ours by its name: the directory may have been somebody's home before. Postgres looks after its own.
+    Only entries with our names: the directory may have held other files before. Postgres checks its own.
     """
     names = {entry.name for entry in path.iterdir()}
     shared = path.stat().st_mode & stat.S_ISVTX
     if not shared and all(name in _OURS or name.startswith(_DRAFTS) for name in names):
         path.chmod(DIRECTORY_MODE)
     for name in names & _OURS - _POSTGRES:
-        found = path / name
-        if found.is_symlink():
+        ours = path / name
+        if ours.is_symlink():
             continue
-        found.chmod(DIRECTORY_MODE if found.is_dir() else FILE_MODE)
-        for directory, directories, files in os.walk(found):
+        ours.chmod(DIRECTORY_MODE if ours.is_dir() else FILE_MODE)
+        for directory, directories, files in os.walk(ours):
             for entry in directories + files:
                 below = Path(directory, entry)
                 mode = below.lstat().st_mode

@@ -1,6 +1,6 @@
-"""The embedded stack: Postgres, PostgREST and NATS, started together and stopped together.
+"""The embedded stack: starts and stops Postgres, PostgREST and NATS together.
 
-What each part is told is in its own file; tables, roles and seeds come in as the callback `prepare`.
+Each server's settings are in its own file; tables, roles and seeds come from the callback `prepare`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class EmbeddedStack:
-    """The three servers of one data directory. Not for two threads at once.
+    """The three servers of one data directory. Not thread-safe.
 
-    `postgres`, `postgrest` and `nats` are there from `start` on; each can be killed and started again by itself, and
-    keeps its address.
+    `postgres`, `postgrest` and `nats` exist from `start` on; each can be killed and restarted alone, and keeps its
+    address.
     """
 
     postgres: Postgres
@@ -49,17 +49,17 @@ class EmbeddedStack:
         durable: bool = True,
         progress: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Describe a stack; nothing is touched before `start`.
+        """Configure a stack; nothing happens before `start`.
 
         Args:
-            data_dir: where everything is kept; made when missing.
+            data_dir: holds all data; created when missing.
             prepare: called with the database's URL (role `postgres`) once it is up, in the thread that called `start`:
                 migrations and roles, which PostgREST needs.
-            schema: what PostgREST offers.
-            postgrest_port: refused when taken; by default the port of the last run if it is free, else any.
+            schema: the schema that PostgREST exposes.
+            postgrest_port: an error when taken; by default the last run's port if free, else any.
             nats_port: as `postgrest_port`.
             durable: False trades safety against power loss for speed, for tests.
-            progress: called with one line per part that is ready, one call at a time, perhaps in another thread.
+            progress: called with one line per server once it is ready; one call at a time, maybe in another thread.
         """
         self._directory = DataDirectory(data_dir)
         self._prepare = prepare
@@ -77,9 +77,9 @@ class EmbeddedStack:
         return self._directory.path
 
     def start(self) -> None:
-        """Start everything and return when it is ready; on failure nothing keeps running.
+        """Start all servers and return when they are ready; on failure stop them all.
 
-        What an earlier run left behind is ended first, so it makes no difference how that run ended.
+        First end processes left by an earlier run, so a killed run does no harm.
 
         Raises:
             StackError: the directory is in use, a port is taken, a program is missing or fails; says what to do.
@@ -93,16 +93,16 @@ class EmbeddedStack:
             raise
 
     def supervise(self, give_up: Callable[[StackError], object]) -> None:
-        """From now on start a part again that dies, and say so with `progress`.
+        """Restart any server that dies from now on, and report that through `progress`.
 
         Args:
-            give_up: called once, in another thread, when a part cannot be kept running; says why. Then `stop` is due.
+            give_up: called once with the reason, in another thread, when a server keeps failing; then call `stop`.
         """
         self._supervisor = Supervisor(self._parts, say=self._progress, give_up=give_up)
         self._supervisor.start()
 
     def stop(self) -> None:
-        """Stop everything, those who ask before those who answer, and give the directory back. Twice does no harm."""
+        """Stop all servers, clients before the servers they use, and unlock the directory. Idempotent."""
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
@@ -112,7 +112,7 @@ class EmbeddedStack:
         self._directory.unlock()
 
     def environment(self) -> dict[str, str]:
-        """What the service, a client or a command needs to find the parts, as environment variables."""
+        """Return the environment variables with which the service, a client or a command finds the servers."""
         return {
             "DATABASE_URL": self.postgres.url(),
             "POSTGREST_URL": self.postgrest.url,
@@ -121,7 +121,7 @@ class EmbeddedStack:
         }
 
     def secret(self, name: str) -> str:
-        """Return a random secret of this stack by name: made at the first call, the same ever after."""
+        """Return the random secret of this name, created on the first call and kept."""
         return self._directory.secret(name)
 
     def __enter__(self) -> Self:
@@ -136,9 +136,9 @@ class EmbeddedStack:
         self.stop()
 
     def _describe_parts(self) -> None:
-        """Say what each part is to be; starts none."""
+        """Configure the servers without starting them."""
         home, logs = self.data_dir, self.data_dir / "logs"
-        # Strays first: they hold the ports that we want back.
+        # Strays first: they occupy the ports to reuse.
         Postgrest.end_strays(home / "postgrest")
         Nats.end_strays(home / "nats")
         ports = self._choose_ports()
@@ -158,7 +158,7 @@ class EmbeddedStack:
         self._parts = [self.postgrest, self.nats, self.postgres]
 
     def _choose_ports(self) -> dict[str, int]:
-        """Take the ports asked for, else those of the last run, else any."""
+        """Choose the requested ports, else those of the last run, else any."""
         remembered = self._directory.ports()
         ports: dict[str, int] = {}
         for name in ("postgrest", "postgrest_admin", "nats"):
@@ -170,7 +170,7 @@ class EmbeddedStack:
         return ports
 
     def _start_parts(self) -> None:
-        """Start what does not depend on each other at the same time."""
+        """Start independent servers concurrently."""
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="stack") as pool:
             nats = pool.submit(self._start, self.nats, self.nats.url.rpartition("@")[2])
             program = pool.submit(postgrest_program)
@@ -181,7 +181,7 @@ class EmbeddedStack:
             nats.result()
 
     def _start(self, part: StackProcess, address: str) -> None:
-        """Start one part and report it."""
+        """Start one server and report it."""
         began = time.monotonic()
         part.start()
         with self._progress_lock:

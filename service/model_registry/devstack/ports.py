@@ -1,6 +1,6 @@
-"""Ports on loopback: which are free, and a clear error for one that is not.
+"""Finds free ports on loopback, and refuses taken ones with a clear error.
 
-Nothing here starts anything.
+Starts no process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRIES = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port now."""
+    """Whether a server can listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do: a port whose last connections are still closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,15 +32,15 @@ def is_free(port: int) -> bool:
 
 
 def require_free(port: int, *, who: str, instead: str) -> None:
-    """Refuse a port that somebody listens on.
+    """Refuse a port that is in use.
 
     Args:
-        port: the port that was asked for.
-        who: who wants it, for the message.
-        instead: what to do about it, for the message: `choose another with --port`.
+        port: the requested port.
+        who: the server, for the message.
+        instead: the remedy, for the message: `choose another with --port`.
 
     Raises:
-        StackError: it is taken, or this user may not have it.
+        StackError: the port is taken, or this user may not use it.
     """
     if not is_free(port):
         raise StackError(
@@ -51,7 +51,7 @@ def require_free(port: int, *, who: str, instead: str) -> None:
 def choose_port(preferred: int | None, *, taken: set[int]) -> int:
     """Return `preferred` when it is free, else a free port; never one of `taken`."""
     candidates = [] if preferred is None else [preferred]
-    # A random start keeps stacks that start at the same time apart; nothing secret about it.
+    # Random, so that stacks starting at the same time choose different ports.
     candidates += random.sample(range(_FIRST, _LAST), _TRIES)
     for port in candidates:
         if port not in taken and is_free(port):

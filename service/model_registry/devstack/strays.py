@@ -1,7 +1,7 @@
-"""Processes that an earlier run left at work in a directory of ours: found and ended.
+"""Finds and ends processes that an earlier run left in one of our directories.
 
-A process is ours when it runs one of our programs *and* works in the part's own directory, which Postgres's children do
-too. So there is no file of process ids that could be missing, stale, or name somebody else's process.
+A process is ours when it runs one of our programs *and* its working directory is the server's own, as with Postgres's
+children. So no file of process ids can be missing, stale, or name an unrelated process.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Postgres's children notice within moments that their server is gone, unless they are stuck.
+# Postgres's children notice the death of their server within moments, unless they hang.
 _ORPHANS_SECONDS = 2
 _KILLED_WITHIN_SECONDS = 5
 
 
 def end_strays(programs: frozenset[str], home: Path, *, ask: signal.Signals, patience: float) -> None:
-    """End every process of `programs` that works in `home`: ask, wait `patience` seconds, kill.
+    """End every process of `programs` that works in `home`: send `ask`, wait `patience` seconds, kill.
 
-    Call it only while holding the data directory's lock: then nobody else can have started them.
+    Call only while holding the data directory's lock: then no other stack can have started them.
 
     Raises:
-        StackError: one is still there after SIGKILL.
+        StackError: a process survives SIGKILL.
     """
     asked = False
     for process in _at_work(programs, home):
-        # Postgres's children have titles instead of paths, and end with the one that has a path.
+        # Postgres's children show titles instead of paths, and end with their server, which shows a path.
         with suppress(psutil.Error):
             if next(iter(process.cmdline()), "").startswith("/"):
                 process.send_signal(ask)
@@ -51,7 +51,7 @@ def end_strays(programs: frozenset[str], home: Path, *, ask: signal.Signals, pat
 
 
 def reap_orphans(programs: frozenset[str], *, but: int | None) -> None:
-    """Reap the zombies of `programs` that became our children, as they do where we are process 1 of a container."""
+    """Reap zombies of `programs` that became our children, as happens when we are process 1 of a container."""
     for process in psutil.Process().children():
         with suppress(psutil.Error, ChildProcessError):
             if process.pid != but and process.name() in programs and process.status() == psutil.STATUS_ZOMBIE:
@@ -59,12 +59,12 @@ def reap_orphans(programs: frozenset[str], *, but: int | None) -> None:
 
 
 def remove_stale_lock(lock: Path, programs: frozenset[str], home: Path) -> None:
-    """Remove a lock file whose first line is the id of a process that is none of ours.
+    """Remove a lock file whose first line is not the id of one of our processes.
 
-    That a process has this id says nothing: ids are used again, and a zombie has one too.
+    Any process may have this id: ids are reused, and zombies keep theirs.
 
     Raises:
-        StackError: one of our programs is at work in `home` under this id.
+        StackError: one of our programs runs in `home` under this id.
     """
     try:
         pid = int(lock.read_bytes().split(b"\n", 1)[0])
@@ -78,7 +78,7 @@ def remove_stale_lock(lock: Path, programs: frozenset[str], home: Path) -> None:
 
 
 def _all_gone(programs: frozenset[str], home: Path, *, within: float) -> bool:
-    """Whether nobody is at work any more, given some seconds."""
+    """Wait until no process is left, and return whether that happened in time."""
     deadline = time.monotonic() + within
     while next(_at_work(programs, home), None) is not None:
         if time.monotonic() > deadline:
@@ -88,7 +88,7 @@ def _all_gone(programs: frozenset[str], home: Path, *, within: float) -> bool:
 
 
 def _at_work(programs: frozenset[str], home: Path) -> Iterator[psutil.Process]:
-    """The processes of ours. A zombie has no directory, a stranger does not show us his: neither is ours."""
+    """Yield our processes. Zombies have no directory, and other users' processes hide theirs: neither is ours."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.name() in programs and process.cwd() == str(home):

@@ -1,6 +1,6 @@
-"""Watches the parts of a running stack: one that dies is said, and started again at the same address.
+"""Supervises the servers of a running stack: reports one that dies, and restarts it at the same address.
 
-A thread per part waits for its end; nothing is polled. How a part starts is in its own file.
+One thread per server waits for its end; nothing is polled. Starting a server is in its own file.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from model_registry.devstack.process import StackProcess
 
 PAUSES = (0.2, 1.0, 3.0, 9.0)
-"""Seconds before the first, second, ... start again. One more death in a row ends everything."""
+"""Seconds before the first, second, ... restart. One more death in a row stops the stack."""
 STEADY_SECONDS = 60.0
-"""A part that has run this long is well: its next death is a first one again."""
+"""A server that has run this long counts as healthy: its next death is a first one again."""
 _STOP_AGAIN_SECONDS = 0.1
 
 
 class Supervisor:
-    """Keeps parts running until `stop`."""
+    """Keeps servers running until `stop`."""
 
     def __init__(
         self, parts: Sequence[StackProcess], *, say: Callable[[str], object], give_up: Callable[[StackError], object]
     ) -> None:
-        """Describe it; nothing is watched before `start`.
+        """Configure the supervisor; it watches nothing before `start`.
 
         Args:
-            parts: in the order in which they are to be stopped.
-            say: called with what people should know, one call at a time, in a thread of the supervisor.
-            give_up: called once, in a thread of the supervisor, when a part cannot be kept running.
+            parts: the servers, in the order to stop them in.
+            say: called with a message for people, one call at a time, in a thread of the supervisor.
+            give_up: called once, in a thread of the supervisor, when a server cannot be kept running.
         """
         self._parts = parts
-        self._say = say
+        self._on_message = say
         self._give_up = give_up
         self._threads: list[Thread] = []
         self._stopping = Event()
@@ -47,26 +47,26 @@ class Supervisor:
         self._given_up = False
 
     def start(self) -> None:
-        """Watch the parts, which run already; one that has died meanwhile is noticed at once."""
+        """Watch the servers, which run already; one that has died meanwhile is noticed at once."""
         for part in self._parts:
             thread = Thread(target=self._keep_running, args=(part,), name=f"watch-{part.name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Stop the parts and the watching. A pause ends at once, and so does a part that is just being started."""
+        """Stop the servers and the threads. A pause ends at once, and so does a server that is just starting."""
         self._stopping.set()
         for part in self._parts:
             part.stop()
         for part, thread in zip(self._parts, self._threads, strict=False):
             while thread.is_alive():
-                # It may have been about to launch the program when it was told to stop.
+                # The thread may have been about to launch the program.
                 part.stop()
                 thread.join(_STOP_AGAIN_SECONDS)
         self._threads = []
 
     def _keep_running(self, part: StackProcess) -> None:
-        """Wait for its end and start it again, until it dies too often in a row or is to stop."""
+        """Wait for the server's end and restart it, until it dies too often in a row or `stop` is called."""
         deaths = 0
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -79,26 +79,26 @@ class Supervisor:
                     self._end(part, deaths, f"{what}. {details}")
                     return
                 pause = PAUSES[deaths - 1]
-                self._tell(f"{part.name:<9}  {what}; it is started again in {pause:g} s. {details}")
+                self._report(f"{part.name:<9}  {what}; it is started again in {pause:g} s. {details}")
                 self._stopping.wait(pause)
                 end = self._start(part)
                 deaths += end is not None
 
     def _start(self, part: StackProcess) -> tuple[str, str] | None:
-        """Start it and report it; or answer what happened instead, and why."""
+        """Start a server and report it; on failure return the event and its cause."""
         if self._stopping.is_set():
             return None
         part.reap_orphans()
         began = time.monotonic()
         try:
             part.start()
-        except Exception as error:  # noqa: BLE001 (the outermost loop: whatever it is, people see it and it is counted)
+        except Exception as error:  # noqa: BLE001 (outermost loop: every failure is reported and counted)
             return "could not be started", str(error) or repr(error)
-        self._tell(f"{part.name:<9}  runs again  ({time.monotonic() - began:.1f} s)")
+        self._report(f"{part.name:<9}  runs again  ({time.monotonic() - began:.1f} s)")
         return None
 
     def _end(self, part: StackProcess, deaths: int, cause: str) -> None:
-        """Give up, unless another part is already the reason."""
+        """Give up, unless another server was already given up."""
         with self._lock:
             if self._given_up or self._stopping.is_set():
                 return
@@ -106,15 +106,15 @@ class Supervisor:
         message = f"{part.name} ended, or did not start, {deaths} times in a row, so everything is stopped"
         self._give_up(StackError(f"{message}. The last time it {cause}"))
 
-    def _tell(self, line: str) -> None:
-        """Say it, one thread at a time. What cannot be said is no reason to leave a part dead."""
+    def _report(self, line: str) -> None:
+        """Report a line, one thread at a time. A failure to report must not keep a server from restarting."""
         with self._lock, suppress(OSError):
             if not self._stopping.is_set():
-                self._say(line)
+                self._on_message(line)
 
 
 def _ended(code: int) -> str:
-    """How a program ended, for people."""
+    """Describe how a program ended, for people."""
     if code >= 0:
         return f"ended by itself (exit code {code})"
     with suppress(ValueError):

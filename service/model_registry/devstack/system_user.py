@@ -1,6 +1,6 @@
-"""The system user Postgres runs as when we are root, which Postgres refuses to be, and the way to it opened.
+"""Chooses the system user for Postgres when we are root, which Postgres refuses, and opens directories to that user.
 
-Only traversal is granted, and only where it is missing. Nothing here runs when we are not root.
+Grants only traversal, and only where it is missing. Does nothing when we are not root.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ _FALLBACK = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class SystemUser:
-    """A user of this system, with its own group and no other: ours could keep it from what others may reach."""
+    """A user of this system, with only its own group: our groups could deny it files that others may read."""
 
     uid: int
     gid: int
 
 
 def postgres_user(data: Path) -> SystemUser | None:
-    """Who Postgres must run as: None for ourselves; as root, whoever owns the data, or a user for it.
+    """Return the user to run Postgres as: None for our own; as root, the data's owner, or a system user.
 
     Raises:
-        StackError: we are root and there is no user to run as.
+        StackError: we are root and no suitable user exists.
     """
     if os.geteuid() != 0:
         return None
     if data.exists() and (owned := data.stat()).st_uid != 0:
         return SystemUser(owned.st_uid, owned.st_gid)
-    # A second `useradd` of the same name fails, as does one where there is none: what counts is who is there after it.
+    # A concurrent `useradd` of the same name fails, as does a missing one: only the users that exist afterwards count.
     if not _known(_USER):
         with suppress(OSError, subprocess.SubprocessError):
             subprocess.run(
-                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],  # noqa: S607 (where it is depends on the system)
+                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],  # noqa: S607 (its path depends on the system)
                 check=True,
                 capture_output=True,
                 timeout=30,
@@ -59,8 +59,8 @@ def postgres_user(data: Path) -> SystemUser | None:
 def open_way_to(path: Path, user: SystemUser) -> None:
     """Let `user` pass through the directories above `path`, without letting anybody list or read them.
 
-    A directory that grants nothing to its group is opened to the user's group alone; only where the group already has a
-    use is everybody let through.
+    A directory that grants nothing to its group is given to the user's group; one that grants its group something is
+    opened to everybody.
     """
     for parent in path.parents:
         status = parent.stat()
@@ -74,7 +74,7 @@ def open_way_to(path: Path, user: SystemUser) -> None:
 
 
 def _may_pass(status: os.stat_result, user: SystemUser) -> bool:
-    """Whether the directory lets this user through, as the kernel decides: the first class that fits, and no other."""
+    """Whether the user may traverse the directory, as the kernel decides: by the first matching class only."""
     if status.st_uid == user.uid:
         return bool(status.st_mode & stat.S_IXUSR)
     if status.st_gid == user.gid:
@@ -83,11 +83,11 @@ def _may_pass(status: os.stat_result, user: SystemUser) -> bool:
 
 
 def open_tree(tree: Path) -> None:
-    """Let other users read an installed program, which a strict umask may have kept from them."""
+    """Let other users read an installed program, in case of a strict umask."""
     for directory, _, files in os.walk(tree):
         _allow(directory, stat.S_IROTH | stat.S_IXOTH)
         for name in files:
-            path = os.path.join(directory, name)  # noqa: PTH118 (two thousand files: a Path each would take longer than the check)
+            path = os.path.join(directory, name)  # noqa: PTH118 (two thousand files: building Paths would take longer than the check)
             mode = os.stat(path).st_mode  # noqa: PTH116
             _allow(path, stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
 

@@ -1,5 +1,5 @@
-"""The nouns of the registry, one file each, as pydantic shapes. No I/O.
+"""The registry's entities, one file each, as pydantic models. No I/O.
 
-Each noun has a `Row` (what the database holds, read leniently) and, where people write it, a `Draft` (what may be
-written, checked strictly).
+Each entity has a `Row` (stored, read leniently) and, where callers write it, a `Draft` (writable fields, checked
+strictly).
 """

@@ -7,11 +7,11 @@ from pydantic import Field
 from model_registry.entities.base import Draft, GatewayLongName, Row, ShortName
 
 GATEWAY_CONTEXTS = frozenset({None, "default", "tensorzero"})
-"""The contexts in which an alias is a model key of the gateway too."""
+"""Contexts in which an alias is also a model key of the gateway."""
 
 
 class Alias(Row):
-    """An alias as the database holds it."""
+    """An alias as stored."""
 
     model_id: str
     alias: str
@@ -19,7 +19,7 @@ class Alias(Row):
 
 
 class AliasDraft(Draft):
-    """What may be written of an alias, its model already found."""
+    """Writable fields of an alias, with its model resolved."""
 
     model_id: str
     alias: GatewayLongName = Field(examples=["default_embedding"])

@@ -1,4 +1,4 @@
-"""An API key of the HTTP interface. Only its hash is ever kept."""
+"""An API key of the HTTP interface. Only its hash is stored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from model_registry.entities.base import Row
 
 Scope = Literal["admin", "node", "read"]
 SCOPES: tuple[Scope, ...] = ("admin", "node", "read")
-"""admin: everything; node: report deployments; read: look things up where reads need a key."""
+"""admin: everything; node: report deployments; read: reads, where these need a key."""
 
 
 class ApiKey(Row):
-    """A key as the database holds it."""
+    """A key as stored."""
 
     name: str
     key_hash: str
@@ -23,10 +23,10 @@ class ApiKey(Row):
 
 
 def new_secret() -> str:
-    """A fresh key: 256 random bits, so that a plain SHA-256 of it cannot be searched."""
+    """Generate a key of 256 random bits, so that its plain SHA-256 cannot be brute-forced."""
     return f"mreg_{secrets.token_urlsafe(32)}"
 
 
 def hash_of(secret: str) -> str:
-    """What is stored of a key: its SHA-256, in hex."""
+    """Return the stored hash of a key: SHA-256, in hex."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

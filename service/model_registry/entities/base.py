@@ -1,4 +1,4 @@
-"""What all nouns share: rows, drafts, names and JSON values. Rules of one noun belong in its own file."""
+"""Bases of all entities: rows, drafts, names and JSON values. Rules of one entity belong in its own file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Row(BaseModel):
-    """A row as the database holds it.
+    """A row as stored.
 
-    Lenient: the database's own constraints are the judge, and a row that an administrator wrote in SQL must not keep
-    the registry from loading.
+    Lenient: the database's own constraints decide, and a row that an administrator wrote in SQL must not keep the
+    registry from loading.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -33,10 +33,10 @@ class Row(BaseModel):
 
     @classmethod
     def read(cls, columns: Mapping[str, Any]) -> Self:
-        """A row of these columns. Errors: ValueError.
+        """Make a row of these columns. Errors: ValueError.
 
-        pydantic notes in each instance which fields were given: half of the memory that a row takes. A row of the
-        database has them all, so one note does for every row of a table.
+        pydantic stores in each instance the set of fields that were given: half of a row's memory. Rows of the
+        database have all fields, so all rows of a table share one set.
         """
         row = cls.model_validate(columns)
         object.__setattr__(row, "__pydantic_fields_set__", _fields_of(cls))
@@ -49,17 +49,17 @@ def _fields_of(row: type[Row]) -> set[str]:
 
 
 class Draft(BaseModel):
-    """What a writer may say of a row. Unknown fields are ignored, as existing clients need."""
+    """Writable fields of a row. Unknown fields are ignored, as existing clients need."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 class FewFields(BaseModel):
-    """A question whose unknown fields are refused by name, unless they are so many that naming them is work."""
+    """A request whose unknown fields are refused by name, unless there are too many to name."""
 
     @model_validator(mode="before")
     @classmethod
-    def _few(cls, value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+    def _few(cls, value: object) -> object:
         if isinstance(value, dict) and len(value) > _MOST_FIELDS:
             known = ", ".join(sorted(cls.model_fields))
             message = f"has {len(value):,} fields; the known ones are: {known}"
@@ -87,8 +87,8 @@ def _not_reserved(value: str) -> str:
     return value
 
 
-def json_problem(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401, PLR0911 (any JSON value; one answer a kind)
-    """Why this value cannot be kept as JSON and rendered as TOML, or None."""
+def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 (any JSON value; one answer a kind)
+    """Return why this value cannot be stored as JSON and rendered as TOML, or None."""
     if depth > _DEEPEST:
         return f"is nested more than {_DEEPEST} levels deep"
     match value:
@@ -118,12 +118,12 @@ def _string_problem(value: str) -> str | None:
 
 
 def metadata_bytes(value: Mapping[str, Any]) -> int:
-    """How long metadata is, as JSON."""
+    """Return the size of metadata as JSON, in bytes."""
     return len(to_json(value))
 
 
 def metadata_problem(value: Mapping[str, Any], stored: int) -> str | None:
-    """Why metadata cannot be kept: it is too large, and no smaller than what is stored of the row already."""
+    """Return why metadata cannot be stored: it is too large, and larger than the row's stored metadata. Or None."""
     if (size := metadata_bytes(value)) <= max(METADATA_BYTES, stored):
         return None
     return f"is {size:,} bytes as JSON; at most {METADATA_BYTES:,} are kept of a row. Keep large things elsewhere"
@@ -145,7 +145,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 """Free text."""
 
 printable = AfterValidator(_printable)
-"""For names: no control characters."""
+"""Validates names: no control characters."""
 
 NAME_LENGTH = 200
 LONG_NAME_LENGTH = 300
@@ -154,10 +154,10 @@ ShortName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGT
 """Printable, 1 to 200 characters."""
 
 LongName = Annotated[str, StringConstraints(min_length=1, max_length=LONG_NAME_LENGTH), printable]
-"""Printable, 1 to 300 characters: the names of models, which hold whole paths."""
+"""Printable, 1 to 300 characters: names of models, which may be paths."""
 
 gateway_name = AfterValidator(_not_reserved)
-"""For keys of the gateway's configuration."""
+"""Validates keys of the gateway's configuration."""
 
 GatewayShortName = Annotated[ShortName, gateway_name]
 """A short name that becomes a key of the gateway's configuration."""
@@ -169,12 +169,12 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 """A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
 
 METADATA_BYTES = 64 * 2**10
-"""Of a row, as JSON. Every replica holds all of them in memory."""
+"""Limit for a row, as JSON. Every replica holds all metadata in memory."""
 
 STORED_METADATA = "stored_metadata"
-"""Key of the context of a validation: how many bytes of metadata the row has now. An older one may have more."""
+"""Validation context key: the size of the row's stored metadata, in bytes. Older rows may exceed the limit."""
 
 Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
-"""What somebody wants to remember of a row: a JSON object of at most 64 KiB, or no larger than it is already."""
+"""Free data about a row: a JSON object of at most 64 KiB, or no larger than what is stored."""
 
 MAX_INT32 = 2**31 - 1

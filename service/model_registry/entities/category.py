@@ -10,7 +10,7 @@ from model_registry.entities.base import Draft, Row, ShortName, Text
 
 
 class Category(Row):
-    """A category as the database holds it."""
+    """A category as stored."""
 
     key: str
     name: str
@@ -19,7 +19,7 @@ class Category(Row):
 
 
 class CategoryFacts(Draft):
-    """What a category is, whatever its key."""
+    """A category without its key."""
 
     name: ShortName = Field(description="Display name.", examples=["Language models"])
     description: Text = ""
@@ -29,6 +29,6 @@ class CategoryFacts(Draft):
 
 
 class CategoryDraft(CategoryFacts):
-    """What may be written of a category."""
+    """Writable fields of a category."""
 
     key: ShortName = Field(description="Key that models refer to in `category`.", examples=["text-llm"])

@@ -1,4 +1,4 @@
-"""Changes: what has happened (`Change`), and what someone wants to happen (`Operation`)."""
+"""Changes: entries of the change log (`Change`), and steps of a write (`Operation`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Action = Literal["insert", "update", "delete"]
 
 
 class Change(NamedTuple):
-    """One entry of the change log, as `registry_changes_since` tells it. A tuple: thousands a second are made."""
+    """One entry of the change log, from `registry_changes_since`. A tuple: thousands are made per second."""
 
     revision: int
     at: str
@@ -21,21 +21,21 @@ class Change(NamedTuple):
     row: dict[str, Any] | None
     """The row after the change; None after a deletion."""
     entry_id: int = 0
-    """Random: tells the entry from another of the same revision, as a restored backup makes it."""
+    """Random: distinguishes entries of the same revision, as written after restoring a backup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step of a write. All steps of a write happen, or none."""
+    """One step of a write. Either all steps of a write are applied, or none."""
 
     table: str
     action: Action
     id: str
     row: dict[str, Any] | None = None
-    """The columns to write; an update leaves the others alone."""
+    """The columns to write; an update leaves the others unchanged."""
     version: int | None = None
     """Refuse unless the row still has this version."""
 
     def wire(self) -> dict[str, Any]:
-        """As the database function `registry_write` reads it."""
+        """Return the JSON for the database function `registry_write`."""
         return {"table": self.table, "action": self.action, "id": self.id, "row": self.row, "version": self.version}

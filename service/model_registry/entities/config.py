@@ -1,4 +1,4 @@
-"""What of a gateway's configuration the registry keeps without modelling it: whole sections, and files."""
+"""Parts of a gateway's configuration that the registry stores without modelling them: sections and files."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class ConfigSection(Row):
 
 
 class ConfigSectionDraft(Draft):
-    """What may be written of a section."""
+    """Writable fields of a section."""
 
     name: ShortName = Field(examples=["gateway"])
     value: JsonObject = Field(description="The table.", examples=[{"debug": True}])
 
 
 class ConfigFile(Row):
-    """A template or schema that a configuration refers to by its path."""
+    """A template or schema that a configuration references by path."""
 
     path: str
     content: str
 
 
 class ConfigFileDraft(Draft):
-    """What may be written of a file."""
+    """Writable fields of a file."""
 
     path: LongName = Field(
         description="Relative to tensorzero.toml.", examples=["functions/chat/baseline/system_template.minijinja"]

@@ -1,4 +1,4 @@
-"""A deployment: a model loaded on a node, as the node said it."""
+"""A deployment: a model loaded on a node, as reported by the node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERROR_LENGTH = 4000
 
 
 class Deployment(Row):
-    """A deployment as the database holds it."""
+    """A deployment as stored."""
 
     node_id: str
     provider_type: str
@@ -49,7 +49,7 @@ class Deployment(Row):
 
 
 class EventDraft(Draft):
-    """What may be said of a model on a node."""
+    """Reportable fields of a model on a node."""
 
     node_id: ShortName
     provider_type: Annotated[ShortName, StringConstraints(max_length=PROVIDER_TYPE_LENGTH)]
@@ -62,10 +62,10 @@ class EventDraft(Draft):
 
 @dataclass(slots=True)
 class DeploymentEvent:
-    """One thing a node said about one model: what every door (NATS, HTTP) turns its input into.
+    """One event of one model on one node; NATS messages and HTTP reports are both converted to it.
 
-    The database function `registry_record_events` takes these, and the newest one of a deployment decides its row.
-    A plain class, because thousands a second are made: what is in it was checked by `EventDraft` or by `is_plain`.
+    The database function `registry_record_events` records these; the newest event of a deployment decides its row.
+    A plain class, because thousands are made per second; its values were checked by `EventDraft` or `is_plain`.
     """
 
     node_id: str
@@ -79,16 +79,16 @@ class DeploymentEvent:
     loaded_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     model_id: str | None = None
-    """The catalogue's row, where the sender knows it."""
+    """The model's row, where the sender knows it."""
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Which deployment it is about."""
+        """The deployment's key."""
         return self.node_id, self.provider_type, self.announced_model
 
     def wire(self) -> dict[str, Any]:
-        """As the database function `registry_record_events` reads it: without what it does not say."""
-        said: dict[str, Any] = {
+        """Return the JSON for the database function `registry_record_events`, without missing values."""
+        content: dict[str, Any] = {
             "node_id": self.node_id,
             "provider_type": self.provider_type,
             "announced_model": self.announced_model,
@@ -96,24 +96,24 @@ class DeploymentEvent:
             "event_at": self.event_at,
         }
         if self.vram_allocated_mb is not None:
-            said["vram_allocated_mb"] = self.vram_allocated_mb
+            content["vram_allocated_mb"] = self.vram_allocated_mb
         if self.endpoint is not None:
-            said["endpoint"] = self.endpoint
+            content["endpoint"] = self.endpoint
         if self.error_message is not None:
-            said["error_message"] = self.error_message
+            content["error_message"] = self.error_message
         if self.loaded_at is not None:
-            said["loaded_at"] = self.loaded_at
+            content["loaded_at"] = self.loaded_at
         if self.metadata:
-            said["metadata"] = self.metadata
+            content["metadata"] = self.metadata
         if self.model_id is not None:
-            said["model_id"] = self.model_id
-        return said
+            content["model_id"] = self.model_id
+        return content
 
     @property
     def is_plain(self) -> bool:
-        """Whether `EventDraft` would take it, and as it is. Not the other way round: it takes some that are not plain.
+        """Whether `EventDraft` would certainly accept the event unchanged. It also accepts some that are not plain.
 
-        Nearly all are, and to see that takes a tenth of the time.
+        Nearly all events are plain, and this check takes a tenth of the time.
         """
         return (
             _is_line(self.node_id, NAME_LENGTH)
@@ -131,7 +131,7 @@ _STATUSES = frozenset(DEPLOYMENT_STATUSES)
 
 
 def _is_line(value: object, longest: int) -> bool:
-    """Whether it is text without control characters, and not empty."""
+    """Whether a value is non-empty text without control characters."""
     return type(value) is str and value.isprintable() and 0 < len(value) <= longest
 
 

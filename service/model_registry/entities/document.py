@@ -1,7 +1,7 @@
-"""The whole catalogue as one document, `models_registry.json`: the format of Model Garden, and what we add to it.
+"""The whole catalogue as one document, `models_registry.json`: Model Garden's format and our additions.
 
-The keys that Model Garden's readers expect are all there in what we write, null where nothing is known. The keys after
-`urls` are ours; a document from elsewhere need not have them. In it an active model has the status `stable`.
+Documents that we write have all keys that Model Garden's readers expect, null where unknown. The keys after `urls` are
+ours; documents from elsewhere may lack them. Active models have the status `stable`. Conversion is in `garden/`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from model_registry.entities.base import (
 from model_registry.entities.category import CategoryFacts
 from model_registry.entities.model import ModelType, Tags
 from model_registry.entities.model_card import ModelCard
-from model_registry.entities.provider import ApiBase, ProviderType, VariableName
+from model_registry.entities.provider import ApiBase, VariableName
+from model_registry.entities.provider_types import ProviderTypeName
 
 VERSION = "1.0.0"
-"""Of the format. Readers take any 1.x.y."""
+"""The format's version. Readers accept any 1.x.y."""
 
 DocumentStatus = Literal["stable", "experimental", "deprecated", "disabled", "maintenance"]
 
 
 class DocumentCapabilities(Draft):
-    """What a model can do. Other names with true or false may stand here too, and become tags."""
+    """A model's capabilities. Further names with true or false are allowed, and become tags."""
 
     training: bool = False
     inference: bool = False
@@ -47,9 +48,9 @@ class DocumentCapabilities(Draft):
 
 
 class DocumentProvider(Draft):
-    """A provider, under its name. Those that a missing provider is made as need not be listed."""
+    """A provider, under its name. One with default values may be left out."""
 
-    type: ProviderType = "custom"
+    type: ProviderTypeName = "custom"
     api_base: ApiBase | None = None
     api_key_env_var: VariableName | None = Field(
         None, description="Name of the environment variable; never the key itself."
@@ -69,7 +70,7 @@ class DocumentAlias(Draft):
 
 
 class DocumentModel(ModelCard):
-    """A model, under its id. All facts of a model's card may stand here."""
+    """A model, under its id. All fields of the model card are allowed."""
 
     id: GatewayLongName = Field(description="The model's key in the document.", examples=["unsloth/tinyllama-bnb-4bit"])
     name: ShortName = Field(description="Display name.", examples=["TinyLlama 1.1B (4-bit)"])
@@ -95,7 +96,7 @@ class DocumentModel(ModelCard):
 
 
 class Document(Draft):
-    """The catalogue: categories, providers where more is known than their names, and models."""
+    """The catalogue: categories, providers with more than a name, and models."""
 
     version: Annotated[str, StringConstraints(pattern=r"^1\.\d+\.\d+$")] = Field(
         description="Version of the format.", examples=[VERSION]
@@ -107,6 +108,6 @@ class Document(Draft):
 
 
 def document_schema() -> dict[str, Any]:
-    """The JSON Schema of the format."""
+    """Return the JSON Schema of the format."""
     schema = Document.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "models_registry.json"}

@@ -1,4 +1,4 @@
-"""Whether a model may be trained, or served, and on what hardware. One rule for the service and its clients. No I/O."""
+"""Checks whether a model can be trained or served on given hardware. One rule for service and clients. No I/O."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _UNFIT = {
 }
 
 
-def _as_text(value: Any) -> Any:  # noqa: ANN401 (whatever was sent)
+def _as_text(value: Any) -> Any:  # noqa: ANN401 (any input)
     return str(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class Hardware(Draft):
-    """What there is to run a model on. What is not said is not checked."""
+    """Available hardware. Missing values are not checked."""
 
     vram_gb: Annotated[float, Field(ge=0)] | None = Field(None, description="Memory of all GPUs together, GB.")
     gpus: Annotated[int, Field(ge=0)] | None = None
@@ -34,7 +34,7 @@ class Hardware(Draft):
 
 
 class FitnessResult(BaseModel):
-    """Whether a model does, and all that speaks against it."""
+    """Whether a model fits, with all errors and warnings."""
 
     is_valid: bool
     error_message: str | None = Field(description="All errors in one line; null when there are none.")
@@ -42,28 +42,28 @@ class FitnessResult(BaseModel):
     warnings: list[str] = Field(description="Notes that do not prevent use.")
 
 
-def verdict(
+def check_fitness(
     model: Mapping[str, Any], use: Use, hardware: Hardware | None = None, *, served: bool = False
 ) -> FitnessResult:
-    """Judge a model as a document says it (`entities/document.py`).
+    """Check a model in the document's format (`entities/document.py`).
 
     Args:
         model: an entry of `models`.
-        use: what for.
-        hardware: what it is to run on.
-        served: whether its provider is a server that answers for it. Then inference needs no tag to say so.
+        use: the intended use.
+        hardware: the available hardware.
+        served: whether a server already serves it. Then inference needs no tag.
     """
     errors = [*_against(model, use, served=served), *_short(model.get("requirements") or {}, hardware or Hardware())]
     warnings = list(_worth_knowing(model, hardware or Hardware()))
-    return _verdict(errors, warnings)
+    return _result(errors, warnings)
 
 
 def unknown_model(message: str) -> FitnessResult:
-    """The verdict on a model that is not in the catalogue."""
-    return _verdict([message], [])
+    """Return the result for a model that is not in the catalogue."""
+    return _result([message], [])
 
 
-def _verdict(errors: list[str], warnings: list[str]) -> FitnessResult:
+def _result(errors: list[str], warnings: list[str]) -> FitnessResult:
     return FitnessResult(is_valid=not errors, error_message="; ".join(errors) or None, errors=errors, warnings=warnings)
 
 
@@ -101,5 +101,5 @@ def _worth_knowing(model: Mapping[str, Any], hardware: Hardware) -> Iterator[str
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """10.0 is more than 9.0, which text would not say."""
+    """Parse a version for comparison: as text, 10.0 would be less than 9.0."""
     return tuple(int(part) for part in version.split("."))

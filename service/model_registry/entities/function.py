@@ -10,7 +10,7 @@ from model_registry.entities.base import Draft, JsonObject, Metadata, Row, Short
 
 
 class Function(Row):
-    """A function as the database holds it."""
+    """A function as stored."""
 
     service_name: str
     function_name: str
@@ -22,12 +22,12 @@ class Function(Row):
 
 
 def default_function_name(service_name: str, function_name: str) -> str:
-    """The gateway's key of a function that was given none. The database has the same rule."""
+    """Return the gateway's default key of a function. The database has the same rule."""
     return function_name if service_name == "tensorzero" else f"{service_name}_{function_name}"
 
 
 class FunctionDraft(Draft):
-    """What may be written of a function."""
+    """Writable fields of a function."""
 
     service_name: ShortName = Field(examples=["agent_zero"])
     function_name: ShortName = Field(examples=["chat"])

@@ -10,7 +10,7 @@ from model_registry.entities.base import MAX_INT32, Draft, GatewayShortName, Jso
 
 
 class Mapping(Row):
-    """A mapping as the database holds it."""
+    """A mapping as stored."""
 
     service_name: str
     function_name: str
@@ -24,7 +24,7 @@ class Mapping(Row):
 
 
 class MappingDraft(Draft):
-    """What may be written of a mapping, its models already found."""
+    """Writable fields of a mapping, with its models resolved."""
 
     service_name: ShortName = Field(examples=["agent_zero"])
     function_name: ShortName = Field(examples=["chat"])

@@ -1,7 +1,7 @@
-"""Secrets in what nodes say: masked before anything of it is compared, stored, published or shown.
+"""Masks secrets in node reports, before these are compared, stored, published or shown.
 
-A node must not be refused for what its model server printed, and any order and any repeats of its messages must end in
-the same rows: the same text always gets the same mask.
+A node must not be refused for its model server's output, and its messages must give the same rows in any order and
+with any repeats: so the same text always gets the same mask. The detector itself is in `secret_text.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from model_registry.entities.status_message import StatusMessage, UnreadableMode
 
 
 def mask_event(event: DeploymentEvent) -> int:
-    """Mask the secrets of an event, in place; answers how many there were."""
-    node, one = _cut(event.node_id, NAME_LENGTH)
+    """Mask the secrets of an event in place; return their number."""
+    node, one = _mask_column(event.node_id, NAME_LENGTH)
     names = _mask_names(event)
-    endpoint, two = (None, 0) if event.endpoint is None else _cut(event.endpoint, ENDPOINT_LENGTH)
-    error, three = (None, 0) if event.error_message is None else _cut(event.error_message, ERROR_LENGTH)
+    endpoint, two = (None, 0) if event.endpoint is None else _mask_column(event.endpoint, ENDPOINT_LENGTH)
+    error, three = (None, 0) if event.error_message is None else _mask_column(event.error_message, ERROR_LENGTH)
     metadata, four = masked_value(event.metadata) if event.metadata else (event.metadata, 0)
     number = one + names + two + three + four
     if number:
@@ -27,10 +27,10 @@ def mask_event(event: DeploymentEvent) -> int:
 
 
 def mask_status(status: StatusMessage) -> int:
-    """Mask the secrets of a status message, in place; answers how many there were."""
-    status.node_id, number = _cut(status.node_id, NAME_LENGTH)
+    """Mask the secrets of a status message in place; return their number."""
+    status.node_id, number = _mask_column(status.node_id, NAME_LENGTH)
     if status.endpoint is not None:
-        status.endpoint, count = _cut(status.endpoint, ENDPOINT_LENGTH)
+        status.endpoint, count = _mask_column(status.endpoint, ENDPOINT_LENGTH)
         number += count
     if status.gpus:
         status.gpus, count = masked_value(status.gpus)
@@ -40,15 +40,15 @@ def mask_status(status: StatusMessage) -> int:
     return number
 
 
-def _mask_names(said: DeploymentEvent | UnreadableModel) -> int:
-    provider, one = _cut(said.provider_type, PROVIDER_TYPE_LENGTH)
-    model, two = _cut(said.announced_model, LONG_NAME_LENGTH)
+def _mask_names(report: DeploymentEvent | UnreadableModel) -> int:
+    provider, one = _mask_column(report.provider_type, PROVIDER_TYPE_LENGTH)
+    model, two = _mask_column(report.announced_model, LONG_NAME_LENGTH)
     if one + two:
-        said.provider_type, said.announced_model = provider, model
+        report.provider_type, report.announced_model = provider, model
     return one + two
 
 
-def _cut(text: str, length: int) -> tuple[str, int]:
-    """Masked, and as short as the column: a mask is longer than a short password."""
+def _mask_column(text: str, length: int) -> tuple[str, int]:
+    """Mask a text, and cut it to the column's length: a mask is longer than a short password."""
     shown, number = masked_text(text)
     return (shown[:length], number) if number else (text, 0)

@@ -29,20 +29,20 @@ MODEL_TYPE_SYNONYMS = {
     "embed": "embedding",
     "rerank": "reranker",
 }
-"""What existing clients call our model types (reference/wire-contracts.md)."""
+"""Existing clients' names of our model types (reference/wire-contracts.md)."""
 
 ROUTED_TYPES = frozenset({"chat", "vl"})
-"""The types that live under `[models]` in a gateway configuration."""
+"""Types rendered under `[models]` in a gateway configuration."""
 
 
 ModelStatus = Literal["active", "experimental", "deprecated", "disabled", "maintenance"]
 
 OFFERED_STATUSES = frozenset({"active", "experimental"})
-"""Models of these are offered to who chooses. What the gateway serves, `active` alone decides."""
+"""Statuses of selectable models. Whether the gateway serves a model depends on `active` alone."""
 
 
 class ModelColumns(Row):
-    """A model as the database holds it, without its card."""
+    """A model as stored, without its card."""
 
     provider_id: str
     name: str
@@ -61,10 +61,10 @@ class ModelColumns(Row):
 
 
 class Model(ModelColumns):
-    """A model as the database holds it."""
+    """A model as stored."""
 
     card: dict[str, Any] = {}
-    """The fields of `ModelCard` that are known."""
+    """The known fields of `ModelCard`."""
 
 
 def _distinct(values: list[str]) -> list[str]:
@@ -75,7 +75,7 @@ Tags = Annotated[list[ShortName], AfterValidator(_distinct)]
 
 
 class ModelDraft(Draft):
-    """What may be written of a model beside its card, its provider already found."""
+    """Writable fields of a model besides its card, with its provider resolved."""
 
     provider_id: str
     name: GatewayLongName = Field(

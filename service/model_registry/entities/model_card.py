@@ -1,6 +1,6 @@
-"""A model's card: the facts that applications choose models by. Each field says its unit.
+"""A model's card: facts for choosing a model, each field with its unit.
 
-Names of fields are a public contract: programs use them (docs/reference/model-card.md). Everything may be unknown.
+Field names are a public contract (docs/reference/model-card.md). Every field may be unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _url(value: str) -> str:
 N = TypeVar("N", int | None, float | None)
 
 Price = Annotated[float, Field(ge=0, le=1_000_000)]
-"""US dollars for a million tokens."""
+"""US dollars per million tokens."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_INT32)]
 Gigabytes = Annotated[float, Field(ge=0, le=100_000)]
@@ -44,7 +44,7 @@ Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_url)]
 
 
 class QualityScores(Draft):
-    """How good a model is at what, 0 to 1."""
+    """A model's quality by kind of task, 0 to 1."""
 
     reasoning: Score | None = None
     coding: Score | None = None
@@ -61,14 +61,14 @@ class Benchmark(Draft):
 
 
 class Quantization(Draft):
-    """How the weights were made smaller."""
+    """How the weights were quantized."""
 
     method: Literal["4bit", "8bit", "awq", "gptq", "fp8", "gguf", "mxfp4", "nvfp4", "int4", "int8"] | None = None
     type: ShortName | None = Field(None, description="The library or format.", examples=["bitsandbytes", "Q4_K_M"])
 
 
 class Requirements(Draft):
-    """What running the model takes. GB are 10^9 bytes."""
+    """Hardware needed to run the model. GB are 10^9 bytes."""
 
     min_vram_gb: Gigabytes | None = None
     recommended_vram_gb: Gigabytes | None = None
@@ -85,7 +85,7 @@ class Requirements(Draft):
 
 
 class SelectiveLoss(Draft):
-    """Training that weighs the parts of a structured answer."""
+    """Training that weights the parts of a structured answer."""
 
     supported: bool = False
     default_level: Literal["conservative", "moderate", "aggressive"] | None = None
@@ -93,7 +93,7 @@ class SelectiveLoss(Draft):
 
 
 class TrainingDefaults(Draft):
-    """Where fine-tuning starts from."""
+    """Default settings for fine-tuning."""
 
     hyperparameters: JsonObject = Field(default={}, examples=[{"learning_rate": 0.0002, "num_epochs": 3}])
     lora_config: JsonObject = Field(default={}, examples=[{"r": 16, "lora_alpha": 16}])
@@ -101,7 +101,7 @@ class TrainingDefaults(Draft):
 
 
 class InferenceDefaults(Draft):
-    """How a server is started with the model."""
+    """Default settings for serving the model."""
 
     max_model_len: Count | None = Field(None, description="Tokens.")
     dtype: Literal["auto", "float16", "bfloat16", "float32"] | None = None
@@ -148,7 +148,7 @@ class ModelCard(Draft):
     deprecated_on: date | None = None
     retires_on: date | None = Field(None, description="Date from which the provider no longer serves the model.")
 
-    # On the field and not on the whole, so that it is said together with whatever else is wrong.
+    # On the field and not on the model, so that it is reported together with other errors.
     @field_validator("latency_p99_ms")
     @classmethod
     def _in_order(cls, value: int | None, others: ValidationInfo) -> int | None:
@@ -160,7 +160,7 @@ EMPTY_CARD: dict[str, Any] = dict.fromkeys(CARD_FIELDS)
 
 
 def known(card: ModelCard) -> dict[str, Any]:
-    """What a card says, as JSON: fields that are unknown are left out, at every level that is ours."""
+    """Return a card as JSON without unknown fields, at every level that we define."""
     return card.model_dump(mode="json", include=set(CARD_FIELDS), exclude_none=True)
 
 

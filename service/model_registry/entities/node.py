@@ -1,4 +1,4 @@
-"""A GPU node: a machine that runs models, as far as it has spoken."""
+"""A GPU node: a machine that runs models, known from its reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NODE_STATUSES: tuple[NodeStatus, ...] = ("ready", "lost")
 
 
 class Node(Row):
-    """A node as the database holds it. What moves with every heartbeat is as of the last change of the row."""
+    """A node as stored. Fields that change with every heartbeat are as of the row's last change."""
 
     node_id: str
     status: str = "ready"
@@ -43,7 +43,7 @@ _LABEL_LENGTH = 200
 
 
 class NodeDraft(Draft):
-    """What an administrator says of a node; the rest it says itself."""
+    """Fields of a node that administrators set; the node reports the rest."""
 
     endpoint: Annotated[Text, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""What nodes said, put together for one transaction."""
+"""Node reports, batched for one transaction, and the result of recording them. Parsing them is in `fleet/`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from model_registry.entities.status_message import StatusMessage
 
 @dataclass(frozen=True, slots=True)
 class RejectedEvent:
-    """A message that could not be understood or kept."""
+    """A message that is unreadable, or for which there was no room."""
 
     received_at: datetime
     subject: str
     reason: str
     payload: str
-    """The beginning of what was published."""
+    """The beginning of the message's payload."""
 
 
 @dataclass(slots=True)
@@ -29,31 +29,31 @@ class NodeReportBatch:
     statuses: list[StatusMessage] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
     heard: dict[str, datetime] = field(default_factory=dict)
-    """When NATS got the newest message of each node, those of heartbeats excepted."""
+    """When NATS received each node's newest message, heartbeats excepted."""
     masked: int = 0
-    """Secrets that were in it."""
+    """Number of secrets masked in events and statuses."""
     masked_rejected: int = 0
-    """Secrets that were in what was rejected."""
+    """Number of secrets masked in rejections."""
 
     def add_event(self, event: DeploymentEvent, received_at: datetime) -> None:
-        """A model's event. Its secrets are masked, in place."""
+        """Add a model's event, after masking its secrets in place."""
         self.masked += mask_event(event)
         self.events.append(event)
-        self._hear(event.node_id, received_at)
+        self._note_received(event.node_id, received_at)
 
     def add_status(self, status: StatusMessage) -> None:
-        """What a node has loaded, or that all is as before. Its secrets are masked, in place."""
+        """Add a status message or heartbeat, after masking its secrets in place."""
         self.masked += mask_status(status)
         self.statuses.append(status)
         if not status.is_heartbeat:
-            self._hear(status.node_id, status.received_at)
+            self._note_received(status.node_id, status.received_at)
 
     def add_rejected(self, rejected: RejectedEvent, masked: int) -> None:
-        """A message that was rejected, masked already."""
+        """Add a rejection that is masked already."""
         self.rejected.append(rejected)
         self.masked_rejected += masked
 
-    def _hear(self, node_id: str, received_at: datetime) -> None:
+    def _note_received(self, node_id: str, received_at: datetime) -> None:
         before = self.heard.get(node_id)
         if before is None or received_at > before:
             self.heard[node_id] = received_at
@@ -61,12 +61,12 @@ class NodeReportBatch:
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """What became of it."""
+    """Result of recording a batch."""
 
     revision: int
     unsettled: frozenset[str] = frozenset()
-    """Nodes whose heartbeats mean nothing to the database: their status messages are needed whole."""
+    """Nodes whose heartbeats the database cannot interpret: record their status messages whole."""
     refused: frozenset[tuple[str, str, str]] = frozenset()
-    """Keys of deployments that their nodes have no room for."""
+    """Keys of deployments refused because their nodes have too many."""
     crowded: frozenset[str] = frozenset()
-    """Nodes that there is no room for: nothing that they said was kept."""
+    """Nodes refused because there are too many: nothing of them was recorded."""

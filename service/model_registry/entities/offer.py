@@ -1,4 +1,4 @@
-"""An offer: a model at a provider, with facts about it, as somebody outside the registry tells of it."""
+"""An offer: a model at a provider, with facts from a source outside the registry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from model_registry.entities.base import Draft
 
 
 class Offer(Draft):
-    """What an importer brings. Loose on purpose: a bad offer is skipped with the reason, and the others go in."""
+    """One model from an importer. Loosely typed, so that one bad offer is skipped and the rest imported."""
 
     provider: str | None = Field(
         None,

@@ -9,47 +9,25 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
 from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
+from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
 from model_registry.entities.secret_names import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 
-ProviderType = Literal[
-    "anthropic",
-    "aws_bedrock",
-    "aws_sagemaker",
-    "azure",
-    "deepseek",
-    "fireworks",
-    "gcp_vertex_anthropic",
-    "gcp_vertex_gemini",
-    "google_ai_studio_gemini",
-    "groq",
-    "hyperbolic",
-    "mistral",
-    "openai",
-    "openrouter",
-    "sglang",
-    "tgi",
-    "together",
-    "vllm",
-    "xai",
-    "openai_compatible",
-    "ollama",
-    "custom",
-]
-"""The gateway's 19 types; then ours: openai_compatible and ollama (rendered as openai), and custom (not rendered)."""
-
 RouteBy = Literal["api_base", "deployments"]
+
+_ON_NODES = ", ".join(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 _KEY_PREFIXES = re.compile(r"((sk|gsk|hf|xai|pk|rk|r8|nvapi|ghp|glpat)[_-]|AIza|AKIA|ya29)[A-Za-z0-9_-]{12,}")
 
 
 def http_url_problem(value: str) -> str | None:
-    """Why the gateway refuses this URL, or accepts it and cannot use it (`ws://`, `localhost:8000`, `env::X`)."""
+    """Return why the gateway refuses this URL, or accepts and cannot use it (`ws://`, `localhost:8000`, `env::X`)."""
     try:
         _HTTP_URL.validate_python(value)
     except ValidationError as error:
-        return f"must be a whole http:// or https:// URL ({error.errors()[0]['msg'].lower()})"
+        return f"must be a whole http:// or https:// URL ({reasons_of(error)[0].message.lower()})"
     if not re.match(r"https?://[^\s]+$", value, re.IGNORECASE):
         return "must be a whole http:// or https:// URL without spaces"
     parts = urlsplit(value)
@@ -65,7 +43,7 @@ def _http_url(value: str) -> str:
 
 
 def _variable_name(value: str) -> str:
-    """Refuse what looks like the key itself: people paste it here."""
+    """Check the name of a variable; refuse API keys, which people paste here."""
     if _KEY_PREFIXES.match(value) or is_key_for_a_name(value) or find_secrets(value):
         message = (
             "looks like a key itself; give the NAME of the environment variable that holds it, such as OPENAI_API_KEY"
@@ -82,7 +60,7 @@ VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), A
 
 
 class Provider(Row):
-    """A provider as the database holds it."""
+    """A provider as stored."""
 
     name: str
     type: str
@@ -95,10 +73,10 @@ class Provider(Row):
 
 
 class ProviderDraft(Draft):
-    """What may be written of a provider."""
+    """Writable fields of a provider."""
 
     name: GatewayShortName = Field(examples=["ollama_local"])
-    type: ProviderType = Field(examples=["ollama"])
+    type: ProviderTypeName = Field(examples=["ollama"])
     api_base: ApiBase | None = Field(None, description="Base URL of the API.", examples=["http://localhost:11434/v1"])
     api_key_env_var: VariableName | None = Field(
         None,
@@ -111,6 +89,6 @@ class ProviderDraft(Draft):
     route_by: RouteBy | None = Field(
         None,
         description="`deployments`: gateways ask the nodes that have a model loaded, and `api_base` last. `api_base`: "
-        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes (ollama, vllm, "
-        "sglang, tgi) a look-up with `deployed=true` wants a node to have the model loaded.",
+        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes "
+        f"({_ON_NODES}) a look-up with `deployed=true` wants a node to have the model loaded.",
     )

@@ -1,11 +1,11 @@
-"""Names that announce a secret, and values under them that are none: references, placeholders, the names of types."""
+"""Names of secrets, and values under them that are none: references, placeholders, names of types."""
 
 from __future__ import annotations
 
 import re
 
 PASSWORDS = frozenset({"password", "passwd", "pwd", "passphrase", "pgpassword"})
-"""Whatever stands under these is one."""
+"""Any value under these names is a secret."""
 
 _KEYS = frozenset({
     *("apikey", "xapikey", "xgoogapikey", "xgoogleapikey", "ocpapimsubscriptionkey", "subscriptionkey", "authkey"),
@@ -21,13 +21,13 @@ _OF_PROVIDER = re.compile(
     r"(?:openai|anthropic|azure|bedrock|aws|gemini|google|mistral|groq|cohere|together|fireworks|deepseek|xai|openrouter|"
     r"huggingface|hf|perplexity|replicate|nvidia|cerebras|github|gitlab|slack|nats|supabase)\w*(?:key|token)"
 )
-"""`openai_key`; not `provider_key`, which is the name of one."""
+"""`openai_key`; not `provider_key`, which names a provider."""
 _LOOSE = frozenset({"token", "credential", "credentials"})
-"""Words that mean something else as well: a token of a tokenizer is short."""
+"""Ambiguous names: a tokenizer's token is short."""
 _MANY = frozenset({"tokens"})
-"""These are counted."""
+"""Names of counts."""
 _QUERY = frozenset({"key", "sig", "signature", "code", "auth", "pass", "xamzsignature", "xgoogsignature"})
-"""In a URL's query these announce one too."""
+"""Further names of secrets in a URL's query."""
 
 _SEPARATORS = re.compile(r"[^a-z0-9]")
 _LOOSE_LENGTH = 16
@@ -55,12 +55,12 @@ _MASKED = "…"
 
 
 def plain_name(name: str) -> str:
-    """A name as names are compared: `X-API-Key`, `x_api_key` and `xApiKey` are one."""
+    """Normalise a name for comparison: `X-API-Key`, `x_api_key` and `xApiKey` are equal."""
     return _SEPARATORS.sub("", name.lower())
 
 
 def announces(name: str, *, in_query: bool = False) -> bool:
-    """Whether what stands under this name is a secret."""
+    """Whether values under this name are secrets."""
     plain = plain_name(name)
     if plain not in _KEYS and plain not in _MANY:
         plain = plain.removesuffix("s")
@@ -75,7 +75,7 @@ def announces(name: str, *, in_query: bool = False) -> bool:
 
 
 def is_literal(value: str, name: str) -> bool:
-    """Whether a value under a name that announces a secret is one: no reference, no placeholder, no sentence."""
+    """Whether a value under a secret's name is a secret itself: no reference, no placeholder, no sentence."""
     value = _SCHEME.sub("", value.strip(), count=1)
     if not value or _MASKED in value or any(c.isspace() for c in value) or is_placeholder(value):
         return False
@@ -91,12 +91,12 @@ def is_literal(value: str, name: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether it only stands for a secret: a reference to where one is, the name of a variable, `your-key`, `xxxx`."""
+    """Whether a value only stands for a secret: a reference, the name of a variable, `your-key`, `xxxx`."""
     return bool(_REFERENCE.match(value) or _VARIABLE.fullmatch(value) or _PLACEHOLDER.fullmatch(value))
 
 
 def is_key_for_a_name(value: str) -> bool:
-    """Whether what should be the name of an environment variable is a key: people paste it there."""
+    """Whether a supposed name of an environment variable is a key: people paste keys there."""
     mixed = any(c.islower() for c in value) and any(c.isupper() for c in value) and _has_digit(value)
     return bool(re.fullmatch(r"[0-9a-f_-]{24,}", value)) or (mixed and len(value) >= _VARIABLE_LENGTH)
 

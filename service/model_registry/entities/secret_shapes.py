@@ -1,7 +1,7 @@
-"""What keys look like that say of themselves what they are: by their first letters, or by their armour.
+"""Patterns of keys that are recognisable by their prefix or PEM header.
 
-One table. Whoever adds a provider adds its shape here, and an example to `tests/support/secret_examples.py`. Keys that
-have no shape (32 hexadecimal digits, a password) are known by their names alone: `secret_names.py`.
+One table. For a new provider add its pattern here, and an example to `tests/support/secret_examples.py`. Keys without
+a pattern (32 hexadecimal digits, a password) are recognised by their names: `secret_names.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class Shape:
     """One kind of key."""
 
     kind: str
-    """What it is, for people."""
+    """The kind, for people."""
     hints: tuple[str, ...]
-    """One of these is in every text that holds such a key. Looking for them is what makes all other texts cheap."""
+    """Substrings, one of which is in every such key. Searching for them first makes all other texts cheap."""
     pattern: re.Pattern[str]
-    """What is matched is the key, or its group `key` is."""
+    """Matches the key, or has it as its group `key`."""
     random: bool = True
-    """Whether the rest must look drawn by lot, so that `sk-learn-text-model` is none."""
+    """Whether the rest must look random, so that `sk-learn-text-model` is no key."""
 
 
 _PEM = (
@@ -32,7 +32,7 @@ _START = r"(?<![A-Za-z0-9_])"
 
 
 def _shape(kind: str, *hints: str, rest: str, random: bool = True, start: str = _START) -> Shape:
-    """A key that begins with one of the hints."""
+    """Make the shape of a key that begins with one of the hints."""
     first = "|".join(re.escape(hint) for hint in hints)
     return Shape(kind, hints, re.compile(f"{start}(?:{first})(?:{rest})"), random)
 
@@ -93,7 +93,7 @@ SHAPES: tuple[Shape, ...] = (
 )  # fmt: skip
 
 NKEY_SEED = re.compile(r"(?<![A-Za-z0-9])S[ANCOUX][A-Z2-7]{56}(?![A-Za-z0-9])")
-"""A seed of NATS. It has no beginning that is rare: looked for in what is long enough."""
+"""An nkey's seed (NATS). Its prefix is too common for a hint: searched for in every text that is long enough."""
 NKEY_LENGTH = 58
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for shape in SHAPES for hint in shape.hints))

@@ -1,4 +1,4 @@
-"""Secrets in JSON values: a name may announce one, and a place is told. The texts themselves: `secret_text.py`."""
+"""Finds and masks secrets in JSON values, where names count and paths are reported. Texts: `secret_text.py`."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from model_registry.entities.secret_names import announces, is_literal
-from model_registry.entities.secret_text import Found, find_secrets, mask, mask_secrets, masked_text
+from model_registry.entities.secret_text import SecretSpan, find_secrets, mask, mask_secrets, masked_text
 
 Path = tuple[str, ...]
 
 _NAMES = ("name", "pointer", "header", "key", "variable")
-"""Beside `value`, these say what it is the value of: `extra_headers`, `extra_body`."""
+"""Siblings of `value` that hold its name, as in `extra_headers` and `extra_body`."""
 _ITSELF = frozenset({"value", "literal"})
 _EXAMPLES = frozenset({"example", "examples"})
-"""Below these a name announces nothing: schemas describe passwords, and have none."""
+"""Below these keys names do not count: schemas describe passwords without holding any."""
 _IN_EXAMPLES = "examples"
 _PAIR = 2
 
 
-class Place(NamedTuple):
-    """A secret in a value."""
+class LocatedSecret(NamedTuple):
+    """A secret in a JSON value, with its path."""
 
     path: Path
     text: str
-    """The whole text that holds it."""
+    """The whole text with the secret."""
     secret: str
     kind: str
 
 
-def secrets_in(value: Any, path: Path = (), name: str = "") -> Iterator[Place]:  # noqa: ANN401 (any JSON value)
-    """Every secret in a JSON value, with its path. `name` is what announces it, if anything does."""
-    for at, text, found in _texts(value, path, name):
-        for one in found:
-            yield Place(at, text, text[one.start : one.end], one.kind)
+def secrets_in(value: object, path: Path = (), name: str = "") -> Iterator[LocatedSecret]:
+    """Yield every secret in a JSON value, with its path. `name`: the name above the value, if it is a secret's."""
+    for at, text, spans in _texts(value, path, name):
+        for one in spans:
+            yield LocatedSecret(at, text, text[one.start : one.end], one.kind)
 
 
-def masked_value(value: Any, name: str = "", *, eager: bool = True) -> tuple[Any, int]:  # noqa: ANN401 (any JSON value)
-    """The value with its secrets masked, and how many there were. What holds none is the same object."""
+def masked_value(value: object, name: str = "", *, eager: bool = True) -> tuple[Any, int]:
+    """Return the value with its secrets masked, and their number; the same object when there are none."""
     match value:
         case str():
             return (mask(value), 1) if _is_named(value, name) else masked_text(value, eager=eager)
@@ -53,7 +53,7 @@ def masked_value(value: Any, name: str = "", *, eager: bool = True) -> tuple[Any
 
 
 def shown_path(path: Path) -> str:
-    """Dotted, for people; a name that is a secret itself is masked."""
+    """Return a dotted path for people; names that are secrets themselves are masked."""
     return ".".join(mask_secrets(part) for part in path)
 
 
@@ -67,18 +67,18 @@ def _masked_object(value: dict[str, Any], name: str, *, eager: bool) -> tuple[di
     return (copy, number) if number else (value, 0)
 
 
-def _texts(value: Any, path: Path, name: str) -> Iterator[tuple[Path, str, list[Found]]]:  # noqa: ANN401
+def _texts(value: object, path: Path, name: str) -> Iterator[tuple[Path, str, list[SecretSpan]]]:
     match value:
         case str():
             if _is_named(value, name):
-                yield path, value, [Found(0, len(value), f"value of {name}")]
-            elif found := find_secrets(value):
-                yield path, value, found
+                yield path, value, [SecretSpan(0, len(value), f"value of {name}")]
+            elif spans := find_secrets(value):
+                yield path, value, spans
         case dict():
             for key, item in value.items():
                 at = (*path, str(key))
-                if found := find_secrets(str(key), eager=True):
-                    yield at, str(key), found
+                if spans := find_secrets(str(key), eager=True):
+                    yield at, str(key), spans
                 yield from _texts(item, at, _name_of(value, key, name))
         case list():
             for number, (item, at_name) in enumerate(zip(value, _names_in(value, name), strict=True)):
@@ -86,7 +86,7 @@ def _texts(value: Any, path: Path, name: str) -> Iterator[tuple[Path, str, list[
 
 
 def _names_in(items: list[Any], name: str) -> list[str]:
-    """What announces each item of a list: of a pair, as headers are written, the first names the second."""
+    """Return the name of each item of a list. In a pair, as headers are written, the first names the second."""
     if len(items) == _PAIR and isinstance(items[0], str) and announces(items[0]) and name != _IN_EXAMPLES:
         return ["", items[0]]
     return [name] * len(items)
@@ -96,10 +96,10 @@ def _is_named(text: str, name: str) -> bool:
     return name not in ("", _IN_EXAMPLES) and is_literal(text, name)
 
 
-def _name_of(holder: dict[str, Any], key: Any, name: str) -> str:  # noqa: ANN401 (JSON from anywhere)
-    """Which name announces what stands under a key; empty when none does."""
+def _name_of(holder: dict[str, Any], key: object, name: str) -> str:
+    """Return the secret's name that applies to the value under a key; empty when none does."""
     if key in _EXAMPLES or name == _IN_EXAMPLES:
-        return _IN_EXAMPLES  # also of what is further below
+        return _IN_EXAMPLES  # also for everything below
     if announces(str(key)):
         return str(key)
     if key in _ITSELF:

@@ -1,4 +1,4 @@
-"""What a node says of itself every few seconds: what it has loaded, and how much memory is left."""
+"""A node's regular status message: its loaded models and its memory. Parsing it is in `fleet/status_messages.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_registry.entities.deployment import DeploymentEvent
 
 @dataclass(slots=True)
 class UnreadableModel:
-    """A model that a status message lists, with something about it that cannot be understood."""
+    """A model listed in a status message with unreadable fields."""
 
     provider_type: str
     announced_model: str
@@ -19,24 +19,24 @@ class UnreadableModel:
 
 @dataclass(slots=True)
 class StatusMessage:
-    """A status message, as the database function `registry_record_events` takes it. Memory is in MiB."""
+    """A status message, in the form that the database function `registry_record_events` takes. Memory is in MiB."""
 
     node_id: str
     said_at: datetime
-    """By the node's clock, as far as that is believed."""
+    """By the node's clock, unless that is too far ahead."""
     received_at: datetime
-    """When NATS got it."""
+    """When NATS received it."""
     digest: str
-    """Of all in it but what moves all the time. Equal digests of one node mean the same."""
+    """Digest of all but the fields that always change. Equal digests of a node mean an equal state."""
     vram_total_mb: int | None = None
     vram_used_mb: int | None = None
     vram_free_mb: int | None = None
     endpoint: str | None = None
     gpus: list[dict[str, Any]] | None = None
     listed: list[DeploymentEvent | UnreadableModel] | None = None
-    """What is loaded; what is not listed is not. None: the same as in the message before with this digest."""
+    """All loaded models. None: the same as in the last message with this digest."""
 
     @property
     def is_heartbeat(self) -> bool:
-        """Whether it only says that all is as before."""
+        """Whether it only confirms the last status."""
         return self.listed is None

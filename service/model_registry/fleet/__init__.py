@@ -1,1 +1,1 @@
-"""Where models run: what GPU nodes say, and what of it the registry believes. Pure, so far."""
+"""GPU nodes and their deployments: events, recording, liveness, flap damping. Storage itself is in `store/`."""

@@ -1,6 +1,6 @@
-"""Consumes what GPU nodes publish: acknowledged only once the database has it.
+"""Consumes the events of GPU nodes, and acknowledges each only once the database has it.
 
-Where messages come from is in `event_sources.py`; what is done with them, in `event_recorder.py`.
+Receiving messages is in `event_sources.py`; recording them, in `event_recorder.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
 from model_registry.fleet.heartbeat_batcher import HeartbeatBatcher
 from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
-from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import FAILURES, NatsConnection
 
 log = structlog.get_logger(__name__)
@@ -24,107 +23,113 @@ log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 3.0
 _MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
-"""Batches in hand: one is read while the database has the other."""
+"""Batches in progress per source: one is parsed while the database records the other."""
 
 
-class _PlanChangedError(Exception):
-    """What was loose can be had from a stream now."""
+class _OutdatedError(Exception):
+    """A newer client exists, or a better plan is possible."""
 
 
 class EventConsumer:
-    """Two loops a source: take a batch, read it, record it, acknowledge it."""
+    """Run two loops per source: take a batch, parse it, record it, acknowledge it. A worker of the supervisor."""
 
     def __init__(
         self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
     ) -> None:
-        """Heartbeats are recorded together, so many seconds late at most: one alone would cost as much.
+        """Record heartbeats together, at most this many seconds late: one alone would cost as much.
 
-        However seldom they are, they are recorded before NATS takes us for dead and delivers them again.
+        However rare, they are recorded before NATS considers this replica dead and delivers them again.
         """
         self._link = link
         self._recorder = recorder
         self._limits = limits
         self._heartbeats_wait = min(heartbeats_wait_seconds, _MOST_WAIT_SECONDS)
-        self._task: asyncio.Task[None] | None = None
+        self._client: Client | None = None
+        self._is_new = asyncio.Event()
+        """Set while a new client is not consumed from yet."""
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
         self._recording = asyncio.Semaphore(_AT_ONCE)
-        self._stopping = False
+        link.when_connected(self._take_over)
 
     @property
     def plan(self) -> Plan | None:
-        """How events are heard now; None while they are not."""
+        """How events are consumed now; None while they are not."""
         return self._plan if self._link.connected else None
 
-    def start(self) -> None:
-        """Begin consuming as soon as NATS is there."""
-        self._link.when_connected(self._begin)
-
-    async def stop(self) -> None:
-        """Finish the batch in hand, for at most 3 s, and stop. What is not acknowledged others are given at once."""
-        self._stopping = True
+    async def finish(self) -> None:
+        """Finish the batches in progress, for at most 3 s, and begin no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 for _ in range(_AT_ONCE):
                     await self._recording.acquire()
-        await self._end()
+
+    async def close(self) -> None:
+        """Close the sources, returning unacknowledged messages to NATS at once; so this must not be cancelled."""
+        while self._sources:
+            with contextlib.suppress(*FAILURES):
+                await self._sources.pop().close()
 
     def health(self) -> tuple[str, str]:
         """(status, detail), as `/readyz` shows them."""
         if not self._link.connected:
             return "down", (
-                f"NATS cannot be reached ({self._link.trouble}); trying on. GPU events wait there; writes of other "
+                f"NATS cannot be reached ({self._link.trouble}); retrying. GPU events wait there; writes of other "
                 "replicas are polled."
             )
         if self._plan is None:
             return "degraded", f"GPU events are not consumed: {self._trouble}"
         if self._plan.loose:
             return "degraded", (
-                f"{', '.join(self._plan.loose)}: heard, but events published while no replica listens are missed: "
+                f"{', '.join(self._plan.loose)}: consumed, but events published while no replica listens are missed: "
                 f"{self._plan.why}."
             )
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
 
-    async def _begin(self, client: Client) -> None:
-        await self._end()
-        if self._stopping:
-            return  # the connection was made while we stopped
-        self._task = asyncio.create_task(self._run(client), name="event-consumer")
-
-    async def _end(self) -> None:
-        await cancel(self._task)
-        await self._close()
-
-    async def _close(self) -> None:
-        """Stop listening. Not in the task that may be cancelled: what is not taken has to be given back."""
-        while self._sources:
-            with contextlib.suppress(*FAILURES):
-                await self._sources.pop().close()
-
-    async def _run(self, client: Client) -> None:
+    async def run(self) -> None:
+        """Consume from the connection's newest client, and restart after failures."""
         while True:
+            await self.close()
+            client = await self._newest_client()
             try:
                 await self._listen(client, await find_plan(client, self._limits))
-            except* _PlanChangedError:
-                log.info("events can be had another way; consuming anew")
+            except* _OutdatedError:
+                log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
-                if client.is_connected:  # else it is no news: the link has said so
-                    log.warning("event consumer starts again", reason=self._trouble)
-            except* Exception as bug:  # the loop must outlive one: the stream keeps what was not acknowledged
-                self._trouble = "it failed unexpectedly; the log says how"
-                log.exception("event consumer failed unexpectedly; starting again", error=repr(bug))
-            self._plan = None
-            await self._close()
-            await asyncio.sleep(self._link.pace.retry)
+                if client.is_connected:  # otherwise the connection has logged it already
+                    log.warning("event consumer restarts", reason=self._trouble)
+            except* Exception:  # a bug: the supervisor restarts this, and the stream keeps what was not acknowledged
+                self._trouble = "it failed unexpectedly; see the log"
+                raise
+            finally:
+                self._plan = None
+            await self._pause()
+
+    async def _take_over(self, client: Client) -> None:
+        self._client = client
+        self._is_new.set()
+
+    async def _newest_client(self) -> Client:
+        if self._client is None:
+            await self._is_new.wait()
+        self._is_new.clear()
+        assert self._client is not None  # noqa: S101 (set together with the event)
+        return self._client
+
+    async def _pause(self) -> None:
+        """Pause before the next attempt, unless a new client arrives."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._link.pace.retry):
+                await self._is_new.wait()
 
     async def _listen(self, client: Client, plan: Plan) -> None:
-        """Consume by this plan until something is wrong or there is a better one."""
+        """Consume by this plan until something fails or a better plan is possible."""
         self._sources = plan.sources(client)
         for source in self._sources:
             await source.open()
-        await client.flush()  # so that /readyz does not say that we listen before the server knows
+        await client.flush()  # /readyz must not report consuming before the server knows the subscriptions
         self._plan = plan
         log.info("consuming gpu events", streams=plan.streams)
         if plan.loose:
@@ -133,31 +138,34 @@ class EventConsumer:
             for source in self._sources:
                 for _ in range(_AT_ONCE):
                     group.create_task(self._consume(source))
+            group.create_task(self._until_replaced())
             if plan.loose:
                 group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
 
+    async def _until_replaced(self) -> None:
+        await self._is_new.wait()
+        raise _OutdatedError
+
     async def _consume(self, source: Source) -> None:
-        held = HeartbeatBatcher(self._heartbeats_wait)
+        waiting = HeartbeatBatcher(self._heartbeats_wait)
         try:
             while True:
-                batch = await source.batch(held.patience())
-                left = await self._take(source, held, batch)
+                batch = await source.batch(waiting.patience())
+                left = await self._take(source, waiting, batch)
                 if left:
                     await asyncio.sleep(self._link.pace.retry)
         finally:
             with contextlib.suppress(*FAILURES):
-                await source.again([one.delivery for one in held.read])
+                await source.again(waiting.read)
 
-    async def _take(self, source: Source, held: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Deal with a batch. Answers what has to be delivered again, and sees to it."""
+    async def _take(self, source: Source, waiting: HeartbeatBatcher, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Record a batch and acknowledge it. Return the deliveries that failed, after asking NATS to redeliver them."""
         left = batch
         try:
             async with self._recording:
-                read = held.pass_on([self._recorder.read(delivery) for delivery in batch])
-                left = [one.delivery for one in read]
-                done, again = await self._recorder.record(read)
-                left = [one.delivery for one in again]
-                await source.done([one.delivery for one in done])
+                left = read = waiting.pass_on([self._recorder.read(delivery) for delivery in batch])
+                done, left = await self._recorder.record(read)
+                await source.done(done)
         finally:
             with contextlib.suppress(*FAILURES):
                 await source.again(left)
@@ -165,8 +173,8 @@ class EventConsumer:
 
 
 async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:
-    """Raise when there is a better plan. Until then nobody is disturbed: who listens anew can miss something."""
+    """Raise when a better plan is possible. Until then keep the subscriptions: subscribing anew can miss events."""
     while True:
         await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:
-            raise _PlanChangedError
+            raise _OutdatedError

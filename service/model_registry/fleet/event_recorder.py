@@ -1,12 +1,12 @@
-"""What is done with a batch of messages: read, recorded in few transactions, and what is rejected said aloud.
+"""Records batches of messages: parse, record in few transactions, publish rejections.
 
-Where messages come from is in `event_sources.py`; what they mean, in `fleet/gpu_events.py`.
+Receiving messages is in `event_sources.py`; their meaning, in `gpu_events.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import orjson
 import structlog
@@ -15,60 +15,34 @@ from model_registry.entities.node_report import NodeReportBatch, RecordResult, R
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.event_sources import Delivery
-from model_registry.fleet.gpu_events import Heard, read_event
+from model_registry.fleet.gpu_events import NOTHING, read_event
 from model_registry.fleet.poison_counter import PoisonCounter
 from model_registry.fleet.status_digests import StatusDigests
 from model_registry.messaging.connection import NatsConnection
-from model_registry.messaging.subjects import HEARD, REJECTED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, REJECTED
 from model_registry.store.registry import Registry
 
 log = structlog.get_logger(__name__)
 
 ACTOR = "gpu events"
 MOST_EVENTS = 2000
-"""Events in one transaction; a message of many models counts as many."""
+"""Events in one transaction; a status message counts one per model."""
 SHOWN_BYTES = 16 * 1024
-"""Of a rejected payload, what is published with the reason."""
+"""Of a rejected payload, published with the reason."""
 KEPT_BYTES = 2 * 1024
-"""Of a rejected payload, what is kept in the database."""
+"""Of a rejected payload, kept in the database."""
 _LONGEST_SECRET = 4 * 1024
-"""So far is looked beyond the cut: half a secret is none that anything finds."""
+"""Bytes searched for secrets beyond the cut: no detector recognises a truncated secret."""
 
 MOST_TRIES = 10
-"""So often an event is tried that the database refuses and nobody knows why, as long as it takes others in between."""
+"""Attempts at an event that the database refuses without a known reason while it accepts others in between."""
 
 Count = Callable[[str, int], None]
-"""Told of messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
-
-
-@dataclass(slots=True)
-class Read:
-    """A message, and what it says."""
-
-    delivery: Delivery
-    heard: Heard = field(default_factory=Heard)
-    reasons: list[str] = field(default_factory=list)
-    """Why it is rejected, or parts of it."""
-
-    @property
-    def is_heartbeat(self) -> bool:
-        """Whether it only says that all is as before."""
-        return self.heard.status is not None and self.heard.status.is_heartbeat
-
-    @property
-    def size(self) -> int:
-        """How many events it counts as."""
-        status = self.heard.status
-        return max(1, len(status.listed or ())) if status else 1
-
-    @property
-    def says_something(self) -> bool:
-        """Whether there is anything to record of it."""
-        return bool(self.heard.event or self.heard.status or self.reasons)
+"""Counts messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
 
 
 class EventRecorder:
-    """Reads messages, and records what they say."""
+    """Parses messages and records their events."""
 
     def __init__(self, registry: Registry, link: NatsConnection, *, default_node: str, count: Count) -> None:
         self._registry = registry
@@ -78,14 +52,15 @@ class EventRecorder:
         self._known = StatusDigests()
         self._refusals = PoisonCounter()
 
-    def read(self, delivery: Delivery, *, whole: bool = False) -> Read:
-        """What a message says. `whole`: also when it is taken for one that says what the one before said."""
+    def read(self, delivery: Delivery, *, whole: bool = False) -> Delivery:
+        """Parse a message. With `whole`, also one whose digest equals that of the node's last message."""
         message = delivery.message
-        if message.subject not in HEARD:  # from a consumer that somebody made: our own rejections may be among it
-            return Read(delivery)
+        delivery.content, delivery.reasons = NOTHING, []
+        if message.subject not in EVENT_SUBJECTS:  # an administrator's consumer may deliver our own rejections
+            return delivery
         known = (lambda _node_id: None) if whole else self._known.digest_of
         try:
-            heard = read_event(
+            delivery.content = read_event(
                 message.subject,
                 message.data,
                 received_at=delivery.received_at,
@@ -93,17 +68,19 @@ class EventRecorder:
                 known=known,
             )
         except InvalidEvent as error:
-            return Read(delivery, reasons=[error.message])
-        return Read(delivery, heard, [heard.problem] if heard.problems else [])
+            delivery.reasons = [error.message]
+        if delivery.content.problems:
+            delivery.reasons = [delivery.content.problem]
+        return delivery
 
-    async def record(self, read: Iterable[Read]) -> tuple[list[Read], list[Read]]:
-        """Record in few transactions. Answers what is done with, and what has to be delivered again.
+    async def record(self, read: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+        """Record in few transactions. Return the messages that are done, and those to deliver again.
 
-        Where the database refuses a part, its halves are tried, down to the one message that spoils it.
+        A part that the database refuses is halved and tried again, down to the one message at fault.
         """
         parts = in_parts(read)
-        done: list[Read] = []
-        left: list[Read] = []
+        done: list[Delivery] = []
+        left: list[Delivery] = []
         while parts:
             part = parts.pop()
             try:
@@ -115,93 +92,90 @@ class EventRecorder:
             except RegistryError as error:
                 if len(part) > 1:
                     parts += [part[: len(part) // 2], part[len(part) // 2 :]]
-                elif not isinstance(error, StorageError) and part[0].heard != Heard():
-                    parts.append([Read(part[0].delivery, Heard(), [error.message])])
-                elif self._refusals.count(part[0].delivery) < MOST_TRIES:
-                    left += part  # what the database cannot explain need not be the event's fault
-                elif part[0].heard != Heard():
+                elif not isinstance(error, StorageError) and not part[0].content.is_empty:
+                    parts.append([_rejection(part[0], error.message)])
+                elif self._refusals.count(part[0]) < MOST_TRIES:
+                    left += part  # a refusal without a known reason need not be the event's fault
+                elif not part[0].content.is_empty:
                     reason = f"The database refused it {MOST_TRIES} times and took others. {error.message}"
-                    parts.append([Read(part[0].delivery, Heard(), [reason])])
+                    parts.append([_rejection(part[0], reason)])
                 else:
-                    done += part  # not even the rejection can be kept: it is said, and that is all
+                    done += part  # not even the rejection can be stored: it is only published
             else:
                 done += part
-        unsaid = await self._say_rejected([one for one in done if one.reasons])
+        unsent = await self._publish_rejections([one for one in done if one.reasons])
         self._count_outcomes(done, left)
-        return [one for one in done if id(one) not in unsaid], left + [one for one in done if id(one) in unsaid]
+        return [one for one in done if id(one) not in unsent], left + [one for one in done if id(one) in unsent]
 
-    async def _record_part(self, part: Sequence[Read]) -> None:
-        """Record, and again what the database asks for whole or does not keep."""
+    async def _record_part(self, part: Sequence[Delivery]) -> None:
+        """Record; repeat for messages that the database wants whole, and for rejections of what it had no room for."""
         todo = part
         while todo:
-            said = _said(todo)
-            if not (said.events or said.statuses or said.rejected):
+            batch = _batch_of(todo)
+            if not (batch.events or batch.statuses or batch.rejected):
                 return
-            recorded = await self._registry.record_reports(said, actor=ACTOR)
-            if said.heard:
+            recorded = await self._registry.record_reports(batch, actor=ACTOR)
+            if batch.heard:
                 self._refusals.note_taken()
-            for status in said.statuses:
+            for status in batch.statuses:
                 if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:
                     self._known.forget(status.node_id)
                 elif not status.is_heartbeat:
                     self._known.note(status)
             todo = self._left_over(todo, recorded)
 
-    def _left_over(self, read: Sequence[Read], recorded: RecordResult) -> list[Read]:
-        todo = []
+    def _left_over(self, read: Sequence[Delivery], recorded: RecordResult) -> list[Delivery]:
+        todo: list[Delivery] = []
         if recorded.unsettled:
-            for one in read:
-                if one.is_heartbeat and one.heard.status and one.heard.status.node_id in recorded.unsettled:
-                    whole = self.read(one.delivery, whole=True)
-                    one.heard, one.reasons = whole.heard, whole.reasons
-                    todo.append(one)
+            asked = (one for one in read if one.content.is_heartbeat and one.content.node_id in recorded.unsettled)
+            todo += [self.read(one, whole=True) for one in asked]
         if recorded.crowded or recorded.refused:
             todo += [rejected for one in read if (rejected := self._without_room(one, recorded)) is not None]
         return todo
 
-    def _without_room(self, one: Read, recorded: RecordResult) -> Read | None:
-        """The rejection of what was not kept for want of room; None when all of it was."""
-        node_id = one.heard.node_id
-        refused = [event.key for event in one.heard.events if event.key in recorded.refused]
-        if node_id in recorded.crowded and not one.is_heartbeat:
-            one.heard = Heard()
+    def _without_room(self, one: Delivery, recorded: RecordResult) -> Delivery | None:
+        """Return the rejection of deployments refused by the fleet's limits; None when all were recorded."""
+        node_id = one.content.node_id
+        refused = [event.key for event in one.content.events if event.key in recorded.refused]
+        if node_id in recorded.crowded and not one.content.is_heartbeat:
+            one.content = NOTHING
             one.reasons.append(self._registry.fleet_full(str(node_id)).message)
         elif refused:
-            if one.heard.event is not None:
-                one.heard = Heard()
+            if one.content.event is not None:
+                one.content = NOTHING
             more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
             one.reasons.append(self._registry.node_full(refused[0]).message + more)
         else:
             return None
-        return Read(one.delivery, Heard(), one.reasons)
+        return replace(one, content=NOTHING)
 
-    async def _say_rejected(self, rejected: Sequence[Read]) -> set[int]:
-        """Say why, where somebody can read it. Answers (by identity) those that could not be said."""
+    async def _publish_rejections(self, rejected: Sequence[Delivery]) -> set[int]:
+        """Publish and log the reasons. Return the identities of the messages whose rejection could not be published."""
         for number, one in enumerate(rejected):
-            message = one.delivery.message
+            message = one.message
             rejection = {
                 "type": REJECTED,
                 "subject": message.subject,
                 "reason": mask_secrets("; ".join(one.reasons)),
                 "payload": _beginning(message.data, SHOWN_BYTES)[0],
-                "ts": int(one.delivery.received_at.timestamp()),
+                "ts": int(one.received_at.timestamp()),
             }
             published = await self._link.publish(REJECTED, orjson.dumps(rejection))
             if not published and not self._link.connected:
-                return {id(unsaid) for unsaid in rejected[number:]}
+                return {id(unsent) for unsent in rejected[number:]}
         if rejected:
             first = rejected[0]
             reason = mask_secrets("; ".join(first.reasons))
-            shown = {"subject": first.delivery.message.subject, "reason": reason}
+            shown = {"subject": first.message.subject, "reason": reason}
             log.warning("gpu events rejected", number=len(rejected), first=shown)
         return set()
 
-    def _count_outcomes(self, done: Sequence[Read], left: Sequence[Read]) -> None:
+    def _count_outcomes(self, done: Sequence[Delivery], left: Sequence[Delivery]) -> None:
         numbers = {
-            "recorded": sum((one.heard.event or one.heard.status) is not None and not one.is_heartbeat for one in done),
-            "heartbeat": sum(one.is_heartbeat for one in done),
+            "recorded": sum(not one.content.is_empty and not one.content.is_heartbeat for one in done),
+            "heartbeat": sum(one.content.is_heartbeat for one in done),
             "rejected": sum(bool(one.reasons) for one in done),
-            "ignored": sum(not one.says_something for one in done),
+            "ignored": sum(one.content.is_empty and not one.reasons for one in done),
             "failed": len(left),
         }
         for outcome, number in numbers.items():
@@ -209,12 +183,12 @@ class EventRecorder:
                 self._count(outcome, number)
 
 
-def in_parts(read: Iterable[Read]) -> list[list[Read]]:
-    """What goes into one transaction each."""
-    parts: list[list[Read]] = []
+def in_parts(read: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Split messages into parts of at most `MOST_EVENTS`, one transaction each."""
+    parts: list[list[Delivery]] = []
     room = 0
     for one in read:
-        size = one.size
+        size = one.content.size
         if size > room:
             parts.append([])
             room = MOST_EVENTS
@@ -223,28 +197,33 @@ def in_parts(read: Iterable[Read]) -> list[list[Read]]:
     return parts
 
 
-def _said(read: Iterable[Read]) -> NodeReportBatch:
-    said = NodeReportBatch()
+def _rejection(delivery: Delivery, reason: str) -> Delivery:
+    """Return the message with only its rejection to record."""
+    return replace(delivery, content=NOTHING, reasons=[reason])
+
+
+def _batch_of(read: Iterable[Delivery]) -> NodeReportBatch:
+    batch = NodeReportBatch()
     for one in read:
-        if one.heard.event is not None:
-            said.add_event(one.heard.event, one.delivery.received_at)
-        elif one.heard.status is not None:
-            said.add_status(one.heard.status)
+        if one.content.event is not None:
+            batch.add_event(one.content.event, one.received_at)
+        elif one.content.status is not None:
+            batch.add_status(one.content.status)
         if one.reasons:
-            said.add_rejected(*_rejected(one))
-    return said
+            batch.add_rejected(*_rejected(one))
+    return batch
 
 
-def _rejected(one: Read) -> tuple[RejectedEvent, int]:
-    """As the database keeps it, and how many secrets were masked in it."""
-    message = one.delivery.message
+def _rejected(one: Delivery) -> tuple[RejectedEvent, int]:
+    """Return the rejection as the database stores it, and the number of secrets masked in it."""
+    message = one.message
     payload, masked = _beginning(message.data, KEPT_BYTES)
     reason, more = masked_text("; ".join(one.reasons))
     kept = (text.replace("\0", "\ufffd") for text in (reason, payload))
-    return RejectedEvent(one.delivery.received_at, message.subject, *kept), masked + more
+    return RejectedEvent(one.received_at, message.subject, *kept), masked + more
 
 
 def _beginning(payload: bytes, size: int) -> tuple[str, int]:
-    """What is shown of a payload, and how many secrets were masked in it."""
+    """Return the shown beginning of a payload, and the number of secrets masked in it."""
     text = payload[: size + _LONGEST_SECRET].decode("utf-8", "replace")
     return masked_beginning(text, len(payload[:size].decode("utf-8", "replace")))

@@ -1,6 +1,6 @@
-"""Where GPU events come from: a durable consumer of a stream, or a queue subscription where no stream keeps them.
+"""Receives GPU events: from a durable consumer of a stream, or a queue subscription where no stream keeps them.
 
-What is done with them is in `events.py`; which of the two it is, in `event_plan.py`.
+What is done with them is in `event_recorder.py`; which of the two it is, in `jetstream_setup.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
@@ -20,35 +20,41 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from model_registry.fleet.gpu_events import NOTHING, NodeMessage
+
 BATCH = 2000
-"""The most messages asked for, and handed over, at once. Twice as many may be on their way."""
+"""Messages requested, and returned, at once at most. Twice as many may be in transit."""
 
 _REQUEST_SECONDS = 5.0
-"""How long the server keeps one request for messages open."""
+"""Time for which the server keeps one request for messages open."""
 _LOOK_SECONDS = 1.0
-"""Between two looks at whether a request was lost with the connection or server that had it."""
+"""Interval between checks whether a request was lost with its connection or server."""
 _DRAIN_SECONDS = 1.0
 _LATEST_AGAIN_SECONDS = 5
 _OVER = ("404", "408")
-"""Statuses that end a request as it should: there is nothing, and: time is up."""
+"""Statuses that end a request normally: no messages, and timeout."""
 _ACK_PARTS = 9
 
 
-class Delivery(NamedTuple):
-    """A message that was delivered."""
+@dataclass(slots=True)
+class Delivery:
+    """A delivered message, and its parsed content."""
 
     message: Msg
     received_at: datetime
-    """When NATS got it: the same time at every delivery where a stream keeps it."""
+    """When NATS received it: the same time at every delivery from a stream."""
     times: int = 1
-    """How often it has been delivered by now."""
+    """Deliveries so far, this one included."""
+    content: NodeMessage = field(default_factory=lambda: NOTHING)
+    reasons: list[str] = field(default_factory=list)
+    """Why the message, or a part of it, is rejected."""
 
 
 class StreamSource:
-    """A durable pull consumer. What is not acknowledged is delivered again, to this replica or another.
+    """A durable pull consumer. Unacknowledged messages are delivered again, to this replica or another.
 
     nats-py's own `fetch` holds a batch back until it is full or its time is up, and forgets what it has when it is
-    cancelled. Here one request for `BATCH` messages is always open, and what has arrived is taken as it is.
+    cancelled. Here one request for `BATCH` messages is always open, and `batch` returns whatever has arrived.
     """
 
     def __init__(self, client: Client, stream: str, consumer: str) -> None:
@@ -65,41 +71,41 @@ class StreamSource:
 
     async def open(self) -> None:
         """Begin to listen."""
-        self._subscription = await self._client.subscribe(self._inbox, cb=self._heard)
+        self._subscription = await self._client.subscribe(self._inbox, cb=self._received)
 
     async def batch(self, seconds: float | None = None) -> list[Delivery]:
-        """What has arrived, at most `BATCH`; waits so many seconds for the first. Errors: nats.errors.Error."""
+        """Return at most `BATCH` messages; wait `seconds` for the first. Errors: nats.errors.Error."""
         end = None if seconds is None else time.monotonic() + seconds
         while not self._arrived:
             if self._failure is not None:
                 raise self._failure
             await self._ask()
-            patience = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
-            if patience <= 0:
+            wait_seconds = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
+            if wait_seconds <= 0:
                 return []
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(wait_seconds):
                     await self._news.wait()
             self._news.clear()
-        await self._ask()  # so that more comes in while this is recorded
+        await self._ask()  # receive more while this batch is recorded
         return [self._arrived.popleft() for _ in range(min(BATCH, len(self._arrived)))]
 
     async def done(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge: never again."""
+        """Acknowledge: NATS does not deliver these again."""
         for delivery in deliveries:
             await delivery.message.ack()
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
-        """Have these delivered again, a little later each time; not those that are acknowledged already."""
+        """Ask NATS to redeliver these, a little later each time; skip those that are acknowledged already."""
         for delivery in deliveries:
             with contextlib.suppress(nats.errors.MsgAlreadyAckdError):
                 await delivery.message.nak(delay=min(delivery.times, _LATEST_AGAIN_SECONDS))
 
     async def close(self) -> None:
-        """Stop listening, and give back what was not taken, so that others need not wait for it."""
+        """Unsubscribe, and return the messages not taken, so that other replicas need not wait for them."""
         if self._subscription is None:
             return
-        if not self._client.is_connected:  # a reconnect must not bring it back
+        if not self._client.is_connected:  # a reconnect must not restore the subscription
             await self._subscription.unsubscribe()
         else:
             with contextlib.suppress(TimeoutError):
@@ -109,7 +115,7 @@ class StreamSource:
                 await delivery.message.nak()
 
     async def _ask(self) -> None:
-        """Ask for messages, unless a request is open. One that a lost connection took with it is not."""
+        """Request messages, unless a request is open. A request lost with its connection is not open."""
         now, connection = time.monotonic(), self._client.stats["reconnects"]
         lost = connection != self._asked_on or now > self._asked_at + _REQUEST_SECONDS + _LOOK_SECONDS
         if self._client.is_connected and (lost or self._owed <= 0):
@@ -117,12 +123,12 @@ class StreamSource:
             request = {"batch": BATCH, "expires": int(_REQUEST_SECONDS * 1e9)}
             await self._client.publish(self._request_subject, orjson.dumps(request), reply=self._inbox)
 
-    async def _heard(self, message: Msg) -> None:
+    async def _received(self, message: Msg) -> None:
         delivery = delivered(message)
         if delivery is not None:
             self._arrived.append(delivery)
             self._owed -= 1
-        else:  # not from the stream: what the server says of our request
+        else:  # not from the stream: the server's status for our request
             status = (message.headers or {}).get("Status", "")
             self._owed = 0
             if status not in _OVER:
@@ -131,10 +137,10 @@ class StreamSource:
 
 
 class QueueSource:
-    """A queue subscription: each message reaches one of the replicas that listen. Nothing is delivered again."""
+    """A queue subscription: each message reaches one of the listening replicas. NATS delivers nothing again."""
 
     def __init__(self, client: Client, subjects: Sequence[str], queue: str, most: int = 10_000) -> None:
-        """Of what nobody has taken yet, `most` messages are kept."""
+        """Buffer at most `most` messages that are not taken yet."""
         self._client = client
         self._subjects = subjects
         self._queue = queue
@@ -146,16 +152,16 @@ class QueueSource:
     async def open(self) -> None:
         """Begin to listen."""
         for subject in self._subjects:
-            # When the database is away for long this fills up, nats-py drops what comes, and the link logs it.
+            # When the database is down for long the buffer fills, nats-py drops messages, and the connection logs it.
             subscription = await self._client.subscribe(
-                subject, queue=self._queue, cb=self._heard, pending_msgs_limit=self._most
+                subject, queue=self._queue, cb=self._received, pending_msgs_limit=self._most
             )
             self._subscriptions.append(subscription)
 
     async def batch(self, seconds: float | None = None) -> list[Delivery]:
-        """What came back, else what has arrived, at most `BATCH`; waits so many seconds for the first.
+        """Return returned messages, else arrived ones, at most `BATCH`; wait `seconds` for the first.
 
-        Nothing new is taken while there is a batch of what came back, or it would pile up while the database is away.
+        New messages wait until the returned ones are done, or they would pile up while the database is down.
         """
         batch, self._returned = self._returned[:BATCH], self._returned[BATCH:]
         if batch:
@@ -168,18 +174,18 @@ class QueueSource:
         return batch
 
     async def done(self, _deliveries: Sequence[Delivery]) -> None:
-        """Nobody waits for it: a reply would go to the publisher, who asked for none."""
+        """Acknowledge nothing: a reply would go to the publisher, who did not ask for one."""
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
-        """Keep these for the next batch: nobody else has them."""
-        self._returned += [delivery._replace(times=delivery.times + 1) for delivery in deliveries]
+        """Keep these for the next batch: no other replica has them."""
+        self._returned += [replace(delivery, times=delivery.times + 1) for delivery in deliveries]
 
     async def close(self) -> None:
-        """Stop listening, also when the connection is lost: a reconnect would bring it back, to swallow events."""
+        """Unsubscribe, also while disconnected: a reconnect would restore a subscription that swallows events."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
 
-    async def _heard(self, message: Msg) -> None:
+    async def _received(self, message: Msg) -> None:
         await self._arrived.put(Delivery(message, datetime.now(UTC)))
 
 
@@ -187,7 +193,7 @@ Source = StreamSource | QueueSource
 
 
 def delivered(message: Msg) -> Delivery | None:
-    """What a stream says of a message in the subject where it is acknowledged; None, when it is from no stream.
+    """Read a message's delivery data from its acknowledgement subject; None, when it is from no stream.
 
     $JS.ACK.<stream>.<consumer>.<times>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>, since 2.9 also
     with <domain>.<account> before the stream and more behind. nats-py reads all of it, at six times the price.

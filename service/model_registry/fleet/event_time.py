@@ -1,4 +1,4 @@
-"""When an event happened: one rule for what comes over NATS and over HTTP. Pure: the time of receipt comes in."""
+"""Decides when an event happened: one rule for NATS and HTTP. Pure: the time of receipt is an argument."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""A sender whose clock is further ahead would win over its own later events: they count as of their receipt."""
+"""Events dated further ahead count as of their receipt: a wrong clock would beat the sender's later events."""
 
 _MILLISECONDS = 20_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,9 +15,9 @@ _TIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 
 def read_time(value: object) -> datetime:
-    """A point in time: epoch seconds (milliseconds from 20,000,000,000 on) or ISO 8601, which is UTC without a zone.
+    """Parse a time: epoch seconds (milliseconds from 20,000,000,000 on) or ISO 8601 (UTC when it has no zone).
 
-    Errors: ValueError, also for times before 1970, which nobody's event can have.
+    Errors: ValueError, also for times before 1970, which no event can have.
     """
     if isinstance(value, int | float) and 0 <= value < _MILLISECONDS and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)  # the usual form, at a tenth of the price
@@ -34,5 +34,5 @@ def read_time(value: object) -> datetime:
 
 
 def clamp_event_time(when: datetime | None, received_at: datetime) -> datetime:
-    """The time that an event counts with: its own, unless it has none or one that lies too far ahead."""
+    """Return the event's own time; the time of receipt when it has none or one too far ahead."""
     return received_at if when is None or when > received_at + CLOCK_TOLERANCE else when

@@ -1,6 +1,6 @@
-"""Routes that come and go: what does so again stays away for a while, so that gateways are not reloaded in a loop.
+"""Damps flapping routes: a deployment that comes and goes is held back, so that gateways are not reloaded in a loop.
 
-Pure: the time comes in, and everything else is in the rows, so that all replicas hold the same routes for as long.
+Pure: the time is an argument, all else is in the rows, so that all replicas hold the same routes equally long.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ class Held:
 
     @property
     def reason(self) -> str:
-        """In words."""
+        """The reason, for people."""
         back = datetime.fromtimestamp(self.until, UTC).isoformat(timespec="seconds")
-        return f"it comes and goes: it went away twice within the hold time; gateways ask it again at {back}"
+        return f"it comes and goes: it went away twice within the hold time; gateways use it again at {back}"
 
 
 @dataclass(frozen=True, slots=True)
 class DampedSnapshot:
-    """A snapshot in which the deployments that come and go are away: what configurations are made of."""
+    """A snapshot in which held deployments are unloaded; configurations are rendered from it."""
 
     snapshot: Snapshot
     held: tuple[Held, ...] = ()
 
     @property
     def until(self) -> float | None:
-        """When the first of them comes back, in epoch seconds."""
+        """When the first held deployment comes back, in epoch seconds."""
         return min((held.until for held in self.held), default=None)
 
 
 def damp(snapshot: Snapshot, now: float, hold_seconds: float) -> DampedSnapshot:
-    """Keep away each deployment that went away twice in less than so many seconds, until it has not for as long.
+    """Hold each deployment that went away twice within `hold_seconds`, until it has stayed for as long.
 
-    What is loaded, and what goes, once is there and gone at once. One that comes and goes more often than this never
-    comes back, and no route changes more than four times in this time.
+    A deployment that is loaded or unloaded once takes effect at once. One that keeps flapping never comes back, and no
+    route changes more than four times in `hold_seconds`.
 
     Args:
-        snapshot: the registry as it is. It is answered itself when there is nothing to hold.
+        snapshot: the registry as it is; returned unchanged when there is nothing to hold.
         now: epoch seconds.
-        hold_seconds: 0 holds nothing.
+        hold_seconds: 0 disables holding.
     """
     held = tuple(_held(snapshot, now, hold_seconds)) if hold_seconds > 0 else ()
     if not held:
@@ -62,17 +62,17 @@ def damp(snapshot: Snapshot, now: float, hold_seconds: float) -> DampedSnapshot:
 
 def _held(snapshot: Snapshot, now: float, hold_seconds: float) -> Iterator[Held]:
     for node_id in _nodes_with_routes(snapshot):
-        # All that the node has loaded: the memory it takes decides where the others stand, and must not flap either.
+        # All models of the node: the memory they take orders the others' routes, and must not flap either.
         for deployment in snapshot.deployments.where("node", node_id):
             left = _seconds(deployment.left_at) if deployment.status == "loaded" else None
             before = _seconds(deployment.left_before_at) if left is not None else None
-            # Before or after: the database's clock is another one. Where they are further apart, nothing is held.
+            # Either side: the database's clock may differ from ours. Where the two are further apart, nothing is held.
             if left and before and left - before < hold_seconds and abs(now - left) < hold_seconds:
                 yield Held(deployment, left + hold_seconds)
 
 
 def _seconds(moment: str | None) -> float | None:
-    """Epoch seconds; None for what no calendar has, such as Postgres' `infinity`."""
+    """Return epoch seconds; None for values outside the calendar, such as Postgres' `infinity`."""
     try:
         return datetime.fromisoformat(moment).timestamp() if moment else None
     except ValueError:

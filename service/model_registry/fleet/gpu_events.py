@@ -1,6 +1,6 @@
-"""What GPU nodes publish, read: every documented form, and nothing else.
+"""Parses the events of GPU nodes: every documented form, and nothing else.
 
-Wire shapes were collected from running publishers (docs/gpu-events.md). Pure: the time of receipt comes in.
+Wire formats were collected from running publishers (docs/gpu-events.md). Pure: the time of receipt is an argument.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_fields import event_of, first, node_of, parse_time, repr_short, split_key
 from model_registry.fleet.event_time import clamp_event_time
 from model_registry.fleet.status_messages import read_status
-from model_registry.messaging.subjects import HEARD, LOADED, STATUS, UNLOADED
+from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, STATUS, UNLOADED
 
 _MOST_SHOWN = 5
 
@@ -28,19 +28,19 @@ def _nobody(_node_id: str) -> str | None:
 
 
 @dataclass(slots=True)
-class Heard:
-    """What a message says. Nothing at all, when it is a check of the wiring."""
+class NodeMessage:
+    """The content of a message; empty for a connection test."""
 
     event: DeploymentEvent | None = None
-    """What happened to one model."""
+    """A change of one model."""
     status: StatusMessage | None = None
-    """What the node has loaded."""
+    """Everything that the node has loaded."""
     problems: list[Reason] = field(default_factory=list)
-    """Parts of a status message that cannot be understood. The others count all the same."""
+    """Unreadable parts of a status message. The others count all the same."""
 
     @property
     def events(self) -> list[DeploymentEvent]:
-        """Everything said about models."""
+        """All events about models."""
         if self.event is not None:
             return [self.event]
         listed = (self.status and self.status.listed) or []
@@ -48,15 +48,34 @@ class Heard:
 
     @property
     def node_id(self) -> str | None:
-        """Which node it is about."""
+        """The node that the message is about."""
         about = self.event or self.status
         return about.node_id if about else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it to record."""
+        return self.event is None and self.status is None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only confirms the node's last status."""
+        return self.status is not None and self.status.is_heartbeat
+
+    @property
+    def size(self) -> int:
+        """The number of events it counts as."""
+        return max(1, len(self.status.listed or ())) if self.status else 1
+
+    @property
     def problem(self) -> str:
-        """The problems in a line, as far as a line goes."""
+        """The first problems, in one line."""
         more = len(self.problems) - _MOST_SHOWN
         return "; ".join(map(str, self.problems[:_MOST_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+
+
+NOTHING = NodeMessage()
+"""The shared empty content; contents are replaced, never changed."""
 
 
 def read_event(
@@ -66,10 +85,10 @@ def read_event(
     received_at: datetime,
     default_node: str,
     known: Callable[[str], str | None] = _nobody,
-) -> Heard:
-    """What a message says; nothing for the `{"test": true}` that people send. Errors: InvalidEvent, and no other.
+) -> NodeMessage:
+    """Parse a message; the `{"test": true}` that people send is empty. Errors: InvalidEvent, and no other.
 
-    `known` tells the digest of a node's last status message: one that says the same is a heartbeat.
+    `known` returns the digest of a node's last status message: an equal one is a heartbeat.
     """
     try:
         content = orjson.loads(payload)
@@ -78,17 +97,17 @@ def read_event(
     if not isinstance(content, dict):
         raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
     if content.get("test") is True and not content.keys() & {"model_id", "model_key", "data"}:
-        return Heard()
+        return NOTHING
     if subject == STATUS:
         status, problems = read_status(content, received_at, default_node, known)
-        return Heard(status=status, problems=problems)
+        return NodeMessage(status=status, problems=problems)
     if subject not in (LOADED, UNLOADED):
-        raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(HEARD)}.")
-    return Heard(_read_model(subject, content, received_at, default_node))
+        raise InvalidEvent(f"The subject {subject!r} is not one of {', '.join(EVENT_SUBJECTS)}.")
+    return NodeMessage(_read_model(subject, content, received_at, default_node))
 
 
 def _read_model(subject: str, content: dict[str, Any], received_at: datetime, default_node: str) -> DeploymentEvent:
-    """One model, in any of the three forms: by node_id, by model_key, or by provider."""
+    """Parse an event of one model, in any of the three forms: by node_id, by model_key, or by provider."""
     key = content.get("model_key")
     provider: Any
     model: Any
@@ -102,7 +121,7 @@ def _read_model(subject: str, content: dict[str, Any], received_at: datetime, de
     if status is None:
         status = "loaded" if subject == LOADED else "unloaded"
     elif subject == UNLOADED and isinstance(status, str) and status in LIVE_STATUSES:
-        status = "unloaded"  # a payload copied from the loaded form; what was published where is what happened
+        status = "unloaded"  # a payload copied from the loaded form: the subject decides
     node = node_of(content.get("node_id"), default_node)
     event_at = clamp_event_time(parse_time(content, ("ts", "timestamp")), received_at)
     return event_of(content, DeploymentEvent(node, provider, model, status, event_at))

@@ -1,4 +1,4 @@
-"""What administrators and nodes report over HTTP, turned into the same `DeploymentEvent`s that NATS brings."""
+"""Reports of administrators and nodes over HTTP, turned into the same `DeploymentEvent`s as events over NATS."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def _moment(value: object) -> datetime | None:
 
 
 Moment = Annotated[datetime | None, BeforeValidator(_moment, json_schema_input_type=datetime | float | None)]
-"""When it happened, by the rules that events have: ISO 8601, or seconds since 1970."""
+"""When it happened, by the rules for events: ISO 8601, or seconds since 1970."""
 
 
 class DeploymentReport(Draft):
-    """A model on a node. The node, the provider's type and the model together say which deployment is meant."""
+    """A model on a node. Node, provider type and model together identify the deployment."""
 
     node_id: ShortName = Field(examples=["gpu-node-1"])
     model_id: LongName = Field(
@@ -43,7 +43,7 @@ class DeploymentReport(Draft):
     metadata: Metadata = {}
 
     def event(self, snapshot: Snapshot, now: datetime) -> DeploymentEvent:
-        """What the report says. Errors: UnknownReference, Invalid."""
+        """Convert to an event. Errors: UnknownReference, Invalid."""
         announced, provider_type, link = self.model_id, self.provider_type, None
         model_id = as_uuid(self.model_id)
         if model_id is not None:
@@ -70,7 +70,7 @@ class DeploymentReport(Draft):
 
 
 class StatusReport(Draft):
-    """What has become of a deployment."""
+    """A deployment's new status."""
 
     status: DeploymentStatus = Field(examples=["unloaded"])
     error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
@@ -80,7 +80,7 @@ class StatusReport(Draft):
     )
 
     def event(self, deployment: Deployment, now: datetime) -> DeploymentEvent:
-        """What the report says of this deployment; what it does not say stays as it was."""
+        """Convert to an event of this deployment; fields that are not given stay as they were."""
         vram = self.vram_allocated_mb
         return DeploymentEvent(
             node_id=deployment.node_id,

@@ -1,4 +1,4 @@
-"""What nodes said in their last status messages, as far as this replica recorded it: told by digests."""
+"""Remembers the last status message of each node that this replica recorded, by digest."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from collections.abc import Callable
 from model_registry.entities.status_message import StatusMessage
 
 GOOD_SECONDS = 60.0
-"""After so long a message is recorded whole again, whatever the digest says: somebody may have written SQL."""
+"""After this long a message is recorded whole again, even if unchanged: somebody may have edited rows in SQL."""
 _MOST = 100_000
 
 
 class StatusDigests:
-    """Digests by node. Being wrong costs a message sent twice: the database has the last word."""
+    """Digests by node. A wrong one only costs sending a message twice: the database decides."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[str, float]] = {}
 
     def digest_of(self, node_id: str) -> str | None:
-        """The digest of the node's last message, while it is good."""
+        """Return the digest of the node's last message, unless it has expired."""
         digest, good_until = self._known.get(node_id, ("", 0.0))
         return digest if digest and self._clock() < good_until else None
 
     def note(self, message: StatusMessage) -> None:
-        """A whole message is recorded."""
+        """Remember a message that was recorded whole."""
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[message.node_id] = (message.digest, self._clock() + GOOD_SECONDS)
 
     def forget(self, node_id: str) -> None:
-        """The database knows better."""
+        """Forget a digest that the database contradicts."""
         self._known.pop(node_id, None)

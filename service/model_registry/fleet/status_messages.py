@@ -1,7 +1,7 @@
-"""What a node says it has loaded, and how much memory it has: `mesh.gpu.status.v1`, read.
+"""Parses `mesh.gpu.status.v1`: the models that a node has loaded, and its memory.
 
-Most of these messages say what the one before said. They are told by a digest of what is not always moving, and then
-nothing else of them is looked at. Pure: the time of receipt comes in.
+Most of these messages repeat the one before. A digest over the fields that do not always change detects them, and the
+rest of the message is then skipped. Pure: the time of receipt is an argument.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.base import MAX_INT32, ShortName
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.node import NodeDraft
 from model_registry.entities.status_message import StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
@@ -31,7 +32,7 @@ _OF_MODEL = (
     *("provider", "provider_type", "model_id", "state", "status", "vram_allocated_mb", "vram_mb", "vram_used_mb"),
     *("endpoint", "error_message", "loaded_at", "model_name", "session_id"),
 )
-"""What of a listed model means something. The rest (idle_seconds, ...) moves all the time."""
+"""The significant fields of a listed model. The rest (idle_seconds, ...) changes all the time."""
 _OF_GPU = ("gpu_index", "name", _TOTAL)
 _NAME_LENGTH = 200
 _NODE: TypeAdapter[str] = TypeAdapter(ShortName)
@@ -40,7 +41,7 @@ _NODE: TypeAdapter[str] = TypeAdapter(ShortName)
 def read_status(
     content: dict[str, Any], received_at: datetime, default_node: str, known: Callable[[str], str | None]
 ) -> tuple[StatusMessage, list[Reason]]:
-    """The message, and what of it cannot be understood. Errors: InvalidEvent, where nothing can be."""
+    """Return the message and the problems of its unreadable parts. Errors: InvalidEvent, when all is unreadable."""
     data = content.get("data")
     listed = data.get("loaded_models") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(listed, dict):
@@ -66,18 +67,18 @@ def read_status(
     return message, problems
 
 
-def _node(given: Any) -> str:  # noqa: ANN401 (somebody's JSON)
+def _node(given: object) -> str:
     try:
         return _NODE.validate_python(given)
     except ValidationError as error:
-        reason = Reason("node_id", error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "))
+        reason = reasons_of(error, lambda _: "node_id")[0]
         raise InvalidEvent(f"{reason}.", reasons=[reason]) from error
 
 
 def _read_listed(
     listed: dict[str, Any], node: str, said_at: datetime, problems: list[Reason]
 ) -> list[DeploymentEvent | UnreadableModel]:
-    """What the message lists. A model that is named but said something odd of is there all the same."""
+    """Parse the listed models. One with a name and unreadable fields still counts as loaded."""
     models: dict[tuple[Any, Any], DeploymentEvent | UnreadableModel] = {}
     for key, entry in sorted(listed.items()):
         named: tuple[Any, Any] = ("", "")
@@ -91,13 +92,13 @@ def _read_listed(
             if all(isinstance(part, str) and part.isprintable() for part in named) and all(named):
                 models.setdefault(named, UnreadableModel(*named))
         else:
-            if event.status != "unloaded":  # that is what it would be without
+            if event.status != "unloaded":  # the same as not being listed
                 models[named] = event
     return list(models.values())
 
 
-def _name(key: str, entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 (somebody's JSON)
-    """Provider type and model. Errors: InvalidEvent."""
+def _name(key: str, entry: object) -> tuple[Any, Any]:
+    """Return provider type and model. Errors: InvalidEvent."""
     if not isinstance(entry, dict):
         raise InvalidEvent(f"is {repr_short(entry)}, not an object")
     provider, model = first(entry, ("provider", "provider_type")), entry.get("model_id")
@@ -112,16 +113,16 @@ def _read_model(entry: dict[str, Any], named: tuple[Any, Any], node: str, said_a
 
 
 def _gpus(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """One object, or one per GPU."""
+    """Return one object per GPU; `metrics` may be a single object."""
     metrics = data.get("metrics")
     given = metrics if isinstance(metrics, list) else [metrics]
     return [gpu for gpu in given[:MOST_GPUS] if isinstance(gpu, dict)]
 
 
 def _gpu(gpu: dict[str, Any]) -> dict[str, Any]:
-    """What of a GPU stays as it is."""
-    said: list[Any] = [gpu.get(key) for key in _OF_GPU]
-    index, name, total = said
+    """Return the lasting fields of a GPU."""
+    values: list[Any] = [gpu.get(key) for key in _OF_GPU]
+    index, name, total = values
     return {
         "index": index if type(index) is int and 0 <= index <= MAX_INT32 else None,
         "name": name if isinstance(name, str) and name.isprintable() and len(name) <= _NAME_LENGTH else None,
@@ -130,7 +131,7 @@ def _gpu(gpu: dict[str, Any]) -> dict[str, Any]:
 
 
 def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> int | None:
-    """The sum over the GPUs, in MiB; None where one does not say."""
+    """Sum over the GPUs, in MiB; None where a GPU does not report it."""
     values: list[Any] = [gpu.get(name) for gpu in gpus]
     if not values or any(value is None for value in values):
         return None
@@ -142,11 +143,11 @@ def _memory(gpus: list[dict[str, Any]], name: str, problems: list[Reason]) -> in
     return total
 
 
-def _is_memory(value: Any) -> bool:  # noqa: ANN401 (somebody's JSON)
+def _is_memory(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_INT32
 
 
-def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401 (somebody's JSON)
+def _endpoint(given: object, problems: list[Reason]) -> str | None:
     try:
         return NodeDraft(endpoint=given).endpoint
     except ValueError:
@@ -154,15 +155,15 @@ def _endpoint(given: Any, problems: list[Reason]) -> str | None:  # noqa: ANN401
         return None
 
 
-def _digest(node: str, endpoint: Any, gpus: list[dict[str, Any]], listed: dict[str, Any]) -> str:  # noqa: ANN401
-    """Equal for messages that mean the same but for time and free memory."""
+def _digest(node: str, endpoint: object, gpus: list[dict[str, Any]], listed: dict[str, Any]) -> str:
+    """Return a digest that is equal for messages that differ only in time and free memory."""
     models = [
         (key, [entry.get(name) for name in _OF_MODEL] if isinstance(entry, dict) else entry)
         for key, entry in sorted(listed.items())
     ]
-    said = [node, endpoint, [[gpu.get(name) for name in _OF_GPU] for gpu in gpus], models]
+    significant = [node, endpoint, [[gpu.get(name) for name in _OF_GPU] for gpu in gpus], models]
     try:
-        content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # nested deeper than it writes: no two of these are the same
+        content = orjson.dumps(significant, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # nested deeper than orjson writes: treat each as different
         return ""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""The catalogue out as one document, and a document read. What an import does with it is in `document_import.py`."""
+"""Export the catalogue as one document, and read a document. `document_import.py` plans its import."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from model_registry.catalog.resources import reasons_of
 from model_registry.entities.base import json_problem
 from model_registry.entities.category import Category, CategoryFacts
 from model_registry.entities.document import VERSION, Document, DocumentProvider
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.provider import Provider
 from model_registry.errors import InvalidModel, Reason
 from model_registry.garden.document_models import entry_of, unknown_keys
@@ -21,20 +21,20 @@ from model_registry.garden.ids import garden_id
 from model_registry.snapshot.snapshot import Snapshot
 
 DOCUMENT_TABLES = ("model_providers", "model_categories", "models", "model_aliases")
-"""What a document is made of."""
+"""The tables that a document is made of."""
 
 _IGNORED = frozenset({"$schema"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A document that keeps to the format."""
+    """A valid document."""
 
     content: Document
     raw: Mapping[str, Any]
-    """As it came."""
+    """The JSON before validation."""
     ignored: tuple[str, ...]
-    """Keys beside the models that nobody knows: they are not kept."""
+    """Unknown keys beside the models: they are not kept."""
 
 
 def read_document(text: bytes | str) -> ReadDocument:
@@ -56,11 +56,13 @@ def read_document(text: bytes | str) -> ReadDocument:
 
 
 def exported(snapshot: Snapshot) -> dict[str, Any]:
-    """All providers, categories, models and aliases; what uses them (functions, mappings) is no part of it.
+    """Export all providers, categories, models and aliases, without the functions and mappings that use them.
 
     Equal catalogues, equal documents: `last_updated` is when the newest of these rows was written.
     """
-    providers = {p.name: said for p in snapshot.providers if (said := _provider(p)) or not _has_models(snapshot, p)}
+    providers = {
+        p.name: columns for p in snapshot.providers if (columns := _provider(p)) or not _has_models(snapshot, p)
+    }
     models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
     return {
         "version": VERSION,
@@ -78,12 +80,12 @@ def _last_updated(snapshot: Snapshot) -> str:
 
 
 def category_entry(category: Category) -> dict[str, Any]:
-    """A category under its key."""
+    """Write the entry of a category."""
     return {name: value for name in CategoryFacts.model_fields if (value := getattr(category, name)) is not None}
 
 
 def _provider(provider: Provider) -> dict[str, Any]:
-    """What is not as a missing provider would be made."""
+    """List the columns that differ from those of a provider that an import creates."""
     plain = DocumentProvider().model_dump()
     return {name: value for name, default in plain.items() if (value := getattr(provider, name)) != default}
 
@@ -98,7 +100,7 @@ def _places(unknown: Mapping[str, Any]) -> list[str]:
 
 
 def refuse(reasons: Sequence[Reason]) -> None:
-    """Say all that is wrong, if anything is. Errors: InvalidModel."""
+    """Raise if there are reasons. Errors: InvalidModel, with all of them."""
     if reasons:
         shown = "; ".join(map(str, reasons[:10])) + (f" (and {len(reasons) - 10} more)" if len(reasons) > 10 else "")  # noqa: PLR2004
         raise InvalidModel(f"The document breaks the format of models_registry.json: {shown}", reasons=reasons)

@@ -1,7 +1,7 @@
-"""A model as the document says it, and back: one entry of `models`, and the columns of a row.
+"""Translates between an entry of a document's `models` and the columns of a row.
 
-What an entry leaves out or says as null is unknown, and unknown things change nothing. Keys that nobody knows are kept
-in the metadata, and come out again where they stood.
+A field that an entry leaves out or has as null is unknown, and changes nothing. Unknown keys are kept in the metadata,
+and are exported again in their place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
 from model_registry.snapshot.snapshot import Snapshot
 
 UNKNOWN = "models_registry.json"
-"""The key of the metadata that holds what a document said and nobody understood."""
+"""The key of the metadata that holds the unknown keys of a document."""
 
 LONGEST_NAME = 200
 
@@ -40,20 +40,20 @@ _NULLS: dict[str, tuple[str, ...]] = {
     "requirements": ("min_vram_gb", "recommended_vram_gb", "min_ram_gb"),
     "inference_defaults": ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size"),
 }
-"""Keys that readers expect to be there."""
+"""Keys that readers expect, also without a value."""
 
 
 _NOTHING: tuple[Any, ...] = ({}, [], {"hyperparameters": {}, "lora_config": {}})
-"""Facts that say nothing: as they are written where nothing is known."""
+"""Values of unknown facts."""
 
 
 def status_word(status: str) -> str:
-    """A status in Model Garden's words."""
+    """Translate a status into Model Garden's word."""
     return _WORDS.get(status, status)
 
 
 def entry_of(snapshot: Snapshot, model: Model, key: str) -> dict[str, Any]:
-    """The whole of a model, under this id."""
+    """Write the entry of a model, under this id."""
     provider = snapshot.providers.get(model.provider_id)
     card = EMPTY_CARD | model.card
     flags = {flag: tag in map(canonical, model.capabilities) for flag, tag in _FLAGS.items()}
@@ -79,9 +79,9 @@ def entry_of(snapshot: Snapshot, model: Model, key: str) -> dict[str, Any]:
 
 
 def _ours(snapshot: Snapshot, model: Model, key: str, flags: Mapping[str, bool]) -> dict[str, Any]:
-    """What Model Garden has no key for, where it is not what one would assume without it."""
+    """List the fields that Model Garden has no key for, where they differ from the assumed value."""
     aliases = snapshot.aliases.where("model", model.id)
-    tags = [_FLAGS[flag] for flag, held in flags.items() if held]
+    tags = [_FLAGS[flag] for flag, is_set in flags.items() if is_set]
     assumed = assumed_type(model.card.get("category"), model.capabilities)
     return {
         "registry_name": model.name if model.name != key else None,
@@ -100,7 +100,7 @@ def _ours(snapshot: Snapshot, model: Model, key: str, flags: Mapping[str, bool])
 
 
 def columns_of(entry: DocumentModel, raw: Mapping[str, Any], old: Model | None) -> dict[str, Any]:
-    """The columns of the row that an entry speaks of; `card` holds the facts it knows.
+    """Make the columns of an entry's row; `card` holds the known facts.
 
     Args:
         entry: what was read.
@@ -111,7 +111,7 @@ def columns_of(entry: DocumentModel, raw: Mapping[str, Any], old: Model | None) 
     tags = _tags(entry, old)
     unknown = unknown_keys(raw, DocumentModel)
     metadata = (old.metadata if old else {}) | (entry.metadata or {}) | ({UNKNOWN: unknown} if unknown else {})
-    wanted: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "name": name,
         "model_id": entry.model_id or entry.id,
         "model_type": entry.model_type or (None if old else assumed_type(entry.category, tags)),
@@ -126,8 +126,8 @@ def columns_of(entry: DocumentModel, raw: Mapping[str, Any], old: Model | None) 
         "status": _STATUSES.get(entry.status, entry.status),
         "field_sources": entry.field_sources,
     }
-    wanted = {column: value for column, value in wanted.items() if value is not None}
-    return wanted | {"card": _facts(entry, name)}
+    columns = {column: value for column, value in columns.items() if value is not None}
+    return columns | {"card": _facts(entry, name)}
 
 
 def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
@@ -137,26 +137,26 @@ def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
 
 
 def _shown(registry_name: str) -> str:
-    """How a model without a name for people is shown; those may be shorter."""
+    """Return the display name of a model without one; display names are shorter."""
     return registry_name[:LONGEST_NAME]
 
 
 def _tags(entry: DocumentModel, old: Model | None) -> list[str]:
-    """Flags decide about their own tag; other tags stay."""
-    said = {_FLAGS.get(flag, canonical(flag)): held for flag, held in entry.capabilities.model_dump().items()}
+    """Merge flags into the tags: a flag decides about its own tag, other tags stay."""
+    flags = {_FLAGS.get(flag, canonical(flag)): is_set for flag, is_set in entry.capabilities.model_dump().items()}
     tags = list(old.capabilities) if old and entry.capability_tags is None else entry.capability_tags or []
-    kept = [tag for tag in tags if said.get(canonical(tag), True)]
-    held = set(map(canonical, kept))
-    return kept + [tag for tag, wanted in said.items() if wanted and tag not in held]
+    kept = [tag for tag in tags if flags.get(canonical(tag), True)]
+    present = set(map(canonical, kept))
+    return kept + [tag for tag, is_set in flags.items() if is_set and tag not in present]
 
 
 def assumed_type(category: str | None, tags: Iterable[str]) -> str:
-    """What type a model has that was given none."""
+    """Return the type of a model that has none."""
     return _TYPES.get(category or "", "vl" if "vision" in map(canonical, tags) else "chat")
 
 
-def unknown_keys(raw: Any, shape: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON, and a type of any form)
-    """What of a JSON object its shape has no field for, at every level."""
+def unknown_keys(raw: object, shape: object) -> dict[str, Any]:
+    """Return the keys of a JSON object that its shape has no field for, at every level."""
     if not isinstance(raw, dict):
         return {}
     if get_origin(shape) is dict:
@@ -168,12 +168,12 @@ def unknown_keys(raw: Any, shape: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON,
         inside = {k: unknown_keys(v, fields[k].annotation) if k in fields else v for k, v in raw.items()}
         return {key: value for key, value in inside.items() if key not in fields or value}
     else:  # an optional or an annotated one
-        return next((found for part in get_args(shape) if (found := unknown_keys(raw, part))), {})
+        return next((unknown for part in get_args(shape) if (unknown := unknown_keys(raw, part))), {})
     return {key: value for key, value in inside.items() if value}
 
 
 def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Two objects as one; where both say something, the first counts."""
+    """Merge two objects; where both have a value, the first wins."""
     whole = dict(other) | one
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(one.get(key), dict):

@@ -6,7 +6,7 @@ from typing import Any
 
 from model_registry.catalog.views import is_offered
 from model_registry.entities.capability import flags
-from model_registry.entities.fitness import FitnessResult, Hardware, Use, unknown_model, verdict
+from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
 from model_registry.entities.model import Model
 from model_registry.errors import AmbiguousName, Invalid, ModelNotFound, Reason
 from model_registry.garden.document_models import entry_of, status_word
@@ -73,4 +73,4 @@ def garden_verdict(snapshot: Snapshot, reference: str, use: Use, hardware: Hardw
     provider = snapshot.providers.get(model.provider_id)
     active = model.active and provider is not None and provider.active
     entry = entry_of(snapshot, model, garden_id(snapshot, model)) | {"active": active}
-    return verdict(entry, use, hardware, served=provider is not None and provider.type != "custom")
+    return check_fitness(entry, use, hardware, served=provider is not None and provider.type != "custom")

@@ -1,7 +1,8 @@
 """The agent beside a gateway: brings the registry's configuration to it, and goes back when it does not come up.
 
 A bundle is on trial from the moment it is the current one until the gateway has been well for a while. Newer bundles do
-not wait for the end of a trial. Where bundles come from, lie and go to is in the files beside this one.
+not wait for the end of a trial. `bundle_source.py` fetches bundles, `bundle_directory.py` keeps them,
+`gateway_process.py` notifies the gateway.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 10.0
 
 @dataclass(frozen=True, slots=True)
 class AgentTimeouts:
-    """How long is waited for what, in seconds."""
+    """Timeouts, in seconds."""
 
     wait: float = 30.0
     """For a change, in one question."""
@@ -40,7 +41,7 @@ class AgentTimeouts:
 
 @dataclass(slots=True)
 class _Rollout:
-    """A bundle that the gateway was told of."""
+    """A bundle that the gateway was notified of."""
 
     etag: str
     began: float
@@ -196,7 +197,7 @@ class Agent:
             try:
                 self._gateway.tell(self._directory.path / "current")
             except NotTold as error:
-                log.error("the gateway could not be told to go back: %s", error)  # noqa: TRY400 (says it all)
+                log.error("the gateway could not be notified to go back: %s", error)  # noqa: TRY400 (says it all)
 
     def _resume(self) -> None:
         """Go on with a trial that a restart has interrupted."""

@@ -1,10 +1,10 @@
-"""The directory that a gateway reads: bundles beside each other, and a link to the one that counts.
+"""The directory that a gateway reads: bundles beside each other, and a link to the current one.
 
     DIR/current            -> bundles/<etag>
     DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
-    DIR/state.json         which one is on trial, which one was good last, which one failed
+    DIR/state.json         the bundle on trial, the last good one, and the one that failed
 
-Whoever follows `current` sees one bundle or another, never a mixture, and never half of one.
+A reader who follows `current` sees one bundle or another, never a mixture, and never half of one.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from model_registry.client.bundle import write_bundle
 from model_registry.gateway_agent.bundle_source import Bundle
+from model_registry.private_files import replace_file
 
 KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What must not be forgotten in a restart."""
+    """State that survives a restart."""
 
     good: str | None = None
     """The last bundle that a gateway came up with."""
     trial: str | None = None
-    """The one that is being tried."""
+    """The bundle on trial."""
     failed: str | None = None
-    """The newest one that no gateway came up with: not tried again until the registry serves another."""
+    """The newest bundle that no gateway came up with: not tried again until the registry serves another."""
 
 
 class BundleDirectory:
-    """One directory. Errors: OSError, as the disk has it; what was there before is there still."""
+    """One directory. Errors: OSError; the bundles and the link stay as they were."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class BundleDirectory:
 
     @property
     def current(self) -> str | None:
-        """The bundle that the link leads to."""
+        """The bundle that the link points to."""
         try:
             target = self._link.readlink()
         except OSError:
@@ -57,16 +57,16 @@ class BundleDirectory:
 
     @property
     def remembered(self) -> Remembered:
-        """What was noted last."""
+        """The state that was noted last."""
         try:
             return Remembered(**json.loads(self._state.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return Remembered(good=self.current)
 
     def note(self, **changes: str | None) -> None:
-        """Note something for after a restart."""
-        with _replacing(self._state) as draft:
-            _write(draft, json.dumps(asdict(replace(self.remembered, **changes))).encode())
+        """Change the state that survives a restart."""
+        content = json.dumps(asdict(replace(self.remembered, **changes))).encode()
+        replace_file(self._state, content, sync=True)
 
     def add(self, bundle: Bundle) -> None:
         """Write a bundle to a directory of its own, whole or not at all."""
@@ -75,10 +75,7 @@ class BundleDirectory:
             return
         draft = self._bundles / f".new-{bundle.etag}"
         try:
-            for path, content in bundle.files.items():
-                file = draft / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                _write(file, content)
+            write_bundle(bundle.files, draft, sync=True)
             draft.rename(target)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
@@ -87,39 +84,20 @@ class BundleDirectory:
     def switch(self, etag: str) -> None:
         """Make a bundle the current one, in one step."""
         os.utime(self._bundles / etag)  # the order of use is the order of tidying up
-        with _replacing(self._link) as draft:
-            draft.symlink_to(Path("bundles", etag))
+        draft = self._link.with_name(f".new-{self._link.name}")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(Path("bundles", etag))
+        draft.replace(self._link)
 
     def has(self, etag: str) -> bool:
         """Whether this bundle is there."""
         return (self._bundles / etag).is_dir()
 
     def tidy(self) -> None:
-        """Keep the last three, and whatever is still needed."""
+        """Remove all bundles but the last three and those that are still needed."""
         remembered = self.remembered
         needed = {self.current, remembered.good, remembered.trial}
         bundles = [path for path in self._bundles.iterdir() if not path.name.startswith(".")]
         bundles.sort(key=lambda path: (path.name in needed, path.stat().st_mtime_ns), reverse=True)
         for path in bundles[KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _write(file: Path, content: bytes) -> None:
-    with file.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A draft that takes the path's place once it is whole."""
-    draft = path.with_name(f".new-{path.name}")
-    draft.unlink(missing_ok=True)
-    try:
-        yield draft
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise

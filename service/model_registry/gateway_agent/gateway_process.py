@@ -1,4 +1,4 @@
-"""The gateway beside us: told of a new bundle, and asked how it is. Knows nothing of bundles and registries."""
+"""The gateway beside the agent: notified of a new bundle, and asked for its health. Knows nothing of registries."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
+
+from model_registry.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
 _EXEC_SECONDS = 60
 _HEALTH_SECONDS = 2
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class NotTold(Exception):
-    """The gateway could not be told of the new bundle."""
+    """The gateway could not be notified of the new bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalGateway:
-    """How to tell a gateway, and where to ask it. With nothing set, switching the link is all that is done."""
+    """How to notify a gateway, and where to ask for its health. With nothing set, switching the link is enough."""
 
     command: str | None = None
     """Run without a shell, for at most 60 s; MODEL_REGISTRY_BUNDLE is the directory of the new bundle."""
@@ -36,7 +36,7 @@ class LocalGateway:
     """A URL that answers 2xx while the gateway is well. Asked with a timeout of 2 s."""
 
     def tell(self, bundle: Path) -> None:
-        """Run the command, send the signal. A gateway that does not run yet is nobody to tell.
+        """Run the command, send the signal. A gateway that does not run yet is not notified.
 
         Raises:
             NotTold: the command failed.
@@ -55,22 +55,21 @@ class LocalGateway:
             try:
                 os.kill(_pid(self.pid_file), self.signal)
             except (OSError, ValueError) as error:
-                log.warning("nobody to signal: %s", error)
+                log.warning("no process to signal: %s", error)
 
     def is_well(self) -> bool:
-        """Whether the health URL answers as it should. True without one: there is nobody to ask."""
+        """Whether the health URL answers 2xx. True without one."""
         if self.health is None:
             return True
-        trust_env = urlsplit(self.health).hostname not in _LOOPBACK
         try:
-            return httpx.get(self.health, timeout=_HEALTH_SECONDS, trust_env=trust_env).is_success
+            return httpx.get(self.health, timeout=_HEALTH_SECONDS, trust_env=not is_loopback(self.health)).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
 
 
 def _pid(file: Path) -> int:
     pid = int(file.read_text("ascii").strip())
-    if pid <= 0:  # a group, or everybody
+    if pid <= 0:  # a process group, or all processes
         message = f"{file} holds no process id"
         raise ValueError(message)
     return pid

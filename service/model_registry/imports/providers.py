@@ -1,20 +1,17 @@
-"""Whose the offered models are: a provider of the registry, found by name, address or type; or a new one."""
+"""Finds the provider of an offered model, by name, address or type, or makes a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import get_args
 
 from pydantic import ValidationError
 
-from model_registry.catalog.resources import reasons_of
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.offer import Offer
-from model_registry.entities.provider import Provider, ProviderDraft, ProviderType
+from model_registry.entities.provider import Provider, ProviderDraft
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import AmbiguousName, Invalid, NotFound
 from model_registry.snapshot.snapshot import Snapshot
-
-MANY_OF_A_TYPE = frozenset({"custom", "openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure", "aws_sagemaker"})
-"""Types that say how a server is spoken to, and not whose it is: the only one of them is not the one that is meant."""
 
 
 class OfferedProviders:
@@ -28,13 +25,13 @@ class OfferedProviders:
         self._new: dict[str, Provider] = {}
 
     def of(self, offer: Offer) -> list[Provider]:
-        """Those that may have the model; exactly one where the offer names its provider.
+        """Find the providers that may have the model; exactly one where the offer names its provider.
 
-        Errors: Invalid, AmbiguousName, NotFound, when it cannot be said or made.
+        Errors: Invalid, AmbiguousName, NotFound, when there is none and none can be made.
         """
         if offer.provider is None:
             return [p for p in self._snapshot.providers if offer.provider_type in (None, p.type)]
-        # One name is one provider, whatever else the offers say of it: the next import finds it by its name.
+        # One name is one provider, also if offers differ in the rest: the next import finds the provider by name.
         if offer.provider not in self._found:
             self._found[offer.provider] = self._existing(offer) or self._made(offer, offer.provider)
         return [self._found[offer.provider]]
@@ -46,7 +43,9 @@ class OfferedProviders:
         if offer.api_base is not None:
             at = _address(offer.api_base)
             return next((p for p in providers if p.api_base and _address(p.api_base) == at), None)
-        if offer.provider_type is None or offer.provider_type in MANY_OF_A_TYPE:
+        kind = PROVIDER_TYPES.get(offer.provider_type or "")
+        # The only server of a type that many run is not necessarily the one that is meant.
+        if offer.provider_type is None or (kind and kind.many_servers):
             return None
         typed = [p for p in providers if p.type == offer.provider_type]
         if len(typed) > 1:
@@ -63,7 +62,7 @@ class OfferedProviders:
         return self._new[name]
 
     def _drafted(self, offer: Offer, name: str) -> Provider:
-        if offer.provider_type not in get_args(ProviderType):
+        if offer.provider_type not in PROVIDER_TYPES:
             raise NotFound(f"there is no provider {name!r}, and its type is not known: add it first")
         try:
             # Off until somebody says that there is an account: a gateway refuses a key that is not set.
@@ -75,10 +74,10 @@ class OfferedProviders:
         return Provider.model_validate({"id": self._new_id(), **draft.model_dump()})
 
     def new(self) -> Iterator[Provider]:
-        """Those that are not in the registry yet."""
+        """Iterate over the providers that are not in the registry yet."""
         return iter(self._new.values())
 
 
 def _address(url: str) -> str:
-    """A base URL as it is compared: `/v1` at its end is how the same server is spoken to in another way."""
+    """Normalise a base URL for comparison: with and without `/v1` at its end it is the same server."""
     return url.lower().rstrip("/").removesuffix("/v1")

@@ -1,1 +1,1 @@
-"""How the service and the agents reach NATS. Not what is said there."""
+"""The connection of the service, the agents and the client to NATS. Messages are parsed elsewhere."""

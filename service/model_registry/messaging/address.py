@@ -1,4 +1,4 @@
-"""NATS_URL taken apart: where the servers are, which may be shown, and what opens them, which may not."""
+"""Parses NATS_URL: the servers, which may be shown, and the credentials, which may not. Connecting is elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DEFAULT_PORT = 4222
 
 @dataclass(frozen=True, slots=True)
 class NatsAddress:
-    """Servers, and how to log in. `nats://token@host`, `nats://user:password@host`; several, separated by commas."""
+    """Servers and credentials. `nats://token@host` or `nats://user:password@host`; several, separated by commas."""
 
     servers: tuple[str, ...]
     """URLs without secrets, for the client and for logs."""
@@ -20,7 +20,7 @@ class NatsAddress:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Take it apart. Errors: ValueError, without a word of the URL in it."""
+        """Parse a URL or a list. Errors: ValueError, with no part of the URL in its message."""
         given = [one.strip() for one in url.split(",")]
         try:
             parts = [_part(one, alone=len(given) == 1) for one in given]
@@ -30,19 +30,19 @@ class NatsAddress:
                 "NATS_URL cannot be read: it must be nats://[user:password@ or token@]host[:port], with , / ? # [ ] @ "
                 ": and % in user, password or token percent-encoded"
             )
-            raise ValueError(message) from None  # the cause shows what it stumbled over, which may be a password
-        return cls(servers, next((found for part in parts if (found := _credentials(part))), {}))
+            raise ValueError(message) from None  # the cause quotes its input, which may hold a password
+        return cls(servers, next((login for part in parts if (login := _credentials(part))), {}))
 
     def __str__(self) -> str:
-        """For logs."""
+        """The servers, for logs."""
         return ", ".join(self.servers)
 
 
 def _part(one: str, *, alone: bool) -> SplitResult:
-    """One URL of the list. A single one may come without `nats://`; in a list, it would be the rest of a secret."""
+    """Parse one URL. A single one may lack `nats://`; in a list, such an item would be the rest of a secret."""
     part = urlsplit(one if "://" in one or not alone else f"nats://{one}")
     if not part.scheme or "@" in part.path + part.query + part.fragment:
-        raise ValueError  # a secret with / ? or # in it: its beginning would be taken for the host, and be shown
+        raise ValueError  # a secret containing / ? or #: its beginning would be taken for the host, and shown
     return part
 
 
@@ -54,7 +54,7 @@ def _server(part: SplitResult) -> str:
 
 
 def _credentials(part: SplitResult) -> dict[str, str]:
-    """As NATS's own clients have it: a user without a password is a token."""
+    """Return the login. As in NATS's own clients, a user without a password is a token."""
     if part.username is None:
         return {}
     if part.password is None:

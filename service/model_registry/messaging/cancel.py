@@ -1,4 +1,4 @@
-"""How a worker's task is ended. What a worker does is in its own file."""
+"""Cancels background tasks. Their work is in their own files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _AGAIN_SECONDS = 0.5
 
 
 async def cancel(task: asyncio.Task[Any] | None) -> None:
-    """Cancel a task, and return once it has ended.
+    """Cancel a task, and wait until it has ended.
 
-    Cancelled again for as long as it goes on: `asyncio.wait_for` of Python 3.11, which nats-py waits with, swallows a
-    cancellation that comes in the same moment as what was waited for.
+    Cancels repeatedly: `asyncio.wait_for` of Python 3.11, which nats-py uses, swallows a cancellation that arrives
+    together with the awaited result.
     """
     while task is not None and not task.done():
         task.cancel()

@@ -1,4 +1,4 @@
-"""How agents and clients learn from NATS that something may have changed, without asking."""
+"""Notifies agents and clients of changes announced on NATS, so that they poll at once. Polling itself is elsewhere."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ log = logging.getLogger(__name__)
 
 
 class ChangeNotifier:
-    """Listens in a thread of its own until it is closed; connects again by itself. Without NATS only time is lost.
+    """Listens in its own thread until closed; reconnects by itself. Without NATS, changes are only noticed later.
 
     Args:
-        login: where the server is, and how we get in.
-        listener: called, in that thread, whenever there is news.
-        pace: how soon it tries again.
+        login: the server's address and credentials.
+        listener: called in that thread on every announcement, connection and disconnection.
+        pace: intervals between attempts.
     """
 
     revision = 0
-    """The newest revision that was announced."""
+    """The newest announced revision."""
 
     def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None, *, pace: Pace = USUAL) -> None:
-        from model_registry.messaging.connection import NatsConnection  # noqa: PLC0415 (needs nats-py: who names a server has it)
+        from model_registry.messaging.connection import NatsConnection  # noqa: PLC0415 (nats-py is optional)
 
         self._listener = listener
         self._news = threading.Event()
         self._loop, self._closed = asyncio.new_event_loop(), asyncio.Event()
         self._subscribed: Client | None = None
-        self._link = NatsConnection(login, "model-registry client", on_up=self._tell, on_down=self._tell, pace=pace)
+        self._link = NatsConnection(login, "model-registry client", on_up=self._notify, on_down=self._notify, pace=pace)
         threading.Thread(target=self._run, daemon=True, name="nats").start()
 
     @property
     def hears(self) -> bool:
-        """Whether announcements arrive now. What was announced before they did is worth a question."""
+        """Whether announcements arrive now. Poll once after it becomes true: earlier ones were missed."""
         client = self._link.client
         return client is not None and client is self._subscribed
 
     def wait(self, seconds: float) -> bool:
-        """Wait for an announcement, or for announcements to begin or end to arrive; whether there was one."""
-        told = self._news.wait(seconds)
+        """Wait for an announcement, or for a connection to be made or lost. Return False on timeout."""
+        notified = self._news.wait(seconds)
         self._news.clear()
-        return told
+        return notified
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._news.set()
-        with suppress(RuntimeError):  # it has ended already
+        with suppress(RuntimeError):  # the loop has ended already
             self._loop.call_soon_threadsafe(self._closed.set)
 
     def _run(self) -> None:
@@ -67,27 +67,27 @@ class ChangeNotifier:
     async def _listen(self) -> None:
         self._link.when_connected(self._subscribe)
         self._link.start()
-        await self._closed.wait()  # the link goes on by itself
+        await self._closed.wait()  # the connection works by itself
         await self._link.stop()
 
     async def _subscribe(self, client: Client) -> None:
-        await client.subscribe(UPDATED, cb=self._hear)
+        await client.subscribe(UPDATED, cb=self._receive)
         await client.flush()
         self._subscribed = client
-        self._tell()
-        log.info("hearing of changes from nats")
+        self._notify()
+        log.info("subscribed to changes on nats")
 
-    async def _hear(self, message: Any) -> None:  # noqa: ANN401 (nats-py is not in the base install)
+    async def _receive(self, message: Any) -> None:  # noqa: ANN401 (nats-py is not in the base install)
         self.revision = max(self.revision, _revision(message.data))
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._news.set()
         self._listener()
 
 
 def _revision(payload: bytes) -> int:
-    """The revision that a message speaks of; 0 when it is from someone else, and only a reason to ask."""
+    """Return the announced revision; 0 for a message in another format, which is only a reason to poll."""
     try:
         content = json.loads(payload)
     except ValueError:

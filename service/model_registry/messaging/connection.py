@@ -1,6 +1,6 @@
-"""The one connection to NATS, kept up in the background. Whoever has it starts, works and stops without the server.
+"""The one connection to NATS, kept up in the background. Its owner starts, works and stops without the server.
 
-What is said over it is not here.
+Formats of messages are not here.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 OnConnect = Callable[[Client], Awaitable[None]]
 
 FAILURES = (TimeoutError, nats.errors.Error, OSError)
-"""What a connection that breaks raises, wherever one waits for it."""
+"""Exceptions of a broken connection, at any await."""
 
 _FLUSH_SECONDS = 1
 _CLOSE_SECONDS = 1
 
 
 class NatsConnection:
-    """Connects for ever; hands every new client to whoever asked for it."""
+    """Keeps connecting; passes every new client to the actions given to `when_connected`."""
 
     def __init__(  # noqa: PLR0913 (all but two are named and optional)
         self,
@@ -43,9 +43,9 @@ class NatsConnection:
         echo: bool = True,
         pace: Pace = USUAL,
     ) -> None:
-        """`on_up` is called whenever messages go out again: some may have been missed. `on_down`: when they do not.
+        """Call `on_up` on every connection (messages may have been missed before), `on_down` on every loss.
 
-        Without `echo`, subscriptions of this connection do not hear what it publishes itself.
+        Without `echo`, this connection's subscriptions do not receive its own messages.
         """
         self._login = login
         self._on_up = on_up
@@ -56,43 +56,47 @@ class NatsConnection:
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._on_connect: list[OnConnect] = []
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._stopping = False
         self._shown = ""
         self.trouble = "not connected yet"
-        """Why there was no connection, when there was none last."""
+        """Why the connection failed last."""
 
     @property
     def connected(self) -> bool:
-        """Whether messages go out now."""
+        """Whether messages can be published now."""
         return self._client is not None and self._client.is_connected
 
     @property
     def client(self) -> Client | None:
-        """The client while it is connected."""
+        """The client, while it is connected."""
         return self._client if self.connected else None
 
     def when_connected(self, action: OnConnect) -> None:
-        """Do this with every new client: subscribe, start consuming.
+        """Run an action with every new client, such as subscribing.
 
-        A client and its subscriptions survive reconnects; a new one is made where the server sent the old one away.
+        A client and its subscriptions survive reconnects; a new one is made when the server rejects the old one.
         """
         self._on_connect.append(action)
 
     def start(self) -> None:
-        """Begin connecting. Returns at once: a server that is down must not keep the service from starting."""
-        self._task = asyncio.create_task(self._run(), name="nats-link")
+        """Begin connecting. Return at once: the service must start even when the server is down."""
+        self._task = asyncio.create_task(self.run(), name="nats-link")
 
     async def stop(self) -> None:
-        """Stop connecting and close; what was published goes out first, for at most 1 s."""
+        """Stop connecting and close, after flushing published messages for at most 1 s."""
+        await self.flush()
+        await cancel(self._task)
+
+    async def flush(self) -> None:
+        """Send what was published, for at most 1 s: the connection is about to be closed."""
         self._stopping = True
         if self.client is not None:
             with contextlib.suppress(*FAILURES):
                 await self.client.flush(_FLUSH_SECONDS)
-        await cancel(self._task)
 
     async def publish(self, subject: str, payload: bytes) -> bool:
-        """Publish if connected; whether it was. Nothing is kept for later: everyone polls as well."""
+        """Publish if connected, and return whether it was. Nothing is queued for later: subscribers poll as well."""
         client = self.client
         if client is None:
             return False
@@ -103,8 +107,8 @@ class NatsConnection:
             return False
         return True
 
-    async def _run(self) -> None:
-        """One client after the other: nats-py reconnects by itself, but gives up when the server sends it away."""
+    async def run(self) -> None:
+        """Use one client after the other: nats-py reconnects by itself, but gives up when the server rejects it."""
         try:
             self._shown = str(self._login.address)
         except ValueError as error:
@@ -120,21 +124,21 @@ class NatsConnection:
                     self._note(client.last_error)
             except FAILURES as error:
                 self._note(error)
-            except Exception:  # the loop must outlive a bug in those who were handed the client
-                log.exception("nats: failed unexpectedly; connecting again")
+            except Exception:  # the loop must survive bugs in the actions
+                log.exception("nats: failed unexpectedly; reconnecting")
             finally:
-                # Also when cancelled while connecting: an open socket must not outlive us.
+                # Also when cancelled while connecting: no socket may stay open.
                 with contextlib.suppress(*FAILURES):
                     async with asyncio.timeout(_CLOSE_SECONDS):  # nats-py may wait for ever, see `_connect`
                         await client.close()
             await asyncio.sleep(self.pace.retry)
 
     async def _connect(self, client: Client, gone: asyncio.Event) -> None:
-        """Connect, and hand the client over. Sets `gone` when there has to be another one.
+        """Connect, and run the actions. Set `gone` when a new client is needed.
 
-        A client waits for as long as nobody answers. One that is refused has to go: keys and certificates may have been
-        renewed, and the next one reads them anew. (nats-py would go on with the old ones, forget open sockets, and wait
-        for the end of a TLS connection that never began.)
+        A client keeps trying while no server answers. A rejected one is replaced: keys and certificates may have been
+        renewed, and the next client reads them anew. (nats-py would go on with the old ones, leak sockets, and wait for
+        the end of a TLS connection that never began.)
         """
         lost = False
 
@@ -148,7 +152,7 @@ class NatsConnection:
         async def on_reconnect() -> None:
             nonlocal lost
             lost = False
-            self._say_connected()
+            self._note_connected()
 
         async def on_error(error: Exception) -> None:
             self._note(error)
@@ -163,7 +167,7 @@ class NatsConnection:
             self._on_down()
             gone.set()
 
-        reconnect: Any = self.pace.reconnect  # declared as int, and only ever slept and compared with
+        reconnect: Any = self.pace.reconnect  # declared as int, but only slept and compared with
         await client.connect(
             **self._options(),
             name=self._name,
@@ -180,39 +184,39 @@ class NatsConnection:
             closed_cb=on_close,
         )
         self._client = client
-        self._say_connected()
+        self._note_connected()
         for action in self._on_connect:
             await action(client)
 
     def _options(self) -> dict[str, Any]:
         try:
             return self._login.options()
-        except (ValueError, ModuleNotFoundError) as error:  # a file that somebody is about to put right
+        except (ValueError, ModuleNotFoundError) as error:  # a file that may be corrected at any time
             raise nats.errors.Error(str(error)) from None
 
     def _note(self, error: Exception) -> None:
-        """What is wrong. Said once until all is well again, because it comes twice a second."""
+        """Note a failure. Log it once until the connection is restored: it recurs twice a second."""
         reason = str(error) or type(error).__name__
         if not self.connected:
             self.trouble = reason
-        if reason not in self._told:
-            self._told.add(reason)
-            log.warning("nats: trouble with %s; trying on: %s", self._shown, reason)
+        if reason not in self._logged:
+            self._logged.add(reason)
+            log.warning("nats: trouble with %s; retrying: %s", self._shown, reason)
 
-    def _say_connected(self) -> None:
-        self._told.clear()
+    def _note_connected(self) -> None:
+        self._logged.clear()
         log.info("nats connected: %s", self._shown)
         self._on_up()
 
 
 def _unanswered(error: Exception) -> bool:
-    """Whether nobody has answered yet: then the same client may try again."""
+    """Whether no server has answered yet: then the same client may try again."""
     answers = (ssl.SSLError, ConnectionResetError, TimeoutError)
     return isinstance(error, OSError) and not isinstance(error, answers)
 
 
 class _PrivateClient(Client):
-    """Says nothing to a server that offers no TLS: nats-py goes on in the clear, and would send it the password."""
+    """Refuses a server that offers no TLS: nats-py would go on unencrypted, and send it the password."""
 
     def _connect_command(self) -> bytes:
         if not self._server_info.get("tls_required"):

@@ -1,4 +1,4 @@
-"""How a program is let in to NATS: settings in, arguments of nats-py's `connect` out. Secrets are shown nowhere."""
+"""Turns settings into the login arguments of nats-py's `connect`. Secrets are never shown. Connecting is elsewhere."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _JWT, _SEED = "-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"
 
 @dataclass(frozen=True)
 class NatsLogin:
-    """Where NATS is, and one way in at most. The names are those of the variables that NATS's own command reads."""
+    """NATS's address and at most one way to log in. Fields are named like the variables of NATS's own command."""
 
     url: str = field(repr=False)
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     nkey: str | Path | None = None
-    """A file that holds an nkey's seed, `SU...`."""
+    """A file with an nkey's seed, `SU...`."""
     creds: str | Path | None = None
-    """A file with a JWT and its seed, as `nsc` writes it."""
+    """A file with a JWT and its seed, as written by `nsc`."""
     ca: str | Path | None = None
-    """Who has signed the server's certificate, in PEM. Not given: who this machine trusts."""
+    """The certificate authority of the server's certificate, in PEM. Default: those that this machine trusts."""
     cert: str | Path | None = None
-    """Our own certificate, for servers that ask for one; `key` is its key. Both in PEM."""
+    """The client certificate, for servers that require one; `key` is its key. Both in PEM."""
     key: str | Path | None = None
 
     @cached_property
     def address(self) -> NatsAddress:
-        """Where the servers are. Errors: ValueError, when the settings contradict themselves; no secret is in it."""
+        """The servers. Errors: ValueError, when settings contradict each other; its message holds no secret."""
         address = NatsAddress.parse(self.url)
         if (self.user is None) != (self.password is None):
             raise ValueError("NATS_USER and NATS_PASSWORD belong together: one of them is not set")
@@ -54,29 +54,29 @@ class NatsLogin:
 
     @property
     def encrypted(self) -> bool:
-        """Whether nothing may be said to a server that offers no TLS."""
+        """Whether a server that offers no TLS must be refused."""
         return bool(self.ca or self.cert) or any(one.startswith("tls://") for one in self.address.servers)
 
     def options(self) -> dict[str, Any]:
-        """Arguments of nats-py's `connect`. Files are read now, so that renewed ones count from the next client on.
+        """Return arguments for nats-py's `connect`. Reads the files now, so that each new client uses renewed ones.
 
-        nats-py would read them itself, but looks for ever for the JWT in a file that has none.
+        nats-py would read them itself, but loops forever on a file without a JWT.
 
-        Errors: ValueError as above, and for a file that does not hold what it should; OSError, when it cannot be read;
-        ModuleNotFoundError for nkeys and credentials without the package `nkeys`.
+        Errors: ValueError as above, and for a file with wrong content; OSError, when a file cannot be read;
+        ModuleNotFoundError, for nkeys and credentials without the package `nkeys`.
         """
-        found: dict[str, Any] = {"servers": list(self.address.servers), **self.address.credentials}
+        options: dict[str, Any] = {"servers": list(self.address.servers), **self.address.credentials}
         if self.user is not None:
-            found |= {"user": self.user, "password": self.password}
+            options |= {"user": self.user, "password": self.password}
         if self.token is not None:
-            found["token"] = self.token
+            options["token"] = self.token
         if self.nkey is not None:
-            found["nkeys_seed_str"] = _checked_seed(_read(self.nkey).strip(), self.nkey)
+            options["nkeys_seed_str"] = _checked_seed(_read(self.nkey).strip(), self.nkey)
         if self.creds is not None:
-            found["user_credentials"] = _credentials(self.creds)
+            options["user_credentials"] = _credentials(self.creds)
         if self.encrypted:
-            found["tls"] = self._trust()
-        return found
+            options["tls"] = self._trust()
+        return options
 
     def _trust(self) -> ssl.SSLContext:
         try:
@@ -95,18 +95,18 @@ def _read(file: str | Path) -> str:
 
 
 def _checked_seed(seed: str, file: str | Path) -> str:
-    """The seed, if it is one. What is wrong with it is not said: the library's words hold parts of it."""
+    """Return the seed if it is valid. The error gives no details: the library's message quotes parts of the seed."""
     import nkeys  # noqa: PLC0415 (not in the base install)
 
     try:
         nkeys.from_seed(bytearray(seed.encode("ascii", "replace"))).wipe()
-    except Exception:  # noqa: BLE001 (whatever it stumbles over: several libraries have a say in it)
+    except Exception:  # noqa: BLE001 (several libraries raise errors of their own)
         raise ValueError(f"{file} holds no seed of an nkey (SU...)") from None
     return seed
 
 
 def _credentials(file: str | Path) -> Any:  # noqa: ANN401 (nats-py's own type)
-    """The content of a credentials file, in the form that nats-py takes for content and not for a path."""
+    """Return a credentials file's content, in the type that nats-py takes for content and not for a path."""
     from nats.aio.client import RawCredentials  # noqa: PLC0415 (not in the base install)
 
     content = _read(file)

@@ -1,4 +1,4 @@
-"""How soon a connection to NATS, and what hangs on it, tries again."""
+"""Retry intervals of a connection to NATS and of its users."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds after which what went wrong is tried again, and what could be better is looked for."""
+    """Seconds until a failure is retried, and between looks for a better plan."""
 
     retry: float = 1.0
     reconnect: float = 0.5

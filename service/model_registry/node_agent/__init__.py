@@ -1,1 +1,1 @@
-"""What runs on a GPU node: watches its model servers, and tells the registry over NATS what is loaded there."""
+"""Runs on a GPU node: watches its model servers, and publishes loaded models over NATS. Imports no server code."""

@@ -1,6 +1,6 @@
-"""The agent on a GPU node: looks at its model servers, says what has changed at once, and everything regularly.
+"""The agent of a GPU node: polls its model servers, publishes changes at once, and the whole status regularly.
 
-What it says goes out if NATS is there. Nothing is kept for later but what was said last: the rest follows from that.
+Messages are published only while NATS is connected. Only the last published state is kept: the rest follows from it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from model_registry.node_agent.watch import Watch
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes], Awaitable[bool]]
-"""Publish to a subject; whether it went out."""
+"""Publishes to a subject; returns whether it was sent."""
 
 MOST_LISTED = 1000
-"""Models in one status message: as many as the registry takes."""
+"""Models in one status message, at most; the registry's own limit."""
 _TICK = 0.001
 
 
 class NodeAgent:
-    """Speaks for one node. It must be the only one that does: a status message is about all models of its node."""
+    """Reports one node. Only one agent may: a status message lists all models of its node."""
 
     def __init__(self, node_id: str, watches: Sequence[Watch], gpus: NvidiaSmi) -> None:
         self._node_id = node_id
         self._watches = watches
         self._gpus = gpus
         self._gpu_metrics: list[dict[str, Any]] = []
-        self._said: dict[str, Listed] = {}
-        self._complained: set[str] = set()
+        self._published_models: dict[str, Listed] = {}
+        self._warned: set[str] = set()
         self._last = 0.0
         self.wake = asyncio.Event()
-        """Set it to have everything said at once, as after a time without NATS."""
+        """Set to publish a whole status at once, as after a reconnect."""
 
     async def run(self, publish: Publish, *, poll: float, interval: float) -> None:
-        """Look every `poll` seconds, and say everything every `interval` seconds. Ends when it is cancelled."""
+        """Poll every `poll` seconds, and publish the whole status every `interval` seconds, until cancelled."""
         due = 0.0
         while True:
             began = time.monotonic()
@@ -51,8 +51,8 @@ class NodeAgent:
             try:
                 if await self._turn(publish, beat=beat):
                     due = began + interval
-            except Exception:  # it must outlive a bug: a node that falls silent is taken for lost
-                log.exception("failed unexpectedly; looking again")
+            except Exception:  # the loop must survive bugs: a node that falls silent is considered lost
+                log.exception("failed unexpectedly; polling again")
             try:
                 async with asyncio.timeout(max(0.0, began + poll - time.monotonic())):
                     await self.wake.wait()
@@ -60,17 +60,17 @@ class NodeAgent:
                 continue
 
     async def close(self) -> None:
-        """Let go of the connections to the servers."""
+        """Close the connections to the servers."""
         for watch in self._watches:
             await watch.server.close()
 
     @property
     def troubles(self) -> list[str]:
-        """Why servers did not answer when they were asked last."""
+        """Why servers did not answer the last request."""
         return [watch.trouble for watch in self._watches if watch.trouble is not None]
 
     async def look(self, *, all_of_it: bool = True) -> None:
-        """Ask all servers at once; of the GPUs and of what could be loaded, only if a status message wants it."""
+        """Ask all servers concurrently. With `all_of_it`, for a status message, also GPUs and available models."""
         looks = [self._look_at(watch, all_of_it=all_of_it) for watch in self._watches]
         if all_of_it:
             self._gpu_metrics, *_ = await asyncio.gather(self._gpus.metrics(), *looks)
@@ -78,11 +78,11 @@ class NodeAgent:
             await asyncio.gather(*looks)
 
     def differences(self) -> list[Message]:
-        """What is not as it was last said."""
+        """Return messages for the models that differ from the last published state."""
         return [message for _, _, message in self._differences()]
 
     def status(self) -> Message | None:
-        """All that is loaded; None while a server is still waited for: silence would say that it has nothing loaded."""
+        """Return the status message; None until every server is known: listing none of its models means none loaded."""
         if not all(watch.conclusive for watch in self._watches):
             return None
         available = sorted({name for watch in self._watches for name in watch.available})[:MOST_LISTED]
@@ -97,7 +97,7 @@ class NodeAgent:
         )
 
     async def _turn(self, publish: Publish, *, beat: bool) -> bool:
-        """Look, and say what there is to say; whether everything was said."""
+        """Poll and publish; return whether a whole status was published."""
         await self.look(all_of_it=beat)
         for listed, there, message in self._differences():
             if await _published(publish, message):
@@ -114,46 +114,46 @@ class NodeAgent:
             watch.missed(why)
 
     def _models(self) -> dict[str, Listed]:
-        """What all servers have loaded. Where two offer the same, the first counts: the registry has one row for it."""
-        found: dict[str, Listed] = {}
+        """Return the loaded models of all servers. The first server with a model counts: the registry keeps one row."""
+        models: dict[str, Listed] = {}
         for watch in self._watches:
             for key, listed in watch.models.items():
-                if key in found and key not in self._complained:
-                    self._complained.add(key)
+                if key in models and key not in self._warned:
+                    self._warned.add(key)
                     log.warning(
-                        "%s is offered by two servers of this node; only the one at %s is told of. "
-                        "A node id of its own for each server's agent tells of both.",
+                        "%s is offered by two servers of this node; only the one at %s is reported. "
+                        "To report both, run an agent with its own node id for each server.",
                         key,
-                        found[key].endpoint,
+                        models[key].endpoint,
                     )
-                found.setdefault(key, listed)
-        if len(found) > MOST_LISTED and not self._complained:
-            self._complained.add("")
-            log.warning("%d models are loaded; the first %d are told of", len(found), MOST_LISTED)
-        return dict(list(found.items())[:MOST_LISTED])
+                models.setdefault(key, listed)
+        if len(models) > MOST_LISTED and not self._warned:
+            self._warned.add("")
+            log.warning("%d models are loaded; the first %d are reported", len(models), MOST_LISTED)
+        return dict(list(models.items())[:MOST_LISTED])
 
     def _differences(self) -> Iterator[tuple[Listed, bool, Message]]:
         models = self._models()
-        for key, listed in list(self._said.items()):
+        for key, listed in list(self._published_models.items()):
             if key not in models:
                 yield listed, False, model_message(self._node_id, listed, self._now(), there=False)
         for key, listed in models.items():
-            if self._said.get(key) != listed:
+            if self._published_models.get(key) != listed:
                 yield listed, True, model_message(self._node_id, listed, self._now(), there=True)
 
     def _note(self, listed: Listed, *, there: bool) -> None:
-        """It has been said."""
+        """Note a published change."""
         key = listed.model.key
         if there:
-            self._said[key] = listed
+            self._published_models[key] = listed
             vram = "" if listed.model.vram_mb is None else f", {listed.model.vram_mb} MiB"
             log.info("%s is %s%s", key, listed.state, vram)
         else:
-            del self._said[key]
+            del self._published_models[key]
             log.info("%s is unloaded", key)
 
     def _now(self) -> float:
-        """Seconds since 1970; later each time, also when the clock is set back, or the registry would keep the old."""
+        """Return epoch seconds, increasing even when the clock is set back: the registry ignores older events."""
         self._last = max(round(time.time(), 3), round(self._last + _TICK, 3))
         return self._last
 

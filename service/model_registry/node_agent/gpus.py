@@ -1,4 +1,4 @@
-"""What `nvidia-smi` says of this machine's GPUs. Where there is none, or it does not answer, nothing is said."""
+"""Reads this machine's GPUs from `nvidia-smi`. Without it, or without an answer, reports nothing new."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ _COLUMNS = {
     "power.draw": "power_draw_w",
     "power.limit": "power_limit_w",
 }
-"""What is asked for, and what it is called in a status message. The name comes last: it may hold commas."""
+"""Queried columns, and their names in a status message. The GPU's name is queried last: it may hold commas."""
 _LASTING = ("gpu_index", "total_vram_mb", "name")
-"""What of a GPU stays as it is."""
+"""Fields of a GPU that do not change."""
 
 
 class NvidiaSmi:
-    """Asks again each time; a driver that hangs holds nobody up."""
+    """Runs `nvidia-smi` at each call; a driver that hangs does not block the agent."""
 
     def __init__(self, answer_seconds: float = 3.0) -> None:
         self._answer_seconds = answer_seconds
         self._process: Process | None = None
-        self._told = ""
-        self._there: list[dict[str, Any]] = []
+        self._logged = ""
+        self._last_known: list[dict[str, Any]] = []
 
     async def metrics(self) -> list[dict[str, Any]]:
-        """Each GPU; empty where there is nothing to say. Takes up to `answer_seconds`.
+        """Return each GPU; empty without `nvidia-smi`. Takes at most `answer_seconds`.
 
-        Without an answer, what was there is still there: a node that forgets its memory for a moment would lose its
-        place among the routes of gateways, which start anew for that.
+        Without an answer, return the lasting fields known before: a node whose memory disappears for a moment would
+        lose its position among the gateways' routes, and gateways would reload.
         """
         program = shutil.which("nvidia-smi")
         if program is None:
             return []
         if self._process is not None and self._process.returncode is None:
-            # The one before hangs, as it does when a GPU has fallen off its bus: one of them is enough.
-            return self._there
+            # The previous process hangs, as when a GPU has fallen off its bus: start no second one.
+            return self._last_known
         try:
-            found = parse(await self._ask(program))
+            gpus = parse(await self._ask(program))
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error) or "no answer"
-            if reason != self._told:
+            if reason != self._logged:
                 log.warning("nvidia-smi fails, so the use of VRAM is not reported: %s", reason)
-            self._told = reason
-            return self._there
-        self._there = [{name: gpu[name] for name in _LASTING if name in gpu} for gpu in found]
-        return found
+            self._logged = reason
+            return self._last_known
+        self._last_known = [{name: gpu[name] for name in _LASTING if name in gpu} for gpu in gpus]
+        return gpus
 
     async def _ask(self, program: str) -> str:
         query = ",".join([*_COLUMNS, "name"])
@@ -74,7 +74,7 @@ class NvidiaSmi:
 
 
 def parse(answer: str) -> list[dict[str, Any]]:
-    """One line a GPU. What is `[N/A]`, as memory is where CPU and GPU share it, is left out. Errors: ValueError."""
+    """Parse one line per GPU. Omits `[N/A]`, such as memory that CPU and GPU share. Errors: ValueError."""
     gpus = []
     for line in answer.splitlines():
         values = [value.strip() for value in line.split(",", len(_COLUMNS))]

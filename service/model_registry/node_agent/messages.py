@@ -1,4 +1,4 @@
-"""What a node says: the documented forms of docs/gpu-events.md. Pure: times come in."""
+"""Builds a node's messages in the forms of docs/gpu-events.md. Pure: times are arguments."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 from model_registry.node_agent.model_server import LoadedModel
 
 Message = tuple[str, dict[str, Any]]
-"""Where it is published, and what."""
+"""Subject and content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model as the registry shall see it."""
+    """A model as reported to the registry."""
 
     model: LoadedModel
     endpoint: str
     since: float
-    """When it was first seen loaded, in seconds since 1970."""
+    """When it was first seen loaded, in epoch seconds."""
     error: str | None = None
-    """Why it cannot be asked, although it was loaded when its server answered last."""
+    """Why it is unreachable, although it was loaded when its server answered last."""
 
     @property
     def state(self) -> DeploymentStatus:
-        """As the registry calls it."""
+        """The deployment status, in the registry's terms."""
         return "loaded" if self.error is None else "error"
 
 
 def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Message:
-    """One model: loaded, in error, or not there any more."""
+    """Build the event of one model: loaded, in error, or unloaded."""
     content = {
         "node_id": node_id,
         "provider_type": listed.model.provider_type,
@@ -47,20 +47,20 @@ def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Me
         "context_length": listed.model.context_length,
         "error_message": listed.error,
     }
-    return LOADED, {**content, "status": listed.state, "endpoint": listed.endpoint, **_said(more)}
+    return LOADED, {**content, "status": listed.state, "endpoint": listed.endpoint, **_without_none(more)}
 
 
 def status_message(
     node_id: str, models: Iterable[Listed], at: float, *, endpoint: str | None, data: Mapping[str, Any]
 ) -> Message:
-    """The heartbeat. It lists everything that is loaded: what it does not list is not."""
+    """Build the heartbeat. It lists all loaded models: a model that is not listed is unloaded."""
     content = {
         "type": STATUS,
         "node_id": node_id,
         "ts": at,
         "data": {"loaded_models": {one.model.key: _entry(one) for one in models}, **data},
     }
-    return STATUS, {**content, **_said({"endpoint": endpoint})}
+    return STATUS, {**content, **_without_none({"endpoint": endpoint})}
 
 
 def _entry(listed: Listed) -> dict[str, Any]:
@@ -75,9 +75,9 @@ def _entry(listed: Listed) -> dict[str, Any]:
         "state": listed.state,
         "endpoint": listed.endpoint,
         "loaded_at": datetime.fromtimestamp(listed.since, UTC).isoformat(),
-        **_said(more),
+        **_without_none(more),
     }
 
 
-def _said(content: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value is not None}

@@ -1,71 +1,71 @@
-"""What a model server says it has loaded: Ollama, or whatever speaks OpenAI's protocol, such as vLLM.
+"""Asks a model server for its loaded models: Ollama, or any server of OpenAI's protocol, such as vLLM.
 
-One question, one answer. What follows from no answer is in `watch.py`.
+Each call is one request. `watch.py` decides what a missing answer means.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
+from model_registry.loopback import is_loopback
+
 ANSWER_SECONDS = 2.0
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can be asked now."""
+    """A model that can be used now."""
 
     provider_type: str
     model_id: str
     vram_mb: int | None = None
-    """MiB, where the server tells."""
+    """MiB, where the server reports it."""
     context_length: int | None = None
-    """Tokens, where the server tells."""
+    """Tokens, where the server reports it."""
 
     @property
     def key(self) -> str:
-        """What status messages list it by."""
+        """The model's key in status messages."""
         return f"{self.provider_type}/{self.model_id}"
 
 
 class NoAnswer(Exception):
-    """The server did not say what it has loaded."""
+    """The server gave no usable answer."""
 
     def __init__(self, reason: str, *, down: bool = False) -> None:
         super().__init__(reason)
         self.down = down
-        """Nobody listens there: it is not just slow."""
+        """Whether the connection was refused: the server is not just slow."""
 
 
 class ModelServer(Protocol):
-    """A server on this node. Every question waits for at most 2 s, and is not repeated."""
+    """A server on this node. Every request waits for at most 2 s, and is not retried."""
 
     @property
     def url(self) -> str:
-        """Where it is watched, without a slash at the end."""
+        """The base URL, without a slash at the end."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The server's kind, for people."""
 
     async def loaded(self) -> list[LoadedModel]:
-        """What is loaded now. Errors: NoAnswer."""
+        """Return the loaded models. Errors: NoAnswer."""
 
     async def available(self) -> list[str]:
-        """What it could load. Errors: NoAnswer."""
+        """Return the names of models that the server could load. Errors: NoAnswer."""
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
 
 
 class Ollama:
-    """`/api/ps` is what is loaded, `/api/tags` what is there."""
+    """`/api/ps` lists loaded models, `/api/tags` pulled ones."""
 
     name = "Ollama"
 
@@ -74,7 +74,7 @@ class Ollama:
         self._http = _http(self.url, answer_seconds=answer_seconds)
 
     async def loaded(self) -> list[LoadedModel]:
-        """What is in memory. Errors: NoAnswer."""
+        """Return the models in memory. Errors: NoAnswer."""
         return [
             LoadedModel("ollama", name, _mib(entry.get("size_vram")), _whole(entry.get("context_length")))
             for entry in await _entries(self._http, "/api/ps", "models")
@@ -82,17 +82,17 @@ class Ollama:
         ]
 
     async def available(self) -> list[str]:
-        """What has been pulled; Ollama loads it when it is asked for. Errors: NoAnswer."""
-        found = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
-        return sorted(name for name in found if isinstance(name, str))
+        """Return the pulled models, which Ollama loads on demand. Errors: NoAnswer."""
+        names = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
+        return sorted(name for name in names if isinstance(name, str))
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
 class OpenAICompatible:
-    """`/v1/models`. What it lists counts as loaded: vLLM and its like load everything when they start."""
+    """`/v1/models`. All listed models count as loaded: vLLM and similar servers load everything at start."""
 
     name = "OpenAI-compatible server"
 
@@ -102,7 +102,7 @@ class OpenAICompatible:
         self._http = _http(self.url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
 
     async def loaded(self) -> list[LoadedModel]:
-        """What it serves. Errors: NoAnswer."""
+        """Return the served models. Errors: NoAnswer."""
         return [
             LoadedModel(
                 self._provider_type or ("vllm" if entry.get("owned_by") == "vllm" else "openai_compatible"),
@@ -114,31 +114,29 @@ class OpenAICompatible:
         ]
 
     async def available(self) -> list[str]:
-        """Nothing but what is loaded."""
+        """Return nothing: all models are loaded."""
         return []
 
     async def close(self) -> None:
-        """Let go of its connection."""
+        """Close its connection."""
         await self._http.aclose()
 
 
 def _http(
     url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
 ) -> httpx.AsyncClient:
-    # No proxy of the environment stands between us and this machine.
-    trust_env = urlsplit(url).hostname not in LOOPBACK
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=trust_env)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=not is_loopback(url))
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:
-    """The list under a key of what is answered. Null is an empty list, as older servers say it."""
+    """Return the list under a key of the answer. Null is an empty list, as older servers send it."""
     try:
         response = await http.get(path)
         response.raise_for_status()
         listed = response.json()[key] or []
         return [entry for entry in listed if isinstance(entry, dict)]
     except httpx.ConnectError as error:
-        raise NoAnswer(f"nobody listens there ({error})", down=True) from error
+        raise NoAnswer(f"cannot connect ({error})", down=True) from error
     except httpx.HTTPStatusError as error:
         raise NoAnswer(f"{path} answers {error.response.status_code}") from error
     except httpx.HTTPError as error:

@@ -1,4 +1,4 @@
-"""What is believed of one model server, from what it answers and from its silence. Asks nobody: answers come in."""
+"""Tracks the state of one model server from its answers and its silence. Makes no requests: answers are arguments."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from model_registry.node_agent.model_server import LoadedModel, ModelServer, NoA
 log = logging.getLogger(__name__)
 
 PATIENCE = 3
-"""A server that does not answer in time so many times in a row is believed to be gone. It may have been busy before."""
+"""Consecutive timeouts after which a server is considered gone. Before that it may be busy."""
 
 
 @dataclass(slots=True)
 class Watch:
-    """One server, and what the registry is to be told of it."""
+    """One server, and the state to report to the registry."""
 
     server: ModelServer
     endpoint: str
-    """Where others reach it."""
+    """The URL at which others reach it."""
     models: dict[str, Listed] = field(default_factory=dict)
-    """What it had loaded when it answered last; in error while it is gone."""
+    """The models loaded at its last answer; in error while it is gone."""
     available: list[str] = field(default_factory=list)
-    """What it could load, when it was last asked."""
+    """The models that it could load, at its last answer."""
     gone: str | None = None
-    """Why it is believed to be gone."""
+    """Why it is considered gone."""
     conclusive: bool = False
-    """Whether anything is known yet: until then silence would be taken for having nothing loaded."""
+    """Whether its state is known: until then a status message would report its models as unloaded."""
     trouble: str | None = None
-    """Why it did not answer when it was asked last."""
+    """Why the last request failed."""
     _missed: int = 0
 
     def answered(self, loaded: Iterable[LoadedModel], now: float) -> None:
-        """It said what it has loaded."""
+        """Note the loaded models."""
         if self.gone is not None:
             log.info("%s at %s answers again", self.server.name, self.server.url)
         known = self.models
@@ -46,7 +46,7 @@ class Watch:
         self.gone, self.trouble, self.conclusive, self._missed = None, None, True, 0
 
     def missed(self, why: NoAnswer) -> None:
-        """It did not answer. Models of a server that is gone are in error: they were loaded, and cannot be asked."""
+        """Note a failed request. Models of a server that is gone are in error: loaded, and unreachable."""
         self._missed += 1
         self.trouble = f"{self.server.name} at {self.server.url} does not answer: {why}"
         if self.gone is not None or (not why.down and self._missed < PATIENCE):

@@ -1,1 +1,1 @@
-"""Finding and choosing models: index, filters, costs, constraints, scoring, comparison. Pure."""
+"""Searches and selects models: index, filters, costs, constraints, scoring, comparison. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""Several models side by side: every field, whether it differs, and which model is best at it."""
+"""Compares models field by field, and finds the best values. Ranking for a request is in `select.py`."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from model_registry.selection.model_numbers import NUMBERS
 from model_registry.snapshot.snapshot import Snapshot
 
 _WHOLE = frozenset({"metadata", "tensorzero"})
-"""Objects whose keys people made up."""
+"""Objects with free keys, compared as a whole."""
 
 _OWN = frozenset({"id", "provider_id", "version", "created_at", "updated_at", "field_sources", "context_length"})
-"""What tells rows apart and says nothing of models. `context_length` is `context_window`."""
+"""Fields of the row rather than the model. `context_length` repeats `context_window`."""
 
 
 class ComparedField(BaseModel):
-    """One field of all the models."""
+    """One field of all compared models."""
 
     field: str = Field(examples=["cost_per_1m_input_tokens"])
     differs: bool
-    values: list[Any] = Field(description="One for each model, in their order.")
-    unit: str | None = Field(description="Of a number.")
+    values: list[Any] = Field(description="One per model, in their order.")
+    unit: str | None = Field(description="Unit of a number.")
     better: Literal["low", "high"] | None
-    best: list[int] = Field(description="Which of the models have the best value, counted from 0.")
+    best: list[int] = Field(description="Positions of the models with the best value, from 0.")
 
 
 class Comparison(BaseModel):
     """Models side by side."""
 
     models: list[ModelLabel]
-    fields: list[ComparedField] = Field(description="Those that any of the models has; the ones that differ first.")
+    fields: list[ComparedField] = Field(description="Fields that at least one model has; differing ones first.")
 
 
 def compare(snapshot: Snapshot, models: Sequence[Model]) -> View:
-    """These models side by side, in this order."""
+    """Compare models, in the given order."""
     views = [dict(_flat(model_view(snapshot, model))) for model in models]
     names = {name: None for view in views for name, value in view.items() if value not in (None, [], {})}
     fields = [_field(name, [view.get(name) for view in views]) for name in names if name not in _OWN]
@@ -52,7 +52,7 @@ def _field(name: str, values: list[Any]) -> View:
     best: list[int] = []
     if number and number.better and known:
         top = max(known) if number.better == "high" else min(known)
-        best = [place for place, value in enumerate(values) if value == top]
+        best = [position for position, value in enumerate(values) if value == top]
     return {
         "field": name,
         "differs": any(value != values[0] for value in values),
@@ -64,7 +64,7 @@ def _field(name: str, values: list[Any]) -> View:
 
 
 def _flat(view: View, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value by its dotted name."""
+    """Yield every value with its dotted name."""
     for name, value in view.items():
         if isinstance(value, dict) and f"{prefix}{name}" not in _WHOLE:
             yield from _flat(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""Models by capabilities, as a matrix."""
+"""The matrix of models and their capabilities."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from model_registry.snapshot.snapshot import Snapshot
 
 
 class CompatibilityRow(ModelLabel):
-    """What one model can do."""
+    """The capabilities of one model."""
 
     model_type: str
     status: str
     offered: bool
-    supports: list[bool] = Field(description="For each of `capabilities`.")
+    supports: list[bool] = Field(description="One per entry of `capabilities`.")
 
 
 class Compatibility(BaseModel):
-    """The matrix."""
+    """The matrix of models and capabilities."""
 
-    capabilities: list[str] = Field(description="The columns: the well-known ones, then all others by name.")
+    capabilities: list[str] = Field(description="The columns: well-known capabilities, then all others by name.")
     items: list[CompatibilityRow]
     count: int
 
 
 def columns(index: ModelIndex) -> list[str]:
-    """Every capability of the catalogue, by its one name."""
+    """Return the canonical name of every capability in the catalogue."""
     return [*FLAGS, *sorted(index.keys("capability") - set(FLAGS))]
 
 
 def compatibility_row(snapshot: Snapshot, model: Model, capabilities: Sequence[str]) -> View:
-    """What one model can do."""
-    held = {canonical(tag) for tag in model.capabilities}
+    """Make one row of the matrix."""
+    supported = {canonical(tag) for tag in model.capabilities}
     return model_label_view(snapshot, model) | {
         "model_type": model.model_type,
         "status": model.status,
         "offered": is_offered(snapshot, model),
-        "supports": [capability in held for capability in capabilities],
+        "supports": [capability in supported for capability in capabilities],
     }

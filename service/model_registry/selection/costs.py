@@ -1,7 +1,7 @@
-"""What requests cost, to the last digit.
+"""Computes the exact costs of requests. Choosing models by cost is in `constraints.py` and `scoring.py`.
 
-Prices are taken as the decimals that people wrote. A catalogue's prices become integers, in the smallest decimal unit
-that any of them needs: sums and comparisons are then exact, and quick.
+Prices are the decimals as written. They are converted to integers of the smallest decimal unit that any price needs,
+so that sums and comparisons are exact and fast.
 """
 
 from __future__ import annotations
@@ -57,27 +57,27 @@ class TokenCounts(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one request costs at each model of an index."""
+    """The cost of one request at each model of an index."""
 
     units: Sequence[int]
     """In units of 10 ** -digits US dollars; undefined where a price is unknown."""
     digits: int
     known: Mask
-    """The models of which every price is known that the request needs."""
+    """The models with all prices that the request needs."""
 
     def at_most(self, index: ModelIndex, limit: Decimal) -> Mask:
-        """The models at which it is known to cost no more than so many dollars."""
+        """Return the models with a known cost of at most `limit` dollars."""
         numerator, denominator = limit.as_integer_ratio()
         most = numerator * 10**self.digits // denominator
         return self.known & index.mask([units <= most for units in self.units])
 
-    def dollars(self, place: int) -> Decimal | None:
-        """What it costs at one model, exactly."""
-        return dollars(self.units[place], self.digits) if has(self.known, place) else None
+    def dollars(self, position: int) -> Decimal | None:
+        """Return the exact cost at one model; None where unknown."""
+        return dollars(self.units[position], self.digits) if has(self.known, position) else None
 
 
 def request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
-    """What a request costs at each model."""
+    """Compute the cost of a request at each model."""
     counts = tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens
     return index.memo_lru(("costs", counts), lambda: _request_costs(index, tokens))
 
@@ -91,28 +91,28 @@ def _request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
     return Costs(units, prices.digits + _MILLION_DIGITS, known)
 
 
-def cost_parts(index: ModelIndex, place: int, tokens: TokenCounts) -> dict[str, Decimal]:
-    """What each kind of tokens of a request costs at a model of which the prices are known."""
+def cost_parts(index: ModelIndex, position: int, tokens: TokenCounts) -> dict[str, Decimal]:
+    """Return the cost of each kind of tokens at a model whose prices are known."""
     prices = index.memo("prices", lambda: _Prices(index))
     kinds = {INPUT: "input", OUTPUT: "output", CACHED: "cached_input"}
-    costs = {price: prices.units[price][place] * number for price, number in _needed(tokens)}
+    costs = {price: prices.units[price][position] * number for price, number in _needed(tokens)}
     return {kind: dollars(costs.get(price, 0), prices.digits + _MILLION_DIGITS) for price, kind in kinds.items()}
 
 
-def missing_prices(index: ModelIndex, place: int, tokens: TokenCounts) -> list[str]:
-    """The prices that it would take to say what a request costs at a model, and that are not known."""
+def missing_prices(index: ModelIndex, position: int, tokens: TokenCounts) -> list[str]:
+    """Return the unknown prices of a model that the cost of a request depends on."""
     prices = index.memo("prices", lambda: _Prices(index))
-    missing = [name for name, _ in _needed(tokens) if not has(prices.known[name], place)]
+    missing = [name for name, _ in _needed(tokens) if not has(prices.known[name], position)]
     return list(dict.fromkeys(INPUT if name == CACHED else name for name in missing))
 
 
 def dollars(units: int, digits: int) -> Decimal:
-    """So many units of 10 ** -digits dollars. Made of text: arithmetic would round to 28 digits."""
+    """Convert units of 10 ** -digits dollars. Through text, because arithmetic would round to 28 digits."""
     return Decimal(f"{units}E-{digits}")
 
 
 def amount(value: Decimal) -> dict[str, Any]:
-    """Money as callers see it: exactly, and as a number for who only shows it."""
+    """Convert money for a response: exact text, and a number for display."""
     text = f"{value:f}"
     return {"exact": text.rstrip("0").rstrip(".") if "." in text else text, "number": float(value)}
 
@@ -120,12 +120,12 @@ def amount(value: Decimal) -> dict[str, Any]:
 class Amount(BaseModel):
     """US dollars."""
 
-    exact: str = Field(description="Every digit.", examples=["0.00045"])
+    exact: str = Field(description="The exact amount.", examples=["0.00045"])
     number: float = Field(description="The nearest double.", examples=[0.00045])
 
 
 class _Prices:
-    """Every price as an integer of one unit."""
+    """Every price as an integer of one common unit."""
 
     def __init__(self, index: ModelIndex) -> None:
         read = {name: index.columns.column(("price", name), _reading(name)) for name in PRICES}
@@ -142,10 +142,10 @@ def _reading(name: str) -> Callable[[Model], _Price | None]:
     return lambda model: _exact(read(model))
 
 
-@lru_cache(maxsize=2**14)  # few prices are different ones
+@lru_cache(maxsize=2**14)  # few distinct prices
 def _exact(price: float) -> _Price | None:
-    """A price as an integer and a power of ten. A float means the shortest decimal that is read as it."""
-    if not price >= 0:  # unknown, too
+    """Convert a price to an integer and a power of ten, from the float's shortest decimal representation."""
+    if not price >= 0:  # NaN (unknown) as well
         return None
     digits, _, exponent = repr(price).partition("e")
     whole, _, fraction = digits.partition(".")
@@ -153,7 +153,7 @@ def _exact(price: float) -> _Price | None:
 
 
 def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
-    """Each price that a request needs, and for how many tokens."""
+    """Return each price that a request needs, with the number of tokens."""
     counts = (
         (INPUT, tokens.input_tokens - tokens.cached_input_tokens),
         (CACHED, tokens.cached_input_tokens),

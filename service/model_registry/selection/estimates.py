@@ -1,4 +1,4 @@
-"""What so many requests cost at several models, side by side."""
+"""Estimates the cost of a number of requests at several models. The prices' arithmetic is in `costs.py`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from model_registry.snapshot.snapshot import Snapshot
 
 
 class EstimateFilter(ModelFilter, FewFields):
-    """The filters of `GET /api/models`; a word that is none of them is refused."""
+    """The filters of `GET /api/models`; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class EstimateRequest(TokenCounts, FewFields):
-    """What is asked: requests of how many tokens, and at which models."""
+    """Number and size of the requests, and the models to compare."""
 
     requests: Annotated[int, Field(ge=0, le=10**12)] = 1
     models: Annotated[list[LongName], Field(max_length=1000)] | None = Field(
@@ -46,7 +46,7 @@ class EstimateRequest(TokenCounts, FewFields):
 
 
 class Estimate(ModelLabel):
-    """What the requests cost at one model."""
+    """The cost of the requests at one model."""
 
     input: Amount
     cached_input: Amount
@@ -56,13 +56,13 @@ class Estimate(ModelLabel):
 
 
 class Unpriced(ModelLabel):
-    """A model of which it cannot be said."""
+    """A model whose cost is unknown."""
 
     why: str
 
 
 class Estimates(BaseModel):
-    """The models, cheapest first, then in their stable order."""
+    """Costs per model, cheapest first, then in stable order."""
 
     currency: str
     items: list[Estimate]
@@ -71,37 +71,37 @@ class Estimates(BaseModel):
     unpriced_count: int
 
 
-def estimates(snapshot: Snapshot, index: ModelIndex, asked: EstimateRequest) -> View:
-    """What the requests cost at each model that is meant. Errors: ModelNotFound, Invalid."""
-    costs = request_costs(index, asked)
-    mask = _meant(snapshot, index, asked)
-    priced = sorted((costs.units[place], place) for place in index.places(mask & costs.known))
-    unpriced = index.places(mask & ~costs.known)
+def estimates(snapshot: Snapshot, index: ModelIndex, request: EstimateRequest) -> View:
+    """Estimate the cost at each selected model. Errors: ModelNotFound, Invalid."""
+    costs = request_costs(index, request)
+    mask = _meant(snapshot, index, request)
+    priced = sorted((costs.units[position], position) for position in index.positions(mask & costs.known))
+    unpriced = index.positions(mask & ~costs.known)
 
-    def estimate(units: int, place: int) -> dict[str, Any]:
-        parts = {kind: amount(part) for kind, part in cost_parts(index, place, asked).items()}
+    def estimate(units: int, position: int) -> dict[str, Any]:
+        parts = {kind: amount(part) for kind, part in cost_parts(index, position, request).items()}
         whole = {
             "per_request": amount(dollars(units, costs.digits)),
-            "total": amount(dollars(units * asked.requests, costs.digits)),
+            "total": amount(dollars(units * request.requests, costs.digits)),
         }
-        return model_label_view(snapshot, index.rows[place]) | parts | whole
+        return model_label_view(snapshot, index.rows[position]) | parts | whole
 
     return {
         "currency": CURRENCY,
-        "items": [estimate(units, place) for units, place in priced[: asked.limit]],
+        "items": [estimate(units, position) for units, position in priced[: request.limit]],
         "count": len(priced),
-        "unpriced": [_unpriced(snapshot, index, place, asked) for place in unpriced[: asked.limit]],
+        "unpriced": [_unpriced(snapshot, index, position, request) for position in unpriced[: request.limit]],
         "unpriced_count": len(unpriced),
     }
 
 
-def _meant(snapshot: Snapshot, index: ModelIndex, asked: EstimateRequest) -> Mask:
-    if asked.models is None:
-        return passing(snapshot, index, asked.filter)
-    ids = {model.id for name in asked.models for model in find_models(snapshot, name)}
-    return index.mask_of(place for row_id in ids if (place := index.position(row_id)) is not None)
+def _meant(snapshot: Snapshot, index: ModelIndex, request: EstimateRequest) -> Mask:
+    if request.models is None:
+        return passing(snapshot, index, request.filter)
+    ids = {model.id for name in request.models for model in find_models(snapshot, name)}
+    return index.mask_of(position for row_id in ids if (position := index.position(row_id)) is not None)
 
 
-def _unpriced(snapshot: Snapshot, index: ModelIndex, place: int, asked: EstimateRequest) -> dict[str, Any]:
-    missing = ", ".join(missing_prices(index, place, asked))
-    return model_label_view(snapshot, index.rows[place]) | {"why": f"not known: {missing}"}
+def _unpriced(snapshot: Snapshot, index: ModelIndex, position: int, request: EstimateRequest) -> dict[str, Any]:
+    missing = ", ".join(missing_prices(index, position, request))
+    return model_label_view(snapshot, index.rows[position]) | {"why": f"not known: {missing}"}

@@ -1,4 +1,4 @@
-"""One value of every model, as lists. The next version of the models costs what changed, not what there is."""
+"""Columns: one value of every model, as lists. Updating them costs the number of changed models, not of all models."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ T = TypeVar("T")
 
 
 class Columns:
-    """Models in their stable order, and what was asked about each of them."""
+    """Models in stable order, and the columns computed from them so far."""
 
     def __init__(self, rows: list[Model]) -> None:
         self.rows = rows
         self._kept: dict[Hashable, tuple[Callable[[Model], Any], list[Any]]] = {}
 
     def column(self, name: Hashable, read: Callable[[Model], T]) -> list[T]:
-        """What `read` says of each model. It must say the same of equal rows; `name` must be one of few."""
-        found = self._kept.get(name)
-        if found is None:
-            found = self._kept[name] = (read, [read(row) for row in self.rows])
-        return found[1]
+        """Return `read` of each model. It must be equal for equal rows; use few distinct names."""
+        kept = self._kept.get(name)
+        if kept is None:
+            kept = self._kept[name] = (read, [read(row) for row in self.rows])
+        return kept[1]
 
     def followed_by(self, rows: list[Model]) -> Columns:
-        """The same columns of the next version, whose unchanged rows are the same objects."""
+        """Return the same columns for the next version, whose unchanged rows are the same objects."""
         following = Columns(rows)
         old = self.rows
         begin = _agreeing(old, rows)
         end = _agreeing(old[begin:][::-1], rows[begin:][::-1])
-        places = {id(row): place for place, row in enumerate(old[begin : len(old) - end], begin)}
+        positions = {id(row): position for position, row in enumerate(old[begin : len(old) - end], begin)}
         changed = rows[begin : len(rows) - end]
-        sources = [places.get(id(row)) for row in changed]
+        sources = [positions.get(id(row)) for row in changed]
         for name, (read, column) in self._kept.items():
             between = [
                 read(row) if source is None else column[source] for row, source in zip(changed, sources, strict=True)
@@ -42,9 +42,9 @@ class Columns:
 
 
 def _agreeing(ones: list[Model], others: list[Model]) -> int:
-    """How many rows at the beginning are the same objects."""
-    place = -1
-    for place, (one, other) in enumerate(zip(ones, others, strict=False)):
+    """Count the rows at the beginning that are the same objects."""
+    position = -1
+    for position, (one, other) in enumerate(zip(ones, others, strict=False)):
         if one is not other:
-            return place
-    return place + 1
+            return position
+    return position + 1

@@ -1,4 +1,4 @@
-"""Which models somebody means: the filters of lists, estimates and the matrix, and the order of a list.
+"""Filters models for lists, estimates and the matrix, and sorts lists.
 
 An unknown value is an error that lists the allowed ones, never an empty list.
 """
@@ -14,7 +14,7 @@ from model_registry.catalog.list_filters import meaningless
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.capability import canonical
 from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelStatus, ModelType
-from model_registry.entities.provider import ProviderType
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.selection.model_index import Mask, ModelIndex
 from model_registry.selection.model_numbers import SORTABLE, sorting
 from model_registry.snapshot.lookup import as_uuid
@@ -26,7 +26,7 @@ _Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ModelFilter(BaseModel):
-    """What models must be; all of it must hold."""
+    """Conditions on models; all must hold."""
 
     model_type: _Word | None = Field(
         None, description="A model type or a synonym, such as llm or vision.", examples=["chat"]
@@ -65,43 +65,43 @@ Sort = Annotated[_Word | None, Field(description=SORTABLE, examples=["cost_per_1
 
 
 def search_models(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter, sort: str | None = None) -> list[Model]:
-    """Models that pass every filter, in stable order or sorted. Errors: Invalid."""
-    found = passing(snapshot, index, filters)
+    """Return the models that pass every filter, in stable order or sorted. Errors: Invalid."""
+    mask = passing(snapshot, index, filters)
     if sort is None:
-        return index.select(found, index.rows)
+        return index.select(mask, index.rows)
     name, descending = sorting(sort, index.keys("benchmark"))
-    known = index.places(found & index.known(name))
-    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # equal ones keep their order, also reversed
-    return [index.rows[place] for place in (*known, *index.places(found & ~index.known(name)))]
+    known = index.positions(mask & index.known(name))
+    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # stable, also when reversed
+    return [index.rows[position] for position in (*known, *index.positions(mask & ~index.known(name)))]
 
 
 def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask:
-    """The models that pass every filter. Errors: Invalid."""
-    found = index.everything
+    """Return the models that pass every filter. Errors: Invalid."""
+    passed = index.everything
     for mask in _masks(snapshot, index, filters):
-        found &= mask
-    return found
+        passed &= mask
+    return passed
 
 
 def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
-    """Ids of the providers meant: one by its id or name, or all of a type. Errors: Invalid."""
+    """Return the ids of one provider by id or name, or of all of a type. Errors: Invalid."""
     row_id = as_uuid(value)
-    found = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not found and value not in get_args(ProviderType):
-        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *get_args(ProviderType)))
-    return found
+    ids = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
+    if not ids and value not in PROVIDER_TYPES:
+        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *PROVIDER_TYPES))
+    return ids
 
 
 def model_type(value: str, parameter: str) -> str:
-    """The model type meant. Errors: Invalid."""
-    wanted = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
-    if wanted not in get_args(ModelType):
+    """Return the model type for a name or synonym. Errors: Invalid."""
+    canonical_type = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
+    if canonical_type not in get_args(ModelType):
         raise meaningless(parameter, value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
-    return wanted
+    return canonical_type
 
 
 def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) -> str:
-    """A category that there is, or that a model names. Errors: Invalid."""
+    """Check that a category exists or that a model names it. Errors: Invalid."""
     known = {c.key for c in snapshot.categories} | index.keys("category")
     if value not in known:
         raise meaningless(parameter, value, sorted(known))
@@ -109,14 +109,14 @@ def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) 
 
 
 def status(value: str, parameter: str) -> str:
-    """A status. Errors: Invalid."""
+    """Check a status. Errors: Invalid."""
     if value not in get_args(ModelStatus):
         raise meaningless(parameter, value, get_args(ModelStatus))
     return value
 
 
 def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
-    """What each filter that is given lets through."""
+    """Yield the models that pass each given filter."""
     yield from (index.where("capability", canonical(tag)) for tag in f.capability)
     yield from (index.where("tag", tag) for tag in f.tag)
     exact = {"name": f.name, "framework": f.framework, "task_type": f.task_type}
@@ -148,14 +148,14 @@ def _limits(index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
 
 
 def _texts(index: ModelIndex) -> list[str]:
-    """What free text is looked for in. No word reaches over a line."""
+    """Return each model's text for the free-text search, one field per line, so that no word spans two fields."""
 
     def made() -> list[str]:
         texts = list(index.columns.column("text", _text))
         for alias in index.aliases:
-            place = index.position(alias.model_id)
-            if place is not None:
-                texts[place] += f"\n{alias.alias.casefold()}"
+            position = index.position(alias.model_id)
+            if position is not None:
+                texts[position] += f"\n{alias.alias.casefold()}"
         return texts
 
     return index.memo("texts", made)

@@ -1,4 +1,4 @@
-"""The numbers that models have: the one table of what lists are sorted by, statistics count and comparisons rank."""
+"""The table of models' numbers, for sorting lists, statistics and comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_registry.errors import Invalid, Reason
 Read = Callable[[Model], float]
 
 UNKNOWN = math.nan
-"""Stands for an unknown number where all must be floats: no comparison with it holds."""
+"""An unknown number where all must be floats: every comparison with NaN is false."""
 
 _FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _LARGEST = 1e300
@@ -22,12 +22,12 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of a model, named as its view shows it."""
+    """One number of a model, under its name in the model's view."""
 
     name: str
     unit: str
     better: Literal["low", "high"] | None = None
-    """Which of two is better, where one can say so."""
+    """Which values are better, if either."""
 
 
 _QUALITY = ("reasoning", "coding", "creative", "summarization")
@@ -58,7 +58,7 @@ NUMBERS: dict[str, Number] = {
         Number("version", "times the row was written"),
     )
 }
-"""Every number of a model's view, but for the scores of `benchmarks`: those have the names that people gave them."""
+"""Every number of a model's view, except the scores of `benchmarks`, whose names are free."""
 
 BENCHMARKS = "benchmarks."
 _SAME = {"context_length": "context_window"}
@@ -68,12 +68,12 @@ _COLUMNS = {"context_window": "context_length"} | {
 
 SORTABLE = (
     f"One of {', '.join((*NUMBERS, *_SAME))}, or `benchmarks.NAME`. With `-` in front the largest come first. Models "
-    "of which the number is not known are last both ways; equal ones keep the list's own order."
+    "whose number is unknown come last in both orders; equal ones keep the list's order."
 )
 
 
 def reader(name: str) -> Read:
-    """What reads this number of a model; `UNKNOWN` where it is not known."""
+    """Return a function that reads this number of a model; `UNKNOWN` where unknown."""
     if name in _COLUMNS:
         column = _COLUMNS[name]
         return lambda model: number(getattr(model, column))
@@ -89,7 +89,7 @@ def reader(name: str) -> Read:
 
 
 def parameter_count(written: object) -> float:
-    """How many parameters "1.1B" are."""
+    """Parse a number of parameters such as "1.1B"."""
     if not isinstance(written, str) or written[-1:] not in _FACTORS:
         return UNKNOWN
     try:
@@ -99,9 +99,9 @@ def parameter_count(written: object) -> float:
 
 
 def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
-    """The number a caller wants to sort by, and whether the largest come first. Errors: Invalid."""
-    wanted = sort.removeprefix("-")
-    name = _SAME.get(wanted, wanted)
+    """Parse a sort key: the number, and whether the largest come first. Errors: Invalid."""
+    key = sort.removeprefix("-")
+    name = _SAME.get(key, key)
     allowed = [*NUMBERS, *_SAME, *sorted(f"{BENCHMARKS}{benchmark}" for benchmark in benchmarks)]
     if name not in allowed:
         message = f"Unknown sort key {sort!r}. Allowed, with an optional '-' for descending: {', '.join(allowed)}."
@@ -110,7 +110,7 @@ def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
 
 
 def number(value: object) -> float:
-    """The value, when it is a number that can be computed with: rows written in SQL may hold anything."""
+    """Return a finite number, else `UNKNOWN`: rows written in SQL may hold any JSON."""
     if value is None:
         return UNKNOWN
     if isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST:

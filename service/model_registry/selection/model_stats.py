@@ -1,4 +1,4 @@
-"""The catalogue in numbers: how many models of what kind, and between what their numbers lie."""
+"""Statistics of the catalogue: counts by kind, and the ranges of models' numbers."""
 
 from __future__ import annotations
 
@@ -19,33 +19,31 @@ _FIELDS = {
 
 
 class Spread(BaseModel):
-    """Between what a number lies, over the models of which it is known."""
+    """The range of a number over the models where it is known."""
 
     unit: str
     known: int
     min: float
-    median: float = Field(description="Of an even number of models the lower of the two in the middle.")
+    median: float = Field(description="For an even number of models, the lower of the two middle values.")
     max: float
 
 
 class ModelStats(BaseModel):
-    """The catalogue in numbers."""
+    """Statistics of the catalogue."""
 
     total: int
-    offered: int = Field(
-        description="Those to choose from: active, at an active provider, of a status that offers them."
-    )
+    offered: int = Field(description="Selectable models: active, at an active provider, with an offered status.")
     by_status: dict[str, int]
     by_type: dict[str, int]
     by_category: dict[str, int]
-    by_provider: dict[str, int] = Field(description="By the provider's name; those without models too.")
+    by_provider: dict[str, int] = Field(description="By the provider's name, including providers without models.")
     by_capability: dict[str, int]
     by_tag: dict[str, int]
-    numbers: dict[str, Spread] = Field(description="By the number's name; those that no model has are left out.")
+    numbers: dict[str, Spread] = Field(description="By the number's name, without numbers that no model has.")
 
 
 def model_stats(snapshot: Snapshot, index: ModelIndex) -> View:
-    """The catalogue in numbers. Most frequent first, then by name."""
+    """Compute the statistics. Counts are sorted by frequency, then by name."""
     providers = {p.name: index.where("provider", p.id).bit_count() for p in snapshot.providers}
     return {
         "total": len(index.rows),

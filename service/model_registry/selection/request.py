@@ -1,4 +1,4 @@
-"""What a caller wants a model for: what must hold, and what counts how much among those of which it holds."""
+"""The request of a selection: constraints, and weights for ranking. Evaluating them is in the other files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class _Part(FewFields):
-    """A misspelt constraint must not be one that is ignored."""
+    """Base that refuses unknown fields, so that no misspelt constraint is ignored."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class QualityMinimums(_Part):
-    """The least that each quality score must be."""
+    """The minimum of each quality score."""
 
     reasoning: _Score | None = None
     coding: _Score | None = None
@@ -34,7 +34,7 @@ class QualityMinimums(_Part):
 
 
 class QualityWeights(_Part):
-    """How much each quality score counts within quality."""
+    """The weight of each quality score within quality."""
 
     reasoning: _Weight = 0
     coding: _Weight = 0
@@ -43,7 +43,7 @@ class QualityWeights(_Part):
 
 
 class Constraints(_Part):
-    """What must hold. That a model and its provider are active must hold always."""
+    """Hard constraints. A model and its provider must always be active."""
 
     capabilities: _Words = Field([], description="All must match.", examples=[["vision", "tool_use"]])
     model_types: _Words = Field([], description="One must match; synonyms are accepted.", examples=[["chat", "vl"]])
@@ -75,7 +75,7 @@ class Constraints(_Part):
 
 
 class Weights(_Part):
-    """How much each part counts. Only how they relate matters."""
+    """Weights of the score's parts, relative to each other."""
 
     quality: _Weight = 1
     cost: _Weight = 1
@@ -83,7 +83,7 @@ class Weights(_Part):
 
 
 class SelectionRequest(_Part):
-    """The whole question."""
+    """Request for a selection."""
 
     tokens: TokenCounts = TokenCounts()
     constraints: Constraints = Constraints()

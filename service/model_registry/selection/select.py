@@ -1,6 +1,6 @@
-"""Choosing models for a request: those that break no constraint, best first, and why each is where it is.
+"""Selects models for a request: those that satisfy all constraints, best first, with their scores' parts.
 
-Deterministic: models of equal scores keep the catalogue's stable order, whatever order their rows came in.
+Deterministic: models with equal scores keep the catalogue's stable order, whatever the order of their rows.
 """
 
 from __future__ import annotations
@@ -25,114 +25,116 @@ class ScorePart(BaseModel):
     """One part of a score."""
 
     name: str = Field(examples=["cost"])
-    value: float | None = Field(description="What the registry knows of the model; null: nothing.")
+    value: float | None = Field(description="The model's value; null: unknown.")
     unit: str
     normalised: float = Field(description="0 to 1, more is better.")
-    half: float | None = Field(description="The value that is normalised to 0.5: the middle one of all models.")
-    weight: float = Field(description="Its share; all shares are 1 together.")
-    unknown: list[str] = Field(description="Quality scores that count and are not known: taken as 0.")
+    half: float | None = Field(description="The value that is normalised to 0.5: the median of all models.")
+    weight: float = Field(description="Its share; all shares sum to 1.")
+    unknown: list[str] = Field(description="Requested quality scores that are unknown, counted as 0.")
 
 
 class Choice(BaseModel):
-    """A model that breaks no constraint."""
+    """A model that satisfies all constraints."""
 
     rank: int
-    score: float = Field(description="The parts' normalised values by their weights, summed: 0 to 1.")
+    score: float = Field(description="Weighted sum of the parts' normalised values: 0 to 1.")
     parts: list[ScorePart]
-    cost: Amount | None = Field(description="Of one request; null where a price is not known.")
+    cost: Amount | None = Field(description="Cost of one request; null where a price is unknown.")
     model: ModelView
 
 
 class Broken(BaseModel):
-    """A constraint that a model breaks."""
+    """A constraint that a model violates."""
 
     constraint: str
     message: str
 
 
 class ExcludedModel(ModelLabel):
-    """A model that breaks a constraint."""
+    """A model that violates a constraint."""
 
     reasons: list[Broken]
 
 
 class Excluded(BaseModel):
-    """The models that break constraints."""
+    """The models that violate constraints."""
 
     count: int
-    by_constraint: dict[str, int] = Field(description="How many break each; one that breaks two counts at both.")
-    models: list[ExcludedModel] = Field(description="The first of them, in the catalogue's order.")
+    by_constraint: dict[str, int] = Field(description="Violating models per constraint; a model may count at several.")
+    models: list[ExcludedModel] = Field(description="The first excluded models, in the catalogue's order.")
 
 
 class Selection(BaseModel):
-    """The answer."""
+    """Result of a selection."""
 
     items: list[Choice]
-    count: int = Field(description="How many break no constraint.")
+    count: int = Field(description="Number of models that satisfy all constraints.")
     excluded: Excluded
 
 
-def select(snapshot: Snapshot, index: ModelIndex, asked: SelectionRequest) -> View:
+def select(snapshot: Snapshot, index: ModelIndex, request: SelectionRequest) -> View:
     """Select the models for a request. Errors: Invalid, for an unknown constraint."""
-    costs = request_costs(index, asked.tokens)
-    applied = list(checks(snapshot, index, asked, costs))
+    costs = request_costs(index, request.tokens)
+    applied = list(checks(snapshot, index, request, costs))
     fitting = index.everything
     for check in applied:
         fitting &= check.passing
-    found = parts(index, asked, costs)
-    places = index.places(fitting)
-    scores = total([index.select(fitting, part.normalised) for part in found], [part.weight for part in found])
-    # Of equal ones the first.
-    best = nlargest(asked.limit, range(len(places)), key=scores.__getitem__)
+    scored = parts(index, request, costs)
+    positions = index.positions(fitting)
+    scores = total([index.select(fitting, part.normalised) for part in scored], [part.weight for part in scored])
+    # nlargest keeps the first of equal scores.
+    best = nlargest(request.limit, range(len(positions)), key=scores.__getitem__)
     return {
         "items": [
             {
                 "rank": rank,
                 "score": scores[number],
-                "parts": [_part(index, asked, part, places[number]) for part in found],
-                "cost": _cost(costs, places[number]),
-                "model": model_view(snapshot, index.rows[places[number]]),
+                "parts": [_part(index, request, part, positions[number]) for part in scored],
+                "cost": _cost(costs, positions[number]),
+                "model": model_view(snapshot, index.rows[positions[number]]),
             }
             for rank, number in enumerate(best, start=1)
         ],
-        "count": len(places),
-        "excluded": _excluded(snapshot, index, applied, index.everything ^ fitting, asked.excluded_limit),
+        "count": len(positions),
+        "excluded": _excluded(snapshot, index, applied, index.everything ^ fitting, request.excluded_limit),
     }
 
 
-def _part(index: ModelIndex, asked: SelectionRequest, part: Part, place: int) -> dict[str, Any]:
+def _part(index: ModelIndex, request: SelectionRequest, part: Part, position: int) -> dict[str, Any]:
     return {
         "name": part.name,
-        "value": part.value(place),
+        "value": part.value(position),
         "unit": part.unit,
-        "normalised": part.normalised[place],
+        "normalised": part.normalised[position],
         "half": part.half,
         "weight": part.weight,
-        "unknown": unknown_scores(index, asked, place) if part.name == "quality" else [],
+        "unknown": unknown_scores(index, request, position) if part.name == "quality" else [],
     }
 
 
-def _cost(costs: Costs, place: int) -> dict[str, Any] | None:
-    dollars = costs.dollars(place)
+def _cost(costs: Costs, position: int) -> dict[str, Any] | None:
+    dollars = costs.dollars(position)
     return None if dollars is None else amount(dollars)
 
 
 def _excluded(
     snapshot: Snapshot, index: ModelIndex, applied: Sequence[Check], mask: Mask, limit: int
 ) -> dict[str, Any]:
-    """Who is left out, and why."""
+    """List the excluded models with reasons."""
     broken = [(check, failing) for check in applied if (failing := check.passing ^ index.everything)]
 
-    def reasons(place: int) -> list[dict[str, str]]:
+    def reasons(position: int) -> list[dict[str, str]]:
         return [
-            {"constraint": check.name, "message": check.why(place)} for check, failing in broken if has(failing, place)
+            {"constraint": check.name, "message": check.why(position)}
+            for check, failing in broken
+            if has(failing, position)
         ]
 
     return {
         "count": mask.bit_count(),
         "by_constraint": {check.name: failing.bit_count() for check, failing in broken},
         "models": [
-            model_label_view(snapshot, index.rows[place]) | {"reasons": reasons(place)}
-            for place in islice(index.places(mask), limit)
+            model_label_view(snapshot, index.rows[position]) | {"reasons": reasons(position)}
+            for position in islice(index.positions(mask), limit)
         ],
     }

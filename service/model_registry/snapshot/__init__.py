@@ -1,1 +1,1 @@
-"""The registry at one revision, as one immutable value, and questions to it. Pure: no I/O, no clock."""
+"""The registry at one revision as one immutable value, and look-ups in it. Pure: no I/O, no clock."""

@@ -1,6 +1,6 @@
-"""Two states of the configuration: how they differ, and what turns one into the other. Pure.
+"""Compares two states of the configuration, and computes the operations from one to the other. Pure.
 
-Deployments, nodes and keys are no part of it: they are facts about the world outside, not settings.
+Deployments, nodes and API keys are excluded: they are facts about the outside world, not settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.snapshot.table import Table
 
 BOOKKEEPING = frozenset({"id", "version", "created_at", "updated_at"})
-"""What says of a row when it changed, not what it is."""
+"""Columns about the history of a row rather than its content."""
 
 _Key = Callable[[Any], Hashable]
 
@@ -26,13 +26,13 @@ _Key = Callable[[Any], Hashable]
 class _Kind:
     """One table of the configuration."""
 
-    noun: str
+    name: str
     label: Callable[[Snapshot, Any], str]
-    """A row's name for people."""
+    """Returns a row's name for people."""
     keys: tuple[_Key, ...]
     """Its unique keys."""
     names: tuple[str, ...]
-    """The columns to write another name into, so that every key is free for another row."""
+    """The columns to rename in order to free all unique keys for another row."""
 
 
 def _model(snapshot: Snapshot, row: Any) -> str:  # noqa: ANN401 (a row of the table)
@@ -64,15 +64,15 @@ _KINDS: dict[str, _Kind] = {
     "config_sections": _Kind("section", lambda _, r: str(r.name), (lambda r: r.name,), ("name",)),
     "config_files": _Kind("file", lambda _, r: str(r.path), (lambda r: r.path,), ("path",)),
 }
-"""In an order in which rows can be written: who is referred to comes first."""
+"""In an order in which rows can be written: referenced tables first."""
 
 TABLES = tuple(_KINDS)
 
 _REFERENCES = {"provider_id": "model_providers", "model_id": "models", "fallback_model_id": "models"}
-"""Columns that hold an id, and of what. `models.model_id` is none of them: it is a provider's word."""
+"""Foreign keys -> referenced table. `models.model_id` is none: it is the provider's name of the model."""
 
 _REFERRED_TO = ("functions", "models", "model_providers")
-"""Tables whose rows go last, when nothing refers to them any more."""
+"""Tables whose rows are deleted last, when nothing references them any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class FieldChange:
     before: Any
     after: Any
     before_name: str | None = None
-    """For a column that refers to a row: that row's name."""
+    """For a foreign key: the referenced row's name."""
     after_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One row that is not the same in two states."""
+    """One row that differs between two states."""
 
     change: Literal["added", "removed", "changed"]
     table: str
@@ -97,29 +97,29 @@ class RowChange:
     id: str
     name: str
     fields: tuple[FieldChange, ...]
-    """What is different; every column of a row that was added or removed."""
+    """The changed columns; all columns of an added or removed row."""
 
 
 def columns(row: Row | None) -> dict[str, Any]:
-    """What a row says, without when it was written; nothing for a row that is not there."""
+    """Return a row's columns without bookkeeping; empty for a missing row."""
     return {} if row is None else {name: value for name, value in row if name not in BOOKKEEPING}
 
 
-def same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any JSON values)
-    """Whether two values are the same in a configuration too, where 1, 1.0 and true are three things."""
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal in a configuration, where 1, 1.0 and true differ."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
+    if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list):
+    if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
 
 
 def sharing(snapshot: Snapshot, like: Snapshot) -> Snapshot:
-    """The same snapshot, made of the rows and tables of another one where they are the same.
+    """Return an equal snapshot that shares equal rows and tables with another one.
 
-    What is the same object need not be compared or rendered twice.
+    Shared objects need not be compared or rendered again.
     """
     tables = {name: _sharing(snapshot.tables[name], like.tables[name]) for name in TABLES}
     return replace(snapshot, tables=snapshot.tables.update(tables))
@@ -127,10 +127,10 @@ def sharing(snapshot: Snapshot, like: Snapshot) -> Snapshot:
 
 def _sharing(table: Table[Any], like: Table[Any]) -> Table[Any]:
     rows = {row.id: row for row in table}
-    held = {row_id: other for row_id, row in rows.items() if (other := like.get(row_id)) and _same_row(row, other)}
-    if len(held) == len(rows) == len(like):
+    shared = {row_id: other for row_id, row in rows.items() if (other := like.get(row_id)) and _same_row(row, other)}
+    if len(shared) == len(rows) == len(like):
         return like
-    return Table(table.spec, Map(rows | held))
+    return Table(table.spec, Map(rows | shared))
 
 
 def _same_row(one: Row, other: Row) -> bool:
@@ -138,7 +138,7 @@ def _same_row(one: Row, other: Row) -> bool:
 
 
 def difference(before: Snapshot, after: Snapshot) -> list[RowChange]:
-    """Every row that is not the same, table by table, in each table's order."""
+    """Return every row that differs, table by table, in each table's order."""
     return [change for table in TABLES for change in _table_difference(before, after, table)]
 
 
@@ -177,7 +177,7 @@ def _row_change(
         for field in old | new
         if change != "changed" or not same(old.get(field), new.get(field))
     )
-    return RowChange(change, table, kind.noun, row.id if row else "", kind.label(snapshot, row), fields)
+    return RowChange(change, table, kind.name, row.id if row else "", kind.label(snapshot, row), fields)
 
 
 def _name_of(snapshot: Snapshot, table: str, field: str, row_id: str | None) -> str | None:
@@ -189,11 +189,11 @@ def _name_of(snapshot: Snapshot, table: str, field: str, row_id: str | None) -> 
 
 
 def restoring(now: Snapshot, target: Snapshot) -> list[Operation]:
-    """What turns the configuration of `now` into that of `target`, in an order the database takes. Ids stay.
+    """Return operations that turn the configuration `now` into `target`, in a valid order. Ids are kept.
 
-    No step breaks a foreign key or a unique key: a row that has a key which another row is to get is given a name
-    nobody has first. Such steps have consequences (mappings move with their function), so each is worked out from
-    the state the ones before it led to.
+    No step violates a foreign key or a unique key: a row whose key another row needs is renamed to a unique name
+    first. Steps have consequences (mappings move with their function), so each is computed from the state after the
+    ones before it.
     """
     plan = _Plan(now)
     for table in reversed(TABLES):
@@ -208,7 +208,7 @@ def restoring(now: Snapshot, target: Snapshot) -> list[Operation]:
 
 
 class _Plan:
-    """Operations, and the state they lead to."""
+    """Operations, and the state after them."""
 
     def __init__(self, now: Snapshot) -> None:
         self.now = now
@@ -234,11 +234,11 @@ def _parked(now: Table[Any], target: Table[Any]) -> Iterator[Operation]:
 
 def _written(now: Table[Any], target: Table[Any]) -> Iterator[Operation]:
     for row in target:
-        held = now.get(row.id)
-        if held is row:
+        current = now.get(row.id)
+        if current is row:
             continue
-        old, new = columns(held), columns(row)
-        if held is None:
+        old, new = columns(current), columns(row)
+        if current is None:
             yield Operation(now.spec.name, "insert", row.id, new)
         elif changed := {field: value for field, value in new.items() if not same(old[field], value)}:
             yield Operation(now.spec.name, "update", row.id, changed)

@@ -1,4 +1,4 @@
-"""Finding the one row that a caller means: by id, by name, or by what its provider calls it."""
+"""Finds the one row for a reference: by id, name, or the provider's name. Filters of lists are in `selection/`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
 from model_registry.entities.category import Category
+from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function
 from model_registry.entities.mapping import Mapping
@@ -21,7 +22,7 @@ R = TypeVar("R", bound=Row)
 
 
 def as_uuid(reference: str) -> str | None:
-    """The reference in the form ids have, when it is a uuid."""
+    """Return a UUID in the canonical form of ids; None for other references."""
     try:
         return str(UUID(reference))
     except ValueError:
@@ -29,33 +30,33 @@ def as_uuid(reference: str) -> str | None:
 
 
 def find_provider(snapshot: Snapshot, reference: str) -> Provider:
-    """By id or name. Errors: NotFound."""
-    found = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
-    if found is None:
+    """Find by id or name. Errors: NotFound."""
+    provider = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
+    if provider is None:
         message = f"There is no provider {reference!r}."
         raise NotFound(message)
-    return found
+    return provider
 
 
 def find_category(snapshot: Snapshot, reference: str) -> Category:
-    """By id or key. Errors: NotFound."""
-    found = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
-    if found is None:
+    """Find by id or key. Errors: NotFound."""
+    category = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
+    if category is None:
         message = f"There is no category {reference!r}."
         raise NotFound(message)
-    return found
+    return category
 
 
 def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) -> Model:
-    """By id; else by name; else by what the provider calls it; else by alias.
+    """Find by id, else by name, else by the provider's name of the model, else by alias.
 
-    `provider` (id or name) chooses among rows that share the name. Errors: ModelNotFound, AmbiguousName, NotFound.
+    `provider` (id or name) selects among rows that share the name. Errors: ModelNotFound, AmbiguousName, NotFound.
     """
-    found = snapshot.models.get(as_uuid(reference))
-    if found is not None:
-        return found
-    wanted = find_provider(snapshot, provider).id if provider is not None else None
-    if fitting := _called(snapshot, reference, wanted):
+    model = snapshot.models.get(as_uuid(reference))
+    if model is not None:
+        return model
+    provider_id = find_provider(snapshot, provider).id if provider is not None else None
+    if fitting := _called(snapshot, reference, provider_id):
         return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
     offered = f" at the provider {provider!r}" if provider is not None else ""
     message = f"There is no model {reference!r}{offered}."
@@ -63,7 +64,7 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
 
 
 def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
-    """Every row that `find_model` would take, where several are as good as one. Errors: ModelNotFound."""
+    """Find all rows that a reference matches. Errors: ModelNotFound."""
     is_id = snapshot.models.get(as_uuid(reference)) is not None
     return (not is_id and _called(snapshot, reference, None)) or [find_model(snapshot, reference)]
 
@@ -80,16 +81,16 @@ def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list
 
 
 def model_label(snapshot: Snapshot, model: Model) -> str:
-    """A model with its provider, for messages."""
+    """Name a model with its provider, for messages."""
     provider = snapshot.providers.get(model.provider_id)
     return f"{model.name} ({model.model_id} at {provider.name if provider else model.provider_id})"
 
 
 def find_alias(snapshot: Snapshot, reference: str) -> Alias:
-    """By id or alias. Errors: NotFound, AmbiguousName (one alias in several contexts)."""
-    found = snapshot.aliases.get(as_uuid(reference))
-    if found is not None:
-        return found
+    """Find by id or alias. Errors: NotFound, AmbiguousName (one alias in several contexts)."""
+    alias = snapshot.aliases.get(as_uuid(reference))
+    if alias is not None:
+        return alias
     fitting = snapshot.aliases.where("alias", reference)
     if not fitting:
         message = f"There is no alias {reference!r}."
@@ -98,21 +99,21 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
 
 
 def find_function(snapshot: Snapshot, reference: str) -> Function:
-    """By id, gateway name, or `service/function`. Errors: NotFound."""
-    found = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
+    """Find by id, gateway name, or `service/function`. Errors: NotFound."""
+    match = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
     for service, function in splits(reference):
-        found = found or _only(snapshot.functions.where("key", (service, function)))
-    if found is None:
+        match = match or _only(snapshot.functions.where("key", (service, function)))
+    if match is None:
         message = f"There is no function {reference!r}."
         raise NotFound(message)
-    return found
+    return match
 
 
 def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
-    """By id or `service/function/variant`. Errors: NotFound."""
-    found = snapshot.mappings.get(as_uuid(reference))
-    if found is not None:
-        return found
+    """Find by id or `service/function/variant`. Errors: NotFound."""
+    by_id = snapshot.mappings.get(as_uuid(reference))
+    if by_id is not None:
+        return by_id
     for service, rest in splits(reference):
         for function, variant in splits(rest):
             for mapping in snapshot.mappings.where("function", (service, function)):
@@ -123,19 +124,37 @@ def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
 
 
 def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
-    """By id or `node/provider_type/model`. Errors: NotFound."""
-    found = snapshot.deployments.get(as_uuid(reference))
+    """Find by id or `node/provider_type/model`. Errors: NotFound."""
+    match = snapshot.deployments.get(as_uuid(reference))
     for node, rest in splits(reference):
         for provider_type, model in splits(rest):
-            found = found or _only(snapshot.deployments.where("key", (node, provider_type, model)))
-    if found is None:
+            match = match or _only(snapshot.deployments.where("key", (node, provider_type, model)))
+    if match is None:
         message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
         raise NotFound(message)
-    return found
+    return match
+
+
+def find_file(snapshot: Snapshot, path: str) -> ConfigFile:
+    """By path. Errors: NotFound."""
+    file = _only(snapshot.files.where("path", path))
+    if file is None:
+        message = f"There is no file {path!r}."
+        raise NotFound(message)
+    return file
+
+
+def find_section(snapshot: Snapshot, name: str) -> ConfigSection:
+    """By name. Errors: NotFound."""
+    section = _only(snapshot.sections.where("name", name))
+    if section is None:
+        message = f"There is no section {name!r}."
+        raise NotFound(message)
+    return section
 
 
 def splits(reference: str) -> Iterable[tuple[str, str]]:
-    """Every way to cut at a slash: names may hold slashes themselves."""
+    """Return every split at a slash: names may contain slashes."""
     parts = reference.split("/")
     return (("/".join(parts[:i]), "/".join(parts[i:])) for i in range(1, len(parts)))
 

@@ -1,7 +1,7 @@
-"""The whole registry at one revision, as one immutable value.
+"""The whole registry at one revision as one immutable value.
 
-The next revision's snapshot shares everything that did not change with this one. Questions about it live in the
-other files of this package; loading and keeping it current lives in `store/`.
+The next revision's snapshot shares everything unchanged with this one. Look-ups and comparisons are in the other files
+of this package; loading and updating it is in `store/`.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Snapshot:
     revision: int
     tables: Map[str, Table[Any]]
     entry_id: int = 0
-    """The id of the change log's entry at this revision: a restored backup gives a revision again, but not the id.
-    0: not known (a snapshot that an older version left on disk), or nothing has ever changed."""
+    """The id of the change log's entry at this revision: a restored backup may reuse a revision, but not the id.
+    0: unknown (a snapshot saved by an older version), or nothing has ever changed."""
 
     @property
     def providers(self) -> Table[Provider]:
@@ -148,34 +148,34 @@ class Snapshot:
 
     @property
     def files(self) -> Table[ConfigFile]:
-        """Files that the gateway's configuration refers to."""
+        """Files referenced by the gateway's configuration."""
         return self.tables["config_files"]
 
     @property
     def api_keys(self) -> Table[ApiKey]:
-        """API keys, hashed; revoked ones too."""
+        """API keys, hashed, including revoked ones."""
         return self.tables["api_keys"]
 
     @classmethod
     def empty(cls) -> Snapshot:
-        """A registry that holds nothing."""
+        """Make an empty registry."""
         return cls("", 0, Map({name: Table(spec, Map()) for name, spec in SPECS.items()}))
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Snapshot:
-        """Read what `registry_snapshot` answers, or what `document` made of an earlier snapshot."""
+        """Read an answer of `registry_snapshot`, or an earlier result of `document`."""
         with _uncollected():
             tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
         return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON values: what is kept on disk."""
+        """Convert to plain JSON values, for the file on disk."""
         tables = {name: [row.model_dump() for row in table] for name, table in self.tables.items()}
         identity = {"registry_id": self.registry_id, "revision": self.revision, "entry_id": self.entry_id}
         return {**identity, "tables": tables}
 
     def advanced(self, revision: int, changes: Sequence[Change]) -> Snapshot:
-        """The snapshot after these changes. Those it has already seen count for nothing."""
+        """Return the snapshot after these changes, ignoring those up to its own revision."""
         if revision <= self.revision:
             return self
         newest: dict[str, dict[str, dict[str, Any] | None]] = {}
@@ -190,9 +190,9 @@ class Snapshot:
         return replace(self, revision=revision, entry_id=entry_id, tables=self._changed(by_table))
 
     def preview(self, operations: Iterable[Operation]) -> Snapshot:
-        """What the registry would be after these operations, at the same revision. Nothing is written.
+        """Return the registry after these operations, at the same revision, without writing.
 
-        Does what the database's own triggers would do to the tables a configuration is made of.
+        Applies the effects of the database's triggers on the tables of a configuration.
         """
         snapshot = self
         for batch in _independent(operations):
@@ -204,7 +204,7 @@ class Snapshot:
         return snapshot
 
     def without_fleet(self) -> Snapshot:
-        """The registry as people wrote it: without what nodes do, at the same revision."""
+        """Return the registry without deployments and nodes, at the same revision."""
         empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
         return replace(self, tables=self.tables.update(empty))
 
@@ -242,7 +242,7 @@ class Snapshot:
 
 
 def _independent(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    """The operations in runs that can be looked at together: different rows, of tables whose rows make no others."""
+    """Group operations that do not affect each other: different rows, in tables without effects on others."""
     batch: list[Operation] = []
     seen: set[tuple[str, str]] = set()
     for operation in operations:
@@ -261,7 +261,7 @@ def _independent(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 
 
 def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
-    """What `registry_apply` makes of `<column>_changes`: some keys of the column changed, those with None gone."""
+    """Apply `<column>_changes` as `registry_apply` does: replace some keys of the column, remove those with None."""
     columns = {name: value for name, value in content.items() if not name.endswith("_changes")}
     for name in content.keys() - columns.keys():
         changes = content[name]
@@ -277,7 +277,7 @@ def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector out while objects are made that all stay: it would take most of the time."""
+    """Pause the garbage collector while creating many lasting objects: it would take most of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

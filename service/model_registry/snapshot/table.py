@@ -1,4 +1,4 @@
-"""An immutable table of rows with indexes, whose next version costs what changed and not what it holds."""
+"""An immutable table of rows with indexes. Making the next version costs the number of changes, not of rows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class TableSpec(Generic[R]):
-    """How a table of the database becomes a `Table`."""
+    """Defines how a database table becomes a `Table`."""
 
     name: str
     row: type[R]
     sort_key: Callable[[R], tuple[Any, ...]]
-    """The stable order of lists. Ends in something unique."""
+    """The stable order of lists. Its last part must be unique."""
     indexes: Mapping[str, Callable[[R], Iterable[Hashable]]]
     rebuild_share: int = 8
-    """Where more than one row in so many moves at once, building the indexes anew is cheaper than patching them."""
+    """When more than one in this number of rows moves at once, rebuilding the indexes is cheaper than patching them."""
     chunk_size: int = SIZE
 
 
@@ -37,7 +37,7 @@ class Table(Generic[R]):
     def __init__(self, spec: TableSpec[R], rows: Map[str, R]) -> None:
         self.spec = spec
         self.stamp = object()
-        """Tells this version from every other, for those who remember what they made of it but need not keep it."""
+        """Identifies this version, so that caches need not keep the table itself."""
         self._rows = rows
         order = sorted(map(self._item, rows.values()))
         self._order = chunked(order, spec.chunk_size)
@@ -47,28 +47,28 @@ class Table(Generic[R]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[R]:
-        """The rows in their stable order."""
+        """Iterate over the rows in stable order."""
         rows = self._rows
         return (rows[row_id] for _, row_id in chain.from_iterable(self._order))
 
     def get(self, row_id: str | None) -> R | None:
-        """The row with this id, if there is one."""
+        """Return the row with this id, or None."""
         return None if row_id is None else self._rows.get(row_id)
 
     def __getitem__(self, row_id: str) -> R:
         return self._rows[row_id]
 
     def where(self, index: str, key: Hashable) -> list[R]:
-        """The rows an index has under a key, in their stable order."""
+        """Return an index's rows under a key, in stable order."""
         rows = self._rows
         return [rows[row_id] for _, row_id in chain.from_iterable(self._indexes[index].get(key, ()))]
 
     def keys(self, index: str) -> Iterator[Hashable]:
-        """The keys an index has rows under."""
+        """Return the keys of an index that have rows."""
         return iter(self._indexes[index])
 
     def changed(self, changes: Sequence[tuple[str, R | None]]) -> Table[R]:
-        """The table after these changes: (id, new row), or (id, None) for a deletion."""
+        """Return the table after these changes: (id, new row), or (id, None) for a deletion."""
         with self._rows.mutate() as mutation:
             for row_id, row in changes:
                 if row is not None:
@@ -95,20 +95,20 @@ class Table(Generic[R]):
         return table
 
     def _moves(self, old: R | None, new: R | None) -> bool:
-        """Whether a row takes another place in the order or in an index. Most changes leave it where it is."""
+        """Whether a row moves in the order or in an index. Most changes do not move it."""
         if old is None or new is None:
             return old is not new
         spec = self.spec
         return spec.sort_key(old) != spec.sort_key(new) or any(keys(old) != keys(new) for keys in spec.indexes.values())
 
     def _item(self, row: R) -> Item:
-        """What stands for a row in the order, and under each key of an index."""
+        """Return a row's item in the order and in the indexes."""
         return self.spec.sort_key(row), row.id
 
 
 @dataclass(frozen=True, slots=True)
 class _Step(Generic[R]):
-    """A row before and after a change, and what stands for it."""
+    """A row and its item before and after a change."""
 
     old: R | None
     old_item: Item | None
@@ -116,7 +116,7 @@ class _Step(Generic[R]):
     new_item: Item | None
 
     def applied(self, chunks: Chunks, size: int, *, old: bool, new: bool) -> Chunks:
-        """A sequence that the row was in (or not) and is to be in (or not)."""
+        """Update a sequence that contained the row before (`old`) and contains it afterwards (`new`)."""
         if old and new and self.old_item == self.new_item:
             return chunks
         if old and self.old_item is not None:

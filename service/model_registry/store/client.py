@@ -7,114 +7,124 @@ from __future__ import annotations
 
 import functools
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import jwt
-from postgrest import APIError, AsyncPostgrestClient
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
-from model_registry.store.errors import AWAY, translated
-from model_registry.store.exact_floats import ExactClient, exact
+from model_registry.store.errors import AWAY, DatabaseError, translated
 from model_registry.store.http11_transport import Http11Transport, reachable
-from model_registry.store.ready_json import forget, ready
+from model_registry.store.json_bytes import parse_json
+from model_registry.store.request_body import Argument, request_body
 
-TIMEOUT = httpx.Timeout(15.0, connect=2.0)
+if TYPE_CHECKING:
+    import httpx
+    from postgrest import AsyncPostgrestClient
+    from supabase import AsyncClient
+
+TIMEOUT = httpx2.Timeout(15.0, connect=2.0)
 """Seconds. A snapshot of 50,000 models takes about one."""
 
-_NONE: Mapping[str, bytes] = {}
 CONNECTIONS = 32
-"""More requests at a time than this wait for each other here, and not in the database."""
+"""Concurrent requests; further ones wait here rather than in the database."""
 LOG_CONNECTIONS = 4
-"""For questions about the log, which anybody may ask and which take the database longer: writes never wait for them."""
+"""For reads of the change log, which are slower and open to every reader: writes never wait for them."""
 
 _NOTHING_SET = "No database is configured: set POSTGREST_URL, or SUPABASE_URL, or start one with `model-registry up`."
+_JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """What servers are checked against. Made once: reading the certificates takes longer than all else at the start."""
-    return httpx.create_ssl_context()
+    """The trusted certificates. Loaded once: reading them takes longer than everything else at startup."""
+    return httpx2.create_ssl_context()
 
 
 class Database:
     """PostgREST, as the rest of the package sees it."""
 
-    def __init__(self, postgrest: AsyncPostgrestClient, close: Callable[[], Awaitable[None]]) -> None:
-        self._postgrest = postgrest
-        self._close = close
+    def __init__(self, url: str, headers: Mapping[str, str], connections: int = CONNECTIONS) -> None:
+        self._functions = f"{url.rstrip('/')}/rpc/"
+        self.http = _http(url, connections)
+        self.http.headers.update({**_JSON_HEADERS, **headers})
 
-    async def call(self, function: str, *, made: Mapping[str, bytes] = _NONE, **arguments: Any) -> Any:  # noqa: ANN401 (JSON in, JSON out)
-        """Call a database function; one request, one transaction. `made` are arguments whose JSON is made already.
+    async def call(self, function: str, **arguments: Argument) -> Any:  # noqa: ANN401 (callers know what their function answers)
+        """Call a database function; one request, one transaction. An argument may be an `orjson.Fragment`.
 
         Timeout: 2 s to connect, 15 s in all. Not retried: a write may have happened. Errors: StorageUnavailable when
-        nobody answers in time or Postgres is away; otherwise what `store/errors.py` makes of the answer.
+        nobody answers in time or Postgres is away; Invalid for arguments that JSON cannot hold; otherwise what
+        `store/errors.py` makes of the answer.
         """
-        names = {argument: ready(json) for argument, json in made.items()}
+        body = request_body(arguments)
         try:
-            answer = await self._postgrest.rpc(function, exact(arguments) | names).execute()
-        except APIError as error:
-            raise translated(error) from error
-        except (httpx.HTTPError, OSError) as error:
+            response = await self.http.post(self._functions + function, content=body)
+        except (httpx2.HTTPError, OSError) as error:
             raise StorageUnavailable(AWAY, storage={"message": repr(error)}) from error
-        except ValueError as error:  # JSON that cannot be read, or no JSON
+        if not response.is_success:
+            raise translated(DatabaseError.of(response))
+        try:
+            return parse_json(response.content)
+        except ValueError as error:
             raise StorageUnavailable(AWAY, storage={"message": "an answer that is not JSON"}) from error
-        finally:
-            for name in names.values():
-                forget(name)
-        return answer.data
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._close()
+        await self.http.aclose()
 
 
 async def connect(settings: Settings, connections: int = CONNECTIONS) -> Database:
-    """Make the client that the settings ask for. Talks to nobody yet. Errors: StorageMisconfigured."""
-    http = _http(settings.supabase_url or settings.postgrest_url or "", connections)
+    """Connect as the settings say. Sends nothing yet. Errors: StorageMisconfigured."""
     if settings.supabase_url:
-        return Database(await _supabase(settings, http), http.aclose)
+        postgrest = await _supabase_postgrest(settings)
+        return Database(str(postgrest.base_url), postgrest.headers, connections)
     if settings.postgrest_url:
-        headers: Mapping[str, str] = {"Authorization": f"Bearer {_postgrest_key(settings)}"}
-        client = AsyncPostgrestClient(
-            settings.postgrest_url,
-            schema=settings.db_schema,
-            headers=dict(headers),
-            http_client=http,
-            retry_enabled=False,
-        )
-        return Database(client, http.aclose)
+        schema, key = settings.db_schema, _postgrest_key(settings)
+        headers = {"Authorization": f"Bearer {key}", "Accept-Profile": schema, "Content-Profile": schema}
+        return Database(settings.postgrest_url, headers, connections)
     raise StorageMisconfigured(_NOTHING_SET)
 
 
-def _http(url: str, connections: int) -> ExactClient:
-    address = httpx.URL(url)
+def _http(url: str, connections: int) -> httpx2.AsyncClient:
+    address = httpx2.URL(url)
     if reachable(address):
-        return ExactClient(transport=Http11Transport(address, connections), timeout=TIMEOUT)
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
-    return ExactClient(verify=tls(), timeout=TIMEOUT, limits=limits)
+        return httpx2.AsyncClient(transport=Http11Transport(address, connections), timeout=TIMEOUT)
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
+    return httpx2.AsyncClient(verify=tls(), timeout=TIMEOUT, limits=limits, trust_env=not is_loopback(url))
 
 
-async def _supabase(settings: Settings, http: httpx.AsyncClient) -> AsyncPostgrestClient:
-    # Imported here: the package takes a tenth of a second and 40 MB that others need not pay.
+async def supabase_client(settings: Settings, http: httpx.AsyncClient) -> AsyncClient:
+    """Make Supabase's own client, which knows a project's addresses and the headers for each kind of key.
+
+    Sends nothing yet. Errors: StorageMisconfigured.
+    """
+    # Imported here: the package takes half a second and 22 MB that others need not pay.
     from supabase import AsyncClientOptions, SupabaseException, create_async_client  # noqa: PLC0415
 
     if settings.supabase_key is None:
         message = "SUPABASE_URL is set but SUPABASE_SERVICE_ROLE_KEY is not."
         raise StorageMisconfigured(message)
     options = AsyncClientOptions(
-        schema=settings.db_schema, httpx_client=http, auto_refresh_token=False, postgrest_client_retry=False
+        schema=settings.db_schema, httpx_client=http, auto_refresh_token=False, persist_session=False
     )
     try:
-        client = await create_async_client(
+        return await create_async_client(
             settings.supabase_url or "", settings.supabase_key.get_secret_value(), options=options
         )
     except SupabaseException as error:
         message = f"SUPABASE_URL or its key is not usable: {error}"
         raise StorageMisconfigured(message) from error
-    return client.postgrest
+
+
+async def _supabase_postgrest(settings: Settings) -> AsyncPostgrestClient:
+    """The address of the project's PostgREST, and the headers that it expects."""
+    import httpx  # noqa: PLC0415 (comes with supabase)
+
+    async with httpx.AsyncClient(verify=tls()) as unused:  # it would make one itself, and read the certificates again
+        return (await supabase_client(settings, unused)).postgrest
 
 
 def _postgrest_key(settings: Settings) -> str:

@@ -6,10 +6,13 @@ Their wording never reaches a caller; it stays on the error for the log (`data["
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import Any, Self
 
-from postgrest import APIError
+import httpx2
 
+from model_registry.entities.json_types import Json
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -23,6 +26,7 @@ from model_registry.errors import (
     StorageUnavailable,
     UnknownReference,
 )
+from model_registry.store.json_bytes import parse_json
 
 AWAY = "The database is unavailable. Reads continue from the last snapshot; retry the write in a few seconds."
 
@@ -172,11 +176,37 @@ CONSTRAINTS: dict[str, str] = {
 """The message for a violation of each named constraint. A test compares the table with the database."""
 
 
-def translated(error: APIError) -> RegistryError:
-    """Translate an error of PostgREST, keeping its message for the log."""
-    code = str(error.code or "")
+_PROXY_STATUS = re.compile(r'\bPostgREST\s*;\s*error="?(\w+)', re.IGNORECASE)
+"""PostgREST repeats its code in a header, which survives a proxy that replaces the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseError:
+    """An error response of Postgres, PostgREST, or a proxy in front of them."""
+
+    code: str
+    """A SQLSTATE, a code of PostgREST, or the HTTP status."""
+    message: str
+    details: Json
+
+    @classmethod
+    def of(cls, response: httpx2.Response) -> Self:
+        """Read the response. Without a code in its JSON, use the header's code or the status."""
+        try:
+            content = parse_json(response.content)
+        except ValueError:
+            content = None
+        fields: dict[str, Any] = content if isinstance(content, dict) else {"details": response.text}
+        header = _PROXY_STATUS.search(response.headers.get("Proxy-Status", ""))
+        code = fields.get("code") or (header[1] if header else response.status_code)
+        return cls(str(code), str(fields.get("message") or response.reason_phrase), fields.get("details"))
+
+
+def translated(error: DatabaseError) -> RegistryError:
+    """Translate an error of the database, keeping all of it for the log."""
+    code = error.code
     told = {"code": code, "message": error.message, "details": error.details}
-    trouble = _refused_key(code, error.message or "")
+    trouble = _refused_key(code, error.message)
     if trouble is None and code.startswith(_AWAY):
         known = max((start for start in TROUBLE if code.startswith(start)), key=len, default="")
         trouble = TROUBLE.get(known, AWAY)

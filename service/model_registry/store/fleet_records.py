@@ -1,19 +1,22 @@
-"""What nodes said, into the database: recorded, taken for lost, forgotten. A part of `Registry`."""
+"""Reports of nodes in the database: recorded, expired, forgotten. A part of `Registry`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.json_types import JsonObject
 from model_registry.entities.node import Node
 from model_registry.entities.node_report import NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.request_body import Argument
+from model_registry.store.signal import Signal
 
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
@@ -25,8 +28,8 @@ class FleetRecords(ABC):
     def __init__(self, *, most_deployments: int | None, most_nodes: int | None) -> None:
         self._most_deployments = most_deployments
         self._most_nodes = most_nodes
-        self.on_masked: Callable[[str, int], None] = lambda _where, _number: None
-        """Told of secrets that were masked in what nodes said: where, and how many."""
+        self.masked: Signal[str, int] = Signal()
+        """Secrets were masked in what nodes reported: where, and how many."""
 
     @property
     @abstractmethod
@@ -34,7 +37,7 @@ class FleetRecords(ABC):
         """The newest state this service knows."""
 
     @abstractmethod
-    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers."""
 
     async def record(self, events: Sequence[DeploymentEvent], *, actor: str) -> int:
@@ -43,42 +46,42 @@ class FleetRecords(ABC):
         Errors: FleetFull, NodeFull; those of `Database.call`.
         """
         now = datetime.now(UTC)
-        said = NodeReportBatch()
+        batch = NodeReportBatch()
         for event in events:
-            said.add_event(event, now)
-        recorded = await self.record_reports(said, actor=actor)
+            batch.add_event(event, now)
+        recorded = await self.record_reports(batch, actor=actor)
         if recorded.crowded:
             raise self.fleet_full(min(recorded.crowded))
         if recorded.refused:
             raise self.node_full(min(recorded.refused))
         return recorded.revision
 
-    async def record_reports(self, said: NodeReportBatch, *, actor: str) -> RecordResult:
-        """Record what nodes said, in one transaction. What is refused is not kept; the rest is.
+    async def record_reports(self, batch: NodeReportBatch, *, actor: str) -> RecordResult:
+        """Record reports of nodes, in one transaction. What is refused is not kept; the rest is.
 
         When it returns, the snapshot has it; unless it was much: then the snapshot follows at once, but nobody who
         records more has to wait for it.
         """
-        much = len(said.events) >= _MANY_EVENTS
+        much = len(batch.events) >= _MANY_EVENTS
         known = None if much else self.snapshot
-        if said.masked:
-            self.on_masked("events", said.masked)
-        made = {
-            "events": [event.wire() for event in said.events],
-            "statuses": said.statuses,
-            "heard": said.heard,
-            "rejected": said.rejected,
+        if batch.masked:
+            self.masked.send("events", batch.masked)
+        rows_by_argument = {
+            "events": [event.wire() for event in batch.events],
+            "statuses": batch.statuses,
+            "heard": batch.heard,
+            "rejected": batch.rejected,
         }
         answer = await self._send(
             "registry_record_events",
             known,
             actor,
-            made={name: orjson.dumps(value) for name, value in made.items()},
+            **{name: orjson.Fragment(orjson.dumps(rows)) for name, rows in rows_by_argument.items()},
             most_deployments=self._most_deployments,
             most_nodes=self._most_nodes,
         )
-        if said.masked_rejected:
-            self.on_masked("rejected", said.masked_rejected)
+        if batch.masked_rejected:
+            self.masked.send("rejected", batch.masked_rejected)
         crowded = frozenset(answer.get("crowded", ()))
         refused = frozenset((node, provider, model) for node, provider, model in answer.get("refused", ()))
         return RecordResult(int(answer["revision"]), frozenset(answer.get("unsettled", ())), refused, crowded)
@@ -118,6 +121,6 @@ class FleetRecords(ABC):
         A node that has changed since it was looked at is left. Errors: PreconditionFailed when a backup was restored
         meanwhile; those of `Database.call`.
         """
-        versions = {node.id: node.version for node in nodes}
+        versions: JsonObject = {node.id: node.version for node in nodes}
         answer = await self._send("registry_forget_nodes", self.snapshot, actor, nodes=versions)
         return int(answer["nodes"]), int(answer["deployments"])

@@ -100,11 +100,11 @@ class History:
 
     async def authors(self, after: int, to: int) -> dict[tuple[str, str], list[Author]]:
         """Who wrote which rows (table, id) after a revision and up to another, oldest first."""
-        found: dict[tuple[str, str], list[Author]] = {}
+        authors_of: dict[tuple[str, str], list[Author]] = {}
         for entry in await self._log_database.call("registry_authors", after_revision=after, to_revision=to):
             author = Author(entry["revision"], entry["at"], entry["actor"], entry["operation"])
-            found.setdefault((entry["table"], entry["row_id"]), []).append(author)
-        return found
+            authors_of.setdefault((entry["table"], entry["row_id"]), []).append(author)
+        return authors_of
 
     async def rollback(self, revision: int, *, actor: str, dry_run: bool = False) -> Rollback:
         """Bring the configuration back to a revision, as a new one, in one transaction; deployments, nodes, keys stay.
@@ -133,7 +133,7 @@ class History:
         raise Conflict(message)
 
     async def trim(self, keep_days: float) -> dict[str, Any]:
-        """Forget the changes older than so many days, but not the state they led to. Repeating it does nothing.
+        """Delete changes older than this number of days, but not the state they led to. Idempotent.
 
         Answers `removed`, the number of entries, and `oldest`, from where on there is history.
         """

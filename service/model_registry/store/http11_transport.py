@@ -1,46 +1,47 @@
-"""How requests get to a PostgREST beside us: over connections that stay open, one write each, read by a parser in C.
+"""Send requests to one PostgREST over kept-alive connections: one write to the socket each, parsed in C.
 
-httpx's own transport is made for the whole internet and takes some 2 ms of computing a request; a write of ours is one
-request. Plain HTTP/1.1 to one server: TLS, proxies and compression are left to httpx's.
+httpx2's own transport serves the whole internet and takes about 1 ms more of computing per request; a write of the
+registry is one request. Plain HTTP/1.1 to one server only: TLS, proxies and compression stay with httpx2's transport.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from typing import Any, cast
+from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
 import httptools
-import httpx
-import pydantic_core
+import httpx2
+
+from model_registry.loopback import is_loopback
 
 _IDLE_SECONDS = 5.0
-"""A connection that nobody used for longer is not used again: servers close those, and one may be about to."""
+"""A connection idle for longer is not reused: the server may be about to close it."""
 
 _CLOSED = "the server has closed the connection"
 
 
-def reachable(url: httpx.URL) -> bool:
-    """Whether this transport is enough to get there."""
-    return url.scheme == "http" and not ({"http", "all"} & getproxies().keys() and not proxy_bypass(url.host))
+def reachable(url: httpx2.URL) -> bool:
+    """Whether the URL needs neither TLS nor a proxy."""
+    proxied = {"http", "all"} & getproxies().keys() and not proxy_bypass(url.host)
+    return url.scheme == "http" and (is_loopback(str(url)) or not proxied)
 
 
-class Http11Transport(httpx.AsyncBaseTransport):
-    """At most so many connections to one server; who finds all of them busy waits.
+class Http11Transport(httpx2.AsyncBaseTransport):
+    """At most `limit` connections to one server; further requests wait for a free one.
 
-    Timeouts are the request's own: `connect`, and `read` for all of it. Errors: those of httpx's transport. A
-    request is sent once: one whose connection breaks may have done its work.
+    Timeouts come with the request: `connect`, and `read` for the whole exchange. Errors: those of httpx2's transport. A
+    request is sent once: it may have been executed although its connection broke.
     """
 
-    def __init__(self, url: httpx.URL, limit: int) -> None:
+    def __init__(self, url: httpx2.URL, limit: int) -> None:
         self._address = (url.host, url.port or 80)
         self._free: list[_Connection] = []
         self._turns = asyncio.Semaphore(limit)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it, and return once the whole answer is there."""
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request and read the whole response."""
         content = await request.aread()
         lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
         lines += [b"%b: %b" % header for header in request.headers.raw]
@@ -51,10 +52,10 @@ class Http11Transport(httpx.AsyncBaseTransport):
                 try:
                     response = await connection.ask(b"\r\n".join([*lines, b"", content]))
                 except BaseException:
-                    connection.close()  # what comes now is no answer to the next request
+                    connection.close()  # a late response must not answer the next request
                     raise
         except TimeoutError as error:
-            raise httpx.ReadTimeout("no whole answer in time") from error
+            raise httpx2.ReadTimeout("no whole answer in time") from error
         if connection.reusable:
             self._free.append(connection)
         return response
@@ -74,21 +75,10 @@ class Http11Transport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(seconds):
                 _, made = await asyncio.get_running_loop().create_connection(_Connection, *self._address)
         except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time") from error
+            raise httpx2.ConnectTimeout("no connection in time") from error
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise httpx2.ConnectError(str(error)) from error
         return made
-
-
-class _Answer(httpx.Response):
-    """An answer whose JSON is read by a parser in Rust, in two thirds of the time, to the same values."""
-
-    def json(self, **_options: object) -> Any:  # noqa: ANN401 (as httpx has it)
-        """Errors: ValueError, when it is none."""
-        try:
-            return pydantic_core.from_json(self.content)
-        except ValueError:  # also of what is nested deeper than it goes
-            return json.loads(self.content)
 
 
 class _Connection(asyncio.Protocol):
@@ -96,16 +86,16 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: asyncio.Future[httpx.Response] | None = None
+        self._answer: asyncio.Future[httpx2.Response] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self.reusable = True
         self.used_at = 0.0
 
-    async def ask(self, request: bytes) -> httpx.Response:
-        """Errors: httpx.RemoteProtocolError, httpx.ReadError."""
+    async def ask(self, request: bytes) -> httpx2.Response:
+        """Errors: httpx2.RemoteProtocolError, httpx2.ReadError."""
         if self._transport.is_closing():
-            raise httpx.ReadError(_CLOSED)
+            raise httpx2.ReadError(_CLOSED)
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -119,13 +109,13 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(httpx.ReadError(str(exc or _CLOSED)))
+        self._fail(httpx2.ReadError(str(exc or _CLOSED)))
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(httpx.RemoteProtocolError(str(error)))
+            self._fail(httpx2.RemoteProtocolError(str(error)))
 
     def on_message_begin(self) -> None:
         self._headers, self._body = [], []
@@ -140,8 +130,10 @@ class _Connection(asyncio.Protocol):
         self.reusable = self.reusable and self._parser.should_keep_alive()
         self.used_at = time.monotonic()
         if self._answer is not None and not self._answer.done():
-            stream = httpx.ByteStream(b"".join(self._body))
-            self._answer.set_result(_Answer(self._parser.get_status_code(), headers=self._headers, stream=stream))
+            stream = httpx2.ByteStream(b"".join(self._body))
+            self._answer.set_result(
+                httpx2.Response(self._parser.get_status_code(), headers=self._headers, stream=stream)
+            )
 
     def _fail(self, error: Exception) -> None:
         self.reusable = False

@@ -1,6 +1,6 @@
-"""A file that the service keeps for its next start: replaced as a whole, and no reason to stop when that fails.
+"""A file that the service keeps for its next start: replaced as a whole; a failure to do so does not stop the service.
 
-What is in it is for those who keep it: `snapshot_file.py`, `gateways/publishing/accepted_file.py`.
+The content is up to its users: `snapshot_file.py`, `gateways/publishing/accepted_file.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Brings a database's schema up to date, with yoyo; and loads seeds.
+"""Brings a database up to date: its tables with yoyo (migrations/), all else with `schema.py` (schema/); loads seeds.
 
 Talks to Postgres directly, as `redaction.py` does and nothing else: neither can go through PostgREST. Nothing of the
 running service belongs here.
@@ -7,7 +7,7 @@ running service belongs here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,30 +17,42 @@ import psycopg
 from psycopg import sql
 from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
+from yoyo.migrations import Migration, MigrationList
 
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
-from model_registry.store.access import functions_of_others, give_back, made_by, set_access
-from model_registry.store.access import open_to as roles_that_read
+from model_registry.store import access
+from model_registry.store import schema as schema_files
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_LOCK_TIMEOUT = "10s"
+LOCK_TIMEOUT = "10s"
 _RUNNERS_LOCK = 7366113290412
 _TELLING = 3
 """Characters of a part of a password, from where on it is taken out of messages."""
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_REPLACES = re.compile(r"^-- replaces: (\w+)(?: \.\. (\w+))?$", re.MULTILINE)
+"""The earlier migration in whose place a file stands; or the first and the last of several."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """Which migrations a database has, by name, in order."""
+    """Which migrations a database has, and which files of schema/ it lacks or has otherwise: by name, in order."""
 
     applied: tuple[str, ...]
     pending: tuple[str, ...]
+    outdated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What was done: the migrations applied, and the files of schema/ that had changed."""
+
+    migrations: tuple[str, ...]
+    schema_files: tuple[str, ...]
 
 
 def data_directory(name: str) -> Path:
-    """Where `migrations` or `seeds` lie: in the wheel, or at the top of a checkout."""
+    """Where `migrations`, `schema` or `seeds` lie: in the wheel, or at the top of a checkout."""
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent.parent / name):
         if candidate.is_dir():
             return candidate
@@ -48,51 +60,58 @@ def data_directory(name: str) -> Path:
     raise StorageMisconfigured(message)
 
 
-def migrate(database_url: str, schema: str, *, public_reads: bool | None = None) -> tuple[str, ...]:
-    """Apply what is missing, each migration in its own transaction; answers the names applied.
+def migrate(
+    database_url: str, schema: str, *, public_reads: bool | None = None, lock_timeout: str = LOCK_TIMEOUT
+) -> Migrated:
+    """Apply what is missing: each migration in its own transaction, then all of schema/ in one.
 
-    Afterwards everybody has the rights that `store/access.py` says, also when a migration failed. `public_reads`:
+    Afterwards everybody has the rights that `schema/90_access.sql` says, also when a migration failed. `public_reads`:
     whether anybody may read the catalogue through PostgREST; None keeps what is, which is closed in a new registry.
 
     Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
     """
-    migrations = read_migrations(str(data_directory("migrations")))
-    with _connect(database_url) as connection:
+    with _connect(database_url, lock_timeout) as connection:
         # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
         connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
-        names = made_by(Path(migration.path).read_text() for migration in migrations)
-        others = functions_of_others(connection, schema, names)
+        migrations = read_migrations(str(data_directory("migrations")))
+        rights = _rights(migrations, public_reads=public_reads)
+        changed: tuple[str, ...] = ()
         try:
-            with _backend(database_url, schema) as backend, backend.lock(timeout=10):
+            with _backend(database_url, schema, lock_timeout) as backend, backend.lock(timeout=10):
+                backend.mark_migrations(_replaced(backend, migrations))
                 pending = backend.to_apply(migrations)
                 backend.apply_migrations(pending)
-                return tuple(migration.id for migration in pending)
+            changed = _apply_schema(connection, schema, _newest(migrations), rights)
         finally:
-            give_back(connection, others)
-            set_access(connection, schema, names, public_reads=public_reads)
+            if not changed:
+                access.set_access(connection, schema, rights)
+    return Migrated(tuple(migration.id for migration in pending), changed)
 
 
 def open_to(database_url: str, schema: str) -> tuple[str, ...]:
     """Which of the roles that anybody has (`anon`, `authenticated`) may read the catalogue through PostgREST."""
     with _connect(database_url) as connection:
-        return roles_that_read(connection, _checked(schema))
+        return access.open_to(connection, _checked(schema))
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
     """What is applied and what is not. Changes nothing but yoyo's own tables."""
+    migrations = read_migrations(str(data_directory("migrations")))
     with _connect(database_url) as connection:
         query = "select exists (select from pg_namespace where nspname = %s)"
         row = connection.execute(query, [_checked(schema)]).fetchone()
-    migrations = read_migrations(str(data_directory("migrations")))
-    if not (row and row[0]):
-        return MigrationStatus((), tuple(m.id for m in migrations))
-    with _connect(database_url) as connection, _backend(database_url, schema) as backend:
-        pending = {m.id for m in backend.to_apply(migrations)}
-        if len(pending) == len(migrations):  # then the runner's tables may just have been made
-            set_access(connection, schema, (), public_reads=None)
+        outdated = schema_files.outdated(connection, schema, data_directory("schema"), _newest(migrations))
+        pending = {m.id for m in migrations}
+        if row and row[0]:
+            with _backend(database_url, schema) as backend:
+                pending = {m.id for m in backend.to_apply(migrations)} - {m.id for m in _replaced(backend, migrations)}
+            if len(pending) == len(migrations):  # then the runner's tables may just have been made
+                access.set_access(connection, schema, _rights([], public_reads=None))
     names = [m.id for m in migrations]
-    return MigrationStatus(tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending))
+    return MigrationStatus(
+        tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending), outdated
+    )
 
 
 def seed(database_url: str, schema: str) -> tuple[str, ...]:
@@ -122,6 +141,48 @@ def set_password(database_url: str, role: str, password: str) -> None:
         )
 
 
+def _replaced(backend: DatabaseBackend, migrations: MigrationList) -> list[Migration]:
+    """Those whose work earlier migrations have done, which were put together since; they count as applied."""
+    backend.ensure_internal_schema_updated()
+    applied = {row[0] for row in backend.execute("select migration_id from _yoyo_migration").fetchall()}
+    replaced = []
+    for migration in migrations:
+        found = _REPLACES.search(Path(migration.path).read_text())
+        if found is None or migration.id in applied:
+            continue
+        first, last = found[1], found[2] or found[1]
+        if last in applied:
+            replaced.append(migration)
+        elif first in applied:
+            message = (
+                f"This database is of an earlier version and lacks its last migrations, up to {last}. "
+                "Run `model-registry db migrate` of that version first."
+            )
+            raise StorageMisconfigured(message)
+    return replaced
+
+
+def _apply_schema(
+    connection: psycopg.Connection, schema: str, newest_migration: str, rights: access.Rights
+) -> tuple[str, ...]:
+    try:
+        return schema_files.apply(connection, schema, data_directory("schema"), newest_migration, rights)
+    except psycopg.Error as error:
+        message = f"schema/ could not be applied and was rolled back: {error}"
+        raise StorageMisconfigured(message) from error
+
+
+def _rights(migrations: Iterable[Migration], *, public_reads: bool | None) -> access.Rights:
+    """Of all that these migrations and schema/ make."""
+    directory = data_directory("schema")
+    files = [*(Path(migration.path) for migration in migrations), *directory.glob("*.sql")]
+    return access.Rights(directory, access.made_by(file.read_text() for file in files), public_reads)
+
+
+def _newest(migrations: MigrationList) -> str:
+    return str(migrations[-1].id) if migrations else ""
+
+
 def _checked(schema: str) -> str:
     if not _SCHEMA_NAME.fullmatch(schema):
         message = f"{schema!r} cannot be a schema's name: use lower-case letters, digits and underscores."
@@ -130,11 +191,11 @@ def _checked(schema: str) -> str:
 
 
 @contextmanager
-def _connect(database_url: str) -> Iterator[psycopg.Connection]:
+def _connect(database_url: str, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[psycopg.Connection]:
     try:
         with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
             # A migration that cannot have its lock soon gives up, rather than queueing every reader behind it.
-            connection.execute("select set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
+            connection.execute("select set_config('lock_timeout', %s, false)", [lock_timeout])
             yield connection
     except psycopg.OperationalError as error:
         text = _without_password(str(error), database_url)
@@ -156,12 +217,12 @@ def _without_password(message: str, database_url: str) -> str:
 
 
 @contextmanager
-def _backend(database_url: str, schema: str) -> Iterator[DatabaseBackend]:
+def _backend(database_url: str, schema: str, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[DatabaseBackend]:
     with _connect(database_url):
         pass  # a clear error before yoyo's own
     backend = get_backend(_yoyo_url(database_url, schema))
     try:
-        backend.execute("select set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
+        backend.execute("select set_config('lock_timeout', %s, false)", [lock_timeout])
         yield backend
     except psycopg.Error as error:
         message = f"A migration failed and was rolled back: {error}"

@@ -18,8 +18,9 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask
-from model_registry.entities.secret_values import Place, masked_value, secrets_in, shown_path
+from model_registry.entities.secret_values import LocatedSecret, masked_value, secrets_in, shown_path
 from model_registry.errors import StorageMisconfigured
 from model_registry.store.migrations import connected
 
@@ -114,7 +115,8 @@ def _tables(connection: psycopg.Connection) -> dict[str, list[str]]:
         "select c.relname, array_agg(a.attname::text)"
         " from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary"
         " join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)"
-        " where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r' and c.relname !~ 'yoyo'"
+        " where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'"
+        " and c.relname !~ 'yoyo|^schema_files$'"  # the runner's: of names and digests
         " group by c.relname order by c.relname"
     ).fetchall()
     if LOG not in dict(found):
@@ -187,7 +189,7 @@ def _redactor(secrets: Sequence[str], *, detected: bool) -> Redact:
             value = value.replace(form, shown)
         return value
 
-    def anything(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    def anything(value: Json) -> Json:
         match value:
             case str():
                 return text(value)
@@ -206,11 +208,11 @@ def _forms(secret: str) -> list[str]:
     return list(dict.fromkeys((secret, *quoted, quote(secret, safe=""), quote_plus(secret))))
 
 
-def _places(row: dict[str, Any]) -> Iterator[Place]:
+def _places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
     return secrets_in(row)
 
 
-def _paths_with(value: Any, forms: Sequence[str], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:  # noqa: ANN401
+def _paths_with(value: object, forms: Sequence[str], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     match value:
         case str() if any(form in value for form in forms):
             yield path

@@ -16,12 +16,15 @@ import structlog
 
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.change import Change, Operation
+from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
 from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
+from model_registry.store.request_body import Argument
+from model_registry.store.signal import Signal
 from model_registry.store.snapshot_file import SavedSnapshot
 
 log = structlog.get_logger(__name__)
@@ -31,9 +34,6 @@ Check = Callable[[Snapshot, Sequence[Operation]], None]
 
 Offload = Callable[..., Awaitable[Any]]
 """Does something in another thread."""
-
-Listener = Callable[[Snapshot, Snapshot, Sequence[Change]], None]
-"""Told of every step forward: before, after, and what happened in between. Must not block."""
 
 _CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
 _MANY_OPERATIONS = 200
@@ -76,11 +76,12 @@ class Registry(FleetRecords):
         self._lookers: set[asyncio.Future[None]] = set()
         """Looks that somebody began to wait for: the loop keeps no reference to them."""
         self._last_look: tuple[int, RegistryError | None] = (0, None)
-        self.listeners: list[Listener] = []
-        self.on_write: Callable[[Sequence[Operation], str], None] = lambda _operations, _outcome: None
-        """Told of every write and its outcome: done, refused, failed."""
-        self.on_news: Callable[[], None] = lambda: None
-        """Called when something was written that the snapshot has not: time to refresh."""
+        self.stepped: Signal[Snapshot, Snapshot, Sequence[Change]] = Signal()
+        """Every step forward: before, after, and what happened in between; nothing when all was loaded anew."""
+        self.written: Signal[Sequence[Operation], str] = Signal()
+        """Every write and its outcome: done, refused, failed."""
+        self.behind: Signal[[]] = Signal()
+        """Something was written that the snapshot has not: time to refresh."""
         self.loads = 0
         """Full loads so far. After each, revisions may mean something else: another database, or a backup."""
         self.load_seconds: float | None = None
@@ -182,7 +183,7 @@ class Registry(FleetRecords):
         before = self.snapshot
         if not operations:
             return before.revision
-        wire = [operation.wire() for operation in operations]
+        wire: list[Json] = [operation.wire() for operation in operations]
         outcome = "refused"
         try:
             if len(operations) > _MANY_OPERATIONS:
@@ -196,7 +197,7 @@ class Registry(FleetRecords):
             outcome = "failed"
             raise
         finally:
-            self.on_write(operations, outcome)
+            self.written.send(operations, outcome)
         return int(answer["revision"])
 
     def _refuse_bad(self, before: Snapshot, operations: Sequence[Operation]) -> None:
@@ -210,7 +211,7 @@ class Registry(FleetRecords):
         )
         return page
 
-    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
         loads = self.loads
         where = known_revision(known) if known else NOTHING_NEWER
@@ -223,7 +224,7 @@ class Registry(FleetRecords):
                 self._failed(error)  # any other is about this one request, not the database
             raise
         if known is None:
-            self.on_news()
+            self.behind.send()
         elif not self._advance(answer, known, loads):
             await self.refresh()
         return answer
@@ -254,7 +255,7 @@ class Registry(FleetRecords):
         log.info(
             "snapshot loaded", revision=loaded.revision, models=len(loaded.models), seconds=round(self.load_seconds, 3)
         )
-        self._tell(before, loaded, ())
+        self.stepped.send(before, loaded, ())
 
     def _advance(self, answer: dict[str, Any], known: Snapshot, loads: int) -> bool:
         """Take in the answer to a question that was asked with the snapshot `known`; False when it does not fit.
@@ -272,12 +273,8 @@ class Registry(FleetRecords):
             raise StorageMisconfigured(_OTHER_VERSION, storage={"message": repr(error)}) from error
         self._confirmed()
         if changes:
-            self._tell(before, self._snapshot, changes)
+            self.stepped.send(before, self._snapshot, changes)
         return True
-
-    def _tell(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
-        for listener in self.listeners:
-            listener(before, after, changes)
 
     def _confirmed(self) -> None:
         if self._last_error is not None and self._current_at is not None:

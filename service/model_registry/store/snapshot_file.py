@@ -1,4 +1,4 @@
-"""The newest snapshot on disk: what the service starts from when the database is away."""
+"""The newest snapshot on disk, from which the service starts when the database is away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class SavedSnapshot:
-    """A snapshot and when the database last said it was current."""
+    """A snapshot, and when the database last confirmed it."""
 
     snapshot: Snapshot
     current_at: float
@@ -34,7 +34,7 @@ class SnapshotFile:
         self._source = source
 
     def load(self) -> SavedSnapshot | None:
-        """What was saved last, or None: no file, not ours, damaged, or of another database address."""
+        """Return the last saved snapshot; None without a usable one of this database address."""
         try:
             content = orjson.loads(self._file.read())
             if content["format"] != _FORMAT or content["source"] != self._source:

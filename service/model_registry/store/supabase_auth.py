@@ -8,15 +8,16 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import jwt
 import structlog
 
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
-from model_registry.store.client import tls
+from model_registry.store.client import supabase_client, tls
 from model_registry.store.token_rules import LONGEST_TOKEN, TokenRules, rules_of
 
 if TYPE_CHECKING:
+    import httpx
     from supabase_auth import AsyncGoTrueClient
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,8 @@ class SupabaseTokens:
         if fault is not None:
             log.info("a Supabase token was refused", reason=fault)
             return None
-        from supabase import AuthError  # noqa: PLC0415 (as in client.py)
+        import httpx  # noqa: PLC0415 (as in client.py)
+        from supabase import AuthError  # noqa: PLC0415
 
         try:
             answer = await self._auth.get_claims(token)
@@ -74,12 +76,12 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     """Make the check for the project that the settings name; None where there is none. Talks to nobody yet."""
     if not settings.supabase_url or settings.supabase_key is None:
         return None
-    from supabase import AsyncClientOptions, create_async_client  # noqa: PLC0415 (as in client.py)
+    import httpx  # noqa: PLC0415 (as in client.py)
 
     key = settings.supabase_key.get_secret_value()
-    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS)
-    options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
-    client = await create_async_client(settings.supabase_url, key, options=options)
+    trust_env = not is_loopback(settings.supabase_url)
+    http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS, trust_env=trust_env)
+    client = await supabase_client(settings, http)
     rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)
     return SupabaseTokens(client.auth, key, rules, http)
 

@@ -1,6 +1,6 @@
-"""What a token whose signature is good must say of itself: when it holds, who made it, and for whom. Pure.
+"""Check the claims of a token whose signature is good: its times, issuer and audience. Pure.
 
-A claim that is not there is not missed: a Supabase project's older service key has neither `aud` nor `nbf`.
+No claim is required: a Supabase project's older service key has neither `aud` nor `nbf`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import jwt
 LONGEST_TOKEN = 16 * 1024
 """Characters. The largest tokens of real projects have a tenth of that."""
 LEEWAY_SECONDS = 30.0
-"""By how much clocks may differ; as PostgREST has it."""
+"""Tolerated difference of clocks, the same as in PostgREST."""
 _ALGORITHMS = ("HS256", "RS256", "ES256")
-"""What Supabase signs with."""
+"""Algorithms that Supabase signs with."""
 
 _REASONS: dict[type[Exception], str] = {
     jwt.InvalidIssuerError: "its issuer is none of the project's; MODEL_REGISTRY_JWT_ISSUERS allows others",
@@ -25,17 +25,18 @@ _REASONS: dict[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Whose tokens hold, and for whom they were made."""
+    """Accepted issuers and audiences."""
 
     issuers: frozenset[str]
     audiences: frozenset[str]
 
     def fault(self, token: str) -> str | None:
-        """What speaks against the token's claims, for the log, or None. The signature is not looked at."""
+        """Say why the token's claims do not hold, for the log; None if they do. The signature is not checked."""
         try:
-            header, claims = jwt.get_unverified_header(token), _claims(token)
+            read = jwt.decode_complete(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             return f"it cannot be read ({type(error).__name__})"
+        header, claims = read["header"], read["payload"]
         if header.get("alg") not in _ALGORITHMS:
             return "its algorithm is none that Supabase uses"
         if "crit" in header:
@@ -69,11 +70,6 @@ def rules_of(project_url: str, issuers: str, audiences: str) -> TokenRules:
     """The rules of a project; `issuers` and `audiences` are more of them, with commas between."""
     own = {"supabase", f"{project_url.rstrip('/')}/auth/v1"}
     return TokenRules(frozenset(own | _listed(issuers)), frozenset({"authenticated"} | _listed(audiences)))
-
-
-def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return claims
 
 
 def _listed(text: str) -> set[str]:

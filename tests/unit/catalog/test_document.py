@@ -38,8 +38,8 @@ def test_what_is_imported_comes_out_as_it_was(document: Json) -> None:
     out = exported(after)
 
     assert without_time(out) == without_time(document)
-    assert plan(document, after).operations == [], "a second import has nothing to do"
-    assert plan(out, after).operations == []
+    assert plan(document, after).operations == (), "a second import has nothing to do"
+    assert plan(out, after).operations == ()
     validator().validate(out)
 
 
@@ -85,7 +85,7 @@ def test_our_own_catalogue_is_whole_in_another_registry() -> None:
     for table in ("model_providers", "models", "model_aliases"):
         mine = sorted(json.dumps(described(ours, row), sort_keys=True) for row in ours.tables[table])
         assert sorted(json.dumps(described(theirs, row), sort_keys=True) for row in theirs.tables[table]) == mine
-    assert plan(document, ours).operations == []
+    assert plan(document, ours).operations == ()
 
 
 def described(snapshot: Snapshot, row: Any) -> Json:

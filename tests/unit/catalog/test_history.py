@@ -20,7 +20,7 @@ REFERENCES = {
 
 
 def unique_keys(snapshot: Snapshot) -> Iterator[Hashable]:
-    """Every key that the database keeps unique, as it stands in `migrations/0002_tables.sql`."""
+    """Every key that the database keeps unique, as it stands in `migrations/0002_catalog.sql`."""
     yield from (("provider", r.name) for r in snapshot.providers)
     yield from (("model", r.provider_id, r.name) for r in snapshot.models)
     yield from (("alias", r.alias, r.context) for r in snapshot.aliases)

@@ -16,7 +16,8 @@ from model_registry.entities.model import Model
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.imports.facts import IMPORTED_FIELDS
-from model_registry.imports.plan import ImportPlan, plan_import
+from model_registry.imports.offers import plan_offers
+from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
@@ -24,7 +25,7 @@ IDS = count()
 
 
 def planned(snapshot: Snapshot, *offers: Offer, source: str = "test", **more: Any) -> ImportPlan:
-    return plan_import(snapshot, offers, source, lambda: f"new-{next(IDS)}", **more)
+    return plan_offers(snapshot, offers, source, lambda: f"new-{next(IDS)}", **more)
 
 
 def after(snapshot: Snapshot, *offers: Offer, source: str = "test", **more: Any) -> Snapshot:
@@ -41,7 +42,7 @@ def only(snapshot: Snapshot) -> Model:
 
 
 def told(plan: ImportPlan) -> list[str]:
-    return [f"{e.action} {e.name}{f': {e.reason}' if e.reason else ''}" for e in plan.report]
+    return [f"{e.action} {e.name}{f': {e.detail}' if e.detail else ''}" for e in plan.report]
 
 
 def catalogue_with(model: dict[str, Any], provider: str = "mine", kind: str = "openai", **columns: Any) -> Snapshot:
@@ -74,7 +75,7 @@ def test_two_providers_of_a_type_are_for_people_to_tell_apart() -> None:
     catalogue.provider("two", "openai")
     plan = planned(catalogue.snapshot(), offer())
     assert plan.operations == ()
-    assert "one, two" in plan.report[0].reason
+    assert "one, two" in plan.report[0].detail
 
 
 def test_every_row_that_offers_the_model_gets_the_facts_and_none_is_made() -> None:
@@ -113,7 +114,7 @@ def test_a_name_that_another_model_has_is_not_taken_from_it() -> None:
     assert told(planned(snapshot, named)) == ["skipped a: the name 'm' is taken there by 'other'"]
 
 
-def test_one_model_is_told_of_once() -> None:
+def test_one_model_is_reported_once() -> None:
     assert told(planned(Snapshot.empty(), offer(), offer()))[1:] == [
         "created a",
         "skipped a: this import has told of it already",
@@ -147,7 +148,7 @@ def test_what_a_person_and_an_importer_say_has_to_agree() -> None:
     snapshot = snapshot.preview([Operation("models", "update", row, {"card_changes": {"latency_p99_ms": 100}})])
     plan = planned(snapshot, offer(latency_p50_ms=200, max_output_tokens=5))
     assert plan.operations == ()
-    assert "latency_p99_ms" in plan.report[0].reason
+    assert "latency_p99_ms" in plan.report[0].detail
 
 
 def test_a_reference_to_nothing_is_left_out_and_the_rest_goes_in() -> None:

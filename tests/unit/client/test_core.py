@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ import pytest
 from model_registry import errors
 from model_registry.catalog.views import AliasRef, ModelView
 from model_registry.client import AsyncClient, Client, RetryPolicy
-from model_registry.client.operations import Operations, operation
 from model_registry.client.requests import Call
 from model_registry.client.rows import AliasOfModel, CatalogModel
 from model_registry.errors import AlreadyExists, RegistryError, RegistryUnreachable
@@ -90,8 +91,8 @@ def test_what_was_not_done_for_there_were_too_many_is_tried_again() -> None:
 def test_questions_that_are_posted_are_repeated_too() -> None:
     server = Server(said(503), said(body={"ranked": []}))
 
-    assert server.client().select_models(capabilities=["vision"]) == {"ranked": []}
-    assert json.loads(server.asked[1].content) == {"capabilities": ["vision"]}
+    assert server.client().select_models(constraints={"capabilities": ["vision"]}) == {"ranked": []}
+    assert json.loads(server.asked[1].content) == {"constraints": {"capabilities": ["vision"]}}
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("7", 7.0), ("900", 30.0), ("soon", None), (None, None)])
@@ -212,6 +213,24 @@ def test_errors_are_those_of_the_registry(kind: type[RegistryError]) -> None:
     assert (caught.value.message, [str(r) for r in caught.value.reasons]) == ("why", ["name: bad"])
 
 
+CHOICES: dict[str, Any] = {
+    "matches": [{"id": "1", "label": "qwen at lab"}, {"id": "2", "label": "qwen at hub"}],
+    "referrers": ["alias best"],
+    "allowed": ["active", "draining"],
+    "oldest": 3,
+    "newest": 9,
+}
+
+
+def test_the_choices_in_a_problem_reach_the_caller() -> None:
+    problem = {"code": "E4091", "detail": "It fits 2 rows.", **CHOICES, "storage": "not for clients"}
+
+    with pytest.raises(errors.AmbiguousName) as caught:
+        Server(said(409, problem)).client().get_model("qwen")
+
+    assert caught.value.data == CHOICES
+
+
 @pytest.mark.parametrize("answer", [said(404, "no"), httpx.Response(500, text="<html>"), said(200, []), said(200, {})])
 def test_what_is_no_registry_is_said(answer: httpx.Response) -> None:
     with pytest.raises(RegistryUnreachable):
@@ -237,18 +256,46 @@ def test_the_shapes_of_the_client_are_those_of_the_service() -> None:
     assert AliasOfModel.model_fields.keys() == AliasRef.model_fields.keys()
 
 
+def operations(client: type) -> dict[str, inspect.Signature]:
+    """The public methods of a client that ask the registry something, with their signatures."""
+    own = {"on_change", "carry_out", "new_core", "close"}
+    methods = {name: value for name, value in inspect.getmembers(client, inspect.isfunction) if name[0] != "_"}
+    return {name: inspect.signature(method) for name, method in methods.items() if name not in own}
+
+
+def test_both_clients_have_the_same_methods_with_explicit_parameters() -> None:
+    blocking, awaited = operations(Client), operations(AsyncClient)
+
+    assert blocking == awaited
+    assert len(blocking) > 45
+    for name, signature in blocking.items():
+        for parameter in list(signature.parameters.values())[1:]:
+            assert parameter.kind is not inspect.Parameter.VAR_POSITIONAL, name
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                assert re.fullmatch(r"Unpack\[\w+Fields\]", parameter.annotation), name
+            assert parameter.annotation not in {"Any", inspect.Parameter.empty}, name
+        assert "Call" not in signature.return_annotation, name
+        assert "Any" not in signature.return_annotation, name
+
+
+def test_help_shows_what_a_method_takes_and_returns(capsys: pytest.CaptureFixture[str]) -> None:
+    for client in (Client, AsyncClient):
+        help(client)
+        text = re.sub("\x08.", "", capsys.readouterr().out)
+
+        taken = "create_model(self, fields: 'Mapping[str, Any] | None' = None, **more: 'Unpack[ModelFields]')"
+        assert f"{taken} -> 'CatalogModel'" in text
+        assert "list_providers(self, *, type: 'str | None' = None, active: 'bool | None' = None" in text
+        assert "Add a model. Errors: InvalidModel" in text
+
+
 async def test_both_clients_do_the_same_things() -> None:
-    names = [name for name, value in vars(Operations).items() if isinstance(value, operation)]
-    assert len(names) > 45
     async with AsyncClient("http://registry", transport=httpx.MockTransport(Server(said())), patience=QUICK) as client:
         providers = await client.list_providers()
         with pytest.raises(RegistryUnreachable):
             await client.get_provider("lab")
     with Server(said()).client() as blocking:
         assert providers == blocking.list_providers()
-        for name in names:
-            assert callable(getattr(blocking, name)), name
-            assert callable(getattr(client, name)), name
 
 
 async def test_an_asynchronous_client_does_not_block_while_it_waits() -> None:

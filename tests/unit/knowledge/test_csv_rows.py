@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model_registry.catalog.views import model_view
 from model_registry.entities.model_card import ModelCard, known
 from model_registry.imports.facts import EMPTY, IMPORTED_FIELDS
-from model_registry.imports.plan import plan_import
+from model_registry.imports.offers import plan_offers
 from model_registry.imports.sources.csv_rows import read_csv, write_csv
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -60,9 +60,9 @@ def test_a_table_that_was_written_says_the_same_when_it_is_read(
     snapshot = snapshot_with(columns, known(card))
     offers = read_csv(write_csv(views(snapshot))).offers
 
-    assert plan_import(snapshot, offers, "csv", lambda: "new").operations == ()
+    assert plan_offers(snapshot, offers, "csv", lambda: "new").operations == ()
     ids = count()
-    made = plan_import(Snapshot.empty(), offers, "csv", lambda: f"id{next(ids)}")
+    made = plan_offers(Snapshot.empty(), offers, "csv", lambda: f"id{next(ids)}")
     copy = Snapshot.empty().preview(made.operations)
     assert facts(copy) == facts(snapshot)
     assert [(row["name"], row["model_id"], row["provider_name"], row["api_base"]) for row in views(copy)] == [

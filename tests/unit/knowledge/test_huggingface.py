@@ -86,7 +86,7 @@ def test_gguf_files_have_no_config() -> None:
     assert (fields["base_architecture"], fields["context_length"], fields["parameters"]) == ("llama", 8192, "7B")
 
 
-def test_nothing_said_is_no_offer() -> None:
+def test_an_empty_answer_is_no_offer() -> None:
     assert read_huggingface("m", {}, {}, None).offers == ()
 
 

@@ -29,7 +29,7 @@ from model_registry.messaging.address import NatsAddress
         ("nats://a:1,nats://t@b:2", ["nats://a:1", "nats://b:2"], {"token": "t"}),
     ],
 )
-def test_servers_and_credentials_are_told_apart(url: str, servers: list[str], credentials: dict[str, str]) -> None:
+def test_servers_and_credentials_are_separated(url: str, servers: list[str], credentials: dict[str, str]) -> None:
     address = NatsAddress.parse(url)
 
     assert (list(address.servers), address.credentials) == (servers, credentials)

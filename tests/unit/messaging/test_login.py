@@ -21,7 +21,7 @@ def options(url: str = URL, /, **ways: Any) -> dict[str, Any]:
     return {key: value for key, value in NatsLogin(url, **ways).options().items() if key != "servers"}
 
 
-def test_what_is_said_in_the_url_or_beside_it_means_the_same() -> None:
+def test_credentials_in_the_url_and_in_variables_are_equal() -> None:
     assert options("nats://registry:s3cr3t@nats") == options(user="registry", password=SECRET)
     assert options("nats://s3cr3t@nats") == options(token=SECRET) == {"token": SECRET}
     assert options() == {}

@@ -13,7 +13,7 @@ TWO = "1, 24576, 0, 24576, 0, 30, [N/A], [N/A], NVIDIA A10, with a comma"
 SHARED = "0, [N/A], [N/A], [N/A], 3, 41, 12.10, [N/A], NVIDIA GB10"
 
 
-def test_one_gpu_is_told_of_as_running_publishers_do() -> None:
+def test_one_gpu_is_reported_as_running_publishers_do() -> None:
     (gpu,) = parse(ONE)
 
     assert gpu == {

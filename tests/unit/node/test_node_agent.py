@@ -87,7 +87,7 @@ def running(agent: NodeAgent, nats: Nats, *, interval: float = 60) -> Iterator[N
         task.cancel()
 
 
-async def test_everything_is_said_at_the_start_and_then_what_changes() -> None:
+async def test_everything_is_published_at_the_start_and_then_only_changes() -> None:
     server, nats = Server([QWEN]), Nats()
     with running(agent_of(server), nats):
         await until(_true(nats.statuses))
@@ -147,7 +147,7 @@ async def test_a_server_that_is_waited_for_keeps_the_status_message_back() -> No
     assert list(nats.statuses()[0]["data"]["loaded_models"]) == ["ollama/gemma3:12b"]
 
 
-async def test_models_of_a_server_that_dies_are_told_to_be_in_error_and_loaded_when_it_is_back() -> None:
+async def test_models_of_a_server_that_dies_are_reported_in_error_and_loaded_when_it_is_back() -> None:
     server, nats = Server([QWEN]), Nats()
     with running(agent_of(server), nats, interval=0.02):
         await until(_true(nats.statuses))
@@ -160,7 +160,7 @@ async def test_models_of_a_server_that_dies_are_told_to_be_in_error_and_loaded_w
     assert nats.models(UNLOADED) == []
 
 
-async def test_what_nats_did_not_take_is_said_when_it_is_back() -> None:
+async def test_unpublished_changes_are_published_when_nats_is_back() -> None:
     server, nats = Server([QWEN]), Nats()
     agent = agent_of(server)
     with running(agent, nats):

@@ -12,7 +12,7 @@ from model_registry.node_agent.watch import PATIENCE, Watch
 
 QWEN = LoadedModel("ollama", "qwen3:8b", 6144)
 GEMMA = LoadedModel("ollama", "gemma3:12b", 8192)
-DOWN = NoAnswer("nobody listens there", down=True)
+DOWN = NoAnswer("cannot connect", down=True)
 SLOW = NoAnswer("no answer within 2 s")
 
 
@@ -40,7 +40,7 @@ def test_models_of_a_server_that_is_down_are_in_error_at_once(watch: Watch) -> N
     watch.missed(DOWN)
 
     (listed,) = watch.models.values()
-    assert (listed.state, listed.error) == ("error", "Ollama does not answer: nobody listens there")
+    assert (listed.state, listed.error) == ("error", "Ollama does not answer: cannot connect")
 
 
 def test_a_busy_server_is_waited_for(watch: Watch) -> None:
@@ -77,7 +77,7 @@ def test_a_server_that_is_back_is_believed_at_once(watch: Watch, caplog: pytest.
 
     assert states(watch) == {"gemma3:12b": "loaded"}
     assert [record.message for record in caplog.records] == [
-        "Ollama at http://127.0.0.1:11434 does not answer: nobody listens there; 2 models are in error",
+        "Ollama at http://127.0.0.1:11434 does not answer: cannot connect; 2 models are in error",
         "Ollama at http://127.0.0.1:11434 answers again",
     ]
 

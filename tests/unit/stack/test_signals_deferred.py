@@ -28,7 +28,7 @@ def _told() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", STOP)
-def test_what_has_begun_is_done_before_we_are_told_to_stop(number: signal.Signals) -> None:
+def test_a_begun_start_is_finished_before_a_signal_to_stop_is_handled(number: signal.Signals) -> None:
     children = []
 
     def begin() -> None:

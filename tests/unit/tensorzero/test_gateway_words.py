@@ -48,7 +48,7 @@ def test_no_text_gives_a_value_to_what_keeps_the_gateway_quiet(name: str) -> Non
     assert environment(strings({"a": f"path_from_env::{name}", "b": {"endpoint": f"env::{name}"}})) == quiet
 
 
-def test_a_tree_that_is_too_deep_is_said_to_be() -> None:
+def test_a_tree_that_is_too_deep_is_refused_as_such() -> None:
     tree: object = "x"
     for _ in range(5000):
         tree = [tree]

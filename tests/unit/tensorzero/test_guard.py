@@ -109,7 +109,7 @@ def test_what_one_row_says_holds_for_the_functions_of_all_rows_that_share_its_na
     refuse_bad_configuration(before, [Operation("models", "update", ids["m"], {"active": False})])
 
 
-def test_steps_of_one_write_are_judged_together() -> None:
+def test_steps_of_one_write_are_checked_together() -> None:
     catalogue, ids = good_catalogue()
     before, known = catalogue.snapshot(), len(catalogue.operations)
     catalogue.alias(ids["e"], "m")  # a chat model has the name, and embedding models are another table

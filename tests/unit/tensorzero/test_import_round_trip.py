@@ -14,13 +14,14 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ImportPlan, same
 from model_registry.gateways.tensorzero.project import Project
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.imports.plan import ImportPlan
+from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 from support.profiles import large_examples
 
@@ -62,7 +63,7 @@ def _function(table: Tree) -> Tree:
 
 
 def _experimentation(table: Tree) -> Any:
-    """Candidates with weights and fallbacks in order, as the gateway makes it of whatever is said."""
+    """Candidates with weights and fallbacks in order, as the gateway derives them from any syntax."""
     variants: Tree = table["variants"]
     said = table.get("experimentation")
     weights = {name: variant["weight"] for name, variant in variants.items() if "weight" in variant}

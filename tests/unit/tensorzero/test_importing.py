@@ -13,10 +13,10 @@ import tomli_w
 
 from model_registry.entities.change import Operation
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ImportPlan
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tensorzero"
@@ -338,7 +338,7 @@ def test_weights_that_priorities_cannot_tell_stay_with_the_function() -> None:
     assert ranks == {"drawn": (1, 1.0), "fallback": (2, 1.0)}
 
 
-def test_what_is_said_in_other_words_is_reported() -> None:
+def test_rewritten_syntax_is_reported() -> None:
     done = plan((FIXTURES / "deprecated" / "tensorzero.toml").read_text("utf-8"))
     assert entries(done, "normalised") == {
         "function all_weighted": "weight on variants -> experimentation",

@@ -178,8 +178,8 @@ def test_every_key_that_names_a_file_is_known() -> None:
 def test_files_are_merged_table_by_table() -> None:
     project = parse_project({"a.toml": MODEL + '[functions.f]\ntype = "chat"', "b.toml": VARIANT})
     assert project.table("functions")["f"]["variants"].keys() == {"v"}
-    assert project.place(("functions", "f", "variants", "v", "model")) == "b.toml: functions.f.variants.v.model"
-    assert project.place(("models", "m")) == "a.toml: models.m"
+    assert project.locate(("functions", "f", "variants", "v", "model")) == "b.toml: functions.f.variants.v.model"
+    assert project.locate(("models", "m")) == "a.toml: models.m"
 
 
 def test_a_mistake_is_looked_for_in_the_file_that_made_it() -> None:

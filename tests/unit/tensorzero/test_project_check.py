@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.gateways.tensorzero.reading.cached_parse import Rereader
+from model_registry.gateways.tensorzero.reading.cached_parse import CachedParser
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
@@ -50,7 +50,7 @@ def test_a_missing_file_is_a_fault_and_one_that_is_there_is_none() -> None:
     assert there.accepted
 
 
-def test_only_what_is_said_to_be_the_configuration_is_checked() -> None:
+def test_only_the_named_configuration_is_checked() -> None:
     files = {"a.toml": FUNCTION, "b.toml": FUNCTION}
     assert check_project(files, None, configuration=["a.toml"]).accepted
     assert not check_project(files, None).accepted
@@ -70,14 +70,14 @@ def test_faults_of_several_files_say_in_which_file(tmp_path: Path) -> None:
     assert all("a.toml: models.m" in reason.where for reason in findings.faults)
 
 
-def read_again(reader: Rereader, text: str) -> object:
+def read_again(reader: CachedParser, text: str) -> object:
     reading = reader.read(text)
     return reading and reading.tree
 
 
 def test_reading_again_reads_the_same_and_says_what_changed() -> None:
     text = render(stored().snapshot()).text
-    reader = Rereader()
+    reader = CachedParser()
     for changed in (text, text.replace("model_name", "model_nome", 1), text):
         assert read_again(reader, changed) == unchecked_project({"t": changed}).tree
     reading = reader.read(text.replace("model_name", "model_nome", 1))
@@ -98,7 +98,7 @@ def test_reading_again_reads_the_same_and_says_what_changed() -> None:
     ids=["text with a table in it", "array of tables", "key at the top", "two entries in one", "the same twice"],
 )
 def test_what_does_not_fall_into_tables_is_read_as_a_whole(text: str) -> None:
-    assert Rereader().read(text) is None
+    assert CachedParser().read(text) is None
 
 
 MODEL = '[models.{name}]\nrouting = ["p"]\n\n[models.{name}.providers.p]\ntype = "dummy"\nmodel_name = "{value}"\n'
@@ -130,7 +130,7 @@ STATES: tuple[tuple[str, frozenset[str]], ...] = tuple(
 def judged(state: tuple[str, frozenset[str]], rechecker: CachedRules | None) -> tuple[set[str], set[str]]:
     text, names = state
     files = {"t.toml": text.encode()} | dict.fromkeys(names, b"")
-    findings = check_project(files, None, configuration=("t.toml",), rechecker=rechecker)
+    findings = check_project(files, None, configuration=("t.toml",), cached_rules=rechecker)
     return {str(reason) for reason in findings.faults}, {str(reason) for reason in findings.deprecated}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.cli.bundle_directory import unpacked, write_bundle
+from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.entities.change import Operation
 from model_registry.errors import InvalidConfiguration, RegistryUnreachable
 from model_registry.gateways.tensorzero.importing.plan import plan_import
@@ -170,7 +170,7 @@ def test_a_bundle_is_the_same_bytes_for_the_same_content_and_can_be_written(tmp_
     files = bundle(snapshot, render(snapshot))
     assert files.keys() == {"tensorzero.toml", "inc/.keep"}
     assert archive(files) == archive(dict(reversed(files.items())))
-    assert unpacked(archive(files)) == files
+    assert unpack_bundle(archive(files)) == files
     write_bundle(files, tmp_path / "out")
     assert (tmp_path / "out" / "inc" / ".keep").is_file()
     assert (tmp_path / "out" / "tensorzero.toml").read_bytes() == files["tensorzero.toml"]
@@ -179,9 +179,9 @@ def test_a_bundle_is_the_same_bytes_for_the_same_content_and_can_be_written(tmp_
 @pytest.mark.parametrize("files", [{"../x": b"", "tensorzero.toml": b""}, {"/x": b""}, {"x": b""}])
 def test_a_bundle_that_would_write_elsewhere_is_refused(files: dict[str, bytes]) -> None:
     with pytest.raises(RegistryUnreachable):
-        unpacked(archive(files))
+        unpack_bundle(archive(files))
 
 
 def test_what_is_no_bundle_is_refused() -> None:
-    with pytest.raises(RegistryUnreachable, match="no bundle"):
-        unpacked(b"<html>")
+    with pytest.raises(RegistryUnreachable, match="not a bundle"):
+        unpack_bundle(b"<html>")

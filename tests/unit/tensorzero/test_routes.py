@@ -112,7 +112,7 @@ def test_an_endpoint_that_no_gateway_can_use_is_left_out_with_the_reason(endpoin
     assert list(bases(snapshot)) == ["p"]
     assert says in left_out(snapshot)["n/ollama/m-id"]
     assert "hunter2" not in str(left_out(snapshot))
-    assert "n/ollama" not in render(snapshot).text  # or gateways would be told to load the same once more
+    assert "n/ollama" not in render(snapshot).text  # or gateways would reload an equal configuration
 
 
 def test_no_more_than_a_hundred_are_asked_those_with_the_most_free_memory() -> None:

@@ -23,11 +23,11 @@ router = APIRouter(prefix="/api/aliases", tags=["aliases"], route_class=GuardedR
     "",
     summary="List aliases, ordered by name and context",
     operation_id="list_aliases",
-    responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 429, 503)},
 )
 async def list_aliases(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     alias: Annotated[str | None, Query(description="Only this alias, in all contexts.")] = None,
     context: Annotated[str | None, Query(description="Only aliases in this context.")] = None,
@@ -35,9 +35,9 @@ async def list_aliases(
     offset: Offset = 0,
 ) -> Response:
     """All aliases that match the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
-    return rows(request, snapshot, ALIAS, found, limit, offset)
+    return await rows(request, snapshot, ALIAS, found, limit, offset)
 
 
 add_row_routes(router, ALIAS)

@@ -13,7 +13,7 @@ from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
-from model_registry.catalog.resources import NOUNS
+from model_registry.catalog.resources import RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
 from model_registry.entities.category import Category
 from model_registry.entities.function import Function
@@ -49,7 +49,7 @@ class CatalogView(BaseModel):
 )
 async def get_catalog(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     wait: Annotated[
         float | None,
@@ -63,17 +63,20 @@ async def get_catalog(
     """Without deployments, which change often. Waiting requests cost the registry almost nothing."""
     known = request.headers.get("if-none-match")
     if wait and known:
-        await service.steps.until(lambda: not matches(known, _body(request, service).etag), wait)
-    return served(request, _body(request, service))
+        await state.registry.stepped.until(lambda: not matches(known, _body(request, state).etag), wait)
+    return served(request, _body(request, state))
 
 
-def _body(request: Request, service: AppState) -> CachedBody:
+def _body(request: Request, state: AppState) -> CachedBody:
     """The response, built once for all callers and kept until one of its tables changes."""
     cache: BodyCache = request.app.state.bodies
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = cache.get(_KEY, snapshot)
     if found is None:
-        views = {noun.plural: [noun.view(snapshot, row) for row in snapshot.tables[noun.table]] for noun in NOUNS}
-        found = cached_body(request, snapshot, json_bytes(views), tables=[noun.table for noun in NOUNS])
+        views = {
+            resource.plural: [resource.view(snapshot, row) for row in snapshot.tables[resource.table]]
+            for resource in RESOURCES
+        }
+        found = cached_body(request, snapshot, json_bytes(views), tables=[kind.table for kind in RESOURCES])
         cache.put(_KEY, found)
     return found

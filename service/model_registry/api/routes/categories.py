@@ -21,14 +21,14 @@ router = APIRouter(prefix="/api/categories", tags=["models"], route_class=Guarde
     "",
     summary="List categories, ordered by key",
     operation_id="list_categories",
-    responses={200: {"model": page("CategoryList", Category)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("CategoryList", Category)}, **responses(401, 422, 429, 503)},
 )
 async def list_categories(
-    request: Request, service: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+    request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """All categories."""
-    snapshot = service.registry.snapshot
-    return rows(request, snapshot, CATEGORY, list(snapshot.categories), limit, offset)
+    snapshot = state.registry.snapshot
+    return await rows(request, snapshot, CATEGORY, list(snapshot.categories), limit, offset)
 
 
 add_row_routes(router, CATEGORY)

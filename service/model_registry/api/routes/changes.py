@@ -51,7 +51,7 @@ class ChangePage(BaseModel):
     responses={200: {"model": ChangePage}, **responses(401, 403, 422, 503)},
 )
 async def list_changes(
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: KeyHolder,
     after: Annotated[int, Query(ge=0, le=2**62, description="Only changes after this revision.")] = 0,
     table: Annotated[
@@ -62,5 +62,5 @@ async def list_changes(
 ) -> Response:
     """Read from the database: the change log is not part of the snapshot."""
     check_change_filters(table, row_id)
-    page = await service.registry.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
+    page = await state.registry.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
     return Response(json_bytes(page), media_type=JSON)

@@ -33,7 +33,7 @@ _MOST = 50
 )
 async def compare_models(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     ids: Annotated[
         list[str],
@@ -45,7 +45,7 @@ async def compare_models(
     ],
 ) -> Response:
     """For each field, whether it differs between the models and, for comparable numbers, which model is best."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = list({model.id: model for reference in ids for model in _meant(snapshot, reference)}.values())
     if len(found) > _MOST:
         message = f"selects {len(found)} models; at most {_MOST} can be compared"

@@ -28,11 +28,11 @@ router = APIRouter(prefix="/api/compatibility", tags=["models"], route_class=Gua
     responses={200: {"model": Compatibility}, **responses(401, 422, 503)},
 )
 async def list_compatibility(
-    request: Request, service: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
+    request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
     """Rows are the models that match the filters; columns are all capabilities in the catalogue."""
-    snapshot = service.registry.snapshot
-    index = service.indexes.of(snapshot)
+    snapshot = state.registry.snapshot
+    index = state.indexes.of(snapshot)
     found = search_models(snapshot, index, query, query.sort)
     capabilities = columns(index)
     items = [compatibility_row(snapshot, model, capabilities) for model in paginate(found, query.limit, query.offset)]

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/costs", tags=["models"], route_class=GuardedRout
     responses={200: {"model": Estimates}, **responses(401, 404, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def estimate_costs(asked: EstimateRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def estimate_costs(asked: EstimateRequest, state: CurrentApp, _caller: Reader) -> Response:
     """Exact to the last digit, cheapest model first. Models without a known price are listed separately."""
-    snapshot = service.registry.snapshot
-    return Response(json_bytes(estimates(snapshot, service.indexes.of(snapshot), asked)), media_type=JSON)
+    snapshot = state.registry.snapshot
+    return Response(json_bytes(estimates(snapshot, state.indexes.of(snapshot), asked)), media_type=JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,16 +11,20 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Caller, NodeReporter, Reader
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import list_response, page, plan_with_refresh
+from model_registry.api.resource import large_list_response, list_response, page
 from model_registry.api.responses import cached_response, row_response
+from model_registry.api.row_edits import plan_with_refresh
 from model_registry.catalog.list_filters import search_deployments
-from model_registry.catalog.views import DeploymentView, NodeView, deployment_view, node_views
+from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.masked_reports import mask_event
+from model_registry.errors import InvalidEvent
 from model_registry.fleet.reports import DeploymentReport, StatusReport
+from model_registry.fleet.views import NodeView, node_views
 from model_registry.snapshot.lookup import find_deployment
 from model_registry.store.json_bytes import json_bytes
 
@@ -33,11 +38,11 @@ _SHAPE = {"model": DeploymentView}
     "",
     summary="List deployments, ordered by node",
     operation_id="list_deployments",
-    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("DeploymentList", DeploymentView)}, **responses(401, 422, 429, 503)},
 )
 async def list_deployments(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     node_id: Annotated[
         str | None, Query(description="Only deployments on this node (exact name).", examples=["gpu-node-1"])
@@ -50,10 +55,10 @@ async def list_deployments(
     offset: Offset = 0,
 ) -> Response:
     """All deployments that match the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
     part = found[offset:] if limit is None else found[offset : offset + limit]
-    return list_response(request, snapshot, [deployment_view(snapshot, d) for d in part], len(found), _TABLES)
+    return await large_list_response(request, snapshot, part, partial(deployment_view, snapshot), len(found), _TABLES)
 
 
 @router.get(
@@ -62,9 +67,9 @@ async def list_deployments(
     operation_id="list_deployments_by_node",
     responses={200: {"model": page("NodeList", NodeView)}, **responses(401, 503)},
 )
-async def list_nodes(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """One row per node, ordered by name, with the memory that its live deployments use."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = node_views(snapshot)
     return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
 
@@ -75,9 +80,9 @@ async def list_nodes(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_deployment",
     responses={200: _SHAPE, **responses(401, 404, 503)},
 )
-async def get_deployment(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_deployment(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """The deployment as last reported by its node."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     body = json_bytes(deployment_view(snapshot, find_deployment(snapshot, reference)))
     return cached_response(request, snapshot, body, tables=_TABLES)
 
@@ -96,11 +101,12 @@ async def get_deployment(request: Request, reference: str, service: CurrentApp, 
     operation_id="register_deployment",
     responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
 )
-async def report_deployment(body: DeploymentReport, service: CurrentApp, caller: NodeReporter) -> Response:
+@invalid_as(InvalidEvent)
+async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: NodeReporter) -> Response:
     """Returns 201 for a new deployment, 200 for a known one. A report older than the last is ignored."""
     now = datetime.now(UTC)
-    event = await plan_with_refresh(service, lambda s: body.event(s, now))
-    return await _record(service, event, caller)
+    event = await plan_with_refresh(state, lambda s: body.event(s, now))
+    return await _record(state, event, caller)
 
 
 @router.put(
@@ -109,21 +115,22 @@ async def report_deployment(body: DeploymentReport, service: CurrentApp, caller:
     operation_id="set_deployment_status",
     responses={200: _SHAPE, **responses(401, 403, 404, 422, 503)},
 )
-async def set_status(reference: str, body: StatusReport, service: CurrentApp, caller: NodeReporter) -> Response:
+@invalid_as(InvalidEvent)
+async def set_status(reference: str, body: StatusReport, state: CurrentApp, caller: NodeReporter) -> Response:
     """Equivalent to a new report of the same deployment."""
     now = datetime.now(UTC)
-    event = await plan_with_refresh(service, lambda s: body.event(find_deployment(s, reference), now))
-    return await _record(service, event, caller)
+    event = await plan_with_refresh(state, lambda s: body.event(find_deployment(s, reference), now))
+    return await _record(state, event, caller)
 
 
-async def _record(service: AppState, event: DeploymentEvent, caller: Caller) -> Response:
+async def _record(state: AppState, event: DeploymentEvent, caller: Caller) -> Response:
     masked = mask_event(event)  # before anything is looked up by what it says
     if masked:
-        service.metrics.masked("events", masked)
+        state.metrics.masked("events", masked)
     key = event.key
-    known = bool(service.registry.snapshot.deployments.where("key", key))
-    await service.registry.record([event], actor=caller.name)
-    snapshot = service.registry.snapshot
+    known = bool(state.registry.snapshot.deployments.where("key", key))
+    await state.registry.record([event], actor=caller.name)
+    snapshot = state.registry.snapshot
     row = snapshot.deployments.where("key", key)[0]
     status = 200 if known else 201
     return row_response(deployment_view(snapshot, row), status, {"Location": f"/api/deployments/{row.id}"})

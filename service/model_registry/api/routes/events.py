@@ -46,12 +46,12 @@ class RejectedEventList(BaseModel):
     responses={200: {"model": RejectedEventList}, **responses(401, 403, 422, 503)},
 )
 async def list_rejected_events(
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: KeyHolder,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of messages.")] = 100,
     offset: Offset = 0,
 ) -> Response:
     """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
-    page = await service.rejections.page(limit=limit, offset=offset)
+    page = await state.rejections.page(limit=limit, offset=offset)
     page, _ = masked_value(page)  # what was kept before it was masked, or written by others
     return Response(json_bytes(page), headers={"Cache-Control": "no-store"}, media_type=JSON)

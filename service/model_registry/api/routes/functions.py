@@ -23,20 +23,20 @@ router = APIRouter(prefix="/api/functions", tags=["functions"], route_class=Guar
     "",
     summary="List functions, ordered by service and name",
     operation_id="list_functions",
-    responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 429, 503)},
 )
 async def list_functions(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     service_name: Annotated[str | None, Query(description="Only functions of this service.")] = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """All functions that match the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
-    return rows(request, snapshot, FUNCTION, found, limit, offset)
+    return await rows(request, snapshot, FUNCTION, found, limit, offset)
 
 
 add_row_routes(router, FUNCTION)

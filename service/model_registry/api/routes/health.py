@@ -52,24 +52,24 @@ async def healthz() -> Response:
     summary="Check readiness, with the state of each dependency",
     responses={200: {"model": Readiness}, 503: {"model": Readiness}},
 )
-async def readyz(request: Request, service: CurrentApp) -> Response:
+async def readyz(request: Request, state: CurrentApp) -> Response:
     """503 only while there is no snapshot to read from. `degraded`: reads continue, something else does not work.
 
     Open to load balancers even where reads require a key: without one, only the status is returned.
     """
-    registry = service.registry
+    registry = state.registry
     parts = {
         "confinement": _confinement(),
-        "database": _database(service),
-        "nats": _nats(service),
-        "fleet": _fleet(service),
+        "database": _database(state),
+        "nats": _nats(state),
+        "fleet": _fleet(state),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
     view: dict[str, Any] = {"status": status}
-    if await service.authenticator.knows(request.headers):
+    if await state.authenticator.knows(request.headers):
         view |= {"revision": revision, "dependencies": parts}
     headers = {"Cache-Control": "no-store"}
     return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
@@ -82,8 +82,8 @@ def _confinement() -> dict[str, str]:
     return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
-def _database(service: CurrentApp) -> dict[str, str]:
-    registry = service.registry
+def _database(state: CurrentApp) -> dict[str, str]:
+    registry = state.registry
     if registry.last_error is None:
         return {"status": "ok", "detail": "answers"}
     stale = registry.stale_seconds()
@@ -91,18 +91,18 @@ def _database(service: CurrentApp) -> dict[str, str]:
     return {"status": "down", "detail": registry.last_error + since}
 
 
-def _nats(service: CurrentApp) -> dict[str, str]:
-    if service.events is None:
+def _nats(state: CurrentApp) -> dict[str, str]:
+    if state.events is None:
         return {
             "status": "off",
             "detail": "NATS_URL is not set: no GPU events; writes of other replicas are found by polling.",
         }
-    status, detail = service.events.health()
+    status, detail = state.events.health()
     return {"status": status, "detail": detail}
 
 
-def _fleet(service: CurrentApp) -> dict[str, str]:
-    if service.silence is None:
+def _fleet(state: CurrentApp) -> dict[str, str]:
+    if state.liveness is None:
         return {"status": "off", "detail": "Without NATS there are no heartbeats, and no node is marked as lost."}
-    status, detail = service.silence.health()
+    status, detail = state.liveness.health()
     return {"status": status, "detail": detail}

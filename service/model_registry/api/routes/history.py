@@ -131,13 +131,13 @@ class RollbackAnswer(BaseModel):
     responses={200: {"model": WritePage}, **responses(401, 403, 422, 503)},
 )
 async def list_history(
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: KeyHolder,
     before: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only writes before this revision.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
     """One entry per write. `diff`, `rollback` and `config?revision=` take its revision."""
-    return Response(json_bytes(await service.history.writes(before=before, limit=limit)), media_type=JSON)
+    return Response(json_bytes(await state.history.writes(before=before, limit=limit)), media_type=JSON)
 
 
 @router.get(
@@ -152,7 +152,7 @@ async def list_history(
 )
 async def diff(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: KeyHolder,
     from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
     to: Revision,
@@ -165,7 +165,7 @@ async def diff(
     Text: a unified diff of the gateway's configuration. `from` may be newer than `to`.
     """
     as_text = format == "text" or (format is None and _wants_text(request))
-    return await while_there(request, _compared(service, from_, to, as_text=as_text))
+    return await while_there(request, _compared(state, from_, to, as_text=as_text))
 
 
 @router.post(
@@ -177,7 +177,7 @@ async def diff(
 async def rollback(
     request: Request,
     body: RollbackRequest,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Administrator,
     dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
@@ -185,7 +185,7 @@ async def rollback(
 
     Deployments, nodes and API keys are unchanged. Refused when the gateway would refuse the result.
     """
-    rollback = service.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
+    rollback = state.history.rollback(body.revision, actor=caller.name, dry_run=dry_run)
     done = await while_there(request, rollback) if dry_run else await rollback
     answer = {
         "dry_run": dry_run,
@@ -197,26 +197,26 @@ async def rollback(
     return Response(json_bytes(answer), media_type=JSON)
 
 
-async def configuration_at(request: Request, service: AppState, revision: int, media_type: str) -> Response:
+async def configuration_at(request: Request, state: AppState, revision: int, media_type: str) -> Response:
     """The configuration at a revision. It never changes, but is not cached: the log may be trimmed."""
-    snapshot, text = await while_there(request, _rendered(service, revision))
+    snapshot, text = await while_there(request, _rendered(state, revision))
     headers = {"ETag": etag_of(text), "Cache-Control": "no-cache", "X-Registry-Revision": str(snapshot.revision)}
     if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(text, 200, headers, media_type)
 
 
-async def _rendered(service: AppState, revision: int) -> tuple[Snapshot, bytes]:
-    snapshot = await service.history.at(revision)
-    return snapshot, (await service.work.history.go_on(render, snapshot)).text.encode()
+async def _rendered(state: AppState, revision: int) -> tuple[Snapshot, bytes]:
+    snapshot = await state.history.at(revision)
+    return snapshot, (await state.work.history.go_on(render, snapshot)).text.encode()
 
 
-async def _compared(service: AppState, from_: int, to: int, *, as_text: bool) -> Response:
-    before, after = await service.history.at(from_), await service.history.at(to)
+async def _compared(state: AppState, from_: int, to: int, *, as_text: bool) -> Response:
+    before, after = await state.history.at(from_), await state.history.at(to)
     if as_text:
-        return PlainTextResponse(await service.work.history.go_on(configuration_diff, before, after))
-    authors = await service.history.authors(*sorted((before.revision, after.revision)))
-    return Response(await service.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
+        return PlainTextResponse(await state.work.history.go_on(configuration_diff, before, after))
+    authors = await state.history.authors(*sorted((before.revision, after.revision)))
+    return Response(await state.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
 
 
 def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:

@@ -26,11 +26,11 @@ MappingList = page("MappingList", MappingView)
     "",
     summary="List mappings, ordered by service, function and routing order",
     operation_id="list_mappings",
-    responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 503)},
+    responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 429, 503)},
 )
 async def list_mappings(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     service_name: Annotated[str | None, Query(description="Only mappings of this service.")] = None,
     function_name: Annotated[str | None, Query(description="Only mappings of functions with this name.")] = None,
@@ -39,7 +39,7 @@ async def list_mappings(
     offset: Offset = 0,
 ) -> Response:
     """All mappings that match the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     used = None if model is None else find_model(snapshot, model).id
     found = [
         m
@@ -48,21 +48,21 @@ async def list_mappings(
         and function_name in (None, m.function_name)
         and used in (None, m.model_id, m.fallback_model_id)
     ]
-    return rows(request, snapshot, MAPPING, found, limit, offset)
+    return await rows(request, snapshot, MAPPING, found, limit, offset)
 
 
 @router.get(
     "/{reference:path}",
     summary="Get a mapping by id or service/function/variant, or list a service's mappings by its name",
     operation_id="get_mapping",
-    responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 503)},
+    responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
 )
-async def get_mappings(request: Request, reference: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_mappings(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """The name of a service returns a list; any other reference returns one row."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     of_service = snapshot.mappings.where("service", reference)
     if of_service:
-        return rows(request, snapshot, MAPPING, of_service, None, 0)
+        return await rows(request, snapshot, MAPPING, of_service, None, 0)
     return row(request, snapshot, MAPPING, find_mapping(snapshot, reference))
 
 

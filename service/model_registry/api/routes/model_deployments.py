@@ -37,14 +37,14 @@ class ModelDeploymentView(DeploymentView):
     responses={200: {"model": page("ModelDeploymentList", ModelDeploymentView)}, **responses(401, 404, 409, 422, 503)},
 )
 async def list_model_deployments(
-    request: Request, reference: str, service: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+    request: Request, reference: str, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """Live deployments in routing order, then the others, ordered by node."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     model = find_model(snapshot, reference)
-    steady = service.configuration.steady(snapshot, time.time())
-    held = {held.deployment.id: held.reason for held in steady.held}
-    live = [found.deployment.id for found in live_deployments(steady.snapshot, model.id)]
+    damped = state.renderer.damped(snapshot, time.time())
+    held = {held.deployment.id: held.reason for held in damped.held}
+    live = [found.deployment.id for found in live_deployments(damped.snapshot, model.id)]
     asked = [row_id for row_id in live if routing_of(snapshot, model, snapshot.deployments[row_id]).base][:MOST_ROUTES]
     known = {deployment.id: deployment for deployment in snapshot.deployments.where("model", model.id)}
     found = [known[row_id] for row_id in dict.fromkeys([*live, *known])]
@@ -57,5 +57,5 @@ async def list_model_deployments(
             address = Address(fault=BEYOND)
         items.append(deployment_view(snapshot, deployment) | {"base_url": address.base, "reason": address.fault})
     return list_response(
-        request, steady.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES))
+        request, damped.snapshot, items, len(found), ("models", "model_providers", *sorted(FLEET_TABLES))
     )

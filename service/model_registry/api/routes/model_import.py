@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -13,17 +12,19 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Importer
+from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
 from model_registry.catalog.model_edits import HAND
-from model_registry.catalog.resources import reasons_of
 from model_registry.entities.base import ShortName
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
-from model_registry.imports.plan import ImportPlan, plan_import
+from model_registry.imports.offers import plan_offers
+from model_registry.imports.plan import ImportPlan, ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -80,10 +81,11 @@ class OffersAnswer(BaseModel):
     responses={200: {"model": OffersAnswer}, **responses(401, 403, 408, 409, 412, 413, 422, 429, 503)},
 )
 @body_limit(PROJECT_BYTES)
+@invalid_as(InvalidModel)
 async def import_models(
     request: Request,
     body: OffersBody,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
@@ -92,22 +94,34 @@ async def import_models(
     Importing the same offers again changes nothing.
     """
     if dry_run:
-        plan, revision = await while_there(request, _planned(service, body)), service.registry.snapshot.revision
+        plan, revision = await while_there(request, _planned(state, body)), state.registry.snapshot.revision
     else:
-        plan, revision = await _written(service, body, caller.name)
-    answer = await service.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+        plan, revision = await _written(state, body, caller.name)
+    answer = await state.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
     return Response(answer, media_type=JSON)
 
 
-def _answer(plan: ImportPlan, **said: Any) -> bytes:  # noqa: ANN401 (JSON)
-    return json_bytes({**said, "report": [dataclasses.asdict(entry) for entry in plan.report]})
+def _answer(plan: ImportPlan, **said: object) -> bytes:
+    return json_bytes({**said, "report": [_row(entry) for entry in plan.report]})
 
 
-async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
+def _row(entry: ReportEntry) -> dict[str, Any]:
+    return {
+        "action": entry.action,
+        "kind": entry.kind,
+        "provider": entry.provider,
+        "name": entry.name,
+        "fields": entry.fields,
+        "kept": entry.kept,
+        "reason": entry.detail,
+    }
+
+
+async def _planned(state: AppState, body: OffersBody) -> ImportPlan:
     """Off the event loop: planning thousands of offers takes a second, and reading them another."""
-    return await service.work.imports.run(
+    return await state.work.imports.run(
         _plan,
-        service.registry.snapshot,
+        state.registry.snapshot,
         body.offers,
         body.source,
         lambda: str(uuid.uuid4()),
@@ -117,8 +131,8 @@ async def _planned(service: AppState, body: OffersBody) -> ImportPlan:
     )
 
 
-def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_import`)
-    return plan_import(snapshot, _read(offers), *arguments, **options)
+def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_offers`)
+    return plan_offers(snapshot, _read(offers), *arguments, **options)
 
 
 def _read(offers: Sequence[Any]) -> list[Offer]:
@@ -135,17 +149,17 @@ def _read(offers: Sequence[Any]) -> list[Offer]:
     return read
 
 
-async def _written(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+async def _written(state: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
     """Guard every update by its row's version: a row edited meanwhile is planned again."""
     for _ in range(_TRIES - 1):
         try:
-            return await _once(service, body, actor)
+            return await _once(state, body, actor)
         except (PreconditionFailed, Conflict):
             continue
-    return await _once(service, body, actor)
+    return await _once(state, body, actor)
 
 
-async def _once(service: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
-    await service.registry.refresh()
-    plan = await _planned(service, body)
-    return plan, await service.registry.write(plan.operations, actor=actor)
+async def _once(state: AppState, body: OffersBody, actor: str) -> tuple[ImportPlan, int]:
+    await state.registry.refresh()
+    plan = await _planned(state, body)
+    return plan, await state.registry.write(plan.operations, actor=actor)

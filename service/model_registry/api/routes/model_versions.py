@@ -53,17 +53,17 @@ class ModelVersions(BaseModel):
 )
 async def versions(
     reference: str,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: KeyHolder,
     after: Annotated[int, Query(ge=0, le=2**62, description="Only versions after this revision.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of versions.")] = 100,
 ) -> Response:
     """From the change log, which may have been trimmed. Includes deleted models, by id."""
     row_id = as_uuid(reference)
-    if row_id is None or service.registry.snapshot.models.get(row_id) is not None:
-        row_id = find_model(service.registry.snapshot, reference).id
-    found = await service.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
-    if found["count"] == 0 and service.registry.snapshot.models.get(row_id) is None:
+    if row_id is None or state.registry.snapshot.models.get(row_id) is not None:
+        row_id = find_model(state.registry.snapshot, reference).id
+    found = await state.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
+    if found["count"] == 0 and state.registry.snapshot.models.get(row_id) is None:
         raise ModelNotFound(f"There is no model {reference!r}, and the change log has no record of one.")
     items = [_version(change) for change in found["items"]]
     return Response(json_bytes({**found, "items": items}), media_type=JSON)

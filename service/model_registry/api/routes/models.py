@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -12,7 +13,7 @@ from model_registry.api.auth import Administrator, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
-from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, list_response, page, paginate
+from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes, large_list_response, page, paginate
 from model_registry.api.responses import cached_response
 from model_registry.catalog.resources import MODEL
 from model_registry.catalog.views import ModelView, model_view
@@ -27,16 +28,17 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
     "",
     summary="List models, ordered by name and routing order",
     operation_id="list_models",
-    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
-    request: Request, service: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
+    request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
     """All models that match the filters, in a stable order or sorted by any number."""
-    snapshot = service.registry.snapshot
-    found = search_models(snapshot, service.indexes.of(snapshot), query, query.sort)
-    items = [model_view(snapshot, model) for model in paginate(found, query.limit, query.offset)]
-    return list_response(request, snapshot, items, len(found), FILTERED_MODELS)
+    snapshot = state.registry.snapshot
+    found = search_models(snapshot, state.indexes.of(snapshot), query, query.sort)
+    part = paginate(found, query.limit, query.offset)
+    view = partial(model_view, snapshot)
+    return await large_list_response(request, snapshot, part, view, len(found), FILTERED_MODELS)
 
 
 @router.get(
@@ -45,10 +47,10 @@ async def list_models(
     operation_id="model_stats",
     responses={200: {"model": ModelStats}, **responses(401, 503)},
 )
-async def stats(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def stats(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """Numbers of models by kind, and the ranges of prices and other numbers."""
-    snapshot = service.registry.snapshot
-    found = model_stats(snapshot, service.indexes.of(snapshot))
+    snapshot = state.registry.snapshot
+    found = model_stats(snapshot, state.indexes.of(snapshot))
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
 
 

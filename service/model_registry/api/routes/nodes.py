@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,11 +14,11 @@ from model_registry.api.auth import Administrator, Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import plan_with_refresh
-from model_registry.api.responses import JSON, matches
+from model_registry.api.responses import JSON, expect_etag
+from model_registry.api.row_edits import guarded, write
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
-from model_registry.errors import Invalid, PreconditionFailed, Reason
+from model_registry.errors import Invalid, Reason
 from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.heartbeats import Pulse
@@ -63,7 +63,7 @@ class FleetNodeList(BaseModel):
     responses={200: {"model": FleetNodeList}, **responses(401, 422, 503)},
 )
 async def list_nodes(
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["ready"])] = None,
     label: Annotated[
@@ -74,10 +74,10 @@ async def list_nodes(
     offset: Offset = 0,
 ) -> Response:
     """Nodes that match the filters, ordered by name. `last_seen_at` and free memory are at most a few seconds old."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = search_nodes(snapshot, status=status, labels=label or ())
     part = found[offset:] if limit is None else found[offset : offset + limit]
-    pulse = await service.heartbeats.now()
+    pulse = await state.heartbeats.now()
     items = [_view(snapshot, node, pulse) for node in part]
     return _moving({"items": items, "count": len(found), **_heard(pulse)})
 
@@ -88,11 +88,11 @@ async def list_nodes(
     operation_id="get_node",
     responses={200: _SHAPE, **responses(401, 404, 503)},
 )
-async def get_node(reference: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_node(reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """The ETag is for `If-Match`: it changes with the node's settings, not with every heartbeat."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     node = find_node(snapshot, reference)
-    return _moving(_view(snapshot, node, await service.heartbeats.now()), node)
+    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
 
 
 @router.put(
@@ -102,20 +102,19 @@ async def get_node(reference: str, service: CurrentApp, _caller: Reader) -> Resp
     responses={200: _SHAPE, **responses(401, 403, 404, 412, 422, 503)},
 )
 async def replace_node(
-    request: Request, reference: str, body: NodeDraft, service: CurrentApp, caller: Administrator
+    request: Request, reference: str, body: NodeDraft, state: CurrentApp, caller: Administrator
 ) -> Response:
     """Omitted fields are reset: to the endpoint announced by the node, no labels, not cordoned."""
 
-    def edit(snapshot: Snapshot) -> Operation:
+    def edit(snapshot: Snapshot) -> Sequence[Operation]:
         node = _expected(request, snapshot, reference)
         columns = body.model_dump() | {"endpoint": body.endpoint or node.announced_endpoint}
-        return _guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))
+        return [guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))]
 
-    operation = await plan_with_refresh(service, edit)
-    await service.registry.write([operation], actor=caller.name)
-    snapshot = service.registry.snapshot
+    (operation,) = await write(state, edit, caller)
+    snapshot = state.registry.snapshot
     node = find_node(snapshot, operation.id)
-    return _moving(_view(snapshot, node, await service.heartbeats.now()), node)
+    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
 
 
 @router.delete(
@@ -125,7 +124,7 @@ async def replace_node(
     responses={200: {"model": Forgotten}, **responses(401, 403, 412, 422, 503)},
 )
 async def delete_nodes(
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Administrator,
     status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["lost"])] = None,
     label: Annotated[
@@ -137,9 +136,9 @@ async def delete_nodes(
     if status is None and not label:
         message = "A filter is required, ?status=lost or ?label=key=value, so that no accident deletes the whole fleet."
         raise Invalid(message, reasons=[Reason("status", message)])
-    await service.registry.refresh()
-    found = search_nodes(service.registry.snapshot, status=status, labels=label or ())
-    nodes, deployments = await service.registry.forget(found, actor=caller.name) if found else (0, 0)
+    await state.registry.refresh()
+    found = search_nodes(state.registry.snapshot, status=status, labels=label or ())
+    nodes, deployments = await state.registry.forget(found, actor=caller.name) if found else (0, 0)
     return Response(json_bytes({"nodes": nodes, "deployments": deployments}), media_type=JSON)
 
 
@@ -150,10 +149,9 @@ async def delete_nodes(
     operation_id="delete_node",
     responses=responses(401, 403, 404, 412, 503),
 )
-async def delete_node(request: Request, reference: str, service: CurrentApp, caller: Administrator) -> Response:
+async def delete_node(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
     """For a node that is gone for good. Its next message creates it again."""
-    operations = await plan_with_refresh(service, lambda s: _forgetting(request, s, _expected(request, s, reference)))
-    await service.registry.write(operations, actor=caller.name)
+    await write(state, lambda s: _forgetting(request, s, _expected(request, s, reference)), caller)
     return Response(status_code=204)
 
 
@@ -161,22 +159,15 @@ def _forgetting(request: Request, snapshot: Snapshot, node: Node) -> list[Operat
     deployments = snapshot.deployments.where("node", node.node_id)
     return [
         *(Operation("model_deployments", "delete", deployment.id) for deployment in deployments),
-        _guarded(request, Operation("gpu_nodes", "delete", node.id, version=node.version)),
+        guarded(request, Operation("gpu_nodes", "delete", node.id, version=node.version)),
     ]
 
 
 def _expected(request: Request, snapshot: Snapshot, reference: str) -> Node:
     """The node, checked against `If-Match`."""
     node = find_node(snapshot, reference)
-    wanted = request.headers.get("if-match")
-    if wanted is not None and not matches(wanted, _etag(node)):
-        message = "The node has changed since it was read. Read it again, then repeat the change."
-        raise PreconditionFailed(message)
+    expect_etag(request, _etag(node))
     return node
-
-
-def _guarded(request: Request, operation: Operation) -> Operation:
-    return operation if "if-match" in request.headers else dataclasses.replace(operation, version=None)
 
 
 def _view(snapshot: Snapshot, node: Node, pulse: Pulse) -> dict[str, Any]:

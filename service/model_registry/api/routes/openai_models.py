@@ -42,13 +42,17 @@ _NOT_LISTED: dict[int | str, dict[str, Any]] = {404: {"model": OpenAIProblem, "d
     "",
     summary="List offered models (OpenAI-compatible)",
     operation_id="list_openai_models",
-    responses={200: {"model": OpenAIModels}, **responses(401, 503)},
+    responses={200: {"model": OpenAIModels}, **responses(401, 429, 503)},
 )
-async def list_openai_models(request: Request, service: CurrentApp, _caller: AnyReader) -> Response:
+async def list_openai_models(request: Request, state: CurrentApp, _caller: AnyReader) -> Response:
     """One entry per model name, and one per alias without a context."""
-    snapshot = service.registry.snapshot
-    body = {"object": "list", "data": openai_models(snapshot)}
-    return cached_response(request, snapshot, json_bytes(body), tables=JOINED["models"])
+    snapshot = state.registry.snapshot
+
+    def make() -> bytes:
+        return json_bytes({"object": "list", "data": openai_models(snapshot)})
+
+    body = await state.work.listed(request, len(snapshot.models), make)
+    return cached_response(request, snapshot, body, tables=JOINED["models"])
 
 
 @router.get(
@@ -57,9 +61,9 @@ async def list_openai_models(request: Request, service: CurrentApp, _caller: Any
     operation_id="get_openai_model",
     responses={200: {"model": OpenAIModel}, **_NOT_LISTED, **responses(401, 503)},
 )
-async def get_openai_model(request: Request, name: str, service: CurrentApp, _caller: AnyReader) -> Response:
+async def get_openai_model(request: Request, name: str, state: CurrentApp, _caller: AnyReader) -> Response:
     """Look a model up by name, or by an alias without a context."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = openai_model(snapshot, name)
     if found is None:
         error = {"type": "invalid_request_error", "param": "model", "code": "model_not_found"}

@@ -24,11 +24,11 @@ router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=Guar
     "",
     summary="List providers, ordered by name",
     operation_id="list_providers",
-    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 503)},
+    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 429, 503)},
 )
 async def list_providers(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     type: Annotated[str | None, Query(description="Only providers of this type.", examples=["openai"])] = None,  # noqa: A002 (the parameter's public name)
     active: bool | None = None,
@@ -36,9 +36,9 @@ async def list_providers(
     offset: Offset = 0,
 ) -> Response:
     """All providers that match the filters."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     found = search_providers(snapshot, provider_type=type, active=active)
-    return rows(request, snapshot, PROVIDER, found, limit, offset)
+    return await rows(request, snapshot, PROVIDER, found, limit, offset)
 
 
 add_row_routes(router, PROVIDER)

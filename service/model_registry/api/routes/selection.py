@@ -25,10 +25,10 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
     responses={200: {"model": Selection}, **responses(401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def select_models(asked: SelectionRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def select_models(asked: SelectionRequest, state: CurrentApp, _caller: Reader) -> Response:
     """Returns models that meet all constraints, best first, each with the parts of its score. Only reads.
 
     Excluded models are counted by constraint, and the first of them listed with their reasons.
     """
-    snapshot = service.registry.snapshot
-    return Response(json_bytes(select(snapshot, service.indexes.of(snapshot), asked)), media_type=JSON)
+    snapshot = state.registry.snapshot
+    return Response(json_bytes(select(snapshot, state.indexes.of(snapshot), asked)), media_type=JSON)

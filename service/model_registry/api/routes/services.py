@@ -34,10 +34,10 @@ class ServiceSummary(BaseModel):
     responses={200: {"model": page("ServiceList", ServiceSummary)}, **responses(401, 422, 503)},
 )
 async def list_services(
-    request: Request, service: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+    request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """All services ordered by name, each with its functions."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     functions: dict[str, dict[str, None]] = {}
     for mapping in snapshot.mappings:
         functions.setdefault(mapping.service_name, {})[mapping.function_name] = None
@@ -55,7 +55,7 @@ async def list_services(
 async def list_service_models(
     request: Request,
     service_name: str,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     function: Annotated[str | None, Query(description="Only models for this function of the service.")] = None,
     deployed: Annotated[
@@ -67,7 +67,7 @@ async def list_service_models(
     ] = False,
 ) -> Response:
     """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     mappings = snapshot.mappings.where("service", service_name)
     known = {m.function_name for m in mappings}
     if not mappings or (function is not None and function not in known):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -24,18 +24,18 @@ from model_registry.entities.secret_text import mask_secrets
 from model_registry.fleet.flap_damping import DampedSnapshot
 from model_registry.gateways.publishing.published import CONFIGURATION
 from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.importing.report import ImportPlan
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES as TABLES
 from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
 from model_registry.gateways.tensorzero.rendering.function_list import function_views
 from model_registry.gateways.tensorzero.rendering.routes import omitted
+from model_registry.imports.plan import Action, ImportPlan
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 TOML = "application/toml"
-_COUNTED = ("created", "changed", "unchanged", "removed")
+_COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "removed")
 
 
 class Variant(BaseModel):
@@ -119,7 +119,7 @@ class ImportAnswer(BaseModel):
 )
 async def get_config(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     revision: Annotated[
         Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
@@ -135,13 +135,13 @@ async def get_config(
     Byte-identical as long as nothing in it changes: use `If-None-Match`.
     """
     if revision == "latest":
-        snapshot = _steady(service).snapshot
-        text = service.configuration.of(snapshot).text.encode()
+        snapshot = _damped(state).snapshot
+        text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
-        await key_holder(request, service)  # it shows what was there before
-        return await configuration_at(request, service, revision, TOML)
-    return await served_answer(request, service, TOML, lambda files: files[CONFIGURATION], wait)
+        await key_holder(request, state)  # it shows what was there before
+        return await configuration_at(request, state, revision, TOML)
+    return await served_answer(request, state, TOML, lambda files: files[CONFIGURATION], wait)
 
 
 @router.get(
@@ -150,9 +150,9 @@ async def get_config(
     operation_id="list_tensorzero_functions",
     responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
 )
-async def list_functions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """Functions as rendered for the gateway; those without a usable variant are left out."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = function_views(snapshot)
     return list_response(request, snapshot, items, len(items), TABLES)
 
@@ -163,18 +163,18 @@ async def list_functions(request: Request, service: CurrentApp, _caller: Reader)
     operation_id="list_tensorzero_omissions",
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
-async def list_omissions(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """The comments at the end of the configuration, inactive rows, and loaded deployments that receive no requests."""
-    steady = _steady(service)
-    found = [*service.configuration.of(steady.snapshot).omitted]
-    found += [omitted(held.deployment, held.reason) for held in steady.held]
+    damped = _damped(state)
+    found = [*state.renderer.of(damped.snapshot).omitted]
+    found += [omitted(held.deployment, held.reason) for held in damped.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
-    return list_response(request, steady.snapshot, items, len(items), configuration_tables(steady.snapshot))
+    return list_response(request, damped.snapshot, items, len(items), configuration_tables(damped.snapshot))
 
 
-def _steady(service: AppState) -> DampedSnapshot:
+def _damped(state: AppState) -> DampedSnapshot:
     """The state the newest configuration is rendered from. Responses are cached only while no route is held back."""
-    return service.configuration.steady(service.registry.snapshot, time.time())
+    return state.renderer.damped(state.registry.snapshot, time.time())
 
 
 @router.post(
@@ -187,7 +187,7 @@ def _steady(service: AppState) -> DampedSnapshot:
 async def import_project(
     request: Request,
     body: ImportRequest,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
     replace: Annotated[
@@ -198,17 +198,17 @@ async def import_project(
 
     Importing the same project again changes nothing.
     """
-    planned = _planned(service, body, dry_run=dry_run, replace=replace)
+    planned = _planned(state, body, dry_run=dry_run, replace=replace)
     plan, revision = await while_there(request, planned)
     if not dry_run:
-        revision = await service.registry.write(plan.operations, actor=caller.name)
-    content = await service.work.parsing.go_on(_told, plan.report, dry_run=dry_run, revision=revision)
+        revision = await state.registry.write(plan.operations, actor=caller.name)
+    content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
-async def _planned(service: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
+async def _planned(state: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
     """Plan the import against a revision. Off the event loop: a large project takes seconds."""
-    imports, registry = service.work.imports, service.registry
+    imports, registry = state.work.imports, state.registry
     project = await imports.run(parse_project, body.files, body.configuration)
     if not dry_run:
         await registry.refresh()
@@ -218,7 +218,5 @@ async def _planned(service: AppState, body: ImportRequest, *, dry_run: bool, rep
     return plan, registry.snapshot.revision
 
 
-def _told(report: Any, *, dry_run: bool, revision: int) -> bytes:  # noqa: ANN401 (the importer's report)
-    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in report]
-    counts = {action: sum(e["action"] == action for e in entries) for action in _COUNTED}
-    return json_bytes({"dry_run": dry_run, "revision": revision, "report": entries, **counts})
+def _json(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
+    return json_bytes({"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)})

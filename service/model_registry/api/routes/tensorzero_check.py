@@ -101,7 +101,7 @@ class DeliveryStatus(BaseModel):
 )
 @body_limit(PROJECT_BYTES)
 async def check(
-    request: Request, service: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
+    request: Request, state: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
 ) -> Response:
     """Returns violated rules with place and fix, deprecated syntax with its replacement, and the gateway's own result.
 
@@ -114,13 +114,13 @@ async def check(
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
-        snapshot = service.configuration.steady(service.registry.snapshot, time.time()).snapshot
-        rendered = await asyncio.to_thread(service.configuration.of, snapshot)
+        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
+        rendered = await asyncio.to_thread(state.renderer.of, snapshot)
         revision, configuration, files = snapshot.revision, [CONFIGURATION], published_files(rendered, snapshot)
-    with_gateway = service.judge.court.gateway is not None
+    with_gateway = state.publisher.validator.gateway is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
-    findings = await service.checks.check(request, who, job)
+    findings = await state.checks.check(request, who, job)
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
@@ -133,25 +133,25 @@ async def check(
     operation_id="get_tensorzero_status",
     responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
 )
-async def status(service: CurrentApp, _caller: Reader) -> Response:
+async def status(state: CurrentApp, _caller: Reader) -> Response:
     """The current state of this replica."""
-    judge, delivery = service.judge, service.judge.delivery
+    publisher, delivery = state.publisher, state.publisher.delivery
     served, refused = delivery.served, delivery.refused
     view = {
-        "newest_revision": service.registry.snapshot.revision,
-        "pending": judge.pending,
-        "judge": judge.court.name,
+        "newest_revision": state.registry.snapshot.revision,
+        "pending": publisher.pending,
+        "judge": publisher.validator.name,
         "served": served
         and {
             "revision": served.revision,
-            "judge": served.judge,
+            "judge": served.validated_by,
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
         "refused": refused
         and {
             "revision": refused.revision,
-            "judge": refused.judge,
+            "judge": refused.validated_by,
             "at": _moment(refused.at),
             "reasons": _reasons(refused.reasons),
         },

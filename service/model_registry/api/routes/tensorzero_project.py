@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
-from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Administrator, Caller, Reader
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import Administrator, Reader
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
-from model_registry.api.responses import JSON, cached_response, expect_match, row_response
-from model_registry.catalog.resources import reasons_of
-from model_registry.entities.base import Draft, Row
-from model_registry.entities.change import Operation
-from model_registry.entities.config import ConfigFile, ConfigFileDraft, ConfigSection, ConfigSectionDraft
-from model_registry.errors import Invalid, NotFound, Reason
-from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.api.responses import JSON, cached_response
+from model_registry.api.row_edits import delete_row, put_row
+from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
+from model_registry.catalog.resources import FILE, SECTION
+from model_registry.entities.config import ConfigFile, ConfigSection
+from model_registry.entities.invalid_fields import reasons_of
+from model_registry.errors import Invalid, Reason
+from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
-from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.lookup import find_file, find_section
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
 GZIP = "application/gzip"
+B = TypeVar("B", bound=BaseModel)
+
 _FILES, _SECTIONS = ("config_files",), ("config_sections",)
 
 
@@ -66,9 +67,9 @@ class SectionBody(BaseModel):
         **responses(401, 422, 503),
     },
 )
-async def get_bundle(request: Request, service: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
+async def get_bundle(request: Request, state: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
     """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
-    return await served_answer(request, service, GZIP, archive, wait)
+    return await served_answer(request, state, GZIP, archive, wait)
 
 
 @router.get(
@@ -77,9 +78,9 @@ async def get_bundle(request: Request, service: CurrentApp, _caller: Reader, wai
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
-async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_files(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """All files ordered by path, without content."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
         for f in snapshot.files
@@ -93,10 +94,10 @@ async def list_files(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
-async def get_file(request: Request, path: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader) -> Response:
     """The file with its content."""
-    snapshot = service.registry.snapshot
-    found = _file(snapshot, path)
+    snapshot = state.registry.snapshot
+    found = find_file(snapshot, _checked(path))
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
 
 
@@ -120,11 +121,11 @@ async def get_file(request: Request, path: str, service: CurrentApp, _caller: Re
     },
 )
 @body_limit(PROJECT_BYTES)
-async def put_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
+async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
     content = await _content(request)
-    draft = _drafted(ConfigFileDraft, {"path": _checked(path), "content": content})
-    return await _put(request, service, caller, "config_files", draft, lambda s: s.files.where("path", path))
+    body = _validated(ConfigFileBody, {"path": _checked(path), "content": content})
+    return await put_row(request, FILE, path, body, state, caller)
 
 
 @router.delete(
@@ -134,9 +135,9 @@ async def put_file(request: Request, path: str, service: CurrentApp, caller: Adm
     operation_id="delete_tensorzero_file",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
-async def delete_file(request: Request, path: str, service: CurrentApp, caller: Administrator) -> Response:
+async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused with 409, naming the keys, while the configuration refers to the file."""
-    return await _delete(request, service, caller, "config_files", lambda s: _file(s, path))
+    return await delete_row(request, FILE, _checked(path), state, caller)
 
 
 @router.get(
@@ -145,9 +146,9 @@ async def delete_file(request: Request, path: str, service: CurrentApp, caller: 
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
-async def list_sections(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_sections(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """All sections, ordered by name."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     items = [section.model_dump() for section in snapshot.sections]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
 
@@ -158,10 +159,10 @@ async def list_sections(request: Request, service: CurrentApp, _caller: Reader) 
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
-async def get_section(request: Request, name: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader) -> Response:
     """The section with its table."""
-    snapshot = service.registry.snapshot
-    return cached_response(request, snapshot, json_bytes(_section(snapshot, name).model_dump()), tables=_SECTIONS)
+    snapshot = state.registry.snapshot
+    return cached_response(request, snapshot, json_bytes(find_section(snapshot, name).model_dump()), tables=_SECTIONS)
 
 
 @router.put(
@@ -176,11 +177,11 @@ async def get_section(request: Request, name: str, service: CurrentApp, _caller:
 )
 @body_limit(PROJECT_BYTES)
 async def put_section(
-    request: Request, name: str, body: SectionBody, service: CurrentApp, caller: Administrator
+    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator
 ) -> Response:
     """Replaces the whole table. Models and functions are rows, not sections."""
-    draft = _drafted(ConfigSectionDraft, {"name": name, "value": body.value})
-    return await _put(request, service, caller, "config_sections", draft, lambda s: s.sections.where("name", name))
+    section = _validated(ConfigSectionBody, {"name": name, "value": body.value})
+    return await put_row(request, SECTION, name, section, state, caller)
 
 
 @router.delete(
@@ -190,28 +191,14 @@ async def put_section(
     operation_id="delete_tensorzero_section",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
-async def delete_section(request: Request, name: str, service: CurrentApp, caller: Administrator) -> Response:
+async def delete_section(request: Request, name: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused with 409, naming the keys, while functions depend on the section."""
-    return await _delete(request, service, caller, "config_sections", lambda s: _section(s, name))
-
-
-def _file(snapshot: Snapshot, path: str) -> ConfigFile:
-    found = snapshot.files.where("path", _checked(path))
-    if not found:
-        raise NotFound(f"There is no file {path!r}.")
-    return found[0]
-
-
-def _section(snapshot: Snapshot, name: str) -> ConfigSection:
-    found = snapshot.sections.where("name", name)
-    if not found:
-        raise NotFound(f"There is no section {name!r}.")
-    return found[0]
+    return await delete_row(request, SECTION, name, state, caller)
 
 
 def _checked(path: str) -> str:
     """Check a path for a file of a project. Errors: Invalid."""
-    if problem := path_problem(path):
+    if problem := project_path_problem(path):
         raise Invalid(f"The path {path!r} {problem}.", reasons=[Reason("path", problem)])
     return path
 
@@ -230,48 +217,9 @@ async def _content(request: Request) -> str:
         raise Invalid("The body is neither JSON nor text in UTF-8.", reasons=[Reason("body", str(error))]) from error
 
 
-def _drafted(draft: type[Draft], values: dict[str, Any]) -> dict[str, Any]:
+def _validated(kind: type[B], values: dict[str, Any]) -> B:
     try:
-        return draft.model_validate(values).model_dump()
+        return kind.model_validate(values)
     except ValidationError as error:
         reasons = reasons_of(error)
         raise Invalid("; ".join(map(str, reasons)), reasons=reasons) from error
-
-
-async def _put(
-    request: Request,
-    service: AppState,
-    caller: Caller,
-    table: str,
-    values: dict[str, Any],
-    find: Callable[[Snapshot], list[Any]],
-) -> Response:
-    """Insert or replace. Of two concurrent inserts, the second is refused (409)."""
-    registry = service.registry
-    old: Row | None = next(iter(find(registry.snapshot)), None)
-    if old is None:
-        await registry.refresh()
-        old = next(iter(find(registry.snapshot)), None)
-    expect_match(request, old.model_dump() if old else {})
-    if old is None:
-        operation = Operation(table, "insert", str(uuid.uuid4()), values)
-    else:
-        guarded = old.version if "if-match" in request.headers else None
-        operation = Operation(table, "update", old.id, values, guarded)
-    await registry.write([operation], actor=caller.name)
-    return row_response(find(registry.snapshot)[0].model_dump(), 200 if old else 201)
-
-
-async def _delete(
-    request: Request, service: AppState, caller: Caller, table: str, find: Callable[[Snapshot], Row]
-) -> Response:
-    registry = service.registry
-    try:
-        old = find(registry.snapshot)
-    except NotFound:
-        await registry.refresh()
-        old = find(registry.snapshot)
-    expect_match(request, old.model_dump())
-    guarded = old.version if "if-match" in request.headers else None
-    await registry.write([Operation(table, "delete", old.id, version=guarded)], actor=caller.name)
-    return Response(status_code=204)

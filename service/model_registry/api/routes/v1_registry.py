@@ -21,8 +21,9 @@ from model_registry.entities.document import Document, DocumentModel, document_s
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
 from model_registry.errors import Incomplete, Reason
 from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.garden.document_import import DocumentPlan, plan_document
+from model_registry.garden.document_import import plan_document
 from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class
 _QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
 """A POST that only reads: requires a key only where reads do."""
 
-_COUNTED = ("created", "changed", "unchanged", "ignored")
+_COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "ignored")
 
 
 class GardenSummary(BaseModel):
@@ -138,12 +139,12 @@ class DocumentImported(BaseModel):
 )
 async def list_models(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     _caller: Reader,
     category: Annotated[str | None, Query(description="Only models in this category.", examples=["text-llm"])] = None,
 ) -> Response:
     """All models of every status; `offered` marks those available for selection."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     rows = garden_models(snapshot, category)
     return _enveloped(request, snapshot, rows, total=len(rows))
 
@@ -154,9 +155,9 @@ async def list_models(
     operation_id="get_garden_model",
     responses={200: {"model": GardenOne}, **responses(401, 404, 409, 503)},
 )
-async def get_model(request: Request, model_id: str, service: CurrentApp, _caller: Reader) -> Response:
+async def get_model(request: Request, model_id: str, state: CurrentApp, _caller: Reader) -> Response:
     """Look a model up by its provider's name for it, by its registry name, or by row id. Ids may contain slashes."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_model(snapshot, model_id))
 
 
@@ -166,9 +167,9 @@ async def get_model(request: Request, model_id: str, service: CurrentApp, _calle
     operation_id="list_garden_categories",
     responses={200: {"model": GardenCategories}, **responses(401, 503)},
 )
-async def list_categories(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def list_categories(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """All categories, by key."""
-    snapshot = service.registry.snapshot
+    snapshot = state.registry.snapshot
     return _enveloped(request, snapshot, garden_categories(snapshot))
 
 
@@ -180,9 +181,9 @@ async def list_categories(request: Request, service: CurrentApp, _caller: Reader
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def validate_training(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(service.registry.snapshot, body, "training")
+    return _judged(state.registry.snapshot, body, "training")
 
 
 @router.post(
@@ -193,9 +194,9 @@ async def validate_training(body: ValidationRequest, service: CurrentApp, _calle
     responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
 )
 @body_limit(QUESTION_BYTES)
-async def validate_inference(body: ValidationRequest, service: CurrentApp, _caller: Reader) -> Response:
+async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(service.registry.snapshot, body, "inference")
+    return _judged(state.registry.snapshot, body, "inference")
 
 
 @router.get(
@@ -204,9 +205,9 @@ async def validate_inference(body: ValidationRequest, service: CurrentApp, _call
     operation_id="get_document_schema",
     responses={200: {"model": dict[str, Any]}, **responses(401, 503)},
 )
-async def get_schema(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def get_schema(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """JSON Schema draft 2020-12."""
-    return cached_response(request, service.registry.snapshot, json_bytes(document_schema()), tables=())
+    return cached_response(request, state.registry.snapshot, json_bytes(document_schema()), tables=())
 
 
 @router.get(
@@ -215,10 +216,10 @@ async def get_schema(request: Request, service: CurrentApp, _caller: Reader) -> 
     operation_id="get_document",
     responses={200: {"model": Document}, **responses(401, 503)},
 )
-async def get_document(request: Request, service: CurrentApp, _caller: Reader) -> Response:
+async def get_document(request: Request, state: CurrentApp, _caller: Reader) -> Response:
     """Providers, categories, models and aliases, without the functions and mappings that use them."""
-    snapshot = service.registry.snapshot
-    body = await while_there(request, service.work.history.run(lambda: json_bytes(exported(snapshot))))
+    snapshot = state.registry.snapshot
+    body = await while_there(request, state.work.history.run(lambda: json_bytes(exported(snapshot))))
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 
 
@@ -237,7 +238,7 @@ async def get_document(request: Request, service: CurrentApp, _caller: Reader) -
 @body_limit(PROJECT_BYTES)
 async def put_document(
     request: Request,
-    service: CurrentApp,
+    state: CurrentApp,
     caller: Importer,
     dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
 ) -> Response:
@@ -245,24 +246,22 @@ async def put_document(
 
     Importing the same document again changes nothing.
     """
-    registry = service.registry
-    plan, revision = await while_there(request, _planned(service, await request.body(), dry_run=dry_run))
+    registry = state.registry
+    plan, revision = await while_there(request, _planned(state, await request.body(), dry_run=dry_run))
     if not dry_run:
         revision = await registry.write(plan.operations, actor=caller.name)
-    content = await service.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    content = await state.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
-def _told(plan: DocumentPlan, *, dry_run: bool, revision: int) -> bytes:
-    entries = [{"action": e.action, "kind": e.kind, "name": e.name, "detail": e.detail} for e in plan.report]
-    counts = {action: sum(entry.action == action for entry in plan.report) for action in _COUNTED}
-    data = {"dry_run": dry_run, "revision": revision, "report": entries, **counts}
+def _told(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
+    data = {"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)}
     return json_bytes({"success": True, "data": data})
 
 
-async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[DocumentPlan, int]:
+async def _planned(state: AppState, text: bytes, *, dry_run: bool) -> tuple[ImportPlan, int]:
     """Off the event loop: a large document takes seconds."""
-    imports, registry = service.work.imports, service.registry
+    imports, registry = state.work.imports, state.registry
     document = await imports.run(read_document, text)
     await registry.refresh()
     plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
@@ -271,7 +270,7 @@ async def _planned(service: AppState, text: bytes, *, dry_run: bool) -> tuple[Do
     return plan, registry.snapshot.revision
 
 
-def _enveloped(request: Request, snapshot: Snapshot, data: Any, **more: Any) -> Response:  # noqa: ANN401 (JSON)
+def _enveloped(request: Request, snapshot: Snapshot, data: object, **more: object) -> Response:
     body = json_bytes({"success": True, "data": data, **more})
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 

@@ -12,14 +12,14 @@ from pydantic import Field, field_validator
 from model_registry.client.blocking import Client
 from model_registry.client.rows import read_row
 from model_registry.entities.document import DocumentModel
-from model_registry.entities.fitness import FitnessResult, Hardware, Use, unknown_model, verdict
+from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
 from model_registry.entities.model_card import InferenceDefaults, Quantization, Requirements, TrainingDefaults
 
 _INFERENCE = ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size")
 
 
 class GardenModel(DocumentModel):
-    """A model as a document says it."""
+    """A model as it stands in a document."""
 
     tags: list[str] = Field(default_factory=list)
     quantization: Quantization = Field(default_factory=Quantization)
@@ -29,36 +29,36 @@ class GardenModel(DocumentModel):
 
     @field_validator("tags", "quantization", "requirements", "training_defaults", "inference_defaults", mode="before")
     @classmethod
-    def _something(cls, value: Any, info: Any) -> Any:  # noqa: ANN401 (whatever was read)
-        """What is not known is empty, so that programs may look into it."""
+    def _something(cls, value: Any, info: Any) -> Any:  # noqa: ANN401 (any JSON value)
+        """Replace null by an empty value, so that programs may look into it."""
         return ([] if info.field_name == "tags" else {}) if value is None else value
 
     @property
     def is_vision_model(self) -> bool:
-        """Whether it sees."""
+        """Whether it takes images."""
         return self.capabilities.vision
 
     @property
     def is_quantized(self) -> bool:
-        """Whether its weights were made smaller."""
+        """Whether its weights are quantised."""
         return self.quantization.method is not None
 
     @property
     def supports_selective_loss(self) -> bool:
-        """Whether training may weigh the parts of a structured answer."""
+        """Whether training may weight the parts of a structured answer."""
         selective = self.training_defaults.selective_loss
         return selective is not None and selective.supported
 
     def get_training_hyperparameters(self) -> dict[str, Any]:
-        """Where training starts from."""
+        """Return the default hyperparameters of training."""
         return dict(self.training_defaults.hyperparameters)
 
     def get_lora_config(self) -> dict[str, Any]:
-        """Where fine-tuning with LoRA starts from."""
+        """Return the default settings of LoRA."""
         return dict(self.training_defaults.lora_config)
 
     def get_inference_config(self) -> dict[str, Any]:
-        """How a server is started with it; what is not known is None."""
+        """Return the settings of a server that loads it; None where unknown."""
         return {name: getattr(self.inference_defaults, name) for name in _INFERENCE}
 
 
@@ -83,14 +83,14 @@ class GardenRegistry:
             self._client.close()
 
     def get_all_models(self) -> dict[str, GardenModel]:
-        """By id. Errors: RegistryUnreachable; FileNotFoundError for a file that is not there."""
+        """Return all models by id. Errors: RegistryUnreachable; FileNotFoundError, for a missing file."""
         raw = self._document()["models"]
-        if raw is not self._read[0]:  # the client hands out the same one until it has changed
+        if raw is not self._read[0]:  # the client returns the same object until it changes
             self._read = raw, {key: read_row(GardenModel, entry) for key, entry in raw.items()}
         return dict(self._read[1])
 
     def get_model(self, model_id: str) -> GardenModel | None:
-        """By id, or by the name it has in the registry; None when there is none."""
+        """Find a model by id, or by its name in the registry; None without one."""
         models = self.get_all_models()
         return models.get(model_id) or next((m for m in models.values() if m.registry_name == model_id), None)
 
@@ -99,52 +99,53 @@ class GardenRegistry:
         return self.get_model(model_id) is not None
 
     def get_models_by_category(self, category: str) -> list[GardenModel]:
-        """Those of a category."""
+        """List the models of a category."""
         return [model for model in self.get_all_models().values() if model.category == category]
 
     def get_text_models(self) -> list[GardenModel]:
-        """Those of the category text-llm."""
+        """List the models of the category text-llm."""
         return self.get_models_by_category("text-llm")
 
     def get_vision_models(self) -> list[GardenModel]:
-        """Those of the category vision-vlm."""
+        """List the models of the category vision-vlm."""
         return self.get_models_by_category("vision-vlm")
 
     def get_models_by_tag(self, tag: str) -> list[GardenModel]:
-        """Those with a tag."""
+        """List the models with a tag."""
         return [model for model in self.get_all_models().values() if tag in model.tags]
 
     def get_recommended_models(self, category: str | None = None) -> list[GardenModel]:
-        """Those with the tag `recommended`, of a category or all."""
+        """List the models with the tag `recommended`, of one category or of all."""
         return [model for model in self.get_models_by_tag("recommended") if category in (None, model.category)]
 
     def get_stable_models(self) -> list[GardenModel]:
-        """Those with the status `stable`, which is called active elsewhere."""
+        """List the models with the status `stable`, which is `active` elsewhere."""
         return [model for model in self.get_all_models().values() if model.status == "stable"]
 
     def get_categories(self) -> dict[str, dict[str, Any]]:
-        """Name, description and icon by key."""
+        """Return name, description and icon of each category, by key."""
         return dict(self._document().get("categories", {}))
 
     def validate_model_for_training(self, model_id: str) -> tuple[bool, str | None]:
-        """Whether it may be trained, and why not."""
-        found = self.judge(model_id, "training")
-        return found.is_valid, found.error_message
+        """Check whether a model may be trained; if not, why."""
+        result = self.judge(model_id, "training")
+        return result.is_valid, result.error_message
 
     def validate_model_for_inference(self, model_id: str) -> tuple[bool, str | None]:
-        """Whether it may be served, and why not."""
-        found = self.judge(model_id, "inference")
-        return found.is_valid, found.error_message
+        """Check whether a model may be served; if not, why."""
+        result = self.judge(model_id, "inference")
+        return result.is_valid, result.error_message
 
     def judge(self, model_id: str, use: Use, hardware: Hardware | None = None) -> FitnessResult:
-        """The whole verdict: the registry's own rule, `POST /api/v1/registry/validate/...`, on the copy here."""
+        """Return the whole result: the registry's own rule, `POST /api/v1/registry/validate/...`, on the local copy."""
         model, document = self.get_model(model_id), self._document()
         if model is None:
             return unknown_model(f"There is no model {model_id!r}.")
         entry = document["models"][model.id]
         provider = document.get("providers", {}).get(model.provider, {})
         active = entry.get("active", True) and provider.get("active", True)
-        return verdict(entry | {"active": active}, use, hardware, served=provider.get("type", "custom") != "custom")
+        served = provider.get("type", "custom") != "custom"
+        return check_fitness(entry | {"active": active}, use, hardware, served=served)
 
     def _document(self) -> dict[str, Any]:
         if self._client is not None:
@@ -156,30 +157,30 @@ class GardenRegistry:
 
 @cache
 def get_registry(source: str | Path | None = None) -> GardenRegistry:
-    """The registry of this source; the same object every time."""
+    """Return the registry of a source; the same object every time."""
     return GardenRegistry(source)
 
 
 def get_model(model_id: str) -> GardenModel | None:
-    """A model of `get_registry()`, None when there is none."""
+    """Find a model of `get_registry()`; None without one."""
     return get_registry().get_model(model_id)
 
 
 def get_text_models() -> list[GardenModel]:
-    """The language models of `get_registry()`."""
+    """List the language models of `get_registry()`."""
     return get_registry().get_text_models()
 
 
 def get_vision_models() -> list[GardenModel]:
-    """The vision-language models of `get_registry()`."""
+    """List the vision-language models of `get_registry()`."""
     return get_registry().get_vision_models()
 
 
 def validate_model_for_training(model_id: str) -> tuple[bool, str | None]:
-    """Whether a model of `get_registry()` may be trained, and why not."""
+    """Check whether a model of `get_registry()` may be trained; if not, why."""
     return get_registry().validate_model_for_training(model_id)
 
 
 def validate_model_for_inference(model_id: str) -> tuple[bool, str | None]:
-    """Whether a model of `get_registry()` may be served, and why not."""
+    """Check whether a model of `get_registry()` may be served; if not, why."""
     return get_registry().validate_model_for_inference(model_id)

@@ -1,4 +1,4 @@
-"""A model as the old in-memory registry's programs write and read it, and what of it a registry's row says."""
+"""A model as programs of the old in-memory registry write and read it, from and to a registry's row."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pydantic import Field, ValidationError
 from model_registry.client.rows import CatalogModel
 from model_registry.entities.base import ShortName
 from model_registry.entities.capability import canonical
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.model import OFFERED_STATUSES, ROUTED_TYPES, ModelDraft
 from model_registry.entities.model_card import Count, ModelCard
-from model_registry.errors import InvalidModel, Reason
+from model_registry.errors import InvalidModel
 
 _FLAGS = ("streaming", "vision", "tool_use", "json_mode", "structured_outputs")
 TEXT = "text"
-"""What every model that talks can do. Rows say it by their type."""
+"""A capability of every language model. In rows it follows from the type."""
 
 
 class ModelStatus(StrEnum):
@@ -46,21 +47,21 @@ class ModelCapabilities:
 
     @property
     def capabilities_list(self) -> list[str]:
-        """By name."""
+        """The capabilities by name."""
         flags = [name for name in (TEXT, *_FLAGS) if getattr(self, f"supports_{name}")]
         return [*flags, *(name for name in map(canonical, self.others) if name not in flags)]
 
     @classmethod
     def of(cls, names: Iterable[str], *, text: bool) -> ModelCapabilities:
-        """Those with these names."""
-        held = list(dict.fromkeys(map(canonical, names)))
-        flags = {f"supports_{name}": name in held for name in _FLAGS}
-        return cls(**flags, supports_text=text, others=[n for n in held if n not in {TEXT, *_FLAGS}])
+        """Make the capabilities with these names."""
+        known = list(dict.fromkeys(map(canonical, names)))
+        flags = {f"supports_{name}": name in known for name in _FLAGS}
+        return cls(**flags, supports_text=text, others=[n for n in known if n not in {TEXT, *_FLAGS}])
 
 
 @dataclass
 class QualityScores:
-    """How good a model is at what, 0 to 1. None: nobody knows."""
+    """Scores of a model, 0 to 1; None where unknown."""
 
     reasoning: float | None = None
     coding: float | None = None
@@ -70,7 +71,7 @@ class QualityScores:
 
 @dataclass
 class ModelConfig:
-    """A model. What is None is not known. Checked when it is registered, not when it is made."""
+    """A model; None is unknown. Checked when it is registered, not when it is made."""
 
     model_id: str
     provider: str
@@ -90,7 +91,7 @@ class ModelConfig:
     """False: switched off, whatever its status."""
 
     def is_available(self) -> bool:
-        """Whether it should be chosen: active and experimental models should."""
+        """Whether it is offered: active and experimental models are."""
         return self.active and self.status in OFFERED_STATUSES
 
     def supports_capability(self, capability: str) -> bool:
@@ -104,11 +105,11 @@ _FACTS = (
     *("max_output_tokens", "cost_per_1m_input_tokens", "cost_per_1m_output_tokens"),
     *("rate_limit_rpm", "rate_limit_tpm", "latency_p50_ms", "latency_p99_ms"),
 )
-"""What a row's card calls by the same names."""
+"""Fields with the same names in a row's card."""
 
 
 class _Checked(ModelDraft, ModelCard):
-    """What a registry checks, and what the old one did."""
+    """The checks of a registry, and those of the old one."""
 
     provider: ShortName
     context_window: Count | None = None
@@ -116,18 +117,18 @@ class _Checked(ModelDraft, ModelCard):
 
 
 def checked(config: ModelConfig) -> ModelConfig:
-    """The same model. Errors: InvalidModel, naming every bad field."""
+    """Return the same model. Errors: InvalidModel, naming every bad field."""
     try:
         _Checked.model_validate(fields_of(config))
     except ValidationError as error:
-        reasons = [Reason(".".join(map(str, found["loc"])), found["msg"]) for found in error.errors()]
+        reasons = reasons_of(error)
         message = f"The model {config.model_id!r} is not valid: {'; '.join(map(str, reasons))}"
         raise InvalidModel(message, reasons=reasons) from error
     return config
 
 
 def fields_of(config: ModelConfig) -> dict[str, Any]:
-    """A model as `POST /api/models` takes it."""
+    """Return the body of `POST /api/models` for a model."""
     can = config.capabilities
     scores = {name: score for name, score in asdict(config.quality_scores).items() if score is not None}
     return {
@@ -146,7 +147,7 @@ def fields_of(config: ModelConfig) -> dict[str, Any]:
 
 
 def config_of(row: CatalogModel, model_id: str) -> ModelConfig:
-    """A row as a model under this id."""
+    """Make a model of this id from a row."""
     scores = row.quality_scores.model_dump() if row.quality_scores else {}
     return ModelConfig(
         model_id,

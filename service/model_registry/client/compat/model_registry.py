@@ -1,4 +1,4 @@
-"""`ModelRegistry`: the old in-memory registry's methods, in memory still, or over HTTP with the same behaviour."""
+"""`ModelRegistry`: the methods of the old in-memory registry, in memory or over HTTP, with the same behaviour."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from model_registry.entities.capability import canonical
 from model_registry.errors import InvalidModel, ModelNotFound, Reason, RegistryError
 
 ConfigurationError = RegistryError
-"""What the old registry raised. Its codes are ours: E4001 for a model that is not there, E4003 for an invalid one."""
+"""The exception of the old registry. The codes are the same: E4001 for a missing model, E4003 for an invalid one."""
 
 _SERVERS: dict[str, dict[str, str]] = {"ollama": {"type": "ollama", "api_base": "http://localhost:11434/v1"}}
-"""What a provider of this name is made as, where the registry has none. Any other is a name, not a server: `custom`."""
+"""The draft of a provider of this name, where the registry has none. Any other name is no server: `custom`."""
 
 
 class Models(list[ModelConfig]):
-    """A list that may be awaited: programs do both."""
+    """A list that can be awaited too: programs do both."""
 
     def __await__(self) -> Generator[None, None, Self]:
-        """The list itself."""
+        """Return the list itself."""
         yield from ()
         return self
 
 
 class _Store(Protocol):
-    """Where models are."""
+    """A place for models."""
 
     def all(self) -> dict[str, ModelConfig]:
-        """Models by id; the caller may keep and change them."""
+        """Return the models by id; the caller may keep and change them."""
 
     def put(self, config: ModelConfig) -> None:
-        """Add a model, or put it in the place of the one with its id."""
+        """Add a model, or replace the one with its id."""
 
     def set_status(self, model_id: str, status: ModelStatus) -> None:
-        """Change the status of a model that is there."""
+        """Change the status of an existing model."""
 
 
 class ModelRegistry:
@@ -65,7 +65,7 @@ class ModelRegistry:
             self._remote.close()
 
     def register_model(self, model: ModelConfig | None = None, **fields: Any) -> None:  # noqa: ANN401 (ModelConfig's)
-        """Add a model, or put it in the place of the one with its id. Errors: InvalidModel."""
+        """Add a model, or replace the one with its id. Errors: InvalidModel."""
         if model is None:
             try:
                 model = ModelConfig(**fields)
@@ -74,49 +74,49 @@ class ModelRegistry:
         self._store.put(checked(model))
 
     def get_model(self, model_id: str) -> ModelConfig | None:
-        """The model with this id, if there is one."""
+        """Return the model with this id; None without one."""
         return self._store.all().get(model_id)
 
     def get_model_or_raise(self, model_id: str) -> ModelConfig:
-        """The model with this id. Errors: ModelNotFound."""
+        """Return the model with this id. Errors: ModelNotFound."""
         found = self.get_model(model_id)
         if found is None:
             raise ModelNotFound(f"There is no model {model_id!r}.")
         return found
 
     def list_models(self, provider: str | None = None, status: ModelStatus | str | None = None) -> Models:
-        """All models, or those of a provider, or of a status. The answer may be awaited."""
+        """List all models, or those of a provider or a status. The result can be awaited."""
         return self._where(lambda m: provider in (None, m.provider) and status in (None, m.status))
 
     def get_models_by_capability(self, capability: str) -> Models:
-        """Those that can do this."""
+        """List the models with a capability."""
         return self.get_models_by_capabilities([capability])
 
     def get_models_by_capabilities(self, capabilities: Iterable[str]) -> Models:
-        """Those that can do all of these; of nothing, all active ones."""
+        """List the models with all these capabilities; without any, all active ones."""
         wanted = set(map(canonical, capabilities))
         if not wanted:
             return self.list_models(status=ModelStatus.ACTIVE)
         return self._where(lambda m: wanted <= set(m.capabilities.capabilities_list))
 
     def get_models_by_provider(self, provider: str) -> Models:
-        """Those of a provider."""
+        """List the models of a provider."""
         return self.list_models(provider=provider)
 
     def get_available_models(self) -> Models:
-        """Those that should be chosen."""
+        """List the models that are offered."""
         return self._where(ModelConfig.is_available)
 
     def get_providers(self) -> list[str]:
-        """The providers of all models, by name."""
+        """List the providers of all models, by name."""
         return sorted({model.provider for model in self.list_models()})
 
     def get_capabilities(self) -> list[str]:
-        """What any model can do, by name."""
+        """List the capabilities of all models, by name."""
         return sorted({name for model in self.list_models() for name in model.capabilities.capabilities_list})
 
     def update_model_status(self, model_id: str, status: ModelStatus | str) -> None:
-        """Change a model's status. Errors: ModelNotFound, InvalidModel (there is no such status)."""
+        """Change a model's status. Errors: ModelNotFound; InvalidModel, for an unknown status."""
         try:
             wanted = ModelStatus(status)
         except ValueError as error:
@@ -134,7 +134,7 @@ class ModelRegistry:
         return bool(self._store.all())
 
     def get_stats(self) -> dict[str, Any]:
-        """How many there are of what."""
+        """Count the models in several ways."""
         providers, capabilities = self.get_providers(), self.get_capabilities()
         return {
             "total_models": len(self.list_models()),
@@ -151,36 +151,36 @@ class ModelRegistry:
 
 
 class _InMemory:
-    """Models of this process."""
+    """Models in memory."""
 
     def __init__(self) -> None:
         self._models: dict[str, ModelConfig] = {}
 
     def all(self) -> dict[str, ModelConfig]:
-        """Copies: nobody changes a model but by its methods, as over HTTP."""
+        """Return copies: a model changes by the registry's methods alone, as over HTTP."""
         return copy.deepcopy(self._models)
 
     def put(self, config: ModelConfig) -> None:
-        """Keep a copy."""
+        """Store a copy."""
         self._models[config.model_id] = copy.deepcopy(config)
 
     def set_status(self, model_id: str, status: ModelStatus) -> None:
-        """Change it."""
+        """Change its status."""
         self._models[model_id].status = status
 
 
 class _OverHttp:
-    """Models of a registry. Lists are asked for with their ETag, so that nothing comes twice."""
+    """Models in a registry. Lists are asked for with their ETag, so that nothing is sent twice."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def all(self) -> dict[str, ModelConfig]:
-        """As the registry has them now."""
+        """Return the registry's current models."""
         return {model_id: config_of(row, model_id) for model_id, row in self._rows().items()}
 
     def put(self, config: ModelConfig) -> None:
-        """A new row, or what differs of the old one."""
+        """Create a row, or change the fields that differ."""
         row = self._rows().get(config.model_id)
         wanted = fields_of(config)
         if row is not None:
@@ -196,11 +196,11 @@ class _OverHttp:
             self._client.change_model(row.id, **wanted)
 
     def set_status(self, model_id: str, status: ModelStatus) -> None:
-        """One field of its row."""
+        """Change one field of its row."""
         self._client.change_model(self._rows()[model_id].id, status=str(status))
 
     def _rows(self) -> dict[str, CatalogModel]:
-        """By what the provider calls a model; where several do, by name; where that is not enough, by both."""
+        """Return rows by the provider's name for a model; where several share one, by name; else by both."""
         rows = self._client.list_models()
         words, names = _counted(r.model_id for r in rows), _counted(r.name for r in rows)
         found = {}
@@ -218,7 +218,7 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def default_models() -> Sequence[ModelConfig]:
-    """What `load_default_models` registers. They run on this machine, so they cost nothing."""
+    """The models of `load_default_models`. They run on this machine, so they cost nothing."""
     return (
         _local("llama3.1:8b", "Llama 3.1 8B", (0.75, 0.70, 0.80, 0.78), latency=(500, 2000)),
         _local("llama3.2:3b", "Llama 3.2 3B", (0.65, 0.60, 0.70, 0.68), latency=(300, 1000)),

@@ -1,4 +1,4 @@
-"""The last accepted configuration on disk, beside the snapshot: what goes out after a restart, before any verdict."""
+"""The last accepted configuration on disk, beside the snapshot: served after a restart, until the first validation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AcceptedFile:
         self._file = KeptFile(directory / "accepted.json", "the accepted configuration")
 
     def load(self, registry_id: str) -> Served | None:
-        """What was accepted last for this registry; None when there is no file, or a damaged one."""
+        """Return the last accepted configuration of this registry; None without a file, or with a damaged one."""
         try:
             content = orjson.loads(self._file.read())
             if content["format"] != _FORMAT or content["registry_id"] != registry_id:
@@ -42,7 +42,7 @@ class AcceptedFile:
             "format": _FORMAT,
             "registry_id": registry_id,
             "revision": served.revision,
-            "judge": served.judge,
+            "judge": served.validated_by,
             "at": served.at,
             "files": {path: content.decode() for path, content in served.files.items()},
         }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.reading.project_paths import CONFIG_FILE
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, concerns_routes
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import Rendered
@@ -47,10 +47,10 @@ class Served:
     revision: int
     """The newest revision that has this configuration."""
     files: Files
-    judge: str
-    """Who accepted it: the gateway with its version, or the rules."""
+    validated_by: str
+    """What accepted it: the gateway with its version, or the rules."""
     at: float
-    """Epoch seconds of the verdict."""
+    """Epoch seconds of the result."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -66,7 +66,7 @@ class Refused:
 
     revision: int
     files: Files
-    judge: str
+    validated_by: str
     at: float
     reasons: tuple[Reason, ...]
 

@@ -29,10 +29,9 @@ from model_registry.gateways.publishing.published import (
 from model_registry.gateways.tensorzero.rendering.render import Rendered
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
-from model_registry.messaging.cancel import cancel
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.broadcast import Broadcast
 from model_registry.store.registry import Registry
+from model_registry.store.signal import Signal
 
 log = structlog.get_logger(__name__)
 
@@ -42,24 +41,23 @@ RULES = "rules"
 
 _QUICK_BYTES = 100_000
 """The rules go through so much in 40 ms, which a thread may take; more is for another process."""
-_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """Who judges, and in whose name."""
+    """Validates configurations: by the rules, and by the gateway where there is one."""
 
     process: ValidatorProcess
     gateway: str | None
-    """The version of the gateway that is asked; None leaves it to the rules."""
+    """Version of the gateway that is asked; None leaves it to the rules."""
 
     @property
     def name(self) -> str:
-        """As it stands beside a verdict."""
+        """As it stands beside a result."""
         return f"gateway {self.gateway}" if self.gateway else RULES
 
     async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
-        """The verdict on these files. Never on the event loop."""
+        """Validate these files. Never on the event loop."""
         if not any(line and not line.startswith(b"#") for line in files[CONFIGURATION].splitlines()):
             return ValidationResult(unasked="nothing is configured")
         if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
@@ -76,80 +74,73 @@ class ConfigPublisher:
         self,
         registry: Registry,
         render: Callable[[Snapshot], Rendered],
-        court: Validator,
+        validator: Validator,
         file: AcceptedFile,
         *,
-        steady: Callable[[Snapshot, float], DampedSnapshot] = lambda snapshot, _now: DampedSnapshot(snapshot),
-        on_verdict: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+        damp: Callable[[Snapshot, float], DampedSnapshot] = lambda snapshot, _now: DampedSnapshot(snapshot),
+        on_result: Callable[[str, float], None] = lambda _outcome, _seconds: None,
     ) -> None:
         self._registry = registry
         self._render = render
-        self._court = court
+        self._validator = validator
         self._file = file
-        self._steady = steady
-        self._on_verdict = on_verdict
-        self._newest = self._judged = -1
+        self._damp = damp
+        self._on_result = on_result
+        self._newest = self._validated = -1
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._waiters = Broadcast()
-        self._task: asyncio.Task[None] | None = None
+        self._delivered = Signal[[]]()
         self.delivery = Published()
 
     @property
-    def court(self) -> Validator:
-        """Who judges here."""
-        return self._court
+    def validator(self) -> Validator:
+        """What validates configurations here."""
+        return self._validator
 
     @property
     def pending(self) -> bool:
-        """Whether there is a revision without a verdict."""
-        return self._judged < self._newest
+        """Whether there is a revision that is not validated yet."""
+        return self._validated < self._newest
 
     @property
     def newest(self) -> int:
-        """The newest revision, with or without a verdict."""
+        """The newest revision, validated or not."""
         return self._newest
 
-    def start(self) -> None:
-        """Begin judging, with what was accepted before a restart."""
-        self._registry.listeners.append(self._on_step)
+    def follow(self) -> None:
+        """Follow the registry from now on. What was accepted before a restart is served until the next result."""
+        self._registry.stepped.observe(self._on_step)
         if self._registry.loaded:
             snapshot = self._registry.snapshot
             self.delivery = Published(self._file.load(snapshot.registry_id))
             self._newest = snapshot.revision
-            self._changed.set()
-        self._task = asyncio.create_task(self._run(), name="configuration-judge")
 
-    async def stop(self) -> None:
-        """Stop; a check that is going on is ended."""
+    async def close(self) -> None:
+        """End the check that is going on, so that its thread is free."""
         self.release()
         self._wake_at(None)
-        if self._task is not None:
-            self._task.cancel()
-            # Ends the check first, so that its thread is free.
-            await asyncio.to_thread(self._court.process.close)
-            await cancel(self._task)
+        await asyncio.to_thread(self._validator.process.close)
 
     def release(self) -> None:
-        """Let everybody go who waits, now and from now on: the service is about to stop."""
-        self._waiters.release()
+        """Let every waiter go, now and from now on: the service is about to stop."""
+        self._delivered.release()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until this is so of the delivery, for at most so many seconds."""
-        return await self._waiters.until(condition, seconds)
+        """Wait until the condition holds of the delivery, for at most `seconds`."""
+        return await self._delivered.until(condition, seconds)
 
-    async def until_judged(self, seconds: float) -> bool:
-        """Wait for the verdict on what is newest now."""
+    async def until_validated(self, seconds: float) -> bool:
+        """Wait until what is newest now is validated."""
         newest = self._newest
-        return await self.until(lambda: self._judged >= newest, seconds)
+        return await self.until(lambda: self._validated >= newest, seconds)
 
     def _on_step(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
         if not changes:  # loaded anew: revisions may begin again, in another registry
-            self._judged = -1
+            self._validated = -1
             if before.registry_id != after.registry_id:
                 self.delivery = Published(self._file.load(after.registry_id))
         elif not self.pending and not concerns_published(before, after, changes):
-            self._judged = after.revision
+            self._validated = after.revision
             self.delivery = self.delivery.at_revision(after.revision)
         self._newest = after.revision
         if self.pending:
@@ -163,59 +154,58 @@ class ConfigPublisher:
         if when is not None:
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._changed.set)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Validate what is newest, now and after every change."""
+        if self._registry.loaded:
+            self._changed.set()
         while True:
             await self._changed.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             self._changed.clear()
-            try:
-                await self._look(self._registry.snapshot)
-            except Exception:  # the loop must outlive a bug in it: without it no change ever goes out
-                log.exception("the configuration could not be judged; trying again")
-                self._changed.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+            await self._look(self._registry.snapshot)
 
     async def _look(self, snapshot: Snapshot) -> None:
         began, loads = time.perf_counter(), self._registry.loads
-        steady = await asyncio.to_thread(self._steady, snapshot, time.time())
-        self._wake_at(steady.until)
-        files = published_files(await asyncio.to_thread(self._render, steady.snapshot), snapshot)
+        damped = await asyncio.to_thread(self._damp, snapshot, time.time())
+        self._wake_at(damped.until)
+        files = published_files(await asyncio.to_thread(self._render, damped.snapshot), snapshot)
         served, refused = self.delivery.served, self.delivery.refused
-        findings = None
-        if served and served.files == files and served.judge == self._court.name and not self.delivery.provisional:
+        result = None
+        is_final = not self.delivery.provisional
+        if served and is_final and served.files == files and served.validated_by == self._validator.name:
             new = Published(replace(served, revision=snapshot.revision))
         elif refused and refused.files == files:
             new = replace(self.delivery, refused=replace(refused, revision=snapshot.revision))
         else:
-            findings = await self._verdict(files, snapshot)
-            new = self._decided(findings, files, snapshot)
+            result = await self._validate(files, snapshot)
+            new = self._published(result, files, snapshot)
         if self._registry.loads != loads:
-            # The database was exchanged meanwhile, or went back to a backup: a verdict on what may be no more.
+            # The database was exchanged meanwhile, or went back to a backup: the result is about what may be no more.
             self._changed.set()
             return
-        self._judged = max(self._judged, snapshot.revision)
+        self._validated = max(self._validated, snapshot.revision)
         self._become(new)
-        if findings is not None:
-            self._on_verdict("accepted" if findings.accepted else "refused", time.perf_counter() - began)
-            if new.served is not None and findings.accepted:
+        if result is not None:
+            self._on_result("accepted" if result.accepted else "refused", time.perf_counter() - began)
+            if new.served is not None and result.accepted:
                 await asyncio.to_thread(self._file.save, new.served, snapshot.registry_id)
 
-    async def _verdict(self, files: Files, snapshot: Snapshot) -> ValidationResult:
+    async def _validate(self, files: Files, snapshot: Snapshot) -> ValidationResult:
         """Asks the gateway; the rules decide at once where there is nothing else that could be served meanwhile."""
-        by_gateway = self._court.gateway is not None
+        by_gateway = self._validator.gateway is not None
         if by_gateway and self.delivery.served is None:
-            findings = await self._court.check(files, gateway=False)
-            if not findings.accepted:
-                return findings
+            result = await self._validator.check(files, gateway=False)
+            if not result.accepted:
+                return result
             served = Served(snapshot.revision, files, RULES, time.time())
             self.delivery = Published(served, self.delivery.refused, provisional=True)
-        return await self._court.check(files, gateway=by_gateway)
+        return await self._validator.check(files, gateway=by_gateway)
 
-    def _decided(self, findings: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
-        judge = self._court.name if findings.gateway else RULES
-        if findings.accepted:
-            return Published(Served(snapshot.revision, files, judge, time.time()))
-        refused = Refused(snapshot.revision, files, judge, time.time(), findings.reasons)
+    def _published(self, result: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
+        validated_by = self._validator.name if result.gateway else RULES
+        if result.accepted:
+            return Published(Served(snapshot.revision, files, validated_by, time.time()))
+        refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons)
         return Published(None if self.delivery.provisional else self.delivery.served, refused)
 
     def _become(self, new: Published) -> None:
@@ -229,4 +219,4 @@ class ConfigPublisher:
             )
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
-        self._waiters.tell()
+        self._delivered.send()

@@ -26,9 +26,9 @@ class Renderer:
         self._made_of: list[Any] = []
         self._rendered: Rendered | None = None
         self._warming: asyncio.Task[Rendered] | None = None
-        registry.listeners.append(self._on_step)
+        registry.stepped.observe(self._on_step)
 
-    def steady(self, snapshot: Snapshot, now: float) -> DampedSnapshot:
+    def damped(self, snapshot: Snapshot, now: float) -> DampedSnapshot:
         """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
         return damp(snapshot, now, self._hold_seconds)
 

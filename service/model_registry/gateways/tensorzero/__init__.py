@@ -1,1 +1,1 @@
-"""The catalogue as a TensorZero project, and back: render, parse, check. Pure, but for the judge in `gateway.py`."""
+"""Renders, parses and checks TensorZero projects. Pure except for `validation/` and reading files from disk."""

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from model_registry.entities.alias import Alias
+from model_registry.entities.provider_types import GATEWAY_TYPES
+from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.datetimes import as_text
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Table, dotted
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Project, Table, dotted
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, CONFIG_FILE, below
+from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, below
+from model_registry.gateways.tensorzero.rendering.render import configuration_tree
+from model_registry.gateways.tensorzero.rendering.routed_models import alias_target
+from model_registry.snapshot.snapshot import Snapshot
 
 Files = Mapping[str, str]
 """Path from the configuration -> content."""
@@ -185,3 +191,87 @@ def _move_migrations(tree: Table) -> None:
     if observability.get("disable_automatic_migrations") is True:
         del observability["disable_automatic_migrations"]
         tree["clickhouse"] = _table(tree.get("clickhouse")) | {"disable_automatic_migrations": True}
+
+
+def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:
+    """Refuse an import after which the registry would not render the project.
+
+    Args:
+        project: what is imported.
+        after: the registry with it.
+        exact: whether the registry may say no more than the project.
+
+    Raises:
+        InvalidConfiguration: with every key that would change.
+    """
+    files = {file.path: file.content for file in after.files}
+    imported, rendered = project.tree, configuration_tree(after)
+    if not exact:
+        files = {path: content for path, content in files.items() if path in project.files}
+        imported, rendered = _common(imported, rendered)
+    names = {alias.alias: target for alias in after.aliases if (target := _target(after, alias))}
+    if lost := compare(_named(imported, names), project.files, _named(rendered, names), files):
+        reasons = [Reason(f.where, f"would become {f.other!r}; the project says {f.one!r}") for f in lost]
+        raise InvalidConfiguration(
+            f"The import is refused, because the registry could not keep all of it: {reasons[0]}", reasons=reasons
+        )
+
+
+def _target(after: Snapshot, alias: Alias) -> str | None:
+    """Return the model that a variant is rendered with when it names this alias."""
+    target = alias_target(after, alias)
+    return target[1].name if target and target[0] == "models" and not after.models.where("name", alias.alias) else None
+
+
+def _named(tree: Table, names: Mapping[str, str]) -> Table:
+    """Replace aliases in variants by the models' own names: an alias is the same table once more."""
+    if not names or "functions" not in tree:
+        return tree
+    functions = {}
+    for key, function in tree["functions"].items():
+        variants = {
+            name: variant | {"model": names.get(variant["model"], variant["model"])} if "model" in variant else variant
+            for name, variant in function["variants"].items()
+        }
+        functions[key] = function | {"variants": variants}
+    return tree | {"functions": functions}
+
+
+def _common(imported: Table, rendered: Table) -> tuple[Table, Table]:
+    """Return both without the rows that only the registry has."""
+    one, other = dict(imported), {name: rendered[name] for name in rendered if name in imported}
+    for name, table in imported.items():
+        if not isinstance(other.get(name), Mapping) or name in {"gateway", "rate_limiting", "object_storage"}:
+            continue
+        other[name] = {key: other[name][key] for key in other[name] if key in table}
+        one[name] = dict(table)
+        for key in other[name]:
+            if name in MODEL_TABLES:
+                other[name][key] = _without_others(table[key], other[name][key])
+            elif name == "functions":
+                one[name][key], other[name][key] = _common_function(table[key], other[name][key])
+    return one, other
+
+
+def _without_others(imported: Table, model: Table) -> Table:
+    """Return a model without the registry's providers that come behind the project's."""
+    own = imported["providers"]
+    routing = [key for key in model["routing"] if key in own]
+    return model | {"routing": routing, "providers": {key: model["providers"][key] for key in routing}}
+
+
+def _common_function(imported: Table, function: Table) -> tuple[Table, Table]:
+    imported, function = dict(imported), dict(function)
+    if "description" not in imported:
+        function.pop("description", None)
+    more: Any = function["variants"].keys() - imported["variants"].keys()
+    if more:
+        # They share the calls with the project's variants, so weights cannot be compared.
+        function["variants"] = {key: v for key, v in function["variants"].items() if key not in more}
+        for table in (imported, function):
+            table.pop("experimentation", None)
+        imported["variants"] = {
+            name: {key: value for key, value in variant.items() if key != "weight"}
+            for name, variant in imported["variants"].items()
+        }
+    return imported, function

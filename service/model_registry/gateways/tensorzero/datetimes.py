@@ -1,4 +1,4 @@
-"""Dates and times of a configuration, which are strings to the gateway and to JSON."""
+"""Formats dates and times of a configuration, which are strings to the gateway and in JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date, time
 
 
 def as_text(value: date | time) -> str:
-    """A date or time as a string, as the gateway turns it into one."""
+    """Format a date or time exactly as the gateway does."""
     text, offset = value.isoformat(), ""
     if text.endswith("+00:00"):
         text, offset = text.removesuffix("+00:00"), "Z"

@@ -1,4 +1,4 @@
-"""A TensorZero project as it was read: its tables, and where each key was written. No reading, no rules."""
+"""A parsed TensorZero project: its tables, and the file of each key. Reading and rules are in their own packages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from model_registry.errors import InvalidConfiguration, Reason
 
 Table = dict[str, Any]
 Path = tuple[str, ...]
-"""A key of the configuration, from the top: ("models", "gpt", "routing")."""
+"""A key's path from the top of the configuration: ("models", "gpt", "routing")."""
 
 MODEL_TABLES = ("models", "embedding_models")
 MODELLED = frozenset({*MODEL_TABLES, "functions"})
-"""The top-level tables that become rows of their own; the others stay whole, as sections."""
+"""Top-level tables whose entries become rows; the others are stored whole, as sections."""
 
 SECTIONS = frozenset({
     "gateway", "clickhouse", "postgres", "rate_limiting", "object_storage", "metrics", "tools", "evaluations",
@@ -30,12 +30,12 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def dotted(path: Path) -> str:
-    """A key as TOML writes it: `models."qwen2.5".routing`."""
+    """Write a path in TOML's notation: `models."qwen2.5".routing`."""
     return ".".join(key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in path)
 
 
 def undotted(text: str) -> Path:
-    """The key that `dotted` wrote."""
+    """Parse a path written by `dotted`."""
     try:
         here: Any = tomli.loads(f"{text} = 0")
     except tomli.TOMLDecodeError:
@@ -49,33 +49,33 @@ def undotted(text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """All files of a project as one tree of JSON values."""
+    """All files of a project, merged into one tree of JSON values."""
 
     texts: Mapping[str, str]
-    """What was read, TOML and other files: path -> text."""
+    """All files read, TOML and others: path -> text."""
     trees: Mapping[str, Table]
-    """Each file by itself."""
+    """The tables of each TOML file."""
     tree: Table
-    """The files merged, in today's syntax, the paths in it relative to the project's root."""
+    """All TOML files merged, in current syntax, with paths relative to the project's root."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """What the tree refers to: path from the root -> content."""
-    said: tuple[tuple[str, str], ...] = ()
-    """What the tree says in other words than the project: where, and which."""
+    """The files that the tree references: path from the root -> content."""
+    rewritten: tuple[tuple[str, str], ...] = ()
+    """Syntax that the tree replaces: key or file, and the replacement."""
 
     def table(self, name: str) -> Table:
-        """A top-level table, empty when the project has none."""
+        """Return a top-level table, empty when the project has none."""
         table: Table = self.tree.get(name, {})
         return table
 
     @property
     def sections(self) -> dict[str, Table]:
-        """The top-level tables that the registry keeps without modelling them."""
+        """The top-level tables that the registry stores without modelling them."""
         return {name: table for name, table in self.tree.items() if name not in MODELLED}
 
-    def place(self, path: Path) -> str:
-        """Where a key was written, for a message: `tensorzero.toml: models.gpt.routing`.
+    def locate(self, path: Path) -> str:
+        """Locate a key for a message: `tensorzero.toml: models.gpt.routing`.
 
-        A key that is missing is looked for in the file that has most of the way to it.
+        A missing key is attributed to the file with the longest part of its path.
         """
         file = max(self.trees, key=lambda name: _depth(self.trees[name], path), default="")
         return f"{file}: {dotted(path)}" if path else file
@@ -92,22 +92,22 @@ def _depth(tree: Table, path: Path) -> int:
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with a project: collected, so that one run names it all."""
+    """Collects a project's problems, so that one run reports them all."""
 
     project: Project
     reasons: list[Reason] = field(default_factory=list)
 
     def add(self, path: Path, message: str) -> None:
-        """Note what is wrong with a key."""
-        self.reasons.append(Reason(self.project.place(path), message))
+        """Add a problem of a key."""
+        self.reasons.append(Reason(self.project.locate(path), message))
 
     def stop_if_any(self) -> None:
-        """Refuse the project if anything is wrong with it."""
+        """Refuse the project if it has problems."""
         refuse(self.reasons)
 
 
 def refuse(reasons: list[Reason]) -> None:
-    """Raise `InvalidConfiguration` with these reasons, if there are any."""
+    """Raise `InvalidConfiguration` if there are any reasons."""
     if reasons:
         what = str(reasons[0]) if len(reasons) == 1 else f"{len(reasons)} problems"
         raise InvalidConfiguration(f"The project cannot be imported: {what}", reasons=reasons)

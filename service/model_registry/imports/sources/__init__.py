@@ -1,4 +1,4 @@
-"""Knowledge from elsewhere: each file turns what one source says into offers, or the catalogue into its format. Pure.
+"""Sources of model facts: each file converts one source into offers, or the catalogue into its format. Pure.
 
-Fetching is `fetch.py`; what becomes of offers is `imports/plan.py`.
+Fetching is `fetch.py`; `imports/offers.py` plans the import of the offers.
 """

@@ -1,7 +1,7 @@
-"""The catalogue as a CSV table, and back: a row a model, a column a fact; what is nested has dots in its column's name.
+"""Converts the catalogue to CSV and back: one row per model, one column per fact, dotted names for nested facts.
 
-An empty cell says nothing. Lists are separated by commas, or JSON where an element has one; what may hold anything
-(hyperparameters, say) is JSON in one cell.
+An empty cell is an unknown value. Lists are separated by commas, or JSON where an element contains one; free-form facts
+(such as hyperparameters) are JSON in one cell.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.offer import Offer
 from model_registry.imports.facts import IMPORTED_FIELDS
 from model_registry.imports.sources.reading import PassedOver, SourceContent
@@ -19,7 +20,7 @@ from model_registry.imports.sources.reading import PassedOver, SourceContent
 SOURCE = "csv"
 
 KEYS = ("provider_name", "provider_type", "api_base", "name", "model_id")
-"""Columns that say which model a row is about. `provider` does for `provider_name`."""
+"""Columns that identify a row's model. `provider` is accepted for `provider_name`."""
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
 _ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
@@ -30,7 +31,7 @@ csv.field_size_limit(2**20)
 
 
 def write_csv(models: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as `GET /api/models` has them."""
+    """Write rows of `GET /api/models`."""
     rows = [dict(_cells(model)) for model in models]
     columns = {column for row in rows for column in row}
     facts = sorted(columns - set(KEYS) - set(_FIELD_ORDER))
@@ -50,8 +51,8 @@ def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _flat(field, model[field])
 
 
-def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
-    if column in _LISTS:
+def _flat(column: str, value: object) -> Iterator[tuple[str, str]]:
+    if column in _LISTS and isinstance(value, list):
         yield column, _list_text(value)
     elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
         yield column, json.dumps(value, ensure_ascii=False)
@@ -66,7 +67,7 @@ def _flat(column: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
 
 
 def _is_plain(value: Mapping[str, Any]) -> bool:
-    """Whether columns with dots can say it: each key can be told apart, and every value is something."""
+    """Whether dotted columns can represent an object: no ambiguous key, and no empty value."""
     return all(
         key
         and key == key.strip()
@@ -83,51 +84,52 @@ def _list_text(items: list[str]) -> str:
 
 
 def read_csv(text: str, provider: str | None = None) -> SourceContent:
-    """The offers of a table. Columns that are no facts of models are left alone; `provider` is for rows without one."""
+    """Read the offers of a table. Unknown columns are ignored; `provider` applies to rows without one."""
     offers, passed_over = [], []
     try:
         for number, row in enumerate(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), 2):
-            told = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
-            model_id = told.get("model_id") or told.get("name")
-            at = told.get("provider_name") or told.get("provider") or provider
+            cells = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
+            model_id = cells.get("model_id") or cells.get("name")
+            at = cells.get("provider_name") or cells.get("provider") or provider
             if model_id is None or at is None:
                 passed_over.append(PassedOver(f"row {number}", "names no model_id, or no provider"))
                 continue
-            offers.append(_offer(told, model_id, at))
+            offers.append(_offer(cells, model_id, at))
     except csv.Error as error:
         passed_over.append(PassedOver("", f"is not a CSV table: {error}"))
     return SourceContent(tuple(offers), tuple(passed_over))
 
 
-def _offer(told: Mapping[str, str], model_id: str, provider: str) -> Offer:
+def _offer(cells: Mapping[str, str], model_id: str, provider: str) -> Offer:
     fields: dict[str, Any] = {}
-    for column, cell in told.items():
+    for column, cell in cells.items():
         field, *below = column.split(".")
         if field in IMPORTED_FIELDS or field == "context_window":
             _put(fields, [field, *below], _value(column, cell))
     return Offer(
         provider=provider,
-        provider_type=told.get("provider_type"),
-        api_base=told.get("api_base"),
+        provider_type=cells.get("provider_type"),
+        api_base=cells.get("api_base"),
         model_id=model_id,
-        name=told.get("name"),
+        name=cells.get("name"),
         fields=fields,
     )
 
 
-def _value(column: str, cell: str) -> Any:  # noqa: ANN401 (any JSON value)
-    """A cell's value. Numbers, dates and the like stay text: the checks of the field know what they are."""
+def _value(column: str, cell: str) -> Json:
+    """Parse a cell. Numbers, dates and the like stay text: the field's validation converts them."""
     if column in _LISTS and not cell.startswith("["):
         return [item.strip() for item in cell.split(",") if item.strip()]
     if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
         try:
-            return json.loads(cell)
+            document: Json = json.loads(cell)
         except ValueError:
             return cell
+        return document
     return cell
 
 
-def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 (any JSON value)
+def _put(fields: dict[str, Any], path: list[str], value: Json) -> None:
     for key in path[:-1]:
         inner = fields.setdefault(key, {})
         if not isinstance(inner, dict):

@@ -1,4 +1,4 @@
-"""Getting what the readers read: from a file, a URL or an installed wheel. The only file here that does I/O."""
+"""Fetches the input of the sources: from a file, a URL or an installed wheel. The only file here that does I/O."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
+from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
+from model_registry.loopback import is_loopback
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 LARGEST = 64 * 2**20
-"""Bytes. The whole price map of LiteLLM is 4 MB."""
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+"""Bytes. LiteLLM's whole price map has 4 MB."""
 
 Progress = Callable[[int, int | None], None]
-"""Told how many bytes have come, and of how many."""
+"""Called with the bytes received, and the total if known."""
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is on the web, and not a file."""
-    return place.startswith(("http://", "https://"))
+def is_url(source: str) -> bool:
+    """Whether a source is a URL, and not a file."""
+    return source.startswith(("http://", "https://"))
 
 
 def price_map_of_wheel() -> Path | None:
-    """LiteLLM's price map, where its wheel is installed beside us. LiteLLM itself is not imported."""
-    found = importlib.util.find_spec("litellm")
-    for directory in (found.submodule_search_locations if found else None) or ():
+    """Find LiteLLM's price map in an installed wheel. LiteLLM itself is not imported."""
+    spec = importlib.util.find_spec("litellm")
+    for directory in (spec.submodule_search_locations if spec else None) or ():
         path = Path(directory) / "model_prices_and_context_window_backup.json"
         if path.is_file():
             return path
@@ -39,15 +38,15 @@ def price_map_of_wheel() -> Path | None:
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Errors: SourceUnreadable."""
+    """Read a file's text. Errors: SourceUnreadable."""
     try:
         return path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise SourceUnreadable(f"{path} cannot be read: {error}") from error
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 (any JSON value)
-    """A file's JSON. Errors: SourceUnreadable."""
+def read_json(path: Path) -> Json:
+    """Read a file's JSON. Errors: SourceUnreadable."""
     return _parsed(read_text(path), str(path))
 
 
@@ -58,19 +57,17 @@ def fetch_json(
     body: Mapping[str, Any] | None = None,
     progress: Progress = lambda _done, _total: None,
     largest: int = LARGEST,
-) -> Any:  # noqa: ANN401 (any JSON value)
+) -> Json:
     """GET a URL's JSON, or POST a body to it.
 
-    Timeout: 5 s to connect, 30 s between two pieces. Made once; redirects are followed; at most `largest` bytes.
-    Errors: SourceUnreadable, whatever goes wrong.
+    Timeout: 5 s to connect, 30 s between two pieces. No retry; follows redirects; at most `largest` bytes.
+    Errors: SourceUnreadable, for any failure.
     """
-    # A proxy from the environment cannot reach the loopback of this machine.
-    trust_env = urlsplit(url).hostname not in _LOOPBACK
     method = "GET" if body is None else "POST"
     pieces, size = [], 0
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=trust_env) as client,
+            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=not is_loopback(url)) as client,
             client.stream(method, url, headers=dict(headers or {}), json=body) as response,
         ):
             response.raise_for_status()
@@ -86,8 +83,9 @@ def fetch_json(
     return _parsed(b"".join(pieces), url)
 
 
-def _parsed(text: str | bytes, place: str) -> Any:  # noqa: ANN401 (any JSON value)
+def _parsed(text: str | bytes, source: str) -> Json:
     try:
-        return json.loads(text)
+        document: Json = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SourceUnreadable(f"{place} is not JSON: {error}") from error
+        raise SourceUnreadable(f"{source} is not JSON: {error}") from error
+    return document

@@ -1,6 +1,6 @@
-"""What Hugging Face says of a model: its `config.json`, and what the Hub's API answers at `/api/models/{id}`.
+"""Reads Hugging Face's facts of a model: its `config.json`, and the Hub's API at `/api/models/{id}`.
 
-Either is enough. Memory is worked out from the weights, and marked as an estimate.
+Either is enough. Memory is estimated from the weights, and marked as an estimate.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TYPES = {
     "image-to-image": "image",
     "image-text-to-text": "vl",
 }
-"""The Hub's tasks -> our model types; the rest chats."""
+"""The Hub's tasks -> our model types. All others are chat models."""
 
 _CATEGORIES = {
     "chat": "text-llm",
@@ -45,9 +45,9 @@ _CATEGORIES = {
 
 
 def read_huggingface(model_id: str, config: Document, info: Document, provider: str | None) -> SourceContent:
-    """The offer of one model: for a provider by name, or for every one that has it."""
+    """Make the offer of one model, for one provider by name or for every provider that has it."""
     if not config and not info:
-        return SourceContent((), (PassedOver(model_id, "neither config.json nor the Hub's answer says anything"),))
+        return SourceContent((), (PassedOver(model_id, "config.json and the Hub's answer are both empty"),))
     offer = Offer(
         provider=provider, model_id=model_id, fields=_facts(model_id, config, info), estimated=["requirements"]
     )
@@ -55,13 +55,13 @@ def read_huggingface(model_id: str, config: Document, info: Document, provider: 
 
 
 def _facts(model_id: str, config: Document, info: Document) -> dict[str, Any]:
-    # Models that see keep what is about text below a key of its own.
+    # Vision models have the facts about text under a key of their own.
     text = {**config, **_object(config, "text_config")}
     task = _text(info, "pipeline_tag")
     model_type = _TYPES.get(task or "", "chat")
     quantization = _quantization(config, info)
     weights = _object(info, "safetensors")
-    # Packed weights count fewer numbers than the model has parameters.
+    # Packed weights have fewer numbers than the model has parameters.
     total = None if quantization else _number(weights, "total")
     count = total or _number(_object(info, "gguf"), "total") or parameters_in(model_id) or _number(weights, "total")
     memory = needed_gb(_weights_bytes(count, config, quantization, _object(weights, "parameters")))
@@ -85,7 +85,7 @@ def _facts(model_id: str, config: Document, info: Document) -> dict[str, Any]:
 
 
 def _weights_bytes(count: float | None, config: Document, quantization: Document | None, numbers: Document) -> float:
-    """What the weights take: as they are stored, else parameters times what one takes."""
+    """Return the size of the weights: as stored, else parameters times the bytes of one."""
     if (stored := stored_bytes(numbers)) is not None:
         return stored
     if quantization is None:
@@ -100,22 +100,22 @@ def _context_length(config: Document) -> float | None:
 
 
 def _quantization(config: Document, info: Document) -> dict[str, str] | None:
-    told = _object(config, "quantization_config") or _object(_object(info, "config"), "quantization_config")
-    method = _text(told, "quant_method")
-    if not told:
+    section = _object(config, "quantization_config") or _object(_object(info, "config"), "quantization_config")
+    method = _text(section, "quant_method")
+    if not section:
         return {"method": "gguf"} if _object(info, "gguf") else None
-    if method == "bitsandbytes" or "load_in_4bit" in told or "load_in_8bit" in told:
-        bits = "4bit" if told.get("load_in_4bit") is True or told.get("_load_in_4bit") is True else "8bit"
+    if method == "bitsandbytes" or "load_in_4bit" in section or "load_in_8bit" in section:
+        bits = "4bit" if section.get("load_in_4bit") is True or section.get("_load_in_4bit") is True else "8bit"
         return {"method": bits, "type": "bitsandbytes"}
     known = _METHODS.get(method or "")
     return ({"method": known} if known else {}) | ({"type": method} if method else {}) or None
 
 
 def _license(info: Document) -> str | None:
-    told = _text(_object(info, "cardData"), "license")
+    declared = _text(_object(info, "cardData"), "license")
     tags = info.get("tags")
     tagged = (t for t in tags if isinstance(t, str)) if isinstance(tags, list) else ()
-    return told or next((tag.removeprefix("license:") for tag in tagged if tag.startswith("license:")), None)
+    return declared or next((tag.removeprefix("license:") for tag in tagged if tag.startswith("license:")), None)
 
 
 def _dtype(config: Document) -> str | None:

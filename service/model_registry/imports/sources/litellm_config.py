@@ -1,4 +1,4 @@
-"""The catalogue as a LiteLLM proxy's configuration: `model_list` with prices, and keys by the names of variables."""
+"""Writes the catalogue as a LiteLLM proxy's configuration: `model_list` with prices, keys by variable names. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from model_registry.entities.capability import canonical
-from model_registry.imports.sources.litellm_providers import ROUTES
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.imports.sources.reading import PassedOver
 
 View = Mapping[str, Any]
 
+_PREFIXES = {name: kind.litellm.prefix for name, kind in PROVIDER_TYPES.items() if kind.litellm}
 _MODES = {
     "chat": "chat",
     "vl": "chat",
@@ -42,23 +43,23 @@ _FLAGS = {
     "web_search": "supports_web_search",
 }
 _EXTRAS = {"region": "aws_region_name", "location": "vertex_location", "project_id": "vertex_project"}
-"""Extra keys of a provider in the gateway's configuration that LiteLLM has under other names."""
+"""Extra keys of a provider in the gateway's configuration -> LiteLLM's names."""
 
 _NO_KEY = "none"
-"""LiteLLM's client for OpenAI's interface wants a key, also of a server that asks for none."""
+"""LiteLLM's OpenAI client requires a key, even for a server that needs none."""
 
 
 def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[dict[str, Any], tuple[PassedOver, ...]]:
-    """The configuration, and what LiteLLM cannot be told of.
+    """Make the configuration, and list the models that LiteLLM cannot serve.
 
-    Rows are as `GET /api/models` and `/api/providers` have them. Those that share a name are one model of LiteLLM's
-    too, its deployments tried in their order.
+    Rows are those of `GET /api/models` and `/api/providers`. Rows that share a name become one model in LiteLLM too,
+    whose deployments are tried in order.
     """
     extras = {provider["id"]: provider["tensorzero"] for provider in providers}
     entries, passed_over = [], []
     for model in models:
-        if model["provider_type"] not in ROUTES:
-            reason = f"LiteLLM is not told how providers of type {model['provider_type']} are spoken to"
+        if model["provider_type"] not in _PREFIXES:
+            reason = f"LiteLLM has no route for providers of type {model['provider_type']}"
             passed_over.append(PassedOver(model["name"], reason))
         else:
             entries.append(_entry(model, extras.get(model["provider_id"], {})))
@@ -66,14 +67,14 @@ def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[d
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """The text of `config.yaml`."""
+    """Write the text of `config.yaml`."""
     text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     return "# Written by the model registry. Changes belong there.\n" + text
 
 
 def _entry(model: View, extras: View) -> dict[str, Any]:
     kind = model["provider_type"]
-    route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else ROUTES[kind]
+    route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else _PREFIXES[kind]
     params: dict[str, Any] = {"model": f"{route}/{model['model_id']}"}
     if base := model["api_base"]:
         params["api_base"] = base.rstrip("/").removesuffix("/v1") if kind == "ollama" else base
@@ -91,10 +92,10 @@ def _info(model: View) -> dict[str, Any]:
     info: dict[str, Any] = {"id": model["id"], "mode": _MODES[model["model_type"]]}
     info |= {theirs: model[ours] for theirs, ours in _COUNTS.items() if model[ours]}
     info |= {theirs: per_token(model[ours]) for theirs, ours in _PRICES.items() if model[ours] is not None}
-    held = {canonical(tag) for tag in model["capabilities"]}
-    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in held}
+    tags = {canonical(tag) for tag in model["capabilities"]}
+    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in tags}
 
 
 def per_token(price: float) -> float:
-    """The price of a million tokens as that of one, exactly: 0.15 is 1.5e-07."""
+    """Convert a price per million tokens to one per token, exactly: 0.15 is 1.5e-07."""
     return float(Decimal(str(price)) / 1_000_000)

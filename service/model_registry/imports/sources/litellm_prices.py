@@ -1,7 +1,6 @@
-"""LiteLLM's price map: what thousands of hosted models cost and can do. Read as a document; LiteLLM is not imported.
+"""Reads LiteLLM's price map: prices and abilities of thousands of hosted models. LiteLLM itself is not imported.
 
-Importing it would take seconds and fetch a newer map from its repository. Field names are those of the map's
-`sample_spec`.
+Importing it would take seconds and fetch a newer map from its repository. Field names are the map's `sample_spec`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MODES = {
     "audio_transcription": "audio",
     "realtime": "audio",
 }
-"""LiteLLM's mode -> our model type. Other modes (video, search, OCR, moderation, ...) are no models of ours."""
+"""LiteLLM's mode -> our model type. Other modes (video, search, OCR, moderation, ...) are not catalogued."""
 
 _CATEGORIES = {
     "chat": "text-llm",
@@ -78,18 +77,18 @@ _VARIANT = re.compile(
     r"\*|eu|us|global|global-standard|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment|(\d+|max)-x-(\d+|max)"
     r"|hd|standard|low|medium|high|max|auto|(\d+|max)-steps|invoke"
 )
-"""What stands before a model where the price depends on more than the model: region, term, size, quality."""
+"""Prefixes of a model in the map where its price depends on more: region, term, size, quality."""
 
 
-def read_prices(document: Any, today: date) -> SourceContent:  # noqa: ANN401 (whatever JSON was there)
-    """The offers in a price map. What is deprecated on `today` is offered as such."""
+def read_prices(document: object, today: date) -> SourceContent:
+    """Read the offers of a price map. Models deprecated by `today` get that status."""
     if not isinstance(document, Mapping):
         return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
     offers: dict[tuple[str | None, str | None, str], tuple[str, Offer]] = {}
     plain: dict[str, str] = {}
     passed_over = []
-    # The plain price of a model is the one that no region or size stands before.
-    for key, entry, model_id in sorted(_entries(document), key=lambda found: found[0].count("/") - found[2].count("/")):
+    # A model's plain price is the one without a region or size before it.
+    for key, entry, model_id in sorted(_entries(document), key=lambda item: item[0].count("/") - item[2].count("/")):
         if reason := _no_model(key, entry):
             passed_over.append(PassedOver(key, reason))
             continue
@@ -102,13 +101,13 @@ def read_prices(document: Any, today: date) -> SourceContent:  # noqa: ANN401 (w
 
 
 def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:
-    """The offer, its successor named as that is offered: not by a region's price of it."""
+    """Name the offer's successor as it is offered, and not by a region's price of it."""
     successor = plain.get(offer.fields["replaced_by"] or "")
     return offer.model_copy(update={"fields": offer.fields | {"replaced_by": successor}}) if successor else offer
 
 
 def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Entry, str]]:
-    """Key, entry, and what the provider calls the model."""
+    """Yield key, entry, and the provider's name of the model."""
     for key, entry in document.items():
         known = entry if isinstance(entry, Mapping) else {}
         yield key, known, _without_variant(split_key(str(known.get("litellm_provider", "")), key))
@@ -120,9 +119,9 @@ def _without_variant(model_id: str) -> str:
 
 
 def _no_model(key: str, entry: Entry) -> str | None:
-    """Why an entry is no offer, or None."""
+    """Return why an entry is no offer, or None."""
     if key == "sample_spec":
-        return "says how the map is written"
+        return "describes the map's format"
     if alias_of := entry.get("alias_of"):
         return f"LiteLLM's own name for {alias_of}"
     if not isinstance(entry.get("litellm_provider"), str):
@@ -134,7 +133,7 @@ def _no_model(key: str, entry: Entry) -> str | None:
 def _offer(key: str, entry: Entry, model_id: str, today: date) -> Offer:
     provider = namesake(entry["litellm_provider"], model_id)
     return Offer(
-        # A price list does not know which servers have a model; it can only tell of those that do.
+        # The map does not know which servers have a model; the offer goes to all that do.
         provider=None if provider.type == "ollama" else provider.name,
         provider_type=provider.type,
         model_id=model_id,
@@ -144,7 +143,7 @@ def _offer(key: str, entry: Entry, model_id: str, today: date) -> Offer:
 
 
 def _facts(entry: Entry, today: date) -> dict[str, Any]:
-    """Every field that the map could fill, so that what it no longer says goes away."""
+    """Return every field that the map can set, so that facts it has dropped are removed."""
     model_type = MODES[entry["mode"]]
     tags = _tags(entry)
     category = "speech-to-text" if entry["mode"] == "audio_transcription" else _CATEGORIES.get(model_type)
@@ -157,7 +156,7 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
         "category": "vision-vlm" if category == "text-llm" and "vision" in tags else category,
         "context_length": _count(entry.get("max_input_tokens")),
         "max_output_tokens": _count(entry.get("max_output_tokens")),
-        **{field: per_million(entry.get(told)) for field, told in _PRICES.items()},
+        **{field: per_million(entry.get(key)) for field, key in _PRICES.items()},
         "rate_limit_rpm": _count(entry.get("rpm")),
         "rate_limit_tpm": _count(entry.get("tpm")),
         "deprecated_on": until,
@@ -168,32 +167,32 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
 
 def _tags(entry: Entry) -> list[str]:
     tags = list(_BASE_TAGS[entry["mode"]])
-    for flag, told in _FLAG_TAGS.items():
+    for flag, more in _FLAG_TAGS.items():
         if entry.get(flag) is True:
-            tags += told
+            tags += more
     if entry.get("supports_native_streaming") is False:
         tags.remove("streaming")
     return list(dict.fromkeys(tags))
 
 
-def per_million(price: Any) -> Any:  # noqa: ANN401 (what is no number is judged by whoever checks the offer)
-    """A price of one token as that of a million, exactly: 1.5e-07 is 0.15, and not 0.15000000000000002."""
+def per_million(price: object) -> object:
+    """Convert a price per token to one per million, exactly: 1.5e-07 is 0.15, and not 0.15000000000000002."""
     if isinstance(price, bool) or not isinstance(price, int | float | Decimal):
         return price
     return float(Decimal(str(price)) * 1_000_000)
 
 
-def _count(number: Any) -> Any:  # noqa: ANN401 (as above)
-    """A number of tokens or requests. The map has whole ones as 1000.0 too, and 0 for unknown."""
+def _count(number: object) -> object:
+    """Return a number of tokens or requests. The map has some as 1000.0, and 0 for unknown."""
     return number or None
 
 
-def _text(told: Any) -> str | None:  # noqa: ANN401 (any JSON value)
-    return told if isinstance(told, str) and told else None
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
-def _date(told: Any) -> str | None:  # noqa: ANN401 (any JSON value)
+def _date(value: object) -> str | None:
     try:
-        return date.fromisoformat(told).isoformat()
-    except (TypeError, ValueError):
+        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
+    except ValueError:
         return None

@@ -1,85 +1,32 @@
-"""LiteLLM's providers and ours: one table for reading its price map and for writing its configuration."""
+"""LiteLLM's names of providers, in its price map, as the registry's providers and types."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from model_registry.entities.provider_types import PROVIDER_TYPES
 
 
-@dataclass(frozen=True, slots=True)
-class Namesake:
-    """What one of LiteLLM's providers is here."""
+class Namesake(NamedTuple):
+    """The registry's counterpart of one of LiteLLM's providers."""
 
     name: str
-    """Of a new provider; one that is in the registry keeps its own."""
+    """The name of a new provider; an existing one keeps its own."""
     type: str
 
 
-_SAME = (
-    "anthropic",
-    "azure",
-    "deepseek",
-    "groq",
-    "hyperbolic",
-    "mistral",
-    "ollama",
-    "openai",
-    "openrouter",
-    "xai",
-)
-"""What both call by one name, and what is a provider type of ours too."""
-
-_BEDROCK = Namesake("aws_bedrock", "aws_bedrock")
-_FIREWORKS = Namesake("fireworks", "fireworks")
-_GEMINI = Namesake("gcp_vertex_gemini", "gcp_vertex_gemini")
-
 _NAMESAKES = {
-    **{name: Namesake(name, name) for name in _SAME},
-    "azure_text": Namesake("azure", "azure"),
-    "bedrock": _BEDROCK,
-    "bedrock_converse": _BEDROCK,
-    "cohere_chat": Namesake("cohere", "custom"),
-    "fireworks_ai": _FIREWORKS,
-    "fireworks_ai-embedding-models": _FIREWORKS,
-    "gemini": Namesake("google_ai_studio", "google_ai_studio_gemini"),
-    "sagemaker": Namesake("aws_sagemaker", "aws_sagemaker"),
-    "text-completion-openai": Namesake("openai", "openai"),
-    "together_ai": Namesake("together", "together"),
-    "vertex_ai-anthropic_models": Namesake("gcp_vertex_anthropic", "gcp_vertex_anthropic"),
-    "vertex_ai-embedding-models": _GEMINI,
-    "vertex_ai-language-models": _GEMINI,
-    "vertex_ai-text-models": _GEMINI,
-}
-
-ROUTES = {
-    "anthropic": "anthropic",
-    "aws_bedrock": "bedrock",
-    "aws_sagemaker": "sagemaker",
-    "azure": "azure",
-    "deepseek": "deepseek",
-    "fireworks": "fireworks_ai",
-    "gcp_vertex_anthropic": "vertex_ai",
-    "gcp_vertex_gemini": "vertex_ai",
-    "google_ai_studio_gemini": "gemini",
-    "groq": "groq",
-    "hyperbolic": "hyperbolic",
-    "mistral": "mistral",
-    "ollama": "ollama_chat",
-    "openai": "openai",
-    "openai_compatible": "openai",
-    "openrouter": "openrouter",
-    "sglang": "openai",
-    "tgi": "openai",
-    "together": "together_ai",
-    "vllm": "hosted_vllm",
-    "xai": "xai",
-}
-"""Provider type -> what LiteLLM has before the slash of a model. `custom` may be anything, and is not here."""
+    name: Namesake(kind.account or kind.name, kind.name)
+    for kind in PROVIDER_TYPES.values()
+    if kind.litellm
+    for name in kind.litellm.providers
+} | {"cohere_chat": Namesake("cohere", "custom")}
 
 
 def namesake(litellm_provider: str, model_id: str) -> Namesake:
-    """What a provider of LiteLLM's is here: one of the gateway's types, or a custom one of the same name."""
+    """Find the type that a provider of LiteLLM's means; a custom provider of the same name where there is none."""
     if litellm_provider == "vertex_ai" and model_id.startswith("gemini-"):
-        return _GEMINI
+        return _NAMESAKES["vertex_ai-language-models"]
     known = _NAMESAKES.get(litellm_provider)
     if known is not None:
         return known
@@ -88,7 +35,7 @@ def namesake(litellm_provider: str, model_id: str) -> Namesake:
 
 
 def split_key(litellm_provider: str, key: str) -> str:
-    """What the provider itself calls a model: the map's key without LiteLLM's name of the provider before it."""
+    """Return the provider's name of a model: the map's key without LiteLLM's prefix."""
     first, slash, rest = key.partition("/")
     start = first.replace("-", "_")
     families = (

@@ -1,4 +1,4 @@
-"""What an Ollama server says of its models: `/api/tags`, and `/api/show` of each."""
+"""Reads the models of an Ollama server: `/api/tags`, and `/api/show` of each. Fetching is in `fetch.py`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _TAGS = {
     "image": ("image_generation",),
     "audio": ("audio_input",),
 }
-"""Ollama's capabilities -> ours. Those that are not here keep their name."""
+"""Ollama's capabilities -> ours. Others keep their name."""
 
 
-def model_names(tags: Any) -> list[str]:  # noqa: ANN401 (whatever JSON the server sent)
-    """The models of an answer of `/api/tags`."""
+def model_names(tags: object) -> list[str]:
+    """Return the names of the models in an answer of `/api/tags`."""
     return [name for model in _listed(tags) if (name := _name(model)) is not None]
 
 
-def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:  # noqa: ANN401 (as above)
-    """The offers of a server at `url`: what it lists, and what it shows of each model by name."""
+def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:
+    """Make the offers of a server at `url` from its list and, by name, its details of each model."""
     offers, passed_over = [], []
     for model in _listed(tags):
         name = _name(model)
@@ -44,27 +44,27 @@ def read_ollama(tags: Any, shown: Mapping[str, Any], url: str, provider: str) ->
     return SourceContent(tuple(offers), tuple(passed_over))
 
 
-def _listed(tags: Any) -> list[Any]:  # noqa: ANN401 (as above)
+def _listed(tags: object) -> list[Any]:
     models = tags.get("models") if isinstance(tags, Mapping) else None
     return models if isinstance(models, list) else []
 
 
-def _name(model: Any) -> str | None:  # noqa: ANN401 (as above)
+def _name(model: object) -> str | None:
     return _text(model, "name") or _text(model, "model")
 
 
 def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: str, provider: str) -> Offer:
     details = _object(listed.get("details")) | _object(shown.get("details"))
     info = _object(shown.get("model_info"))
-    held = shown.get("capabilities") or listed.get("capabilities")
-    capabilities = [tag for tag in held if isinstance(tag, str)] if isinstance(held, list) else []
+    listed_tags = shown.get("capabilities") or listed.get("capabilities")
+    capabilities = [tag for tag in listed_tags if isinstance(tag, str)] if isinstance(listed_tags, list) else []
     embeds = "embedding" in capabilities and "completion" not in capabilities
-    # What Ollama passes on to its cloud takes no memory here.
+    # Models that Ollama runs in its cloud need no memory here.
     size = 0 if listed.get("remote_host") or shown.get("remote_host") else listed.get("size")
     memory = needed_gb(size) if isinstance(size, int | float) else None
     fields = {
         "model_type": "embedding" if embeds else "chat",
-        "capabilities": list(dict.fromkeys(tag for told in capabilities for tag in _TAGS.get(told, (told,)))),
+        "capabilities": list(dict.fromkeys(tag for theirs in capabilities for tag in _TAGS.get(theirs, (theirs,)))),
         "category": "embedding" if embeds else "vision-vlm" if "vision" in capabilities else "text-llm",
         "context_length": _context_length(info),
         "base_architecture": _text(details, "family") or _text(info, "general.architecture"),
@@ -83,15 +83,15 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
 
 
 def _context_length(info: Mapping[str, Any]) -> object:
-    """The key begins with the architecture: `llama.context_length`; parts of a model may have one of their own."""
+    """Find the context length. Its key starts with the architecture: `llama.context_length`; parts have others."""
     own = f"{info.get('general.architecture')}.context_length"
     return info.get(own) or next((info[key] for key in sorted(info) if key.endswith(".context_length")), None)
 
 
 def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
-    told = _text(details, "parameter_size")
-    if told is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", told):
-        return told
+    size = _text(details, "parameter_size")
+    if size is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", size):
+        return size
     count = info.get("general.parameter_count")
     return parameters_text(count) if isinstance(count, int | float) else None
 
@@ -107,6 +107,6 @@ def _object(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _text(of: Any, key: str) -> str | None:  # noqa: ANN401 (any JSON value)
+def _text(of: object, key: str) -> str | None:
     value: Iterable[str] | None = of.get(key) if isinstance(of, Mapping) else None
     return value if isinstance(value, str) and value else None

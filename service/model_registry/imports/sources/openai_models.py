@@ -1,6 +1,6 @@
-"""What a server with OpenAI's interface says of its models: `/v1/models`.
+"""Reads the models of a server with OpenAI's interface: `/v1/models`. Fetching is in `fetch.py`.
 
-OpenAI's own answer holds names only; vLLM, Groq, Mistral and OpenRouter say more, each in words of its own.
+OpenAI's own answer has only names; vLLM, Groq, Mistral and OpenRouter add facts, each in its own fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PRICES = {
     "cost_per_1m_output_tokens": "completion",
     "cost_per_1m_cached_input_tokens": "input_cache_read",
 }
-"""OpenRouter's `pricing`: US dollars for one token, as text."""
+"""OpenRouter's `pricing`: US dollars per token, as text."""
 
 _TYPES = (
     (r"embed", "embedding"),
@@ -31,11 +31,11 @@ _TYPES = (
     (r"(^|[^a-z])tts([^a-z]|$)", "tts"),
     (r"dall-e|image|flux|stable-diffusion", "image"),
 )
-"""The interface does not say what a model is for; its name usually does. Everything else chats."""
+"""The interface has no model type, but the name usually implies one. All others are chat models."""
 
 
-def read_openai_models(answer: Any, provider: str, provider_type: str, api_base: str) -> SourceContent:  # noqa: ANN401 (whatever JSON the server sent)
-    """The offers of a server at `api_base`."""
+def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
+    """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
     offers, passed_over = [], []
     for model in listed if isinstance(listed, list) else ():
@@ -51,7 +51,7 @@ def read_openai_models(answer: Any, provider: str, provider_type: str, api_base:
 
 
 def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
-    """What is told; what is not stays as it was, because servers differ in what they tell."""
+    """Return the facts in the answer only, so that others stay as they were: servers differ in what they report."""
     top = model.get("top_provider")
     pricing = model.get("pricing")
     fields = {
@@ -60,21 +60,21 @@ def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
         "max_output_tokens": _first(model, _OUTPUT) or (_first(top, _OUTPUT) if isinstance(top, Mapping) else None),
         "description": model.get("description"),
         "capabilities": _capabilities(model),
-        **{field: _price(pricing, told) for field, told in _PRICES.items()},
+        **{field: _price(pricing, theirs) for field, theirs in _PRICES.items()},
     }
     return {name: value for name, value in fields.items() if value not in (None, [], "")}
 
 
 def _capabilities(model: Mapping[str, Any]) -> list[str]:
-    """Mistral's flags, and what OpenRouter says of parameters and modalities."""
+    """Return tags from Mistral's flags and from OpenRouter's parameters and modalities."""
     flags = model.get("capabilities")
     tags = []
     if isinstance(flags, Mapping):
-        tags += [str(tag).replace("completion_chat", "chat") for tag, held in flags.items() if held is True]
+        tags += [str(tag).replace("completion_chat", "chat") for tag, supported in flags.items() if supported is True]
     parameters = model.get("supported_parameters")
     if isinstance(parameters, list):
         known = {"tools": "tool_use", "structured_outputs": "structured_outputs", "response_format": "json_mode"}
-        tags += [tag for told, tag in known.items() if told in parameters]
+        tags += [tag for theirs, tag in known.items() if theirs in parameters]
     architecture = model.get("architecture")
     if isinstance(architecture, Mapping) and "image" in (architecture.get("input_modalities") or ()):
         tags.append("vision")
@@ -85,11 +85,11 @@ def _first(of: Mapping[str, Any], keys: tuple[str, ...]) -> object:
     return next((of[key] for key in keys if of.get(key)), None)
 
 
-def _price(pricing: Any, key: str) -> Any:  # noqa: ANN401 (any JSON value)
-    told = pricing.get(key) if isinstance(pricing, Mapping) else None
+def _price(pricing: object, key: str) -> object:
+    value = pricing.get(key) if isinstance(pricing, Mapping) else None
     try:
-        price = float(told) if isinstance(told, str | int | float) and not isinstance(told, bool) else None
+        price = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     except ValueError:
         return None
-    # A negative price says that it depends on the model that is chosen.
+    # A negative price depends on the model chosen at request time.
     return None if price is None or price < 0 else per_million(price)

@@ -1,4 +1,4 @@
-"""What a reader makes of its input."""
+"""The result of reading a source. The sources themselves are in the other files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from model_registry.entities.offer import Offer
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Something that is no offer, and why."""
+    """An entry that is no offer, and the reason."""
 
     name: str
     reason: str
@@ -17,7 +17,7 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
-    """The offers that a source makes, and what of it says nothing to a registry of models."""
+    """The offers of a source, and its entries that are none."""
 
     offers: tuple[Offer, ...]
     passed_over: tuple[PassedOver, ...] = ()

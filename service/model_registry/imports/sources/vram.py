@@ -1,4 +1,4 @@
-"""How much GPU memory a model's weights need: an estimate, and marked as one wherever it is written."""
+"""Estimates the GPU memory that a model needs. Values are marked as estimates wherever they are written."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ BYTES = {
     "F8_E8M0": 1.0,
     "F4": 0.5,
 }
-"""Of one number, by the names that the safetensors format has for them."""
+"""Bytes of one number, by the names of the safetensors format."""
 
 _ROOM = 1.2
-"""Beside the weights: buffers, and the cache of a short conversation. Long contexts take more."""
+"""Factor for buffers and the cache of a short conversation. Long contexts need more."""
 
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([BM])(?![A-Za-z0-9])", re.IGNORECASE)
 _SCALE = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
 def needed_gb(weights_bytes: float) -> float | None:
-    """Gigabytes (10^9 bytes) of GPU memory to run these weights, rounded up to a tenth; None for no weights."""
+    """Return the GPU memory to run these weights, in GB (10^9 bytes), rounded up to a tenth; None for no weights."""
     return math.ceil(weights_bytes * _ROOM / 1e8) / 10 if weights_bytes > 0 else None
 
 
 def stored_bytes(numbers: Mapping[str, object]) -> float | None:
-    """The size of weights that are so many numbers of each type; None where a type is not known."""
+    """Return the size of weights from the count of numbers of each type; None where a type is unknown."""
     total = 0.0
     for dtype, count in numbers.items():
         if dtype not in BYTES or not isinstance(count, int):
@@ -47,7 +47,7 @@ def stored_bytes(numbers: Mapping[str, object]) -> float | None:
 
 
 def parameters_text(count: float) -> str | None:
-    """A number of parameters as people write it: 8190735360 is 8.2B; None for none."""
+    """Abbreviate a number of parameters: 8190735360 is 8.2B; None for less than 1000."""
     for unit, scale in reversed(_SCALE.items()):
         if count >= scale:
             return f"{count / scale:.1f}".removesuffix(".0") + unit
@@ -55,6 +55,6 @@ def parameters_text(count: float) -> str | None:
 
 
 def parameters_in(name: str) -> float | None:
-    """How many parameters a model's name says it has: Qwen3-30B-A3B has 30 billion."""
-    found = _SIZE.search(name)
-    return float(found[1]) * _SCALE[found[2].upper()] if found else None
+    """Read the number of parameters from a model's name: Qwen3-30B-A3B has 30 billion."""
+    match = _SIZE.search(name)
+    return float(match[1]) * _SCALE[match[2].upper()] if match else None

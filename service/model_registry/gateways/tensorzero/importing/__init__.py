@@ -1,1 +1,1 @@
-"""A TensorZero project as changes to the catalogue. Pure; the caller writes them."""
+"""Plans the import of a TensorZero project into the catalogue. Pure; the caller writes the operations."""

@@ -1,39 +1,65 @@
-"""The functions of a project as rows: a function, and a mapping for each variant that has a model."""
+"""Plans the functions of a project as rows: a function, and a mapping for each variant that has a model.
+
+In the registry, variants share a function's calls by priority and weight. The gateway's meaning, from its
+experimentation module: candidates are drawn by weight; when none is left, the fallbacks follow in their order; a
+variant that is neither is never drawn. Old projects put a `weight` on each variant: above 0 a candidate, none a
+fallback, 0 neither.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from model_registry.entities.function import Function, FunctionDraft
 from model_registry.entities.mapping import Mapping, MappingDraft
-from model_registry.gateways.tensorzero.importing.ledger import Ledger, Wanted
-from model_registry.gateways.tensorzero.importing.model_rows import ModelIds
-from model_registry.gateways.tensorzero.importing.sampling import Rank, Sampling, read_sampling, same_meaning
+from model_registry.entities.provider_types import is_shorthand
+from model_registry.gateways.tensorzero.importing.models import ModelIds
 from model_registry.gateways.tensorzero.project import Project, Table
-from model_registry.gateways.tensorzero.provider_types import is_shorthand
+from model_registry.imports.plan import Planner, WantedRow
 
 SERVICE = "tensorzero"
-"""The service that imported functions belong to, unless the registry knows the function already."""
+"""The service of an imported function that is new to the registry."""
+
+Rank = tuple[int, float]
+"""Priority (lower first) and weight."""
+
+_BY_LISTS = {"static", "static_weights", "uniform"}
+_STATIC_KEYS = {"type", "candidate_variants", "fallback_variants"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a function samples its variants."""
+
+    ranks: dict[str, Rank]
+    """Of each variant that becomes a mapping; the nearest equivalent where `raw` is set."""
+    raw: Table | None = None
+    """The function's `experimentation`, where priorities and weights cannot express it."""
+    normalised: str = ""
+    """For the report: how the project's sampling is rewritten."""
 
 
 def used_shorthands(project: Project) -> dict[str, tuple[str, str]]:
-    """The models that variants name without a table for them: name -> (provider type, model there)."""
+    """Find the models without a table that variants name: name -> (provider type, model there)."""
     named = {v["model"] for f in project.table("functions").values() for v in f["variants"].values() if "model" in v}
     without_table = sorted(named - project.table("models").keys())
     return {name: shorthand for name in without_table if (shorthand := is_shorthand(name))}
 
 
-def import_functions(project: Project, models: ModelIds, ledger: Ledger) -> None:
+def import_functions(project: Project, models: ModelIds, planner: Planner) -> None:
     """Plan the rows of every function of the project: all functions, then all mappings."""
-    found: list[tuple[Function, Table, Sampling]] = []
+    functions: list[tuple[Function, Table, Sampling]] = []
     for name, table in project.table("functions").items():
         # Best-of-n and mixture-of-n have no model of their own.
         own = {key: variant for key, variant in table["variants"].items() if "model" not in variant}
-        sampling = read_sampling(table, table["variants"].keys() - own.keys())
-        found.append((_write_function(name, table, own, sampling, ledger), table, sampling))
-    for function, table, sampling in found:
-        _write_mappings(function, table, sampling, models, ledger)
+        sampling = _read_sampling(table, table["variants"].keys() - own.keys())
+        functions.append((_write_function(name, table, own, sampling, planner), table, sampling))
+    for function, table, sampling in functions:
+        _write_mappings(function, table, sampling, models, planner)
 
 
-def _write_function(name: str, table: Table, own: Table, sampling: Sampling, ledger: Ledger) -> Function:
+def _write_function(name: str, table: Table, own: Table, sampling: Sampling, planner: Planner) -> Function:
     tensorzero = {key: table[key] for key in table if key not in {"type", "description", "variants", "experimentation"}}
     if sampling.raw is not None:
         tensorzero["experimentation"] = sampling.raw
@@ -43,58 +69,59 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, led
             key: {k: v for k, v in variant.items() if k != "weight"} for key, variant in own.items()
         }
     values: Table = {"type": table["type"], "tensorzero": tensorzero}
-    if "description" in table or ledger.replace:
+    if "description" in table or planner.replace:
         values["description"] = table.get("description")
-    old = next(iter(ledger.snapshot.functions.where("name", name)), None)
-    key = (old.service_name, old.function_name) if old else _free_key(name, ledger)
+    old = next(iter(planner.snapshot.functions.where("name", name)), None)
+    key = (old.service_name, old.function_name) if old else _free_key(name, planner)
     if old is None:
         values |= {"service_name": key[0], "function_name": key[1], "name": name}
     count = len(table["variants"])
     summary = f"{table['type']}, {count} variant{'' if count == 1 else 's'}"
-    wanted = Wanted("functions", "function", name, ("functions", name), values, FunctionDraft, summary=summary)
-    row_id = ledger.write(wanted, old)
+    wanted = WantedRow("functions", "function", name, values, ("functions", name), FunctionDraft, summary=summary)
+    row_id = planner.upsert(wanted, old)
     if sampling.normalised:
-        ledger.note("normalised", "function", name, sampling.normalised)
+        planner.note("normalised", "function", name, sampling.normalised)
     for variant in own:
         detail = "kept with its function: it has no model of its own"
-        ledger.note("unchanged" if old else "created", "variant", f"{name}.{variant}", detail)
+        planner.note("unchanged" if old else "created", "variant", f"{name}.{variant}", detail)
     return Function(id=row_id, service_name=key[0], function_name=key[1], name=name)
 
 
-def _free_key(name: str, ledger: Ledger) -> tuple[str, str]:
-    """Service and function name for a new function; the registry may have given the name to another one."""
-    taken = ledger.snapshot.functions
+def _free_key(name: str, planner: Planner) -> tuple[str, str]:
+    """Find a free service and function name for a new function."""
+    taken = planner.snapshot.functions
     function_name, number = name, 2
     while taken.where("key", (SERVICE, function_name)):
         function_name, number = f"{name}-{number}", number + 1
     return SERVICE, function_name
 
 
-def _write_mappings(function: Function, table: Table, sampling: Sampling, models: ModelIds, ledger: Ledger) -> None:
-    rows = ledger.snapshot.mappings.where("function", (function.service_name, function.function_name))
+def _write_mappings(function: Function, table: Table, sampling: Sampling, models: ModelIds, planner: Planner) -> None:
+    rows = planner.snapshot.mappings.where("function", (function.service_name, function.function_name))
     old = {row.variant_name: row for row in rows}
     ranks = _kept(sampling.ranks, old)
     for variant, (priority, weight) in ranks.items():
-        said = table["variants"][variant]
+        variant_table = table["variants"][variant]
         row = old.get(variant)
-        model_id = models.ids[said["model"]]
+        model_id = models.ids[variant_table["model"]]
         if row and row.model_id in models.rows and models.names[row.model_id] == models.names[model_id]:
             model_id = row.model_id  # any row of the routed model will do
-        values = _mapping_values(function, variant, said)
+        values = _mapping_values(function, variant, variant_table)
         values |= {"model_id": model_id, "priority": priority, "weight": weight}
-        if ledger.replace:
+        if planner.replace:
             values["fallback_model_id"] = None
-        summary = f"{said['model']}, priority {priority}, weight {weight:g}"
-        ledger.write(_wanted_mapping(function.name, values, models, summary), row)
+        summary = f"{variant_table['model']}, priority {priority}, weight {weight:g}"
+        planner.upsert(_wanted_mapping(function.name, values, models, summary), row)
     for variant in old.keys() & (table["variants"].keys() - ranks.keys()):
         name = f"{function.name}.{variant}"
-        ledger.delete("service_model_mappings", old[variant], "variant", name, "has no model of its own any more")
+        why = "has no model of its own any more"
+        planner.delete("service_model_mappings", old[variant], "variant", name, why, "changed")
 
 
 def _kept(ranks: dict[str, Rank], old: dict[str, Mapping]) -> dict[str, Rank]:
-    """The ranks as the registry has them where they say the same, so that 10, 20, 30 stays 10, 20, 30."""
+    """Keep the registry's ranks where they mean the same, so that 10, 20, 30 stays 10, 20, 30."""
     before = {name: (old[name].priority, old[name].weight) for name in ranks if name in old}
-    return before if before.keys() == ranks.keys() and same_meaning(before, ranks) else ranks
+    return before if before.keys() == ranks.keys() and _same_meaning(before, ranks) else ranks
 
 
 def _mapping_values(function: Function, name: str, variant: Table) -> Table:
@@ -105,9 +132,9 @@ def _mapping_values(function: Function, name: str, variant: Table) -> Table:
     return {**key, "variant_name": name, "tensorzero": extras}
 
 
-def _wanted_mapping(function: str, values: Table, models: ModelIds, summary: str) -> Wanted:
+def _wanted_mapping(function: str, values: Table, models: ModelIds, summary: str) -> WantedRow:
     name = values["variant_name"]
-    return Wanted(
+    return WantedRow(
         table="service_model_mappings",
         kind="variant",
         name=f"{function}.{name}",
@@ -118,3 +145,81 @@ def _wanted_mapping(function: str, values: Table, models: ModelIds, summary: str
         summary=summary,
         shown=lambda column, value: models.names.get(value, value) if column == "model_id" else value,
     )
+
+
+def _uniform(names: Iterable[str]) -> dict[str, Rank]:
+    """Rank all variants alike."""
+    return dict.fromkeys(names, (1, 1.0))
+
+
+def _read_sampling(function: Table, mapped: set[str]) -> Sampling:
+    """Read how a function samples its variants, of which `mapped` become mappings."""
+    variants: dict[str, Table] = function["variants"]
+    experimentation = function.get("experimentation")
+    if experimentation is None:
+        weights = {name: variant["weight"] for name, variant in variants.items() if "weight" in variant}
+        return _from_weights(variants, weights, mapped)
+    kind = experimentation["type"]
+    if kind == "uniform" and experimentation.keys() == {"type"}:
+        return _all_alike(variants, mapped, "experimentation uniform -> all alike")
+    if kind not in _BY_LISTS or not experimentation.keys() & {"candidate_variants", "fallback_variants"}:
+        return Sampling(_in_order(variants, _uniform(mapped)), raw=experimentation)
+    words = f"experimentation {kind} -> static" if kind != "static" else ""
+    return _from_lists(variants, mapped, {"candidate_variants": [], **experimentation, "type": "static"}, words)
+
+
+def _from_weights(variants: dict[str, Table], weights: dict[str, float], mapped: set[str]) -> Sampling:
+    if not weights:
+        return _all_alike(variants, mapped)
+    candidates = {name: float(weight) for name, weight in weights.items() if weight > 0}
+    fallbacks = [name for name in variants if name not in weights]
+    if not candidates and not fallbacks:
+        return _all_alike(variants, mapped, "weights of nothing but 0 mean: all alike")
+    words = "weight on variants -> experimentation"
+    if len(fallbacks) > 1:
+        words += "; those without a weight are fallbacks, in the order they are written"
+    raw = {"type": "static", "candidate_variants": candidates, "fallback_variants": fallbacks}
+    return _from_lists(variants, mapped, raw, words)
+
+
+def _all_alike(variants: dict[str, Table], mapped: set[str], words: str = "") -> Sampling:
+    """Give every variant the same chance; where some are no mappings, `experimentation` has to name all."""
+    raw: Table | None = None
+    if mapped and mapped != variants.keys():
+        raw = {"type": "static", "candidate_variants": list(variants)}
+        words = words or "no experimentation -> static, all variants alike"
+    return Sampling(_in_order(variants, _uniform(mapped)), raw, words)
+
+
+def _from_lists(variants: dict[str, Table], mapped: set[str], lists: Table, words: str) -> Sampling:
+    """Use priorities and weights where every variant is a mapping and can be drawn; else keep it raw."""
+    candidates = _weights(lists["candidate_variants"])
+    fallbacks: list[str] = lists.get("fallback_variants", [])
+    ranks = {name: (1, weight) for name, weight in candidates.items()}
+    ranks |= {name: (priority, 1.0) for priority, name in enumerate(fallbacks, 2)}
+    # A variant that is neither comes last with weight 0: the nearest equivalent.
+    nearest = {name: ranks.get(name, (len(fallbacks) + 2, 0.0)) for name in variants if name in mapped}
+    if candidates and mapped == variants.keys() == ranks.keys() and not lists.keys() - _STATIC_KEYS:
+        return Sampling(nearest, normalised=words)
+    return Sampling(nearest, raw=lists, normalised=words)
+
+
+def _weights(candidates: list[str] | dict[str, float]) -> dict[str, float]:
+    if isinstance(candidates, list):
+        return dict.fromkeys(candidates, 1.0)
+    return {name: float(weight) for name, weight in candidates.items()}
+
+
+def _in_order(variants: dict[str, Table], ranks: dict[str, Rank]) -> dict[str, Rank]:
+    return {name: ranks[name] for name in variants if name in ranks}
+
+
+def _same_meaning(one: dict[str, Rank], other: dict[str, Rank]) -> bool:
+    """Whether two rankings sample alike: the same candidates and weights, the same fallbacks in the same order."""
+    return _drawn(one) == _drawn(other)
+
+
+def _drawn(ranks: dict[str, Rank]) -> tuple[dict[str, float], list[str]]:
+    best = min((priority for priority, _ in ranks.values()), default=0)
+    rest = sorted((priority, -weight, name) for name, (priority, weight) in ranks.items() if priority > best)
+    return {name: weight for name, (priority, weight) in ranks.items() if priority == best}, [r[2] for r in rest]

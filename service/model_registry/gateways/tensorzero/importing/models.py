@@ -1,89 +1,112 @@
-"""The models of a project as rows: providers first, then one row for each model on each of its providers."""
+"""Plans the models of a project as rows: providers first, then one row for each model on each of its providers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from model_registry.entities.alias import GATEWAY_CONTEXTS
-from model_registry.entities.model import Model, ModelDraft
+from model_registry.entities.model import ROUTED_TYPES, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
-from model_registry.gateways.tensorzero.importing.ledger import Ledger, Wanted
-from model_registry.gateways.tensorzero.importing.model_rows import KINDS, ModelIds, write_models
-from model_registry.gateways.tensorzero.importing.offers import Defaults, ImportedOffer, credential_defaults, read_offer
-from model_registry.gateways.tensorzero.importing.providers import Providers
-from model_registry.gateways.tensorzero.importing.report import same, short
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Project, Table
+from model_registry.gateways.tensorzero.importing.offers import (
+    Defaults,
+    ImportedOffer,
+    credential_defaults,
+    own_extras,
+    read_offer,
+)
+from model_registry.gateways.tensorzero.importing.providers import Providers, provider_key
+from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import section_of
+from model_registry.imports.plan import Planner, WantedRow, short
+from model_registry.snapshot.difference import same
 
 _RESPONSES = "responses::"
 """`openai::responses::<model>` is OpenAI's other API, and no part of the model's name."""
+KINDS = {"models": "model", "embedding_models": "embedding model"}
+"""Section -> the kind of its entries in a report."""
 
 
-def import_models(project: Project, shorthands: dict[str, tuple[str, str]], ledger: Ledger) -> ModelIds:
+@dataclass(slots=True)
+class ModelIds:
+    """The models that functions of a project can name: its own, and shorthands."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    """Model key -> the row a mapping refers to: the first in the routing."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Row -> model name, for the report."""
+    rows: set[str] = field(default_factory=set)
+    """The rows of the project's models. The import may remove or switch off others of the same name."""
+
+
+def import_models(
+    project: Project, shorthands: dict[str, tuple[str, str]], planner: Planner, problems: Problems
+) -> ModelIds:
     """Plan the rows of every model that the project has a table for, and of the shorthands its variants use."""
-    aliases = _aliases(project, ledger)
-    told = project.table("provider_types")
+    aliases = _aliases(project, planner, problems)
+    section_of_types = project.table("provider_types")
     offers = [
         offer
         for section in MODEL_TABLES
         for name, table in project.table(section).items()
         if (section, name) not in aliases
-        for offer in _offers(section, name, table, credential_defaults([told]), ledger)
+        for offer in _offers(section, name, table, credential_defaults([section_of_types]), planner)
     ]
-    ledger.problems.stop_if_any()
-    # A row that names no credential gets what the registry's section and the project's say together.
-    known_sections = [row.value for row in ledger.snapshot.sections.where("name", "provider_types")]
-    providers = Providers(ledger.snapshot, credential_defaults([*known_sections, told]), ledger.new_id)
+    problems.stop_if_any()
+    # The defaults of a row without a credential: the registry's section, then the project's.
+    known_sections = [row.value for row in planner.snapshot.sections.where("name", "provider_types")]
+    providers = Providers(planner.snapshot, credential_defaults([*known_sections, section_of_types]), planner.new_id)
     rows = providers.assign(offers)
     plain = {name: providers.for_shorthand(kind)[0] for name, (kind, _) in shorthands.items()}
-    _write_providers([*rows, *plain.values()], providers, ledger)
+    _write_providers([*rows, *plain.values()], providers, planner)
     known = ModelIds()
-    write_models(project, list(zip(offers, rows, strict=True)), known, ledger)
+    _write_models(project, list(zip(offers, rows, strict=True)), known, planner)
     for name, (_, model_id) in shorthands.items():
-        known.ids[name] = _write_shorthand(name, model_id, plain[name], known, ledger)
+        known.ids[name] = _write_shorthand(name, model_id, plain[name], known, planner)
     for (section, alias), target in aliases.items():
         if section == "models":
             known.ids[alias] = target.id
-        ledger.note("unchanged", KINDS[section], alias, f"an alias of {target.name}")
-    known.names |= {row.id: row.name for row in ledger.snapshot.models if row.id not in known.names}
+        planner.note("unchanged", KINDS[section], alias, f"an alias of {target.name}")
+    known.names |= {row.id: row.name for row in planner.snapshot.models if row.id not in known.names}
     return known
 
 
-def _aliases(project: Project, ledger: Ledger) -> dict[tuple[str, str], Model]:
-    """The models of the project that are only another name for a model of the registry, as it renders its aliases."""
-    found: dict[tuple[str, str], Model] = {}
+def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
+    """Find the models of the project that are the registry's aliases, as it renders them."""
+    aliases_of_registry: dict[tuple[str, str], Model] = {}
     for section in MODEL_TABLES:
         tables = project.table(section)
         for name, table in tables.items():
-            aliases = [a for a in ledger.snapshot.aliases.where("alias", name) if a.context in GATEWAY_CONTEXTS]
-            target = ledger.snapshot.models.get(aliases[0].model_id) if aliases else None
-            if target is None or section_of(target) != section or _has_model(section, name, ledger):
+            aliases = [a for a in planner.snapshot.aliases.where("alias", name) if a.context in GATEWAY_CONTEXTS]
+            target = planner.snapshot.models.get(aliases[0].model_id) if aliases else None
+            if target is None or section_of(target) != section or _has_model(section, name, planner):
                 continue
             if target.name in tables and same(table, tables[target.name]):
-                found[section, name] = target
-            elif not ledger.replace:
+                aliases_of_registry[section, name] = target
+            elif not planner.replace:
                 message = f"is an alias of {target.name} in the registry, and the project says something else of it"
-                ledger.problems.add((section, name), message)
-    return found
+                problems.add((section, name), message)
+    return aliases_of_registry
 
 
-def _has_model(section: str, name: str, ledger: Ledger) -> bool:
-    return any(section_of(row) == section for row in ledger.snapshot.models.where("name", name))
+def _has_model(section: str, name: str, planner: Planner) -> bool:
+    return any(section_of(row) == section for row in planner.snapshot.models.where("name", name))
 
 
-def _offers(section: str, name: str, table: Table, defaults: Defaults, ledger: Ledger) -> Iterator[ImportedOffer]:
-    """A model's provider tables, in the order of its routing."""
+def _offers(section: str, name: str, table: Table, defaults: Defaults, planner: Planner) -> Iterator[ImportedOffer]:
+    """Read a model's provider tables, in the order of its routing."""
     for key in table["routing"]:
         offer = read_offer((section, name, "providers", key), table["providers"][key], defaults)
-        # Every table is held against the draft of its row, also where the row is there already.
-        ledger.check(_wanted_provider(Provider(id="", name="any", **offer.provider), offer))
+        # Every table is validated, also where its row exists.
+        planner.validated(_wanted_provider(Provider(id="", name="any", **offer.provider), offer))
         yield offer
 
 
-def _wanted_provider(row: Provider, offer: ImportedOffer) -> Wanted:
+def _wanted_provider(row: Provider, offer: ImportedOffer) -> WantedRow:
     where = f" at {row.api_base}" if row.api_base else ""
     key = f", key in {row.api_key_env_var}" if row.api_key_env_var else ""
-    return Wanted(
+    return WantedRow(
         table="model_providers",
         kind="provider",
         name=row.name,
@@ -95,27 +118,144 @@ def _wanted_provider(row: Provider, offer: ImportedOffer) -> Wanted:
     )
 
 
-def _write_providers(rows: list[Provider], providers: Providers, ledger: Ledger) -> None:
+def _write_providers(rows: list[Provider], providers: Providers, planner: Planner) -> None:
     for row in {row.id: row for row in rows}.values():
-        old = ledger.snapshot.providers.get(row.id)
+        old = planner.snapshot.providers.get(row.id)
         offer = providers.new.get(row.id)
         if offer:
             wanted = _wanted_provider(row, offer)
         else:
             values: Table = {"active": True} if old else {"name": row.name, "type": row.type}
-            wanted = Wanted("model_providers", "provider", row.name, (), values, ProviderDraft, summary=row.type)
-        ledger.write(wanted, old, row.id)
+            wanted = WantedRow("model_providers", "provider", row.name, values, draft=ProviderDraft, summary=row.type)
+        planner.upsert(wanted, old, row.id)
 
 
-def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelIds, ledger: Ledger) -> str:
-    rows = ledger.snapshot.models.where("name", name)
+def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelIds, planner: Planner) -> str:
+    rows = planner.snapshot.models.where("name", name)
     old = next((row for row in rows if row.provider_id == provider.id), rows[0] if rows else None)
     values: Table = {"active": True}
     if old is None:
         model_id = model_id.removeprefix(_RESPONSES) if provider.type == "openai" else model_id
         values |= {"provider_id": provider.id, "name": name, "model_id": model_id}
     summary = f"{short(model_id)} on {provider.name}, by the gateway's shorthand"
-    row_id = ledger.write(Wanted("models", "model", name, ("functions",), values, ModelDraft, summary=summary), old)
+    row_id = planner.upsert(
+        WantedRow("models", "model", name, values, ("functions",), ModelDraft, summary=summary), old
+    )
     known.names[row_id] = name
     known.rows.add(row_id)
     return row_id
+
+
+def _write_models(
+    project: Project, rows: list[tuple[ImportedOffer, Provider]], known: ModelIds, planner: Planner
+) -> None:
+    """Plan the rows of these models, each on the provider of its offer."""
+    by_model: dict[tuple[str, str], list[tuple[ImportedOffer, Provider]]] = {}
+    for offer, provider in rows:
+        by_model.setdefault((offer.section, offer.model), []).append((offer, provider))
+    for (section, name), offered in by_model.items():
+        table = project.table(section)[name]
+        matched = _matched(project, offered, planner)
+        model_extras = {key: value for key, value in table.items() if key not in {"routing", "providers"}}
+        ids = []
+        for rank, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
+            wanted = _wanted_model(offer, provider, rank, old, {} if rank else model_extras)
+            ids.append(planner.upsert(wanted, old))
+            for words in _normalised(table["providers"][offer.key], offer, provider):
+                planner.note("normalised", wanted.kind, wanted.name, words)
+        known.names |= dict.fromkeys(ids, name)
+        known.rows.update(ids)
+        if section == "models":
+            known.ids[name] = ids[0]
+        kept = {row.id for row in matched if row}
+        if not planner.replace:
+            _keep_behind(section, name, [offer for offer, _ in offered], kept, planner)
+
+
+def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Iterator[str]:
+    """Describe the keys that will be rendered otherwise than the project has them, with the same meaning."""
+    for column, value in (("api_base", provider.api_base), ("api_key_env_var", provider.api_key_env_var)):
+        for key in offer.columns[column]:
+            if column == "api_base" and table.get(key, value) != value and key not in provider.tensorzero:
+                yield f"{key} {short(table[key])} -> {short(value)}"
+            elif column == "api_key_env_var" and value and key not in table:
+                yield f"{key} left out -> env::{value}, the gateway's default"
+
+
+def _matched(project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner) -> list[Model | None]:
+    """Find each offer's existing row: on its provider, or under its key, which then moves to the provider."""
+    first = offered[0][0]
+    rows = planner.snapshot.models.where("name", first.model)
+    if all(first.model in project.table(name) for name in MODEL_TABLES):
+        rows = [row for row in rows if (row.model_type == "embedding") == (first.section == "embedding_models")]
+    left = {row.id: row for row in rows}
+    matched: dict[int, Model] = {}
+    for index, (_, provider) in enumerate(offered):
+        row = next((row for row in left.values() if row.provider_id == provider.id), None)
+        if row:
+            matched[index] = left.pop(row.id)
+    for index, (offer, _) in enumerate(offered):
+        keyed = [
+            r for r in left.values() if provider_key(r, planner.snapshot.providers.get(r.provider_id)) == offer.key
+        ]
+        if index not in matched and keyed:
+            matched[index] = left.pop(keyed[0].id)
+    return [matched.get(index) for index in range(len(offered))]
+
+
+def _wanted_model(
+    offer: ImportedOffer, provider: Provider, rank: int, old: Model | None, model_extras: Table
+) -> WantedRow:
+    of_row = own_extras(provider)
+    extras = {key: value for key, value in offer.extras.items() if key not in of_row}
+    tensorzero: Table = {"provider": extras, "model": model_extras}
+    tensorzero = {key: value for key, value in tensorzero.items() if value}
+    if offer.key != provider.name:
+        tensorzero["provider_key"] = offer.key
+    model_type = "embedding" if offer.section == "embedding_models" else "chat"
+    if old and model_type == "chat" and old.model_type in ROUTED_TYPES:
+        model_type = old.model_type
+    return WantedRow(
+        table="models",
+        kind=KINDS[offer.section],
+        name=offer.model if not rank and offer.key == provider.name else f"{offer.model} on {provider.name}",
+        path=offer.path,
+        values={
+            "provider_id": provider.id,
+            "name": offer.model,
+            "model_id": offer.model_id,
+            "model_type": model_type,
+            "routing_priority": rank,
+            "tensorzero": tensorzero,
+            "active": True,
+        },
+        draft=ModelDraft,
+        keys=offer.columns,
+        summary=f"{short(offer.model_id)} on {provider.name}",
+        shown=lambda column, value: _provider_name(value, provider) if column == "provider_id" else value,
+    )
+
+
+def _provider_name(value: Any, provider: Provider) -> Any:  # noqa: ANN401 (a column's value)
+    return provider.name if value == provider.id else "another provider"
+
+
+def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set[str], planner: Planner) -> None:
+    """Keep rows of the same name that the project does not mention behind those that it does.
+
+    One whose key the project uses for another provider cannot stay in the routing.
+    """
+    same_name = planner.snapshot.models.where("name", name)
+    rows = [row for row in same_name if row.id not in kept and section_of(row) == section and row.active]
+    keys = {offer.key for offer in offers}
+    in_front = any(row.routing_priority < len(offers) for row in rows)
+    for rank, row in enumerate(rows, len(offers)):
+        provider = planner.snapshot.providers.get(row.provider_id)
+        values: Table = {"routing_priority": rank} if in_front else {}
+        if "model" in row.tensorzero:
+            # The model's table has the project's keys only.
+            values["tensorzero"] = {key: value for key, value in row.tensorzero.items() if key != "model"}
+        if provider_key(row, provider) in keys:
+            values |= {"active": False}
+        here = f"{name} on {provider.name if provider else row.provider_id}"
+        planner.upsert(WantedRow("models", KINDS[section], here, values, (section, name), ModelDraft), row)

@@ -1,6 +1,6 @@
-"""A provider table of a project as an offer: one model, on one connection. Which row it gets, `import_providers` says.
+"""Reads a provider table of a project as an offer: one model, on one connection. `providers.py` finds its row.
 
-A connection is what providers are told apart by: type, base URL (trailing slash aside), credentials, and what else
+A connection tells providers apart: type, base URL (trailing slash aside), credentials, and what else
 says where and as whom (region, project ...). Whatever else the table says belongs to the model.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, ProviderType
 from model_registry.gateways.tensorzero.project import Path, Table
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, ProviderType
 
 Defaults = dict[str, Any]
 """Provider type -> the credential location that a project's `provider_types` section gives it."""
@@ -24,12 +24,12 @@ _CONNECTION_KEYS = frozenset({
     "access_key_id", "secret_access_key", "session_token", "api_key",
 })  # fmt: skip
 _ELSEWHERE = ("env::", "dynamic::", "path::")
-"""A base URL that is not in the configuration: some types read it from a variable, or take it with each call."""
+"""Schemes of a base URL that the configuration does not hold: it is in a variable, or comes with each call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a provider is and as whom we come, in a form that can be compared."""
+    """Address and credentials of a provider, in a form that can be compared."""
 
     gateway_type: str
     base: str | None
@@ -41,7 +41,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class ImportedOffer:
-    """One model as one provider table offers it."""
+    """A model of one provider table."""
 
     model: str
     section: str
@@ -54,18 +54,18 @@ class ImportedOffer:
     provider: Table
     """The columns of a new provider row, without its name."""
     extras: Table
-    """What else the table says: it goes with the model."""
+    """The remaining keys of the table: they go with the model."""
     columns: dict[str, Path] = field(default_factory=dict)
     """Columns of the rows -> the keys they come from."""
 
 
-def canonical(value: Any) -> str:  # noqa: ANN401 (as the table has it)
-    """A JSON value as text that is equal when the value is; 1, 1.0 and true differ."""
+def canonical(value: object) -> str:
+    """Serialise a JSON value so that equal values have equal texts; 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True)
 
 
 def default_location(kind: ProviderType, defaults: Defaults) -> Any:  # noqa: ANN401 (as the table has it)
-    """Where the gateway looks for the key when the table says nothing; None: where the cloud's own tools look."""
+    """Return the location of the key that a table without one gets; None: that of the cloud's own tools."""
     if kind.credential is None:
         return None
     if kind.name in defaults:
@@ -75,7 +75,7 @@ def default_location(kind: ProviderType, defaults: Defaults) -> Any:  # noqa: AN
 
 
 def credential_defaults(sections: Iterable[Table]) -> Defaults:
-    """What `provider_types` sections say of credentials; a later one wins."""
+    """Read the credential locations of `provider_types` sections; a later one wins."""
     defaults: Defaults = {}
     for section in sections:
         for name, table in section.items():
@@ -87,7 +87,7 @@ def credential_defaults(sections: Iterable[Table]) -> Defaults:
 
 
 def connection_of(row: Provider, defaults: Defaults) -> Connection | None:
-    """The connection that a registry's provider stands for; None: the gateway has no such type."""
+    """Return the connection of a provider's row; None: the gateway has no such type."""
     registry_type = PROVIDER_TYPES.get(row.type)
     if registry_type is None or registry_type.gateway_type is None:
         return None
@@ -105,7 +105,7 @@ def connection_of(row: Provider, defaults: Defaults) -> Connection | None:
 
 
 def own_extras(row: Provider) -> Table:
-    """The keys that a provider row puts into every model's table, beyond its connection."""
+    """Return the keys that a provider's row adds to every model's table, beyond its connection."""
     kind = PROVIDER_TYPES[row.type]
     taken = {kind.base_key, kind.credential.key if kind.credential else None, *_CONNECTION_KEYS}
     return {key: value for key, value in row.tensorzero.items() if key not in taken}
@@ -122,7 +122,7 @@ def _connection_extras(kind: ProviderType, table: Table) -> Table:
 
 
 def read_offer(path: Path, table: Table, defaults: Defaults) -> ImportedOffer:
-    """A provider table that has passed the checks, as an offer."""
+    """Read a valid provider table as an offer."""
     section, model, _, key = path
     kind = GATEWAY_TYPES[table["type"]]
     name_key = next((name for name in (kind.model_key_instead, kind.model_key) if name and name in table), "")
@@ -149,7 +149,7 @@ def read_offer(path: Path, table: Table, defaults: Defaults) -> ImportedOffer:
 
 
 def _provider_row(kind: ProviderType, table: Table, location: Any, more: Table) -> Table:  # noqa: ANN401 (as the table has it)
-    """The columns of a provider row for this table."""
+    """Make the columns of a provider's row for this table."""
     extras = dict(more)
     row: Table = {"type": kind.name, "api_base": None, "api_key_env_var": None, "tensorzero": extras}
     base = table.get(kind.base_key) if kind.base_key else None

@@ -1,4 +1,4 @@
-"""Which provider row each offer of a project gets: the one it has, one that fits, or a new one. Writes nothing."""
+"""Assigns a provider row to each offer of a project: its own, one that fits, or a new one. Writes nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from model_registry.entities.base import GatewayShortName
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.importing.offers import (
     Connection,
     Defaults,
@@ -21,8 +21,7 @@ from model_registry.gateways.tensorzero.importing.offers import (
     connection_of,
     own_extras,
 )
-from model_registry.gateways.tensorzero.importing.report import same
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 _NAME = TypeAdapter(GatewayShortName)
@@ -30,7 +29,7 @@ _LONGEST_STEM = 150
 
 
 def provider_key(row: Model, provider: Provider | None) -> str:
-    """The key of a model row's provider inside the gateway's model."""
+    """Return the key of a row's provider inside the gateway's model."""
     return str(row.tensorzero.get("provider_key", provider.name if provider else ""))
 
 
@@ -41,7 +40,7 @@ class Providers:
         self.snapshot = snapshot
         self.rows: dict[str, Provider] = {row.id: row for row in snapshot.providers}
         self.new: dict[str, ImportedOffer] = {}
-        """Rows that are new, or that follow a connection that moved, with the offer that made them so."""
+        """The offers of rows that are new, or whose connection moved."""
         self._defaults = defaults
         self._new_id = new_id
         self._names = {row.name for row in snapshot.providers}
@@ -51,18 +50,18 @@ class Providers:
                 self._by_connection[connection].append(row.id)
 
     def assign(self, offers: list[ImportedOffer]) -> list[Provider]:
-        """A row for each offer, in their order. The same project gets the same rows every time."""
-        held = [self._held(offer) for offer in offers]
+        """Return a row for each offer, in their order. The same project gets the same rows every time."""
+        existing = [self._existing(offer) for offer in offers]
         chosen: dict[int, str] = {}
         used: dict[str, set[str]] = defaultdict(set)
-        for index, (offer, row) in enumerate(zip(offers, held, strict=True)):
+        for index, (offer, row) in enumerate(zip(offers, existing, strict=True)):
             if row and self._fits(row.provider_id, offer) and row.provider_id not in used[offer.model]:
                 chosen[index] = row.provider_id
                 used[offer.model].add(row.provider_id)
         moving: dict[Connection, list[Model | None]] = defaultdict(list)
         for index, offer in enumerate(offers):
             if index not in chosen:
-                moving[offer.connection].append(held[index])
+                moving[offer.connection].append(existing[index])
         taken = set(chosen.values())
         for index, offer in enumerate(offers):
             if index not in chosen:
@@ -74,7 +73,7 @@ class Providers:
         return [self.rows[chosen[index]] for index in range(len(offers))]
 
     def for_shorthand(self, kind: str) -> tuple[Provider, bool]:
-        """The row for models that are named by a shorthand of this type, and whether it is new.
+        """Return the row for models that are named by a shorthand of this type, and whether it is new.
 
         Any row will do that stands for the type's own address and default key: a shorthand has no others.
         """
@@ -85,8 +84,8 @@ class Providers:
         self.rows[row.id] = row
         return row, True
 
-    def _held(self, offer: ImportedOffer) -> Model | None:
-        """The row that the registry has for this provider key of this model."""
+    def _existing(self, offer: ImportedOffer) -> Model | None:
+        """Find the existing row of this provider key of this model."""
         for row in self.snapshot.models.where("name", offer.model):
             provider = self.rows.get(row.provider_id)
             if provider_key(row, provider) == offer.key and (row.model_type == "embedding") == _embeds(offer):
@@ -101,7 +100,7 @@ class Providers:
         )
 
     def _fitting(self, offer: ImportedOffer, used: set[str]) -> str | None:
-        """The best row that fits: one of that name, an active one; never one that has this model already."""
+        """Find the best row that fits: one of that name, an active one; never one that has this model already."""
         rows = [self.rows[i] for i in self._by_connection.get(offer.connection, ()) if i not in used]
         rows = [row for row in rows if self._fits(row.id, offer) and not self._has_other(row.id, offer)]
         best = min(rows, key=lambda row: (row.name != offer.key, not row.active, row.name), default=None)
@@ -113,7 +112,7 @@ class Providers:
         return any(row.provider_id == provider_id and (row.model_type == "embedding") != _embeds(offer) for row in rows)
 
     def _moved(self, offer: ImportedOffer, moving: list[Model | None], taken: set[str]) -> str | None:
-        """The row whose models all move to this connection, if there is one: it moves with them."""
+        """Move the row whose models all move to this connection, if there is one."""
         ids = {row.provider_id if row else None for row in moving}
         old_id = ids.pop() if len(ids) == 1 else None
         if old_id is None or old_id in taken or own_extras(self.rows[old_id]):
@@ -156,7 +155,7 @@ def _embeds(offer: ImportedOffer) -> bool:
 
 
 def _names(offer: ImportedOffer) -> Iterator[str]:
-    """Names for a new row, best first: the project's own key, then with what tells it apart."""
+    """Iterate over names for a new row, best first: the project's own key, then with host or variable."""
     try:
         stem = _NAME.validate_python(offer.key)[:_LONGEST_STEM]
     except ValidationError:
@@ -167,7 +166,7 @@ def _names(offer: ImportedOffer) -> Iterator[str]:
             yield f"{stem}-{part}"
 
 
-def _host(base: Any) -> str:  # noqa: ANN401 (as the table has it)
+def _host(base: object) -> str:
     try:
         return _readable(urlsplit(base).hostname) if isinstance(base, str) else ""
     except ValueError:

@@ -1,1 +1,1 @@
-"""Reading a TensorZero project: its TOML, and the files that it names."""
+"""Reads a TensorZero project: its TOML and the referenced files. The rules of a configuration are in `rules/`."""

@@ -1,6 +1,6 @@
-"""Which keys of a project name files: templates, schemas, tool parameters. Knows the keys; reads no file.
+"""Finds the keys of a project that name files: templates, schemas, tool parameters. Reads no file.
 
-The 59 patterns are those of the gateway's own list (crates/tensorzero-config-paths), measured with 2026.6.0.
+The 59 patterns are the gateway's own list (crates/tensorzero-config-paths), measured with 2026.6.0.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.gateways.tensorzero.project import Path, Table
 
 _ROLES = ("system", "user", "assistant")
@@ -26,7 +27,7 @@ def _below(prefix: Path, endings: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _evaluator_files(prefix: Path) -> tuple[Path, ...]:
-    """Of an evaluator: a judge's own instructions, the templates inside its best-of-n, and a program."""
+    """Return an evaluator's file keys: a judge's instructions, templates inside its best-of-n, and a program."""
     variant = (*prefix, "variants", "*")
     return (
         (*variant, "system_instructions"),
@@ -49,17 +50,17 @@ FILE_KEYS: tuple[Path, ...] = (
     ("tools", "*", "parameters"),
     ("gateway", "template_filesystem_access", "base_path"),
 )
-"""Every key that names a file (the last one: a directory); `*` stands for any key."""
+"""Every key that names a file (the last one: a directory); `*` matches any key."""
 
 
 class _Node:
-    """What comes after the same beginning of several patterns: a tree is walked once for all of them."""
+    """A prefix tree of patterns, so that a configuration is walked once for all of them."""
 
     __slots__ = ("index", "named", "rest")
 
     def __init__(self, patterns: list[tuple[int, Path]]) -> None:
         self.index = next((index for index, pattern in patterns if not pattern), None)
-        """Of the pattern that ends here."""
+        """Index of the pattern that ends here."""
         below: dict[str, list[tuple[int, Path]]] = {}
         for index, pattern in patterns:
             if pattern:
@@ -72,12 +73,12 @@ _PATTERNS = _Node(list(enumerate(FILE_KEYS)))
 
 
 def file_references(tree: Table) -> Iterator[tuple[Path, Any]]:
-    """The keys of this tree that name files, with what is written there; in the order of `FILE_KEYS`."""
-    found = sorted(_matches(tree, _PATTERNS, ()), key=itemgetter(0))
-    return ((path, value) for _, path, value in found)
+    """Yield the keys that name files, with their values, in the order of `FILE_KEYS`."""
+    matches = sorted(_matches(tree, _PATTERNS, ()), key=itemgetter(0))
+    return ((path, value) for _, path, value in matches)
 
 
-def _matches(value: Any, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:  # noqa: ANN401 (any TOML value)
+def _matches(value: Toml, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:
     if node.index is not None:
         yield node.index, path, value
     if isinstance(value, dict):

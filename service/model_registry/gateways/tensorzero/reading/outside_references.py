@@ -1,4 +1,4 @@
-"""What a configuration names that is outside of itself: files and credentials. Walked once, whoever asks."""
+"""Collects a configuration's references to files and credentials, in one walk. Checking them is elsewhere."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from model_registry.gateways.tensorzero.validation.dummy_credentials import stri
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A configuration, or a part of it, and what is in it."""
+    """A configuration, or a part of it, with its references."""
 
     tree: Table
-    """May be shared: not to be changed."""
+    """Do not change it: it may be shared."""
     texts: tuple[tuple[str, str], ...]
-    """The texts that may be where a credential is, each with its key."""
+    """Values that may be a credential's location, each with its key."""
     references: tuple[tuple[Path, Any], ...]
-    """The keys that name files, and what they say."""
+    """The keys that name files, and their values."""
 
 
 def surveyed(tree: Table) -> Survey:
     """Walk a configuration.
 
     Raises:
-        RecursionError: it is nested deeper than any configuration is.
+        RecursionError: it is nested deeper than any real configuration.
     """
     texts = tuple((key, value) for key, value in strings(tree) if "::" in value)
     return Survey(tree, texts, tuple(file_references(tree)))
 
 
 def together(tree: Table, parts: Iterable[Survey]) -> Survey:
-    """The parts of a configuration as one."""
+    """Combine the surveys of a configuration's parts."""
     parts = list(parts)
     texts = tuple(text for part in parts for text in part.texts)
     return Survey(tree, texts, tuple(reference for part in parts for reference in part.references))

@@ -1,6 +1,6 @@
-"""TOML texts to a `Project`: read, made JSON, merged as the gateway merges them, checked. Pure.
+"""Parses TOML texts into a `Project`: converted to JSON, merged as the gateway merges them, and checked. Pure.
 
-The rules of a configuration are in `check/`; `project_files.py` reads the disk.
+The rules of a configuration are in `rules/`; `project_files.py` reads the disk.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import tomli
 
 from model_registry.entities.base import json_problem
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.datetimes import as_text
 from model_registry.gateways.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
@@ -24,34 +25,35 @@ from model_registry.gateways.tensorzero.reading.upgrade_syntax import modernised
 from model_registry.gateways.tensorzero.rules import check_configuration
 
 _LARGE = 100_000
-"""Characters, which take tomli some 20 ms."""
+"""Characters; tomli takes some 20 ms for them."""
 
 
 def parse_project(files: Mapping[str, str], configuration: Iterable[str] | None = None) -> Project:
-    """Read a project from its TOML texts and the files they refer to.
+    """Parse a project from its TOML texts and the referenced files.
 
     Args:
         files: path from the project's root -> text.
-        configuration: which of them are the configuration; by default all TOML files that look like it.
+        configuration: the files that are the configuration; by default all TOML files that look like one.
 
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
     trees = _configurations(files) if configuration is None else _trees(_named(files, configuration))
-    found = resolve(trees, {name: text for name, text in files.items() if name not in trees})
-    tree, said = modernised(_merged(trees))
-    project = Project(texts=dict(files), trees=trees, tree=tree, files=found.files, said=(*found.said, *said))
+    references = resolve(trees, {name: text for name, text in files.items() if name not in trees})
+    tree, upgrades = modernised(_merged(trees))
+    rewritten = (*references.rewritten, *upgrades)
+    project = Project(texts=dict(files), trees=trees, tree=tree, files=references.files, rewritten=rewritten)
     problems = Problems(project)
     for reason in check_configuration(tree):
         problems.add(undotted(reason.where), reason.message)
-    problems.reasons += found.reasons
+    problems.reasons += references.reasons
     _check_references(project, problems)
     problems.stop_if_any()
     return project
 
 
 def unchecked_project(files: Mapping[str, str]) -> Project:
-    """Only the TOML, as it is written: without a look at what the keys say, and at the files they name.
+    """Parse only the TOML, without checking keys and referenced files.
 
     Raises:
         InvalidConfiguration: a text is no TOML, or two of them set the same key.
@@ -63,7 +65,7 @@ def unchecked_project(files: Mapping[str, str]) -> Project:
 def _configurations(files: Mapping[str, str]) -> dict[str, Table]:
     if not files:
         refuse([Reason("", "there is no TOML file in it")])
-    # Names without an ending come from callers that send one text and no files.
+    # Names without a suffix come from callers that send one text and no files.
     named = {name: text for name, text in files.items() if name.endswith(".toml")} or files
     trees = configurations(_trees(named))
     refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
@@ -74,12 +76,12 @@ def _named(files: Mapping[str, str], configuration: Iterable[str]) -> dict[str, 
     names = list(dict.fromkeys(configuration))
     refuse(
         [
-            Reason(name, "is said to be the configuration, and is not among the files")
+            Reason(name, "is named as the configuration, and is not among the files")
             for name in names
             if name not in files
         ]
     )
-    refuse([] if names else [Reason("", "none of its files is said to be the configuration")])
+    refuse([] if names else [Reason("", "none of its files is named as the configuration")])
     return {name: files[name] for name in names}
 
 
@@ -88,7 +90,7 @@ def _trees(files: Mapping[str, str]) -> dict[str, Table]:
     reasons: list[Reason] = []
     for name, text in files.items():
         try:
-            # Editors on Windows begin a file with a byte order mark, and the gateway does not mind.
+            # Editors on Windows begin a file with a byte order mark, which the gateway accepts.
             tree = _loaded(text.removeprefix("\ufeff"))
         except tomli.TOMLDecodeError as error:
             reasons.append(Reason(name, f"not valid TOML: {error}{_near(error)}"))
@@ -101,25 +103,25 @@ def _trees(files: Mapping[str, str]) -> dict[str, Table]:
 
 
 def _loaded(text: str) -> Table:
-    """A text as tables. A large one by the slower parser: tomli is compiled, and lets no other thread run meanwhile.
+    """Parse a text. Large ones with the slower parser: tomli is compiled, and blocks all other threads meanwhile.
 
     Errors: tomli.TOMLDecodeError.
     """
     if len(text) > _LARGE:
-        with suppress(tomllib.TOMLDecodeError):  # tomli's error says where
+        with suppress(tomllib.TOMLDecodeError):  # tomli's error has the position
             return tomllib.loads(text)
     return tomli.loads(text)
 
 
 def _near(error: tomli.TOMLDecodeError) -> str:
-    """The key in whose line reading stopped; the value is left out, it may be a secret."""
+    """Name the key of the line where parsing stopped, without its value, which may be a secret."""
     lines = error.doc[: error.pos + 1].splitlines() or [""]
     key = lines[-1].partition("=")[0].strip()
     return f", near {key!r}" if key else ""
 
 
-def _json(value: Any, path: Path, file: str, reasons: list[Reason]) -> Any:  # noqa: ANN401 (any TOML value)
-    """The value as JSON can hold it; notes what it cannot."""
+def _json(value: Toml, path: Path, file: str, reasons: list[Reason]) -> Toml:
+    """Convert a value to JSON, and collect what JSON cannot hold."""
     match value:
         case dict():
             return {key: _json(item, (*path, key), file, reasons) for key, item in value.items()}
@@ -135,7 +137,7 @@ def _json(value: Any, path: Path, file: str, reasons: list[Reason]) -> Any:  # n
 
 
 def _merged(trees: Mapping[str, Table]) -> Table:
-    """Tables are merged; whatever else is set twice is refused, even to the same value."""
+    """Merge the tables; refuse any other key that is set twice, even to the same value."""
     merged: Table = {}
     reasons: list[Reason] = []
     seen: dict[str, Table] = {}
@@ -149,7 +151,7 @@ def _merged(trees: Mapping[str, Table]) -> Table:
 
 
 def _merge(target: Table, source: Table, path: Path) -> Iterator[Path]:
-    """Merge into the target; tells which keys it has already."""
+    """Merge into the target; yield the keys that it has already."""
     for key, value in source.items():
         if key not in target:
             target[key] = _copy(value)
@@ -159,7 +161,7 @@ def _merge(target: Table, source: Table, path: Path) -> Iterator[Path]:
             yield (*path, key)
 
 
-def _copy(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+def _copy(value: Toml) -> Toml:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
@@ -175,5 +177,5 @@ def _has(tree: Table, path: Path) -> bool:
 def _check_references(project: Project, problems: Problems) -> None:
     known = {reason.where for reason in problems.reasons}
     for path, value in file_references(project.tree):
-        if not (isinstance(value, str) and value) and project.place(path) not in known:
+        if not (isinstance(value, str) and value) and project.locate(path) not in known:
             problems.add(path, "must be the path of a file, as a string")

@@ -1,4 +1,4 @@
-"""The files of a project, from disk: its TOML, and what that refers to. What is in them is `parse`'s business."""
+"""Reads a project's files from disk: its TOML and the referenced files. Parsing them is in `parse.py`."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ def read_project(paths: Iterable[str | Path]) -> Project:
     """Read and parse a project from files, directories and globs.
 
     Raises:
-        InvalidConfiguration: a path leads nowhere or cannot be read, or the project is not valid.
+        InvalidConfiguration: a path is missing or unreadable, or the project is not valid.
     """
     return parse_project(*read_files(paths))
 
 
 def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What these paths, directories and globs stand for, with the files they refer to: path from the root -> text.
+    """Read the files of these paths, directories and globs, and the files they reference: path from the root -> text.
 
-    The root is the directory that holds all of them, absolute references aside. Second: which of the files are the
-    configuration; others may look like one, and only be there for templates to include.
+    The root is their common directory, absolute references aside. Second result: the files that are the
+    configuration; others may look like one, and only serve templates to include.
     """
     reasons: list[Reason] = []
-    found = find_files(paths)
-    texts = {file: text for file in found if (text := _text(file, reasons)) is not None}
+    tomls = find_files(paths)
+    texts = {file: text for file in tomls if (text := _text(file, reasons)) is not None}
     refuse(reasons)
     near, far = _referred(texts, reasons)
-    root = Path(os.path.commonpath([*(file.parent for file in [*found, *near]), *_bases(texts)])) if found else Path()
+    root = Path(os.path.commonpath([*(file.parent for file in [*tomls, *near]), *_bases(texts)])) if tomls else Path()
     named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
     refuse(reasons)
     return named | far, tuple(named)[: len(texts)]
 
 
 def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
-    """The files that the TOML names by relative paths, and those that it names by absolute ones."""
+    """Return the files that the TOML names by relative paths, and those by absolute ones."""
     near: dict[Path, str] = {}
     far: dict[str, str] = {}
     for toml, key, value in _references(texts):
-        place = Path(os.path.normpath(toml.parent / value))
-        for file in files_below(place) if key == BASE_PATH else [place]:
-            # One that is not there is named by whoever reads the project.
+        target = Path(os.path.normpath(toml.parent / value))
+        for file in files_below(target) if key == BASE_PATH else [target]:
+            # Parsing the project reports missing files.
             if not is_file(file) or file in texts:
                 continue
             text = _text(file, reasons if key != BASE_PATH else [])
             if text is None:
-                continue  # below base_path that is no mistake: what is not text, no template can include
+                continue  # no mistake below base_path: templates cannot include binary files
             if value.startswith("/"):
                 far[file.as_posix()] = text
             else:
@@ -65,7 +65,7 @@ def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path,
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there. Not so for a text in a path's place, which the system may find too long to look for."""
+    """Whether a file exists. False also for a text instead of a path, which may be too long for the system."""
     try:
         return path.is_file()
     except OSError:
@@ -83,26 +83,26 @@ def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...],
         try:
             tree = tomli.loads(text.removeprefix("\ufeff"))
         except (tomli.TOMLDecodeError, RecursionError):
-            continue  # whoever reads the project says what is wrong with it
+            continue  # parsing the project reports the error
         yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
 
 
 def files_below(directory: Path) -> Iterator[Path]:
-    """Every file that a template could include from here."""
+    """Yield every file that a template could include from a directory."""
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """The TOML files that these paths, directories and globs stand for, by their absolute paths."""
+    """Return the absolute paths of the TOML files of these paths, directories and globs."""
     reasons: list[Reason] = []
-    found = list(dict.fromkeys(file for path in paths for file in _found(Path(path), reasons)))
+    files = list(dict.fromkeys(file for path in paths for file in _matching(Path(path), reasons)))
     refuse(reasons)
-    return found
+    return files
 
 
-def _found(path: Path, reasons: list[Reason]) -> Iterator[Path]:
+def _matching(path: Path, reasons: list[Reason]) -> Iterator[Path]:
     absolute = path.absolute()
     if absolute.is_file():
         yield absolute
@@ -123,7 +123,7 @@ def _found(path: Path, reasons: list[Reason]) -> Iterator[Path]:
 
 
 def _project_files(directory: Path) -> Iterator[Path]:
-    """The project's files below a directory: the TOML files without those of other tools (pyproject.toml ...)."""
+    """Yield the project's TOML files below a directory, without those of other tools (pyproject.toml ...)."""
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
         for name in sorted(names):
@@ -133,7 +133,7 @@ def _project_files(directory: Path) -> Iterator[Path]:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file has a table of the gateway's, or cannot be read at all: then its owner wants to know."""
+    """Whether a file has a table of the gateway, or is unreadable, which must be reported."""
     try:
         tree = tomli.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def _text(file: Path, reasons: list[Reason]) -> str | None:
-    """What is in a file; None, with the reason, when that is not to be had."""
+    """Read a file; on failure add the reason and return None."""
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:

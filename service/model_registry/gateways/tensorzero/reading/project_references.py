@@ -1,6 +1,6 @@
-"""The files that a project's TOML refers to: found among those that came with it, and named as the registry keeps them.
+"""Resolves a project's file references among the files sent with it, and renames them to the registry's paths.
 
-Pure: the disk is `project_files`' business.
+Pure: reading the disk is in `project_files.py`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_registry.entities.config import ConfigFileDraft
+from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Reason
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Path, Table, dotted
 from model_registry.gateways.tensorzero.reading.file_keys import file_references
 from model_registry.gateways.tensorzero.reading.project_paths import (
     BASE_PATH,
-    CONFIG_FILE,
     below,
     is_below,
     kept_as,
     leaves_project,
     located,
-    path_problem,
+    project_path_problem,
 )
 
 _LONGEST_NAME = 255
@@ -33,26 +34,26 @@ _LONGEST_NAME = 255
 
 
 @dataclass(slots=True)
-class Found:
-    """What a project's references lead to."""
+class Resolved:
+    """The files that a project references."""
 
     files: dict[str, str] = field(default_factory=dict)
-    """Path, as the registry keeps it -> content."""
+    """The registry's path -> content."""
     reasons: list[Reason] = field(default_factory=list)
-    said: list[tuple[str, str]] = field(default_factory=list)
-    """What is said in other words than the project's: where, and which."""
+    rewritten: list[tuple[str, str]] = field(default_factory=list)
+    """Syntax that was replaced: file or key, and the replacement."""
 
 
 def configurations(trees: Mapping[str, Table]) -> dict[str, Table]:
-    """The TOML files that are the configuration. Others are files that it refers to, or may include."""
+    """Select the TOML files that are the configuration. Others are referenced by it or may be included."""
     named = [
         (located(name, value), path == BASE_PATH)
         for name, tree in trees.items()
         for path, value in file_references(tree)
         if isinstance(value, str)
     ]
-    files = {place for place, is_base in named if not is_base}
-    bases = [place for place, is_base in named if is_base]
+    files = {target for target, is_base in named if not is_base}
+    bases = [target for target, is_base in named if is_base]
 
     def other(name: str, tree: Table) -> bool:
         ours = bool(tree.keys() & (MODELLED | SECTIONS))
@@ -61,49 +62,50 @@ def configurations(trees: Mapping[str, Table]) -> dict[str, Table]:
     return {name: tree for name, tree in trees.items() if not other(name, tree)}
 
 
-def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Found:
-    """Make every reference in these trees one from the project's root, in place, and pick the files they lead to.
+def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Resolved:
+    """Make every reference relative to the project's root, in place, and collect the referenced files.
 
     Args:
         trees: the configuration's TOML files.
         sent: the other files, by their path from the root.
     """
-    found = Found()
+    result = Resolved()
     used: dict[str, str] = {}
     for name, tree in trees.items():
         moved = 0
         for path, value in list(file_references(tree)):
             if not isinstance(value, str) or not value:
-                continue  # the rules of a configuration say what is wrong with it
-            place = located(name, value)
-            _pick(f"{name}: {dotted(path)}", path, value, place, sent, found, used)
-            moved += _set(tree, path, kept_as(place)) != posixpath.normpath(value)
+                continue  # the rules of a configuration report it
+            target = located(name, value)
+            _pick(f"{name}: {dotted(path)}", path, value, target, sent, result, used)
+            moved += _set(tree, path, kept_as(target)) != posixpath.normpath(value)
         if moved:
-            found.said.append((name, f"{moved} path{'s'[: moved > 1]} made relative to {CONFIG_FILE}"))
-    found.said += [(path, "left out: no key of the configuration refers to it") for path in sent if path not in used]
-    _check_contents(used, found)
-    return found
+            result.rewritten.append((name, f"{moved} path{'s'[: moved > 1]} made relative to {CONFIG_FILE}"))
+    unused = [path for path in sent if path not in used]
+    result.rewritten += [(path, "left out: no key of the configuration refers to it") for path in unused]
+    _check_contents(used, result)
+    return result
 
 
-def _pick(  # noqa: PLR0913, PLR0917 (a reference, and where it is looked for)
-    where: str, key: Path, value: str, place: str, sent: Mapping[str, str], found: Found, used: dict[str, str]
+def _pick(  # noqa: PLR0913, PLR0917 (a reference and its context)
+    where: str, key: Path, value: str, target: str, sent: Mapping[str, str], result: Resolved, used: dict[str, str]
 ) -> None:
-    if leaves_project(place):
+    if leaves_project(target):
         message = f"{value!r} leads out of the project; import from a directory that has both, or move the file"
-        found.reasons.append(Reason(where, message))
+        result.reasons.append(Reason(where, message))
     elif key == BASE_PATH:
-        if place in sent:
-            found.reasons.append(Reason(where, f"{value!r} is a file; it must be a directory"))
-        for path in below(sent, place):
+        if target in sent:
+            result.reasons.append(Reason(where, f"{value!r} is a file; it must be a directory"))
+        for path in below(sent, target):
             used[path] = kept_as(path)
-            found.files[kept_as(path)] = sent[path]
-    elif place not in sent:
-        found.reasons.append(Reason(where, _no_such_file(value)))
+            result.files[kept_as(path)] = sent[path]
+    elif target not in sent:
+        result.reasons.append(Reason(where, _no_such_file(value)))
     else:
-        used[place] = kept_as(place)
-        found.files[kept_as(place)] = sent[place]
-        if _is_json(key) and (problem := _json_fault(sent[place])):
-            found.reasons.append(Reason(where, f"{value!r} is not valid JSON: {problem}"))
+        used[target] = kept_as(target)
+        result.files[kept_as(target)] = sent[target]
+        if _is_json(key) and (problem := _json_fault(sent[target])):
+            result.reasons.append(Reason(where, f"{value!r} is not valid JSON: {problem}"))
 
 
 def _no_such_file(value: str) -> str:
@@ -135,13 +137,11 @@ def _set(tree: Table, path: Path, value: str) -> str:
     return value
 
 
-def _check_contents(used: Mapping[str, str], found: Found) -> None:
-    for place, kept in used.items():
-        if problem := path_problem(kept):
-            found.reasons.append(Reason(place, problem))
+def _check_contents(used: Mapping[str, str], result: Resolved) -> None:
+    for path, kept in used.items():
+        if problem := project_path_problem(kept):
+            result.reasons.append(Reason(path, problem))
         try:
-            ConfigFileDraft(path=kept, content=found.files[kept])
+            ConfigFileDraft(path=kept, content=result.files[kept])
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            message = first["msg"].removeprefix("Value error, ")
-            found.reasons.append(Reason(place, f"{first['loc'][0]}: {message}"))
+            result.reasons.append(Reason(path, str(reasons_of(error)[0])))

@@ -1,7 +1,7 @@
-"""Deprecated syntax as today's, where the gateway does the same with both. Pure; nobody checked the tables.
+"""Replaces deprecated syntax where the gateway treats old and new alike. Pure; the tables may be invalid.
 
-What the gateway says of each: its warnings of 2026.6.0. Variants' weights and the kinds of static experimentation
-become priorities and weights in `import_sampling`. Whatever is not here is kept as it is written.
+Source: the gateway's warnings, 2026.6.0. Variants' weights and the kinds of static experimentation become priorities
+and weights in `importing/sampling.py`. All other syntax is kept.
 """
 
 from __future__ import annotations
@@ -10,45 +10,46 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.gateways.tensorzero.project import Path, Table, dotted
 
-Said = tuple[str, str]
-"""Where, and what is said instead."""
+Rewrite = tuple[str, str]
+"""Key or file, and the replacement."""
 
 
-def modernised(tree: Table) -> tuple[Table, list[Said]]:
-    """The tree in today's syntax, and what became of what. The given tree stays as it is."""
+def modernised(tree: Table) -> tuple[Table, list[Rewrite]]:
+    """Return a copy of the tree in current syntax, and the replacements."""
     new = copy.deepcopy(tree)
-    said = [*_functions(new), *_evaluations(new), *_providers(new), *_gateway(new)]
-    return new, said
+    rewritten = [*_functions(new), *_evaluations(new), *_providers(new), *_gateway(new)]
+    return new, rewritten
 
 
-def _tables(tree: Any, *path: str) -> Iterator[tuple[Path, Table]]:  # noqa: ANN401 (any TOML value)
-    """The tables at a path in which `*` stands for any key."""
-    found: list[tuple[Path, Any]] = [((), tree)]
+def _tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
+    """Return the tables at a path in which `*` matches any key."""
+    matches: list[tuple[Path, Any]] = [((), tree)]
     for part in path:
-        found = [
+        matches = [
             ((*at, key), value[key])
-            for at, value in found
+            for at, value in matches
             if isinstance(value, dict)
             for key in (value if part == "*" else [part] if part in value else [])
         ]
-    return ((at, value) for at, value in found if isinstance(value, dict))
+    return ((at, value) for at, value in matches if isinstance(value, dict))
 
 
-def _functions(tree: Table) -> Iterator[Said]:
+def _functions(tree: Table) -> Iterator[Rewrite]:
     for path, function in _tables(tree, "functions", "*"):
         for pattern in (("experimentation",), ("experimentation", "namespaces", "*")):
             for below, table in _tables(function, *pattern):
                 if table.get("type") == "track_and_stop":
-                    # The algorithm that `adaptive` has when nothing else is said.
+                    # The default algorithm of `adaptive`.
                     table["type"] = "adaptive"
                     yield dotted((*path, *below)), "track_and_stop -> adaptive"
         yield from _timeouts(path, function)
 
 
-def _timeouts(path: Path, function: Table) -> Iterator[Said]:
-    """`timeout_s` of best-of-n and mixture-of-n, handed down to the candidates as the gateway does it."""
+def _timeouts(path: Path, function: Table) -> Iterator[Rewrite]:
+    """Move `timeout_s` of best-of-n and mixture-of-n to the candidates, as the gateway does."""
     for below, variant in list(_tables(function, "variants", "*")):
         seconds, names = variant.get("timeout_s"), variant.get("candidates")
         variants: Table = function["variants"]
@@ -68,14 +69,14 @@ def _timeouts(path: Path, function: Table) -> Iterator[Said]:
         yield dotted((*path, *below)), f"timeout_s -> timeouts of {', '.join(names)}"
 
 
-def _evaluations(tree: Table) -> Iterator[Said]:
+def _evaluations(tree: Table) -> Iterator[Rewrite]:
     for path, table in _tables(tree, "evaluations", "*"):
         if table.get("type") == "static":
             table["type"] = "inference"
             yield dotted(path), "evaluation of type static -> inference"
 
 
-def _providers(tree: Table) -> Iterator[Said]:
+def _providers(tree: Table) -> Iterator[Rewrite]:
     for path, table in _tables(tree, "models", "*", "providers", "*"):
         kind = table.get("type")
         base = table.get("api_base")
@@ -89,7 +90,7 @@ def _providers(tree: Table) -> Iterator[Said]:
             yield dotted(path), 'allow_auto_detect_region -> region = "sdk"'
 
 
-def _gateway(tree: Table) -> Iterator[Said]:
+def _gateway(tree: Table) -> Iterator[Rewrite]:
     for path, table in _tables(tree, "gateway", "observability"):
         old = table.get("disable_automatic_migrations")
         clickhouse = tree.get("clickhouse", {})

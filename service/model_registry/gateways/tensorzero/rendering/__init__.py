@@ -1,1 +1,1 @@
-"""The catalogue as a TensorZero project. Pure: equal rows give equal bytes."""
+"""Renders the catalogue as a TensorZero project. Pure: equal rows give equal bytes. Checking is in `rules/`."""

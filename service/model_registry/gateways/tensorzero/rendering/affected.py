@@ -1,4 +1,4 @@
-"""What of a configuration hangs on which rows: the names and functions to look at again after a change."""
+"""Finds the models and functions of a configuration that changed rows affect. Rendering them is in `render.py`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from model_registry.snapshot.snapshot import Snapshot
 CONFIGURATION_TABLES = frozenset(
     {"model_providers", "models", "model_aliases", "functions", "service_model_mappings", "config_sections"}
 )
-"""The tables that a configuration is made of, as far as people write it."""
+"""The tables that a configuration is rendered from, except those written by nodes."""
 
 FLEET_TABLES = frozenset({"model_deployments", "gpu_nodes"})
-"""What nodes do: it concerns a configuration where a provider is routed by deployments, and nowhere else."""
+"""Tables written by nodes: they matter only for providers routed by deployments."""
 
 FunctionKey = tuple[str, str]
 """Service and function."""
@@ -31,13 +31,13 @@ FunctionKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Affected:
-    """Names of models, and functions."""
+    """Names of affected models, and affected functions."""
 
     names: set[str] = field(default_factory=set)
     functions: set[FunctionKey] = field(default_factory=set)
 
     def add(self, snapshot: Snapshot, rows: Iterable[Row]) -> None:
-        """What hangs on these rows in this snapshot. A changed row is added twice: as it was, and as it is."""
+        """Add everything that depends on these rows. Call for a changed row twice: with its old and its new version."""
         nodes: set[str] = set()
         for row in rows:
             match row:
@@ -51,13 +51,13 @@ class Affected:
                 case Function() | Mapping():
                     self.functions.add((row.service_name, row.function_name))
                 case Deployment() | Node():
-                    # Also what else the node has loaded: how much of its memory is free decides where it stands.
+                    # Also the node's other models: its free memory determines the order of routes.
                     nodes.add(row.node_id)
         for model in {model.id: model for node in nodes for model in routed_on(snapshot, node)}.values():
             self._add_names(snapshot, model)
 
     def _add_model(self, snapshot: Snapshot, model: Model) -> None:
-        """The whole routed model: what one row says, the rows that share its name, their aliases and functions have."""
+        """Add the whole routed model: all rows with the name, their aliases and functions."""
         self._add_names(snapshot, model)
         for row in (model, *snapshot.models.where("name", model.name)):
             for mapping in snapshot.mappings.where("model", row.id):
@@ -70,17 +70,17 @@ class Affected:
 
 
 def has_routes(snapshot: Snapshot) -> bool:
-    """Whether any provider is routed by deployments: where none is, no deployment concerns a configuration."""
+    """Whether any provider is routed by deployments; otherwise no deployment affects a configuration."""
     return any(map(is_routed, snapshot.providers.where("route_by", "deployments")))
 
 
 def configuration_tables(snapshot: Snapshot) -> frozenset[str]:
-    """The tables that the configuration of this snapshot is made of."""
+    """Return the tables that the configuration of this snapshot is rendered from."""
     return CONFIGURATION_TABLES | FLEET_TABLES if has_routes(snapshot) else CONFIGURATION_TABLES
 
 
 def routed_on(snapshot: Snapshot, node_id: str) -> Iterator[Model]:
-    """The models of providers routed by deployments that a node has announced."""
+    """Yield the models announced by a node whose providers are routed by deployments."""
     for deployment in snapshot.deployments.where("node", node_id):
         model = snapshot.models.get(deployment.model_id)
         if model is not None and is_routed(snapshot.providers.get(model.provider_id)):
@@ -88,7 +88,7 @@ def routed_on(snapshot: Snapshot, node_id: str) -> Iterator[Model]:
 
 
 def concerns_routes(before: Snapshot, after: Snapshot, changes: Iterable[Change]) -> bool:
-    """Whether what nodes did between two snapshots may make another configuration. Costs what happened."""
+    """Whether nodes' changes between two snapshots may change the configuration. The cost grows with the changes."""
     if not has_routes(before) and not has_routes(after):
         return False
     for change in changes:

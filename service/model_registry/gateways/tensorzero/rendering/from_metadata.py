@@ -1,7 +1,7 @@
-"""Keys of a model's provider table that come from the catalogue's own metadata, where the row asks for them.
+"""Derives keys of a model's provider table from its card and metadata, where the row requests it.
 
-`tensorzero.from_metadata` of a model names them: `cost` (the prices), `timeouts`. A row that does not ask gets none, so
-metadata never leaks into a configuration. What `tensorzero.provider` says of the same key wins.
+`tensorzero.from_metadata` of a model lists them: `cost` (the prices), `timeouts`. Without it a row gets none, so
+metadata never leaks into a configuration. `tensorzero.provider` overrides derived keys.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from model_registry.entities.model import ROUTED_TYPES, Model
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.project import Table
 
 FROM_METADATA = "from_metadata"
@@ -19,22 +20,14 @@ PRICES = {
     "cost_per_1m_input_tokens": "/usage/prompt_tokens",
     "cost_per_1m_output_tokens": "/usage/completion_tokens",
 }
-"""Fields, and where an answer in OpenAI's shape says how many tokens it was. US dollars for a million tokens."""
+"""Price field -> pointer to its token count in an answer of OpenAI's format. US dollars per million tokens."""
 
 _LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
 """Keys of `metadata.timeouts`, in milliseconds."""
 
-_OPENAI_SHAPED = frozenset(
-    {
-        "azure", "deepseek", "fireworks", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi",
-        "together", "vllm", "xai",
-    }
-)  # fmt: skip
-"""Gateway types whose answers have OpenAI's `usage`."""
-
 
 def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Table:
-    """What the row asks for, as far as it makes sense; `faults` says where it does not."""
+    """Return the requested keys, as far as they are valid; `faults` reports the others."""
     asked = _asked(model)
     table: Table = {}
     if COST in asked and _knows_usage(gateway_type, extras) and (prices := _prices(model)):
@@ -45,7 +38,7 @@ def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, An
 
 
 def faults(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with what the row asks for: the place below the row, and why."""
+    """Yield the errors of the row's request: the column's path, and the reason."""
     here = ("tensorzero", FROM_METADATA)
     value = model.tensorzero.get(FROM_METADATA)
     if value is None:
@@ -82,24 +75,25 @@ def _asked(model: Model) -> list[Any]:
 
 
 def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
-    return gateway_type in _OPENAI_SHAPED and extras.get("api_type") != "responses"
+    kind = GATEWAY_TYPES.get(gateway_type or "")
+    return kind is not None and kind.openai_usage and extras.get("api_type") != "responses"
 
 
 def _prices(model: Model) -> dict[str, float]:
-    # An embedding has no output to be paid for.
+    # Embeddings have no output to pay for.
     keys = list(PRICES) if model.model_type in ROUTED_TYPES else list(PRICES)[:1]
-    # From before models had cards, prices may be in the metadata.
-    told = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
-    return {key: price for key in keys if (price := _price(told[key])) is not None}
+    # Rows from before model cards may have prices in their metadata.
+    prices = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
+    return {key: price for key in keys if (price := _price(prices[key])) is not None}
 
 
-def _price(value: Any) -> float | None:  # noqa: ANN401 (any JSON value)
+def _price(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _timeouts(model: Model) -> Table:
-    told = model.metadata.get("timeouts")
-    limits = {key: told[key] for key in _LIMITS if _is_limit(told.get(key))} if isinstance(told, dict) else {}
+    given = model.metadata.get("timeouts")
+    limits = {key: given[key] for key in _LIMITS if _is_limit(given.get(key))} if isinstance(given, dict) else {}
     if model.model_type not in ROUTED_TYPES:
         return {"timeout_ms": limits["total_ms"]} if "total_ms" in limits else {}
     table: Table = {}
@@ -110,5 +104,5 @@ def _timeouts(model: Model) -> Table:
     return {"timeouts": table} if table else {}
 
 
-def _is_limit(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+def _is_limit(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,4 +1,4 @@
-"""The functions of a configuration as a list for people: which variants there are, and in which order they are used."""
+"""Lists the functions of a configuration for people, with their variants in order of use. Renders no TOML."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ROLES = ("candidate", "fallback", "pinned")
 
 
 def function_views(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Every function that is in the configuration, with its variants in the order in which they are used."""
-    found = ((function, function_variants(snapshot, function)) for function in snapshot.functions)
-    return [_view(function, variants) for function, variants in found if variants.variants]
+    """Return every function of the configuration, with its variants in order of use."""
+    rendered = ((function, function_variants(snapshot, function)) for function in snapshot.functions)
+    return [_view(function, variants) for function, variants in rendered if variants.variants]
 
 
-def _view(function: Function, found: FunctionVariants) -> dict[str, Any]:
-    experimentation = function_table(function, found.variants).get("experimentation")
-    variants = [_variant_view(variant, role_of(variant.name, experimentation)) for variant in found.variants]
+def _view(function: Function, variants_of: FunctionVariants) -> dict[str, Any]:
+    experimentation = function_table(function, variants_of.variants).get("experimentation")
+    variants = [_variant_view(variant, role_of(variant.name, experimentation)) for variant in variants_of.variants]
     return {
         "name": function.name,
         "service_name": function.service_name,

@@ -1,12 +1,13 @@
-"""A row of `functions` with its mappings, as the gateway's function table: variants, and how they share the calls."""
+"""Makes the gateway's function table of a function and its mappings: variants, and their shares of the calls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from model_registry.entities.function import Function
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import Mapping
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
@@ -15,7 +16,7 @@ from model_registry.gateways.tensorzero.rendering.skipped import Omission
 from model_registry.snapshot.snapshot import Snapshot
 
 Role = Literal["candidate", "fallback", "pinned"]
-"""Drawn by weight; tried when no candidate is left; used only by those who name it."""
+"""Drawn by weight; tried in order after the candidates; used only when a request names it."""
 
 FALLBACK_SUFFIX = "_fallback"
 
@@ -27,30 +28,30 @@ class Variant:
     name: str
     table: Table
     mapping: Mapping | None = None
-    """The row it comes from; None: the function's own `tensorzero.variants`."""
+    """Its row; None: from the function's own `tensorzero.variants`."""
     stands_in: bool = False
-    """Whether it is the `fallback_model_id` of its mapping."""
+    """Whether it is made from its mapping's `fallback_model_id`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionVariants:
-    """The variants of a function, in routing order, and what of it is left out."""
+    """The variants of a function, in routing order, and those left out."""
 
     variants: tuple[Variant, ...]
     omissions: tuple[Omission, ...]
     faults: tuple[Omission, ...]
-    """The omissions that come from rows that contradict each other."""
+    """The omissions caused by contradicting rows."""
 
 
 def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariants:
-    """What of this function's mappings the gateway can use."""
+    """Return the variants of a function's mappings, without those that the gateway cannot use."""
     mappings = snapshot.mappings.where("function", (function.service_name, function.function_name))
-    found: dict[str, Variant] = {}
+    by_name: dict[str, Variant] = {}
     omissions, faults = [], []
-    wanted = [(mapping, mapping.model_id, mapping.variant_name) for mapping in mappings]
-    wanted += [(m, m.fallback_model_id, f"{m.variant_name}{FALLBACK_SUFFIX}") for m in mappings if m.fallback_model_id]
+    planned = [(mapping, mapping.model_id, mapping.variant_name) for mapping in mappings]
+    planned += [(m, m.fallback_model_id, f"{m.variant_name}{FALLBACK_SUFFIX}") for m in mappings if m.fallback_model_id]
     offered: list[Variant] = []
-    for mapping, model_id, name in wanted:
+    for mapping, model_id, name in planned:
         if reason := why_mapping_left_out(snapshot, model_id):
             omissions.append(Omission("variant", f"{function.name}.{name}", reason))
             continue
@@ -60,20 +61,20 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
             offered.append(variant)
     offered += [Variant(name, plain(table)) for name, table in sorted(own_variants(function).items())]
     for variant in offered:
-        if found.setdefault(variant.name, variant) is not variant:
+        if by_name.setdefault(variant.name, variant) is not variant:
             reason = "another variant of the function has this name already"
             faults.append(Omission("variant", f"{function.name}.{variant.name}", reason))
-    return FunctionVariants(tuple(found.values()), (*omissions, *faults), tuple(faults))
+    return FunctionVariants(tuple(by_name.values()), (*omissions, *faults), tuple(faults))
 
 
 def own_variants(function: Function) -> Table:
-    """The variants that have no model of their own, and so no mapping."""
+    """Return the variants without a model, which have no mapping."""
     variants = function.tensorzero.get("variants")
     return {k: v for k, v in variants.items() if isinstance(v, dict)} if isinstance(variants, dict) else {}
 
 
 def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
-    """Why a variant cannot use this model, or None."""
+    """Return why a variant cannot use this model, or None."""
     model = snapshot.models.get(model_id)
     if model is None:
         return "its model is not in the registry"
@@ -85,7 +86,7 @@ def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
 
 
 def variant_table(snapshot: Snapshot, mapping: Mapping, model_id: str) -> Table:
-    """The gateway's variant table of a mapping, with this model."""
+    """Make the gateway's variant table of a mapping, with this model."""
     extras = plain(mapping.tensorzero)
     kind = extras.get("type", "chat_completion")
     return {"type": kind, "model": snapshot.models[model_id].name} | {
@@ -94,17 +95,17 @@ def variant_table(snapshot: Snapshot, mapping: Mapping, model_id: str) -> Table:
 
 
 def function_entry(snapshot: Snapshot, function: Function) -> ModelEntry:
-    """The function's table, unless no variant is left."""
-    found = function_variants(snapshot, function)
-    if not found.variants:
+    """Make the function's entry; an omission when no variant is left."""
+    variants = function_variants(snapshot, function)
+    if not variants.variants:
         nothing = Omission("function", function.name, "none of its variants has a model that the gateway can use")
-        return ModelEntry((), (nothing, *found.omissions))
-    table = function_table(function, found.variants)
-    return ModelEntry((("functions", function.name, table),), found.omissions, found.faults)
+        return ModelEntry((), (nothing, *variants.omissions))
+    table = function_table(function, variants.variants)
+    return ModelEntry((("functions", function.name, table),), variants.omissions, variants.faults)
 
 
 def function_table(function: Function, variants: Sequence[Variant]) -> Table:
-    """The gateway's function table with these variants."""
+    """Make the gateway's function table with these variants."""
     table: Table = {"type": function.type}
     if function.description is not None:
         table["description"] = function.description
@@ -117,7 +118,7 @@ def function_table(function: Function, variants: Sequence[Variant]) -> Table:
 
 
 def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
-    """The best priority's variants share the calls by weight, the others follow in order, stand-ins last."""
+    """Let the best priority's variants share the calls by weight; the others follow in order, stand-ins last."""
     mapped = [(v.mapping, v) for v in variants if v.mapping is not None]
     regular = [(mapping, v) for mapping, v in mapped if not v.stands_in]
     if not mapped:
@@ -130,10 +131,10 @@ def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
     return table | ({"fallback_variants": fallbacks} if fallbacks else {})
 
 
-def role_of(variant: str, experimentation: Any) -> Role:  # noqa: ANN401 (any JSON value: rows may hold what they like)
-    """What an experimentation makes of a variant. Without one, all share the calls alike."""
-    said = experimentation if isinstance(experimentation, dict) else {}
-    named = [said.get(key) for key in ("candidate_variants", "fallback_variants")]
+def role_of(variant: str, experimentation: Json) -> Role:
+    """Return a variant's role in an experimentation. Without one, all share the calls equally."""
+    table = experimentation if isinstance(experimentation, dict) else {}
+    named = [table.get(key) for key in ("candidate_variants", "fallback_variants")]
     candidates, fallbacks = (names if isinstance(names, dict | list) else [] for names in named)
     if variant in candidates or (not candidates and not fallbacks):
         return "candidate"

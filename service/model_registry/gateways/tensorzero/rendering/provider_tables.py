@@ -1,14 +1,15 @@
-"""One row of `models` with its provider, as the gateway's provider table. Knows nothing of the other rows."""
+"""Makes the gateway's provider table of one model row and its provider. Other rows are not considered here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.rendering.from_metadata import derived_keys
 from model_registry.snapshot.live_deployments import is_routed
 
@@ -18,7 +19,7 @@ _RESPONSES = "responses::"
 
 @dataclass(frozen=True, slots=True)
 class ProviderTable:
-    """A model as one provider offers it."""
+    """A model at one provider."""
 
     model: Model
     provider: Provider
@@ -31,19 +32,19 @@ class ProviderTable:
 
     @property
     def model_extras(self) -> Table:
-        """Further keys of the model's table that this row asks for."""
+        """Extra keys for the model's table from this row."""
         return _table(self.model.tensorzero.get("model"))
 
 
 def section_of(model: Model) -> str | None:
-    """The top-level table that holds models of this type, or None."""
+    """Return the top-level table for models of this type, or None."""
     if model.model_type in ROUTED_TYPES:
         return "models"
     return "embedding_models" if model.model_type == "embedding" else None
 
 
 def why_left_out(model: Model, provider: Provider | None) -> str | None:
-    """Why this row is not in the configuration, or None when it is."""
+    """Return why this row is not in the configuration, or None when it is."""
     if provider is None:
         return "its provider is not in the registry"
     if not model.active:
@@ -52,7 +53,7 @@ def why_left_out(model: Model, provider: Provider | None) -> str | None:
 
 
 def why_provider_left_out(provider: Provider) -> str | None:
-    """Why none of this provider's models is in the configuration, or None."""
+    """Return why none of this provider's models is in the configuration, or None."""
     if not provider.active:
         return f"its provider {provider.name} is not active"
     kind = PROVIDER_TYPES.get(provider.type)
@@ -66,7 +67,7 @@ def _other_type(model: Model) -> str | None:
 
 
 def provider_fault(provider: Provider) -> str | None:
-    """What keeps this provider's models out of every configuration and must be put right, or None."""
+    """Return an error that keeps this provider's models out of every configuration, or None."""
     kind = PROVIDER_TYPES.get(provider.type)
     if kind is None or kind.gateway_type is None:
         return None
@@ -86,7 +87,7 @@ def provider_fault(provider: Provider) -> str | None:
 
 
 def model_fault(model: Model, provider: Provider) -> str | None:
-    """What keeps this row out of every configuration and must be put right, or None."""
+    """Return an error that keeps this row out of every configuration, or None."""
     kind = PROVIDER_TYPES.get(provider.type)
     section = section_of(model)
     if section is None or kind is None or kind.gateway_type is None:
@@ -101,7 +102,7 @@ def model_fault(model: Model, provider: Provider) -> str | None:
 
 
 def _shorthand_fault(model: Model, provider: Provider) -> str | None:
-    """A shorthand says type and model, and nothing else: the row must say the same, and nothing else."""
+    """Check a row named by a shorthand, which fixes type and model and allows no other settings."""
     kind_name, _, model_id = model.name.partition("::")
     kind = PROVIDER_TYPES[kind_name]
     start = f"{model.name} is the gateway's own shorthand"
@@ -118,7 +119,7 @@ def _shorthand_fault(model: Model, provider: Provider) -> str | None:
 
 
 def provider_table(offer: ProviderTable) -> Table:
-    """The gateway's provider table. A key that is null in a `tensorzero` column is left out, derived or not."""
+    """Make the gateway's provider table. A null in a `tensorzero` column removes the key, even a derived one."""
     extras = {**offer.provider.tensorzero, **_table(offer.model.tensorzero.get("provider"))}
     derived = _derived(offer, extras)
     table = derived | {key: extras[key] for key in sorted(extras)} | {"type": derived["type"]}
@@ -135,7 +136,7 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
     if kind.base_key and provider.api_base:
         table[kind.base_key] = provider.api_base
     if shorthand := is_shorthand(model.name):
-        # It says where the key is by saying nothing: where the gateway looks by default.
+        # No credential's location: a shorthand uses the gateway's default.
         if shorthand[1].startswith(_RESPONSES):
             table |= {"model_name": shorthand[1].removeprefix(_RESPONSES), "api_type": "responses"}
     elif kind.credential and provider.api_key_env_var:
@@ -145,8 +146,8 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
     return table | derived_keys(model, kind.gateway_type, extras)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """A JSON value as TOML can hold it: no nulls, and keys in an order that does not depend on who wrote them."""
+def plain(value: Json) -> Any:  # noqa: ANN401 (any JSON value)
+    """Convert a JSON value for TOML: without nulls, and with sorted keys."""
     match value:
         case dict():
             return {key: plain(value[key]) for key in sorted(value) if value[key] is not None}
@@ -155,5 +156,5 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     return value
 
 
-def _table(value: Any) -> Table:  # noqa: ANN401 (any JSON value)
+def _table(value: Json) -> Table:
     return value if isinstance(value, dict) else {}

@@ -1,6 +1,6 @@
-"""Rows that share a name, as one routed model of the gateway; aliases as further keys of the same table.
+"""Makes one routed model of the gateway from the rows with one name; aliases are further keys of the same table.
 
-Everything here is asked for one name at a time, so that a change costs what it touches.
+Works on one name at a time, so that a change only costs the names it touches.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from model_registry.entities.alias import GATEWAY_CONTEXTS, Alias
 from model_registry.entities.model import Model
+from model_registry.entities.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
-from model_registry.gateways.tensorzero.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     ProviderTable,
     plain,
@@ -27,13 +27,13 @@ from model_registry.snapshot.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """What one name, or one function, gives to a configuration."""
+    """The part of a configuration made from one name or one function."""
 
     tables: tuple[tuple[str, str, Table], ...] = ()
     """Section, key and table."""
     omissions: tuple[Omission, ...] = ()
     faults: tuple[Omission, ...] = ()
-    """What rendering settles by itself, and nobody should have to rely on: the rows contradict each other."""
+    """Contradictions between rows, which rendering resolves arbitrarily."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Group:
 
     offers: tuple[ProviderTable, ...]
     collisions: tuple[ProviderTable, ...]
-    """Rows whose provider key another row before them has."""
+    """Rows whose provider key an earlier row has."""
     routes: Mapping[str, tuple[Route, ...]]
-    """Provider key of an offer -> where its model is asked for first."""
+    """Provider key of an offer -> the routes tried before it."""
     unrouted: tuple[Omission, ...]
-    """Live deployments that are no route."""
+    """Live deployments that are not routed."""
 
     def contradictions(self) -> Iterator[str]:
-        """The model keys that a row sets otherwise than a row before it."""
+        """Yield the model keys that a row sets differently from an earlier row."""
         seen: dict[str, tuple[str, Any]] = {}
         for offer in self.offers:
             for key, value in sorted(plain(offer.model_extras).items()):
-                first, said = seen.setdefault(key, (offer.provider.name, value))
-                if said != value:
+                first, earlier = seen.setdefault(key, (offer.provider.name, value))
+                if earlier != value:
                     yield f"{first} and {offer.provider.name} say different things in tensorzero.model.{key}"
 
     def table(self) -> Table:
@@ -72,7 +72,7 @@ class Group:
 
 
 def group(snapshot: Snapshot, section: str, name: str) -> Group:
-    """The rendered rows of this name in a section, in routing order."""
+    """Return the rendered rows of a name in a section, in routing order."""
     taken: dict[str, ProviderTable] = {}
     ordered = sorted(_offers(snapshot, section, name), key=lambda o: (o.model.routing_priority, o.provider.name))
     collisions = [offer for offer in ordered if taken.setdefault(offer.key, offer) is not offer]
@@ -83,15 +83,15 @@ def group(snapshot: Snapshot, section: str, name: str) -> Group:
 def _routes(
     snapshot: Snapshot, offers: Mapping[str, ProviderTable]
 ) -> tuple[dict[str, tuple[Route, ...]], tuple[Omission, ...]]:
-    """Each offer's routes. What a row is called comes first: a route never takes the key of one."""
+    """Return each offer's routes. Rows' own keys take precedence: a route never takes one."""
     taken = set(offers)
     routes: dict[str, tuple[Route, ...]] = {}
     omissions: list[Omission] = []
     for key, offer in offers.items():
-        found = routes_of(snapshot, offer)
-        omissions += found.omissions
+        candidates = routes_of(snapshot, offer)
+        omissions += candidates.omissions
         kept = []
-        for route in found.routes:
+        for route in candidates.routes:
             if route.key in taken:
                 omissions.append(omitted(route.deployment, f"another provider has the key {route.key} already"))
             else:
@@ -110,7 +110,7 @@ def _offers(snapshot: Snapshot, section: str, name: str) -> Iterator[ProviderTab
 
 
 def alias_target(snapshot: Snapshot, alias: Alias) -> tuple[str, Model] | None:
-    """The section and the model that an alias is a key for, when the gateway is to know it."""
+    """Return the section and the model of an alias, if it is rendered for the gateway."""
     model = snapshot.models.get(alias.model_id)
     if alias.context not in GATEWAY_CONTEXTS or model is None:
         return None
@@ -119,7 +119,7 @@ def alias_target(snapshot: Snapshot, alias: Alias) -> tuple[str, Model] | None:
 
 
 def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
-    """The tables under this name: the model's own, or that of the model it is an alias of."""
+    """Make the tables under a name: the model's own, or those of the model that it is an alias of."""
     tables: dict[str, tuple[str, Table]] = {}
     omissions = [o for model in snapshot.models.where("name", name) if (o := _omission(snapshot, model))]
     faults = []

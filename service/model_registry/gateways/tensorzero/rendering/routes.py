@@ -1,7 +1,6 @@
-"""The live deployments of a model as further providers of the gateway's model: their keys, addresses and reasons.
+"""Turns a model's live deployments into further providers of the gateway's model, or into omissions with reasons.
 
-Which deployments are live, and in which order, is in `snapshot/live_deployments.py`; here is which of them a gateway
-can use.
+Selecting and ordering live deployments is in `snapshot/live_deployments.py`.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.model import Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider, http_url_problem
+from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.provider_tables import ProviderTable, why_left_out
 from model_registry.gateways.tensorzero.rendering.skipped import DEPLOYMENT, Omission
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
 from model_registry.snapshot.snapshot import Snapshot
 
 MOST_ROUTES = 100
-"""Of one row. A gateway tries no more, and each is a table that every change of the model renders and checks again."""
+"""Routes per row, at most. Every change of the model renders and checks each route's table again."""
 
 BEYOND = f"the {MOST_ROUTES} that come first are asked, and no more"
 
 _LONGEST = 2000
-"""As long as an `api_base` may be."""
+"""The limit of `api_base`."""
 _ADDED = ("/chat/completions", "/messages")
-"""What gateways add to a base URL themselves: a URL that ends so is one of a single route, not of a server."""
+"""Paths that gateways add to a base URL: a URL with such an ending is an endpoint, not a base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +48,30 @@ class Route:
     base: str
 
     def table(self, own: Table) -> Table:
-        """The offer's own table, but at this address, and asked for the name that was announced there."""
+        """Return the offer's own table with this address and the model name announced there."""
         named = {"model_name": self.deployment.announced_model} if "model_name" in own else {}
         return own | {"api_base": self.base} | named
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The routes of one offer, best first, and the live deployments that are none."""
+    """The routes of one offer, best first, and the live deployments that are not routed."""
 
     routes: tuple[Route, ...] = ()
     omissions: tuple[Omission, ...] = ()
 
 
 def routing_fault(provider: Provider) -> str | None:
-    """Why this provider cannot be routed by deployments, or None."""
+    """Return why this provider cannot be routed by deployments, or None."""
     kind = PROVIDER_TYPES.get(provider.type)
-    if not is_routed(provider) or kind is None or kind.base_key == "api_base":
+    if not is_routed(provider) or kind is None or kind.routable:
         return None
-    able = ", ".join(sorted(name for name, other in PROVIDER_TYPES.items() if other.base_key == "api_base"))
-    return f"deployments needs a type whose servers are told apart by an api_base: one of {able}"
+    able = ", ".join(sorted(name for name, other in PROVIDER_TYPES.items() if other.routable))
+    return f"deployments needs a type whose servers have an api_base: one of {able}"
 
 
 def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
-    """Where gateways are to ask for this model before its provider's own address; nowhere, unless it is routed so."""
+    """Return the routes that gateways try before the provider's own address; none, unless routed by deployments."""
     if not is_routed(offer.provider) or routing_fault(offer.provider):
         return Routes()
     routes: list[Route] = []
@@ -90,18 +89,18 @@ def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
 
 
 def address_of(deployment: Deployment, node: Node | None) -> Address:
-    """Where a deployment's server is: at its own endpoint, else at its node's."""
+    """Return the address of a deployment's server: its own endpoint, else its node's."""
     return _address(deployment.endpoint or (node.endpoint if node else None))
 
 
 @lru_cache(maxsize=4096)
 def _address(endpoint: str | None) -> Address:
-    """The endpoint as a base URL. Without a path it gets `/v1`.
+    """Make a base URL of an endpoint, with `/v1` when it has no path.
 
-    Ollama announces `http://host:11434`, and the OpenAI protocol of every server we route to lives under `/v1`.
+    Ollama announces `http://host:11434`; all servers we route to have the OpenAI protocol under `/v1`.
     """
     if not endpoint:
-        return Address(fault="neither it nor its node says where it can be reached: it has no endpoint")
+        return Address(fault="it has no endpoint, and neither has its node")
     if len(endpoint) > _LONGEST:
         return Address(fault=f"its endpoint is longer than {_LONGEST} characters")
     if problem := http_url_problem(endpoint):
@@ -114,7 +113,7 @@ def _address(endpoint: str | None) -> Address:
 
 
 def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Address:
-    """Where gateways ask this deployment of a model, or why they do not."""
+    """Return the address at which gateways use this deployment, or why they do not."""
     provider = snapshot.providers.get(model.provider_id)
     if provider is None or not is_routed(provider):
         return Address(fault="its provider is not routed by deployments")
@@ -131,15 +130,15 @@ def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Addr
 
 
 def omitted(deployment: Deployment, reason: str) -> Omission:
-    """A deployment that gets no calls, by the name it can be looked up with."""
+    """Make the omission of a deployment, under the name to look it up by."""
     name = f"{deployment.node_id}/{deployment.provider_type}/{deployment.announced_model}"
     return Omission(DEPLOYMENT, name, reason)
 
 
 def _keys(snapshot: Snapshot, offer: ProviderTable) -> dict[str, str]:
-    """The key of each deployment of the model, live or not: it stays the same while others come and go.
+    """Return the key of each deployment of the model, live or not: stable while others come and go.
 
-    A node that has announced the model more than once has a longer key for those later in the order of names.
+    If a node announced the model more than once, all but the first in the order of names get a longer key.
     """
     keys: dict[str, str] = {}
     nodes: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a configuration leaves out, and why. Only the words and their shape; the rules are where the tables are made."""
+"""Omissions: rows left out of a configuration, with reasons. The rules are in the modules that make the tables."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from model_registry.entities.secret_text import mask_secrets
 
 @dataclass(frozen=True, slots=True, order=True)
 class Omission:
-    """Something of the registry that is not in the configuration."""
+    """A row that is left out of the configuration."""
 
     kind: str
     """provider, model, alias, function, variant, section or deployment."""
     name: str
     reason: str
     switched_off: bool = False
-    """Somebody has decided so. An import brings thousands of these: they are listed, and leave no trace in the text."""
+    """Whether a person switched it off. Imports bring thousands of these: they are listed, but not in the text."""
 
 
 DEPLOYMENT = "deployment"
-"""The kind that comes and goes by itself."""
+"""The kind that comes and goes without a write."""
 
 
 def comments(omissions: Iterable[Omission]) -> str:
-    """As TOML comments, one line each, whatever the names hold; nothing where nothing is worth a line."""
+    """Write omissions as TOML comments, one line each; empty when all are switched off."""
     lines = [_one_line(mask_secrets(f'# {o.kind} "{o.name}": {o.reason}')) for o in omissions if not o.switched_off]
     return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
 
 
 def _one_line(text: str) -> str:
-    """Escape what could end the line or hide in it: control characters, line separators, lone surrogates."""
+    """Escape characters that could end the line or be invisible: control characters, separators, lone surrogates."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,7 +1,7 @@
-"""What the gateway refuses, and what it accepts and then cannot use: rules on a configuration's tables.
+"""Rules on a configuration's tables: what the gateway refuses, and what it accepts and then cannot use.
 
-`shape.py` knows how to describe a table, the other files describe one each. Nothing here is rendered, read or written;
-the gateway's own word is asked for in `gateways/tensorzero/validation/gateway_process.py`.
+`shape.py` has the combinators, the other files describe one table each. Nothing here renders, reads or writes;
+`gateways/tensorzero/validation/gateway_process.py` asks the real gateway.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import SECTIONS
 from model_registry.gateways.tensorzero.rules.context import Surroundings, surroundings_of
@@ -34,19 +35,19 @@ def check_configuration(
     around: Surroundings | None = None,
     has_file: Callable[[str], bool] | None = None,
 ) -> list[Reason]:
-    """What is wrong with this configuration, and what to do about it. An empty list: nothing that we know of.
+    """Check a configuration, and return each fault with its remedy. An empty list: no known fault.
 
     Args:
         tree: the configuration, or a part of it.
         around: the rest of the configuration, when the tree is a part.
-        has_file: whether there is a file at a relative path; without it nobody looks.
+        has_file: whether a file exists at a relative path; without it files are not checked.
     """
     around = around or surroundings_of(tree)
     reasons = [reason for name, table in tree.items() for reason in _section(name, table, around)]
     return reasons + (list(missing_files(tree, has_file)) if has_file else [])
 
 
-def _section(name: str, table: Any, around: Surroundings) -> list[Reason]:  # noqa: ANN401 (any TOML value)
+def _section(name: str, table: Toml, around: Surroundings) -> list[Reason]:
     rule = _RULES.get(name)
     if rule is None:
         known = ", ".join(sorted(_RULES))

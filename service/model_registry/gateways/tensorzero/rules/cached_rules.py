@@ -1,18 +1,19 @@
-"""The rules again, for a configuration that has changed a little: what was said of an entry is kept with it.
+"""Checks a slightly changed configuration incrementally: the result for each unchanged entry is kept.
 
-The rules look at one entry at a time, from there at the models and functions that it names, and at the sections; so an
-entry is checked again when it, what it asked for, any section, or the list of files is another one.
+The rules for an entry depend on the entry, the models and functions it names, and the sections. So it is checked again
+when it, a name that it looked up, any section, or the list of files changes. The rules themselves are beside this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import MODEL_TABLES
-from model_registry.gateways.tensorzero.reading.cached_parse import Entry, ParsedConfig, Rereader
+from model_registry.gateways.tensorzero.reading.cached_parse import CachedParser, Entry, ParsedConfig
 from model_registry.gateways.tensorzero.reading.outside_references import Survey, surveyed, together
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.context import Surroundings, surroundings_of
@@ -25,31 +26,31 @@ _ASKED_FOR = (*MODEL_TABLES, "functions")
 
 @dataclass(slots=True)
 class RuleResult:
-    """What the rules say of a configuration, or of an entry of it."""
+    """Faults and deprecated syntax of a configuration or an entry."""
 
     faults: list[Reason] = field(default_factory=list)
     deprecated: list[Reason] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _SaidOfEntry(RuleResult):
+class _EntryResult(RuleResult):
     asked: set[str] = field(default_factory=set)
-    """The models and functions that were looked for, there or not."""
+    """Names of models and functions that were looked up, found or not."""
 
 
 class CachedRules:
-    """Remembers what was said of each entry of the last configuration. For one thread."""
+    """Caches the result for each entry of the last configuration. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._rereader = Rereader()
+        self._parser = CachedParser()
         self._read: tuple[str, ParsedConfig | None] | None = None
         self._surveys: dict[Entry, Survey] = {}
-        self._known: dict[Entry, _SaidOfEntry] = {}
+        self._known: dict[Entry, _EntryResult] = {}
         self._files: frozenset[str] = frozenset()
 
     def survey(self, text: str) -> Survey | None:
-        """What is in the configuration that is to be checked next; None when it has to be read as a whole."""
-        reading = self._rereader.read(text)
+        """Survey the configuration to be checked next; None when it cannot be parsed incrementally."""
+        reading = self._parser.read(text)
         self._read = text, reading
         if reading is None:
             return None
@@ -61,43 +62,43 @@ class CachedRules:
         return together(reading.tree, self._surveys.values())
 
     def check(self, text: str, files: frozenset[str], has_file: Callable[[str], bool]) -> RuleResult | None:
-        """As `check_configuration` and `deprecated_syntax` on the whole; None when the text has to be read as a whole.
+        """Equal `check_configuration` and `deprecated_syntax`; None when the text cannot be parsed incrementally.
 
         Args:
             text: the configuration.
-            files: the paths of all files, as `has_file` goes by them.
-            has_file: whether there is a file at a relative path.
+            files: the paths of all files that `has_file` knows.
+            has_file: whether a file exists at a relative path.
         """
         read, self._read = self._read, None
-        reading = read[1] if read is not None and read[0] == text else self._rereader.read(text)
+        reading = read[1] if read is not None and read[0] == text else self._parser.read(text)
         if reading is None:
             self._known = {}
             return None
         all_again = files != self._files or any(not name for _, name in reading.changed)
         changed = {name for section, name in reading.changed if section in _ASKED_FOR}
         around = surroundings_of(reading.tree)
-        known: dict[Entry, _SaidOfEntry] = {}
+        known: dict[Entry, _EntryResult] = {}
         for entry, table in reading.tables.items():
-            said = self._known.get(entry)
-            if said is None or all_again or entry in reading.changed or not changed.isdisjoint(said.asked):
-                said = _said_of(entry, table, around, has_file)
-            known[entry] = said
+            result = self._known.get(entry)
+            if result is None or all_again or entry in reading.changed or not changed.isdisjoint(result.asked):
+                result = _check_entry(entry, table, around, has_file)
+            known[entry] = result
         self._known, self._files = known, files
-        return RuleResult(list(_all(known, lambda said: said.faults)), list(_all(known, lambda said: said.deprecated)))
+        return RuleResult(list(_all(known, lambda r: r.faults)), list(_all(known, lambda r: r.deprecated)))
 
 
-def _all(known: Mapping[Entry, _SaidOfEntry], which: Callable[[RuleResult], list[Reason]]) -> Iterator[Reason]:
-    return (reason for said in known.values() for reason in which(said))
+def _all(known: Mapping[Entry, _EntryResult], which: Callable[[RuleResult], list[Reason]]) -> Iterator[Reason]:
+    return (reason for result in known.values() for reason in which(result))
 
 
-def _said_of(entry: Entry, table: Any, around: Surroundings, has_file: Callable[[str], bool]) -> _SaidOfEntry:  # noqa: ANN401 (any TOML value)
+def _check_entry(entry: Entry, table: Toml, around: Surroundings, has_file: Callable[[str], bool]) -> _EntryResult:
     section, name = entry
     part = {section: {name: table} if name else table}
-    said = _SaidOfEntry()
+    result = _EntryResult()
 
     def noting(find: Callable[[str], T]) -> Callable[[str], T]:
         def noted(asked: str) -> T:
-            said.asked.add(asked)
+            result.asked.add(asked)
             return find(asked)
 
         return noted
@@ -105,6 +106,6 @@ def _said_of(entry: Entry, table: Any, around: Surroundings, has_file: Callable[
     noted = Surroundings(
         noting(around.model), noting(around.embedding_model), noting(around.has_function), around.sections
     )
-    said.faults = check_configuration(part, noted, has_file)
-    said.deprecated = deprecated_syntax(part)
-    return said
+    result.faults = check_configuration(part, noted, has_file)
+    result.deprecated = deprecated_syntax(part)
+    return result

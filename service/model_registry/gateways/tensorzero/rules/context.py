@@ -1,4 +1,4 @@
-"""What a part of a configuration refers to outside itself. The rules ask; a tree or a snapshot answers."""
+"""The context of rules: the rest of a configuration that a part of it refers to. Made from a tree or a snapshot."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OUTBOUND_LIMIT_MS = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The rest of the configuration, as far as rules refer to it."""
+    """Look-ups into the rest of the configuration."""
 
     model: Callable[[str], Table | None]
-    """A table under `[models]`."""
+    """Returns a table under `[models]`."""
     embedding_model: Callable[[str], Table | None]
     has_function: Callable[[str], bool]
     """Whether the function has a table under `[functions]`."""
@@ -25,20 +25,20 @@ class Surroundings:
     """The top-level tables that are neither models nor functions."""
 
     def has(self, section: str, name: str) -> bool:
-        """Whether a top-level table has such an entry: a tool, a metric."""
+        """Whether a top-level table has an entry, such as a tool or a metric."""
         table = self.sections.get(section)
         return isinstance(table, Mapping) and name in table
 
     @property
     def outbound_limit_ms(self) -> int:
-        """No timeout may be longer."""
+        """The upper limit of all timeouts."""
         gateway = self.sections.get("gateway")
         limit = gateway.get("global_outbound_http_timeout_ms") if isinstance(gateway, Mapping) else None
         return limit if isinstance(limit, int) else OUTBOUND_LIMIT_MS
 
 
 def surroundings_of(tree: Mapping[str, Any]) -> Surroundings:
-    """What the parts of a whole configuration refer to: the rest of it."""
+    """Make the context from a whole configuration."""
 
     def finder(section: str) -> Callable[[str], Table | None]:
         tables = tree.get(section)

@@ -1,6 +1,6 @@
-"""Syntax that the gateway still takes and will not for long, each with what takes its place.
+"""Syntax that the gateway still accepts but deprecates, each with its replacement.
 
-The table is what 2026.6.0 warns of while it loads. What it refuses already is a fault, and stands in the other files.
+The table has the warnings of 2026.6.0 while loading. Syntax that it refuses already is a fault, in the other files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from model_registry.gateways.tensorzero.project import Path, dotted
 Test = Callable[[Any], bool]
 
 
-def _anything(_: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _anything(_: object) -> bool:
     return True
 
 
@@ -29,15 +29,15 @@ def _ends(ending: str) -> Test:
 
 @dataclass(frozen=True, slots=True)
 class Deprecated:
-    """A key of old, and what to write in its place."""
+    """A deprecated key, and its replacement."""
 
     pattern: Path
-    """Where; `*` stands for any key."""
+    """The key's path; `*` matches any key."""
     replacement: str
     when: Test = _anything
-    """Whether this value is the deprecated one."""
+    """Whether a value is deprecated."""
     beside: tuple[str, ...] = ()
-    """Only in a table whose `type` is one of these; none: in any."""
+    """Applies only in tables with one of these as `type`; empty: in any."""
 
 
 _VARIANT: Path = ("functions", "*", "variants", "*")
@@ -95,19 +95,19 @@ DEPRECATED: tuple[Deprecated, ...] = (
 
 
 def deprecated_syntax(tree: Mapping[str, Any]) -> list[Reason]:
-    """Where this configuration is written in a way that is going away, and what to write instead."""
+    """Return the deprecated keys of a configuration, each with its replacement."""
     return [
         Reason(dotted(path), f"is deprecated: {entry.replacement}")
         for entry in DEPRECATED
-        for path in _found(tree, entry, entry.pattern, ())
+        for path in _matching(tree, entry, entry.pattern, ())
     ]
 
 
-def _found(table: Any, entry: Deprecated, left: Path, path: Path) -> Iterator[Path]:  # noqa: ANN401 (any TOML value)
+def _matching(table: object, entry: Deprecated, left: Path, path: Path) -> Iterator[Path]:
     if not isinstance(table, Mapping):
         return
     for key in table if left[0] == "*" else [key for key in left[:1] if key in table]:
         if left[1:]:
-            yield from _found(table[key], entry, left[1:], (*path, key))
+            yield from _matching(table[key], entry, left[1:], (*path, key))
         elif entry.when(table[key]) and (not entry.beside or table.get("type") in entry.beside):
             yield (*path, key)

@@ -1,10 +1,11 @@
-"""The rules of evaluators: of functions, and of top-level evaluations."""
+"""Rules of evaluators, in functions and in top-level evaluations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -49,10 +50,10 @@ _JUDGES: Mapping[str, TableOf] = {
         frozenset({"model", "embedding_model", "k"}),
     ),
 }
-"""The variants of a judge, by type: they have fewer keys than a function's."""
+"""The variants of an LLM judge, by type: they have fewer keys than a function's."""
 
 
-def _judge(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _judge(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
@@ -100,11 +101,11 @@ _KINDS: Mapping[str, TableOf | None] = {
 
 
 def double_colon(name: str) -> str | None:
-    """What is wrong with this name, or None."""
+    """Return a fault of this name, or None."""
     return "must not contain '::'; rename it" if "::" in name else None
 
 
-def _evaluator(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _evaluator(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

@@ -1,4 +1,4 @@
-"""The rules of a function's experimentation: which variants it names, with which weights, and who may be reached."""
+"""Rules of a function's experimentation: its variants, weights and namespaces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -17,18 +18,18 @@ _KEYS = {
     "static_weights": {"type", *_LISTED, "namespaces"},
     "uniform": {"type", *_LISTED, "namespaces"},
 }
-"""The keys that the gateway reads; it ignores others here. Adaptive experiments have more, and are left alone."""
+"""Keys that the gateway reads; it ignores others here. Adaptive experiments have more, which are not checked."""
 
 _TYPES = ("static", "adaptive", "static_weights", "uniform", "track_and_stop")
 
 
-def experimentation(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """An experimentation table by itself."""
+def experimentation(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Check an experimentation table by itself."""
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")
         return
     kind = value.get("type")
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         yield refused((*path, "type"), f"must be one of {', '.join(_TYPES)}")
         return
     for key in value.keys() - _KEYS.get(kind, value.keys()):
@@ -61,25 +62,25 @@ def _weights(path: Path, value: Mapping[str, Any]) -> Iterator[Reason]:
         )
 
 
-def _is_weight(value: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _is_weight(value: Toml) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def sampling_rules(path: Path, function: Mapping[str, Any], around: Surroundings) -> Iterator[Reason]:
-    """How experimentation and variants fit together."""
-    variants, said = function.get("variants"), function.get("experimentation")
+    """Check experimentation and variants together."""
+    variants, table = function.get("variants"), function.get("experimentation")
     if not isinstance(variants, Mapping):
         return
     here = (*path, "experimentation")
-    if not isinstance(said, Mapping):
+    if not isinstance(table, Mapping):
         yield from _reach(here, variants, variants, None, around)
         return
     for name in sorted(name for name, v in variants.items() if isinstance(v, Mapping) and "weight" in v):
         message = "cannot stand beside experimentation; remove it, and give the weight there"
         yield refused((*path, "variants", name, "weight"), message)
-    yield from _names(here, said, variants)
-    yield from _reach(here, _reached(said, variants), variants, None, around)
-    namespaces = said.get("namespaces", {})
+    yield from _names(here, table, variants)
+    yield from _reach(here, _reached(table, variants), variants, None, around)
+    namespaces = table.get("namespaces", {})
     if not isinstance(namespaces, Mapping):
         yield refused((*here, "namespaces"), "must be a table")
         return
@@ -91,8 +92,8 @@ def sampling_rules(path: Path, function: Mapping[str, Any], around: Surroundings
             yield from _reach(inner_path, _reached(inner, variants), variants, space, around)
 
 
-def _names(path: Path, said: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterator[Reason]:
-    lists = {key: _listed(said.get(key)) for key in _LISTED}
+def _names(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterator[Reason]:
+    lists = {key: _listed(table.get(key)) for key in _LISTED}
     for key, names in lists.items():
         for name in names:
             if not isinstance(name, str) or name not in variants:
@@ -104,19 +105,19 @@ def _names(path: Path, said: Mapping[str, Any], variants: Mapping[str, Any]) -> 
             yield refused((*path, "fallback_variants"), f"{name!r} is a candidate already; take it out of one of them")
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (any TOML value)
+def _listed(value: Toml) -> list[Any]:
     return list(value) if isinstance(value, Mapping | list) else []
 
 
-def _reached(said: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterable[Any]:
-    named = [name for key in _LISTED for name in _listed(said.get(key))]
+def _reached(table: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterable[Any]:
+    named = [name for key in _LISTED for name in _listed(table.get(key))]
     return named or variants
 
 
 def _reach(
     path: Path, reached: Iterable[Any], variants: Mapping[str, Any], space: str | None, around: Surroundings
 ) -> Iterator[Reason]:
-    """A variant with a namespace, of its own or its model's, is reached from there and nowhere else."""
+    """Check that variants with a namespace, their own or their model's, are used only in that namespace."""
     for name in reached:
         table = variants.get(name) if isinstance(name, str) else None
         if not isinstance(table, Mapping):
@@ -124,7 +125,7 @@ def _reach(
         model = table.get("model")
         model_table = around.model(model) if isinstance(model, str) else None
         for owner in (table, model_table):
-            wanted = owner.get("namespace") if isinstance(owner, Mapping) else None
-            if wanted not in (None, space):
-                message = f"reaches the variant {name!r}, which belongs to the namespace {wanted!r}; take it out here"
+            required = owner.get("namespace") if isinstance(owner, Mapping) else None
+            if required not in (None, space):
+                message = f"reaches the variant {name!r}, which belongs to the namespace {required!r}; take it out here"
                 yield refused(path, message)

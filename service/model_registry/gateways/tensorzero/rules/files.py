@@ -1,4 +1,4 @@
-"""Whether the files that a configuration refers to are there. Reads none."""
+"""Checks that the referenced files exist. Reads none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DIRECTORY = ("gateway", "template_filesystem_access", "base_path")
 
 
 def missing_files(tree: Mapping[str, Any], has_file: Callable[[str], bool]) -> Iterator[Reason]:
-    """The files that are named and not there. An absolute path is the gateway machine's own business."""
+    """Yield references to missing files. Absolute paths are on the gateway's machine, and not checked."""
     for path, value in file_references(dict(tree)):
         if path == _DIRECTORY or not isinstance(value, str) or not value or PurePosixPath(value).is_absolute():
             continue

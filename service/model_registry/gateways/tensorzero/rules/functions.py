@@ -1,4 +1,4 @@
-"""The rules of one function: its keys by type, and how its variants fit it and each other."""
+"""Rules of one function: its keys by type, and the consistency of its variants."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -29,7 +30,7 @@ _NEED_JSON_MODE = {
     "experimental_dynamic_in_context_learning": None,
     "experimental_mixture_of_n": "fuser",
 }
-"""The variants that must say their JSON mode in a json function, and in which table."""
+"""Types of variants that need a JSON mode in a json function, and the table for it."""
 
 
 _SENDERS = {
@@ -38,15 +39,15 @@ _SENDERS = {
     "experimental_best_of_n_sampling": ("evaluator",),
     "experimental_mixture_of_n": ("fuser",),
 }
-"""The variants that fill templates, and in which of their tables."""
+"""Types of variants that fill templates, and their tables for it."""
 
 
-def _tool(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _tool(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not around.has("tools", value):
         yield refused(path, f"the tool {value!r} is not in the configuration; add it under tools, or take it out")
 
 
-def _tool_choice(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _tool_choice(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if isinstance(value, Mapping):
         yield from TableOf({"specific": text}, frozenset({"specific"}))(path, value, around)
     elif value not in ("none", "auto", "required"):
@@ -58,7 +59,7 @@ def _key_name(name: str) -> str | None:
 
 
 def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """There is one at least, each fits the function's type, and best-of-n chooses among others."""
+    """Check the variants: at least one, each fitting the function's type, best-of-n without cycles."""
     variants = function.get("variants")
     if not isinstance(variants, Mapping):
         return
@@ -73,7 +74,7 @@ def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Itera
     yield from _circles(here, variants)
 
 
-def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Any) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Toml) -> Iterator[Reason]:
     kind = str(variant_table.get("type"))
     if function_type == "json" and kind in _NEED_JSON_MODE:
         inner = _NEED_JSON_MODE[kind]
@@ -99,7 +100,7 @@ def _candidates(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any
 
 
 def _templates(path: Path, variant_table: Mapping[str, Any], function: Mapping[str, Any]) -> Iterator[Reason]:
-    """Who asks a model itself needs a template for each schema, and wraps no input that has one."""
+    """Check templates: a variant that calls a model needs one for each schema, and no wrapper for such input."""
     schemas = function.get("schemas")
     named = schemas.keys() if isinstance(schemas, Mapping) else frozenset()
     roles = {role for role in ROLES if f"{role}_schema" in function or role in named}
@@ -118,12 +119,12 @@ def _templates(path: Path, variant_table: Mapping[str, Any], function: Mapping[s
                 yield refused((*here, "templates", name), message)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (any TOML value)
+def _mapping(value: Toml) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
 def _circles(path: Path, variants: Mapping[str, Any]) -> Iterator[Reason]:
-    """A variant that chooses itself, directly or not, makes the gateway crash."""
+    """Refuse variants that choose themselves, directly or indirectly: the gateway would crash."""
     graph = {
         name: [str(candidate) for candidate in table["candidates"]]
         for name, table in variants.items()
@@ -155,7 +156,7 @@ FUNCTION_TYPES = {
 }
 
 
-def _function(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _function(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

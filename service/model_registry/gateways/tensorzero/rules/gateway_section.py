@@ -1,11 +1,11 @@
-"""The rules of `[gateway]`: its keys, and the numbers in it. Other sections are checked by their name only, so far."""
+"""Rules of `[gateway]`: its keys and numbers. Other sections are in `sections.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -26,14 +26,14 @@ from model_registry.gateways.tensorzero.rules.shape import (
 _LAST_PORT = 65_535
 
 
-def _address(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _address(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     host, _colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not _is_host(host) or not (port.isascii() and port.isdecimal() and int(port) <= _LAST_PORT):
         yield refused(path, "must be an IP address and a port, such as 0.0.0.0:3000 or [::]:3000; it takes no name")
 
 
 def _is_host(text: str) -> bool:
-    """Whether this is an address as it stands before a port: the newer kind in brackets."""
+    """Whether a text is an IP address as written before a port: IPv6 in brackets."""
     bracketed = text.startswith("[") and text.endswith("]")
     kind = IPv6Address if bracketed else IPv4Address
     try:

@@ -1,4 +1,4 @@
-"""The rules of `[models]` and `[embedding_models]`: names, routing, timeouts. Providers have their own file."""
+"""Rules of `[models]` and `[embedding_models]`: names, routing, timeouts. Providers are in `providers.py`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.provider_types import has_reserved_prefix
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import has_reserved_prefix
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import TIMEOUTS, namespace
 from model_registry.gateways.tensorzero.rules.providers import provider
@@ -25,7 +25,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 
 
 def _routing(path: Path, model: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """Everything in order, each once. The gateway does not ask this of embedding models, and then cannot use them."""
+    """Check that routing names every provider once. For embedding models the gateway does not, and then fails."""
     routing, providers = model.get("routing"), model.get("providers")
     if not isinstance(routing, list) or not isinstance(providers, Mapping):
         return

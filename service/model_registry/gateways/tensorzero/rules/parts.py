@@ -1,4 +1,4 @@
-"""Tables that appear in several places: timeouts, retries, extra bodies and headers, prices."""
+"""Rules of tables that several others contain: timeouts, retries, extra bodies and headers, prices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -23,7 +24,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 )
 
 _DECIMAL_MAX = 7.9e28
-"""The gateway keeps prices as 96-bit decimals."""
+"""The gateway stores prices as 96-bit decimals."""
 
 TIMEOUTS = TableOf(
     {
@@ -35,21 +36,21 @@ TIMEOUTS = TableOf(
 RETRIES = TableOf({"num_retries": integer(), "max_delay_s": number}, silent=True)
 
 
-def namespace(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A namespace's name."""
+def namespace(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Check the name of a namespace."""
     if not isinstance(value, str) or not value or value.startswith("tensorzero::"):
         yield refused(path, "must be a name: not empty, and without 'tensorzero::' at its start")
 
 
 def _replacement(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """What to put there, or that it goes."""
+    """Check that an entry either sets a value or deletes it."""
     if entry.get("delete") is False:
         yield refused((*path, "delete"), "must be true; leave it out to set a value")
     elif "value" not in entry and "delete" not in entry:
         yield refused(path, "needs a value, or delete = true")
 
 
-# The names narrow an entry down to some calls; the gateway ignores keys that it does not know here.
+# These keys restrict an entry to some calls; the gateway ignores unknown keys here.
 _WHERE: Mapping[str, Shape] = {"variant_name": text, "model_name": text, "provider_name": text, "all": boolean}
 
 EXTRA_BODY = list_of(
@@ -68,12 +69,12 @@ EXTRA_HEADERS = list_of(
 )
 
 
-def _pointer(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _pointer(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not re.fullmatch(r"(/([^~]|~[01])*)?", value, re.DOTALL):
         yield refused(path, "must be a JSON pointer into the provider's answer, such as /usage/prompt_tokens")
 
 
-def _price(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _price(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _DECIMAL_MAX:
         yield refused(path, "must be a number, finite and below 7.9e28")
 

@@ -1,4 +1,4 @@
-"""The rules of one provider table, as its type has them. The types themselves are in `provider_types.py`."""
+"""Rules of one provider table, by type. The types themselves are in `provider_types.py`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.json_types import Toml
 from model_registry.entities.provider import ApiBase
-from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import (
+from model_registry.entities.provider_types import (
     COMMON_EMBEDDING_KEYS,
     COMMON_KEYS,
     GATEWAY_TYPES,
     Credential,
     ProviderType,
 )
+from model_registry.errors import Reason
+from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import COST, EXTRA_BODY, EXTRA_HEADERS, TIMEOUTS
 from model_registry.gateways.tensorzero.rules.shape import (
@@ -35,7 +37,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 
 _URL = TypeAdapter[str](ApiBase)
 _ENDINGS = {"/chat/completions": None, "/messages": "anthropic"}
-"""What the gateway adds to a base URL by itself, and the only type that does."""
+"""Paths that the gateway adds to a base URL -> the only type that does; None: all types."""
 
 _SHAPES: Mapping[str, Shape] = {
     "type": text,
@@ -54,11 +56,11 @@ _SHAPES: Mapping[str, Shape] = {
     "allow_auto_detect_region": boolean,
     "hosted_provider": one_of("openai", "tgi"),
 }
-"""By key, where a key is more than a string."""
+"""Shapes of the keys that are not strings."""
 
 
-def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A provider table: first its type, then what the type asks for."""
+def provider(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Check a provider table: its type, then the rules of that type."""
     kind = GATEWAY_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
     if isinstance(value, Mapping) and kind is None:
         yield refused((*path, "type"), f"must be one of {', '.join(sorted(GATEWAY_TYPES))}")
@@ -68,7 +70,7 @@ def provider(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]: 
 
 @cache
 def provider_shape(gateway_type: str, section: str) -> TableOf:
-    """The provider table of a type, under `models` or `embedding_models`."""
+    """Make the shape of a type's provider table, under `models` or `embedding_models`."""
     kind = GATEWAY_TYPES[gateway_type]
     common = COMMON_EMBEDDING_KEYS if section == "embedding_models" else COMMON_KEYS
     shapes = {key: _SHAPES.get(key, text) for key in kind.own_keys | common}
@@ -89,16 +91,16 @@ def provider_shape(gateway_type: str, section: str) -> TableOf:
 def _base_url(kind: ProviderType) -> Shape:
     schemes = ("env::", "dynamic::", "path::") if kind.base_key != "api_base" else ()
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if isinstance(value, str) and schemes and value.startswith(schemes):
             return
         try:
             _URL.validate_python(value, strict=True)
         except ValidationError as error:
-            yield refused(path, error.errors()[0]["msg"].removeprefix("Value error, "))
+            yield refused(path, reasons_of(error)[0].message)
             return
         for ending, only in _ENDINGS.items():
-            if value.rstrip("/").endswith(ending) and only in {None, kind.name}:
+            if str(value).rstrip("/").endswith(ending) and only in {None, kind.name}:
                 yield refused(path, f"ends in {ending}, which the gateway adds itself; leave it out")
 
     return check
@@ -113,7 +115,7 @@ def _credential(credential: Credential) -> Shape:
     if credential.key == "api_key":
         schemes = ["env", "dynamic"]
 
-    def location(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def location(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         scheme, separator, name = value.partition("::") if isinstance(value, str) else ("", "", "")
         if value not in words and not (separator and scheme in schemes and name):
             known = [*(f"{scheme}::..." for scheme in schemes), *words]
@@ -121,7 +123,7 @@ def _credential(credential: Credential) -> Shape:
 
     pair = TableOf({"default": location, "fallback": location}, frozenset({"default", "fallback"}))
 
-    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         takes_pair = credential.key != "api_key" and isinstance(value, Mapping)
         yield from (pair if takes_pair else location)(path, value, around)
 
@@ -131,7 +133,7 @@ def _credential(credential: Credential) -> Shape:
 _AWS_KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
-def _aws_credential(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _aws_credential(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if value != "sdk" and not (isinstance(value, str) and re.match(r"(env|dynamic)::.", value)):
         yield refused(path, "must say where it is: env::..., dynamic::... or sdk")
 
@@ -160,7 +162,7 @@ def _one_model_key(kind: ProviderType) -> Shape:
 
 
 def _responses_only(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
-    """Two of OpenAI's keys belong to its other API."""
+    """Check that two of OpenAI's keys are only used with its Responses API."""
     if table["type"] != "openai" or table.get("api_type") == "responses":
         return
     for key in ("include_encrypted_reasoning", "provider_tools"):
@@ -177,7 +179,7 @@ def _can_embed(kind: ProviderType) -> Shape:
     return check
 
 
-def _content_types(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _content_types(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     allowed = ("image_url", "file", "input_audio")
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

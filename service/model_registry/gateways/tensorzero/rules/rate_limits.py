@@ -1,4 +1,4 @@
-"""The rules of `[rate_limiting]`: who is counted together, how much of what they may use, and which rule goes first."""
+"""Rules of `[rate_limiting]`: scopes, limits and priorities."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -27,28 +28,28 @@ _PUBLIC_ID = 12
 """Characters in the public part of a gateway's API key."""
 
 
-def _money(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _money(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         yield refused(path, "must be a number from 0 up, neither nan nor infinite")
 
 
 def _amount(shape: Shape) -> Shape:
-    """So much in each interval, or a bucket of a size that is refilled at a rate."""
+    """Make the shape of a limit: an amount per interval, or a bucket with capacity and refill rate."""
     bucket = TableOf({"capacity": shape, "refill_rate": shape}, frozenset({"capacity", "refill_rate"}))
 
-    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         yield from (bucket if isinstance(value, Mapping) else shape)(path, value, around)
 
     return check
 
 
-def _tag_value(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _tag_value(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     yield from text(path, value, around)
     if isinstance(value, str) and value.startswith(_RESERVED) and value not in {_EACH, _TOTAL}:
         yield refused(path, f"must be {_EACH}, {_TOTAL} or a value without 'tensorzero::' at its start")
 
 
-def _key_id(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _key_id(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     if value != _EACH and not (isinstance(value, str) and len(value) == _PUBLIC_ID and not value.startswith(_RESERVED)):
         yield refused(path, f"must be {_EACH} or the {_PUBLIC_ID} characters of an API key's public id")
 
@@ -57,7 +58,7 @@ _TAG = TableOf({"tag_key": text, "tag_value": _tag_value}, frozenset({"tag_key",
 _KEY = TableOf({"api_key_public_id": _key_id}, frozenset({"api_key_public_id"}), silent=True)
 
 
-def _scope(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _scope(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if isinstance(value, Mapping) and "tag_key" in value:
         yield from _TAG(path, value, around)
     elif isinstance(value, Mapping) and "api_key_public_id" in value:
@@ -89,10 +90,10 @@ _RULE = TableOf(
 def _one_rule_a_scope(path: Path, section: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     rules = section.get("rules")
     seen: list[Any] = []
-    for place, rule in enumerate(rules if isinstance(rules, list) else ()):
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         scope = rule.get("scope", []) if isinstance(rule, Mapping) else None
         if isinstance(scope, list) and (known := sorted(map(repr, scope))) in seen:
-            yield refused((*path, "rules", str(place), "scope"), "is that of an earlier rule; put both into one")
+            yield refused((*path, "rules", str(index), "scope"), "is that of an earlier rule; put both into one")
         elif isinstance(scope, list):
             seen.append(known)
 

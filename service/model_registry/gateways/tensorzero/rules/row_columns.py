@@ -1,21 +1,21 @@
-"""The rules of one row's columns: what rendering would leave out, or pass over, without a word in the configuration.
+"""Rules of one row's columns: values that rendering would skip or ignore silently.
 
-They hold for rows that are not active too, so that switching one on brings no surprise.
+They apply to inactive rows too, so that activating one brings no surprise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from model_registry.entities.base import Row
 from model_registry.entities.function import Function
+from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import Mapping as MappingRow
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path
-from model_registry.gateways.tensorzero.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.gateways.tensorzero.rendering.from_metadata import FROM_METADATA, faults
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     model_fault,
@@ -34,7 +34,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 
 def column_faults(snapshot: Snapshot, row: Row, around: Surroundings) -> Iterator[Reason]:
-    """What is wrong with this row by itself."""
+    """Yield the faults of this row by itself."""
     match row:
         case Provider():
             yield from _provider(row, around)
@@ -94,7 +94,7 @@ def _model(row: Model, provider: Provider | None, around: Surroundings) -> Itera
     if kind and kind.gateway_type:
         own = row.tensorzero.get("provider")
         extras = {**(provider.tensorzero if provider else {}), **(own if isinstance(own, dict) else {})}
-        yield from (refused((*path, *place), why) for place, why in faults(row, kind.gateway_type, extras))
+        yield from (refused((*path, *column), why) for column, why in faults(row, kind.gateway_type, extras))
         table = provider_shape(kind.gateway_type, section)
         yield from _extras((*here, "provider"), row.tensorzero.get("provider"), table, _named_elsewhere(kind), around)
 
@@ -128,12 +128,12 @@ def _mapping(row: MappingRow, around: Surroundings) -> Iterator[Reason]:
 
 def _extras(
     path: Path,
-    extras: Any,  # noqa: ANN401 (any JSON value)
+    extras: Json,
     shape: TableOf,
     elsewhere: Mapping[str, str],
     around: Surroundings,
 ) -> Iterator[Reason]:
-    """Keys that are in the shape, without those that come from other columns."""
+    """Check extra keys against the shape, and refuse those that other columns set."""
     if not isinstance(extras, Mapping):
         return
     for key in elsewhere.keys() & extras.keys():

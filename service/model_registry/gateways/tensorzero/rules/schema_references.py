@@ -1,7 +1,7 @@
-"""Where JSON schemas refer to: a gateway fetches whatever a schema names by address, from disk and from the network.
+"""Checks references in JSON schemas: a gateway would fetch any address in them, from disk and from the network.
 
-Only references within one schema are let through. Anything else would have to be resolved as the gateway's library
-does it, in each draft; a mistake in that would open a file of this machine. Pure.
+Only references within the same schema are allowed. Others would have to be resolved exactly as the gateway's library
+does in each draft, and a mistake would open a file of this machine. Pure.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _IDENTITIES = frozenset({"$id", "id"})
 _DEEPEST = 200
 _MOST = 20
-"""Reasons about one schema; more help nobody."""
+"""Reasons per schema, at most."""
 
 _META_SCHEMAS = frozenset({
     *(f"http://json-schema.org/draft-0{draft}/schema" for draft in (3, 4, 6, 7)),
     *(f"https://json-schema.org/draft/{draft}/schema" for draft in ("2019-09", "2020-12")),
     "http://json-schema.org/schema", "https://json-schema.org/schema",
 })  # fmt: skip
-"""Schemas of schemas. The gateway has them with it, or refuses them without a look elsewhere."""
+"""Meta-schemas. The gateway has them built in, or refuses them without fetching."""
 
 
 def is_schema(key: Path) -> bool:
@@ -35,10 +35,10 @@ def is_schema(key: Path) -> bool:
 
 
 def leading_outside(references: Iterable[tuple[Path, Any]], name: str, files: Mapping[str, bytes]) -> Iterator[Reason]:
-    """What in a configuration makes the gateway open something that is not in the project.
+    """Yield references that make the gateway open something outside the project.
 
     Args:
-        references: its keys that name files, and what they say.
+        references: the configuration's keys that name files, and their values.
         name: the path of its TOML file.
         files: the whole project, by normalised path.
     """
@@ -48,13 +48,13 @@ def leading_outside(references: Iterable[tuple[Path, Any]], name: str, files: Ma
         elif "\0" in value:
             yield Reason(dotted(key), "has a NUL character in it; no path has one")
         elif is_schema(key) and (content := files.get(located(name, value))) is not None:
-            for place, message in schema_problems(content):
-                yield Reason(dotted(key), f"{value!r}, at {place or '/'}: {message}")
+            for pointer, message in schema_problems(content):
+                yield Reason(dotted(key), f"{value!r}, at {pointer or '/'}: {message}")
 
 
 @lru_cache(maxsize=512)
 def schema_problems(content: bytes) -> tuple[tuple[str, str], ...]:
-    """What is wrong with a JSON schema, as far as references go: the place in it, as a JSON pointer, and what to do."""
+    """Return the bad references of a JSON schema: a JSON pointer, and the remedy."""
     try:
         schema = json.loads(content, object_pairs_hook=_table)
         return tuple(_problems(schema))[:_MOST]
@@ -66,24 +66,24 @@ def schema_problems(content: bytes) -> tuple[tuple[str, str], ...]:
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
-    if len(table) != len(pairs):  # readers differ in which of the two counts
+    if len(table) != len(pairs):  # parsers differ in which of the two they keep
         twice = next(key for key, _ in pairs if [other for other, _ in pairs].count(key) > 1)
         raise ValueError(f"the key {twice[:50]!r} is there twice")
     return table
 
 
-def _problems(schema: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any JSON value)
+def _problems(schema: object) -> Iterator[tuple[str, str]]:
     todo: list[tuple[Any, str, int]] = [(schema, "", 0)]
     while todo:
-        value, place, depth = todo.pop()
+        value, pointer, depth = todo.pop()
         if depth > _DEEPEST:
             raise RecursionError
         if isinstance(value, list):
-            todo += [(item, f"{place}/{number}", depth + 1) for number, item in enumerate(value)]
+            todo += [(item, f"{pointer}/{number}", depth + 1) for number, item in enumerate(value)]
         elif isinstance(value, dict):
             for key, item in value.items():
-                here = f"{place}/{key.replace('~', '~0').replace('/', '~1')}"
-                if isinstance(item, str) and (problem := _problem(key, item, at_top=not place)):
+                here = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+                if isinstance(item, str) and (problem := _problem(key, item, at_top=not pointer)):
                     yield here, problem
                 todo.append((item, here, depth + 1))
 

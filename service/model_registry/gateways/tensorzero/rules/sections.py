@@ -1,14 +1,15 @@
-"""The rules of the top-level tables that are neither models nor functions, `[gateway]` aside.
+"""Rules of the top-level tables other than models, functions and `[gateway]`.
 
-What the gateway does not read it refuses in some of them and silently ignores in others: both are said here.
+The gateway refuses unknown keys in some tables and silently ignores them in others: both are faults here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from model_registry.entities.json_types import Toml
+from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -28,11 +29,6 @@ from model_registry.gateways.tensorzero.rules.shape import (
     text,
 )
 
-_PROVIDER_TYPES = (
-    "anthropic", "azure", "deepseek", "fireworks", "gcp_vertex_anthropic", "gcp_vertex_gemini",
-    "google_ai_studio_gemini", "groq", "hyperbolic", "mistral", "openai", "openrouter", "sglang", "tgi", "together",
-    "vllm", "xai",
-)  # fmt: skip
 _OPTIMIZERS = ("dicl", "openai_sft", "openai_rft", "fireworks_sft", "gcp_vertex_gemini_sft", "gepa", "together_sft")
 
 
@@ -48,29 +44,31 @@ def _tool_name(name: str) -> str | None:
     return "must not start with 'tensorzero::'; rename the tool" if name.startswith("tensorzero::") else None
 
 
-def _known_type(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A table of a kind whose keys the gateway's own check looks at."""
+def _known_type(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Check only the type of a table; the gateway checks its keys."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind not in _OPTIMIZERS:
         yield refused((*path, "type"), f"must be one of {', '.join(_OPTIMIZERS)}")
 
 
-def _provider_type(name: str) -> TableOf:
-    location = "credential_location" if name.startswith("gcp_") else "api_key_location"
-    keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
-    if name in {"fireworks", "together", "gcp_vertex_gemini"}:
-        keys["sft"] = anything
-    if name == "gcp_vertex_gemini":
-        keys["batch"] = anything
-    return TableOf(keys, silent=not name.startswith("gcp_"))
+def _provider_types() -> TableOf:
+    """The types whose keys have defaults: of the others, the cloud's own tools look for the key."""
+    shapes: dict[str, Shape] = {}
+    for name, kind in GATEWAY_TYPES.items():
+        if kind.credential and kind.credential.variable:
+            location = kind.credential.key
+            keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
+            keys |= dict.fromkeys(sorted(kind.section_keys), anything)
+            shapes[name] = TableOf(keys, silent=location == "api_key_location")
+    return TableOf(shapes)
 
 
-def _function_name(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _function_name(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     if not isinstance(value, str) or not around.has_function(value):
         yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
 
 
-def _object_storage(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _object_storage(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     kind = value.get("type") if isinstance(value, Mapping) else None
     shape = _STORES.get(kind) if isinstance(kind, str) else None
     if shape is None:
@@ -123,7 +121,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         double_colon,
     ),
     "optimizers": TablesOf(_known_type),
-    "provider_types": TableOf({name: _provider_type(name) for name in _PROVIDER_TYPES}),
+    "provider_types": _provider_types(),
     "clickhouse": TableOf(
         {"disable_automatic_migrations": boolean},
         removed=dict.fromkeys(

@@ -1,7 +1,7 @@
-"""Shapes of values in a configuration: what a table takes, and what each of its keys takes. Knows no key by name.
+"""Combinators for the shapes of a configuration's values and tables. Names of keys are in the other files.
 
-A shape is a function that yields what is wrong with a value. Rules that need more than one value are functions of the
-same form, beside the tables they are about.
+A shape is a function that yields the faults of a value. Rules on several values are functions of the same signature,
+defined beside their tables.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path, dotted
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -24,7 +25,7 @@ _UINT64_MAX = 2**63 - 1  # TOML's integers end here
 
 
 def refused(path: Path, message: str) -> Reason:
-    """A reason, at this place."""
+    """Make a reason for a key."""
     return Reason(dotted(path), message)
 
 
@@ -35,14 +36,14 @@ class TableOf:
     keys: Mapping[str, Shape]
     required: frozenset[str] = frozenset()
     rules: tuple[Shape, ...] = ()
-    """What concerns more than one key."""
+    """Rules on more than one key."""
     silent: bool = False
-    """Whether the gateway ignores a key that it does not know, where it otherwise refuses it."""
+    """Whether the gateway ignores unknown keys instead of refusing them."""
     removed: Mapping[str, str] = field(default_factory=dict)
-    """Keys that older gateways knew -> what to write today."""
+    """Keys of older gateways -> the remedy."""
 
-    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-        """What is wrong with this value."""
+    def __call__(self, path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+        """Yield the faults of a value."""
         if not isinstance(value, Mapping):
             yield refused(path, "must be a table")
             return
@@ -58,7 +59,7 @@ class TableOf:
             yield from rule(path, value, around)
 
     def partly(self) -> TableOf:
-        """The same keys, for a piece of such a table: nothing is required, and nothing is asked of the whole."""
+        """Return the shape for a part of such a table: no required keys, and no rules on the whole."""
         return replace(self, required=frozenset(), rules=())
 
     def _unknown(self, key: str) -> str:
@@ -76,10 +77,10 @@ class TablesOf:
 
     shape: Shape
     name: Callable[[str], str | None] = lambda _: None
-    """What is wrong with a name, or None."""
+    """Returns a fault of a name, or None."""
 
-    def __call__(self, path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-        """What is wrong with this value."""
+    def __call__(self, path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+        """Yield the faults of a value."""
         if not isinstance(value, Mapping):
             yield refused(path, "must be a table")
             return
@@ -90,9 +91,9 @@ class TablesOf:
 
 
 def list_of(shape: Shape) -> Shape:
-    """A list whose items have a shape."""
+    """Make the shape of a list of items."""
 
-    def check(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         if not isinstance(value, list):
             yield refused(path, "must be a list")
             return
@@ -102,22 +103,22 @@ def list_of(shape: Shape) -> Shape:
     return check
 
 
-def text(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A string."""
+def text(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept a string."""
     if not isinstance(value, str):
         yield refused(path, "must be a string")
 
 
-def boolean(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """True or false."""
+def boolean(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept true or false."""
     if not isinstance(value, bool):
         yield refused(path, "must be true or false")
 
 
 def one_of(*words: str) -> Shape:
-    """One of a few words."""
+    """Make the shape of one of several words."""
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if value not in words:
             yield refused(path, f"must be one of {', '.join(words)}")
 
@@ -125,25 +126,25 @@ def one_of(*words: str) -> Shape:
 
 
 def integer(least: int = 0, most: int = _UINT64_MAX) -> Shape:
-    """A whole number between two."""
+    """Make the shape of a whole number within bounds."""
 
-    def check(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
         if not _is_integer(value) or not least <= value <= most:
             yield refused(path, f"must be a whole number from {least} to {most}, without a decimal point")
 
     return check
 
 
-def number(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A number that the gateway can hold: it has 32-bit floats, and drops nan and infinity."""
+def number(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept a number that fits the gateway's 32-bit floats; it drops nan and infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         yield refused(path, "must be a number")
     elif not abs(value) <= _FLOAT32_MAX:
         yield refused(path, "must be a finite number within 32-bit floats: the gateway would read it as not set")
 
 
-def anything(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """Any value that can be sent as JSON."""
+def anything(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Accept any value that JSON can represent."""
     match value:
         case float() if not math.isfinite(value):
             yield refused(path, "must not be nan or infinite: JSON has neither; write a number")
@@ -159,12 +160,12 @@ def anything(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]: 
             yield refused(path, f"is of no type that TOML has: {type(value).__name__}")
 
 
-def _is_integer(value: Any) -> bool:  # noqa: ANN401 (any TOML value)
+def _is_integer(value: Toml) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def timeout(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """Milliseconds to wait: at least one, or every call would end at once."""
+def timeout(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Accept milliseconds up to the outbound limit; at least 1, or every call would time out at once."""
     limit = around.outbound_limit_ms
     yield from unlimited_timeout(path, value, around)
     if _is_integer(value) and value > limit:
@@ -173,16 +174,16 @@ def timeout(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  
         )
 
 
-def unlimited_timeout(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """As `timeout`, where the gateway does not compare with its outbound limit."""
+def unlimited_timeout(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept milliseconds, where the gateway does not apply its outbound limit."""
     if not _is_integer(value) or value < 0:
         yield refused(path, "must be a whole number of milliseconds above 0")
     elif value == 0:
         yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
 
 
-def file_path(path: Path, value: Any, _: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """The path of a file. Whether it is there is not asked here: see `files`."""
+def file_path(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept the path of a file. `files.py` checks that it exists."""
     if not isinstance(value, str):
         yield refused(path, "must be the path of a file, as a string: the gateway takes no content here")
     elif not value:

@@ -1,13 +1,13 @@
-"""The rules of one variant: the keys of its type, and the model that it names."""
+"""Rules of one variant: the keys of its type, and its model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from model_registry.entities.json_types import Toml
+from model_registry.entities.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import EXTRA_BODY, EXTRA_HEADERS, RETRIES, TIMEOUTS, namespace
 from model_registry.gateways.tensorzero.rules.shape import (
@@ -28,8 +28,8 @@ _INT32 = integer(-(2**31), 2**31 - 1)
 ROLES = ("system", "user", "assistant")
 
 
-def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """The name of a model that variants can use."""
+def chat_model(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Accept the name of a model that variants can use."""
     if not isinstance(value, str):
         yield refused(path, "must be a model's name, as a string")
     elif around.model(value) is not None or is_shorthand(value):
@@ -42,15 +42,15 @@ def chat_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]
         yield refused(path, f"the model {value!r} is not in the configuration; add it, or name another one")
 
 
-def embedding_model(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """The name of a model that can look for similar examples."""
+def embedding_model(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Accept the name of an embedding model."""
     shorthand = is_shorthand(value) if isinstance(value, str) else None
     known = isinstance(value, str) and around.embedding_model(value) is not None
     if not known and not (shorthand and GATEWAY_TYPES[shorthand[0]].embeddings):
         yield refused(path, f"{value!r} is no embedding model of this configuration; add it, or name another one")
 
 
-def _weight(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
+def _weight(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     yield from number(path, value, around)
     if isinstance(value, int | float) and value < 0:
         yield refused(path, "must not be negative")
@@ -107,8 +107,8 @@ VARIANTS: Mapping[str, TableOf] = {
 }
 
 
-def variant(path: Path, value: Any, around: Surroundings) -> Iterator[Reason]:  # noqa: ANN401 (any TOML value)
-    """A variant: first its type, then the keys of that type."""
+def variant(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Check a variant: its type, then the keys of that type."""
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping):
         yield refused(path, "must be a table")

@@ -1,13 +1,12 @@
-"""Nothing that the gateway would refuse or misread gets into the registry: asked before every write.
+"""Refuses writes whose configuration the gateway would refuse or misread; called before every write.
 
-The rules are in `check/` and `columns.py`; here is what a write touches, and what of it was no better before.
+The rules are in the other files; here are the entries that a write affects, and their faults before and after.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
@@ -15,7 +14,7 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.gateways.tensorzero.project import MODELLED, Table
-from model_registry.gateways.tensorzero.reading.project_paths import path_problem
+from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, Affected, FunctionKey
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain
@@ -31,12 +30,12 @@ _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
 
 
 def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) -> None:
-    """Refuse a write that would spoil the configuration. Costs what hangs on the rows touched, not the registry's size.
+    """Refuse a write that would break the configuration. The cost depends on the affected entries, not on the registry.
 
-    What was wrong before and stays as wrong is let through: it must be possible to repair a configuration in steps.
+    Existing faults do not block a write: a configuration can be repaired in steps.
 
     Raises:
-        InvalidConfiguration: with a reason for each thing that the write would make wrong.
+        InvalidConfiguration: with a reason for each new fault.
     """
     operations = [operation for operation in operations if operation.table in _TABLES]
     if not operations:
@@ -63,7 +62,7 @@ def _affected(before: Snapshot, after: Snapshot, operations: Sequence[Operation]
     for snapshot in (before, after):
         affected.add(snapshot, _rows(snapshot, operations))
     if any(operation.table.startswith("config_") for operation in operations):
-        # Tools, files and the limit of timeouts concern everything, and are seldom written.
+        # Tools, files and the limit of timeouts affect everything, and are rarely written.
         affected.functions.update((f.service_name, f.function_name) for f in after.functions)
         affected.names.update(str(name) for name in after.models.keys("name"))
     elif gone := {name for name in affected.names if _standing(before, name) - _standing(after, name)}:
@@ -72,18 +71,18 @@ def _affected(before: Snapshot, after: Snapshot, operations: Sequence[Operation]
 
 
 def _standing(snapshot: Snapshot, name: str) -> set[tuple[str, str]]:
-    """What functions can rely on: where the name stands, and in which namespace."""
+    """Return the sections and namespaces of a name, on which functions rely."""
     return {(section, str(table.get("namespace"))) for section, _, table in model_entry(snapshot, name).tables}
 
 
 def _functions_that_name(snapshot: Snapshot, names: set[str]) -> Iterator[FunctionKey]:
-    """Functions that name a model in their extra keys, where no index looks. Only asked when a name goes or moves."""
+    """Yield functions that name a model in their extra keys, which no index covers. For removed or moved names only."""
     for row in (*snapshot.functions, *snapshot.mappings):
         if row.tensorzero and not names.isdisjoint(_strings(row.tensorzero)):
             yield row.service_name, row.function_name
 
 
-def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
+def _strings(value: object) -> Iterator[str]:
     match value:
         case str():
             yield value
@@ -101,13 +100,13 @@ def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affec
     for name in affected.names:
         rows |= {(Model, model.id): model for model in snapshot.models.where("name", name)}
     if any(operation.table == "config_files" for operation in operations):
-        # They name files too: the parameters of tools, the programs of evaluators.
+        # Sections reference files too: parameters of tools, programs of evaluators.
         rows |= {(ConfigSection, section.id): section for section in snapshot.sections}
     elif affected.functions:
         rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
     for row in rows.values():
         yield from column_faults(snapshot, row, around)
-        if isinstance(row, ConfigFile) and (problem := path_problem(row.path)):
+        if isinstance(row, ConfigFile) and (problem := project_path_problem(row.path)):
             yield refused(("config_files", row.path), problem)
         if isinstance(row, ConfigSection):
             yield from _section_faults(snapshot, row, around)
@@ -144,7 +143,7 @@ def _has_file(snapshot: Snapshot) -> Callable[[str], bool]:
 
 
 def surroundings_in(snapshot: Snapshot) -> Surroundings:
-    """The whole configuration of a snapshot, for the rules of a part of it: made as far as they ask."""
+    """Make the rules' context from a snapshot; tables are rendered when the rules look them up."""
 
     def finder(section: str) -> Callable[[str], Table | None]:
         def find(name: str) -> Table | None:
@@ -157,7 +156,7 @@ def surroundings_in(snapshot: Snapshot) -> Surroundings:
 
 
 def _without_echoes(reasons: Iterable[Reason]) -> Iterator[Reason]:
-    """A column's fault shows in each table that is made of it: once is enough."""
+    """Drop repetitions: a column's fault recurs in each table made from it."""
     columns = set()
     for reason in reasons:
         last = reason.where.rpartition(".")[2]

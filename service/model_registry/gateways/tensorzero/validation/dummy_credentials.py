@@ -1,4 +1,4 @@
-"""Credentials that open nothing: what the gateway must be given before it looks at a configuration."""
+"""Dummy credentials: the gateway requires credentials before it validates a configuration. These open nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from model_registry.gateways.tensorzero.provider_types import GATEWAY_TYPES
+from model_registry.entities.provider_types import GATEWAY_TYPES
 
 _NOT_A_KEY = "not-a-key"
 _NOWHERE = "http://127.0.0.1:9"
@@ -30,10 +30,10 @@ BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA2dQjIEf+fJmwQ2vv+OX5HZUNykng
 KkaWJ5Y5hc4z400CIQCv1EUe/YBRBrfPwPZpTAtW2mQ99UG5M3Sxltv7an8bUw==
 -----END CERTIFICATE-----
 """
-"""Of an authority whose key was thrown away: without one the gateway's HTTP client cannot be made."""
+"""A certificate of an authority whose key was deleted: the gateway's HTTP client requires one."""
 
 ACCOUNT, AUTHORITY, AUTHORITIES = "service-account.json", "authority.pem", "authorities"
-"""In the gateway's working directory: a Google account, a certificate authority, and a directory without any."""
+"""Files in the gateway's working directory: a Google account, a certificate authority, and an empty directory."""
 
 QUIET: Mapping[str, str] = {
     "TENSORZERO_DISABLE_PSEUDONYMOUS_USAGE_ANALYTICS": "1",
@@ -48,7 +48,7 @@ QUIET: Mapping[str, str] = {
     "SSL_CERT_DIR": AUTHORITIES,
     "GOOGLE_APPLICATION_CREDENTIALS": ACCOUNT,
 }
-"""Nothing here lets a gateway talk to anybody."""
+"""Variables that keep a gateway from any network access."""
 
 _PATHS = ("SSL_CERT_FILE", "SSL_CERT_DIR", "GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -61,15 +61,15 @@ _RESERVED = re.compile(
     r"LANG|LANGUAGE|TZ|TZDIR|IFS|ENV|BASH_ENV|NO_COLOR|TERM|HOSTALIASES|LOCALDOMAIN|RES_OPTIONS|NLSPATH|REQUEST_METHOD",
     re.IGNORECASE,
 )
-"""What a process looks at by itself. No text of a configuration gives such a variable a value."""
+"""Variables that programs read on their own. A configuration's text must not set them."""
 
 
 def environment(texts: Iterable[tuple[str, str]] = (), directory: Path | None = None) -> dict[str, str]:
-    """Every variable that a configuration may ask for. What it says never changes one of those that keep it quiet.
+    """Return the gateway's environment, with a dummy for every variable that a configuration names, `QUIET` unchanged.
 
     Args:
-        texts: the texts in the configuration, each with its key, as `strings` gives them.
-        directory: where the files are that `lay_out` made; by default the working directory.
+        texts: the texts in the configuration, each with its key, from `strings`.
+        directory: the directory given to `lay_out`; by default the working directory.
     """
     account = str(directory / ACCOUNT) if directory else ACCOUNT
     fixed = dict(QUIET)
@@ -83,13 +83,13 @@ def environment(texts: Iterable[tuple[str, str]] = (), directory: Path | None = 
     for key, value in texts:
         scheme, name = credential_variable(value)
         if name and name not in fixed and not is_reserved(name):
-            made_up = _NOWHERE if key == "endpoint" else _NOT_A_KEY  # Azure's may come from the environment too
+            made_up = _NOWHERE if key == "endpoint" else _NOT_A_KEY  # Azure's URL may come from the environment
             asked[name] = account if scheme == "path_from_env" else asked.get(name, made_up)
     return fixed | asked
 
 
 def credential_variable(value: str) -> tuple[str, str]:
-    """The scheme and the name of the variable in a text that is where a credential is; empty in others."""
+    """Split a credential's location into scheme and name of the variable; empty for other texts."""
     if "env::" not in value:
         return "", ""
     scheme, _, name = value.partition("::")
@@ -97,26 +97,26 @@ def credential_variable(value: str) -> tuple[str, str]:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a variable means something to the gateway's process itself, beyond being asked for by name."""
+    """Whether the gateway's process reads a variable on its own."""
     return _RESERVED.fullmatch(name) is not None and name not in _DEFAULT_VARIABLES
 
 
 _DEFAULT_VARIABLES = frozenset(QUIET) | {
     kind.credential.variable for kind in GATEWAY_TYPES.values() if kind.credential and kind.credential.variable
 }
-"""They have their fixed values, which no text changes; asking for them is usual."""
+"""Variables with fixed values, which configurations may name and cannot change."""
 
 
 def stand_in(key: str) -> str:
-    """What takes the place of a credential in a file of the gateway's machine."""
+    """Return the replacement for a credential in a file of the gateway's machine."""
     return _NOWHERE if key == "endpoint" else f"path::{ACCOUNT}"
 
 
-def strings(tree: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any TOML value)
-    """Every text in a configuration with the key that it stands under.
+def strings(tree: object) -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration, with its key.
 
     Raises:
-        RecursionError: nested deeper than any configuration is.
+        RecursionError: nested deeper than any real configuration.
     """
     todo: list[tuple[str, Any, int]] = [("", tree, 0)]
     while todo:
@@ -132,7 +132,7 @@ def strings(tree: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (any TOML v
 
 
 def lay_out(directory: Path) -> None:
-    """Put the files there that the variables name."""
+    """Write the files that the variables name."""
     (directory / ACCOUNT).write_text(service_account_json())
     (directory / AUTHORITY).write_text(_CERTIFICATE)
     (directory / AUTHORITIES).mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ def lay_out(directory: Path) -> None:
 
 @cache
 def service_account_json() -> str:
-    """A Google service account that does not exist. Its key is well-formed, which is all that the gateway looks at."""
+    """Make a fictitious Google service account with a well-formed key, which is all that the gateway checks."""
     key = base64.encodebytes(_private_key()).decode("ascii")
     return json.dumps(
         {
@@ -159,9 +159,9 @@ def service_account_json() -> str:
 
 
 def _private_key() -> bytes:
-    """An RSA key (PKCS #8: RFC 5958; RFC 8017, A.1.2) of two primes that everybody knows.
+    """Make an RSA key (PKCS #8: RFC 5958; RFC 8017, A.1.2) of two public primes.
 
-    Google's library signs with it while loading, and asks for 2,048 bits. No key has to lie in the repository.
+    Google's library signs with it while loading, and requires 2,048 bits. So the repository holds no key.
     """
     e, p, q = 65537, 2**1024 - 105, 3 * 2**1022 + 1037
     d = pow(e, -1, (p - 1) * (q - 1))

@@ -1,10 +1,8 @@
-"""Runs the embedded gateway on one configuration after another. Started by `gateway.py`, and nothing else imports it.
+"""Runs the embedded gateway on successive configurations. Started by `gateway_process.py`; nothing else imports it.
 
-Reads one JSON object per line: the configuration's path and the environment. The gateway logs to the standard output,
-as it likes; after each configuration a line that starts with the job's mark, which no configuration can know, says how
-it went.
-
-It shuts itself in before it reads the first line, and before it loads the gateway, which starts threads.
+Reads one JSON object per line: the configuration's path and the environment. The gateway logs freely to the standard
+output; each result is a line that starts with the job's mark, which no configuration can know. The process confines
+itself before it reads the first line, and before it loads the gateway, which starts threads.
 """
 
 from __future__ import annotations
@@ -22,33 +20,33 @@ MARK = "\x1e"
 
 
 def main(directory: str, readable: Iterable[str]) -> None:
-    """Answer until the input ends, from within walls.
+    """Confine the process, then validate until the input ends.
 
     Args:
-        directory: becomes the working directory, and where kernels allow it the whole file system.
-        readable: what else may be read; with it the file system stays what it is.
+        directory: becomes the working directory, and the whole file system where the kernel permits.
+        readable: further readable paths; with any, the file system stays as it is.
     """
     try:
         shut_in_for_good(Path(directory), map(Path, readable), load=load_gateway)
     except OSError as error:
-        _say({"unconfined": str(error)}, MARK)
+        _write({"unconfined": str(error)}, MARK)
         os._exit(1)
     serve()
 
 
 def serve() -> None:
-    """Answer until the input ends."""
-    asyncio.run(_answer_all())
-    os._exit(0)  # the gateway may crash its process on the way out, after having refused something
+    """Validate until the input ends."""
+    asyncio.run(_validate_all())
+    os._exit(0)  # after a refusal the gateway may crash its process on exit
 
 
 def load_gateway() -> None:
     """Import the gateway."""
-    import tensorzero  # noqa: F401, PLC0415 (it starts threads, and comes after the walls)
+    import tensorzero  # noqa: F401, PLC0415 (it starts threads, so it is imported after confinement)
 
 
-async def _judge(path: str) -> str | None:
-    """The gateway's own words on why it refuses, or None."""
+async def _load(path: str) -> str | None:
+    """Load a configuration, and return the gateway's reason for refusing it, or None."""
     from tensorzero import AsyncTensorZeroGateway, TensorZeroError, TensorZeroInternalError  # noqa: PLC0415 (as above)
 
     try:
@@ -60,14 +58,14 @@ async def _judge(path: str) -> str | None:
     return None
 
 
-async def _answer_all() -> None:
+async def _validate_all() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         os.environ.clear()
         os.environ.update(job["environment"])
         limit_cpu(job["cpu_seconds"])
-        _say({"refusal": await _judge(job["path"])}, job["mark"])
+        _write({"refusal": await _load(job["path"])}, job["mark"])
 
 
-def _say(answer: dict[str, str | None], mark: str) -> None:
+def _write(answer: dict[str, str | None], mark: str) -> None:
     os.write(sys.stdout.fileno(), mark.encode() + json.dumps(answer).encode() + b"\n")

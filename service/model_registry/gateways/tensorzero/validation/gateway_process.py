@@ -1,4 +1,4 @@
-"""The judge: the real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
+"""The real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 import secrets
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import tomli
 import tomli_w
 
 from model_registry.errors import GatewayUnavailable, NotConfined
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out, strings
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
 from model_registry.gateways.tensorzero.validation.python_child import python_child
 
 _CHILD = "model_registry.gateways.tensorzero.validation.gateway_child"
@@ -30,7 +30,7 @@ _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
 _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
 _VARIANT = re.compile(r"TensorZeroInternalError\(Error\((.*?)\)\) }", re.DOTALL)
 _ELSEWHERE = (("gateway", "observability"), ("gateway", "auth"), ("rate_limiting",), ("object_storage",))
-"""What an embedded gateway without databases cannot judge, or would write to."""
+"""Parts that an embedded gateway without databases cannot load, or would write to."""
 
 CRASHES = "the gateway crashes or hangs on this configuration"
 
@@ -40,13 +40,13 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class GatewayAnswer:
-    """What the gateway says to a configuration."""
+    """The gateway's answer to a configuration."""
 
     accepted: bool
     message: str | None = None
     """Why not, in the gateway's words."""
     warnings: tuple[str, ...] = ()
-    """What it says while loading, and what it was not asked."""
+    """Its warnings while loading, and the parts that it was not given."""
 
 
 class GatewayProcess:
@@ -71,19 +71,24 @@ class GatewayProcess:
                 "install it with: pip install 'pmoves-model-registry[gateway]'"
             )
         self._timeout_s = timeout_s
-        self._child: subprocess.Popen[str] | None = None
         self._readable = [str(path) for path in readable]
-        self._program = child
         self._mark = f"{_MARK}{secrets.token_hex(16)} "
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.directory = Path(self._directory.name)
         lay_out(self.directory)
+        self.child = JsonLinesChild(
+            lambda directory: python_child(child, directory, self._readable),
+            directory=self.directory,
+            environment=QUIET,
+            stderr=subprocess.STDOUT,
+            group=False,  # it ends with the group of the process that checks
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop()
+        self.child.close()
         self._directory.cleanup()
 
     def judge(self, configuration: str | Path) -> GatewayAnswer:
@@ -91,7 +96,7 @@ class GatewayProcess:
         text = configuration.read_text("utf-8") if isinstance(configuration, Path) else configuration
         try:
             tree = tomli.loads(text)
-        except tomli.TOMLDecodeError as error:
+        except ValueError as error:
             return GatewayAnswer(accepted=False, message=f"not valid TOML: {error}")
         unasked: tuple[str, ...] = ()
         if isinstance(configuration, Path):
@@ -99,77 +104,36 @@ class GatewayProcess:
             self._let_read(path.parent)
         else:
             unasked = set_aside(tree)
-            path = self.directory / "tensorzero.toml"
+            path = self.directory / CONFIG_FILE
             path.write_text(tomli_w.dumps(tree) if unasked else text, "utf-8")
-        verdict = self.load(path, environment(strings(tree)))
-        return replace(verdict, warnings=verdict.warnings + unasked)
+        answer = self.load(path, environment(strings(tree)))
+        return replace(answer, warnings=answer.warnings + unasked)
 
     def load(self, path: Path, variables: dict[str, str]) -> GatewayAnswer:
         """Load a file, or the files of a glob, as they are, with these variables and no others."""
         if path.is_relative_to(self.directory):
             path = path.relative_to(self.directory)  # the process may know its directory by no other name
         job = {"path": str(path), "environment": variables, "cpu_seconds": 2 * self._timeout_s, "mark": self._mark}
-        verdict = self._ask(job) or self._ask(job)
-        return verdict or GatewayAnswer(accepted=False, message=CRASHES)
+        warnings: list[str] = []
+        answer = self.child.ask(job, self._timeout_s, lambda line: self._read(line, warnings), attempts=2)
+        return answer or GatewayAnswer(accepted=False, message=CRASHES)
 
     def _let_read(self, directory: Path) -> None:
         if str(directory) not in self._readable:
             self._readable.append(str(directory))
-            self._stop()
+            self.child.stop()
 
-    def _ask(self, job: dict[str, Any]) -> GatewayAnswer | None:
-        """The gateway's answer, or None when its process ends or has to be ended."""
-        child = self._child = self._child or self._start()
-        clock = threading.Timer(self._timeout_s, child.kill)
-        clock.start()
-        try:
-            return self._answer(child, json.dumps(job))
-        except BrokenPipeError:
-            return None
-        finally:
-            clock.cancel()
-            if child.poll() is not None:
-                self._stop()
-
-    def _answer(self, child: subprocess.Popen[str], job: str) -> GatewayAnswer | None:
-        commands, output = _pipes(child)
-        commands.write(f"{job}\n")
-        commands.flush()
-        warnings: list[str] = []
-        for line in output:
-            if line.startswith(f'{_MARK}{{"unconfined"'):
-                problem = json.loads(line.removeprefix(_MARK))["unconfined"]
-                raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
-            if line.startswith(self._mark):
-                refusal = json.loads(line.removeprefix(self._mark))["refusal"]
-                return GatewayAnswer(refusal is None, refusal and distilled(refusal), tuple(dict.fromkeys(warnings)))
-            if warning := _WARNING.match(_ANSI.sub("", line)):
-                warnings.append(warning[1].strip())
-        child.wait()
+    def _read(self, line: str, warnings: list[str]) -> GatewayAnswer | None:
+        """Return the answer when this line is it; note a warning."""
+        if line.startswith(f'{_MARK}{{"unconfined"'):
+            problem = json.loads(line.removeprefix(_MARK))["unconfined"]
+            raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
+        if line.startswith(self._mark):
+            refusal = json.loads(line.removeprefix(self._mark))["refusal"]
+            return GatewayAnswer(refusal is None, refusal and distilled(refusal), tuple(dict.fromkeys(warnings)))
+        if warning := _WARNING.match(_ANSI.sub("", line)):
+            warnings.append(warning[1].strip())
         return None
-
-    def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 (our own program)
-            python_child(self._program, str(self.directory), self._readable),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(QUIET),
-            cwd=self.directory,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-
-    def _stop(self) -> None:
-        if self._child is None:
-            return
-        child, self._child = self._child, None
-        child.kill()
-        for pipe in _pipes(child):
-            with suppress(BrokenPipeError):
-                pipe.close()
-        child.wait()
 
 
 def check_with_gateway(configuration: str | Path, timeout_s: float = TIMEOUT_S) -> GatewayAnswer:
@@ -195,24 +159,18 @@ def distilled(refusal: str) -> str:
 
 
 def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
-    """Take out what needs more than a gateway alone, and say so."""
-    found = list(needs_more(tree))
-    for table, path in found:
+    """Remove the parts that need more than a gateway alone, and return a warning for each."""
+    parts = list(needs_more(tree))
+    for table, path in parts:
         del table[path[-1]]
-    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in found)
+    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in parts)
 
 
 def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """What a gateway alone cannot load: the table that it is in, and its whole key."""
+    """Yield the parts that a gateway alone cannot load: the table, and the whole key."""
     for path in _ELSEWHERE:
         table: Any = tree
         for parent in path[:-1]:
             table = table.get(parent, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and path[-1] in table:
             yield table, path
-
-
-def _pipes(child: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    if child.stdin is None or child.stdout is None:
-        raise RuntimeError("the gateway's process was started without pipes")
-    return child.stdin, child.stdout

@@ -1,4 +1,4 @@
-"""What the owner of a project names outside of it, on the same machine: those paths a check may read. Reads schemas."""
+"""Collects the paths outside a project that its configuration names, which a check by its owner may read."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _MOST = 1000
 
 
 def named_outside(files: Mapping[str, bytes], configuration: Iterable[str]) -> tuple[Path, ...]:
-    """Files and directories by absolute paths: of templates and schemas, of credentials, and what schemas refer to."""
-    found: dict[Path, None] = {}
+    """Return the absolute paths of templates, schemas and credentials, and of everything that schemas reference."""
+    outside: dict[Path, None] = {}
     schemas = [content for path, content in files.items() if path.endswith(".json")]
     for name in configuration:
         try:
             tree = tomli.loads(files[name].decode("utf-8-sig"))
             texts = [value for _, value in strings(tree)]
         except (ValueError, RecursionError):
-            continue  # the rules say so
-        found |= dict.fromkeys(Path(value[6:]) for value in texts if value.startswith("path::/"))
+            continue  # the rules report it
+        outside |= dict.fromkeys(Path(value[6:]) for value in texts if value.startswith("path::/"))
         for key, value in file_references(tree):
             if isinstance(value, str) and posixpath.isabs(value):
-                found[Path(value)] = None
+                outside[Path(value)] = None
                 schemas += [Path(value).read_bytes()] if is_schema(key) and is_file(Path(value)) else []
-    while schemas and len(found) < _MOST:
+    while schemas and len(outside) < _MOST:
         for path in _referred(schemas.pop()):
-            if path not in found:
-                found[path] = None
+            if path not in outside:
+                outside[path] = None
                 schemas += [path.read_bytes()] if is_file(path) else []
-    return tuple(found)
+    return tuple(outside)
 
 
 def _referred(schema: bytes) -> Iterator[Path]:

@@ -1,6 +1,6 @@
-"""What the gateway says, cut to what its reader wrote: nothing else that it may have seen goes out with it. Pure.
+"""Reduces the gateway's messages to words that their reader wrote, so that nothing else it read leaks. Pure.
 
-A word stays when it stands in the project, or is a plain word, a name as programs have them, or a short number.
+A word is kept when it occurs in the project, or is a plain word, an identifier or a short number.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 LONGEST = 2000
-"""Characters of a message."""
+"""Characters of a message, at most."""
 MOST_WARNINGS, LONGEST_WARNING = 50, 500
 
 _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.){3,}\"|'(?:[^'\\\n]|\\.){3,}'|`[^`\n]{3,}`")
@@ -19,31 +19,31 @@ _IDENTIFIER = re.compile(r"(?:[a-z]+[0-9]{0,3}(?:_|::|\.)?){1,8}|[A-Z][A-Z_]{1,4
 _NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.:][0-9]{1,6}){0,2}%?")
 _MARKS = ".:!?-=/*+&^…#"
 _JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-"""What stands in double quotes is a value of somebody's, or one of these."""
+"""Text in double quotes is a user's value, or one of these."""
 _LONGEST_IDENTIFIER = 48
 _CUT = "…"
 
 
 class Quoter:
-    """Cuts messages about one project."""
+    """Reduces messages about one project."""
 
     def __init__(self, files: Mapping[str, bytes], directory: str) -> None:
         self._texts = ["\n".join(files), *(content.decode("utf-8", "replace") for content in files.values())]
         self._directory = re.compile(rf"(?:[^\s\"'`,;(){{}}]*/)?{re.escape(directory)}(?:/project)?/?")
 
     def message(self, text: str, longest: int = LONGEST) -> str:
-        """The message without what is not the reader's."""
+        """Replace all words that are neither known nor the reader's."""
         text = self._directory.sub("", text[: 8 * longest])
         text = _QUOTED.sub(lambda quoted: self._quoted(quoted[0]), text)
         text = _WORD.sub(lambda word: self._word(word[0]), text)
         return text if len(text) <= longest else f"{text[:longest]}{_CUT}"
 
     def warnings(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """A bounded number of warnings, each cut."""
+        """Reduce the warnings, up to a maximum number."""
         return tuple(self.message(text, LONGEST_WARNING) for text in list(texts)[:MOST_WARNINGS])
 
     def _quoted(self, quoted: str) -> str:
-        """A quotation whole, when its reader wrote it or it is a name that the gateway knows."""
+        """Keep a quotation if the reader wrote it, or it is a name of the gateway."""
         inside = quoted[1:-1]
         known = inside in _JSON_TYPES if quoted[0] == '"' else _is_known(inside) or quoted[0] == "`"
         return quoted if known or self._is_theirs(inside) else f"{quoted[0]}{_CUT}{quoted[0]}"

@@ -1,9 +1,9 @@
-"""Files of a project laid out in a directory, so that a gateway on this machine can validate them.
+"""Stages a project's files in a directory, so that a gateway on this machine can validate them.
 
-What belongs to another machine, or needs more than a gateway, is put aside and named. Validates nothing itself.
+Sets aside and reports references to another machine and parts that need more than a gateway. Validates nothing itself.
 
-A closed set: names come from `file_names.normalised`, the schemas are known not to lead outside, and every other key
-that names something on a machine is given a stand-in here.
+A closed set: names come from `file_names.normalised`, the schemas have no outside references, and every other key that
+names something on a machine gets a stand-in here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MAGIC = re.compile(r"[\[\]*?{},\\]")
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Where the gateway finds a project, and what it needs to load it."""
+    """A staged project: its path for the gateway, variables, and the parts set aside."""
 
     path: Path
     variables: dict[str, str]
@@ -53,15 +53,15 @@ class Staged:
 def staged(
     files: Mapping[str, bytes], configuration: Mapping[str, Survey], within: Path, *, trusted: bool, ours: bool = False
 ) -> Iterator[Staged]:
-    """Lay a project out; it is gone afterwards.
+    """Stage a project, and delete it afterwards.
 
     Args:
         files: all files by normalised path.
-        configuration: those of them that are the configuration, as they were read.
-        within: where the gateway may read.
-        trusted: whether what they name outside the project may be read on this machine.
-        ours: whether the registry rendered them itself. Other texts are written anew from what was read of them: the
-            gateway must not read them in another way than we did.
+        configuration: the surveys of the configuration's files.
+        within: the directory that the gateway may read.
+        trusted: whether referenced paths outside the project may be read on this machine.
+        ours: whether the registry rendered the files. Other texts are serialised again from their parsed form, so that
+            the gateway cannot parse them differently from us.
     """
     with tempfile.TemporaryDirectory(prefix="judged-", dir=within) as name:
         directory = Path(name)
@@ -75,19 +75,19 @@ def staged(
             written = content
             if path in configuration:
                 survey = configuration[path]
-                # 10,000 models are read again and written in two seconds: only when something must go.
+                # Serialising 10,000 models takes two seconds: only when something must be set aside.
                 if any(_set_aside_in(survey, path, trusted=trusted)) or not (ours or trusted):
-                    tree = tomli.loads(content.decode("utf-8-sig"))  # to be changed: what was read may be shared
+                    tree = tomli.loads(content.decode("utf-8-sig"))  # a copy, as the survey's tree may be shared
                     unasked += _put_aside(tree, path, directory, trusted=trusted)
                     survey, written = surveyed(tree), tomli_w.dumps(tree).encode()
                 texts += survey.texts
             target.write_bytes(written)
-        where = project / _glob(list(configuration))
-        yield Staged(where, environment(texts), tuple(unasked))
+        target_path = project / _glob(list(configuration))
+        yield Staged(target_path, environment(texts), tuple(unasked))
 
 
 def _glob(names: list[str]) -> str:
-    """These files and no others, which may be there for templates to include."""
+    """Make a glob that matches these files and no others."""
     escaped = [_MAGIC.sub(r"[\g<0>]", name) for name in names]
     if escaped == names[:1]:
         return names[0]
@@ -95,13 +95,13 @@ def _glob(names: list[str]) -> str:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path stays in the directory that it is relative to."""
+    """Whether a relative path stays inside its directory."""
     normal = posixpath.normpath(path)
     return not posixpath.isabs(path) and normal not in (".", "..") and not normal.startswith("../")
 
 
 def _set_aside_in(survey: Survey, path: str, *, trusted: bool) -> Iterator[bool]:
-    """Something for every part of a configuration that has to be put aside."""
+    """Yield once for every part of a configuration that must be set aside."""
     yield from (True for _ in needs_more(survey.tree))
     if not trusted:
         yield from (True for _ in _files_elsewhere(survey.references, path))
@@ -134,7 +134,7 @@ def _is_reserved(value: str) -> bool:
 
 
 def _credentials_aside(tree: Table) -> Iterator[str]:
-    """Give stand-ins to the credentials that a check must not look at, and name the keys."""
+    """Replace credentials that a check must not read by stand-ins, and yield the keys."""
     todo: list[tuple[Any, tuple[str, ...]]] = [(tree, ())]
     while todo:
         table, path = todo.pop()
@@ -154,9 +154,9 @@ def _aside(value: str) -> str:
 
 
 def _placeholder(directory: Path, path: str, key: tuple[str, ...]) -> str:
-    """A file, or directory, with nothing in it, as this TOML file can name it.
+    """Create an empty file or directory, and return its path for this TOML file.
 
-    Relative: what our root is may be another one to the gateway.
+    The path is relative, because the gateway may have another root directory.
     """
     if key[-1] == "base_path":
         name = "nothing"

@@ -1,6 +1,6 @@
-"""Checks one project after another. Started by `check_process.py`, which speaks with it in lines of JSON.
+"""Validates successive projects. Started by `validator_process.py`, which exchanges lines of JSON with it.
 
-It shuts itself in before it reads the first one; the gateway that it runs shuts itself in further.
+It confines itself before it reads the first project; the gateway that it starts confines itself further.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from model_registry.gateways.tensorzero.validation.gateway_process import Gatewa
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 
 _RENEW_AFTER = 500
-"""Checks by one gateway process: what it may leak ends with it."""
+"""Checks per gateway process, which bounds its memory leaks."""
 
 
 class _WarmGateway:
-    """One gateway process, kept warm; replaced when asked for another patience, or when it has done much."""
+    """One gateway process, kept warm; replaced for another timeout, or after `_RENEW_AFTER` checks."""
 
     def __init__(self, exits: ExitStack) -> None:
         self._exits = exits
-        self._judge: GatewayProcess | None = None
+        self._gateway: GatewayProcess | None = None
         self._timeout_s = 0.0
         self._checks = 0
 
-    def judge(self, timeout_s: float) -> GatewayProcess:
+    def gateway(self, timeout_s: float) -> GatewayProcess:
         self._checks += 1
-        if self._judge is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
+        if self._gateway is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
             self._exits.close()
-            self._judge, self._timeout_s, self._checks = (
+            self._gateway, self._timeout_s, self._checks = (
                 self._exits.enter_context(GatewayProcess(timeout_s)),
                 timeout_s,
                 1,
             )
-        return self._judge
+        return self._gateway
 
 
-def _findings(job: dict[str, Any], bench: _WarmGateway, rechecker: CachedRules) -> ValidationResult:
+def _findings(job: dict[str, Any], warm: _WarmGateway, cached_rules: CachedRules) -> ValidationResult:
     files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
-    judge = bench.judge(job["timeout_s"]) if job["gateway"] else None
-    remembered = rechecker if job["ours"] else None
-    return check_project(files, judge, configuration=job["configuration"], rechecker=remembered)
+    gateway = warm.gateway(job["timeout_s"]) if job["gateway"] else None
+    remembered = cached_rules if job["ours"] else None
+    return check_project(files, gateway, configuration=job["configuration"], cached_rules=remembered)
 
 
 def main(directory: str, niceness: int) -> None:
-    """Answer until the input ends, from within walls.
+    """Confine the process, then validate until the input ends.
 
     Args:
-        directory: the only place to write to, and the only one to read from beside Python's own.
-        niceness: how far to stand behind other processes.
+        directory: the only writable directory, and the only readable one besides Python's own.
+        niceness: added to the process's nice value.
     """
     os.umask(0o077)
     os.nice(niceness)
@@ -67,24 +67,24 @@ def main(directory: str, niceness: int) -> None:
     try:
         shut_in(Path(directory))
     except OSError as error:
-        _say({"unconfined": f"the process of the check cannot be shut in: {error}"})
+        _write({"unconfined": f"the process of the check cannot be shut in: {error}"})
         return
-    # What is remembered of 10,000 models is a million objects: nobody waits for them to be looked through for garbage.
+    # The cache of 10,000 models is a million objects: no check waits for the garbage collector to scan them.
     gc.disable()
     with ExitStack() as exits:
-        bench, rechecker = _WarmGateway(exits), CachedRules()
+        warm, cached_rules = _WarmGateway(exits), CachedRules()
         for line in sys.stdin:
             began = time.perf_counter()
             try:
-                found = _findings(json.loads(line), bench, rechecker)
+                result = _findings(json.loads(line), warm, cached_rules)
             except NotConfined as error:
-                _say({"unconfined": error.message})
+                _write({"unconfined": error.message})
                 return
-            _say({**asdict(found), "seconds": time.perf_counter() - began})
+            _write({**asdict(result), "seconds": time.perf_counter() - began})
             gc.collect()
             gc.freeze()
 
 
-def _say(answer: dict[str, Any]) -> None:
+def _write(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

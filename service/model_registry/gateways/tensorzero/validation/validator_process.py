@@ -1,26 +1,23 @@
 """The check of whole projects in a process of its own: a large one takes seconds of computing, and gateways crash.
 
-The process is started when it is first needed, kept warm, and replaced after a crash. What it does is in
-`project_check.py`.
+The process is started when it is first needed, kept warm, and replaced after a crash (`json_lines_child.py`). What it
+does is in `validator_child.py`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Self
 
 from model_registry.errors import NotConfined, Reason
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
 from model_registry.gateways.tensorzero.validation.python_child import python_child
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 
@@ -31,7 +28,7 @@ TIMEOUT_S = 20.0
 
 
 def gateway_version() -> str | None:
-    """Which gateway judges here; None without the extra `gateway`."""
+    """Return the version of the gateway that validates here; None without the extra `gateway`."""
     try:
         return version("tensorzero")
     except PackageNotFoundError:
@@ -48,12 +45,15 @@ class ValidatorProcess:
         self, timeout_s: float = TIMEOUT_S, command: Iterable[str] | None = None, *, niceness: int = 0
     ) -> None:
         self._timeout_s = timeout_s
-        self._command = list(command or ())
-        self._niceness = niceness
-        self._directory: str | None = None
-        self._process: subprocess.Popen[str] | None = None
+        given = list(command or ())
+        self.child = JsonLinesChild(
+            lambda directory: given or python_child(_CHILD, os.path.realpath(directory), niceness),
+            environment={},  # no variable of the service is any business of what is checked
+            stderr=subprocess.DEVNULL,
+            # A group of its own: Ctrl-C is for the service, and the gateway inside ends with it.
+            group=True,
+        )
         self._one = threading.Lock()
-        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +86,7 @@ class ValidatorProcess:
             "timeout_s": self._timeout_s,
         }
         with self._one:
-            answer = self._ask(json.dumps(job))
+            answer: dict[str, Any] | None = self.child.ask(job, 2.5 * self._timeout_s, json.loads)
         if answer is None:
             return ValidationResult((Reason("", "the check crashes or hangs on this configuration"),))
         if "unconfined" in answer:
@@ -95,87 +95,18 @@ class ValidatorProcess:
 
     def close(self) -> None:
         """End the process, and the check that may be going on."""
-        self._closed = True
-        self._end()
+        self.child.close()
 
     def abort(self) -> None:
         """End the check that is going on, and all that come: at once, from any thread. `close` is still needed."""
-        self._closed = True
-        process = self._process
-        if process is not None and process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-    def _ask(self, job: str) -> dict[str, Any] | None:
-        if self._closed:
-            return None
-        process = self._process = self._process or self._start()
-        if self._closed:  # meanwhile, by somebody who found no process to end
-            self._end()
-            return None
-        clock = threading.Timer(2.5 * self._timeout_s, self._end)
-        clock.daemon = True
-        clock.start()
-        try:
-            commands, answers = _pipes(process)
-            commands.write(f"{job}\n")
-            commands.flush()
-            line = answers.readline()
-            answer: dict[str, Any] | None = json.loads(line) if line else None
-        except (OSError, ValueError):
-            answer = None
-        finally:
-            clock.cancel()
-        if answer is None:
-            self._end()
-            self._forget(process)
-        return answer
-
-    def _start(self) -> subprocess.Popen[str]:
-        self._directory = tempfile.mkdtemp(prefix="check-")
-        command = self._command or python_child(_CHILD, os.path.realpath(self._directory), self._niceness)
-        return subprocess.Popen(  # noqa: S603 (our own program)
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},  # no variable of the service is any business of what is checked
-            cwd=self._directory,
-            # A group of its own: Ctrl-C is for the service, and the gateway inside ends with it.
-            start_new_session=True,
-            text=True,
-            encoding="ascii",
-        )
-
-    def _end(self) -> None:
-        """Kill the process and the gateway that it runs. From any thread."""
-        process = self._process
-        if process is not None and process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if process is not None and self._closed:
-            self._forget(process)
-
-    def _forget(self, process: subprocess.Popen[str]) -> None:
-        self._process = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
-        for pipe in _pipes(process):
-            with suppress(OSError, ValueError):
-                pipe.close()
-
-
-def _pipes(process: subprocess.Popen[str]) -> tuple[Any, Any]:
-    return process.stdin, process.stdout
+        self.child.abort()
 
 
 def _read(answer: dict[str, Any]) -> ValidationResult:
-    said = answer["gateway"]
+    gateway = answer["gateway"]
     return ValidationResult(
         faults=tuple(Reason(**fault) for fault in answer["faults"]),
         deprecated=tuple(Reason(**entry) for entry in answer["deprecated"]),
-        gateway=said and GatewayAnswer(said["accepted"], said["message"], tuple(said["warnings"])),
+        gateway=gateway and GatewayAnswer(gateway["accepted"], gateway["message"], tuple(gateway["warnings"])),
         unasked=answer["unasked"],
     )

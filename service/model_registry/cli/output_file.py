@@ -1,0 +1,18 @@
+"""A file that a command was told to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_registry.private_files import replace_file
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all. A file that exists keeps its permissions. Errors: OSError.
+
+    A link, a pipe or a device (`/dev/stdout`) is written to, and stays what it is.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_text(text, "utf-8", newline="")
+    else:
+        replace_file(path, text.encode(), mode=path.stat().st_mode & 0o777 if path.exists() else None)
