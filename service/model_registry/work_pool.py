@@ -72,7 +72,7 @@ class _Job:
 
 
 class WorkPool:
-    """At most so many jobs at once and so many waiting; each ends by its deadline, or when its caller is cancelled."""
+    """A bounded number of running and waiting jobs; each ends by its deadline, or when its caller is cancelled."""
 
     def __init__(self, name: str, *, threads: int, queue: int, seconds: float) -> None:
         self._name = name

@@ -76,7 +76,7 @@ def test_public_reads_are_kept_until_they_are_ended_and_said_while_they_last(env
 
     for options in (["--public-reads"], []):
         told = run("db", "migrate", *options, environment=environment).stdout
-        assert "public reads: whoever reaches PostgREST reads the catalogue" in told
+        assert "public reads: anyone who reaches PostgREST reads the catalogue" in told
         assert "(roles anon, authenticated)" in told
         assert "model-registry db migrate --no-public-reads" in told
     for options in (["--no-public-reads"], []):

@@ -104,6 +104,6 @@ def test_where_reads_need_a_key_the_agent_beside_a_gateway_works_with_the_one_th
     refused = run(*arguments)
     done = run(*arguments, environment={"MODEL_REGISTRY_API_KEY": key})
 
-    assert (refused.returncode != 0, "needs an API key" in refused.stderr) == (True, True), refused.stderr
+    assert (refused.returncode != 0, "An API key is required" in refused.stderr) == (True, True), refused.stderr
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "current" / "tensorzero.toml").exists()

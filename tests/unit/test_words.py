@@ -15,7 +15,9 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 SERVICE = ROOT / "service" / "model_registry"
 KEPT = (
     r'"judge"',  # a key of GET /api/tensorzero/status
-    r"llm_judge|(?<=/)evaluators\.py|_JUDGE\w*",  # TensorZero's evaluators
+    r"(?<=`)judge(?=`)|registry\.judge\(",  # the same key, and the client's method, as the pages quote them
+    r"`tests/[^`]+`",  # names of tests
+    r"llm_judge",  # TensorZero's evaluators
 )
 """Protocol words, as they are quoted."""
 TENSORZERO = {"evaluators.py", "file_keys.py", "variants.py"}

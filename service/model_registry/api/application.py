@@ -85,7 +85,8 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app = FastAPI(
         title="Model registry",
         version=__version__,
-        description="Providers, models, who uses which, what runs where; and the gateway configuration made of it.",
+        description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
+        "the gateway configuration rendered from them.",
         lifespan=lifespan,
         redirect_slashes=False,
         # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.

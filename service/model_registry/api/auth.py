@@ -139,7 +139,7 @@ class Authenticator:
         caller = await self.require(headers, "read")
         if caller is ANYBODY:
             if self.has_keys():
-                raise NotAuthenticated(f"An API key, with any scope, is required. {_HOW_TO_SEND}")
+                raise NotAuthenticated(f"An API key is required, with any scope. {_HOW_TO_SEND}")
             self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
         elif not caller.scopes:
             message = f"{caller.name!r} has no scope. Add `read` to the user's app_metadata.registry_scopes."

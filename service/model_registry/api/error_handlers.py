@@ -35,7 +35,7 @@ def invalid_as(kind: type[Invalid]) -> Callable[[E], E]:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the app answer every error in this shape."""
+    """Register the handlers that answer every error with problem details."""
 
     @app.exception_handler(RegistryError)
     async def _registry_error(request: Request, error: RegistryError) -> Response:
@@ -67,7 +67,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _bug(_request: Request, error: Exception) -> Response:
         response = bug_response(error)
-        response.raw_headers += SECURITY_HEADERS  # Starlette answers this one outside of all middleware
+        response.raw_headers += SECURITY_HEADERS  # Starlette sends this response outside all middleware
         return response
 
 

@@ -1,4 +1,4 @@
-"""What a connection may do before a request of it is whole: so many bytes, for so long, beside so many others.
+"""Limits on a connection until a request is complete: bytes, time, and number of connections.
 
 Below ASGI, because a request that never becomes whole never gets there. What is refused is answered with a problem.
 """

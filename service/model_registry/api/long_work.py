@@ -19,7 +19,7 @@ _BODIES_BYTES = 33 * 2**20
 _QUEUE = 8
 _PARSING_QUEUE = 32
 _INLINE_ROWS = 500
-"""An answer of up to so many rows is made where it is asked for, in some milliseconds."""
+"""Rows up to which a response is made on the event loop, in a few milliseconds."""
 
 
 class Room:
@@ -58,7 +58,7 @@ class LongWork:
         """Checks of writes of many rows."""
 
     async def listed(self, request: Request, count: int, make: Callable[[], T]) -> T:
-        """Make an answer of so many rows; off the loop when they are many.
+        """Make a response of this number of rows, off the loop if there are many.
 
         Errors: TooManyRequests, DeadlineExceeded, ClientDisconnect.
         """

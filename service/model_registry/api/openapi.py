@@ -1,4 +1,4 @@
-"""What the documentation says beyond the routes: the problem shape, how to authenticate, what to do with a new row."""
+"""Complete the OpenAPI document: problem responses, authentication, and links to new rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOUNDS = frozenset({408, _TOO_LARGE, 414, 429, 431})
 
 
 def describe(app: FastAPI) -> None:
-    """Replace the app's generated description by one that is whole."""
+    """Extend the app's generated OpenAPI document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -39,7 +39,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _say_what_any_request_may_get(document: dict[str, Any]) -> None:
-    """The bounds that hold below every route: `http_protocol.py` and `guarded_route.py`."""
+    """Document the limits enforced below every route, by `http_protocol.py` and `guarded_route.py`."""
     for operations in document["paths"].values():
         for operation in operations.values():
             bounds = _BOUNDS if "requestBody" in operation else _BOUNDS - {_TOO_LARGE}
@@ -48,7 +48,7 @@ def _say_what_any_request_may_get(document: dict[str, Any]) -> None:
 
 
 def _say_who_may(document: dict[str, Any]) -> None:
-    """Writes need a key. FastAPI's own 422 shape is replaced where a route did not name ours."""
+    """Document that writes require a key, and replace FastAPI's own 422 response by a problem document."""
     for operations in document["paths"].values():
         for method, operation in operations.items():
             if method in ("post", "put", "patch", "delete"):
@@ -61,7 +61,7 @@ def _say_who_may(document: dict[str, Any]) -> None:
 
 
 def _say_what_next(document: dict[str, Any]) -> None:
-    """A new row's id is what the paths below its list ask for. Tools that explore the interface follow these links."""
+    """Link a new row's id to the paths that take it, for tools that explore the API."""
     paths = document["paths"]
     for path, operations in paths.items():
         made = operations.get("post", {}).get("responses", {}).get("201")

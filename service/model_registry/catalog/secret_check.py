@@ -18,8 +18,8 @@ from model_registry.errors import Reason, SecretInText
 from model_registry.snapshot.snapshot import Snapshot
 
 WHAT_TO_DO = (
-    "The registry stores no secrets: everybody who reads it would read them. Put it in an environment variable of the "
-    "gateway, and write `env::NAME` (or NAME as `api_key_env_var`). If it is a real one, renew it: it has been sent."
+    "The registry stores no secrets: everyone with read access would see them. Put the secret into an environment "
+    "variable of the gateway, and write `env::NAME` (or NAME as `api_key_env_var`). Renew a real one: it was sent."
 )
 _MOST_SHOWN = 20
 _DIGESTS = frozenset({"key_hash"})

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from model_registry.api.http_protocol import Arrivals
 
 _OWN_FILES = 112
-"""Connections to the database and to NATS, logs, snapshots, children, and those that are just being refused."""
+"""Connections to the database and NATS, logs, snapshots, children, and connections being refused."""
 _FEWEST = 8
 
 
 def arrivals_of(app: ASGIApp, most: int) -> Arrivals:
-    """The limits of this process's connections. Raises its limit of open files as far as it may."""
+    """Limits on this process's connections. Raises its limit of open files as far as permitted."""
     from model_registry.api.http_protocol import Arrivals
 
     state: Any = getattr(getattr(app, "state", None), "service", None)

@@ -1,4 +1,4 @@
-"""`model-registry db`: the schema and the seeds. Talks to Postgres itself (DATABASE_URL)."""
+"""`model-registry db`: the schema and the seeds. Connects to Postgres directly (DATABASE_URL)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PublicReads = Annotated[
     bool | None,
     typer.Option(
         "--public-reads/--no-public-reads",
-        help="Whether anybody reads the catalogue through PostgREST, without a key. Kept until the other is said; "
-        "a new registry starts without.",
+        help="Allow or forbid reading the catalogue through PostgREST without a key. The setting is kept until "
+        "changed; a new registry forbids it.",
     ),
 ]
 
-app = typer.Typer(help="Tables, views and roles of the registry's database.", no_args_is_help=True)
+app = typer.Typer(help="Manage the tables, views and roles of the registry's database.", no_args_is_help=True)
 
 
 @app.command()
 def migrate(*, public_reads: PublicReads = None) -> None:
-    """Bring the schema up to date. A second run changes nothing.
+    """Migrate the schema to the current version. A second run changes nothing.
 
-    Every run sets the rights of PostgREST's roles on the registry's own tables, views and functions anew.
+    Every run resets the privileges of PostgREST's roles on the registry's tables, views and functions.
 
-    With AUTHENTICATOR_PASSWORD set, the role that PostgREST logs in as gets that password.
+    If AUTHENTICATOR_PASSWORD is set, it becomes the password of the role that PostgREST logs in as.
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db migrate`
     """
@@ -54,21 +54,23 @@ def migrate(*, public_reads: PublicReads = None) -> None:
 
 
 def say_who_reads(roles: tuple[str, ...]) -> None:
-    """Say it where anybody may read through PostgREST, and how that ends."""
+    """Print a warning while anyone may read through PostgREST without a key, and how to forbid it."""
     if roles:
         typer.echo(
-            f"public reads: whoever reaches PostgREST reads the catalogue without a key (roles {', '.join(roles)}), "
-            "templates and addresses of providers included. To end that: model-registry db migrate --no-public-reads"
+            f"public reads: anyone who reaches PostgREST reads the catalogue without a key (roles {', '.join(roles)}), "
+            "including templates and addresses of providers. To forbid it: model-registry db migrate --no-public-reads"
         )
 
 
 @app.command("reader-key")
 def reader_key(
-    days: Annotated[float | None, typer.Option(min=0.001, help="How long it holds. Not set: for ever.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0.001, help="Days until the key expires. By default it does not expire.")
+    ] = None,
 ) -> None:
-    """Print a key for programs that read the catalogue's tables and views through PostgREST themselves.
+    """Print a key for programs that read the catalogue's tables and views directly through PostgREST.
 
-    It is a JWT for the role registry_reader, which may read the catalogue and nothing else, signed with
+    The key is a JWT for the role registry_reader, which can read the catalogue and nothing else, signed with
     POSTGREST_JWT_SECRET. Programs send it as `Authorization: Bearer <key>`.
 
     Example: `POSTGREST_JWT_SECRET=... model-registry db reader-key --days 365`
@@ -91,7 +93,7 @@ def reader_key(
 
 @app.command()
 def seed() -> None:
-    """Load the starter catalogue. What is there already is left as it is.
+    """Load the starter catalogue. Existing rows are left unchanged.
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db seed`
     """
@@ -105,7 +107,7 @@ def seed() -> None:
 
 @app.command()
 def status() -> None:
-    """Which migrations are applied, and which files of schema/ have changed since. Exit code 1 when any is missing.
+    """List applied migrations, and files of schema/ changed since. Exit code 1 if any are missing.
 
     Example: `model-registry db status || model-registry db migrate`
     """
@@ -128,14 +130,14 @@ def status() -> None:
 @app.command()
 def redact(
     find: Annotated[
-        bool, typer.Option("--find", help="List what looks like a secret. Exit code 1 when there is anything.")
+        bool, typer.Option("--find", help="List text that looks like a secret. Exit code 1 if there is any.")
     ] = False,
-    all_found: Annotated[bool, typer.Option("--all-found", help="Remove whatever --find lists.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, what would be done is listed.")] = False,
+    all_found: Annotated[bool, typer.Option("--all-found", help="Remove everything that --find lists.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Apply the changes. Without it, they are only listed.")] = False,
 ) -> None:
-    """Remove a secret from all rows and from the change log. It is read from standard input or a prompt.
+    """Remove a secret, read from standard input or a prompt, from all rows and from the change log.
 
-    It is replaced by its mask, in one transaction; a rollback yields the mask, too. No secret is ever printed.
+    Replaces the secret by its mask, in one transaction; a rollback yields the mask, too. No secret is ever printed.
 
     Example: `model-registry db redact --yes < secret.txt`
     """
@@ -143,7 +145,7 @@ def redact(
     from model_registry.store import redaction
 
     if find and (all_found or yes):
-        raise typer.BadParameter("it only lists; leave out --all-found and --yes", param_hint="--find")
+        raise typer.BadParameter("only lists findings; omit --all-found and --yes", param_hint="--find")
     settings = read_settings()
     url, schema = database_url(settings), settings.db_schema
     if find or all_found:
@@ -158,7 +160,7 @@ def redact(
     if not found:
         return
     if not yes:
-        typer.echo("Nothing was changed. To remove it everywhere: --yes")
+        typer.echo("Nothing was changed. Repeat with --yes to remove it everywhere.")
         return
     number = redaction.redact(url, schema, secrets, detected=all_found)
     typer.echo(f"rewritten: {number} rows and log entries")
@@ -166,20 +168,21 @@ def redact(
 
 
 _ELSEWHERE = (
-    "Renew the secret: whoever could read the registry has read it. It may still be in backups of the database and its "
-    "WAL, in NATS's streams until they expire, in the directories of gateways and in logs: see docs/how-to/secrets.md."
+    "Revoke and replace the secret: treat it as read by everyone with access to the registry. Copies may remain in "
+    "backups of the database and its WAL, in NATS's streams until they expire, in the directories of gateways and in "
+    "logs: see docs/how-to/secrets.md."
 )
 
 
 def _read_secret(shortest: int) -> str:
-    """From standard input, whole but for the end of its last line; never from the arguments, which others see."""
+    """Read the secret from standard input, without the final newline; never from arguments, which other users see."""
     if sys.stdin.isatty():
         secret = typer.prompt("Secret to remove", hide_input=True, err=True)
     else:
         secret = sys.stdin.read().rstrip("\r\n")
     if len(secret) < shortest:
         raise typer.BadParameter(
-            f"the secret must have at least {shortest} characters: shorter ones are in other texts"
+            f"the secret must have at least {shortest} characters: shorter ones also occur in other texts"
         )
     return str(secret)
 

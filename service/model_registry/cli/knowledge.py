@@ -183,8 +183,8 @@ def import_huggingface(
     readings = []
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         for done, model in enumerate(models, 1):
-            told = _of_files(config, info) if config or info else _of_hub(hub, model)
-            readings.append(huggingface.read_huggingface(model, *told, provider))
+            facts = _of_files(config, info) if config or info else _of_hub(hub, model)
+            readings.append(huggingface.read_huggingface(model, *facts, provider))
             advance(done, len(models))
     reading = SourceContent(
         tuple(offer for one in readings for offer in one.offers),
@@ -240,8 +240,11 @@ def _at(reading: SourceContent, provider: str | None) -> SourceContent:
 
 
 def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    told = [_object(read_json(path)) if path else {} for path in (config, info)]
-    return told[0], told[1]
+    return _from_file(config), _from_file(info)
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    return _object(read_json(path)) if path else {}
 
 
 def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How the C library's allocator treats the memory of the service. Nothing of Python's own is here."""
+"""Settings of the C library's allocator for the service."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _BYTES = 128 * 1024
 
 
 def give_back_freed_memory() -> None:
-    """Have large pieces of memory given back when they are freed, and the end of the heap too.
+    """Return large blocks of memory to the system when they are freed, and the end of the heap too.
 
-    glibc raises both bounds whenever a large piece is freed, up to 32 MB, for good. Beside a catalogue of 10,000
-    models, whose lists and configurations take megabytes each, that was 90 MB that nobody used. Where the environment
-    says how glibc is to work, or there is no glibc, nothing is changed.
+    glibc permanently raises both thresholds when a large block is freed, up to 32 MB. With a catalogue of 10,000
+    models, whose lists and configurations take megabytes each, that wasted 90 MB. If the environment configures
+    malloc, or there is no glibc, nothing is changed.
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ:
         return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SWITCH_SECONDS = 0.0005
 _MOST_OF_IT = 0.9
-"""What of the time to stop is waited for."""
+"""Share of the shutdown time to wait for a regular end."""
 
 
 def serve(
@@ -51,7 +51,7 @@ def serve(
 
 @contextmanager
 def until_told_to_stop() -> Iterator[None]:
-    """Being told to stop, by Ctrl-C, SIGTERM or a closed terminal, is how a service ends, and no failure."""
+    """Treat Ctrl-C, SIGTERM or a closed terminal as the normal end of a service, not as a failure."""
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
         signal.signal(signal.SIGHUP, _terminate)
@@ -71,7 +71,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def run_service(
     settings: Settings, on_ready: Callable[[str], None] = lambda _url: None, *, whole_process: bool = False
 ) -> None:
-    """Run the service until told to stop; running requests are finished first.
+    """Run the service until it is stopped; running requests are finished first.
 
     Calls `on_ready` with the URL once it answers. `whole_process`: there is nothing else to stop, so the process ends
     in time even when a part of the service does not. Errors: StorageMisconfigured, StackError (the port is taken).
@@ -80,7 +80,7 @@ def run_service(
     from model_registry.cli.memory import give_back_freed_memory
 
     give_back_freed_memory()
-    # While another thread computes, the event loop waits so long for it at each turn, and a request takes several.
+    # The event loop waits up to this long for a computing thread at each turn, and a request takes several turns.
     sys.setswitchinterval(_SWITCH_SECONDS)
     on_stop = (lambda: end_in_time(settings.shutdown_seconds)) if whole_process else (lambda: None)
     run_app(lambda: create_app(settings), settings, on_ready, on_stop)
@@ -92,12 +92,12 @@ def run_app(
     on_ready: Callable[[str], None] = lambda _url: None,
     on_stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve an application the way the service is served: what the benchmarks compare it with is served so too."""
+    """Serve an application like the service itself; benchmarks serve their peers with it too."""
     from uvicorn.loops.auto import auto_loop_factory
 
     from model_registry.cli.threads import AbandonedThreads
 
-    # uvicorn picks the fastest loop there is only where it starts the loop itself.
+    # uvicorn selects the fastest loop only if it starts the loop itself.
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.get_loop().set_default_executor(AbandonedThreads())
         runner.run(_serve(make_app, settings, on_ready, on_stop))
@@ -117,10 +117,10 @@ async def _serve(
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            # What is there now stays. A full collection that looks at 50,000 models stops everything for half a second.
+            # Objects of the start stay. A full collection over 50,000 models stops everything for half a second.
             gc.collect()
             gc.freeze()
-            # And less often: in a batch of events nothing is garbage, and looking takes as long as all the rest.
+            # Collect less often: a batch of events leaves no garbage, and a collection takes as long as the batch.
             gc.set_threshold(20_000, 20, 50)
             if self.started:
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -131,7 +131,7 @@ async def _serve(
             super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Requests that wait for news would hold a graceful end up until they have waited enough.
+            # Requests that wait for changes would delay a graceful end until their time is over.
             before_stop = getattr(getattr(app, "state", None), "before_stop", None)
             if before_stop is not None:
                 before_stop()
@@ -154,7 +154,7 @@ async def _serve(
 
 @contextmanager
 def _listener(settings: Settings) -> Iterator[socket.socket]:
-    """The socket that is listened on. Errors: StackError."""
+    """The listening socket. Errors: StackError."""
     from model_registry.errors import StackError
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -176,7 +176,7 @@ _stopping = threading.Event()
 
 
 def end_in_time(seconds: float) -> None:
-    """End the process before so many seconds are over, whatever still runs in it."""
+    """End the process within this many seconds, whatever still runs in it."""
     if _stopping.is_set():
         return
     _stopping.set()
@@ -191,6 +191,6 @@ def _end(seconds: float) -> None:
     time.sleep(seconds)
     structlog.get_logger(__name__).error("a part of the service did not stop in time; the process ends without it")
     sys.stdout.flush()
-    # No atexit, no joining of threads: one of them is what we do not wait for. Nothing is lost: what was acknowledged
-    # is in the database, and the snapshot on disk is replaced in one step.
+    # No atexit, no joining of threads: one of them is stuck. Nothing is lost: acknowledged writes are in the database,
+    # and the snapshot on disk is replaced atomically.
     os._exit(0)

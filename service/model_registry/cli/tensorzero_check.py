@@ -60,8 +60,8 @@ def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
 
     files, configuration = read_whole_project(paths)
     try:
-        with GatewayProcess(readable=named_outside(files, configuration)) as judge:
-            findings = check_project(files, judge, configuration=configuration, trusted=True)
+        with GatewayProcess(readable=named_outside(files, configuration)) as gateway:
+            findings = check_project(files, gateway, configuration=configuration, trusted=True)
     except GatewayUnavailable:
         findings = check_project(files, None, configuration=configuration)
     return findings_view(findings)

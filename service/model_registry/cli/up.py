@@ -62,7 +62,7 @@ def up(
 
     def give_up(reason: StackError) -> None:
         failed.append(reason)
-        os.kill(os.getpid(), signal.SIGTERM)  # ends the service as anybody else would, from whichever thread
+        os.kill(os.getpid(), signal.SIGTERM)  # stop the service from any thread
 
     stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=say)
     with until_told_to_stop():
@@ -80,7 +80,7 @@ def up(
 
             own = {
                 **environment,
-                "SUPABASE_URL": None,  # whatever the shell has: this service uses this stack
+                "SUPABASE_URL": None,  # overrides the shell: this service uses this stack
                 "MODEL_REGISTRY_HOST": "127.0.0.1",
                 "MODEL_REGISTRY_PORT": port,
                 "MODEL_REGISTRY_API_KEY": key,

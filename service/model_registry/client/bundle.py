@@ -28,9 +28,9 @@ def unpack_bundle(packed: bytes) -> dict[str, bytes]:
                     raise RegistryUnreachable(f"The bundle is refused: {entry.name!r} {problem}")
                 files[entry.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise RegistryUnreachable(f"What arrived is no bundle of a registry ({error})") from error
+        raise RegistryUnreachable(f"The response is not a bundle of a registry ({error})") from error
     if CONFIG_FILE not in files:
-        raise RegistryUnreachable(f"What arrived is no bundle of a registry: it has no {CONFIG_FILE}")
+        raise RegistryUnreachable(f"The response is not a bundle of a registry: it has no {CONFIG_FILE}")
     return files
 
 

@@ -42,7 +42,7 @@ class ModelOperations:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[CatalogModel]]:
-        """List models that pass the filters. Errors: Invalid, for a value that means nothing."""
+        """List models that pass the filters. Errors: Invalid, for an unknown value."""
         return _MODELS.list(
             model_type=model_type,
             provider=provider,

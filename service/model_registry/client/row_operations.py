@@ -43,7 +43,7 @@ class RowOperations:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[Provider]]:
-        """List providers that pass the filters. Errors: Invalid, for a value that means nothing."""
+        """List providers that pass the filters. Errors: Invalid, for an unknown value."""
         return _PROVIDERS.list(type=type, active=active, limit=limit, offset=offset)
 
     @operation
@@ -77,7 +77,7 @@ class RowOperations:
 
     @operation
     def list_categories(self, *, limit: int | None = None, offset: int | None = None) -> Call[list[Category]]:
-        """List categories. Errors: Invalid, for a value that means nothing."""
+        """List categories. Errors: Invalid, for an unknown value."""
         return _CATEGORIES.list(limit=limit, offset=offset)
 
     @operation
@@ -118,7 +118,7 @@ class RowOperations:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[CatalogAlias]]:
-        """List aliases that pass the filters. Errors: Invalid, for a value that means nothing."""
+        """List aliases that pass the filters. Errors: Invalid, for an unknown value."""
         return _ALIASES.list(alias=alias, context=context, limit=limit, offset=offset)
 
     @operation
@@ -154,7 +154,7 @@ class RowOperations:
     def list_functions(
         self, *, service_name: str | None = None, limit: int | None = None, offset: int | None = None
     ) -> Call[list[Function]]:
-        """List functions that pass the filters. Errors: Invalid, for a value that means nothing."""
+        """List functions that pass the filters. Errors: Invalid, for an unknown value."""
         return _FUNCTIONS.list(service_name=service_name, limit=limit, offset=offset)
 
     @operation
@@ -196,7 +196,7 @@ class RowOperations:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[CatalogMapping]]:
-        """List mappings that pass the filters. Errors: Invalid, for a value that means nothing."""
+        """List mappings that pass the filters. Errors: Invalid, for an unknown value."""
         return _MAPPINGS.list(
             service_name=service_name, function_name=function_name, model=model, limit=limit, offset=offset
         )

@@ -133,7 +133,7 @@ class History:
         raise Conflict(message)
 
     async def trim(self, keep_days: float) -> dict[str, Any]:
-        """Forget the changes older than so many days, but not the state they led to. Repeating it does nothing.
+        """Delete changes older than this number of days, but not the state they led to. Idempotent.
 
         Answers `removed`, the number of entries, and `oldest`, from where on there is history.
         """
