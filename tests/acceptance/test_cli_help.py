@@ -158,7 +158,10 @@ from model_registry.client.compat.garden import GardenRegistry
 registry = ModelRegistry()
 registry.load_default_models()
 print(len(registry.list_models()), len(GardenRegistry(sys.argv[2]).get_all_models()))
-server = ("api", "app", "background", "catalog", "fleet", "garden", "gateways", "imports", "selection", "settings", "snapshot", "store")
+server = (
+    *("api", "app", "background", "catalog", "fleet", "garden", "gateways", "imports"),
+    *("selection", "settings", "snapshot", "store"),
+)
 print([name for name in sys.modules if name.startswith(tuple(f"model_registry.{part}" for part in server))])
 """
 
