@@ -231,7 +231,7 @@ class Core:
     def _parsed(self, call: Call[T], content: bytes) -> T:
         try:
             return call.read(content)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RegistryUnreachable(
                 f"Unexpected response from {self.url}: is it a model registry? {error}"
             ) from error

@@ -16,17 +16,18 @@ def error_of(response: httpx.Response) -> RegistryError:
     """Return the error that an answer names by its code; RegistryUnreachable when a registry does not answer so."""
     try:
         problem = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = None
     kinds = {kind.code: kind for kind in _kinds(RegistryError)}
-    if not isinstance(problem, dict) or problem.get("code") not in kinds:
+    code = problem.get("code") if isinstance(problem, dict) else None
+    if not isinstance(code, str) or code not in kinds:
         where = response.request.url.copy_with(raw_path=b"/")
         kind = _BY_STATUS.get(response.status_code, RegistryUnreachable)
         return kind(f"{where} answered {response.status_code}, and not as a registry does")
-    given = problem.get("reasons")
-    reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given or () if isinstance(r, dict)]
+    given = problem["reasons"] if isinstance(problem.get("reasons"), list) else ()
+    reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given if isinstance(r, dict)]
     shown = {key: problem[key] for key in SHOWN_DATA if problem.get(key) is not None}
-    return kinds[problem["code"]](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons, **shown)
+    return kinds[code](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons, **shown)
 
 
 def _kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:

@@ -134,8 +134,8 @@ class Agent:
         return self._source.fetch(known, wait=_AFTER_NEWS_SECONDS if self._due else 0)
 
     def _on_its_way(self, news: ChangeNotifier) -> bool:
-        """Whether another bundle may come without a further announcement: a verdict can take longer than a question."""
-        return not news.hears or self._source.pending or self._source.judged < news.revision
+        """Whether a bundle may come without a further announcement: validating takes longer than a question."""
+        return not news.hears or self._source.pending or self._source.validated < news.revision
 
     def _known(self) -> list[str]:
         """What need not come again: the current one, and the one that failed."""

@@ -46,7 +46,7 @@ class BundleSource:
         self.url = url.rstrip("/")
         self._path = _BUNDLE
         self._client = Client(url, api_key, patience=_PATIENCE, transport=transport)
-        self.judged = 0
+        self.validated = 0
         """The newest revision that was validated, accepted or refused, when the registry answered last."""
         self.pending = False
         """Whether it had a newer one that was not validated yet."""
@@ -84,7 +84,7 @@ class BundleSource:
 
     def _note(self, headers: httpx.Headers) -> None:
         revisions = (headers.get(name, "") for name in ("x-registry-revision", "x-registry-refused-revision"))
-        self.judged = max((int(revision) for revision in revisions if revision.isdecimal()), default=0)
+        self.validated = max((int(revision) for revision in revisions if revision.isdecimal()), default=0)
         self.pending = "x-registry-pending-revision" in headers
 
     def _expect_whole(self, response: httpx.Response, tag: str) -> None:

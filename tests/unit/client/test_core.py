@@ -231,10 +231,23 @@ def test_the_choices_in_a_problem_reach_the_caller() -> None:
     assert caught.value.data == CHOICES
 
 
-@pytest.mark.parametrize("answer", [said(404, "no"), httpx.Response(500, text="<html>"), said(200, []), said(200, {})])
+NO_REGISTRIES = [
+    *(said(404, "no"), httpx.Response(500, text="<html>"), said(200, []), said(200, {}), said(200, {"items": 1})),
+    *(said(422, {"code": ["E4005"]}), said(422, {"code": {}}), said(200, {"items": [[]]})),
+    *(httpx.Response(status, content=b"[" * 100_000) for status in (200, 422)),
+]
+
+
+@pytest.mark.parametrize("answer", NO_REGISTRIES, ids=lambda answer: f"{answer.status_code} {answer.text[:20]}")
 def test_what_is_no_registry_is_said(answer: httpx.Response) -> None:
     with pytest.raises(RegistryUnreachable):
         Server(answer).client().list_providers()
+
+
+@pytest.mark.parametrize("odd", [{"reasons": 5}, {"reasons": {"a": 1}}, {"reasons": [1, None]}, {"detail": [1]}])
+def test_an_odd_problem_is_still_the_error_of_its_code(odd: dict[str, Any]) -> None:
+    with pytest.raises(errors.NotFound):
+        Server(said(404, {"code": "E4004", "detail": "why", **odd})).client().get_provider("lab")
 
 
 def test_an_address_that_is_none_is_said() -> None:
