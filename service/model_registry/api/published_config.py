@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
-from model_registry.api.responses import BodyCache, CachedBody, etag_of, matches
+from model_registry.api.responses import CachedBody, etag_of, keep, matches, raw_headers
 from model_registry.errors import NothingAccepted
 from model_registry.gateways.publishing.published import Files, Published, PublishedBody
 from model_registry.gateways.publishing.publisher import ConfigPublisher
@@ -75,7 +75,7 @@ async def served_answer(
         raise _nothing(delivery)
     headers = _headers(publisher, delivery, delivery.served.revision, current.etag)
     if wait is None and not publisher.pending:
-        _keep(request, _cached(request, current, media_type, headers, publisher))
+        keep(request, _cached(request, current, media_type, headers, publisher))
     if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
     return Response(current.content, 200, headers, media_type)
@@ -110,12 +110,7 @@ def _cached(
         etag=body.etag,
         media_type=media_type,
         body=body.content,
-        headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        headers=raw_headers(headers),
         publisher=publisher,
         delivery=publisher.delivery,
     )
-
-
-def _keep(request: Request, answer: CachedBody) -> None:
-    cache: BodyCache = request.app.state.bodies
-    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), answer)

@@ -90,13 +90,17 @@ def cached_response(
     *,
     tables: Iterable[str],
     media_type: str = JSON,
-    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A 200 with an ETag (or a 304), kept for the next caller until one of the tables changes."""
-    cached = cached_body(request, snapshot, body, tables=tables, media_type=media_type, headers=headers)
-    cache: BodyCache = request.app.state.bodies
-    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), cached)
+    cached = cached_body(request, snapshot, body, tables=tables, media_type=media_type)
+    keep(request, cached)
     return served(request, cached)
+
+
+def keep(request: Request, answer: CachedBody) -> None:
+    """Keep an answer for the next caller who asks the same."""
+    cache: BodyCache = request.app.state.bodies
+    cache.put((request.scope.get("raw_path") or b"", request.scope["query_string"]), answer)
 
 
 def cached_body(
@@ -106,20 +110,24 @@ def cached_body(
     *,
     tables: Iterable[str],
     media_type: str = JSON,
-    headers: Mapping[str, str] | None = None,
 ) -> CachedBody:
     """An answer with all that makes it last."""
     etag = etag_of(body)
     # no-cache: keep it, but ask whether it still holds. That is what the ETag is for.
-    extra = {**(headers or {}), "ETag": etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
     return CachedBody(
         tables=tuple((name, snapshot.tables[name].stamp) for name in tables),
         route=getattr(request.scope.get("route"), "path", ""),
         etag=etag,
         media_type=media_type,
         body=body,
-        headers=tuple((k.lower().encode(), v.encode()) for k, v in extra.items()),
+        headers=raw_headers(headers),
     )
+
+
+def raw_headers(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Headers as ASGI wants them."""
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
 
 
 def served(request: Request, cached: CachedBody) -> Response:

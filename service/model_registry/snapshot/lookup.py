@@ -32,19 +32,13 @@ def as_uuid(reference: str) -> str | None:
 def find_provider(snapshot: Snapshot, reference: str) -> Provider:
     """Find by id or name. Errors: NotFound."""
     provider = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
-    if provider is None:
-        message = f"There is no provider {reference!r}."
-        raise NotFound(message)
-    return provider
+    return _required(provider, "provider", reference)
 
 
 def find_category(snapshot: Snapshot, reference: str) -> Category:
     """Find by id or key. Errors: NotFound."""
     category = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
-    if category is None:
-        message = f"There is no category {reference!r}."
-        raise NotFound(message)
-    return category
+    return _required(category, "category", reference)
 
 
 def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) -> Model:
@@ -103,10 +97,7 @@ def find_function(snapshot: Snapshot, reference: str) -> Function:
     match = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
     for service, function in splits(reference):
         match = match or _only(snapshot.functions.where("key", (service, function)))
-    if match is None:
-        message = f"There is no function {reference!r}."
-        raise NotFound(message)
-    return match
+    return _required(match, "function", reference)
 
 
 def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
@@ -129,28 +120,17 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
     for node, rest in splits(reference):
         for provider_type, model in splits(rest):
             match = match or _only(snapshot.deployments.where("key", (node, provider_type, model)))
-    if match is None:
-        message = f"There is no deployment {reference!r}. Give its id, or node/provider_type/model."
-        raise NotFound(message)
-    return match
+    return _required(match, "deployment", reference, " Give its id, or node/provider_type/model.")
 
 
 def find_file(snapshot: Snapshot, path: str) -> ConfigFile:
     """By path. Errors: NotFound."""
-    file = _only(snapshot.files.where("path", path))
-    if file is None:
-        message = f"There is no file {path!r}."
-        raise NotFound(message)
-    return file
+    return _required(_only(snapshot.files.where("path", path)), "file", path)
 
 
 def find_section(snapshot: Snapshot, name: str) -> ConfigSection:
     """By name. Errors: NotFound."""
-    section = _only(snapshot.sections.where("name", name))
-    if section is None:
-        message = f"There is no section {name!r}."
-        raise NotFound(message)
-    return section
+    return _required(_only(snapshot.sections.where("name", name)), "section", name)
 
 
 def splits(reference: str) -> Iterable[tuple[str, str]]:
@@ -165,6 +145,13 @@ def _distinct(rows: Iterable[R | None]) -> list[R]:
 
 def _only(rows: Sequence[R]) -> R | None:
     return rows[0] if rows else None
+
+
+def _required(row: R | None, kind: str, reference: str, hint: str = "") -> R:
+    if row is None:
+        message = f"There is no {kind} {reference!r}.{hint}"
+        raise NotFound(message)
+    return row
 
 
 def _single(rows: Sequence[R], what: str, label: Callable[[R], str]) -> R:

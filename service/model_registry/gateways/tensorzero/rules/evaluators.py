@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.context import Surroundings
@@ -16,6 +15,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     TablesOf,
     anything,
     boolean,
+    by_type,
     file_path,
     integer,
     list_of,
@@ -53,16 +53,6 @@ _JUDGES: Mapping[str, TableOf] = {
 """The variants of an LLM judge, by type: they have fewer keys than a function's."""
 
 
-def _judge(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping):
-        yield refused(path, "must be a table")
-    elif not isinstance(kind, str) or kind not in _JUDGES:
-        yield refused((*path, "type"), f"must be one of {', '.join(_JUDGES)}")
-    else:
-        yield from _JUDGES[kind](path, value, around)
-
-
 def _one_is_active(path: Path, judge: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     variants = judge.get("variants")
     tables = (
@@ -80,7 +70,7 @@ _KINDS: Mapping[str, TableOf | None] = {
         {
             **_COMMON,
             "input_format": one_of("serialized", "messages"),
-            "variants": TablesOf(_judge),
+            "variants": TablesOf(by_type(_JUDGES)),
             "output_type": one_of("float", "boolean"),
             "optimize": one_of("min", "max"),
             "include": TableOf({"reference_output": boolean}),
@@ -105,14 +95,4 @@ def double_colon(name: str) -> str | None:
     return "must not contain '::'; rename it" if "::" in name else None
 
 
-def _evaluator(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping):
-        yield refused(path, "must be a table")
-    elif not isinstance(kind, str) or kind not in _KINDS:
-        yield refused((*path, "type"), f"must be one of {', '.join(_KINDS)}")
-    elif shape := _KINDS[kind]:
-        yield from shape(path, value, around)
-
-
-EVALUATORS = TablesOf(_evaluator, double_colon)
+EVALUATORS = TablesOf(by_type(_KINDS), double_colon)

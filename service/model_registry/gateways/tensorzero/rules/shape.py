@@ -90,6 +90,21 @@ class TablesOf:
             yield from self.shape((*path, key), item, around)
 
 
+def by_type(shapes: Mapping[str, Shape | None]) -> Shape:
+    """Make the shape of a table whose `type` says which keys it has; None leaves a type to the gateway's own check."""
+
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+        kind = value.get("type") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping):
+            yield refused(path, "must be a table")
+        elif not isinstance(kind, str) or kind not in shapes:
+            yield refused((*path, "type"), f"must be one of {', '.join(shapes)}")
+        elif shape := shapes[kind]:
+            yield from shape(path, value, around)
+
+    return check
+
+
 def list_of(shape: Shape) -> Shape:
     """Make the shape of a list of items."""
 

@@ -14,6 +14,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
     TableOf,
     TablesOf,
+    by_type,
     file_path,
     integer,
     list_of,
@@ -106,13 +107,4 @@ VARIANTS: Mapping[str, TableOf] = {
     ),
 }
 
-
-def variant(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-    """Check a variant: its type, then the keys of that type."""
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping):
-        yield refused(path, "must be a table")
-    elif not isinstance(kind, str) or kind not in VARIANTS:
-        yield refused((*path, "type"), f"must be one of {', '.join(VARIANTS)}")
-    else:
-        yield from VARIANTS[kind](path, value, around)
+variant = by_type(VARIANTS)
