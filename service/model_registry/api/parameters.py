@@ -1,4 +1,4 @@
-"""Query parameters shared by several lists."""
+"""Query parameters shared by several routes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from model_registry.selection.model_filter import ModelFilter, Sort
 
 Limit = Annotated[int | None, Query(ge=1, le=100_000, description="Maximum number of rows; all by default.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of rows to skip.")]
+DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
 
 
 class ModelQuery(ModelFilter):

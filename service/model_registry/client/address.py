@@ -13,7 +13,7 @@ DEFAULT_URL = "http://127.0.0.1:8110"
 
 
 class Addressed(Operations):
-    """The base of both clients. Arguments: see `Client`."""
+    """The base of both clients. Arguments: see `Client`; both name them again, for `help()` and type checkers."""
 
     def __init__(
         self,

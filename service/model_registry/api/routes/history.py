@@ -14,6 +14,7 @@ from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
+from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, etag_of, matches
 from model_registry.gateways.tensorzero.diff import configuration_diff
@@ -179,7 +180,7 @@ async def rollback(
     body: RollbackRequest,
     state: CurrentApp,
     caller: Administrator,
-    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
+    dry_run: DryRun = False,
 ) -> Response:
     """Restores providers, models, aliases, functions, mappings, sections and files in one transaction; ids are kept.
 

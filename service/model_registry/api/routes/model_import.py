@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, SkipValidation, ValidationError, field_validator
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from model_registry.api.auth import Importer
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
+from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
 from model_registry.catalog.model_edits import HAND
@@ -87,7 +88,7 @@ async def import_models(
     body: OffersBody,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
+    dry_run: DryRun = False,
 ) -> Response:
     """Fields set by people or by other importers are kept; an invalid offer is skipped, with the reason.
 

@@ -14,6 +14,7 @@ from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Importer, Reader, key_holder
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
+from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
@@ -189,7 +190,7 @@ async def import_project(
     body: ImportRequest,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
+    dry_run: DryRun = False,
     replace: Annotated[
         bool, Query(description="Replace the gateway project in the registry, instead of merging into it.")
     ] = False,

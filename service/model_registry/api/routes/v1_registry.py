@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Importer, Reader
+from model_registry.api.auth import READ_WITH_BODY, Importer, Reader
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
+from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, cached_response
 from model_registry.catalog.secret_check import refuse_secrets
@@ -28,9 +29,6 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/v1/registry", tags=["model garden"], route_class=GuardedRoute)
-
-_QUESTION: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
-"""A POST that only reads: requires a key only where reads do."""
 
 _COUNTED: tuple[Action, ...] = ("created", "changed", "unchanged", "ignored")
 
@@ -173,30 +171,22 @@ async def list_categories(request: Request, state: CurrentApp, _caller: Reader) 
     return _enveloped(request, snapshot, garden_categories(snapshot))
 
 
-@router.post(
-    "/validate/training",
-    summary="Check whether a model can be trained, optionally on given hardware",
-    operation_id="validate_training",
-    openapi_extra=_QUESTION,
-    responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
-)
-@body_limit(QUESTION_BYTES)
-async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(state.registry.snapshot, body, "training")
+def _add_validation(use: Use, done: str) -> None:
+    @router.post(
+        f"/validate/{use}",
+        summary=f"Check whether a model can be {done}, optionally on given hardware",
+        operation_id=f"validate_{use}",
+        openapi_extra=READ_WITH_BODY,
+        responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
+    )
+    @body_limit(QUESTION_BYTES)
+    async def validate(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
+        """An unknown model yields `is_valid: false`, not an error."""
+        return _judged(state.registry.snapshot, body, use)
 
 
-@router.post(
-    "/validate/inference",
-    summary="Check whether a model can be served, optionally on given hardware",
-    operation_id="validate_inference",
-    openapi_extra=_QUESTION,
-    responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
-)
-@body_limit(QUESTION_BYTES)
-async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
-    """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(state.registry.snapshot, body, "inference")
+_add_validation("training", "trained")
+_add_validation("inference", "served")
 
 
 @router.get(
@@ -240,7 +230,7 @@ async def put_document(
     request: Request,
     state: CurrentApp,
     caller: Importer,
-    dry_run: Annotated[bool, Query(description="Report what would change, without writing.")] = False,
+    dry_run: DryRun = False,
 ) -> Response:
     """Values in the document overwrite stored ones; models and facts not in the document stay unchanged.
 
