@@ -45,6 +45,21 @@ def test_the_diagram_of_the_layers_is_the_one_that_is_checked() -> None:
     assert drawn == checked
 
 
+def test_every_file_that_the_architecture_page_names_is_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    package = ROOT / "service/model_registry"
+    folders = (package, ROOT, *(path for path in package.rglob("*") if path.is_dir()))
+
+    named = re.findall(r"`([\w/]+\.(?:py|sql))`", page)
+    missing = [name for name in named if not any((folder / name).is_file() for folder in folders)]
+    section = page[page.index("## Main flows") : page.index("## How the parts work")]
+    flows = [re.findall(r"`([\w/]+\.py)`", flow) for flow in section.split("\n\n**")[1:]]
+
+    assert missing == []
+    assert min(len(flow) for flow in flows) >= 2
+    assert [name for flow in flows for name in flow if not (package / name).is_file()] == []
+
+
 def test_the_readme_names_only_commands_that_make_knows() -> None:
     targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = re.findall(r"\$ make (\w+)", "".join(page.read_text() for page in PAGES))
