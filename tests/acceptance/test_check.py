@@ -106,7 +106,7 @@ def test_the_real_gateway_is_asked_and_sees_nothing_of_this_machine() -> None:
     assert "the gateway says" in broken.reasons[0].message
     assert outside.accepted
     assert outside.gateway is not None
-    assert {word.rpartition(": ")[2] for word in outside.gateway.warnings if word.startswith("not judged")} == {
+    assert {word.rpartition(": ")[2] for word in outside.gateway.warnings if word.startswith("not checked")} == {
         "functions.f.variants.v.system_template",
         "gateway.auth",
     }

@@ -183,7 +183,7 @@ async def list_categories(request: Request, state: CurrentApp, _caller: Reader) 
 @body_limit(QUESTION_BYTES)
 async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(state.registry.snapshot, body, "training")
+    return _validated(state.registry.snapshot, body, "training")
 
 
 @router.post(
@@ -196,7 +196,7 @@ async def validate_training(body: ValidationRequest, state: CurrentApp, _caller:
 @body_limit(QUESTION_BYTES)
 async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
     """An unknown model yields `is_valid: false`, not an error."""
-    return _judged(state.registry.snapshot, body, "inference")
+    return _validated(state.registry.snapshot, body, "inference")
 
 
 @router.get(
@@ -275,7 +275,7 @@ def _enveloped(request: Request, snapshot: Snapshot, data: object, **more: objec
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 
 
-def _judged(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
+def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
     if not body.model_id:
         message = "model_id is required."
         raise Incomplete(message, reasons=[Reason("model_id", message)])
