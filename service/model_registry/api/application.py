@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import APIRouter, FastAPI
 
 from model_registry import __version__
-from model_registry.api import metrics
 from model_registry.api.app_state import AppState
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
@@ -30,6 +29,7 @@ from model_registry.api.routes import (
     health,
     history,
     mappings,
+    metrics,
     model_deployments,
     model_import,
     model_versions,

@@ -1,19 +1,14 @@
-"""What Prometheus scrapes, and `GET /metrics`. On a registry of the app's own; labels are bounded: routes, no paths."""
+"""Instruments of one running service, for Prometheus: labels are bounded (routes, no paths)."""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 
-from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
-from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.problems import responses
 from model_registry.entities.change import Operation
 from model_registry.entities.node import NODE_STATUSES
 from model_registry.fleet.liveness import Position
@@ -177,14 +172,3 @@ class _SnapshotCollector(Collector):
         for status in NODE_STATUSES:
             nodes.add_metric([status], statuses[status])
         yield nodes
-
-
-router = APIRouter(tags=["operations"], route_class=GuardedRoute)
-
-
-@router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))
-async def metrics(request: Request, state: CurrentApp) -> Response:
-    """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
-    await state.authenticator.require_metrics(request.headers)
-    headers = {"Cache-Control": "no-store"}
-    return Response(generate_latest(state.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)

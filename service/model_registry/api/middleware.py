@@ -16,7 +16,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.app_state import AppState
-from model_registry.api.auth import PRIVATE, authenticated
+from model_registry.api.auth import PRIVATE
+from model_registry.api.authenticator import authenticated
 from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches

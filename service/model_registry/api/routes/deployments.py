@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Caller, NodeReporter, Reader
+from model_registry.api.auth import NodeReporter, Reader
+from model_registry.api.authenticator import Caller
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
