@@ -147,7 +147,7 @@ class WorkPool:
 
     def _serve(self) -> None:
         while True:
-            # It may arrive late, behind the work: whoever stopped the job does not wait for it any more.
+            # It may arrive late, behind the work: the caller that stopped the job no longer waits for it.
             with contextlib.suppress(WorkStopped):
                 self._work.acquire()
                 self._queue.popleft().run()

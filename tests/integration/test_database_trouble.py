@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -23,12 +22,10 @@ StartReplica = Callable[..., Awaitable[Replica]]
 PROVIDER = {"name": "p", "type": "openai"}
 
 
-async def test_a_full_disk_is_said_and_reads_go_on(
-    stack: Any, replica: Replica, database: psycopg.Connection, tmp_path: Path
-) -> None:
+async def test_a_full_disk_is_said_and_reads_go_on(stack: Any, replica: Replica, database: psycopg.Connection) -> None:
     await add_provider(replica.client)
 
-    with table_on_a_small_disk(stack, database, "config_files", tmp_path):
+    with table_on_a_small_disk(stack, database, "config_files"):
         answer = await replica.client.put("/api/tensorzero/files/a.txt", json={"content": os.urandom(2_000_000).hex()})
 
         told = problem(answer, 503, "E5030")
