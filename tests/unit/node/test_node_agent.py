@@ -177,6 +177,16 @@ async def test_unpublished_changes_are_published_when_nats_is_back() -> None:
     assert nats.models(LOADED) == ["qwen3:8b", "gemma3:12b", "third"]
 
 
+async def test_after_a_reconnect_the_status_is_published_once_more() -> None:
+    """JetStream may not store yet what arrives with the reconnect, and the next status may be a minute away."""
+    nats = Nats()
+    agent = agent_of(Server([QWEN]))
+    with running(agent, nats):
+        await until(_true(nats.statuses))
+        agent.wake.set()
+        await until(_true(lambda: len(nats.statuses()) >= 3))
+
+
 async def test_times_rise_also_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = agent_of(Server([QWEN, GEMMA]))
     await agent.look()
