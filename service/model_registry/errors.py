@@ -78,229 +78,160 @@ class RegistryError(Exception):
         self.reasons = tuple(reasons)
         self.data = data
 
+    def __init_subclass__(cls, *, code: str) -> None:
+        """Give a class its own code: none is inherited."""
+        super().__init_subclass__()
+        cls.code = code
+
     @classmethod
     def title(cls) -> str:
         """The class's docstring, the same for every instance."""
         return (cls.__doc__ or "").strip()
 
 
-class NotFound(RegistryError):
+class NotFound(RegistryError, code="E4004"):
     """Not found"""
 
-    code = "E4004"
 
-
-class ModelNotFound(NotFound):
+class ModelNotFound(NotFound, code="E4001"):
     """Model not found"""
 
-    code = "E4001"
 
-
-class RevisionNotFound(NotFound):
+class RevisionNotFound(NotFound, code="E4041"):
     """Revision not found"""
 
-    code = "E4041"
 
-
-class RevisionGone(NotFound):
+class RevisionGone(NotFound, code="E4042"):
     """Revision no longer available"""
 
-    code = "E4042"
 
-
-class Conflict(RegistryError):
+class Conflict(RegistryError, code="E4090"):
     """Conflict with the current state of the registry"""
 
-    code = "E4090"
 
-
-class AlreadyExists(Conflict):
+class AlreadyExists(Conflict, code="E4002"):
     """Already exists"""
 
-    code = "E4002"
 
-
-class AmbiguousName(Conflict):
+class AmbiguousName(Conflict, code="E4091"):
     """Ambiguous name: several rows match"""
 
-    code = "E4091"
 
-
-class InUse(Conflict):
+class InUse(Conflict, code="E4092"):
     """Still in use"""
 
-    code = "E4092"
 
-
-class NodeFull(Conflict):
+class NodeFull(Conflict, code="E4093"):
     """The node has too many deployments"""
 
-    code = "E4093"
 
-
-class FleetFull(Conflict):
+class FleetFull(Conflict, code="E4094"):
     """The registry has too many nodes"""
 
-    code = "E4094"
 
-
-class Invalid(RegistryError):
+class Invalid(RegistryError, code="E4005"):
     """Validation failed"""
 
-    code = "E4005"
 
-
-class InvalidModel(Invalid):
+class InvalidModel(Invalid, code="E4003"):
     """Invalid model"""
 
-    code = "E4003"
 
-
-class UnknownReference(Invalid):
+class UnknownReference(Invalid, code="E4006"):
     """Reference to something that does not exist"""
 
-    code = "E4006"
 
-
-class InvalidConfiguration(Invalid):
+class InvalidConfiguration(Invalid, code="E4007"):
     """The gateway would refuse this configuration"""
 
-    code = "E4007"
 
-
-class InvalidEvent(Invalid):
+class InvalidEvent(Invalid, code="E4008"):
     """Invalid event"""
 
-    code = "E4008"
 
-
-class SecretInText(Invalid):
+class SecretInText(Invalid, code="E4012"):
     """Secret found in the input"""
 
-    code = "E4012"
 
-
-class Incomplete(Invalid):
+class Incomplete(Invalid, code="E4009"):
     """Required value missing"""
 
-    code = "E4009"
 
-
-class PreconditionFailed(RegistryError):
+class PreconditionFailed(RegistryError, code="E4120"):
     """The row has changed since it was read"""
 
-    code = "E4120"
 
-
-class NotAuthenticated(RegistryError):
+class NotAuthenticated(RegistryError, code="E4010"):
     """A valid API key is required"""
 
-    code = "E4010"
 
-
-class NotAllowed(RegistryError):
+class NotAllowed(RegistryError, code="E4030"):
     """Not permitted with this API key"""
 
-    code = "E4030"
 
-
-class MethodNotAllowed(RegistryError):
+class MethodNotAllowed(RegistryError, code="E4050"):
     """The path does not know this method"""
 
-    code = "E4050"
 
-
-class RequestTimeout(RegistryError):
+class RequestTimeout(RegistryError, code="E4080"):
     """The request did not arrive in time"""
 
-    code = "E4080"
 
-
-class BodyTooLarge(RegistryError):
+class BodyTooLarge(RegistryError, code="E4130"):
     """Request body too large"""
 
-    code = "E4130"
 
-
-class UrlTooLong(RegistryError):
+class UrlTooLong(RegistryError, code="E4140"):
     """URL too long"""
 
-    code = "E4140"
 
-
-class TooManyRequests(RegistryError):
+class TooManyRequests(RegistryError, code="E4290"):
     """Too many requests at once"""
 
-    code = "E4290"
 
-
-class HeadersTooLarge(RegistryError):
+class HeadersTooLarge(RegistryError, code="E4310"):
     """Request headers too large"""
 
-    code = "E4310"
 
-
-class DeadlineExceeded(RegistryError):
+class DeadlineExceeded(RegistryError, code="E5032"):
     """The operation exceeded its deadline"""
 
-    code = "E5032"
 
-
-class StorageError(RegistryError):
+class StorageError(RegistryError, code="E5000"):
     """Database error"""
 
-    code = "E5000"
 
-
-class StorageUnavailable(StorageError):
+class StorageUnavailable(StorageError, code="E5030"):
     """Database unavailable"""
 
-    code = "E5030"
 
-
-class StorageMisconfigured(StorageError):
+class StorageMisconfigured(StorageError, code="E5001"):
     """Database access is misconfigured"""
 
-    code = "E5001"
 
-
-class NothingAccepted(RegistryError):
+class NothingAccepted(RegistryError, code="E5031"):
     """No configuration has been accepted yet"""
 
-    code = "E5031"
 
-
-class GatewayUnavailable(RegistryError):
+class GatewayUnavailable(RegistryError, code="E5002"):
     """The TensorZero gateway cannot run here"""
 
-    code = "E5002"
 
-
-class RegistryUnreachable(RegistryError):
+class RegistryUnreachable(RegistryError, code="E5003"):
     """The registry service cannot be reached"""
 
-    code = "E5003"
 
-
-class ModelServerUnreachable(RegistryError):
+class ModelServerUnreachable(RegistryError, code="E5004"):
     """A model server on this node does not respond"""
 
-    code = "E5004"
 
-
-class SourceUnreadable(RegistryError):
+class SourceUnreadable(RegistryError, code="E5005"):
     """The import source cannot be read"""
 
-    code = "E5005"
 
-
-class NotConfined(RegistryError):
+class NotConfined(RegistryError, code="E5040"):
     """A process that handles untrusted input cannot be sandboxed"""
 
-    code = "E5040"
 
-
-class StackError(RegistryError):
+class StackError(RegistryError, code="E5010"):
     """A component of the embedded stack failed to start"""
-
-    code = "E5010"

@@ -16,6 +16,8 @@ from model_registry.gateways.publishing.published import Published
 from model_registry.store.registry import Registry
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_VALIDATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_REQUEST_LABELS = ("method", "route", "status")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -24,58 +26,52 @@ class Metrics:
 
     def __init__(self, registry: Registry) -> None:
         self.collected = CollectorRegistry()
-        self._requests = Histogram(
-            "model_registry_request_seconds",
-            "Requests by route and status, with their durations.",
-            ["method", "route", "status"],
-            buckets=_BUCKETS,
-            registry=self.collected,
-        )
         self._counted: dict[tuple[str, str, int], Histogram] = {}
         """Finding the histogram by its labels would take longer than observing."""
-        self._refused = Counter(
-            "model_registry_refused_requests_total",
-            "Requests that were not served because of what they ask of the service, by reason.",
-            ["reason"],
-            registry=self.collected,
+        self._requests = self._histogram(
+            "request_seconds", "Requests by route and status, with their durations.", _BUCKETS, _REQUEST_LABELS
         )
-        self._writes = Counter(
-            "model_registry_writes_total",
-            "Operations sent to the database, by table and outcome.",
-            ["table", "outcome"],
-            registry=self.collected,
-        )
-        self._events = Counter(
-            "model_registry_events_total", "GPU events, by outcome.", ["outcome"], registry=self.collected
-        )
-        self._masked = Counter(
-            "model_registry_masked_secrets_total",
-            "Secrets that were masked in what nodes said, by where they were: events, or rejected messages.",
-            ["where"],
-            registry=self.collected,
-        )
-        self._validations = Histogram(
-            "model_registry_configuration_check_seconds",
+        self._validations = self._histogram(
+            "configuration_check_seconds",
             "Checks of new configurations by outcome, from the change to the result.",
+            _VALIDATION_BUCKETS,
             ["outcome"],
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-            registry=self.collected,
         )
-        self._worker_failures = Counter(
-            "model_registry_worker_failures_total",
-            "Workers that failed unexpectedly and were restarted, by name.",
-            ["worker"],
-            registry=self.collected,
+        self._refused = self._counter(
+            "refused_requests_total",
+            "Requests that were not served because of what they ask of the service, by reason.",
+            "reason",
         )
-        self._loads = Gauge(
-            "model_registry_snapshot_load_seconds",
+        self._writes = self._counter(
+            "writes_total", "Operations sent to the database, by table and outcome.", "table", "outcome"
+        )
+        self._events = self._counter("events_total", "GPU events, by outcome.", "outcome")
+        self._masked = self._counter(
+            "masked_secrets_total",
+            "Secrets that were masked in the messages of nodes, by place: events, or rejected messages.",
+            "where",
+        )
+        self._worker_failures = self._counter(
+            "worker_failures_total", "Workers that failed unexpectedly and were restarted, by name.", "worker"
+        )
+        self._gauge(
+            "snapshot_load_seconds",
             "What the last full load of the snapshot took.",
-            registry=self.collected,
+            lambda: registry.load_seconds or 0.0,
         )
-        self._loads.set_function(lambda: registry.load_seconds or 0.0)
         self.collected.register(_SnapshotCollector(registry))
         registry.written.observe(self.write)
         registry.masked.observe(self.masked)
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"model_registry_{name}", help_text, labels, registry=self.collected)
+
+    def _histogram(self, name: str, help_text: str, buckets: Sequence[float], labels: Sequence[str]) -> Histogram:
+        return Histogram(f"model_registry_{name}", help_text, labels, buckets=buckets, registry=self.collected)
+
+    def _gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read at the moment of the scrape."""
+        Gauge(f"model_registry_{name}", help_text, registry=self.collected).set_function(read)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -108,31 +104,29 @@ class Metrics:
 
     def watch_delivery(self, look: Callable[[], Published]) -> None:
         """Show what goes out, at the moment of the scrape."""
-        served = Gauge(
-            "model_registry_configuration_revision",
+        self._gauge(
+            "configuration_revision",
             "The revision of the configuration that gateways get; 0 while there is none.",
-            registry=self.collected,
+            lambda: now.revision if (now := look().served) else 0,
         )
-        served.set_function(lambda: now.revision if (now := look().served) else 0)
-        refused = Gauge(
-            "model_registry_configuration_refused",
+        self._gauge(
+            "configuration_refused",
             "1 while a newer configuration is refused and does not go out.",
-            registry=self.collected,
+            lambda: float(look().refused is not None),
         )
-        refused.set_function(lambda: float(look().refused is not None))
 
     def watch_events(self, look: Callable[[], Iterable[Position]]) -> None:
         """Show how far the consumer is, as of the last look at it."""
-        pending = Gauge(
-            "model_registry_events_pending",
+        self._gauge(
+            "events_pending",
             "GPU events that NATS keeps and has not handed out.",
-            registry=self.collected,
+            lambda: sum(position.pending for position in look()),
         )
-        pending.set_function(lambda: sum(position.pending for position in look()))
-        in_flight = Gauge(
-            "model_registry_events_in_flight", "GPU events handed out and not recorded yet.", registry=self.collected
+        self._gauge(
+            "events_in_flight",
+            "GPU events handed out and not recorded yet.",
+            lambda: sum(position.in_flight for position in look()),
         )
-        in_flight.set_function(lambda: sum(position.in_flight for position in look()))
 
     def events(self, outcome: str, number: int = 1) -> None:
         """Count GPU events: recorded, heartbeat, rejected, ignored or failed."""

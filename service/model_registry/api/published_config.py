@@ -50,17 +50,11 @@ class _ServedBody(CachedBody):
 async def served_answer(
     request: Request, state: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
 ) -> Response:
-    """What goes out, in one form: 200 with an ETag, or 304 when the caller has it.
+    """Answer with the served configuration in one form: 200 with an ETag, or 304 when the caller has it already.
 
-    Args:
-        request: may say `If-None-Match`.
-        state: whose configuration it is.
-        media_type: names the form. It is made once per configuration, whoever asks.
-        make: makes the form of the files.
-        wait: as `Wait` says.
+    `make` makes the form, once per configuration and `media_type`. `wait` is the query's `Wait`.
 
-    Raises:
-        NothingAccepted: no configuration has been accepted, ever.
+    Errors: NothingAccepted, while no configuration has ever been accepted.
     """
     publisher, known = state.publisher, request.headers.get("if-none-match")
     state.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
@@ -79,17 +73,21 @@ async def served_answer(
     current, delivery = body(), publisher.delivery
     if current is None or delivery.served is None:
         raise _nothing(delivery)
-    headers = {"X-Registry-Revision": str(delivery.served.revision)}
-    if delivery.refused:
-        headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
-    if publisher.pending:
-        headers["X-Registry-Pending-Revision"] = str(publisher.newest)
-    headers |= {"ETag": current.etag, "Cache-Control": "no-cache"}
+    headers = _headers(publisher, delivery, delivery.served.revision, current.etag)
     if wait is None and not publisher.pending:
         _keep(request, _cached(request, current, media_type, headers, publisher))
     if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
     return Response(current.content, 200, headers, media_type)
+
+
+def _headers(publisher: ConfigPublisher, delivery: Published, revision: int, etag: str) -> dict[str, str]:
+    headers = {"X-Registry-Revision": str(revision)}
+    if delivery.refused:
+        headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
+    if publisher.pending:
+        headers["X-Registry-Pending-Revision"] = str(publisher.newest)
+    return headers | {"ETag": etag, "Cache-Control": "no-cache"}
 
 
 def _body(content: bytes) -> PublishedBody:

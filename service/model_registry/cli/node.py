@@ -99,21 +99,10 @@ def run(
     """
     from model_registry.node_agent.agent import NodeAgent
     from model_registry.node_agent.gpus import NvidiaSmi
-    from model_registry.node_agent.model_server import Ollama, OpenAICompatible
 
     configure_plain()
-    for chatty in ("httpx", "httpcore", "nats"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    try:
-        TypeAdapter[str](ShortName).validate_python(node_id)
-    except ValidationError as error:
-        raise typer.BadParameter("must be 1 to 200 printable characters", param_hint="--node-id") from error
-    servers: list[ModelServer] = [Ollama(_url(url, "--ollama")) for url in ollama or []]
-    servers += [
-        OpenAICompatible(_url(url, "--openai"), provider_type=provider_type, api_key=server_key) for url in openai or []
-    ]
-    if not servers:
-        raise typer.BadParameter("no server to watch: set at least one", param_hint="--ollama or --openai")
+    _check_name(node_id)
+    servers = _servers(ollama or [], openai or [], provider_type, server_key)
     agent = NodeAgent(node_id, _watches(servers, endpoint, host), NvidiaSmi())
     if once:
         asyncio.run(_once(agent))
@@ -121,6 +110,27 @@ def run(
     if nats is None:
         raise typer.BadParameter("required, unless --once is set", param_hint="--nats")
     asyncio.run(_run(agent, nats_login(nats), node_id, poll, interval))
+
+
+def _check_name(node_id: str) -> None:
+    try:
+        TypeAdapter[str](ShortName).validate_python(node_id)
+    except ValidationError as error:
+        raise typer.BadParameter("must be 1 to 200 printable characters", param_hint="--node-id") from error
+
+
+def _servers(
+    ollama: list[str], openai: list[str], provider_type: str | None, server_key: str | None
+) -> list[ModelServer]:
+    from model_registry.node_agent.model_server import Ollama, OpenAICompatible
+
+    servers: list[ModelServer] = [Ollama(_url(url, "--ollama")) for url in ollama]
+    servers += [
+        OpenAICompatible(_url(url, "--openai"), provider_type=provider_type, api_key=server_key) for url in openai
+    ]
+    if not servers:
+        raise typer.BadParameter("no server to watch: set at least one", param_hint="--ollama or --openai")
+    return servers
 
 
 def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:

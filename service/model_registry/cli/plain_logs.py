@@ -17,7 +17,9 @@ class MaskedFormatter(logging.Formatter):
 
 
 def configure_plain() -> None:
-    """Send everything from `info` on to standard error."""
+    """Send the agents' own log lines from `info` on to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("httpx", "httpcore", "nats"):  # the agents report their failures themselves, once each
+        logging.getLogger(library).setLevel(logging.CRITICAL)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
 
     from model_registry.settings import Settings
@@ -114,29 +115,6 @@ async def _serve(
     from model_registry.api.http_protocol import guarded_protocol
     from model_registry.cli.connections import arrivals_of
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            # Objects of the start stay. A full collection over 50,000 models stops everything for half a second.
-            gc.collect()
-            gc.freeze()
-            # Collect less often: a batch of events leaves no garbage, and a collection takes as long as the batch.
-            gc.set_threshold(20_000, 20, 50)
-            if self.started:
-                host = f"[{settings.host}]" if ":" in settings.host else settings.host
-                on_ready(f"http://{host}:{listener.getsockname()[1]}")
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            on_stop()
-            super().handle_exit(sig, frame)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Requests that wait for changes would delay a graceful end until their time is over.
-            before_stop = getattr(getattr(app, "state", None), "before_stop", None)
-            if before_stop is not None:
-                before_stop()
-            await super().shutdown(sockets)
-
     with _listener(settings) as listener:
         app = await make_app()
         config = uvicorn.Config(
@@ -149,7 +127,40 @@ async def _serve(
             timeout_graceful_shutdown=max(1, settings.shutdown_seconds // 2),
             lifespan="on",
         )
-        await Server(config).serve(sockets=[listener])
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        await _server(config, app, lambda: on_ready(url), on_stop).serve(sockets=[listener])
+
+
+def _server(
+    config: uvicorn.Config, app: ASGIApp, on_ready: Callable[[], None], on_stop: Callable[[], None]
+) -> uvicorn.Server:
+    """Return uvicorn's server, which reports when it is ready and when it begins to stop."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # Objects of the start stay. A full collection over 50,000 models stops everything for half a second.
+            gc.collect()
+            gc.freeze()
+            # Collect less often: a batch of events leaves no garbage, and a collection takes as long as the batch.
+            gc.set_threshold(20_000, 20, 50)
+            if self.started:
+                on_ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            on_stop()
+            super().handle_exit(sig, frame)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Requests that wait for changes would delay a graceful end until their time is over.
+            before_stop = getattr(getattr(app, "state", None), "before_stop", None)
+            if before_stop is not None:
+                before_stop()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -64,15 +64,10 @@ def sync(
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
-    for chatty in ("httpx", "httpcore", "nats"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    try:
-        number = signal.Signals[f"SIG{signal_name.upper().removeprefix('SIG')}"]
-    except KeyError as error:
-        raise typer.BadParameter(f"unknown signal {signal_name!r}", param_hint="--signal") from error
+    number = _signal_of(signal_name)
     login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
         agent = Agent(
             BundleSource(registry, api_key),
             BundleDirectory(out),
@@ -81,8 +76,13 @@ def sync(
             news=ChangeNotifier(login) if login else None,
         )
         agent.once() if once else agent.run()
-    except KeyboardInterrupt:
-        return  # the normal end of an agent; the current bundle stays
+
+
+def _signal_of(name: str) -> signal.Signals:
+    try:
+        return signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"]
+    except KeyError as error:
+        raise typer.BadParameter(f"unknown signal {name!r}", param_hint="--signal") from error
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -6,11 +6,17 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from model_registry.cli.db import PublicReads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_registry.devstack.embedded import EmbeddedStack
+    from model_registry.errors import StackError
 
 
 def up(
@@ -31,32 +37,44 @@ def up(
 
     Example: `model-registry up --data-dir /tmp/trial --port 8111 --no-seed`
     """
-    from model_registry.cli.db import say_who_reads
     from model_registry.cli.logs import configure
-    from model_registry.cli.serve import run_service, until_told_to_stop
     from model_registry.cli.settings import read_settings
-    from model_registry.devstack.directory import write_environment
     from model_registry.devstack.embedded import EmbeddedStack
     from model_registry.devstack.ports import require_free
-    from model_registry.errors import StackError
-    from model_registry.store import migrations
 
     settings = read_settings()
     configure("console", settings.log_level if settings.log_level != "info" else "warning")
     if port:
         require_free(port, who="the service", instead="choose another with --port")
+    prepare = _preparation(settings.db_schema, public_reads=public_reads, seed=not no_seed)
+    _run(EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=_print), port)
+    _print("stopped")
 
-    def say(line: str) -> None:
-        # Where standard output is a file on a full disk, nothing can be said, and everything goes on.
-        with suppress(OSError):
-            typer.echo(line)
+
+def _print(line: str) -> None:
+    # Where standard output is a file on a full disk, nothing can be printed, and everything goes on.
+    with suppress(OSError):
+        typer.echo(line)
+
+
+def _preparation(schema: str, *, public_reads: bool | None, seed: bool) -> Callable[[str], None]:
+    """Return what a new Postgres needs before the other servers start: tables, roles and seeds."""
+    from model_registry.cli.db import say_who_reads
+    from model_registry.store import migrations
 
     def prepare(database_url: str) -> None:
-        done = migrations.migrate(database_url, settings.db_schema, public_reads=public_reads)
-        seeded = () if no_seed else migrations.seed(database_url, settings.db_schema)
+        done = migrations.migrate(database_url, schema, public_reads=public_reads)
+        seeded = migrations.seed(database_url, schema) if seed else ()
         changed = f"{len(done.migrations)} migrations applied, {len(done.schema_files)} files of schema/ changed"
-        say(f"schema     {changed}, {len(seeded)} seed files checked")
-        say_who_reads(migrations.open_to(database_url, settings.db_schema))
+        _print(f"schema     {changed}, {len(seeded)} seed files checked")
+        say_who_reads(migrations.open_to(database_url, schema))
+
+    return prepare
+
+
+def _run(stack: EmbeddedStack, port: int) -> None:
+    """Run the servers and the service until they are stopped. Errors: StackError, when a server keeps failing."""
+    from model_registry.cli.serve import until_told_to_stop
 
     failed: list[StackError] = []
 
@@ -64,29 +82,11 @@ def up(
         failed.append(reason)
         os.kill(os.getpid(), signal.SIGTERM)  # stop the service from any thread
 
-    stack = EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=say)
     with until_told_to_stop():
         try:
             stack.start()
             stack.supervise(give_up)
-            key = stack.secret("api_key")
-            environment = stack.environment()
-
-            def ready(url: str) -> None:
-                own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
-                variables = environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key}
-                write_environment(stack.data_dir / "stack.env", variables)
-                say(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {stack.data_dir / 'stack.env'})")
-
-            own = {
-                **environment,
-                "SUPABASE_URL": None,  # overrides the shell: this service uses this stack
-                "MODEL_REGISTRY_HOST": "127.0.0.1",
-                "MODEL_REGISTRY_PORT": port,
-                "MODEL_REGISTRY_API_KEY": key,
-                "MODEL_REGISTRY_CACHE_DIR": stack.data_dir / "cache",
-            }
-            run_service(read_settings(own), ready)
+            _run_service(stack, port)
         finally:
             # A second Ctrl-C must not leave a server running.
             for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -94,4 +94,27 @@ def up(
             stack.stop()
     if failed:
         raise failed[0]
-    say("stopped")
+
+
+def _run_service(stack: EmbeddedStack, port: int) -> None:
+    """Run the service on the stack. Once it is ready, write the file of settings and print the addresses."""
+    from model_registry.cli.serve import run_service
+    from model_registry.cli.settings import read_settings
+    from model_registry.devstack.directory import write_environment
+
+    key, file = stack.secret("api_key"), stack.data_dir / "stack.env"
+    environment = stack.environment()
+
+    def on_ready(url: str) -> None:
+        own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
+        write_environment(file, environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key})
+        _print(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {file})")
+
+    own = {
+        "SUPABASE_URL": None,  # overrides the shell: this service uses this stack
+        "MODEL_REGISTRY_HOST": "127.0.0.1",
+        "MODEL_REGISTRY_PORT": port,
+        "MODEL_REGISTRY_API_KEY": key,
+        "MODEL_REGISTRY_CACHE_DIR": stack.data_dir / "cache",
+    }
+    run_service(read_settings({**environment, **own}), on_ready)

@@ -129,12 +129,20 @@ class NatsConnection:
             finally:
                 # Also when cancelled while connecting: no socket may stay open.
                 with contextlib.suppress(*FAILURES):
-                    async with asyncio.timeout(_CLOSE_SECONDS):  # nats-py may wait for ever, see `_connect`
+                    async with asyncio.timeout(_CLOSE_SECONDS):  # nats-py may wait for ever, see `_callbacks`
                         await client.close()
             await asyncio.sleep(self.pace.retry)
 
     async def _connect(self, client: Client, gone: asyncio.Event) -> None:
-        """Connect, and run the actions. Set `gone` when a new client is needed.
+        """Connect, and run the actions. Set `gone` when a new client is needed."""
+        await client.connect(**self._options(), **self._callbacks(client, gone))
+        self._client = client
+        self._note_connected()
+        for action in self._on_connect:
+            await action(client)
+
+    def _callbacks(self, client: Client, gone: asyncio.Event) -> dict[str, Any]:
+        """Return callbacks that note the state of the connection, and set `gone` when a new client is needed.
 
         A client keeps trying while no server answers. A rejected one is replaced: keys and certificates may have been
         renewed, and the next client reads them anew. (nats-py would go on with the old ones, leak sockets, and wait for
@@ -167,32 +175,28 @@ class NatsConnection:
             self._on_down()
             gone.set()
 
-        reconnect: Any = self.pace.reconnect  # declared as int, but only slept and compared with
-        await client.connect(
-            **self._options(),
-            name=self._name,
-            no_echo=not self._echo,
-            connect_timeout=2,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=reconnect,
-            ping_interval=10,
-            max_outstanding_pings=2,
-            error_cb=on_error,
-            disconnected_cb=on_disconnect,
-            reconnected_cb=on_reconnect,
-            closed_cb=on_close,
-        )
-        self._client = client
-        self._note_connected()
-        for action in self._on_connect:
-            await action(client)
+        return {
+            "error_cb": on_error,
+            "disconnected_cb": on_disconnect,
+            "reconnected_cb": on_reconnect,
+            "closed_cb": on_close,
+        }
 
     def _options(self) -> dict[str, Any]:
         try:
-            return self._login.options()
+            login = self._login.options()
         except (ValueError, ModuleNotFoundError) as error:  # a file that may be corrected at any time
             raise nats.errors.Error(str(error)) from None
+        return login | {
+            "name": self._name,
+            "no_echo": not self._echo,
+            "connect_timeout": 2,
+            "allow_reconnect": True,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": self.pace.reconnect,
+            "ping_interval": 10,
+            "max_outstanding_pings": 2,
+        }
 
     def _note(self, error: Exception) -> None:
         """Note a failure. Log it once until the connection is restored: it recurs twice a second."""
