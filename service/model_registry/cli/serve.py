@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from model_registry.settings import Settings
 
 _SWITCH_SECONDS = 0.0005
+_ACCEPTS = 16
+"""Connections taken in at each turn of the event loop. uvloop takes one from each socket that it listens on: a caller
+behind some hundred connections of somebody busy would wait for as many turns."""
 _MOST_OF_IT = 0.9
 """What of the time to stop is waited for."""
 
@@ -149,7 +152,12 @@ async def _serve(
             timeout_graceful_shutdown=max(1, settings.shutdown_seconds // 2),
             lifespan="on",
         )
-        await Server(config).serve(sockets=[listener])
+        await Server(config).serve(sockets=quick_to_accept(listener))
+
+
+def quick_to_accept(listener: socket.socket) -> list[socket.socket]:
+    """The socket and copies of it, so that many callers who come at once are taken in within few turns of the loop."""
+    return [listener, *(listener.dup() for _ in range(_ACCEPTS - 1))]
 
 
 @contextmanager
