@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 _AGAIN_SECONDS = 0.5
-"""Until work that was told to stop is told again. Long enough for it to clean up, which is not to be stopped."""
+"""Before the stop is repeated. Long enough for the work to clean up, which must not be interrupted."""
 
 
 class WorkStopped(BaseException):
