@@ -36,6 +36,14 @@ def test_an_entry_that_is_no_file_is_refused(kind: bytes) -> None:
         unpack_bundle(packed.getvalue())
 
 
+def test_a_bundle_that_unpacks_to_too_much_is_refused_before_it_is_there() -> None:
+    packed = archive({"tensorzero.toml": b"", "a": b"0" * 600, "b": b"0" * 600})
+
+    assert len(unpack_bundle(packed, most_bytes=1200)) == 3
+    with pytest.raises(RegistryUnreachable, match="unpacks to more than 1,199 bytes"):
+        unpack_bundle(packed, most_bytes=1199)
+
+
 def test_the_configuration_is_written_last(tmp_path: Path) -> None:
     files = {"tensorzero.toml": b"1", "a.txt": b"2", "z/b.txt": b"3"}
     (tmp_path / "z").touch()  # where a directory has to be
