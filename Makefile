@@ -24,7 +24,7 @@ help: ## print this list
 
 .PHONY: run
 run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (PORT=, DATA=)
-	$(BIN)/model-registry up --data-dir $(DATA) --port $(PORT) $(ARGS)
+	$(BIN)/model-registry up --data-dir "$(DATA)" --port "$(PORT)" $(ARGS)
 
 .PHONY: test
 test: $(STAMP) ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")

@@ -22,6 +22,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_AGAIN_SECONDS = 0.5
+"""Before the stop is repeated. Long enough for the work to clean up, which must not be interrupted."""
+
+
 class WorkStopped(BaseException):
     """Raised inside work whose caller has left or whose deadline has passed. No `except Exception` takes it."""
 
@@ -56,11 +60,17 @@ class _Job:
             self.loop.call_soon_threadsafe(self._settle, result, error)
 
     def stop(self) -> None:
-        """Raise `WorkStopped` in the thread, once, at its next line of Python; a job in the queue is not begun."""
+        """Raise `WorkStopped` in the thread, at its next line of Python; a job in the queue is not begun.
+
+        Again as long as it goes on: what is raised in a destructor or a callback of a weak reference, Python drops.
+        """
         with self.lock:
-            if not self.stopped and self.thread is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(WorkStopped))
             self.stopped = True
+            if self.thread is None:
+                return
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(WorkStopped))
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.loop.call_later, _AGAIN_SECONDS, self.stop)
 
     def _settle(self, result: object, error: BaseException | None) -> None:
         if self.done.done():
@@ -147,7 +157,7 @@ class WorkPool:
 
     def _serve(self) -> None:
         while True:
-            # It may arrive late, behind the work: whoever stopped the job does not wait for it any more.
+            # It may arrive late, behind the work: the caller that stopped the job no longer waits for it.
             with contextlib.suppress(WorkStopped):
                 self._work.acquire()
                 self._queue.popleft().run()

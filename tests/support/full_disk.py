@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,18 @@ _SIZE = "1m"
 
 
 @contextlib.contextmanager
-def table_on_a_small_disk(stack: Any, database: psycopg.Connection, table: str, scratch: Path) -> Iterator[str]:
+def table_on_a_small_disk(stack: Any, database: psycopg.Connection, table: str) -> Iterator[str]:
     """Move the table there, and back. Answers how: `really`, or `raised` where nothing can be mounted."""
+    # Not below pytest's own directory: every run that begins closes it to the user that Postgres runs as for root.
+    with tempfile.TemporaryDirectory(prefix="small-disk-") as scratch:
+        Path(scratch).chmod(0o755)
+        with _table_on(stack, database, table, Path(scratch) / "disk") as how:
+            yield how
+
+
+@contextlib.contextmanager
+def _table_on(stack: Any, database: psycopg.Connection, table: str, place: Path) -> Iterator[str]:
     home = getattr(getattr(stack, "postgres", None), "home", None)
-    place = scratch / "small disk"
     if home is None or not _mounted(place):
         with _refusing(database, table):
             yield "raised"
@@ -28,7 +37,6 @@ def table_on_a_small_disk(stack: Any, database: psycopg.Connection, table: str, 
         owner = Path(home).stat()
         os.chown(place, owner.st_uid, owner.st_gid)
         place.chmod(0o700)
-        _open_way_to(place)
         database.execute(sql.SQL("create tablespace small location {}").format(sql.Literal(str(place))))
         moved = sql.SQL("alter table {} set tablespace {}")
         database.execute(moved.format(sql.Identifier(table), sql.Identifier("small")))
@@ -48,14 +56,6 @@ def _mounted(place: Path) -> bool:
     place.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs"]
     return subprocess.run(["mount", *options, str(place)], check=False, capture_output=True).returncode == 0  # noqa: S607
-
-
-def _open_way_to(place: Path) -> None:
-    """Let Postgres's user through pytest's directories, which are closed to others."""
-    for directory in place.parents:
-        mode = directory.stat().st_mode
-        if not mode & 0o001:
-            directory.chmod(mode | 0o001)
 
 
 @contextlib.contextmanager

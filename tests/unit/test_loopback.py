@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from model_registry.loopback import is_loopback
 from model_registry.store.http11_transport import reachable
+from support.paths import ROOT
 
-SERVICE = Path(__file__).parents[2] / "service" / "model_registry"
+SERVICE = ROOT / "service" / "model_registry"
 CLIENTS = {
     "httpx.Client",
     "httpx.AsyncClient",

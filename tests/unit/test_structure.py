@@ -6,7 +6,8 @@ import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 SERVICE = ROOT / "service"
 SOURCES = {path: ast.parse(path.read_text()) for path in sorted(SERVICE.rglob("*.py"))}
 

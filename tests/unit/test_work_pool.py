@@ -78,6 +78,34 @@ async def test_work_whose_caller_leaves_is_stopped_and_the_thread_goes_on(pool: 
         assert await pool.run(int) == 0
 
 
+async def test_work_is_stopped_also_where_python_drops_what_is_raised(pool: WorkPool) -> None:
+    begun, left, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    class Busy:
+        def __del__(self) -> None:  # as in a callback of a weak reference: nothing that is raised here gets out
+            begun.set()
+            with contextlib.suppress(WorkStopped):
+                while True:
+                    sum(range(100))
+
+    def work() -> None:
+        Busy()
+        left.set()
+        try:
+            while True:
+                sum(range(100))
+        except WorkStopped:
+            stopped.set()
+            raise
+
+    first = asyncio.create_task(pool.run(work))
+    await happened(begun)
+    first.cancel()
+    await happened(left)
+    await happened(stopped)
+    assert await pool.run(lambda: "next") == "next"
+
+
 async def test_work_in_the_queue_whose_caller_leaves_is_not_begun(pool: WorkPool) -> None:
     endless, waiting = Endless(), Endless()
     first = asyncio.create_task(pool.run(endless))

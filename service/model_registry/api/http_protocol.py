@@ -214,7 +214,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return True
         if self._taken and not self._whole:
             return False  # it has its answer, before the whole of it was there
-        # A connection that has not asked is told only why it is not taken in.
+        # A connection without a request gets only the reason for the refusal.
         return bool(self._head and self._head_bytes) or not self._whole or self not in self.arrivals.open
 
     def _stop(self, error: RegistryError) -> None:

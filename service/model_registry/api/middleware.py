@@ -44,7 +44,7 @@ class _Exchange:
     route: str = "unknown"
     status: int = _SERVER_ERROR
     tells_nothing: bool = False
-    """Everything needs a key, and this answer goes to whoever has none."""
+    """Everything needs a key, and the caller has none."""
 
 
 class RegistryMiddleware:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from model_registry.settings import Settings
 
 _SWITCH_SECONDS = 0.0005
+_ACCEPTS = 16
+"""Connections taken in at each turn of the event loop. uvloop takes one from each socket that it listens on: a caller
+behind some hundred connections of somebody busy would wait for as many turns."""
 _MOST_OF_IT = 0.9
 """Share of the shutdown time to wait for a regular end."""
 
@@ -129,7 +132,7 @@ async def _serve(
         )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listener.getsockname()[1]}"
-        await _server(config, app, lambda: on_ready(url), on_stop).serve(sockets=[listener])
+        await _server(config, app, lambda: on_ready(url), on_stop).serve(sockets=quick_to_accept(listener))
 
 
 def _server(
@@ -161,6 +164,11 @@ def _server(
             await super().shutdown(sockets)
 
     return Server(config)
+
+
+def quick_to_accept(listener: socket.socket) -> list[socket.socket]:
+    """The socket and copies of it, so that many callers who come at once are taken in within few turns of the loop."""
+    return [listener, *(listener.dup() for _ in range(_ACCEPTS - 1))]
 
 
 @contextmanager

@@ -15,10 +15,14 @@ from model_registry.errors import RegistryUnreachable
 from model_registry.file_paths import CONFIG_FILE, path_problem
 from model_registry.private_files import replace_file
 
+MOST_BYTES = 256 * 2**20
+"""Unpacked: eight times the largest project that a registry takes. A small archive may claim to hold far more."""
 
-def unpack_bundle(packed: bytes) -> dict[str, bytes]:
+
+def unpack_bundle(packed: bytes, most_bytes: int = MOST_BYTES) -> dict[str, bytes]:
     """Return the files by path, each below the bundle's directory. Errors: RegistryUnreachable."""
-    files = {}
+    files: dict[str, bytes] = {}
+    size = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
             for entry in archive:
@@ -26,6 +30,9 @@ def unpack_bundle(packed: bytes) -> dict[str, bytes]:
                 problem = "is no file" if content is None else path_problem(entry.name)
                 if content is None or problem:
                     raise RegistryUnreachable(f"The bundle is refused: {entry.name!r} {problem}")
+                size += entry.size
+                if size > most_bytes:
+                    raise RegistryUnreachable(f"The bundle is refused: it unpacks to more than {most_bytes:,} bytes")
                 files[entry.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RegistryUnreachable(f"The response is not a bundle of a registry ({error})") from error

@@ -16,6 +16,7 @@ from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
 from model_registry.fleet.heartbeat_batcher import HeartbeatBatcher
 from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
+from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import FAILURES, NatsConnection
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,8 @@ _AT_ONCE = 2
 """Batches in progress per source: one is parsed while the database records the other."""
 
 
-class _OutdatedError(Exception):
-    """A newer client exists, or a better plan is possible."""
+class _PlanChangedError(Exception):
+    """A better plan is possible, such as a stream for subjects that none kept."""
 
 
 class EventConsumer:
@@ -47,6 +48,7 @@ class EventConsumer:
         self._client: Client | None = None
         self._is_new = asyncio.Event()
         """Set while a new client is not consumed from yet."""
+        self._consuming: asyncio.Task[None] | None = None
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
@@ -66,10 +68,9 @@ class EventConsumer:
                     await self._recording.acquire()
 
     async def close(self) -> None:
-        """Close the sources, returning unacknowledged messages to NATS at once; so this must not be cancelled."""
-        while self._sources:
-            with contextlib.suppress(*FAILURES):
-                await self._sources.pop().close()
+        """Stop consuming. Unacknowledged messages return to NATS at once, so this must not be cancelled."""
+        await cancel(self._consuming)
+        await self._stop_listening()
 
     def health(self) -> tuple[str, str]:
         """(status, detail), as `/readyz` shows them."""
@@ -88,13 +89,41 @@ class EventConsumer:
         return "ok", f"consuming {', '.join(self._plan.streams)} with JetStream"
 
     async def run(self) -> None:
-        """Consume from the connection's newest client, and restart after failures."""
+        """Consume from each client that the connection makes, until there is a newer one. Ends with a bug in it."""
         while True:
-            await self.close()
             client = await self._newest_client()
+            # A client that is gone may keep whoever waits for it: what consumed from it is cancelled.
+            await self.close()
+            self._consuming = asyncio.create_task(self._consume_from(client), name="event-consumer of one client")
+            replaced = asyncio.create_task(self._is_new.wait())
+            try:
+                await asyncio.wait({self._consuming, replaced}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                replaced.cancel()
+            if self._consuming.done():
+                self._consuming.result()
+
+    async def _take_over(self, client: Client) -> None:
+        self._client = client
+        self._is_new.set()
+
+    async def _newest_client(self) -> Client:
+        while self._client is None:
+            await self._is_new.wait()
+        self._is_new.clear()
+        return self._client
+
+    async def _stop_listening(self) -> None:
+        while self._sources:
+            with contextlib.suppress(*FAILURES):
+                await self._sources.pop().close()
+
+    async def _consume_from(self, client: Client) -> None:
+        """Consume by one plan after the other, and anew after whatever is expected to go wrong."""
+        while True:
             try:
                 await self._listen(client, await find_plan(client, self._limits))
-            except* _OutdatedError:
+            except* _PlanChangedError:
                 log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
                 self._trouble = str(failures.exceptions[0]) or type(failures.exceptions[0]).__name__
@@ -105,24 +134,8 @@ class EventConsumer:
                 raise
             finally:
                 self._plan = None
-            await self._pause()
-
-    async def _take_over(self, client: Client) -> None:
-        self._client = client
-        self._is_new.set()
-
-    async def _newest_client(self) -> Client:
-        if self._client is None:
-            await self._is_new.wait()
-        self._is_new.clear()
-        assert self._client is not None  # noqa: S101 (set together with the event)
-        return self._client
-
-    async def _pause(self) -> None:
-        """Pause before the next attempt, unless a new client arrives."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._link.pace.retry):
-                await self._is_new.wait()
+            await self._stop_listening()
+            await asyncio.sleep(self._link.pace.retry)
 
     async def _listen(self, client: Client, plan: Plan) -> None:
         """Consume by this plan until something fails or a better plan is possible."""
@@ -138,13 +151,8 @@ class EventConsumer:
             for source in self._sources:
                 for _ in range(_AT_ONCE):
                     group.create_task(self._consume(source))
-            group.create_task(self._until_replaced())
             if plan.loose:
                 group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
-
-    async def _until_replaced(self) -> None:
-        await self._is_new.wait()
-        raise _OutdatedError
 
     async def _consume(self, source: Source) -> None:
         waiting = HeartbeatBatcher(self._heartbeats_wait)
@@ -177,4 +185,4 @@ async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds:
     while True:
         await asyncio.sleep(seconds)
         if await find_plan(client, limits) != plan:
-            raise _OutdatedError
+            raise _PlanChangedError

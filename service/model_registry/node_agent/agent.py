@@ -25,6 +25,8 @@ Publish = Callable[[str, bytes], Awaitable[bool]]
 MOST_LISTED = 1000
 """Models in one status message, at most; the registry's own limit."""
 _TICK = 0.001
+_REPEAT_SECONDS = 2.0
+"""After a reconnect: JetStream may not yet store what arrives first, so the status is published once more."""
 
 
 class NodeAgent:
@@ -46,11 +48,12 @@ class NodeAgent:
         due = 0.0
         while True:
             began = time.monotonic()
-            beat = began >= due or self.wake.is_set()
+            woken = self.wake.is_set()
+            beat = began >= due or woken
             self.wake.clear()
             try:
                 if await self._turn(publish, beat=beat):
-                    due = began + interval
+                    due = began + (min(interval, _REPEAT_SECONDS) if woken else interval)
             except Exception:  # the loop must survive bugs: a node that falls silent is considered lost
                 log.exception("failed unexpectedly; polling again")
             try:

@@ -123,7 +123,8 @@ async def _supabase_postgrest(settings: Settings) -> AsyncPostgrestClient:
     """The address of the project's PostgREST, and the headers that it expects."""
     import httpx  # noqa: PLC0415 (comes with supabase)
 
-    async with httpx.AsyncClient(verify=tls()) as unused:  # it would make one itself, and read the certificates again
+    trust_env = not is_loopback(settings.supabase_url or "")
+    async with httpx.AsyncClient(verify=tls(), trust_env=trust_env) as unused:  # it would read the certificates again
         return (await supabase_client(settings, unused)).postgrest
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from model_registry.store.migrations import data_directory
+from support.paths import ROOT
 
 MIGRATIONS = sorted(data_directory("migrations").glob("*.sql"))
 SCHEMA = sorted(data_directory("schema").glob("*.sql"))
-ROOT = Path(__file__).resolve().parents[3]
 DEFINITION = re.compile(r"\bcreate (?:or replace )?(function|procedure|view|materialized view|trigger|policy) +(\w+)")
 BOUND_TO_TABLES = ("trigger", "policy")
 

@@ -182,7 +182,7 @@ def _add_validation(use: Use, done: str) -> None:
     @body_limit(QUESTION_BYTES)
     async def validate(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
         """An unknown model yields `is_valid: false`, not an error."""
-        return _judged(state.registry.snapshot, body, use)
+        return _validated(state.registry.snapshot, body, use)
 
 
 _add_validation("training", "trained")
@@ -265,7 +265,7 @@ def _enveloped(request: Request, snapshot: Snapshot, data: object, **more: objec
     return cached_response(request, snapshot, body, tables=DOCUMENT_TABLES)
 
 
-def _judged(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
+def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Response:
     if not body.model_id:
         message = "model_id is required."
         raise Incomplete(message, reasons=[Reason("model_id", message)])

@@ -163,7 +163,7 @@ def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
     parts = list(needs_more(tree))
     for table, path in parts:
         del table[path[-1]]
-    return tuple(f"not judged, because it needs more than a gateway: {'.'.join(path)}" for _, path in parts)
+    return tuple(f"not checked, because it needs more than a gateway: {'.'.join(path)}" for _, path in parts)
 
 
 def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:

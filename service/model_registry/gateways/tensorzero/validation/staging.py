@@ -34,8 +34,8 @@ from model_registry.gateways.tensorzero.validation.gateway_process import needs_
 
 _PROJECT = "project"
 _PLACEHOLDERS = {"json": "{}", "text": ""}
-_ELSEWHERE = "not judged, because it is on the gateway's machine: "
-_RESERVED = "not judged, because the check itself depends on a variable of this name: "
+_ELSEWHERE = "not checked, because it is on the gateway's machine: "
+_RESERVED = "not checked, because the check itself depends on a variable of this name: "
 _ASIDE = "PUT_ASIDE_"
 _MAGIC = re.compile(r"[\[\]*?{},\\]")
 
@@ -63,7 +63,7 @@ def staged(
         ours: whether the registry rendered the files. Other texts are serialised again from their parsed form, so that
             the gateway cannot parse them differently from us.
     """
-    with tempfile.TemporaryDirectory(prefix="judged-", dir=within) as name:
+    with tempfile.TemporaryDirectory(prefix="checked-", dir=within) as name:
         directory = Path(name)
         project = directory / _PROJECT
         project.mkdir()

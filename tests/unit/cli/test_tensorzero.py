@@ -1,0 +1,271 @@
+"""`model-registry tensorzero ...`: what people see, with and without a registry, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from model_registry.cli import main
+from model_registry.cli.exit_codes import EXIT_CODES, exit_code
+from model_registry.cli.import_summary import Outcome, print_summary
+from model_registry.errors import RegistryError
+from model_registry.gateways.tensorzero.rendering.bundle import archive
+from model_registry.imports.plan import ReportEntry
+from support.paths import ROOT
+
+AGENTS = str(ROOT / "tests" / "fixtures" / "tensorzero" / "agents" / "tensorzero.toml")
+ANSWER = {
+    "dry_run": False,
+    "revision": 7,
+    "report": [{"action": "changed", "kind": "variant", "name": "f.a", "detail": "weight 1.0 -> 0.3"}],
+    "created": 0,
+    "changed": 1,
+    "unchanged": 0,
+}
+
+Serve = Callable[[Callable[[httpx.Request], httpx.Response]], None]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Put a registry behind every URL."""
+    client = httpx.Client
+
+    def put(handler: Callable[[httpx.Request], httpx.Response]) -> None:
+        transport = httpx.MockTransport(handler)
+        monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
+
+    return put
+
+
+@pytest.fixture(autouse=True)
+def nobody_answers(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    serve(refuse)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["model-registry", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def problem(status: int, code: str, **more: Any) -> httpx.Response:
+    return httpx.Response(status, json={"type": "about:blank", "title": "T", "status": status, "code": code} | more)
+
+
+def test_a_dry_run_needs_no_registry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "Would be created (41)" in out
+    assert "41 created, 0 changed, 0 unchanged" in out
+    assert "Nothing was written. Compared with an empty registry: No registry answers at http://127.0.0.1:8110" in out
+
+
+def test_a_dry_run_asks_the_registry_when_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json=ANSWER | {"dry_run": True})
+
+    serve(answer)
+    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run", "--registry", "http://registry:1/") == 0
+    (request,) = asked
+    assert (request.method, str(request.url)) == ("POST", "http://registry:1/api/tensorzero/import?dry_run=true")
+    assert "authorization" not in request.headers
+    out = capsys.readouterr().out
+    assert "Would be changed (1)\n  variant  f.a  weight 1.0 -> 0.3\n" in out
+    assert "Nothing was written. Compared with the registry at http://registry:1/" in out
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "E4010"), (403, "E4030"), (503, "E5030")])
+def test_a_dry_run_goes_on_without_a_registry_that_does_not_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, status: int, code: str
+) -> None:
+    serve(lambda _: problem(status, code, detail="Not now."))
+    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    assert "an empty registry: Not now." in capsys.readouterr().out
+
+
+def test_an_import_sends_the_files_and_the_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    serve(answer)
+    monkeypatch.setenv("MODEL_REGISTRY_API_KEY", "mreg_test")
+    monkeypatch.setenv("MODEL_REGISTRY_URL", "http://registry:1")
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 0
+    (request,) = asked
+    assert request.url.params["dry_run"] == "false"
+    assert request.headers["authorization"] == "Bearer mreg_test"
+    files = {"tensorzero.toml": Path(AGENTS).read_text("utf-8")}
+    assert json.loads(request.content) == {"files": files, "configuration": ["tensorzero.toml"]}
+    out = capsys.readouterr().out
+    assert "0 created, 1 changed, 0 unchanged, revision 7" in out
+    assert "See it with: model-registry tensorzero render --registry http://registry:1" in out
+
+
+def test_an_import_without_a_registry_ends_with_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 3
+    assert "No registry answers at http://127.0.0.1:8110" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "words"),
+    [
+        (problem(401, "E4010", detail="A key is needed."), 3, "A key is needed."),
+        (problem(422, "E4007", detail="Bad.", reasons=[{"where": "t: a.b", "message": "is bad"}]), 1, "t: a.b: is bad"),
+        (httpx.Response(502, text="<html>"), 3, "answered 502, and not as a registry does"),
+        (httpx.Response(200, text="<html>"), 3, "is it a model registry?"),
+        (httpx.Response(200, json={"hello": 1}), 3, "is it a model registry?"),
+    ],
+)
+def test_what_the_registry_says_decides_how_an_import_ends(  # noqa: PLR0913, PLR0917 (fixtures and the cases)
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    serve: Serve,
+    response: httpx.Response,
+    code: int,
+    words: str,
+) -> None:
+    serve(lambda _: response)
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == code
+    assert words in capsys.readouterr().err
+
+
+def test_the_choices_in_a_problem_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve
+) -> None:
+    choices = {
+        "matches": [{"id": "m-1", "label": "qwen at lab"}],
+        "referrers": ["alias best", "mapping svc/chat"],
+        "allowed": ["active", "drai\x1bning"],
+        "newest": 9,
+    }
+    serve(lambda _: problem(409, "E4090", detail="It is used by alias best.", **choices))
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    err = capsys.readouterr().err
+    assert "  matches: qwen at lab (m-1)\n" in err
+    assert "  referrers: alias best, mapping svc/chat\n" in err
+    assert "  allowed: active, drai\\x1bning\n" in err
+    assert "  newest: 9\n" in err
+
+
+@pytest.mark.parametrize("choices", [{"matches": "odd"}, {"allowed": {"a": 1}}, {"referrers": None}, {"matches": [7]}])
+def test_odd_choices_do_not_hide_the_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, choices: dict[str, Any]
+) -> None:
+    serve(lambda _: problem(409, "E4090", detail="It is used.", **choices))
+    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    assert "error: It is used." in capsys.readouterr().err
+
+
+BUNDLE = archive({"tensorzero.toml": b"# all\n"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("tensorzero", "sync", "--once", "--out"),
+        ("tensorzero", "export"),
+        ("catalog", "export"),
+        ("knowledge", "export", "csv", "-o"),
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_written_is_named_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    serve: Serve,
+    tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/bundle"):
+            return httpx.Response(200, content=BUNDLE, headers={"ETag": '"a"'})
+        return httpx.Response(200, json={"models": [], "items": []})
+
+    serve(answer)
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "below"
+    assert run(monkeypatch, *command, str(place)) == 3
+    err = capsys.readouterr().err
+    assert f"error: {place}" in err
+    assert "cannot be used: Not a directory" in err
+    assert "accepted" not in err
+
+
+def test_a_broken_project_is_refused_before_anybody_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, tmp_path: Path
+) -> None:
+    serve(lambda _: pytest.fail("asked"))
+    (tmp_path / "tensorzero.toml").write_text("[models.m]\nrouting = []\n[functions.f]\n", "utf-8")
+    for more in ([], ["--dry-run"]):
+        assert run(monkeypatch, "tensorzero", "import", str(tmp_path), *more) == 1
+        err = capsys.readouterr().err
+        assert "tensorzero.toml: models.m.routing" in err or "tensorzero.toml: models.m:" in err
+        assert "tensorzero.toml: functions.f" in err
+
+
+def test_a_wrong_call_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "tensorzero", "import") == 2
+    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--nonsense") == 2
+
+
+def test_render_prints_the_configuration_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], serve: Serve
+) -> None:
+    serve(lambda request: httpx.Response(200, content=f"# {request.url.path} ü".encode()))
+    assert run(monkeypatch, "tensorzero", "render") == 0
+    assert capsysbinary.readouterr().out == "# /api/tensorzero/config ü".encode()
+
+
+def test_the_script_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    by_command = capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["migrate_tensorzero.py", "--config-path", AGENTS, "--dry-run"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "scripts" / "migrate_tensorzero.py"), run_name="__main__")
+    assert not end.value.code
+    assert capsys.readouterr().out == by_command
+
+
+def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(Outcome([ReportEntry("created", "model", "a\x1b[2J", "b\nc")], dry_run=True, against="x"))
+    assert "a\\x1b[2J  b\\nc" in capsys.readouterr().out
+
+
+def kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from kinds(child)
+
+
+def test_every_error_has_an_exit_code_that_is_not_typers_own() -> None:
+    assert {exit_code(kind("message")) for kind in kinds(RegistryError)} == {1, 3}
+    assert EXIT_CODES.keys() <= set(kinds(RegistryError))
