@@ -17,7 +17,7 @@ PIECE = 2**18
 BODY = 100 * PIECE
 
 
-async def _refuse(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's)
+async def _refuse(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 
