@@ -153,8 +153,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self._discarded += len(body)
             if self._discarded > _DISCARDED_BYTES:
                 self.transport.close()
+            else:
+                self._give_way()
             return
         super().on_body(body)
+
+    def _give_way(self) -> None:
+        """Read on in the next turn of the loop: uvloop takes megabytes at once from whoever sends quickly."""
+        self.transport.pause_reading()
+        self.loop.call_soon(self._read_again)
+
+    def _read_again(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on it is us who take long."""

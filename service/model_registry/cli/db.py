@@ -20,6 +20,9 @@ PublicReads = Annotated[
     ),
 ]
 
+_SECRET_BYTES = 32
+"""What PostgREST demands of a secret."""
+
 app = typer.Typer(help="Manage the tables, views and roles of the registry's database.", no_args_is_help=True)
 
 
@@ -86,6 +89,10 @@ def reader_key(
     secret = read_settings().postgrest_jwt_secret
     if secret is None:
         raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST believes only what is signed with it.")
+    if len(secret.get_secret_value().encode()) < _SECRET_BYTES:
+        message = f"POSTGREST_JWT_SECRET is shorter than {_SECRET_BYTES} bytes, which PostgREST does not take."
+        message += " Set the secret that PostgREST itself has (PGRST_JWT_SECRET)."
+        raise StorageMisconfigured(message)
     ends = {} if days is None else {"exp": int(time.time() + days * 86_400)}
     claims = {"role": READER, "iss": "model-registry", **ends}
     typer.echo(jwt.encode(claims, secret.get_secret_value(), algorithm="HS256"))

@@ -92,6 +92,10 @@ def test_a_reader_key_is_for_the_role_that_reads_and_ends_when_it_was_told() -> 
         ends = claims.pop("exp", None)
         assert claims == {"role": "registry_reader", "iss": "model-registry"}
         assert (ends is not None) == bool(options)
+    short = run("db", "reader-key", environment={"POSTGREST_JWT_SECRET": "x" * 31})
+    assert short.returncode == 3
+    assert "shorter than 32 bytes" in short.stderr
+    assert short.stdout == ""
     refused = run("db", "reader-key")
     assert (refused.returncode, "POSTGREST_JWT_SECRET is not set" in refused.stderr) == (3, True)
 
