@@ -22,10 +22,15 @@ def new_database(server: str, *, like: str | None = None) -> Iterator[str]:
     """A new database on this server, empty or a copy of another: its address."""
     name, template = f"test_{uuid.uuid4().hex[:8]}", urlsplit(like).path[1:] if like else "template1"
     quoted = sql.Identifier(name)
+    create = sql.SQL("create database {} template {}").format(quoted, sql.Identifier(template))
+    _administer(server, create)
+    try:
+        yield url_of(server, database=name)
+    finally:
+        _administer(server, sql.SQL("drop database {} with (force)").format(quoted))
+
+
+def _administer(server: str, statement: sql.Composed) -> None:
+    """With a connection of its own: tests kill the server, and what was connected before is dead then."""
     with psycopg.connect(server, autocommit=True) as administrator:
-        create = sql.SQL("create database {} template {}")
-        administrator.execute(create.format(quoted, sql.Identifier(template)))
-        try:
-            yield url_of(server, database=name)
-        finally:
-            administrator.execute(sql.SQL("drop database {} with (force)").format(quoted))
+        administrator.execute(statement)
