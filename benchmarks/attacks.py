@@ -107,8 +107,13 @@ def _dry_run(port: int, key: str) -> None:
         connection.recv(100)
 
 
-@attack("dry run of 50,000 offers", 4)
+@attack("dry run of 20,000 offers, the most", 4)
 def _offers(port: int, key: str) -> None:
+    post(port, "/api/models/import?dry_run=1", OFFERS, key)
+
+
+@attack("dry run of 50,000 offers, refused", 4)
+def _too_many_offers(port: int, key: str) -> None:
     post(port, "/api/models/import?dry_run=1", OFFERS, key)
 
 
@@ -140,9 +145,9 @@ def _project() -> bytes:
     return json.dumps({"files": {"tensorzero.toml": models}}).encode()
 
 
-def _many_offers() -> bytes:
+def _many_offers(number: int) -> bytes:
     offer = {"provider": "p", "provider_type": "openai", "fields": {"context_length": 1000, "description": "x" * 50}}
-    return json.dumps({"source": "hostile", "offers": [offer | {"model_id": f"m{n}"} for n in range(50_000)]}).encode()
+    return json.dumps({"source": "hostile", "offers": [offer | {"model_id": f"m{n}"} for n in range(number)]}).encode()
 
 
 def _again(send: Send, port: int, key: str) -> None:
@@ -158,7 +163,7 @@ if __name__ == "__main__":
     LARGE_LIST = b"[" + b"1," * (14 * MIB) + b"1]"
     NESTED = b'{"source": "x", "offers": [' + b"[]," * (5 * MIB) + b"[]]}"
     PROJECT = _project() if "dry run of 20" in name else b""
-    OFFERS = _many_offers() if "offers" in name else b""
+    OFFERS = _many_offers(50_000 if "refused" in name else 20_000) if "offers" in name else b""
     at_once, send = ATTACKS[name]
     for _ in range(at_once):
         threading.Thread(target=_again, args=(send, port, key), daemon=True).start()

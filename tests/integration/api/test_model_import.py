@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from model_registry.api.routes.model_import import MOST_OFFERS
 from model_registry.entities.change import Operation
 from support.catalogue import add_model, add_provider, get, names, places, problem
 from support.replica import Replica
@@ -35,6 +36,15 @@ async def bring(
 
 def actions(answer: dict[str, Any]) -> list[str]:
     return [f"{entry['action']} {entry['name']}" for entry in answer["report"]]
+
+
+async def test_an_import_takes_so_many_offers_and_no_more(replica: Replica) -> None:
+    body = {"source": "test", "offers": [offer("m")] * (MOST_OFFERS + 1)}
+    answer = await replica.client.post("/api/models/import?dry_run=true", json=body)
+
+    (reason,) = problem(answer, 422, "E4003")["reasons"]
+    assert reason["where"] == "offers"
+    assert str(MOST_OFFERS) in reason["message"].replace(",", "")
 
 
 async def test_new_models_come_in_switched_off_and_a_second_time_nothing_happens(replica: Replica) -> None:

@@ -35,13 +35,19 @@ _TRIES = 3
 """Times an import is planned again after a concurrent write."""
 
 
+MOST_OFFERS = 20_000
+"""Of one request: four times LiteLLM's whole price map. Planning more takes more memory than one caller may have."""
+
+
 class OffersBody(BaseModel):
     """Offers found by one importer."""
 
     source: ShortName = Field(
         description="Name of the importer. It fills fields that are empty or its own.", examples=["csv"]
     )
-    offers: list[SkipValidation[Offer]] = Field(max_length=100_000)
+    offers: list[SkipValidation[Offer]] = Field(
+        max_length=MOST_OFFERS, description=f"At most {MOST_OFFERS:,}. Send more in several requests."
+    )
     """Validated off the event loop, in `_read`."""
     only_existing: bool = Field(default=False, description="Create no rows.")
     activate: bool = Field(default=False, description="Create new models as active. Their new providers stay inactive.")
