@@ -107,7 +107,7 @@ def _dry_run(port: int, key: str) -> None:
         connection.recv(100)
 
 
-@attack("dry run of 20,000 offers, the most", 4)
+@attack("dry run of 10,000 offers, the most", 4)
 def _offers(port: int, key: str) -> None:
     post(port, "/api/models/import?dry_run=1", OFFERS, key)
 
@@ -163,7 +163,7 @@ if __name__ == "__main__":
     LARGE_LIST = b"[" + b"1," * (14 * MIB) + b"1]"
     NESTED = b'{"source": "x", "offers": [' + b"[]," * (5 * MIB) + b"[]]}"
     PROJECT = _project() if "dry run of 20" in name else b""
-    OFFERS = _many_offers(50_000 if "refused" in name else 20_000) if "offers" in name else b""
+    OFFERS = _many_offers(50_000 if "refused" in name else 10_000) if "offers" in name else b""
     at_once, send = ATTACKS[name]
     for _ in range(at_once):
         threading.Thread(target=_again, args=(send, port, key), daemon=True).start()

@@ -35,8 +35,8 @@ _TRIES = 3
 """Times an import is planned again after a concurrent write."""
 
 
-MOST_OFFERS = 20_000
-"""Of one request: four times LiteLLM's whole price map. Planning more takes more memory than one caller may have."""
+MOST_OFFERS = 10_000
+"""Of one request: twice LiteLLM's whole price map. Planning more takes more memory than one caller may have."""
 
 
 class OffersBody(BaseModel):
