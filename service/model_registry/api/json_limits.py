@@ -12,9 +12,12 @@ DEEPEST = 64
 MOST_VALUES = 2_000_000
 """An import of 100,000 models has fewer. As Python objects they take some 200 MB."""
 
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?'
 """A string that does not end goes to the end of the body: every quote begins a match that succeeds. If one could fail,
 the next quote inside would be tried, and so on: 64 KB would take a quarter of a minute, in one call."""
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_SOME = re.compile(rb'(?:[^"]*+' + _STRING + rb"){1,1000}+", re.DOTALL)
+"""At most a thousand strings: a call holds the interpreter's lock until it returns, and millions take long."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SAME = bytes.maketrans(b"{}", b"[]")
 
@@ -43,4 +46,8 @@ def _values(body: bytes) -> int:
 
 
 def _without_strings(body: bytes) -> bytes:
-    return _STRINGS.sub(b"", body)
+    parts, at = [], 0
+    while some := _SOME.match(body, at):
+        parts.append(_STRINGS.sub(b"", some[0]))
+        at = some.end()
+    return b"".join([*parts, body[at:]])
