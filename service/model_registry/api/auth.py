@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.authenticator import ANYBODY, Caller
@@ -19,57 +19,36 @@ PRIVATE = "model_registry.private"
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
 
-_CALLERS = "model_registry.callers"
-"""Where a request carries who was authorised for what: `GuardedRoute` asks before the body, FastAPI again behind it."""
+Authorise = Callable[[Request, AppState], Awaitable[Caller]]
 
 
-async def _once(request: Request, what: str, ask: Callable[[], Awaitable[Caller]]) -> Caller:
-    """Ask once per request and requirement: who may read is not thereby who may do anything else."""
-    callers: dict[str, Caller] = request.scope.setdefault(_CALLERS, {})
-    if what not in callers:
-        callers[what] = await ask()
-    return callers[what]
+def _requires(scope: Scope) -> Authorise:
+    async def authorise(request: Request, state: CurrentApp) -> Caller:
+        return await state.authenticator.require(request, scope)
+
+    return authorise
 
 
-async def _require(request: Request, state: AppState, scope: Scope) -> Caller:
-    return await _once(request, scope, lambda: state.authenticator.require(request.headers, scope))
-
-
-async def _reader(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "read")
+_reader, _administrator, _node = _requires("read"), _requires("admin"), _requires("node")
 
 
 async def key_holder(request: Request, state: CurrentApp) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    return await _once(request, "key", lambda: state.authenticator.require_key(request.headers))
+    return await state.authenticator.require_key(request)
 
 
 async def _any_reader(request: Request, state: CurrentApp) -> Caller:
-    if state.authenticator.takes_any_key(request.scope["path"]):
-        return ANYBODY
-    return await _require(request, state, "read")
-
-
-async def _administrator(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "admin")
+    return ANYBODY if state.authenticator.takes_any_key(request.scope["path"]) else await _reader(request, state)
 
 
 async def _importer(request: Request, state: CurrentApp) -> Caller:
     """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
-    if request.query_params.get("dry_run", "").lower() in _YES:
-        return await key_holder(request, state)
-    return await _require(request, state, "admin")
+    is_dry_run = request.query_params.get("dry_run", "").lower() in _YES
+    return await (key_holder if is_dry_run else _administrator)(request, state)
 
 
-async def _node(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "node")
-
-
-Authorise = Callable[[Request, AppState], Awaitable[Caller]]
-AUTHORISERS: frozenset[Callable[..., Any]] = frozenset(
-    {_reader, key_holder, _any_reader, _administrator, _importer, _node}
-)
+AUTHORISERS: frozenset[Authorise] = frozenset({_reader, key_holder, _any_reader, _administrator, _importer, _node})
 """The dependencies that say who may call a route."""
 
 Reader = Annotated[Caller, Depends(_reader)]
@@ -84,4 +63,5 @@ AnyReader = Annotated[Caller, Depends(_any_reader)]
 Administrator = Annotated[Caller, Depends(_administrator)]
 Importer = Annotated[Caller, Depends(_importer)]
 """An administrator; for a dry run a `KeyHolder`."""
+DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
 NodeReporter = Annotated[Caller, Depends(_node)]

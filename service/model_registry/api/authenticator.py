@@ -8,14 +8,12 @@ here, but in `auth.py`.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
@@ -48,19 +46,8 @@ ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
 
 
-_known: ContextVar[tuple[str, Caller] | None] = ContextVar("known caller", default=None)
-"""Who showed which key in this request, so that a token is not shown to Supabase twice."""
-
-
-@contextmanager
-def authenticated(scope: MutableMapping[str, Any], caller: Caller) -> Iterator[None]:
-    """Within it, this request's key is known to be this caller's."""
-    secret = _shown_key(Headers(scope=scope))
-    token = _known.set((secret, caller) if secret else None)
-    try:
-        yield
-    finally:
-        _known.reset(token)
+_CALLER = "model_registry.caller"
+"""Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
 
 class Authenticator:
@@ -88,14 +75,16 @@ class Authenticator:
         stored = self._registry.loaded and any(k.revoked_at is None for k in self._registry.snapshot.api_keys)
         return bool(self._own_hash or self._read_hash or self._jwt_scopes or stored)
 
-    async def caller(self, headers: Headers) -> Caller | None:
+    async def caller(self, request: HTTPConnection) -> Caller | None:
         """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
-        secret = _shown_key(headers)
+        if _CALLER not in request.scope:
+            request.scope[_CALLER] = await self._found(_shown_key(request.headers))
+        caller: Caller | None = request.scope[_CALLER]
+        return caller
+
+    async def _found(self, secret: str | None) -> Caller | None:
         if secret is None:
             return None
-        known = _known.get()
-        if known is not None and known[0] == secret:
-            return known[1]
         caller = self._by_hash(hash_of(secret))
         if caller is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
             claimed = await self._jwt_scopes(secret)
@@ -104,9 +93,9 @@ class Authenticator:
             raise NotAuthenticated("This API key is unknown or has been revoked.")
         return caller
 
-    async def require(self, headers: Headers, scope: Scope) -> Caller:
+    async def require(self, request: HTTPConnection, scope: Scope) -> Caller:
         """The caller, who may do this. Errors: NotAuthenticated, NotAllowed."""
-        caller = await self.caller(headers)
+        caller = await self.caller(request)
         if caller is None:
             if scope == "read" and self.reads_are_open:
                 return ANYBODY
@@ -117,17 +106,17 @@ class Authenticator:
             raise NotAllowed(f"API key {caller.name!r} lacks the scope {scope!r}.")
         return caller
 
-    async def require_key(self, headers: Headers) -> Caller:
+    async def require_key(self, request: HTTPConnection) -> Caller:
         """The caller, who has shown a key wherever there are any.
 
         Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
 
         For reads that tell more than the catalogue as it is now (who wrote what when, what stood there before), and for
-        reads that cost more than an answer from the snapshot. Whoever signed up to a Supabase project has shown no key:
-        that is a user who was granted a scope. Where nobody has ever made a key they stay as open as
-        other reads: a trial on one machine. While nothing is loaded nobody knows whether there are keys: 503.
+        reads that cost more than an answer from the snapshot. A user who signed up to a Supabase project counts once
+        granted a scope. Where no key was ever made, as on one's own machine, these reads are as open as others. While
+        nothing is loaded, it is unknown whether there are keys: 503.
         """
-        caller = await self.require(headers, "read")
+        caller = await self.require(request, "read")
         if caller is ANYBODY:
             if self.has_keys():
                 raise NotAuthenticated(f"An API key is required, with any scope. {_HOW_TO_SEND}")
@@ -137,25 +126,25 @@ class Authenticator:
             raise NotAllowed(message)
         return caller
 
-    async def require_metrics(self, headers: Headers) -> None:
-        """Whether this may scrape: with MODEL_REGISTRY_METRICS_TOKEN set, it or an admin key; else whoever may read.
+    async def require_metrics(self, request: HTTPConnection) -> None:
+        """Whether this may scrape: with MODEL_REGISTRY_METRICS_TOKEN set, it or an admin key; else as for reads.
 
         The token opens nothing else. Errors: NotAuthenticated, NotAllowed.
         """
         if self._metrics_hash is None:
-            await self.require(headers, "read")
+            await self.require(request, "read")
             return
-        secret = _shown_key(headers)
+        secret = _shown_key(request.headers)
         if secret is not None and hmac.compare_digest(hash_of(secret), self._metrics_hash):
             return
-        await self.require(headers, "admin")
+        await self.require(request, "admin")
 
-    async def knows(self, headers: Headers) -> bool:
+    async def knows(self, request: HTTPConnection) -> bool:
         """Whether the caller may read, without refusing anybody: for answers that say less to others."""
         if self.reads_are_open:
             return True
         try:
-            return await self.caller(headers) is not None
+            return await self.caller(request) is not None
         except NotAuthenticated:
             return False
 
@@ -164,7 +153,7 @@ class Authenticator:
             return Caller("environment key", frozenset({"admin"}))
         if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
             return Caller("environment read key", frozenset({"read"}))
-        # The look-up is by hash: its timing tells about the hash of a guess, never about a key.
+        # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
         if not self._registry.loaded:
             return None
         for key in self._registry.snapshot.api_keys.where("key_hash", shown):

@@ -5,9 +5,9 @@ No `from __future__ import annotations` here: FastAPI reads the annotations, and
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from model_registry.api.row_edits import add_row, delete_row, edit_row, replace_
 from model_registry.catalog.resources import Resource
 from model_registry.catalog.resources import change as change_fields
 from model_registry.entities.change import Operation
+from model_registry.selection.model_filter import ModelFilter, Sort
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -34,6 +35,18 @@ JOINED = {
     "service_model_mappings": ("service_model_mappings", "models", "model_aliases", "model_providers", "functions"),
 }
 """Which tables a resource's view is made of: when none of them changes, neither does the answer."""
+
+Limit = Annotated[int | None, Query(ge=1, le=100_000, description="Maximum number of rows; all by default.")]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of rows to skip.")]
+
+
+class ModelQuery(ModelFilter):
+    """The filters, the order and the page of a list of models."""
+
+    sort: Sort = None
+    limit: Limit = None
+    offset: Offset = 0
+
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""

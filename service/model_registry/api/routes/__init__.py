@@ -1,1 +1,1 @@
-"""One file per path family: the URL names the file."""
+"""HTTP routes. The first line of each file names its paths."""

@@ -1,19 +1,20 @@
-"""`/healthz` and `/readyz`: liveness of the process, and the state of its dependencies. Neither shows secrets."""
+"""`/healthz`, `/readyz` and `/metrics`: is the process alive, are its dependencies, and what it counted. No secrets."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.responses import JSON
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON, json_response
 from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
-from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
@@ -69,10 +70,9 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
     view: dict[str, Any] = {"status": status}
-    if await state.authenticator.knows(request.headers):
+    if await state.authenticator.knows(request):
         view |= {"revision": revision, "dependencies": parts}
-    headers = {"Cache-Control": "no-store"}
-    return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
+    return json_response(view, 200 if registry.loaded else 503, {"Cache-Control": "no-store"})
 
 
 def _confinement() -> dict[str, str]:
@@ -106,3 +106,11 @@ def _fleet(state: CurrentApp) -> dict[str, str]:
         return {"status": "off", "detail": "Without NATS there are no heartbeats, and no node is marked as lost."}
     status, detail = state.liveness.health()
     return {"status": status, "detail": detail}
+
+
+@router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))
+async def metrics(request: Request, state: CurrentApp) -> Response:
+    """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
+    await state.authenticator.require_metrics(request)
+    headers = {"Cache-Control": "no-store"}
+    return Response(generate_latest(state.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""`/api/history`, `/api/tensorzero/diff`, `/api/rollback`: earlier configurations, compared and restored."""
+"""`/api/history` and `/api/changes`: what was written; `/api/tensorzero/diff` and `/api/rollback`: earlier states."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse, Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
+from model_registry.api.auth import NEEDS_KEY, Administrator, DryRun, KeyHolder
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, etag_of, matches
+from model_registry.api.responses import JSON, etag_of, json_response, matches
+from model_registry.catalog.list_filters import check_change_filters
 from model_registry.gateways.tensorzero.diff import configuration_diff
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.snapshot.difference import RowChange, difference
+from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.history import Author
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
+history = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
+changes = APIRouter(prefix="/api/changes", tags=["changes"], route_class=GuardedRoute)
+ROUTERS = (history, changes)
 
 TEXT = "text/plain"
 LARGEST = 2**62
@@ -124,7 +127,30 @@ class RollbackAnswer(BaseModel):
     items: list[ChangedRow]
 
 
-@router.get(
+class ChangeView(BaseModel):
+    """One change of one row."""
+
+    revision: int
+    at: str
+    actor: str
+    table: str
+    row_id: str
+    operation: Literal["insert", "update", "delete"]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ChangePage(BaseModel):
+    """A page of the change log."""
+
+    items: list[ChangeView]
+    count: int | None
+    """Number of changes that match the filters; null (not counted) beyond 1,000."""
+    next_after: int | None
+    """`after` of the next page; null on the last page."""
+
+
+@history.get(
     "/history",
     summary="List writes to the configuration, newest first",
     operation_id="list_history",
@@ -138,10 +164,10 @@ async def list_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
     """One entry per write. `diff`, `rollback` and `config?revision=` take its revision."""
-    return Response(json_bytes(await state.history.writes(before=before, limit=limit)), media_type=JSON)
+    return json_response(await state.history.writes(before=before, limit=limit))
 
 
-@router.get(
+@history.get(
     "/tensorzero/diff",
     summary="Compare two revisions of the configuration",
     operation_id="diff_tensorzero",
@@ -169,7 +195,7 @@ async def diff(
     return await while_there(request, _compared(state, from_, to, as_text=as_text))
 
 
-@router.post(
+@history.post(
     "/rollback",
     summary="Restore the configuration of an earlier revision, as a new one",
     operation_id="rollback",
@@ -193,9 +219,32 @@ async def rollback(
         "restored": done.restored,
         "revision": done.revision,
         **_counts(done.changes),
-        "items": [_shown(change) for change in done.changes],
+        "items": [asdict(change) for change in done.changes],
     }
-    return Response(json_bytes(answer), media_type=JSON)
+    return json_response(answer)
+
+
+@changes.get(
+    "",
+    summary="List changes, oldest first, with time and author",
+    operation_id="list_changes",
+    openapi_extra=NEEDS_KEY,
+    responses={200: {"model": ChangePage}, **responses(401, 403, 422, 503)},
+)
+async def list_changes(
+    state: CurrentApp,
+    _caller: KeyHolder,
+    after: Annotated[int, Query(ge=0, le=2**62, description="Only changes after this revision.")] = 0,
+    table: Annotated[
+        str | None, Query(max_length=64, description="Only changes of this table.", examples=["models"])
+    ] = None,
+    row_id: Annotated[str | None, Query(max_length=64, description="Only changes of this row.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of changes.")] = 100,
+) -> Response:
+    """Read from the database: the change log is not part of the snapshot."""
+    check_change_filters(table, row_id)
+    page = await state.registry.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
+    return json_response(page)
 
 
 async def configuration_at(request: Request, state: AppState, revision: int, media_type: str) -> Response:
@@ -222,7 +271,10 @@ async def _compared(state: AppState, from_: int, to: int, *, as_text: bool) -> R
 
 def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:
     changes = difference(before, after)
-    items = [_shown(change) | {"writes": _written(authors, change)} for change in changes]
+    items = [
+        asdict(change) | {"writes": [asdict(author) for author in authors.get((change.table, change.id), [])]}
+        for change in changes
+    ]
     return json_bytes({"from": before.revision, "to": after.revision, **_counts(changes), "items": items})
 
 
@@ -236,11 +288,3 @@ def _counts(changes: Iterable[RowChange]) -> dict[str, int]:
     for change in changes:
         counts[change.change] += 1
     return counts
-
-
-def _shown(change: RowChange) -> dict[str, Any]:
-    return asdict(change)
-
-
-def _written(authors: dict[tuple[str, str], list[Author]], change: RowChange) -> list[dict[str, Any]]:
-    return [asdict(author) for author in authors.get((change.table, change.id), [])]

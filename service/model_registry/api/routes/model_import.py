@@ -11,11 +11,10 @@ from pydantic import BaseModel, Field, SkipValidation, ValidationError, field_va
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Importer
+from model_registry.api.auth import DryRun, Importer
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
 from model_registry.catalog.model_edits import HAND

@@ -11,10 +11,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Importer, Reader, key_holder
+from model_registry.api.auth import DryRun, Importer, Reader, key_holder
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page

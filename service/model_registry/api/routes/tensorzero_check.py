@@ -17,12 +17,11 @@ from model_registry.api.authenticator import ANYBODY, Caller
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
-from model_registry.api.responses import JSON
+from model_registry.api.responses import json_response
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Reason
 from model_registry.gateways.publishing.published import CONFIGURATION, published_files
 from model_registry.gateways.tensorzero.validation.validate import findings_view
-from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
@@ -125,7 +124,7 @@ async def check(
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
-    return Response(json_bytes(found | {"revision": revision}), media_type=JSON)
+    return json_response(found | {"revision": revision})
 
 
 @router.get(
@@ -157,7 +156,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "reasons": _reasons(refused.reasons),
         },
     }
-    return Response(json_bytes(masked_value(view)[0]), media_type=JSON)
+    return json_response(masked_value(view)[0])
 
 
 def _name_of(caller: Caller, request: Request) -> str:

@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import READ_WITH_BODY, Importer, Reader
+from model_registry.api.auth import READ_WITH_BODY, DryRun, Importer, Reader
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, cached_response
 from model_registry.catalog.secret_check import refuse_secrets
