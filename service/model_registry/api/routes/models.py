@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
@@ -27,6 +27,7 @@ from model_registry.api.resource import (
     paginate,
 )
 from model_registry.api.responses import cached_response, json_response
+from model_registry.api.routes.history import AuthorView
 from model_registry.catalog.resources import MODEL
 from model_registry.catalog.views import (
     DeploymentView,
@@ -89,13 +90,9 @@ async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
 add_row_routes(router, MODEL)
 
 
-class ModelVersion(BaseModel):
+class ModelVersion(AuthorView):
     """A version of a model."""
 
-    revision: int
-    at: str
-    actor: str
-    operation: Literal["insert", "update", "delete"]
     model: ModelVersionView | None
     """The model from this revision on; null if deleted."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,7 +20,6 @@ from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_l
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import json_response
 from model_registry.entities.secret_values import masked_value
-from model_registry.errors import Reason
 from model_registry.gateways.publishing.published import CONFIGURATION, published_files
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
@@ -153,7 +153,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "revision": refused.revision,
             "judge": refused.validated_by,
             "at": _moment(refused.at),
-            "reasons": _reasons(refused.reasons),
+            "reasons": [asdict(reason) for reason in refused.reasons],
         },
     }
     return json_response(masked_value(view)[0])
@@ -164,10 +164,6 @@ def _name_of(caller: Caller, request: Request) -> str:
     if caller is not ANYBODY:
         return f"key {caller.name}"
     return f"address {request.client.host}" if request.client else "somebody"
-
-
-def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
-    return [{"where": reason.where, "message": reason.message} for reason in reasons]
 
 
 def _moment(seconds: float) -> str:
