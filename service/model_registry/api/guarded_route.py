@@ -97,7 +97,7 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if authorise is not None:
-                await authorise(request, await state_of(request))
+                await authorise(request)
             if not reads_body:
                 return await answer(request)
             limited = _LimitedRequest(request.scope, request.receive)

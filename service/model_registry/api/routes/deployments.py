@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import NEEDS_KEY, KeyHolder, NodeReporter, Reader
-from model_registry.api.authenticator import Caller
+from model_registry.api.auth import NEEDS_KEY, Caller, KeyHolder, NodeReporter, Reader
 from model_registry.api.edits import plan_with_refresh
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, etag_of, json_response, matches
 from model_registry.catalog.list_filters import check_change_filters
+from model_registry.entities.change import Action
 from model_registry.gateways.tensorzero.diff import configuration_diff
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.snapshot.difference import RowChange, difference
@@ -32,14 +33,12 @@ ROUTERS = (history, changes)
 TEXT = "text/plain"
 LARGEST = 2**62
 
-Revision = Annotated[int, Query(ge=0, le=LARGEST, examples=[57])]
-
 
 class WriteCount(BaseModel):
     """Number of rows of a table changed by a write."""
 
     table: str
-    operation: Literal["insert", "update", "delete"]
+    operation: Action
     rows: int
 
 
@@ -68,7 +67,7 @@ class AuthorView(BaseModel):
     revision: int
     at: str
     actor: str
-    operation: Literal["insert", "update", "delete"]
+    operation: Action
 
 
 class FieldChangeView(BaseModel):
@@ -135,7 +134,7 @@ class ChangeView(BaseModel):
     actor: str
     table: str
     row_id: str
-    operation: Literal["insert", "update", "delete"]
+    operation: Action
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
@@ -182,7 +181,7 @@ async def diff(
     state: CurrentApp,
     _caller: KeyHolder,
     from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
-    to: Revision,
+    to: Annotated[int, Query(ge=0, le=LARGEST, examples=[57])],
     format: Annotated[  # noqa: A002 (the URL's word)
         Literal["json", "text"] | None, Query(description="Response format; by default chosen by `Accept`.")
     ] = None,
@@ -202,11 +201,7 @@ async def diff(
     responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
 )
 async def rollback(
-    request: Request,
-    body: RollbackRequest,
-    state: CurrentApp,
-    caller: Administrator,
-    dry_run: DryRun = False,
+    request: Request, body: RollbackRequest, state: CurrentApp, caller: Administrator, dry_run: DryRun = False
 ) -> Response:
     """Restores providers, models, aliases, functions, mappings, sections and files in one transaction; ids are kept.
 
@@ -234,7 +229,7 @@ async def rollback(
 async def list_changes(
     state: CurrentApp,
     _caller: KeyHolder,
-    after: Annotated[int, Query(ge=0, le=2**62, description="Only changes after this revision.")] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST, description="Only changes after this revision.")] = 0,
     table: Annotated[
         str | None, Query(max_length=64, description="Only changes of this table.", examples=["models"])
     ] = None,
@@ -283,8 +278,5 @@ def _wants_text(request: Request) -> bool:
     return TEXT in accepted and JSON not in accepted
 
 
-def _counts(changes: Iterable[RowChange]) -> dict[str, int]:
-    counts = {"added": 0, "removed": 0, "changed": 0}
-    for change in changes:
-        counts[change.change] += 1
-    return counts
+def _counts(changes: Sequence[RowChange]) -> dict[str, int]:
+    return {kind: sum(change.change == kind for change in changes) for kind in ("added", "removed", "changed")}

@@ -27,7 +27,7 @@ from model_registry.api.resource import (
     paginate,
 )
 from model_registry.api.responses import cached_response, json_response
-from model_registry.api.routes.history import AuthorView
+from model_registry.api.routes.history import LARGEST, AuthorView
 from model_registry.catalog.resources import MODEL
 from model_registry.catalog.views import (
     DeploymentView,
@@ -118,7 +118,7 @@ async def list_model_versions(
     reference: str,
     state: CurrentApp,
     _caller: KeyHolder,
-    after: Annotated[int, Query(ge=0, le=2**62, description="Only versions after this revision.")] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST, description="Only versions after this revision.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of versions.")] = 100,
 ) -> Response:
     """From the change log, which may have been trimmed. Includes deleted models, by id."""

@@ -137,7 +137,7 @@ async def get_config(
         text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
-        await key_holder(request, state)  # it shows what was there before
+        await key_holder(request)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
     return await served_answer(request, state, TOML, lambda files: files[CONFIGURATION], wait)
 

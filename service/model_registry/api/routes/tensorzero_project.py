@@ -35,6 +35,11 @@ B = TypeVar("B", bound=BaseModel)
 _FILES, _SECTIONS = ("config_files",), ("config_sections",)
 
 
+def _stored(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The documented responses of a PUT that may create."""
+    return {200: {"model": shape}, 201: {"model": shape}, **responses(401, 403, 409, 412, 422, 503)}
+
+
 class FileEntry(BaseModel):
     """A file of the gateway's configuration, without its content."""
 
@@ -105,11 +110,7 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
     "/files/{path:path}",
     summary="Create or replace a file",
     operation_id="put_tensorzero_file",
-    responses={
-        200: {"model": ConfigFile},
-        201: {"model": ConfigFile},
-        **responses(401, 403, 409, 412, 422, 503),
-    },
+    responses=_stored(ConfigFile),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -169,11 +170,7 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
     "/sections/{name}",
     summary="Create or replace a section",
     operation_id="put_tensorzero_section",
-    responses={
-        200: {"model": ConfigSection},
-        201: {"model": ConfigSection},
-        **responses(401, 403, 409, 412, 422, 503),
-    },
+    responses=_stored(ConfigSection),
 )
 @body_limit(PROJECT_BYTES)
 async def put_section(
