@@ -22,7 +22,8 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from model_registry.api import auth
-from model_registry.api.app_state import AppState, state_of
+from model_registry.api.app_state import AppState
+from model_registry.api.long_work import LongWork
 from model_registry.errors import BodyTooLarge
 
 QUESTION_BYTES = 64 * 2**10
@@ -129,7 +130,8 @@ class _LimitedRequest(Request):
             if size > limit:
                 self._refuse(limit)
             if limit > ROW_BYTES:
-                await self._hold(len(part))
+                self._work.bodies.take(len(part))
+                self._held += len(part)
             parts.append(part)
         self._body = b"".join(parts)
         if "json" not in self.headers.get("content-type", "json"):
@@ -148,21 +150,20 @@ class _LimitedRequest(Request):
                 return await super().json()
         return self._json
 
-    async def _hold(self, size: int) -> None:
-        (await state_of(self)).work.bodies.take(size)
-        self._held += size
-
     def leave(self) -> None:
         """Give back the room that the body took."""
-        state: AppState = self.app.state.service
-        state.work.bodies.give_back(self._held)
+        self._work.bodies.give_back(self._held)
         self._held = 0
+
+    @property
+    def _work(self) -> LongWork:
+        state: AppState = self.app.state.service
+        return state.work
 
     async def _off_loop(self, work: Callable[[bytes], T], body: bytes) -> T:
         if len(body) <= _INLINE_BYTES:
             return work(body)
-        state: AppState = await state_of(self)
-        return await state.work.parsing.run(work, body)
+        return await self._work.parsing.run(work, body)
 
     def _refuse(self, limit: int) -> None:
         size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"

@@ -114,16 +114,15 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
 
 def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) -> None:
     """Give a resource its POST, GET, PUT, PATCH and DELETE. `read=False`: the resource's GET of one row is special."""
-    shape: Any = {"model": resource.view_shape}
-    _add_create(router, resource, shape)
+    _add_create(router, resource)
     if read:
-        _add_read(router, resource, shape)
+        _add_read(router, resource)
     _add_edit(router, resource, "PUT", resource.body, resources.replace)
     _add_edit(router, resource, "PATCH", partial(resource.body), _change)
     _add_delete(router, resource)
 
 
-def _add_create(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
+def _add_create(router: APIRouter, resource: Resource) -> None:
     body_type: Any = resource.body
 
     @router.post(
@@ -131,19 +130,19 @@ def _add_create(router: APIRouter, resource: Resource, shape: Any) -> None:  # n
         status_code=201,
         summary=f"Create {resource.one}",
         operation_id=f"create_{resource.name}",
-        responses={201: shape, **responses(401, 403, 409, 422, 503)},
+        responses={201: {"model": resource.view_shape}, **responses(401, 403, 409, 422, 503)},
     )
     @invalid_as(resource.invalid)
     async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
         return _written(state, resource, await add_row(resource, body, state, caller), 201)
 
 
-def _add_read(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
+def _add_read(router: APIRouter, resource: Resource) -> None:
     @router.get(
         "/{reference:path}",
         summary=f"Get {resource.one} by id or name",
         operation_id=f"get_{resource.name}",
-        responses={200: shape, **responses(401, 404, 409, 503)},
+        responses={200: {"model": resource.view_shape}, **responses(401, 404, 409, 503)},
     )
     async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
         snapshot = state.registry.snapshot

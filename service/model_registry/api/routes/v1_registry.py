@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
@@ -64,35 +64,6 @@ class GardenDetails(DocumentModel, GardenSummary):
     model_config = ConfigDict(title="GardenDetails")
 
 
-class GardenRows(BaseModel):
-    """The envelope of a list."""
-
-    success: Literal[True]
-    data: list[GardenRow]
-    total: int
-
-
-class GardenOne(BaseModel):
-    """The envelope of one model."""
-
-    success: Literal[True]
-    data: GardenDetails
-
-
-class GardenCategories(BaseModel):
-    """The envelope of the categories, by key."""
-
-    success: Literal[True]
-    data: dict[str, CategoryFacts]
-
-
-class GardenVerdict(BaseModel):
-    """The envelope of a validation result."""
-
-    success: Literal[True]
-    data: FitnessResult
-
-
 class ValidationRequest(Hardware):
     """The model, and the hardware to run it on: as fields beside the id, or in `hardware`."""
 
@@ -121,11 +92,17 @@ class DocumentImport(BaseModel):
     ignored: int = Field(description="Number of unknown keys, which are not kept.")
 
 
-class DocumentImported(BaseModel):
-    """The envelope of an import."""
+def _envelope(name: str, content: str, data: Any, **more: Any) -> type[BaseModel]:  # noqa: ANN401 (types)
+    """The documented shape of Model Garden's answers."""
+    fields: dict[str, Any] = {"success": (Literal[True], ...), "data": (data, ...), **more}
+    return create_model(name, __doc__=f"The envelope of {content}.", **fields)
 
-    success: Literal[True]
-    data: DocumentImport
+
+GardenRows = _envelope("GardenRows", "a list", list[GardenRow], total=(int, ...))
+GardenOne = _envelope("GardenOne", "one model", GardenDetails)
+GardenCategories = _envelope("GardenCategories", "the categories, by key", dict[str, CategoryFacts])
+GardenVerdict = _envelope("GardenVerdict", "a validation result", FitnessResult)
+DocumentImported = _envelope("DocumentImported", "an import", DocumentImport)
 
 
 @router.get(
