@@ -85,8 +85,12 @@ class RegistryMiddleware:
             cached = self._cached(scope)
             if cached is not None:
                 exchange.route = cached.route
+            refusal = None
             if self._needs_key(scope, cached, shows_key=shows_key):
-                await self._serve_or_refuse(cached, asked, exchange, scope, receive, send)
+                refusal = await self._refusal(scope)
+                exchange.tells_nothing &= refusal is not None
+            if refusal is not None:
+                await problem_response(refusal)(scope, receive, self._watched(exchange, scope, send))
             elif cached is not None:
                 await self._serve(cached, asked, exchange, scope, send)
             else:
@@ -113,27 +117,15 @@ class RegistryMiddleware:
             return scope["path"] not in _OPEN or scope["method"] not in _READS
         return cached is not None and shows_key and not self._state.authenticator.takes_any_key(scope["path"])
 
-    async def _serve_or_refuse(
-        self,
-        cached: CachedBody | None,
-        asked: dict[bytes, bytes],
-        exchange: _Exchange,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def _refusal(self, scope: Scope) -> RegistryError | None:
+        """Why the caller may not read, counted; None when they may."""
         try:
             await self._state.authenticator.require(HTTPConnection(scope), "read")
         except RegistryError as error:
             if reason := REFUSALS.get(type(error)):
                 self._state.metrics.refused(reason)
-            await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
-            return
-        if cached is not None:
-            await self._serve(cached, asked, exchange, scope, send)
-            return
-        exchange.tells_nothing = False
-        await self._answer(exchange, scope, receive, send)
+            return error
+        return None
 
     async def _serve(
         self, cached: CachedBody, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, send: Send
