@@ -9,15 +9,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, json_response
 from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
+from model_registry.fleet.event_consumer import EventConsumer
+from model_registry.fleet.liveness import NodeLiveness
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
+_NO_NATS = "NATS_URL is not set: no GPU events; writes of other replicas are found by polling."
+_NO_FLEET = "Without NATS there are no heartbeats, and no node is marked as lost."
 NOT_SHUT_IN = "This machine's kernel cannot keep checks of untrusted projects from: "
 
 
@@ -62,8 +66,8 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
     parts = {
         "confinement": _confinement(),
         "database": _database(state),
-        "nats": _nats(state),
-        "fleet": _fleet(state),
+        "nats": _health(state.events, _NO_NATS),
+        "fleet": _health(state.liveness, _NO_FLEET),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
@@ -82,7 +86,7 @@ def _confinement() -> dict[str, str]:
     return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
-def _database(state: CurrentApp) -> dict[str, str]:
+def _database(state: AppState) -> dict[str, str]:
     registry = state.registry
     if registry.last_error is None:
         return {"status": "ok", "detail": "answers"}
@@ -91,20 +95,8 @@ def _database(state: CurrentApp) -> dict[str, str]:
     return {"status": "down", "detail": registry.last_error + since}
 
 
-def _nats(state: CurrentApp) -> dict[str, str]:
-    if state.events is None:
-        return {
-            "status": "off",
-            "detail": "NATS_URL is not set: no GPU events; writes of other replicas are found by polling.",
-        }
-    status, detail = state.events.health()
-    return {"status": status, "detail": detail}
-
-
-def _fleet(state: CurrentApp) -> dict[str, str]:
-    if state.liveness is None:
-        return {"status": "off", "detail": "Without NATS there are no heartbeats, and no node is marked as lost."}
-    status, detail = state.liveness.health()
+def _health(part: EventConsumer | NodeLiveness | None, without: str) -> dict[str, str]:
+    status, detail = part.health() if part is not None else ("off", without)
     return {"status": status, "detail": detail}
 
 
