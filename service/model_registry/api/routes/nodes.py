@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
 from model_registry.api.edits import guarded, write
 from model_registry.api.guarded_route import GuardedRoute
@@ -25,6 +25,8 @@ from model_registry.store.heartbeats import Pulse
 
 router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)
 
+_NOT_KEPT = {"Cache-Control": "no-store"}
+"""Parts of an answer move without a change of revision."""
 _SHAPE: Any = {"model": FleetNodeView}
 Labels = Annotated[
     list[str] | None, Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"])
@@ -77,7 +79,7 @@ async def list_nodes(
     found = search_nodes(snapshot, status=status, labels=label or ())
     pulse = await state.heartbeats.now()
     items = [_view(snapshot, node, pulse) for node in paginate(found, limit, offset)]
-    return _moving({"items": items, "count": len(found), **_progress(pulse)})
+    return json_response({"items": items, "count": len(found), **_progress(pulse)}, headers=_NOT_KEPT)
 
 
 @router.get(
@@ -88,9 +90,7 @@ async def list_nodes(
 )
 async def get_node(reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """The ETag is for `If-Match`: it changes with the node's settings, not with every heartbeat."""
-    snapshot = state.registry.snapshot
-    node = find_node(snapshot, reference)
-    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
+    return await _answer(state, reference)
 
 
 @router.put(
@@ -110,9 +110,7 @@ async def replace_node(
         return [guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))]
 
     (operation,) = await write(state, edit, caller)
-    snapshot = state.registry.snapshot
-    node = find_node(snapshot, operation.id)
-    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
+    return await _answer(state, operation.id)
 
 
 @router.delete(
@@ -179,10 +177,11 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
     }
 
 
-def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
-    """A response that must not be cached: parts of it move without a change of revision."""
-    headers = {"Cache-Control": "no-store"} | ({"ETag": f"W/{_etag(node)}"} if node else {})
-    return json_response(body, headers=headers)
+async def _answer(state: AppState, reference: str) -> Response:
+    snapshot = state.registry.snapshot
+    node = find_node(snapshot, reference)
+    view = _view(snapshot, node, await state.heartbeats.now())
+    return json_response(view, headers={**_NOT_KEPT, "ETag": f"W/{_etag(node)}"})
 
 
 def _etag(node: Node) -> str:
