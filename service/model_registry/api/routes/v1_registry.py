@@ -101,7 +101,7 @@ def _envelope(name: str, content: str, data: Any, **more: Any) -> type[BaseModel
 GardenRows = _envelope("GardenRows", "a list", list[GardenRow], total=(int, ...))
 GardenOne = _envelope("GardenOne", "one model", GardenDetails)
 GardenCategories = _envelope("GardenCategories", "the categories, by key", dict[str, CategoryFacts])
-GardenVerdict = _envelope("GardenVerdict", "a validation result", FitnessResult)
+GardenFitness = _envelope("GardenVerdict", "a validation result", FitnessResult)
 DocumentImported = _envelope("DocumentImported", "an import", DocumentImport)
 
 
@@ -153,7 +153,7 @@ def _add_validation(use: Use, done: str) -> None:
         summary=f"Check whether a model can be {done}, optionally on given hardware",
         operation_id=f"validate_{use}",
         openapi_extra=READ_WITH_BODY,
-        responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
+        responses={200: {"model": GardenFitness}, **responses(400, 401, 422, 503)},
     )
     @body_limit(QUESTION_BYTES)
     async def validate(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
