@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -16,12 +17,15 @@ from model_registry.api.authenticator import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
-from model_registry.background.change_log_trimmer import REST_SECONDS, ChangeLogTrimmer
 from model_registry.background.change_publisher import ChangePublisher
-from model_registry.background.first_snapshot import load_first_snapshot
-from model_registry.background.refresher import Refresher
-from model_registry.background.snapshot_saver import SnapshotSaver
 from model_registry.background.supervisor import Supervisor, Worker
+from model_registry.background.workers import (
+    TRIM_REST_SECONDS,
+    Refresher,
+    SnapshotSaver,
+    load_first_snapshot,
+    trim_change_log,
+)
 from model_registry.confinement.walls import missing_walls
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
@@ -188,8 +192,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     refresher = Refresher(registry, settings.poll_seconds)
     yield Worker("refresher", refresher.run)
     if settings.keep_changes_days is not None:
-        trimmer = ChangeLogTrimmer(state.history, settings.keep_changes_days)
-        yield Worker("change-log-trimmer", trimmer.run, pause_seconds=REST_SECONDS)
+        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
+        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)
