@@ -42,10 +42,9 @@ from model_registry.messaging.pace import USUAL, Pace
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
-from model_registry.store.heartbeats import Heartbeats
+from model_registry.store.fleet_records import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
-from model_registry.store.rejected_events import RejectedEvents
 from model_registry.store.snapshot_file import SnapshotFile
 from model_registry.store.supabase_auth import connect_tokens
 
@@ -57,7 +56,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     database, log_database = await connect(settings), await connect(settings, LOG_CONNECTIONS)
     tokens = await connect_tokens(settings)
     work = LongWork(settings.work_seconds)
-    registry = _registry(settings, database, log_database, work)
+    registry = _registry(settings, database, work)
     link = _nats_connection(settings, registry.origin, pace)
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     state = _state(settings, database, log_database, registry, authenticator, link, work)
@@ -83,10 +82,9 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     return http_application(state, lifespan)
 
 
-def _registry(settings: Settings, database: Database, log_database: Database, work: LongWork) -> Registry:
+def _registry(settings: Settings, database: Database, work: LongWork) -> Registry:
     return Registry(
         database,
-        log_database,
         # Tells this process apart from every other replica, also after a restart.
         origin=f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
         check=refuse_bad_configuration,
@@ -145,7 +143,6 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         liveness=liveness,
         heartbeats=Heartbeats(database),
-        rejections=RejectedEvents(log_database),
         work=work,
     )
 
