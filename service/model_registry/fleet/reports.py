@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from model_registry.entities.base import MAX_INT32, Draft, LongName, Metadata, ShortName, Text
 from model_registry.entities.deployment import Deployment, DeploymentEvent, DeploymentStatus
 from model_registry.errors import Invalid, Reason, UnknownReference
-from model_registry.fleet.event_time import clamp_event_time, read_time
+from model_registry.fleet.event_fields import clamp_event_time, read_time
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 
