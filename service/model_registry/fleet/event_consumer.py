@@ -94,7 +94,7 @@ class EventConsumer:
         """Consume from each client that the connection makes, until there is a newer one. Ends with a bug in it."""
         while True:
             client = await self._newest_client()
-            # A client that is gone may keep whoever waits for it: what consumed from it is cancelled.
+            # A client that is gone may never answer those that wait for it: what consumed from it is cancelled.
             await self.close()
             self._consuming = asyncio.create_task(self._consume_from(client), name="event-consumer of one client")
             replaced = asyncio.create_task(self._is_new.wait())

@@ -139,7 +139,7 @@ class Pulse:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By node: last_seen_at, vram_used_mb, vram_free_mb."""
     fleet: dict[str, Any] = field(default_factory=dict)
-    """`fleet_watch`: since when all nodes are heard, and whether most were lost at once."""
+    """`fleet_watch`: since when events of all nodes arrive, and whether most were lost at once."""
 
 
 class Heartbeats:

@@ -26,7 +26,7 @@ def json_bytes(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        # An integer of more than 64 bits: the drafts refuse it, but jsonb takes it from whoever writes SQL.
+        # An integer of more than 64 bits: the drafts refuse it, but jsonb takes it from anyone who writes SQL.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

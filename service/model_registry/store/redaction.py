@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask
-from model_registry.entities.secret_values import masked_value, secrets_in, shown_path
+from model_registry.entities.secret_values import LocatedSecret, masked_value, secrets_in, shown_path
 from model_registry.errors import StorageMisconfigured
 from model_registry.store.migrations import connected
 
@@ -53,24 +53,28 @@ class Finding:
 
 def find_secrets(database_url: str, schema: str) -> list[Finding]:
     """Whatever looks like a secret, in any table. Reads everything; changes nothing, and holds nobody up."""
-    with connected(database_url, schema) as connection:
-        return [
-            Finding(table, _key_text(row, keys), shown_path(place.path), place.kind, place.secret)
-            for table, keys in _tables(connection).items()
-            for row in _rows(connection, table)
-            for place in secrets_in(row)
-        ]
+    return _find(database_url, schema, (), secrets_in)
 
 
 def find_secret(database_url: str, schema: str, secret: str) -> list[Finding]:
     """Where one secret stands, in any table."""
     forms = _forms(secret)
+
+    def places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
+        return (LocatedSecret(path, secret, secret, "the secret") for path in _paths_with(row, forms))
+
+    return _find(database_url, schema, forms, places)
+
+
+def _find(
+    database_url: str, schema: str, forms: Sequence[str], places: Callable[[dict[str, Any]], Iterator[LocatedSecret]]
+) -> list[Finding]:
     with connected(database_url, schema) as connection:
         return [
-            Finding(table, _key_text(row, keys), shown_path(path), "the secret", secret)
+            Finding(table, "/".join(str(row[key]) for key in keys), shown_path(place.path), place.kind, place.secret)
             for table, keys in _tables(connection).items()
             for row in _rows(connection, table, forms)
-            for path in _paths_with(row, forms)
+            for place in places(row)
         ]
 
 
@@ -162,14 +166,14 @@ def _rewrite(
 
 
 def _changed(row: dict[str, Any], change: Redact) -> dict[str, Any]:
-    """The row without its secrets, in a form that its columns can hold; the same for the rows that the log tells of."""
+    """The row without its secrets, in a form that its columns can hold; likewise the rows in an entry of the log."""
     after: dict[str, Any] = change(row)
-    for told in (after, after.get("before"), after.get("after")):
-        if isinstance(told, dict):
-            if isinstance(base := told.get("api_base"), str) and "…" in base:
-                told["api_base"] = re.sub(r"\s", "-", base)
-            if isinstance(variable := told.get("api_key_env_var"), str) and "…" in variable:
-                told["api_key_env_var"] = _REDACTED_NAME
+    for content in (after, after.get("before"), after.get("after")):
+        if isinstance(content, dict):
+            if isinstance(base := content.get("api_base"), str) and "…" in base:
+                content["api_base"] = re.sub(r"\s", "-", base)
+            if isinstance(variable := content.get("api_key_env_var"), str) and "…" in variable:
+                content["api_key_env_var"] = _REDACTED_NAME
     return after
 
 
@@ -214,7 +218,3 @@ def _paths_with(value: object, forms: Sequence[str], path: tuple[str, ...] = ())
         case list():
             for number, item in enumerate(value):
                 yield from _paths_with(item, forms, (*path, str(number)))
-
-
-def _key_text(row: dict[str, Any], keys: Sequence[str]) -> str:
-    return "/".join(str(row[key]) for key in keys)

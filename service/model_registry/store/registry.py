@@ -68,7 +68,8 @@ class Registry(FleetRecords):
         self._clock = clock
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
-        self._last_error: str | None = "not loaded yet"
+        self.last_error: str | None = "not loaded yet"
+        """Why the last look at the database failed; None when it did not."""
         self._looking = asyncio.Lock()
         self._looks_begun = 0
         self._lookers: set[asyncio.Future[None]] = set()
@@ -90,7 +91,7 @@ class Registry(FleetRecords):
         """The newest state this service knows. Errors: StorageUnavailable when there never was one."""
         if self._current_at is None:
             message = (
-                f"The registry has no data yet: the database has not answered since it started ({self._last_error})."
+                f"The registry has no data yet: the database has not answered since it started ({self.last_error})."
             )
             raise StorageUnavailable(message)
         return self._snapshot
@@ -100,16 +101,9 @@ class Registry(FleetRecords):
         """Whether there is anything to answer from."""
         return self._current_at is not None
 
-    @property
-    def last_error(self) -> str | None:
-        """Why the last look at the database failed; None when it did not."""
-        return self._last_error
-
     def stale_seconds(self) -> float | None:
         """For how long the database has not confirmed the snapshot; None while it answers."""
-        if self._last_error is None or self._current_at is None:
-            return None
-        return max(0.0, self._clock() - self._current_at)
+        return self.age_seconds() if self.last_error is not None and self.loaded else None
 
     def age_seconds(self) -> float:
         """Since when the snapshot has not been confirmed, also while all is well."""
@@ -150,8 +144,8 @@ class Registry(FleetRecords):
 
         With nothing loaded there is nothing else to answer from, so then it waits. Errors: those of `Database.call`.
         """
-        if self._last_error is not None and self.loaded and len(self._lookers) >= _MOST_LOOKERS:
-            raise StorageUnavailable(self._last_error)
+        if self.last_error is not None and self.loaded and len(self._lookers) >= _MOST_LOOKERS:
+            raise StorageUnavailable(self.last_error)
         looking = asyncio.ensure_future(self.refresh())
         self._lookers.add(looking)
         looking.add_done_callback(self._looked)
@@ -263,12 +257,12 @@ class Registry(FleetRecords):
         return True
 
     def _confirmed(self) -> None:
-        if self._last_error is not None and self._current_at is not None:
+        if self.last_error is not None and self._current_at is not None:
             log.info("the database answers again")
-        self._last_error = None
+        self.last_error = None
         self._current_at = self._clock()
 
     def _failed(self, error: RegistryError) -> None:
-        if self._last_error is None:
+        if self.last_error is None:
             log.warning("the database does not answer", error=error.message, storage=error.data.get("storage"))
-        self._last_error = error.message
+        self.last_error = error.message
