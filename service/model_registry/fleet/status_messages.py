@@ -57,20 +57,19 @@ class StatusDigests:
     A wrong one only costs sending a message twice: the database decides.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._known: dict[str, tuple[str, float]] = {}
 
     def digest_of(self, node_id: str) -> str | None:
         """Return the digest of the node's last message, unless it has expired."""
         digest, good_until = self._known.get(node_id, ("", 0.0))
-        return digest if digest and self._clock() < good_until else None
+        return digest if digest and time.monotonic() < good_until else None
 
     def note(self, message: StatusMessage) -> None:
         """Remember a message that was recorded whole."""
         if len(self._known) >= _MOST_NODES:
             self._known.clear()
-        self._known[message.node_id] = (message.digest, self._clock() + GOOD_SECONDS)
+        self._known[message.node_id] = (message.digest, time.monotonic() + GOOD_SECONDS)
 
     def forget(self, node_id: str) -> None:
         """Forget a digest that the database contradicts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -148,9 +148,8 @@ class Heartbeats:
     At most a second old while the database answers.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
         self._asking = asyncio.Lock()
         self._pulse = Pulse()
         self._good_until = 0.0
@@ -158,12 +157,12 @@ class Heartbeats:
     async def now(self) -> Pulse:
         """The pulse; with the database away, the last one there was. Takes as long as `Database.call` at most."""
         async with self._asking:
-            if self._clock() >= self._good_until:
+            if time.monotonic() >= self._good_until:
                 try:
                     answer = await self._database.call("registry_heartbeats")
                 except StorageError:
                     pass  # the answer says how old it is: last_seen_at, and X-Registry-Stale
                 else:
                     self._pulse = Pulse(answer["nodes"], answer["fleet"])
-                self._good_until = self._clock() + GOOD_SECONDS
+                self._good_until = time.monotonic() + GOOD_SECONDS
             return self._pulse

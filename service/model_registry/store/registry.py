@@ -54,7 +54,6 @@ class Registry(FleetRecords):
         *,
         origin: str,
         check: Check = lambda _before, _operations: None,
-        clock: Callable[[], float] = time.time,
         most_deployments: int | None = None,
         most_nodes: int | None = None,
         offload: Offload = asyncio.to_thread,
@@ -65,7 +64,6 @@ class Registry(FleetRecords):
         self.origin = origin
         """The name of this instance, as the change log has it."""
         self._check = check
-        self._clock = clock
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
         self.last_error: str | None = "not loaded yet"
@@ -107,7 +105,7 @@ class Registry(FleetRecords):
 
     def age_seconds(self) -> float:
         """Since when the snapshot has not been confirmed, also while all is well."""
-        return 0.0 if self._current_at is None else max(0.0, self._clock() - self._current_at)
+        return 0.0 if self._current_at is None else max(0.0, time.time() - self._current_at)
 
     def saved(self) -> SavedSnapshot:
         """What `SnapshotFile` keeps."""
@@ -260,7 +258,7 @@ class Registry(FleetRecords):
         if self.last_error is not None and self._current_at is not None:
             log.info("the database answers again")
         self.last_error = None
-        self._current_at = self._clock()
+        self._current_at = time.time()
 
     def _failed(self, error: RegistryError) -> None:
         if self.last_error is None:
