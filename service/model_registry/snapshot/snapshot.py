@@ -89,9 +89,6 @@ SPECS: dict[str, TableSpec[Any]] = {
     )
 }
 
-NOTHING_NEWER = {"known_revision": 2**62}
-"""Instead of `Snapshot.known_revision`: a revision that no registry reaches, so that no changes are answered."""
-
 R = TypeVar("R", bound=Row)
 
 
@@ -175,7 +172,8 @@ class Snapshot:
     def from_document(cls, document: dict[str, Any]) -> Snapshot:
         """Read an answer of `registry_snapshot`, or an earlier result of `document`."""
         with _uncollected():
-            tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+            rows = {name: map(spec.row.read, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+            tables = {name: Table(spec, Map((row.id, row) for row in rows[name])) for name, spec in SPECS.items()}
         return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
 
     def document(self) -> dict[str, Any]:
@@ -278,11 +276,6 @@ def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
         whole = getattr(old, name.removesuffix("_changes")) | changes
         columns[name.removesuffix("_changes")] = {k: v for k, v in whole.items() if changes.get(k, v) is not None}
     return columns
-
-
-def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
-    validated = (spec.row.read(row) for row in rows)
-    return Table(spec, Map((row.id, row) for row in validated))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from model_registry.entities.change import Change, Operation
 from model_registry.entities.json_types import Json
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
-from model_registry.snapshot.snapshot import NOTHING_NEWER, Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
 from model_registry.store.json_bytes import Argument
@@ -35,6 +35,8 @@ Offload = Callable[..., Awaitable[Any]]
 """Does something in another thread."""
 
 _CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
+_NOTHING_NEWER = {"known_revision": 2**62}
+"""Instead of `Snapshot.known_revision`: a revision that no registry reaches, so that no changes are answered."""
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
 _MOST_LOOKERS = 64
@@ -192,7 +194,7 @@ class Registry(FleetRecords):
     async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
         loads = self.loads
-        where = known.known_revision() if known else NOTHING_NEWER
+        where = known.known_revision() if known else _NOTHING_NEWER
         try:
             answer: dict[str, Any] = await self._database.call(
                 function, **arguments, **where, actor=mask_secrets(actor), origin=self.origin
