@@ -168,6 +168,6 @@ async def list_rejected_events(
     offset: Offset = 0,
 ) -> Response:
     """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
-    rejected = await state.rejections.page(limit=limit, offset=offset)
+    rejected = await state.history.rejected_events(limit=limit, offset=offset)
     rejected, _ = masked_value(rejected)  # what was kept before it was masked, or written by others
     return json_response(rejected, headers={"Cache-Control": "no-store"})
