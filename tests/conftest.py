@@ -96,7 +96,7 @@ def environment(stack: Any, database_url: str, tmp_path: Path) -> dict[str, Any]
     """What a service on the empty database needs. Without NATS: who tests with it adds `nats_url`."""
     found = {key: value for key, value in stack.environment().items() if key.startswith("POSTGREST")}
     own = {"MODEL_REGISTRY_CACHE_DIR": tmp_path / "cache", "MODEL_REGISTRY_POLL_SECONDS": 0.2}
-    # The rules judge, in the process: who tests what the gateway says about it switches it on.
+    # Only the rules validate, in the process: tests of the gateway's own check enable it.
     return {**found, **own, "MODEL_REGISTRY_CHECK_WITH_GATEWAY": False}
 
 

@@ -17,7 +17,7 @@ KEY = "an admin key for acceptance tests"
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[StartProgram]:
-    """Start commands. Whatever still runs at the end of the test is ended."""
+    """Start commands. Those still running at the end of the test are stopped."""
     with ExitStack() as exits:
         yield lambda *arguments, environment=None: _started(exits, tmp_path, arguments, environment)
 
@@ -45,7 +45,7 @@ def _shared_service(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def service(_shared_service: Service, database_url: str) -> Service:  # noqa: ARG001 (emptied first)
     """A service on an empty database. One process for all tests of a module, so stop another one."""
-    # It looks at once, and finds another registry behind the address.
+    # It polls at once, and finds another registry at the address.
     found = _shared_service.client.get("/api/providers", headers={"Cache-Control": "no-cache"}).json()
     assert found == {"items": [], "count": 0}
     return _shared_service

@@ -1,4 +1,4 @@
-"""The real gateway as a program of its own, as it runs in production: reads a file, answers, and reads anew on SIGHUP.
+"""The real gateway as a separate program, as in production: reads a file, serves it, and rereads it on SIGHUP.
 
 python gateway_program.py CONFIG PORT PID_FILE. On the port: `GET /status` answers once the gateway has loaded, `/base`
 where it serves, `/loaded` with what. The next one serves before the one before it is let go, so that no request finds
@@ -45,12 +45,12 @@ class Loaded:
             self.gateway: Any = tensorzero._start_http_gateway(  # noqa: SLF001 (its client cannot do embeddings)
                 config_file=str(path), clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
             )
-        except BaseException:  # noqa: BLE001 (whatever it is, it does not run)
+        except BaseException:  # noqa: BLE001 (on any error the gateway does not run)
             os._exit(1)
 
 
 def main() -> None:
-    """Serve until ended; told to read anew, start the next gateway in the same place."""
+    """Serve until ended; on SIGHUP, start the next gateway at the same address."""
     config, port, pid_file = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # waited for below, and remembered until then
     os.environ.update({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})

@@ -1,4 +1,4 @@
-"""A gateway's process that prints whatever its configuration says, and refuses it."""
+"""A gateway's process that prints everything in its configuration, and refuses it."""
 
 from __future__ import annotations
 

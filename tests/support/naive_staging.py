@@ -17,7 +17,7 @@ _IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
 
 
 def load(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
-    """Ask the gateway about whatever was sent."""
+    """Let the gateway check the project exactly as sent."""
     project = judge.directory / "project"
     project.mkdir(exist_ok=True)
     variables = environment()

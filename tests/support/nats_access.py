@@ -96,7 +96,7 @@ ALL: tuple[Access, ...] = (user_and_password, token, nkey, creds, tls, mutual_tl
 
 
 def secrets(variables: dict[str, str]) -> list[str]:
-    """What must be seen nowhere, of what a client is told."""
+    """Those parts of a client's settings that must never be shown."""
     found = ["s3cr3t", "n0body"] if SECRET in variables.values() else []
     for name in ("NATS_NKEY", "NATS_CREDS", "NATS_KEY"):
         if name in variables:

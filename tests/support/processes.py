@@ -1,4 +1,4 @@
-"""Commands as real processes: started, waited for, told to stop, and shown to have left nothing behind."""
+"""Commands as real processes: started, awaited, stopped, and checked to have left nothing behind."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subpro
 
 def surroundings(environment: Mapping[str, str] | None) -> dict[str, str]:
     """This process's environment with these variables added, and lines wide enough to look for words in."""
-    # Compiling everything anew takes every command half a second, so it is compiled once whatever the shell says.
+    # Compiling everything takes each command half a second, so it is compiled once, regardless of the shell's settings.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     return {**inherited, **plain, **(environment or {})}
 
 
 class Program:
-    """A command that runs until it is told to stop."""
+    """A command that runs until it is stopped."""
 
     def __init__(self, argv: list[str], output: Path, environment: Mapping[str, str] | None = None) -> None:
         """Start it. What it says, on both streams, goes to a file: a pipe nobody reads would hold it up."""
@@ -67,7 +67,7 @@ class Program:
 
     @property
     def said(self) -> str:
-        """Everything it said so far."""
+        """Everything it has printed so far."""
         return self.output.read_text(errors="replace")
 
     def wait_for(self, pattern: str, seconds: float = LONGEST) -> re.Match[str]:

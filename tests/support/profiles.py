@@ -29,7 +29,7 @@ def large_examples() -> settings:
 
 
 def attack_examples() -> settings:
-    """Settings of a property that an attacker would break: more examples, none of them shrunk, whatever they take."""
+    """Settings of a property that an attacker would break: more examples, not shrunk, without health checks."""
     profile = settings()
     every = list(HealthCheck)
     return settings(max_examples=4 * profile.max_examples, phases=[Phase.generate], suppress_health_check=every)

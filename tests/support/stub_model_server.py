@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol and runs no model: it answers with its own name, and remembers who asked."""
+"""A server with OpenAI's protocol and no model: it answers with its own name, and records its callers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StubModelServer:
 
 def _handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0, so that no connection outlives its answer: a stopped server is unreachable at once."""
+        """Uses HTTP/1.0, so that no connection outlives its response: a stopped server is unreachable at once."""
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -1,4 +1,4 @@
-"""Servers that speak Ollama's and vLLM's protocols and run no model, and an `nvidia-smi` that knows no GPU."""
+"""Servers with Ollama's and vLLM's protocols that run no model, and an `nvidia-smi` without a GPU."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _served(name: str, said: dict[str, Any]) -> dict[str, Any]:
 
 def _handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0: a stopped server has no connection left."""
+        """Uses HTTP/1.0: a stopped server has no connection left."""
 
         def do_GET(self) -> None:
             stub.authorization.append(self.headers["Authorization"])

@@ -1,4 +1,4 @@
-"""`model-registry up` as a process of its own: started, looked at, and what it left at work."""
+"""`model-registry up` as a separate process: starting it, inspecting it, and finding processes that it left behind."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Starter:
 
 
 def at_work_in(directory: Path) -> list[psutil.Process]:
-    """Every process whose working directory is below this one, whoever started it."""
+    """Every process whose working directory is below this one, regardless of who started it."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -20,7 +20,7 @@ def key_of(service: Service) -> str:
 
 
 class Heard:
-    """What a listener was told, for who waits for it."""
+    """Collects what a listener received, for tests that wait for it."""
 
     def __init__(self) -> None:
         self.catalogues: list[Catalogue] = []

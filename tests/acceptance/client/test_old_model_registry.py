@@ -33,7 +33,7 @@ def registry(request: pytest.FixtureRequest) -> Iterator[ModelRegistry]:
 
 
 def opus() -> ModelConfig:
-    """A model with everything that can be said of it."""
+    """A model with every field set."""
     return ModelConfig(
         model_id="claude-3-opus",
         provider="anthropic",

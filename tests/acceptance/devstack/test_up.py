@@ -26,7 +26,7 @@ def starter() -> Iterator[Starter]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
-    """One that the tests of this module only look at."""
+    """One that the tests of this module only read."""
     with starting() as own:
         yield own.start()
 

@@ -1,4 +1,4 @@
-"""Whatever catalogue the interface accepts, row by row over HTTP, becomes a configuration of the same, which loads."""
+"""Every catalogue that the API accepts, row by row, becomes an equivalent configuration that the gateway loads."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def models() -> Iterator[StubModelServer]:
 
 @pytest.fixture
 def judged(start_service: StartService, models: StubModelServer, stack: Any) -> Service:
-    """A service that asks the real gateway, with two models and a mapping to the first, and the verdict on them."""
+    """A service that validates with the real gateway, with two models and a mapping to the first, already validated."""
     service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", NATS_URL=stack.environment()["NATS_URL"])
     add_mapping(service, models.api_base)
     wait_until(lambda: not service.client.get(STATUS).json()["pending"])
@@ -117,7 +117,7 @@ def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
         "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
     )
     programs("health", sys.executable, "-c", program, str(port), str(out / "current" / "tensorzero.toml"))
-    wait_until(lambda: _listens(port))  # the first trial must not end before that
+    wait_until(lambda: _listens(port))  # the first rollout must not end before that
     sync = (COMMAND, "tensorzero", "sync", "--registry", service.url, "--out", str(out), "--settle", "0.2")
     health = ("--health", f"http://127.0.0.1:{port}/", "--health-timeout", "3")
     told = ("--exec", f"touch {tmp_path / 'told'}")

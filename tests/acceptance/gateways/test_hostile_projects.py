@@ -47,7 +47,7 @@ def staging_alone() -> Iterator[Asked]:
 
 @pytest.fixture(scope="module")
 def process_alone() -> Iterator[Asked]:
-    """Whatever is sent is laid out and loaded."""
+    """Every project is staged and loaded, whatever it contains."""
     with GatewayProcess(10) as judge:
         yield lambda project: _naively(judge, project)
 

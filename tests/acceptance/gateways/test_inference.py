@@ -18,7 +18,7 @@ QUESTION = {"messages": [{"role": "user", "content": "hello"}]}
 
 @pytest.fixture
 def servers() -> Iterator[tuple[StubModelServer, StubModelServer]]:
-    """Two model servers that tell by their answer which of them it was."""
+    """Two model servers that name themselves in their responses."""
     with StubModelServer("first") as first, StubModelServer("second") as second:
         yield first, second
 

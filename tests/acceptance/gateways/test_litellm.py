@@ -65,7 +65,7 @@ async def test_the_whole_price_map_comes_in_once_and_changes_no_configuration(re
     first = (await client.post("/api/models/import", json=body, timeout=LONGEST)).json()
     created = [entry for entry in first["report"] if entry["action"] == "created" and entry["kind"] == "model"]
     assert len(created) > 3000
-    # What the gateway cannot embed with, and what no server here has, is said and left out.
+    # Models that the gateway cannot embed with, or that no server here has, are left out and reported.
     assert len(created) > 0.95 * len(reading.offers)
     assert (await client.get("/api/tensorzero/config?revision=latest")).text == before
 

@@ -117,7 +117,7 @@ def test_a_process_that_computes_for_too_long_is_ended() -> None:
 
 
 def test_no_configuration_answers_in_the_gateways_place() -> None:
-    """Whatever it makes the gateway print."""
+    """Everything that it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
     program = "support.gateway_that_repeats"
     with GatewayProcess(5, child=program) as judge:

@@ -98,7 +98,7 @@ def stopped_while_it_saves(service: Service, cache: Path) -> tuple[bytes, set[st
 
 @pytest.fixture
 def many_models(database: psycopg.Connection) -> None:
-    """So many that writing them to disk takes a moment in which one can be killed."""
+    """Enough models that writing them to disk takes long enough to be killed meanwhile."""
     database.execute("insert into model_providers (name, type) values ('many', 'openai')")
     database.execute(
         "insert into models (provider_id, name, model_id, description)"

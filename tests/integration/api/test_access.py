@@ -33,7 +33,7 @@ AUDIT = (
     "/api/events/rejected",
     "/api/models/small/versions",
 )
-"""Reads that tell more than the catalogue as it is now."""
+"""Reads that reveal more than the current catalogue."""
 CATALOGUE = ("/api/models", "/api/models/small", "/api/tensorzero/config", "/api/tensorzero/config?revision=latest")
 
 

@@ -68,7 +68,7 @@ async def may(client: httpx.AsyncClient, token: str) -> dict[str, int]:
 
 REFUSED = {"read": 401, "report": 401, "write": 401}
 READS = {"read": 200, "report": 403, "write": 403}
-# 422: the body was looked at, so the key was good.
+# 422: the body was read, so the key was accepted.
 REPORTS = {"read": 200, "report": 422, "write": 403}
 EVERYTHING = {"read": 200, "report": 422, "write": 422}
 

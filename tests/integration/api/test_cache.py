@@ -79,7 +79,7 @@ async def both(start_replica: StartReplica) -> tuple[Replica, Replica]:
 async def test_an_answer_served_again_is_what_a_fresh_one_would_be(
     both: tuple[Replica, Replica], database_url: str, steps: list[Write], reads: list[str]
 ) -> None:
-    """Whatever was written and read in between, in whichever order."""
+    """Regardless of the writes and reads in between, and of their order."""
     cached, fresh = (replica.client for replica in both)
     empty(database_url, "model_registry")
     await cached.get("/healthz", headers=NO_CACHE)

@@ -60,7 +60,7 @@ def request(left: asyncio.Event | None = None) -> Request:
 
 
 async def running(begun: list[ValidatorProcess], number: int) -> list[Any]:
-    """The processes, once so many run."""
+    """The processes, as soon as this many are running."""
 
     async def look() -> Any:
         found = [process.child.process for process in begun if process.child.process is not None]

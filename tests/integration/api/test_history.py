@@ -42,7 +42,7 @@ class Ledger:
         self.seen: dict[int, Snapshot] = {}
 
     async def go_to(self, state: Snapshot) -> int:
-        """Write whatever makes this state; remember it as the database itself tells it."""
+        """Write the operations that result in this state; remember it as the database returns it."""
         operations = restoring(self.registry.snapshot, state)
         revision = await self.registry.write(operations, actor="ledger")
         self.seen[revision] = Snapshot.from_document(await self.database.call("registry_snapshot"))
@@ -329,7 +329,7 @@ async def test_a_number_that_becomes_a_float_is_a_change_like_any(replica: Repli
 
 
 def meddling(ledger: Ledger, database: psycopg.Connection, times: int) -> Registry:
-    """A registry between whose last look and whose write somebody else writes, so many times."""
+    """A registry that is overtaken by another writer between its last poll and its write, a given number of times."""
     left = iter(range(times))
 
     def meddle(_before: Snapshot, _operations: Any) -> None:
@@ -411,7 +411,7 @@ async def test_a_replica_that_is_behind_what_was_trimmed_loads_anew(
     await add_provider(behind.client, "own")  # a write of one that is behind is as good as any
 
     now = behind.state.registry.snapshot
-    assert [step[2] for step in steps] == [()]  # what a full load tells its listeners
+    assert [step[2] for step in steps] == [()]  # what listeners receive after a full load
     assert now.revision == database.execute("select max(revision) from registry_changes").fetchall()[0][0]
     assert {p.name for p in now.providers} == {"local", "own"}
     assert len(now.models) == 2

@@ -14,7 +14,7 @@ from support.replica import Replica
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun, a body that makes one row of it, and what the tests do to that row."""
+    """A resource, a body that creates one of its rows, and what the tests do to that row."""
 
     plural: str
     body: dict[str, Any]
@@ -96,7 +96,7 @@ async def client(replica: Replica) -> httpx.AsyncClient:
 
 
 def said(noun: Noun, row: dict[str, Any]) -> dict[str, Any]:
-    """Of a row, what the body said in the same words: `model` and `provider` are references."""
+    """The fields of a row that repeat the body unchanged: `model` and `provider` are references."""
     return {name: row[name] for name in noun.body if name not in ("model", "provider")}
 
 

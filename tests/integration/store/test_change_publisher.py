@@ -1,4 +1,4 @@
-"""`model.registry.updated.v1`: every change is announced in the agreed shape, and replicas hear each other."""
+"""`model.registry.updated.v1`: every change is announced in the documented form; replicas receive it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def ears(fleet: Fleet) -> Ears:
 
 @pytest.fixture
 async def pair(start_replica: Any, nats_url: str) -> tuple[Replica, Replica]:
-    """Two services that look at the database by themselves so seldom that only NATS can tell them in time."""
+    """Two services that poll the database so rarely that only NATS can notify them in time."""
     first = await start_replica(NATS_URL=nats_url, MODEL_REGISTRY_POLL_SECONDS=60)
     second = await start_replica(NATS_URL=nats_url, MODEL_REGISTRY_POLL_SECONDS=60)
     await consuming(first, second)

@@ -47,7 +47,7 @@ def server(stack: Any) -> Iterator[str]:
 
 
 def supabase(url: str, schema: str) -> None:
-    """Make it a Supabase project's database: whatever is made in the schema is everybody's."""
+    """Make it like a Supabase project's database: everyone is granted access to all new objects of the schema."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create schema if not exists {schema}")
         connection.execute(f"set search_path to {schema}")

@@ -1,4 +1,4 @@
-"""What is wrong with the database, or with our way to it, is told to callers so that they know what to do."""
+"""Callers learn what is wrong with the database, or with the connection to it, and what to do."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 
 @asynccontextmanager
 async def away(part: Any) -> AsyncIterator[None]:
-    """Kill a part of the stack, and start it again whatever happens; beside the loop, where callers go on."""
+    """Kill a component of the stack and restart it in any case, in a thread, while callers continue."""
     part.kill()
     try:
         yield
@@ -138,7 +138,7 @@ async def test_while_the_database_restarts_no_read_fails_and_writes_are_told_to_
     assert (await client.get(done.headers["location"])).status_code == 200
     assert "x-registry-stale" not in done.headers
     assert (await get(client, "/readyz"))["status"] == "ready"
-    # Nothing that was told to wait has happened behind its back.
+    # No write that was answered with "try again" has been committed after all.
     assert await names(client, "/api/models") == ["m"]
     assert await names(client, "/api/mappings", "variant_name") == ["v"]
     fresh = await client.get("/api/providers", headers=NO_CACHE)

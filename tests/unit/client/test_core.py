@@ -30,7 +30,7 @@ LIST = {"items": [PROVIDER], "count": 1}
 
 
 class Server:
-    """Answers what it was told to, in turn; then the last again."""
+    """Returns the given responses in turn, then the last one again."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
