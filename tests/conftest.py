@@ -1,4 +1,4 @@
-"""The real stack, started once for the whole run, and services on it. Tiers: unit touches nothing of this."""
+"""The real stack, started once for the whole run, and services on it. Unit tests use none of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway's process on a machine whose kernel has a wall that cannot be put up."""
+"""A gateway's process on a machine where a supported protection cannot be activated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's process without its walls: to see what the others hold alone, and that tests would notice."""
+"""The gateway's process without its sandbox: shows what other protections stop alone, and that tests would notice."""
 
 from __future__ import annotations
 

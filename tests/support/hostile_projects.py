@@ -1,4 +1,4 @@
-"""Projects of somebody who wants the check to read or reach something: one by one, and drawn."""
+"""Projects that try to make the check read or reach something: listed, and drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way a NATS server lets somebody in: the server's settings for it, and the variables of its client."""
+"""Every kind of login to NATS: the settings of the server, and the variables of its client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A NATS server of a test's own: to be killed, started again, or run without JetStream."""
+"""A separate NATS server: to be killed, restarted, or run without JetStream."""
 
 from __future__ import annotations
 

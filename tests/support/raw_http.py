@@ -1,4 +1,4 @@
-"""HTTP as bytes: for requests that no client would send, and answers that come before the request is whole."""
+"""HTTP as bytes: for requests that no client would send, and responses that precede the end of the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service in the test's own process: the real application with all its workers, reached without a socket."""
+"""A service in the test's own process: the real application with all its workers, called without a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a schema holds, object by object, as text that does not depend on the schema's name."""
+"""All objects of a schema as text that does not depend on the schema's name."""
 
 from __future__ import annotations
 

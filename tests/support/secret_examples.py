@@ -1,4 +1,4 @@
-"""Keys that open nothing, in the shapes of real ones: put together here, so that no scanner alarms."""
+"""Invalid keys in the shapes of real ones, assembled here so that no secret scanner reports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparing snapshots: rows, order and indexes, whichever way a snapshot came about."""
+"""Compares snapshots: rows, order and indexes, regardless of how each snapshot was made."""
 
 from __future__ import annotations
 

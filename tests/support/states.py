@@ -1,4 +1,4 @@
-"""Whole states of the configuration, drawn by hypothesis: few ids and few names, so two are in each other's way."""
+"""Whole states of the configuration, drawn by hypothesis: few ids and few names, so that rows conflict."""
 
 from __future__ import annotations
 

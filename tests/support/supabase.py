@@ -1,4 +1,4 @@
-"""A stand-in for a Supabase project: its token service made here, its PostgREST the real one."""
+"""A stand-in for a Supabase project: a simulated token service in front of the real PostgREST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`model-registry catalog`: out of one file into another, as JSON and as YAML, against a service of its own."""
+"""`model-registry catalog`: import of one file and export of another, as JSON and as YAML, at a separate service."""
 
 from __future__ import annotations
 

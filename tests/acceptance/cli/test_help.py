@@ -1,4 +1,4 @@
-"""The command line explains itself, to people and to the base installation that has no server."""
+"""The command line documents itself, also in the base installation without the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`model-registry keys`: what is made works for what it was made for, until it is revoked."""
+"""`model-registry keys`: a new key works within its scope until it is revoked."""
 
 from __future__ import annotations
 

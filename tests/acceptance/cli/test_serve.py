@@ -1,4 +1,4 @@
-"""`model-registry serve` as a process: what it says, what it refuses, and how it ends."""
+"""`model-registry serve` as a process: its output, its refusals, and its exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocking client against a service of its own: a live copy, and what is left when the service is gone."""
+"""The blocking client against a separate service: a live copy, and its use while the service is unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation of the old `ModelRegistry` shows: in memory and over HTTP, with one behaviour."""
+"""Every call in the documentation of the old `ModelRegistry`: in memory and over HTTP, with the same behaviour."""
 
 from __future__ import annotations
 

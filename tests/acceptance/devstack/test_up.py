@@ -1,4 +1,4 @@
-"""`model-registry up`: everything on this machine with one command, and nothing left of it afterwards."""
+"""`model-registry up`: one command starts everything on this machine, and leaves nothing running afterwards."""
 
 from __future__ import annotations
 

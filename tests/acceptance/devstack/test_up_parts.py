@@ -1,4 +1,4 @@
-"""Parts of `model-registry up` that are killed: back by themselves, with all that was written; or the end, with why."""
+"""Killed components of `model-registry up` are restarted without loss, or everything stops with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check over HTTP, of a real service: what was read through it once, and a caller who hangs up."""
+"""The check over HTTP by a real service: projects that once read its environment, and callers that disconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a write to a running gateway: what is accepted reaches it, what it would refuse does not."""
+"""From a write to a running gateway: accepted configurations reach it, others do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real gateway on what the registry renders, and on what the guard refuses."""
+"""What the real gateway does with configurations that the registry renders, and with those that the guard refuses."""
 
 from __future__ import annotations
 

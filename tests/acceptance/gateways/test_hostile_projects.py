@@ -1,4 +1,4 @@
-"""Projects that want to read or reach something of this machine, against canaries: no wall lets them."""
+"""Projects that try to read or reach something of this machine, watched by detectors: each protection stops them."""
 
 from __future__ import annotations
 

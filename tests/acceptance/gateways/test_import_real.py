@@ -1,4 +1,4 @@
-"""Existing TensorZero projects, through the real command and the real script, into a running service."""
+"""Real TensorZero projects, imported by the real command and the real script into a running service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real inference: registered over REST, rendered, and asked through the real gateway of a server that answers."""
+"""A real inference: models registered over REST, rendered, and called through the real gateway at a stub server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteLLM itself, in a process of its own: its whole price map comes in, and its own loader takes what we export."""
+"""LiteLLM itself in a separate process: its whole price map is imported, and its own loader accepts the export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traffic follows the fleet: two model servers as nodes, the real gateway, and its callers notice nothing."""
+"""Traffic follows the fleet: two model servers as nodes, the real gateway, and callers without any failed request."""
 
 from __future__ import annotations
 

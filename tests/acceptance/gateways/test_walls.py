@@ -1,4 +1,4 @@
-"""The walls around a check, tried from inside: by the process of the check, and by that of the gateway."""
+"""The sandbox of a check, attacked from inside: by the process of the check, and by that of the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A production-sized catalogue, posted row by row as it is: what comes out is a configuration with all of it."""
+"""A catalogue of production size, posted row by row, results in a configuration with all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole interface as its own documentation describes it: no request makes it fail or answer anything else."""
+"""The whole API is fuzzed from its own description: no request makes it fail or respond outside of it."""
 
 from __future__ import annotations
 

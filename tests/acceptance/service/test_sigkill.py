@@ -1,4 +1,4 @@
-"""The service killed in the middle of its work: what it acknowledged is there, and what it keeps on disk is whole."""
+"""The service is killed while it works: acknowledged writes are kept, and its files on disk are intact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a caller is taken in who comes behind many others, by the event loop that the service runs on."""
+"""How soon a new caller is accepted behind many others, on the event loop that the service uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With SUPABASE_URL set, the registry connects through `supabase`, and the project's tokens are keys."""
+"""With SUPABASE_URL set, the registry connects through `supabase`, and accepts the project's tokens as keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers served again: the same as fresh ones, guarded like fresh ones, and never older than the snapshot."""
+"""Cached responses: equal to fresh ones, with the same access checks, and never older than the snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask for a check, how many run at once, and when they end."""
+"""Who may request a check, how many run at once, and when they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that talk to a registry of this kind already, each as it asks and reads (docs/reference/http.md)."""
+"""Existing programs for registries of this kind, with their requests and parsers (docs/reference/http.md)."""
 
 from __future__ import annotations
 

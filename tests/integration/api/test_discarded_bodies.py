@@ -1,4 +1,4 @@
-"""Bodies that are refused before they are there, on the event loop that the service runs on."""
+"""Bodies that are refused before they have arrived, on the event loop that the service uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided before a body is read: who may send it, and how much of it is read."""
+"""Decisions before a body is read: who may send it, and how much of it is read."""
 
 from __future__ import annotations
 

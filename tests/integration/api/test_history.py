@@ -1,4 +1,4 @@
-"""History on the real database: every state that was can be had, compared and brought back, and old ones forgotten."""
+"""History on the real database: earlier states are read, compared and restored, and old ones are trimmed."""
 
 from __future__ import annotations
 

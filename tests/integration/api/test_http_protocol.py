@@ -1,4 +1,4 @@
-"""What a connection may do before its request is whole: bytes that no client of ours would send, over real sockets."""
+"""Limits on a connection before its request is complete: bytes that no normal client sends, over real sockets."""
 
 from __future__ import annotations
 

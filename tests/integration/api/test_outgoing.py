@@ -1,4 +1,4 @@
-"""Large answers that nobody reads, over real sockets."""
+"""Large responses that nobody reads, over real sockets."""
 
 from __future__ import annotations
 

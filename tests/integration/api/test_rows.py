@@ -1,4 +1,4 @@
-"""What all six nouns have in common over HTTP: made, read, replaced, changed, deleted, and refused."""
+"""What all six resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
 
 from __future__ import annotations
 

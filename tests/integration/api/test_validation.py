@@ -1,4 +1,4 @@
-"""Bad input over HTTP: every bad field is named, nothing is written, nothing breaks."""
+"""Invalid input over HTTP: every invalid field is named, nothing is written, nothing fails."""
 
 from __future__ import annotations
 

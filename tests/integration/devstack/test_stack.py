@@ -1,4 +1,4 @@
-"""The embedded stack, with real processes: what is kept, what is refused, and what comes back after a crash."""
+"""The embedded stack with real processes: what it keeps, what it refuses, and how it recovers from a crash."""
 
 from __future__ import annotations
 

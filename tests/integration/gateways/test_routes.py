@@ -1,4 +1,4 @@
-"""Routes to live deployments on the real stack: reported, in the configuration at once, and steady."""
+"""Routes to live deployments on the real stack: rendered as soon as they are reported, and damped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what in the database, object by object, where default privileges give everything to everybody."""
+"""Privileges in the database, object by object, where default privileges grant everything to everyone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database says when it refuses or fails, and what of it reaches a caller: nothing but our words."""
+"""Refusals and failures of the database: callers only ever see the registry's own messages."""
 
 from __future__ import annotations
 

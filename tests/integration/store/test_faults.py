@@ -1,4 +1,4 @@
-"""The database away, in every way it can be: reads go on, writes say so, and all is well once it is back."""
+"""The database is unavailable in every way: reads continue, writes report it, and everything recovers."""
 
 from __future__ import annotations
 

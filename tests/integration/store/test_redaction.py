@@ -1,4 +1,4 @@
-"""`model-registry db redact`: a secret leaves every table, rows and change log alike, and replicas follow."""
+"""`model-registry db redact` removes a secret from all rows and the change log, and replicas follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several services on one database: what one writes the others read, soon with NATS and soon enough without."""
+"""Several services on one database: each reads the others' writes, at once with NATS and soon without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that went back to a backup and was written again: a revision is given twice, and means two things."""
+"""A database restored from a backup and written again: a revision number is used twice, for different changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema itself: who may touch what, what counts as a change, and in which order changes are numbered."""
+"""The schema itself: privileges, what counts as a change, and the order in which changes are numbered."""
 
 from __future__ import annotations
 

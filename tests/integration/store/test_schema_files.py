@@ -1,4 +1,4 @@
-"""schema/ is applied as a whole, only when it has changed, and what it no longer has is gone."""
+"""schema/ is applied as a whole, only if it has changed, and objects that it no longer defines are dropped."""
 
 from __future__ import annotations
 

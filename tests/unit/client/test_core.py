@@ -1,4 +1,4 @@
-"""How clients ask: again when that may help, and with what they know when nobody answers."""
+"""How clients send requests: retries where these help, and cached responses while the registry is unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sorted sequence in pieces is what a sorted list would be, and its next version shares all pieces but one."""
+"""A sequence in sorted chunks equals a sorted list, and its next version shares all chunks but one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON as Postgres holds it, read and written."""
+"""JSON as stored by Postgres, parsed and serialised."""
 
 from __future__ import annotations
 

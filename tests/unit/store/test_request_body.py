@@ -1,4 +1,4 @@
-"""What is sent to Postgres: the same values, spelled so that floats stay floats in jsonb."""
+"""Request bodies for Postgres: equal values, written so that floats stay floats in jsonb."""
 
 from __future__ import annotations
 
