@@ -34,7 +34,7 @@ class Gateway:
     """A running gateway. Only its calls to the configured providers leave this machine."""
 
     def __init__(self, config: str, directory: Path, environment: dict[str, str] | None = None) -> None:
-        """Describe it; `environment` overrides the made-up credentials that the configuration gets."""
+        """`environment` overrides the dummy credentials of the configuration."""
         file = directory / "tensorzero.toml"
         file.write_text(config, encoding="utf-8")
         lay_out(directory)
@@ -65,13 +65,13 @@ class Gateway:
         return str(self._post("/chat/completions", body)["choices"][0]["message"]["content"])
 
     def usage(self, model_name: str) -> dict[str, Any]:
-        """What the gateway says a chat completion took."""
+        """The usage of a chat completion, as reported by the gateway."""
         body = {"model": f"tensorzero::model_name::{model_name}", "messages": [{"role": "user", "content": "hello"}]}
         found: dict[str, Any] = self._post("/chat/completions", body)["usage"]
         return found
 
     def embed(self, model: str) -> list[float]:
-        """Ask for an embedding over HTTP."""
+        """Request an embedding over HTTP."""
         found: list[float] = self._post("/embeddings", {"model": model, "input": "hello"})["data"][0]["embedding"]
         return found
 
@@ -114,13 +114,13 @@ class Gateway:
 
 
 def _run(pipe: Connection, config_file: str, environment: dict[str, str]) -> None:
-    """Be the child: start the gateway twice, as a Python client and behind HTTP, and answer until the pipe closes."""
+    """In the child: start the gateway twice, as a Python client and behind HTTP, and serve until the pipe closes."""
     os.environ.update(environment)
     import tensorzero  # noqa: PLC0415 (the environment comes first)
 
     try:
         client = tensorzero.TensorZeroGateway.build_embedded(config_file=config_file)
-        # The package's own way to embeddings, which its client has not.
+        # The package's own function for embeddings, which its client lacks.
         http: Any = tensorzero._start_http_gateway(  # noqa: SLF001
             config_file=config_file, clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
         )

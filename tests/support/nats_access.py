@@ -16,7 +16,7 @@ from support.certificates import Authority
 SECRET = "a/s3cr3t@that:n0body may see"  # noqa: S105 (made up)
 
 Access = Callable[[Path], tuple[dict[str, Any], dict[str, str]]]
-"""Writes the files; answers the server's settings and the client's variables."""
+"""Writes the files; returns the server's settings and the client's variables."""
 
 
 def user_and_password(_files: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -73,7 +73,7 @@ def creds(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Signed by nobody whom the machine trusts; the token goes over it."""
+    """TLS with a certificate that the machine does not trust; the token is sent over it."""
     authority = Authority(files, "ca")
     cert, key = authority.sign("server")
     settings: dict[str, Any] = {"tls": {"cert_file": cert, "key_file": key}, "authorization": {"token": SECRET}}
@@ -81,7 +81,7 @@ def tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def mutual_tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The certificate is how one logs in."""
+    """The client logs in with its certificate."""
     authority = Authority(files, "ca")
     cert, key = authority.sign("server")
     settings: dict[str, Any] = {

@@ -38,7 +38,7 @@ class Replica:
 
 
 QUICK = Pace(retry=0.1, reconnect=0.1, look_again=0.1)
-"""What went wrong is tried again sooner than in real life."""
+"""Failed work is retried sooner than in production."""
 
 
 @asynccontextmanager
