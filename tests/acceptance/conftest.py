@@ -24,14 +24,14 @@ def start_program(tmp_path: Path) -> Iterator[StartProgram]:
 
 @pytest.fixture
 def start_service(service_environment: dict[str, str], tmp_path: Path) -> Iterator[StartService]:
-    """Start services of this test's own on the empty database, to be stopped and killed."""
+    """Start separate services for this test on the empty database, to be stopped and killed."""
     with ExitStack() as exits:
         yield lambda **variables: _serving(exits, tmp_path, service_environment | variables)
 
 
 @pytest.fixture
 def service_environment(stack: Any, database_url: str, tmp_path: Path) -> dict[str, str]:  # noqa: ARG001 (emptied first)
-    """What `serve` needs to run on the empty database, without NATS."""
+    """Settings with which `serve` runs on the empty database, without NATS."""
     return _environment(stack, tmp_path)
 
 

@@ -51,7 +51,7 @@ def _listens(port: int) -> bool:
 
 
 def _refuse_by_sql(database: psycopg.Connection) -> None:
-    """What the rules cannot see, past the guard: a template that ends too early. In one step: a file alone is fine."""
+    """A fault that the rules and the guard miss: an incomplete template. In one step: the file alone is valid."""
     with database.transaction():
         database.execute("insert into config_files (path, content) values ('broken.minijinja', '{% if')")
         database.execute("""update service_model_mappings set tensorzero = '{"system_template": "broken.minijinja"}'""")
@@ -64,7 +64,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     out = tmp_path / "out"
     sync = (COMMAND, "tensorzero", "sync", "--registry", judged.url, "--out", str(out), "--settle", "0.5")
     agent = programs("sync", *sync, *gateway.options)
-    # A second one, which would notice a change by itself only after the test.
+    # A second one, which without a notification would notice a change only after the test.
     nats = ("--nats", programs.nats_url, "--wait", "60")
     listener = programs("nats", *sync[:-3], str(tmp_path / "heard"), *nats)
     gateway.run()
@@ -146,6 +146,6 @@ def test_a_service_that_is_told_to_stop_does_not_wait_for_those_who_wait(start_s
         head = f"GET /api/tensorzero/config?wait=60 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {etag}\r\n\r\n"
         waiting.sendall(head.encode())
         service.client.get("/healthz")  # what came before it has been read
-        # Sooner than those who wait have waited enough.
+        # Before the requests that wait reach their time limit.
         assert service.program.stop(seconds=50) == 0
         assert waiting.recv(100).startswith(b"HTTP/1.1 304")

@@ -44,7 +44,7 @@ def mapping(variant: str, model: str, **more: Any) -> dict[str, Any]:
 
 
 def ask(gateway: Gateway) -> str:
-    """What the function `agents_chat` answers."""
+    """The response of the function `agents_chat`."""
     text, _ = gateway.inference(function_name="agents_chat", input=QUESTION)
     return text
 
@@ -115,7 +115,7 @@ def test_weights_share_the_calls_and_a_weight_of_nothing_gets_none(
     offered.post("/api/mappings", mapping("other", "chat_second", weight=3.0))
     with Gateway(offered.config(), tmp_path) as gateway:
         answers = [ask(gateway) for _ in range(80)]
-    # One chance in 10^9 to be wrong about a share of three quarters.
+    # The chance of a wrong result for a share of three quarters is 10^-9.
     assert 35 < answers.count(second.answer_to("org/chat:second")) < 80
     offered.patch("/api/mappings/agents/chat/main", {"weight": 0})
     with Gateway(offered.config(), tmp_path) as gateway:

@@ -42,7 +42,7 @@ print(json.dumps(loaded))
 
 
 def load(file: Path) -> list[list[Any]]:
-    """What LiteLLM's router makes of a configuration: name, provider, model, price, context."""
+    """LiteLLM's router's view of a configuration: name, provider, model, price, context."""
     variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     argv = [sys.executable, "-c", _LOADER, str(file)]
     ran = subprocess.run(

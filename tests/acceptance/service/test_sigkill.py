@@ -40,7 +40,7 @@ class Writer(threading.Thread):
                 try:
                     answer = client.post("/api/providers", json={"name": name, "type": "openai"})
                 except httpx.HTTPError:
-                    return  # killed: nobody knows whether this one was written
+                    return  # killed: it is unknown whether this one was written
                 (self.acknowledged if answer.status_code == 201 else self.refused).append(name)
 
 
@@ -49,7 +49,7 @@ def names(service: Service) -> set[str]:
 
 
 def saved(directory: Path) -> Snapshot:
-    """What the service keeps on disk, which must be whole whenever it is killed."""
+    """The service's files on disk, which must be intact whenever it is killed."""
     return Snapshot.from_document(json.loads((directory / "snapshot.json").read_bytes()))
 
 
@@ -71,7 +71,7 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
         acknowledged |= set(writer.acknowledged)
         assert {row.name for row in saved(cache).providers} <= tried
 
-    # The write whose answer a kill took away may be there, and may not.
+    # A write whose response was lost may or may not have been committed.
     assert acknowledged <= names(start_service()) <= tried
     assert len(acknowledged) > 60
     assert len(tried - acknowledged) <= 2

@@ -58,7 +58,7 @@ def in_flight(service: Service) -> bool:
 
 @pytest.fixture
 def hang(stack: Any) -> Iterator[Callable[[], None]]:
-    """Make PostgREST take connections and answer nothing, until the end of the test."""
+    """Make PostgREST accept connections without responding, until the end of the test."""
     pid = stack.postgrest.pid
     yield lambda: os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGCONT)

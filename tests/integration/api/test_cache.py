@@ -68,9 +68,9 @@ STEPS = st.lists(st.integers(0, len(WRITES) - 1).map(WRITES.__getitem__), min_si
 
 @pytest.fixture
 async def both(start_replica: StartReplica) -> tuple[Replica, Replica]:
-    """A replica, and one that answers nothing twice."""
+    """A replica, and one without cached responses."""
     cached, fresh = [await start_replica(MODEL_REGISTRY_POLL_SECONDS=600) for _ in range(2)]
-    fresh.app.state.bodies = BodyCache()  # what is put here, the front does not look into
+    fresh.app.state.bodies = BodyCache()  # the middleware does not read this one
     return cached, fresh
 
 

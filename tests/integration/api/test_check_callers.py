@@ -26,12 +26,12 @@ from support.waiting import until
 CHECK, STATUS = "/api/tensorzero/check", "/api/tensorzero/status"
 JOB = CheckJob({"t.toml": b""}, None, gateway=False, ours=False)
 LOCK = [sys.executable, "-c", "import sys; print(sys.stdin.readline() and sys.stdin.read())"]
-"""Reads what is to be checked, and never answers."""
+"""Reads the project to check, and never responds."""
 
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> list[ValidatorProcess]:
-    """Checks that never end by themselves; answers those that were begun."""
+    """Checks that never end by themselves; yields those that have begun."""
     begun: list[ValidatorProcess] = []
 
     def start(**options: Any) -> ValidatorProcess:

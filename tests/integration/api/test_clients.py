@@ -40,7 +40,7 @@ async def _close(client: httpx.AsyncClient) -> Any:
 
 
 def listed(document: Any) -> list[dict[str, Any]]:
-    """As tolerant clients unwrap a list."""
+    """Unwrap a list like a tolerant client."""
     if isinstance(document, dict):
         document = next(document[key] for key in ("items", "models", "data") if key in document)
     assert isinstance(document, list)

@@ -33,7 +33,7 @@ FOR_EVER_AGO = 0.0
 
 
 class Ledger:
-    """A registry without a guard, so that any state goes, and what it was at each of its revisions."""
+    """A registry without the guard, so that any state is accepted, and its state at each revision."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -408,7 +408,7 @@ async def test_a_replica_that_is_behind_what_was_trimmed_loads_anew(
     steps: list[Any] = []
     behind.state.registry.stepped.observe(lambda *step: steps.append(step))
 
-    await add_provider(behind.client, "own")  # a write of one that is behind is as good as any
+    await add_provider(behind.client, "own")  # a write by a replica that is behind is valid too
 
     now = behind.state.registry.snapshot
     assert [step[2] for step in steps] == [()]  # what listeners receive after a full load

@@ -42,7 +42,7 @@ async def away(part: Any) -> AsyncIterator[None]:
 
 @dataclass
 class Reads:
-    """What callers saw who went on reading all the while."""
+    """The responses to callers that read all the time."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     stale: int = 0
@@ -53,7 +53,7 @@ class Reads:
         return self.stale > 100
 
     async def go_on(self) -> None:
-        """Wait until those who read have had many more answers: they are not held up."""
+        """Wait until the readers have had many more responses, which shows that they are not delayed."""
         enough = self.number + 10 * (len(READS) + 1)
 
         async def read_on() -> bool:
@@ -156,7 +156,7 @@ async def test_many_writes_that_fail_at_once_fail_soon(stack: Any, replica: Repl
 
 @contextmanager
 def frozen(part: Any) -> Iterator[None]:
-    """A part that is there and says nothing: worse than one that is gone."""
+    """A component that accepts connections but does not respond, which is worse than one that is down."""
     os.kill(part.pid, signal.SIGSTOP)
     try:
         yield
