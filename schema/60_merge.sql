@@ -194,12 +194,6 @@ language plpgsql set search_path from current set enable_seqscan to off set enab
 as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 'few'::text); end $$;
 comment on function registry_merge_few_events is 'registry_merge, with plans for a few rows.';
 
-create or replace function registry_merge_many_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
-returns jsonb
-language plpgsql set search_path from current
-as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 'many'::varchar); end $$;
-comment on function registry_merge_many_events is 'registry_merge, with plans for many rows.';
-
 create or replace function registry_merge_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
 returns jsonb
 language plpgsql set search_path from current
@@ -212,7 +206,7 @@ begin
     if number <= 50 then
         return registry_merge_few_events(events, statuses, heard, most_deployments, moment);
     end if;
-    return registry_merge_many_events(events, statuses, heard, most_deployments, moment);
+    return registry_merge(events, statuses, heard, most_deployments, moment, 'many'::varchar);
 end
 $$;
 comment on function registry_merge_events is 'registry_merge, with the plans that suit the number of events.';

@@ -111,8 +111,7 @@ declare
     refused jsonb := '[]';
     crowded text[];
 begin
-    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-    perform registry_lock();
+    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
     if heard is null then
         select jsonb_object_agg(e.node_id, e.at) into heard from (
             select node_id, max(event_at) as at from jsonb_to_recordset(events) as e (node_id text, event_at timestamptz) group by node_id) e;
@@ -141,9 +140,8 @@ begin
     if unsettled = '[]' and refused = '[]' and crowded is null then
         return known;
     end if;
-    return json_build_object('registry_id', known -> 'registry_id', 'revision', known -> 'revision', 'entry_id', known -> 'entry_id',
-                             'changes', known -> 'changes', 'unsettled', unsettled, 'refused', refused,
-                             'crowded', coalesce(to_jsonb(crowded), '[]'));
+    return registry_with(known, json_build_object(
+        'unsettled', unsettled, 'refused', refused, 'crowded', coalesce(to_jsonb(crowded), '[]')));
 end
 $$;
 comment on function registry_record_events is 'Records what nodes said: events, status messages, and what could not be understood.';
