@@ -12,7 +12,7 @@ import pytest
 
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
-from support.empty_database import new_database
+from support.database import new_database
 from support.paths import FIXTURES
 
 CATALOGUE = {

@@ -25,7 +25,7 @@ from model_registry.devstack.postgrest import Postgrest
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import access, migrations
 from support import paths
-from support.empty_database import new_database, url_of
+from support.database import new_database, url_of
 from support.replica import running_replica
 from support.schema_objects import objects
 from support.waiting import until

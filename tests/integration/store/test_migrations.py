@@ -15,7 +15,7 @@ from psycopg import sql
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store import access, migrations
-from support.empty_database import url_of
+from support.database import url_of
 from support.schema_objects import objects
 
 ALL = tuple(file.stem for file in sorted(migrations.data_directory("migrations").glob("*.sql")))

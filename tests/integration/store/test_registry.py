@@ -17,8 +17,8 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SavedSnapshot
+from support.catalogues import contents
 from support.database import empty
-from support.snapshots import contents
 from support.waiting import until
 
 SCHEMA = "model_registry"

@@ -23,8 +23,8 @@ from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
 from support.catalogue import add_provider, get, problem
+from support.catalogues import contents
 from support.replica import Replica
-from support.snapshots import contents
 from support.waiting import until
 
 SCHEMA = "model_registry"

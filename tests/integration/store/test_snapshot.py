@@ -21,9 +21,9 @@ from model_registry.settings import Settings
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry
+from support.catalogues import contents
 from support.database import empty
 from support.profiles import on_the_stack
-from support.snapshots import contents
 
 SCHEMA = "model_registry"
 

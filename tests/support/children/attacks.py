@@ -1,7 +1,7 @@
 """What a process that reads a stranger's text must not be able to do, tried one after the other.
 
-Runs in the place of the gateway's process (`Judge(child="support.attacks")`), behind the same walls. The
-"configuration" is a JSON file of targets; the answer is what succeeded.
+Runs in the place of the gateway's process (`GatewayProcess(child="support.children.attacks")`), behind the same walls.
+The "configuration" is a JSON file of targets; the answer is what succeeded.
 """
 
 from __future__ import annotations
