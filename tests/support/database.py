@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.client import Database
 from model_registry.store.migrations import data_directory
 
 _DEFAULT_CATEGORIES = data_directory("migrations") / "0006_default_categories.sql"
@@ -38,6 +40,11 @@ def empty(database_url: str, schema: str) -> None:
         connection.execute(_DEFAULT_CATEGORIES.read_bytes())
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
         connection.execute("delete from fleet_watch; insert into fleet_watch default values")
+
+
+async def fresh(connection: Database) -> Snapshot:
+    """What a service that starts now would load."""
+    return Snapshot.from_document(await connection.call("registry_snapshot"))
 
 
 def url_of(url: str, *, database: str, role: str = "postgres") -> str:

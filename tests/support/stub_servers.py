@@ -14,6 +14,21 @@ from typing import Any, Self
 EMBEDDING = [0.25, -0.5, 1.0]
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Speaks HTTP/1.0, so that no connection outlives its answer: a stopped server is unreachable at once."""
+
+    def _send(self, status: int, content: Any) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has in the base class)
+        """Keep quiet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One request that came."""
@@ -64,9 +79,7 @@ class StubModelServer:
 
 
 def _model_handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0, so that no connection outlives its answer: a stopped server is unreachable at once."""
-
+    class Handler(_Handler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             model = str(body.get("model"))
@@ -77,17 +90,6 @@ def _model_handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
                 self._send(200, _embeddings(model, body["input"]))
             else:
                 self._send(404, {"error": {"message": f"no {self.path} here", "type": "invalid_request_error"}})
-
-        def _send(self, status: int, content: dict[str, Any]) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has in the base class)
-            """Keep quiet."""
 
     return Handler
 
@@ -197,22 +199,13 @@ def _served(name: str, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _node_handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0: a stopped server has no connection left."""
-
+    class Handler(_Handler):
         def do_GET(self) -> None:
             stub.authorization.append(self.headers["Authorization"])
             time.sleep(stub.hangs)
             content = stub.answer(self.path)
-            body = json.dumps(content if stub.status == 200 else {"error": "busy"}).encode()
-            self.send_response(stub.status if content is not None else 404)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has in the base class)
-            """Keep quiet."""
+            body = content if stub.status == 200 else {"error": "busy"}
+            self._send(stub.status if content is not None else 404, body)
 
     return Handler
 
