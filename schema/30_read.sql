@@ -65,7 +65,7 @@ $$;
 comment on function registry_follows is 'Whether nothing speaks against the log having gone on from an entry: it is there, or trimmed.';
 
 -- Keys are left out: who may read the log need not know of them. What the log has only once ("before" of a deployment's
--- update) is shown at both changes. A page costs what it shows: the number of all is told only while it is small (null:
+-- update) is shown at both changes. A page costs what it shows: the number of all is counted only while it is small (null:
 -- more than that), because anybody may ask, and counting 100,000 entries for each of them holds up writers.
 create or replace function registry_change_page(after_revision bigint, only_table text, only_row text, page_size integer) returns json
 language plpgsql stable set search_path from current

@@ -11,7 +11,7 @@ $$;
 comment on function registry_merged is 'A column of facts with some of them changed: null takes a fact away.';
 
 -- An operation is {"table", "action": insert|update|delete, "id", "row", "version"}. Only the keys of "row" are written;
--- "<column>_changes" in an update changes some keys of a jsonb column and leaves the others to whoever changes them at
+-- "<column>_changes" in an update changes some keys of a jsonb column and leaves the others to who changes them at
 -- the same time. A "version" that is not the row's is refused, which guards against lost updates. An insert may have
 -- "rows" instead, all with the same columns, id among them; they are inserted in the order given.
 create or replace function registry_apply(operation jsonb) returns void
