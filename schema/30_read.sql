@@ -50,7 +50,7 @@ $$;
 comment on function registry_changes_since is 'Every change after a revision, in order: what brings a snapshot forward. A registry_id of null: the log does not reach back that far, or the known entry is not in it.';
 
 create or replace function registry_with(answer json, more json) returns json
-language sql immutable parallel safe
+language sql stable set search_path from current
 as $$ select json_object_agg(key, value) from (select * from json_each(answer) union all select * from json_each(more)) both_of_them $$;
 comment on function registry_with is 'The answer of a write, with more in it.';
 
