@@ -1,6 +1,6 @@
 -- Recording what nodes say. How events and status messages are merged into rows is in 60.
 
--- What a status message that is not whole ("listed" is null) needs: its node is as the message with this digest said.
+-- What a status message that is not whole ("listed" is null) needs: its node is as in the message with this digest.
 create or replace function registry_record_heartbeats(statuses jsonb, moment timestamptz) returns jsonb
 language sql volatile set search_path from current
 as $$
@@ -87,12 +87,12 @@ end
 $$;
 comment on function registry_crowded_nodes is 'The nodes among those heard that there is no room for; null when there is room for all.';
 
--- Takes a batch of what nodes said, in one transaction:
+-- Takes a batch of what nodes report, in one transaction:
 --   events     [{"node_id", "provider_type", "announced_model", "model_id"?, "status", "vram_allocated_mb", "endpoint",
 --              "error_message", "loaded_at", "event_at", "metadata"}]
 --   statuses   [{"node_id", "digest", "said_at", "received_at", "vram_total_mb", "vram_used_mb", "vram_free_mb",
 --              "endpoint", "gpus", "listed"}], listed being a list of events without node and time; an entry without a
---              status keeps what it names as it is. Without "listed": as the message with that digest said.
+--              status keeps what it names as it is. Without "listed": as in the message with that digest.
 --   heard      {node_id: when NATS got its newest message}, each node of the events and the whole statuses
 --   rejected   [{"received_at", "subject", "reason", "payload"}]
 -- Answers the changes since a revision; with "unsettled", nodes whose statuses must come whole, "refused", the deployments
@@ -111,8 +111,7 @@ declare
     refused jsonb := '[]';
     crowded text[];
 begin
-    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-    perform registry_lock();
+    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
     if heard is null then
         select jsonb_object_agg(e.node_id, e.at) into heard from (
             select node_id, max(event_at) as at from jsonb_to_recordset(events) as e (node_id text, event_at timestamptz) group by node_id) e;
@@ -141,9 +140,8 @@ begin
     if unsettled = '[]' and refused = '[]' and crowded is null then
         return known;
     end if;
-    return json_build_object('registry_id', known -> 'registry_id', 'revision', known -> 'revision', 'entry_id', known -> 'entry_id',
-                             'changes', known -> 'changes', 'unsettled', unsettled, 'refused', refused,
-                             'crowded', coalesce(to_jsonb(crowded), '[]'));
+    return registry_with(known, json_build_object(
+        'unsettled', unsettled, 'refused', refused, 'crowded', coalesce(to_jsonb(crowded), '[]')));
 end
 $$;
-comment on function registry_record_events is 'Records what nodes said: events, status messages, and what could not be understood.';
+comment on function registry_record_events is 'Records what nodes report: events, status messages, and what could not be understood.';

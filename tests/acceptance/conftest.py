@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.gateway_beside import Programs
+from support.gateway_client import Programs
 from support.processes import COMMAND, Program, Service, StartProgram, StartService, client_of
 
 KEY = "an admin key for acceptance tests"

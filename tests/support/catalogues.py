@@ -1,4 +1,4 @@
-"""Catalogues for tests of the configuration: rows made of drafts, as the API would write them, without a database."""
+"""Catalogues without a database: rows made of drafts, as the API would write them; what of a snapshot is compared."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from model_registry.entities.model import ModelDraft
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.snapshot.snapshot import Snapshot
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+from support.paths import FIXTURES
 
 DRAFTS: dict[str, type[Draft]] = {
     "model_providers": ProviderDraft,
@@ -111,3 +110,22 @@ def stored(path: Path = FIXTURES / "catalog.json") -> Catalogue:
 
 def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in keys}
+
+
+HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
+"""What may move without being a change, so that a snapshot that was brought forward may not have it."""
+
+
+def contents(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything that questions to a snapshot can be answered with, except heartbeats."""
+    return {
+        name: {
+            "rows": [row.model_dump(exclude=HEARTBEATS) for row in table],
+            "indexes": {
+                index: {key: [row.id for row in table.where(index, key)] for key in table.keys(index)}
+                for index in table.spec.indexes
+            },
+            "number": len(table),
+        }
+        for name, table in snapshot.tables.items()
+    }

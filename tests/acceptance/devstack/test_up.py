@@ -13,8 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.processes import COMMAND, alive, client_of, run, surroundings, wait_until
-from support.up import Starter, Up, at_work_in, starting
+from support.processes import (
+    COMMAND,
+    Starter,
+    Up,
+    alive,
+    at_work_in,
+    client_of,
+    run,
+    starting,
+    surroundings,
+    wait_until,
+)
 from support.waiting import LONGEST
 
 

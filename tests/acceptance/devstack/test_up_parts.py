@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from support.processes import alive, wait_until
-from support.up import Starter, Up, at_work_in, starting
+from support.processes import Starter, Up, alive, at_work_in, starting, wait_until
 
 PROGRAMS = {"Postgres": "postgres", "PostgREST": "postgrest", "NATS": "nats-server"}
 

@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from support.gateway_beside import GatewayProgram, Programs, free_port
+from support.gateway_client import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 from support.waiting import LONGEST
 
 STATUS = "/api/tensorzero/status"

@@ -9,7 +9,7 @@ import pytest
 
 from support.gateway_client import CallFailed, Gateway
 from support.processes import Service
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 TYPES = ("openai_compatible", "ollama", "vllm", "sglang", "tgi")
 PRICES = {"cost_per_1m_input_tokens": 1000, "cost_per_1m_output_tokens": 6000.0}

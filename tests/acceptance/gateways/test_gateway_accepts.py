@@ -17,7 +17,7 @@ from support.catalogues import Catalogue, stored
 from support.drawn import Drawn, catalogues
 from support.gateway_client import CallFailed, Gateway
 from support.refusals import REFUSALS, Refusal, good_catalogue
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 PING = {"messages": [{"role": "user", "content": "ping"}]}
 

@@ -15,9 +15,8 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.gateways.tensorzero.validation.validate import check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
-from support import naive_staging
 from support.canaries import Canaries, canaries
-from support.hostile_projects import Project, drawn, harmless, known_attacks
+from support.hostile_projects import Project, drawn, harmless, known_attacks, load_naively
 from support.profiles import attack_examples
 
 Asked = Callable[[Project], object]
@@ -41,7 +40,7 @@ def both() -> Iterator[Asked]:
 @pytest.fixture(scope="module")
 def staging_alone() -> Iterator[Asked]:
     """The gateway's process has no sandbox."""
-    with GatewayProcess(10, child="support.gateway_without_walls") as judge:
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as judge:
         yield lambda project: check_project(project.sent(), judge, configuration=project.configuration)
 
 
@@ -54,12 +53,12 @@ def process_alone() -> Iterator[Asked]:
 
 @pytest.fixture(scope="module")
 def neither() -> Iterator[Asked]:
-    with GatewayProcess(10, child="support.gateway_without_walls") as judge:
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as judge:
         yield lambda project: _naively(judge, project)
 
 
 def _naively(judge: GatewayProcess, project: Project) -> object:
-    verdict = naive_staging.load(judge, project.sent(), project.configuration)
+    verdict = load_naively(judge, project.sent(), project.configuration)
     shutil.rmtree(judge.directory / "project")
     return verdict
 

@@ -11,7 +11,7 @@ import pytest
 
 from support.gateway_client import CallFailed, Gateway
 from support.processes import Service
-from support.stub_model_server import EMBEDDING, StubModelServer
+from support.stub_servers import EMBEDDING, StubModelServer
 
 QUESTION = {"messages": [{"role": "user", "content": "hello"}]}
 

@@ -14,9 +14,9 @@ from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.catalogues import Catalogue
-from support.gateway_beside import GatewayProgram, Programs, free_port
+from support.gateway_client import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 HOLD = 0.2
 """Less than a round takes: the test is about nodes that die, not about those that flap."""

@@ -21,7 +21,7 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.errors import NotConfined
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.gateways.tensorzero.validation.python_child import python_child
-from support import attacks
+from support.children import attacks
 
 pytestmark = pytest.mark.skipif(
     bool(missing_walls()), reason=f"this kernel has no walls against: {'; '.join(missing_walls())}"
@@ -73,14 +73,14 @@ def test_the_gateways_process_can_do_nothing_but_compute(
     targets: attacks.Targets, tmp_path: Path, *, more: bool
 ) -> None:
     (tmp_path / "more").write_text("x")
-    with GatewayProcess(readable=[tmp_path / "more"] if more else [], child="support.attacks") as judge:
+    with GatewayProcess(readable=[tmp_path / "more"] if more else [], child="support.children.attacks") as judge:
         file = judge.directory / "targets.json"
         file.write_text(json.dumps(targets))
         assert json.loads(judge.load(file, {}).message or "null") == []
 
 
 def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Targets, tmp_path: Path) -> None:
-    command = python_child("support.attacks_of_check", str(tmp_path / "check"), targets)
+    command = python_child("support.children.attacks_of_check", str(tmp_path / "check"), targets)
     (tmp_path / "check").mkdir()
     done = subprocess.run(command, stdout=subprocess.PIPE, cwd=tmp_path / "check", env={}, check=True, timeout=60)
     check, gateway = json.loads(done.stdout)
@@ -90,7 +90,7 @@ def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Tar
 
 def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
     """Otherwise the tests above would prove nothing."""
-    command = python_child("support.attacks_without_walls", targets)
+    command = python_child("support.children.attacks_without_walls", targets)
     with tempfile.TemporaryDirectory() as here:
         done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)
     assert set(json.loads(done.stdout)) >= attacks.attacks(targets).keys() - NOT_EVERYWHERE
@@ -119,14 +119,14 @@ def test_a_process_that_computes_for_too_long_is_ended() -> None:
 def test_no_configuration_answers_in_the_gateways_place() -> None:
     """Everything that it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
-    program = "support.gateway_that_repeats"
+    program = "support.children.gateway_that_repeats"
     with GatewayProcess(5, child=program) as judge:
         assert judge.judge(f"# {answer.encode().hex()}").message == "refused"
 
 
 def test_a_process_that_cannot_be_shut_in_is_asked_nothing() -> None:
     with (
-        GatewayProcess(child="support.gateway_that_cannot_be_shut_in") as judge,
+        GatewayProcess(child="support.children.gateway_that_cannot_be_shut_in") as judge,
         pytest.raises(NotConfined, match="refuses"),
     ):
         judge.judge("")

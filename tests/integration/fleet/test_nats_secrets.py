@@ -14,8 +14,8 @@ import pytest
 
 from support import nats_access
 from support.catalogue import add_provider
-from support.certificates import Authority
 from support.fleet import consuming, fleet_on, nats_status
+from support.nats_access import Authority
 from support.nats_server import NatsServer
 from support.replica import Replica
 from support.waiting import until

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
-from support.empty_database import new_database
+from support.database import new_database
 from support.paths import FIXTURES
 
 CATALOGUE = {
@@ -181,15 +180,6 @@ def test_one_in_which_nothing_was_ever_written_is_closed_although_it_was_open_be
     migrations.migrate(server, "model_registry")
 
     assert everybodys(server, "model_registry") == CLOSED
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """schema/ and migrations/, to be changed."""
-    for name in ("migrations", "schema"):
-        shutil.copytree(migrations.data_directory(name), tmp_path / name)
-    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
-    return tmp_path
 
 
 @pytest.mark.parametrize("fails", ["nothing", "migrations/9001_bad.sql", "schema/95_bad.sql"])

@@ -15,7 +15,7 @@ from model_registry.settings import Settings
 from model_registry.store.client import connect
 from model_registry.store.registry import Registry
 from support.catalogue import add_provider, problem
-from support.full_disk import table_on_a_small_disk
+from support.database import table_on_a_small_disk
 from support.replica import Replica
 
 StartReplica = Callable[..., Awaitable[Replica]]

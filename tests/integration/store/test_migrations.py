@@ -16,7 +16,7 @@ from psycopg import sql
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store import migrations
 from model_registry.store import schema as schema_files
-from support.empty_database import url_of
+from support.database import url_of
 from support.schema_objects import objects
 
 ALL = tuple(file.stem for file in sorted(migrations.data_directory("migrations").glob("*.sql")))

@@ -14,9 +14,9 @@ import pytest
 
 from model_registry.settings import Settings
 from support.catalogue import add_mapping, add_model, add_provider, get, names, problem
+from support.catalogues import contents
 from support.nats_server import NatsServer
 from support.replica import Replica
-from support.snapshots import contents
 from support.waiting import until
 
 StartReplica = Callable[..., Awaitable[Replica]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,18 @@ from backups import Dumps
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import PreconditionFailed
-from model_registry.settings import Settings
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.client import Database, connect
+from model_registry.store.client import Database
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
 from support.catalogue import add_provider, get, problem
+from support.catalogues import contents
 from support.replica import Replica
-from support.snapshots import contents
 from support.waiting import until
 
 SCHEMA = "model_registry"
 NEVER = 3600.0
 StartReplica = Callable[..., Awaitable[Replica]]
-
-
-@pytest.fixture
-async def connection(environment: dict[str, Any]) -> AsyncIterator[Database]:
-    """PostgREST, as a service reaches it."""
-    database = await connect(Settings(**environment))
-    yield database
-    await database.close()
 
 
 @pytest.fixture

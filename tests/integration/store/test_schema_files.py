@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,6 @@ from model_registry.store.migrations import Migrated
 from support.schema_objects import objects
 
 SCHEMA = "model_registry"
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """schema/ and migrations/, to be changed."""
-    for name in ("migrations", "schema"):
-        shutil.copytree(migrations.data_directory(name), tmp_path / name)
-    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
-    return tmp_path
 
 
 def execute(url: str, query: str) -> list[Any]:

@@ -7,8 +7,7 @@ from typing import Any
 from model_registry.entities.change import Action, Change, Operation
 from model_registry.entities.model import Model
 from model_registry.snapshot.snapshot import SPECS, Snapshot
-from support.catalogues import Catalogue, stored
-from support.snapshots import contents
+from support.catalogues import Catalogue, contents, stored
 
 
 def change(revision: int, table: str, row: dict[str, Any] | None, row_id: str) -> Change:

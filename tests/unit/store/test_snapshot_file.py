@@ -20,8 +20,7 @@ from model_registry.gateways.publishing.accepted_file import AcceptedFile
 from model_registry.gateways.publishing.published import Served
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
-from support.catalogues import Catalogue, stored
-from support.snapshots import contents
+from support.catalogues import Catalogue, contents, stored
 
 SOURCE = "http://postgrest#model_registry"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model_registry.confinement.walls import shut_in
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
-from support import attacks
+from support.children import attacks
 
 
 def main(directory: str, targets: attacks.Targets) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from support import attacks
+from support.children import attacks
 
 
 def main(targets: attacks.Targets) -> None:
