@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from model_registry.selection.model_filter import ModelFilter, Sort
+from model_registry.selection.list_filters import ModelFilter, Sort
 
 Limit = Annotated[int | None, Query(ge=1, le=100_000, description="Maximum number of rows; all by default.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of rows to skip.")]

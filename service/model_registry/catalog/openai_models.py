@@ -9,8 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from model_registry.catalog.views import View, is_offered
-from model_registry.entities.alias import GATEWAY_CONTEXTS
-from model_registry.entities.model import Model
+from model_registry.entities.model import GATEWAY_CONTEXTS, Model
 from model_registry.snapshot.snapshot import Snapshot
 
 

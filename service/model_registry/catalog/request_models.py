@@ -9,14 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import MAX_INT32
-from model_registry.entities.category import CategoryDraft
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
-from model_registry.entities.function import FunctionDraft, default_function_name
+from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
 from model_registry.entities.json_types import Json
-from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ModelDraft, Tags
+from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference

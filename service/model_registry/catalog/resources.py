@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import model_edits, views
 from model_registry.catalog import request_models as bodies
-from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
-from model_registry.entities.category import Category
+from model_registry.catalog import views
+from model_registry.catalog.field_sources import by_hand
+from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes, reasons_of
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.function import Function
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
 from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
@@ -204,7 +204,7 @@ MODEL = Resource(
     ),
     invalid=InvalidModel,
     fields=lambda model: model.model_dump() | model.card,
-    edit=model_edits.by_hand,
+    edit=by_hand,
 )
 CATEGORY = Resource(
     name="category",

@@ -10,12 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
-from model_registry.entities.capability import flags
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
+from model_registry.entities.function import Mapping
+from model_registry.entities.model import OFFERED_STATUSES, Alias, Model, ModelColumns, flags
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
 from model_registry.snapshot.snapshot import Snapshot

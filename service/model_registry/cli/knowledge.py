@@ -18,11 +18,11 @@ from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
 from model_registry.client.address import DEFAULT_URL
 from model_registry.entities.json_types import Json
+from model_registry.entities.offer import SourceContent
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
-from model_registry.imports.sources.litellm_providers import namesake
-from model_registry.imports.sources.reading import SourceContent
+from model_registry.imports.sources.litellm_prices import namesake
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",

@@ -1,12 +1,22 @@
-"""A GPU node: a machine that runs models, known from its reports."""
+"""A GPU node: its row, and its reports, batched for one transaction. Parsing them is in `fleet/`.
+
+Secrets in reports are masked before these are compared, stored, published or shown: a node must not be refused for its
+model server's output. Its messages must give the same rows in any order and with any repeats: so the same text always
+gets the same mask.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from model_registry.entities.base import Draft, JsonObject, Row, Text
+from model_registry.entities.base import LONG_NAME_LENGTH, NAME_LENGTH, Draft, JsonObject, Row, Text
+from model_registry.entities.deployment import ENDPOINT_LENGTH, ERROR_LENGTH, PROVIDER_TYPE_LENGTH, DeploymentEvent
+from model_registry.entities.secret_text import masked_text
+from model_registry.entities.secret_values import masked_value
 
 NodeStatus = Literal["ready", "lost"]
 
@@ -52,3 +62,139 @@ class NodeDraft(Draft):
     )
     labels: Annotated[JsonObject, AfterValidator(_labels)] = Field({}, examples=[{"zone": "cellar"}])
     cordoned: bool = Field(default=False, description="Whether the node is excluded from routing.")
+
+
+@dataclass(slots=True)
+class UnreadableModel:
+    """A model listed in a status message with unreadable fields."""
+
+    provider_type: str
+    announced_model: str
+
+
+@dataclass(slots=True)
+class StatusMessage:
+    """A status message, in the form that the database function `registry_record_events` takes. Memory is in MiB."""
+
+    node_id: str
+    said_at: datetime
+    """By the node's clock, unless that is too far ahead."""
+    received_at: datetime
+    """When NATS received it."""
+    digest: str
+    """Digest of all but the fields that always change. Equal digests of a node mean an equal state."""
+    vram_total_mb: int | None = None
+    vram_used_mb: int | None = None
+    vram_free_mb: int | None = None
+    endpoint: str | None = None
+    gpus: list[dict[str, Any]] | None = None
+    listed: list[DeploymentEvent | UnreadableModel] | None = None
+    """All loaded models. None: the same as in the last message with this digest."""
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only confirms the last status."""
+        return self.listed is None
+
+
+def mask_event(event: DeploymentEvent) -> int:
+    """Mask the secrets of an event in place; return their number."""
+    node, one = _mask_column(event.node_id, NAME_LENGTH)
+    names = _mask_names(event)
+    endpoint, two = (None, 0) if event.endpoint is None else _mask_column(event.endpoint, ENDPOINT_LENGTH)
+    error, three = (None, 0) if event.error_message is None else _mask_column(event.error_message, ERROR_LENGTH)
+    metadata, four = masked_value(event.metadata) if event.metadata else (event.metadata, 0)
+    number = one + names + two + three + four
+    if number:
+        event.node_id, event.endpoint, event.error_message, event.metadata = node, endpoint, error, metadata
+    return number
+
+
+def mask_status(status: StatusMessage) -> int:
+    """Mask the secrets of a status message in place; return their number."""
+    status.node_id, number = _mask_column(status.node_id, NAME_LENGTH)
+    if status.endpoint is not None:
+        status.endpoint, count = _mask_column(status.endpoint, ENDPOINT_LENGTH)
+        number += count
+    if status.gpus:
+        status.gpus, count = masked_value(status.gpus)
+        number += count
+    for listed in status.listed or ():
+        number += mask_event(listed) if isinstance(listed, DeploymentEvent) else _mask_names(listed)
+    return number
+
+
+def _mask_names(report: DeploymentEvent | UnreadableModel) -> int:
+    provider, one = _mask_column(report.provider_type, PROVIDER_TYPE_LENGTH)
+    model, two = _mask_column(report.announced_model, LONG_NAME_LENGTH)
+    if one + two:
+        report.provider_type, report.announced_model = provider, model
+    return one + two
+
+
+def _mask_column(text: str, length: int) -> tuple[str, int]:
+    """Mask a text, and cut it to the column's length: a mask is longer than a short password."""
+    shown, number = masked_text(text)
+    return (shown[:length], number) if number else (text, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """A message that is unreadable, or for which there was no room."""
+
+    received_at: datetime
+    subject: str
+    reason: str
+    payload: str
+    """The beginning of the message's payload."""
+
+
+@dataclass(slots=True)
+class NodeReportBatch:
+    """Events, status messages, and what was rejected. Their order is not significant."""
+
+    events: list[DeploymentEvent] = field(default_factory=list)
+    statuses: list[StatusMessage] = field(default_factory=list)
+    rejected: list[RejectedEvent] = field(default_factory=list)
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """When NATS received each node's newest message, heartbeats excepted."""
+    masked: int = 0
+    """Number of secrets masked in events and statuses."""
+    masked_rejected: int = 0
+    """Number of secrets masked in rejections."""
+
+    def add_event(self, event: DeploymentEvent, received_at: datetime) -> None:
+        """Add a model's event, after masking its secrets in place."""
+        self.masked += mask_event(event)
+        self.events.append(event)
+        self._note_received(event.node_id, received_at)
+
+    def add_status(self, status: StatusMessage) -> None:
+        """Add a status message or heartbeat, after masking its secrets in place."""
+        self.masked += mask_status(status)
+        self.statuses.append(status)
+        if not status.is_heartbeat:
+            self._note_received(status.node_id, status.received_at)
+
+    def add_rejected(self, rejected: RejectedEvent, masked: int) -> None:
+        """Add a rejection that is masked already."""
+        self.rejected.append(rejected)
+        self.masked_rejected += masked
+
+    def _note_received(self, node_id: str, received_at: datetime) -> None:
+        before = self.heard.get(node_id)
+        if before is None or received_at > before:
+            self.heard[node_id] = received_at
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """Result of recording a batch."""
+
+    revision: int
+    unsettled: frozenset[str] = frozenset()
+    """Nodes whose heartbeats the database cannot interpret: record their status messages whole."""
+    refused: frozenset[tuple[str, str, str]] = frozenset()
+    """Keys of deployments refused because their nodes have too many."""
+    crowded: frozenset[str] = frozenset()
+    """Nodes refused because there are too many: nothing of them was recorded."""

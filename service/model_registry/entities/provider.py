@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
-from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, reasons_of
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
-from model_registry.entities.secret_names import is_key_for_a_name
+from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 
 RouteBy = Literal["api_base", "deployments"]

@@ -11,7 +11,7 @@ from dataclasses import replace
 import orjson
 import structlog
 
-from model_registry.entities.node_report import NodeReportBatch, RecordResult, RejectedEvent
+from model_registry.entities.node import NodeReportBatch, RecordResult, RejectedEvent
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.event_sources import Delivery

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from model_registry.entities.status_message import StatusMessage
+from model_registry.entities.node import StatusMessage
 
 GOOD_SECONDS = 60.0
 """After this long a message is recorded whole again, even if unchanged: somebody may have edited rows in SQL."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from model_registry.catalog.views import is_offered
-from model_registry.entities.capability import flags
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
-from model_registry.entities.model import Model
+from model_registry.entities.model import Model, flags
 from model_registry.errors import AmbiguousName, Invalid, ModelNotFound, Reason
-from model_registry.garden.document_models import entry_of, status_word
-from model_registry.garden.ids import find_garden_model, garden_id
+from model_registry.garden.document_models import entry_of, find_garden_model, garden_id, status_word
 from model_registry.snapshot.snapshot import Snapshot
 
 View = dict[str, Any]

@@ -11,25 +11,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_registry.catalog.model_edits import SOURCED_COLUMNS
+from model_registry.catalog.field_sources import (
+    EMPTY,
+    IMPORTED_FIELDS,
+    NEVER_UNKNOWN,
+    SOURCED_COLUMNS,
+    current,
+    merge_facts,
+    source_label,
+    update,
+)
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, RegistryError
-from model_registry.imports.facts import (
-    EMPTY,
-    IMPORTED_FIELDS,
-    NEVER_UNKNOWN,
-    current,
-    merge_facts,
-    source_label,
-    update,
-)
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.imports.providers import OfferedProviders
 from model_registry.snapshot.snapshot import Snapshot

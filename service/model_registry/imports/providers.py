@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import PROVIDER_TYPES

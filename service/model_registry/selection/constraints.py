@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from model_registry.entities.capability import canonical
-from model_registry.entities.model import Model
+from model_registry.entities.model import Model, canonical
 from model_registry.selection.costs import Costs, amount, missing_prices
-from model_registry.selection.model_filter import category, model_type, provider_ids
+from model_registry.selection.list_filters import category, model_type, provider_ids
 from model_registry.selection.model_index import Mask, ModelIndex, has
 from model_registry.selection.model_numbers import NUMBERS
 from model_registry.selection.request import Constraints, SelectionRequest

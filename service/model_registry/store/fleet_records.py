@@ -11,8 +11,7 @@ import orjson
 
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.json_types import JsonObject
-from model_registry.entities.node import Node
-from model_registry.entities.node_report import NodeReportBatch, RecordResult
+from model_registry.entities.node import Node, NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.request_body import Argument

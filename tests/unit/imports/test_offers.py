@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.catalog.resources import MODEL, change
 from model_registry.catalog.views import model_view
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
-from model_registry.imports.facts import IMPORTED_FIELDS
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot

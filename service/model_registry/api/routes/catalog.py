@@ -15,8 +15,8 @@ from model_registry.api.problems import responses
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
 from model_registry.catalog.resources import RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
-from model_registry.entities.category import Category
 from model_registry.entities.function import Function
+from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
 from model_registry.store.json_bytes import json_bytes
 

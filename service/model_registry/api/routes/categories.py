@@ -12,7 +12,7 @@ from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, rows
 from model_registry.catalog.resources import CATEGORY
-from model_registry.entities.category import Category
+from model_registry.entities.model import Category
 
 router = APIRouter(prefix="/api/categories", tags=["models"], route_class=GuardedRoute)
 

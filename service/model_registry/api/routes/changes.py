@@ -13,7 +13,7 @@ from model_registry.api.auth import NEEDS_KEY, KeyHolder
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
-from model_registry.catalog.list_filters import check_change_filters
+from model_registry.selection.list_filters import check_change_filters
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.store.json_bytes import json_bytes
 

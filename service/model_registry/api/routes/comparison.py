@@ -15,7 +15,7 @@ from model_registry.api.resource import JOINED
 from model_registry.api.responses import cached_response
 from model_registry.entities.model import Model
 from model_registry.errors import Invalid, ModelNotFound, Reason
-from model_registry.selection.comparison import Comparison, compare
+from model_registry.selection.overviews import Comparison, compare
 from model_registry.snapshot.lookup import find_models
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes

@@ -14,8 +14,8 @@ from model_registry.api.parameters import ModelQuery
 from model_registry.api.problems import responses
 from model_registry.api.resource import FILTERED_MODELS, paginate
 from model_registry.api.responses import cached_response
-from model_registry.selection.compatibility import Compatibility, columns, compatibility_row
-from model_registry.selection.model_filter import search_models
+from model_registry.selection.list_filters import search_models
+from model_registry.selection.overviews import Compatibility, columns, compatibility_row
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/compatibility", tags=["models"], route_class=GuardedRoute)

@@ -10,7 +10,7 @@ from model_registry.api.auth import READ_WITH_BODY, Reader
 from model_registry.api.guarded_route import QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON
-from model_registry.selection.estimates import EstimateRequest, Estimates, estimates
+from model_registry.selection.costs import EstimateRequest, Estimates, estimates
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/costs", tags=["models"], route_class=GuardedRoute)

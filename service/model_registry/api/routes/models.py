@@ -17,8 +17,8 @@ from model_registry.api.resource import FILTERED_MODELS, JOINED, add_row_routes,
 from model_registry.api.responses import cached_response
 from model_registry.catalog.resources import MODEL
 from model_registry.catalog.views import ModelView, model_view
-from model_registry.selection.model_filter import search_models
-from model_registry.selection.model_stats import ModelStats, model_stats
+from model_registry.selection.list_filters import search_models
+from model_registry.selection.overviews import ModelStats, model_stats
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)

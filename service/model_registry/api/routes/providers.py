@@ -13,9 +13,9 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import add_row_routes, page, rows
-from model_registry.catalog.list_filters import search_providers
 from model_registry.catalog.resources import PROVIDER
 from model_registry.entities.provider import Provider
+from model_registry.selection.list_filters import search_providers
 
 router = APIRouter(prefix="/api/providers", tags=["providers"], route_class=GuardedRoute)
 

@@ -17,12 +17,11 @@ from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, cached_response
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.category import CategoryFacts
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
+from model_registry.entities.model import CategoryFacts
 from model_registry.errors import Incomplete, Reason
-from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.garden.document_import import plan_document
+from model_registry.garden.document import DOCUMENT_TABLES, exported, plan_document, read_document
 from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot

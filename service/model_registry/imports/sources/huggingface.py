@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from model_registry.entities.offer import Offer
-from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.vram import needed_gb, parameters_in, parameters_text, stored_bytes
 
 SOURCE = "huggingface"

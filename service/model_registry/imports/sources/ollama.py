@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from model_registry.entities.offer import Offer
-from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.vram import needed_gb, parameters_text
 
 SOURCE = "ollama"

@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from model_registry.entities.offer import Offer
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.litellm_prices import per_million
-from model_registry.imports.sources.reading import PassedOver, SourceContent
 
 SOURCE = "openai"
 

@@ -1,4 +1,8 @@
-"""Decides which facts an importer may write into a row. Hand edits win; importers keep off each other's fields."""
+"""Where the fields of a model come from: what an edit by hand notes, and what an importer may write.
+
+Hand edits win, and importers keep off each other's fields. Only what changes is written, so that two people who edit
+two facts at once both keep theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_registry.catalog.model_edits import HAND, SOURCED_COLUMNS
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.snapshot.difference import same
+
+HAND = "hand"
+"""The source of a field that was emptied by hand: no importer fills it again."""
+
+SOURCED_COLUMNS = ("model_type", "capabilities", "vram_mb", "context_length", "description", "status")
+"""Columns that importers fill too, beside the card."""
+
+
+def by_hand(model: Model, columns: dict[str, Any]) -> dict[str, Any]:
+    """The same edit, with the card's and the sources' changes in place of the whole card."""
+    edit = dict(columns)
+    card = edit.pop("card", None)
+    changed = {name: edit[name] for name in SOURCED_COLUMNS if name in edit and edit[name] != getattr(model, name)}
+    if card is not None:
+        facts = {f: card.get(f) for f in CARD_FIELDS if not same(card.get(f), model.card.get(f))}
+        changed |= facts
+        if facts:
+            edit["card_changes"] = facts
+    if sources := {name: source for name, value in changed.items() if (source := _source(model, name, value)) != ""}:
+        edit["field_sources_changes"] = sources
+    return edit
+
+
+def _source(model: Model, field: str, value: Json) -> str | None:
+    """What to note of the field: no source means set by hand; '' for nothing to note."""
+    if value in (None, [], ""):
+        return HAND
+    return None if field in model.field_sources else ""
+
 
 IMPORTED_FIELDS = frozenset({*SOURCED_COLUMNS, *CARD_FIELDS})
 """Fields that importers fill. Names, extra keys and `active` stay with people."""
