@@ -18,7 +18,8 @@ from model_registry.api.app_state import AppState
 from model_registry.api.authenticator import Caller
 from model_registry.api.responses import expect_match, row_response
 from model_registry.catalog import resources
-from model_registry.catalog.resources import RequestModel, Resource
+from model_registry.catalog.request_models import RequestModel
+from model_registry.catalog.resources import Resource
 from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference
 from model_registry.snapshot.snapshot import Snapshot

@@ -261,7 +261,7 @@ def test_what_comes_in_is_what_the_api_would_take(offers: list[Offer]) -> None:
     snapshot = after(Snapshot.empty(), *(o.model_copy(update={"provider": "openai"}) for o in offers))
     for model in snapshot.models:
         body = MODEL.body.model_validate(model_view(snapshot, model) | {"provider_id": "openai"})
-        assert body.columns(snapshot)["card"] == model.card  # type: ignore[attr-defined]
+        assert body.columns(snapshot)["card"] == model.card
 
 
 def _value(model: Model, field: str) -> Any:
