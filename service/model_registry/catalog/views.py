@@ -227,15 +227,9 @@ def _service_mappings(snapshot: Snapshot, service_name: str, function_name: str 
 
 
 def _service_view(snapshot: Snapshot, mapping: Mapping, model: Model) -> View:
-    return model_view(snapshot, model) | {
-        "mapping_id": mapping.id,
-        "service_name": mapping.service_name,
-        "function_name": mapping.function_name,
-        "variant_name": mapping.variant_name,
-        "priority": mapping.priority,
-        "weight": mapping.weight,
-        "fallback_model_id": mapping.fallback_model_id,
-    }
+    names = ("service_name", "function_name", "variant_name", "priority", "weight", "fallback_model_id")
+    own = {name: getattr(mapping, name) for name in names}
+    return model_view(snapshot, model) | {"mapping_id": mapping.id} | own
 
 
 def is_offered(snapshot: Snapshot, model: Model) -> bool:

@@ -80,24 +80,25 @@ class FewFields(BaseModel):
         return value
 
 
-def _printable(value: str) -> str:
-    if _CONTROL.search(value):
-        message = "must not contain control characters"
-        raise ValueError(message)
-    return value
+def without(problem: Callable[[Any], str | None]) -> AfterValidator:
+    """Make a validator that refuses what has a problem; the function returns the message, or None."""
+
+    def check(value: Any) -> Any:  # noqa: ANN401 (any value)
+        if message := problem(value):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
 
 
-def _storable(value: str) -> str:
-    if problem := _string_problem(value):
-        raise ValueError(problem)
-    return value
+def _unprintable(value: str) -> str | None:
+    return "must not contain control characters" if _CONTROL.search(value) else None
 
 
-def _not_reserved(value: str) -> str:
+def _reserved(value: str) -> str | None:
     if value.startswith("tensorzero::"):
-        message = "must not start with 'tensorzero::': the gateway keeps that prefix for itself"
-        raise ValueError(message)
-    return value
+        return "must not start with 'tensorzero::': the gateway keeps that prefix for itself"
+    return None
 
 
 def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 (any JSON value; one answer a kind)
@@ -112,16 +113,12 @@ def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 
         case int():
             return None if -_INT64 <= value < _INT64 else "holds an integer outside 64 bits"
         case float():
-            return _float_problem(value)
+            return None if math.isfinite(value) else "holds nan or infinity"
         case list():
             return next((p for item in value if (p := json_problem(item, depth + 1))), None)
         case dict():
             return next((p for k, v in value.items() if (p := _string_problem(k) or json_problem(v, depth + 1))), None)
     return f"holds a {type(value).__name__}, which is not JSON"
-
-
-def _float_problem(value: float) -> str | None:
-    return None if math.isfinite(value) else "holds nan or infinity"
 
 
 def _string_problem(value: str) -> str | None:
@@ -148,16 +145,10 @@ def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     return value
 
 
-def _json_object(value: dict[str, Any]) -> dict[str, Any]:
-    if problem := json_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, without(_string_problem)]
 """Free text."""
 
-printable = AfterValidator(_printable)
+printable = without(_unprintable)
 """Validates names: no control characters."""
 
 NAME_LENGTH = 200
@@ -169,7 +160,7 @@ ShortName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGT
 LongName = Annotated[str, StringConstraints(min_length=1, max_length=LONG_NAME_LENGTH), printable]
 """Printable, 1 to 300 characters: names of models, which may be paths."""
 
-gateway_name = AfterValidator(_not_reserved)
+gateway_name = without(_reserved)
 """Validates keys of the gateway's configuration."""
 
 GatewayShortName = Annotated[ShortName, gateway_name]
@@ -178,7 +169,7 @@ GatewayShortName = Annotated[ShortName, gateway_name]
 GatewayLongName = Annotated[LongName, gateway_name]
 """A long name that becomes a key of the gateway's configuration."""
 
-JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+JsonObject = Annotated[dict[str, Any], without(json_problem)]
 """A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
 
 METADATA_BYTES = 64 * 2**10

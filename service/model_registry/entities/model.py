@@ -50,6 +50,17 @@ MODEL_TYPE_SYNONYMS = {
 }
 """Existing clients' names of our model types (reference/wire-contracts.md)."""
 
+USUAL_CATEGORIES = {
+    "chat": "text-llm",
+    "vl": "vision-vlm",
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "tts": "text-to-speech",
+    "audio": "speech-to-text",
+    "image": "image-generation",
+}
+"""Model type -> the category that imported models get."""
+
 ROUTED_TYPES = frozenset({"chat", "vl"})
 """Types rendered under `[models]` in a gateway configuration."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from model_registry.entities.base import LONG_NAME_LENGTH, NAME_LENGTH, Draft, JsonObject, Row, Text
+from model_registry.entities.base import LONG_NAME_LENGTH, NAME_LENGTH, Draft, JsonObject, Row, Text, without
 from model_registry.entities.deployment import ENDPOINT_LENGTH, ERROR_LENGTH, PROVIDER_TYPE_LENGTH, DeploymentEvent
 from model_registry.entities.secret_text import masked_text
 from model_registry.entities.secret_values import masked_value
@@ -41,15 +41,12 @@ class Node(Row):
     metadata: dict[str, Any] = {}
 
 
-def _labels(value: dict[str, Any]) -> dict[str, Any]:
-    bad = next((key for key, text in value.items() if not isinstance(text, str) or len(text) > _LABEL_LENGTH), None)
-    if bad is not None:
-        message = f"the label {bad!r} must be text of at most {_LABEL_LENGTH} characters"
-        raise ValueError(message)
-    return value
-
-
 _LABEL_LENGTH = 200
+
+
+def _label_problem(labels: dict[str, Any]) -> str | None:
+    bad = next((key for key, text in labels.items() if not isinstance(text, str) or len(text) > _LABEL_LENGTH), None)
+    return None if bad is None else f"the label {bad!r} must be text of at most {_LABEL_LENGTH} characters"
 
 
 class NodeDraft(Draft):
@@ -60,7 +57,7 @@ class NodeDraft(Draft):
         description="URL of the node's models, overriding the announced one; null: use the announced one.",
         examples=["http://gpu-node-1:11434/v1"],
     )
-    labels: Annotated[JsonObject, AfterValidator(_labels)] = Field({}, examples=[{"zone": "cellar"}])
+    labels: Annotated[JsonObject, without(_label_problem)] = Field({}, examples=[{"zone": "cellar"}])
     cordoned: bool = Field(default=False, description="Whether the node is excluded from routing.")
 
 
@@ -97,45 +94,47 @@ class StatusMessage:
         return self.listed is None
 
 
+_LENGTHS = {
+    "node_id": NAME_LENGTH,
+    "provider_type": PROVIDER_TYPE_LENGTH,
+    "announced_model": LONG_NAME_LENGTH,
+    "endpoint": ENDPOINT_LENGTH,
+    "error_message": ERROR_LENGTH,
+}
+
+
 def mask_event(event: DeploymentEvent) -> int:
     """Mask the secrets of an event in place; return their number."""
-    node, one = _mask_column(event.node_id, NAME_LENGTH)
-    names = _mask_names(event)
-    endpoint, two = (None, 0) if event.endpoint is None else _mask_column(event.endpoint, ENDPOINT_LENGTH)
-    error, three = (None, 0) if event.error_message is None else _mask_column(event.error_message, ERROR_LENGTH)
-    metadata, four = masked_value(event.metadata) if event.metadata else (event.metadata, 0)
-    number = one + names + two + three + four
-    if number:
-        event.node_id, event.endpoint, event.error_message, event.metadata = node, endpoint, error, metadata
+    number = _mask(event, "node_id", "provider_type", "announced_model", "endpoint", "error_message")
+    if event.metadata:
+        event.metadata, count = masked_value(event.metadata)
+        number += count
     return number
 
 
 def mask_status(status: StatusMessage) -> int:
     """Mask the secrets of a status message in place; return their number."""
-    status.node_id, number = _mask_column(status.node_id, NAME_LENGTH)
-    if status.endpoint is not None:
-        status.endpoint, count = _mask_column(status.endpoint, ENDPOINT_LENGTH)
-        number += count
+    number = _mask(status, "node_id", "endpoint")
     if status.gpus:
         status.gpus, count = masked_value(status.gpus)
         number += count
     for listed in status.listed or ():
-        number += mask_event(listed) if isinstance(listed, DeploymentEvent) else _mask_names(listed)
+        if isinstance(listed, DeploymentEvent):
+            number += mask_event(listed)
+        else:
+            number += _mask(listed, "provider_type", "announced_model")
     return number
 
 
-def _mask_names(report: DeploymentEvent | UnreadableModel) -> int:
-    provider, one = _mask_column(report.provider_type, PROVIDER_TYPE_LENGTH)
-    model, two = _mask_column(report.announced_model, LONG_NAME_LENGTH)
-    if one + two:
-        report.provider_type, report.announced_model = provider, model
-    return one + two
-
-
-def _mask_column(text: str, length: int) -> tuple[str, int]:
-    """Mask a text, and cut it to the column's length: a mask is longer than a short password."""
-    shown, number = masked_text(text)
-    return (shown[:length], number) if number else (text, 0)
+def _mask(report: DeploymentEvent | StatusMessage | UnreadableModel, *columns: str) -> int:
+    """Mask texts in place, and cut them to the columns' lengths: a mask is longer than a short password."""
+    number = 0
+    for column in columns:
+        shown, count = masked_text(getattr(report, column) or "")
+        if count:
+            setattr(report, column, shown[: _LENGTHS[column]])
+            number += count
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ class NodeReportBatch:
     events: list[DeploymentEvent] = field(default_factory=list)
     statuses: list[StatusMessage] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
-    heard: dict[str, datetime] = field(default_factory=dict)
+    received: dict[str, datetime] = field(default_factory=dict)
     """When NATS received each node's newest message, heartbeats excepted."""
     masked: int = 0
     """Number of secrets masked in events and statuses."""
@@ -182,9 +181,9 @@ class NodeReportBatch:
         self.masked_rejected += masked
 
     def _note_received(self, node_id: str, received_at: datetime) -> None:
-        before = self.heard.get(node_id)
+        before = self.received.get(node_id)
         if before is None or received_at > before:
-            self.heard[node_id] = received_at
+            self.received[node_id] = received_at
 
 
 @dataclass(frozen=True, slots=True)

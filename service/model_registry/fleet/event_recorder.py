@@ -115,7 +115,7 @@ class EventRecorder:
             if not (batch.events or batch.statuses or batch.rejected):
                 return
             recorded = await self._registry.record_reports(batch, actor=ACTOR)
-            if batch.heard:
+            if batch.received:
                 self._refusals.note_taken()
             for status in batch.statuses:
                 if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:

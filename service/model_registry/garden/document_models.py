@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from model_registry.entities.document import DocumentCapabilities, DocumentModel
-from model_registry.entities.model import Model, canonical
+from model_registry.entities.model import USUAL_CATEGORIES, Model, canonical
 from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
 from model_registry.snapshot.lookup import find_model, splits
 from model_registry.snapshot.snapshot import Snapshot
@@ -59,15 +59,8 @@ LONGEST_NAME = 200
 _FLAGS = {name: canonical(name) for name in DocumentCapabilities.model_fields}
 _STATUSES = {"stable": "active"}
 _WORDS = {ours: theirs for theirs, ours in _STATUSES.items()}
-_TYPES = {
-    "embedding": "embedding",
-    "reranker": "reranker",
-    "text-to-speech": "tts",
-    "speech-to-text": "audio",
-    "image-generation": "image",
-    "vision-vlm": "vl",
-}
-"""Category -> the type of its models."""
+_TYPES = {category: model_type for model_type, category in USUAL_CATEGORIES.items() if model_type != "chat"}
+"""Category -> the type of its models. Other categories have models of several types."""
 
 _NULLS: dict[str, tuple[str, ...]] = {
     "quantization": ("method", "type"),

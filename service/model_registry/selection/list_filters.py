@@ -29,8 +29,8 @@ def search_providers(
     snapshot: Snapshot, *, provider_type: str | None = None, active: bool | None = None
 ) -> list[Provider]:
     """Providers that pass every filter, by name. Errors: Invalid."""
-    if provider_type is not None and provider_type not in PROVIDER_TYPES:
-        raise meaningless("type", provider_type, tuple(PROVIDER_TYPES))
+    if provider_type is not None:
+        known("type", provider_type, tuple(PROVIDER_TYPES))
     return [p for p in snapshot.providers if provider_type in (None, p.type) and active in (None, p.active)]
 
 
@@ -41,8 +41,8 @@ def search_deployments(
 
     `node_id` matches whole names; `model` is an id, a name, a provider's name for it, or what the node announced.
     """
-    if status is not None and status not in DEPLOYMENT_STATUSES:
-        raise meaningless("status", status, DEPLOYMENT_STATUSES)
+    if status is not None:
+        known("status", status, DEPLOYMENT_STATUSES)
     deployments: Iterable[Deployment] = (
         snapshot.deployments if node_id is None else snapshot.deployments.where("node", node_id)
     )
@@ -55,8 +55,8 @@ def search_deployments(
 
 def check_change_filters(table: str | None, row_id: str | None) -> None:
     """Refuse tables and ids that the change log cannot hold. Errors: Invalid."""
-    if table is not None and table not in PUBLIC_TABLES:
-        raise meaningless("table", table, PUBLIC_TABLES)
+    if table is not None:
+        known("table", table, PUBLIC_TABLES)
     if row_id is not None and as_uuid(row_id) is None:
         message = f"Invalid row_id {row_id!r}: it must be a UUID."
         raise Invalid(message, reasons=[Reason("row_id", message)])
@@ -69,37 +69,39 @@ def _is_of_model(snapshot: Snapshot, deployment: Deployment, reference: str) -> 
     return model is not None and reference in (model.name, model.model_id)
 
 
-def meaningless(name: str, value: str, allowed: Sequence[str]) -> Invalid:
-    """The error for an unknown value of a filter, with the allowed ones."""
-    message = f"Unknown {name} {value!r}. Allowed: {', '.join(allowed)}."
-    return Invalid(message, reasons=[Reason(name, message)], allowed=list(allowed))
+def known(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return the value of a filter. Errors: Invalid, when it is unknown, with the allowed ones."""
+    if value not in allowed:
+        message = f"Unknown {name} {value!r}. Allowed: {', '.join(allowed)}."
+        raise Invalid(message, reasons=[Reason(name, message)], allowed=list(allowed))
+    return value
 
 
-_Word = Annotated[str, StringConstraints(max_length=300)]
-_Words = Annotated[list[_Word], Field(max_length=100)]
+Word = Annotated[str, StringConstraints(max_length=300)]
+Words = Annotated[list[Word], Field(max_length=100)]
 _Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ModelFilter(BaseModel):
     """Conditions on models; all must hold."""
 
-    model_type: _Word | None = Field(
+    model_type: Word | None = Field(
         None, description="A model type or a synonym, such as llm or vision.", examples=["chat"]
     )
-    provider: _Word | None = Field(None, description="A provider's name, id or type.", examples=["openai"])
-    capability: _Words = Field(
+    provider: Word | None = Field(None, description="A provider's name, id or type.", examples=["openai"])
+    capability: Words = Field(
         [], description="Repeatable: all must match. `function_calling` and `tools` mean `tool_use`."
     )
-    name: _Word | None = Field(None, description="The model's name; matches the rows of all providers.")
+    name: Word | None = Field(None, description="The model's name; matches the rows of all providers.")
     active: bool | None = Field(None, description="The model's own flag; `offered` also considers its provider.")
     offered: bool | None = Field(
         None, description="Whether the model is available for selection: active, with a status that allows it."
     )
-    status: _Words = Field([], description=f"Repeatable: one must match. {', '.join(get_args(ModelStatus))}.")
-    tag: _Words = Field([], description="Repeatable: all must match.")
-    category: _Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
-    framework: _Word | None = Field(None, examples=["transformers"])
-    task_type: _Word | None = Field(None, examples=["text-generation"])
+    status: Words = Field([], description=f"Repeatable: one must match. {', '.join(get_args(ModelStatus))}.")
+    tag: Words = Field([], description="Repeatable: all must match.")
+    category: Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
+    framework: Word | None = Field(None, examples=["transformers"])
+    task_type: Word | None = Field(None, examples=["text-generation"])
     min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
         None, description="Tokens; models with unknown context length do not match."
     )
@@ -116,7 +118,7 @@ class ModelFilter(BaseModel):
     )
 
 
-Sort = Annotated[_Word | None, Field(description=SORTABLE, examples=["cost_per_1m_input_tokens"])]
+Sort = Annotated[Word | None, Field(description=SORTABLE, examples=["cost_per_1m_input_tokens"])]
 
 
 def search_models(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter, sort: str | None = None) -> list[Model]:
@@ -125,9 +127,9 @@ def search_models(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter, s
     if sort is None:
         return index.select(mask, index.rows)
     name, descending = sorting(sort, index.keys("benchmark"))
-    known = index.positions(mask & index.known(name))
-    known.sort(key=index.numbers(name).__getitem__, reverse=descending)  # stable, also when reversed
-    return [index.rows[position] for position in (*known, *index.positions(mask & ~index.known(name)))]
+    with_number = index.positions(mask & index.known(name))
+    with_number.sort(key=index.numbers(name).__getitem__, reverse=descending)  # stable, also when reversed
+    return [index.rows[position] for position in (*with_number, *index.positions(mask & ~index.known(name)))]
 
 
 def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask:
@@ -142,8 +144,8 @@ def provider_ids(snapshot: Snapshot, value: str, parameter: str) -> set[str]:
     """Return the ids of one provider by id or name, or of all of a type. Errors: Invalid."""
     row_id = as_uuid(value)
     ids = {p.id for p in snapshot.providers if value in (p.name, p.type) or p.id == row_id}
-    if not ids and value not in PROVIDER_TYPES:
-        raise meaningless(parameter, value, (*(p.name for p in snapshot.providers), *PROVIDER_TYPES))
+    if not ids:
+        known(parameter, value, (*(p.name for p in snapshot.providers), *PROVIDER_TYPES))
     return ids
 
 
@@ -151,23 +153,13 @@ def model_type(value: str, parameter: str) -> str:
     """Return the model type for a name or synonym. Errors: Invalid."""
     canonical_type = MODEL_TYPE_SYNONYMS.get(value.lower(), value.lower())
     if canonical_type not in get_args(ModelType):
-        raise meaningless(parameter, value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
+        known(parameter, value, (*get_args(ModelType), *MODEL_TYPE_SYNONYMS))
     return canonical_type
 
 
 def category(snapshot: Snapshot, index: ModelIndex, value: str, parameter: str) -> str:
     """Check that a category exists or that a model names it. Errors: Invalid."""
-    known = {c.key for c in snapshot.categories} | index.keys("category")
-    if value not in known:
-        raise meaningless(parameter, value, sorted(known))
-    return value
-
-
-def status(value: str, parameter: str) -> str:
-    """Check a status. Errors: Invalid."""
-    if value not in get_args(ModelStatus):
-        raise meaningless(parameter, value, get_args(ModelStatus))
-    return value
+    return known(parameter, value, sorted({c.key for c in snapshot.categories} | index.keys("category")))
 
 
 def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
@@ -181,7 +173,7 @@ def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Ma
     if f.provider is not None:
         yield index.where("provider", *provider_ids(snapshot, f.provider, "provider"))
     if f.status:
-        yield index.where("status", *(status(value, "status") for value in f.status))
+        yield index.where("status", *(known("status", value, get_args(ModelStatus)) for value in f.status))
     if f.category is not None:
         yield index.where("category", category(snapshot, index, f.category, "category"))
     if f.active is not None:

@@ -68,7 +68,7 @@ class FleetRecords(ABC):
         rows_by_argument = {
             "events": [event.wire() for event in batch.events],
             "statuses": batch.statuses,
-            "heard": batch.heard,
+            "heard": batch.received,
             "rejected": batch.rejected,
         }
         answer = await self._send(

@@ -117,7 +117,7 @@ def test_a_name_that_another_model_has_is_not_taken_from_it() -> None:
 def test_one_model_is_reported_once() -> None:
     assert told(planned(Snapshot.empty(), offer(), offer()))[1:] == [
         "created a",
-        "skipped a: this import has told of it already",
+        "skipped a: this import offered it already",
     ]
 
 

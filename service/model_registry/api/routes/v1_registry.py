@@ -22,7 +22,7 @@ from model_registry.entities.fitness import FitnessResult, Hardware, Use
 from model_registry.entities.model import CategoryFacts
 from model_registry.errors import Incomplete, Reason
 from model_registry.garden.document import DOCUMENT_TABLES, exported, plan_document, read_document
-from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.garden.views import garden_categories, garden_fitness, garden_model, garden_models
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -270,5 +270,5 @@ def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Respons
         raise Incomplete(message, reasons=[Reason("model_id", message)])
     said = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
     beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)
-    verdict = garden_verdict(snapshot, body.model_id, use, Hardware(**{**said, **beside}))
+    verdict = garden_fitness(snapshot, body.model_id, use, Hardware(**{**said, **beside}))
     return Response(json_bytes({"success": True, "data": verdict.model_dump()}), media_type=JSON)

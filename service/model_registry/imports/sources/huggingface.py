@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.vram import needed_gb, parameters_in, parameters_text, stored_bytes
 
@@ -31,16 +32,6 @@ _TYPES = {
     "image-text-to-text": "vl",
 }
 """The Hub's tasks -> our model types. All others are chat models."""
-
-_CATEGORIES = {
-    "chat": "text-llm",
-    "vl": "vision-vlm",
-    "embedding": "embedding",
-    "reranker": "reranker",
-    "tts": "text-to-speech",
-    "audio": "speech-to-text",
-    "image": "image-generation",
-}
 
 
 def read_huggingface(model_id: str, config: Document, info: Document, provider: str | None) -> SourceContent:
@@ -68,7 +59,7 @@ def _facts(model_id: str, config: Document, info: Document) -> dict[str, Any]:
     library = _text(info, "library_name")
     fields = {
         "model_type": model_type if task else None,
-        "category": _CATEGORIES[model_type] if task else None,
+        "category": USUAL_CATEGORIES[model_type] if task else None,
         "task_types": [task] if task else None,
         "base_architecture": _text(text, "model_type") or _text(_object(info, "gguf"), "architecture"),
         "parameters": parameters_text(count) if count else None,

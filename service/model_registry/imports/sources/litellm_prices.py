@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.provider_types import PROVIDER_TYPES
 
@@ -72,13 +73,6 @@ MODES = {
 }
 """LiteLLM's mode -> our model type. Other modes (video, search, OCR, moderation, ...) are not catalogued."""
 
-_CATEGORIES = {
-    "chat": "text-llm",
-    "embedding": "embedding",
-    "reranker": "reranker",
-    "tts": "text-to-speech",
-    "image": "image-generation",
-}
 _BASE_TAGS = {
     "chat": ("chat", "streaming"),
     "completion": ("completion", "streaming"),
@@ -185,7 +179,7 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
     """Return every field that the map can set, so that facts it has dropped are removed."""
     model_type = MODES[entry["mode"]]
     tags = _tags(entry)
-    category = "speech-to-text" if entry["mode"] == "audio_transcription" else _CATEGORIES.get(model_type)
+    category = None if entry["mode"] == "realtime" else USUAL_CATEGORIES[model_type]
     until = _date(entry.get("deprecation_date"))
     source = entry.get("source")
     return {
