@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -65,7 +65,9 @@ def exported(snapshot: Snapshot) -> dict[str, Any]:
     Equal catalogues, equal documents: `last_updated` is when the newest of these rows was written.
     """
     providers = {
-        p.name: columns for p in snapshot.providers if (columns := _provider(p)) or not _has_models(snapshot, p)
+        provider.name: columns
+        for provider in snapshot.providers
+        if (columns := _provider(provider)) or not snapshot.models.where("provider", provider.id)
     }
     models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
     return {
@@ -94,10 +96,6 @@ def _provider(provider: Provider) -> dict[str, Any]:
     return {name: value for name, default in plain.items() if (value := getattr(provider, name)) != default}
 
 
-def _has_models(snapshot: Snapshot, provider: Provider) -> bool:
-    return bool(snapshot.models.where("provider", provider.id))
-
-
 def _places(unknown: Mapping[str, Any]) -> list[str]:
     inner = {key: _places(value) if isinstance(value, dict) else [] for key, value in unknown.items()}
     return [f"{key}.{place}" if place else key for key, places in inner.items() for place in places or [""]]
@@ -108,9 +106,6 @@ def refuse(reasons: Sequence[Reason]) -> None:
     if reasons:
         shown = "; ".join(map(str, reasons[:10])) + (f" (and {len(reasons) - 10} more)" if len(reasons) > 10 else "")  # noqa: PLR2004
         raise InvalidModel(f"The document breaks the format of models_registry.json: {shown}", reasons=reasons)
-
-
-R = TypeVar("R", bound=Row)
 
 
 def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[], str]) -> ImportPlan:
@@ -127,7 +122,7 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
     content = document.content
     planner = Planner(snapshot, new_id)
     for key, category in content.categories.items():
-        old = _first(snapshot.categories.where("key", key))
+        old = next(iter(snapshot.categories.where("key", key)), None)
         columns = category.model_dump(exclude_unset=old is not None)
         _upsert(planner, "model_categories", "category", key, old, columns if old else {"key": key, **columns})
     providers = _write_providers(planner, document)
@@ -143,9 +138,10 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
         ]
     )
     for key, entry in content.models.items():
-        model_id = _write_model(
-            planner, key, columns_by_key[key] | {"provider_id": providers[entry.provider]}, rows[key]
-        )
+        columns = columns_by_key[key] | {"provider_id": providers[entry.provider]}
+        if model := rows[key]:
+            columns["card"] = model.card | columns["card"]
+        model_id = _upsert(planner, "models", "model", key, model, columns)
         for alias in {(a.alias, a.context): a for a in entry.aliases or ()}.values():
             _write_alias(planner, alias, model_id)
     planner.report.extend(ReportEntry("ignored", "key", place) for place in document.ignored)
@@ -156,7 +152,13 @@ def _upsert(planner: Planner, table: str, kind: str, name: str, old: Row | None,
     """Plan a row whose entry in the report lists the fields that change. Return its id."""
 
     def edit(row: Row, changed: dict[str, Any]) -> dict[str, Any]:
-        return _model_edit(row, changed, columns) if isinstance(row, Model) else changed
+        if not isinstance(row, Model):
+            return changed
+        edited = by_hand(row, changed)
+        # A changed fact has no other source, unless the document names one.
+        if "field_sources" in columns:
+            edited.pop("field_sources_changes", None)
+        return edited
 
     def describe(row: Row, changed: dict[str, Any]) -> str:
         return ", ".join(_fields(row, changed))
@@ -169,23 +171,17 @@ def _write_providers(planner: Planner, document: ReadDocument) -> dict[str, str]
     described = document.content.providers
     ids = {}
     for name in dict.fromkeys([*described, *(model.provider for model in document.content.models.values())]):
-        old = _first(planner.snapshot.providers.where("name", name))
+        old = next(iter(planner.snapshot.providers.where("name", name)), None)
         columns = described.get(name, DocumentProvider()).model_dump(exclude_unset=old is not None)
         columns = columns if old else {"name": name, **columns}
         ids[name] = _upsert(planner, "model_providers", "provider", name, old, columns)
     return ids
 
 
-def _write_model(planner: Planner, key: str, columns: dict[str, Any], old: Model | None) -> str:
-    if old is not None:
-        columns["card"] = old.card | columns["card"]
-    return _upsert(planner, "models", "model", key, old, columns)
-
-
 def _write_alias(planner: Planner, alias: DocumentAlias, model_id: str) -> None:
-    same_context = [a for a in planner.snapshot.aliases.where("alias", alias.alias) if a.context == alias.context]
-    columns = alias.model_dump() | {"model_id": model_id}
-    _upsert(planner, "model_aliases", "alias", alias.alias, _first(same_context), columns)
+    named = planner.snapshot.aliases.where("alias", alias.alias)
+    old = next((row for row in named if row.context == alias.context), None)
+    _upsert(planner, "model_aliases", "alias", alias.alias, old, alias.model_dump() | {"model_id": model_id})
 
 
 def _rows(content: Document, snapshot: Snapshot) -> dict[str, Model | None]:
@@ -210,9 +206,14 @@ def _broken_references(
     content: Document, snapshot: Snapshot, columns_by_key: Mapping[str, dict[str, Any]]
 ) -> Iterator[Reason]:
     names = {columns["name"] for columns in columns_by_key.values()}
+    categories = content.categories.keys() | {category.key for category in snapshot.categories}
     for key, entry in content.models.items():
         category, successor = entry.category, entry.replaced_by
-        if category is not None and category not in content.categories and not _has_category(snapshot, category):
+        if (
+            category is not None
+            and category not in content.categories
+            and not snapshot.categories.where("key", category)
+        ):
             yield Reason(f"models.{key}.category", f"there is no category {category!r}, here or in the registry")
         if successor is not None and successor not in names and not snapshot.models.where("name", successor):
             yield Reason(f"models.{key}.replaced_by", f"there is no model named {successor!r}, here or in the registry")
@@ -239,25 +240,9 @@ def _too_large(columns_by_key: Mapping[str, dict[str, Any]], rows: Mapping[str, 
             yield Reason(f"models.{key}.metadata", problem)
 
 
-def _model_edit(old: Model, changed: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
-    """Make an edit by hand: a changed fact has no other source, unless the document names one."""
-    edit = by_hand(old, changed)
-    if "field_sources" in columns:
-        edit.pop("field_sources_changes", None)
-    return edit
-
-
 def _fields(old: Row | None, changed: dict[str, Any]) -> Iterator[str]:
     for column, value in changed.items():
         if column == "card" and isinstance(old, Model):
             yield from (name for name in value if not same(value[name], old.card.get(name)))
         else:
             yield column
-
-
-def _has_category(snapshot: Snapshot, key: str) -> bool:
-    return bool(snapshot.categories.where("key", key))
-
-
-def _first(rows: Sequence[R]) -> R | None:
-    return rows[0] if rows else None
