@@ -209,11 +209,7 @@ def _broken_references(
     categories = content.categories.keys() | {category.key for category in snapshot.categories}
     for key, entry in content.models.items():
         category, successor = entry.category, entry.replaced_by
-        if (
-            category is not None
-            and category not in content.categories
-            and not snapshot.categories.where("key", category)
-        ):
+        if category is not None and category not in categories:
             yield Reason(f"models.{key}.category", f"there is no category {category!r}, here or in the registry")
         if successor is not None and successor not in names and not snapshot.models.where("name", successor):
             yield Reason(f"models.{key}.replaced_by", f"there is no model named {successor!r}, here or in the registry")
