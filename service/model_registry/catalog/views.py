@@ -82,6 +82,7 @@ class DeploymentView(Deployment):
     model_name: str | None
 
 
+# As `client/rows.py`, which imports nothing of the server.
 class ServiceModelView(ModelView):
     """The shape of `service_models`' and `deployed_models`' rows; only the latter have the last three."""
 

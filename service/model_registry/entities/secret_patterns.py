@@ -38,6 +38,7 @@ def _shape(kind: str, *hints: str, rest: str, random: bool = True, start: str = 
     return Shape(kind, hints, re.compile(f"{start}(?:{first})(?:{rest})"), random)
 
 
+# A table: its rows are alike.
 SHAPES: tuple[Shape, ...] = (
     _shape("Anthropic API key", "sk-ant-", rest=r"[A-Za-z0-9_-]{16,}"),
     _shape("OpenRouter API key", "sk-or-", rest=r"[A-Za-z0-9_-]{16,}"),

@@ -16,10 +16,10 @@ from model_registry.catalog.field_sources import (
     IMPORTED_FIELDS,
     NEVER_UNKNOWN,
     SOURCED_COLUMNS,
-    current,
+    fact,
     merge_facts,
     source_label,
-    update,
+    written_with_sources,
 )
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
@@ -208,19 +208,19 @@ class _Importer:
         self._planner.upsert(replace(wanted, kept=case.left_out), None)
 
     def _plan_update(self, case: _Case, row: Model) -> None:
-        merged = merge_facts(row, case.facts, self.source)
-        if merged.writes:
-            self._refuse_invalid(case, row, merged.writes)
+        writes, kept = merge_facts(row, case.facts, self.source)
+        if writes:
+            self._refuse_invalid(case, row, writes)
         wanted = WantedRow(
             "models",
             "model",
             row.model_id,
-            merged.writes,
-            current=current,
-            edit=lambda _row, changed: update(changed, self._marks(case.offer, changed)),
+            writes,
+            current=fact,
+            edit=lambda _row, changed: written_with_sources(changed, self._marks(case.offer, changed)),
             describe=lambda _row, _changed: "",
             provider=case.provider.name,
-            kept=merged.kept | case.left_out,
+            kept=kept | case.left_out,
         )
         self._planner.upsert(wanted, row)
 
