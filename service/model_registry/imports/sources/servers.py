@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.huggingface import needed_gb, parameters_text
 from model_registry.imports.sources.litellm_prices import per_million
-from model_registry.imports.sources.vram import needed_gb, parameters_text
 
 OLLAMA = "ollama"
 OPENAI = "openai"
