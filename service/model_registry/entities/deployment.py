@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -21,7 +21,7 @@ from model_registry.entities.base import (
 
 DeploymentStatus = Literal["loading", "loaded", "unloaded", "error", "lost"]
 
-DEPLOYMENT_STATUSES: tuple[DeploymentStatus, ...] = ("loading", "loaded", "unloaded", "error", "lost")
+DEPLOYMENT_STATUSES: tuple[DeploymentStatus, ...] = get_args(DeploymentStatus)
 LIVE_STATUSES = frozenset({"loading", "loaded"})
 
 PROVIDER_TYPE_LENGTH = 64

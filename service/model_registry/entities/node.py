@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -20,7 +20,7 @@ from model_registry.entities.secret_values import masked_value
 
 NodeStatus = Literal["ready", "lost"]
 
-NODE_STATUSES: tuple[NodeStatus, ...] = ("ready", "lost")
+NODE_STATUSES: tuple[NodeStatus, ...] = get_args(NodeStatus)
 
 
 class Node(Row):

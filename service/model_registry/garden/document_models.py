@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from model_registry.entities.base import NAME_LENGTH
 from model_registry.entities.document import DocumentCapabilities, DocumentModel
 from model_registry.entities.model import USUAL_CATEGORIES, Model, canonical
 from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
@@ -53,8 +54,6 @@ def _meant(snapshot: Snapshot, reference: str) -> list[Model]:
 
 UNKNOWN = "models_registry.json"
 """The key of the metadata that holds the unknown keys of a document."""
-
-LONGEST_NAME = 200
 
 _FLAGS = {name: canonical(name) for name in DocumentCapabilities.model_fields}
 _STATUSES = {"stable": "active"}
@@ -165,7 +164,7 @@ def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
 
 def _shown(registry_name: str) -> str:
     """Return the display name of a model without one; display names are shorter."""
-    return registry_name[:LONGEST_NAME]
+    return registry_name[:NAME_LENGTH]
 
 
 def _tags(entry: DocumentModel, old: Model | None) -> list[str]:

@@ -180,18 +180,14 @@ def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Ma
         yield index.active() if f.active else index.everything ^ index.active()
     if f.offered is not None:
         yield index.offered() if f.offered else index.everything ^ index.offered()
-    yield from _limits(index, f)
+    limits = (
+        (index.at_least, "context_window", f.min_context),
+        (index.at_most, "cost_per_1m_input_tokens", f.max_cost_per_1m_input_tokens),
+        (index.at_most, "cost_per_1m_output_tokens", f.max_cost_per_1m_output_tokens),
+    )
+    yield from (within(number, limit) for within, number, limit in limits if limit is not None)
     if words := (f.q or "").casefold().split():
         yield index.mask([all(word in text for word in words) for text in _texts(index)])
-
-
-def _limits(index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
-    if f.min_context is not None:
-        yield index.at_least("context_window", f.min_context)
-    if f.max_cost_per_1m_input_tokens is not None:
-        yield index.at_most("cost_per_1m_input_tokens", f.max_cost_per_1m_input_tokens)
-    if f.max_cost_per_1m_output_tokens is not None:
-        yield index.at_most("cost_per_1m_output_tokens", f.max_cost_per_1m_output_tokens)
 
 
 def _texts(index: ModelIndex) -> list[str]:
