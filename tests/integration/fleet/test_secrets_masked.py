@@ -143,7 +143,7 @@ async def test_a_report_over_http_is_masked_like_an_event(
 
 
 async def test_readiness_shows_no_password_of_an_address(replica: Replica) -> None:
-    replica.state.registry._last_error = f"cannot reach postgresql://u:{PASSWORD}@db/registry"  # noqa: SLF001
+    replica.state.registry.last_error = f"cannot reach postgresql://u:{PASSWORD}@db/registry"
 
     answer = await replica.client.get("/readyz")
 

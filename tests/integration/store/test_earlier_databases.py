@@ -23,7 +23,8 @@ from psycopg import sql
 from model_registry.devstack.ports import choose_port
 from model_registry.devstack.postgrest import Postgrest
 from model_registry.errors import StorageMisconfigured
-from model_registry.store import access, migrations
+from model_registry.store import migrations
+from model_registry.store import schema as schema_files
 from support import paths
 from support.empty_database import new_database, url_of
 from support.replica import running_replica
@@ -124,7 +125,7 @@ def test_what_takes_the_place_of_earlier_migrations_counts_as_applied(
 ) -> None:
     (tmp_path / "schema").mkdir()
     (tmp_path / "migrations").mkdir()
-    monkeypatch.setattr(access, "set_access", lambda *_: None)
+    monkeypatch.setattr(schema_files, "set_access", lambda *_: None)
     (tmp_path / "migrations" / "0100_replacing.sql").write_text(f"-- replaces: {place}\n\nselect 1 / 0;\n")
     monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
 

@@ -62,5 +62,5 @@ async def list_changes(
 ) -> Response:
     """Read from the database: the change log is not part of the snapshot."""
     check_change_filters(table, row_id)
-    page = await state.registry.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
+    page = await state.history.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
     return Response(json_bytes(page), media_type=JSON)

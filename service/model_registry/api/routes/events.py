@@ -52,6 +52,6 @@ async def list_rejected_events(
     offset: Offset = 0,
 ) -> Response:
     """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
-    page = await state.rejections.page(limit=limit, offset=offset)
+    page = await state.history.rejected_events(limit=limit, offset=offset)
     page, _ = masked_value(page)  # what was kept before it was masked, or written by others
     return Response(json_bytes(page), headers={"Cache-Control": "no-store"}, media_type=JSON)

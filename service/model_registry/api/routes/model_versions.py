@@ -62,7 +62,7 @@ async def versions(
     row_id = as_uuid(reference)
     if row_id is None or state.registry.snapshot.models.get(row_id) is not None:
         row_id = find_model(state.registry.snapshot, reference).id
-    found = await state.registry.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
+    found = await state.history.changes(after=after, table=MODEL.table, row_id=row_id, limit=limit)
     if found["count"] == 0 and state.registry.snapshot.models.get(row_id) is None:
         raise ModelNotFound(f"There is no model {reference!r}, and the change log has no record of one.")
     items = [_version(change) for change in found["items"]]

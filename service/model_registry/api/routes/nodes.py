@@ -21,7 +21,7 @@ from model_registry.entities.node import Node, NodeDraft
 from model_registry.errors import Invalid, Reason
 from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.heartbeats import Pulse
+from model_registry.store.fleet_records import Pulse
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)

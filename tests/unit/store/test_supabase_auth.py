@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from model_registry.store.token_rules import rules_of
+from model_registry.store.supabase_auth import rules_of
 
 RULES = rules_of("https://x.supabase.co/", "https://id.example.org/ , corp", "reporting")
 SECRET = "a secret that nobody here looks at, as long as needed"  # noqa: S105
