@@ -7,7 +7,7 @@ OpenAI's own answer has only names; vLLM, Groq, Mistral and OpenRouter add facts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
@@ -51,7 +51,7 @@ def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str)
 
 
 def _listed(tags: object) -> list[Any]:
-    models = tags.get("models") if isinstance(tags, Mapping) else None
+    models = _object(tags).get("models")
     return models if isinstance(models, list) else []
 
 
@@ -114,7 +114,7 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _text(of: object, key: str) -> str | None:
-    value: Iterable[str] | None = of.get(key) if isinstance(of, Mapping) else None
+    value = _object(of).get(key)
     return value if isinstance(value, str) and value else None
 
 
@@ -155,12 +155,11 @@ def read_openai_models(answer: object, provider: str, provider_type: str, api_ba
 
 def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
     """Return the facts in the answer only, so that others stay as they were: servers differ in what they report."""
-    top = model.get("top_provider")
-    pricing = model.get("pricing")
+    top, pricing = _object(model.get("top_provider")), _object(model.get("pricing"))
     fields = {
         "model_type": next((kind for word, kind in _TYPES if re.search(word, model_id.lower())), "chat"),
         "context_length": _first(model, _CONTEXT),
-        "max_output_tokens": _first(model, _OUTPUT) or (_first(top, _OUTPUT) if isinstance(top, Mapping) else None),
+        "max_output_tokens": _first(model, _OUTPUT) or _first(top, _OUTPUT),
         "description": model.get("description"),
         "capabilities": _capabilities(model),
         **{field: _price(pricing, theirs) for field, theirs in _PRICES.items()},
@@ -170,16 +169,13 @@ def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
 
 def _capabilities(model: Mapping[str, Any]) -> list[str]:
     """Return tags from Mistral's flags and from OpenRouter's parameters and modalities."""
-    flags = model.get("capabilities")
-    tags = []
-    if isinstance(flags, Mapping):
-        tags += [str(tag).replace("completion_chat", "chat") for tag, supported in flags.items() if supported is True]
+    flags = _object(model.get("capabilities"))
+    tags = [str(tag).replace("completion_chat", "chat") for tag, supported in flags.items() if supported is True]
     parameters = model.get("supported_parameters")
     if isinstance(parameters, list):
         known = {"tools": "tool_use", "structured_outputs": "structured_outputs", "response_format": "json_mode"}
         tags += [tag for theirs, tag in known.items() if theirs in parameters]
-    architecture = model.get("architecture")
-    if isinstance(architecture, Mapping) and "image" in (architecture.get("input_modalities") or ()):
+    if "image" in (_object(model.get("architecture")).get("input_modalities") or ()):
         tags.append("vision")
     return list(dict.fromkeys(tags))
 
@@ -188,8 +184,8 @@ def _first(of: Mapping[str, Any], keys: tuple[str, ...]) -> object:
     return next((of[key] for key in keys if of.get(key)), None)
 
 
-def _price(pricing: object, key: str) -> object:
-    value = pricing.get(key) if isinstance(pricing, Mapping) else None
+def _price(pricing: Mapping[str, Any], key: str) -> object:
+    value = pricing.get(key)
     try:
         price = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     except ValueError:
