@@ -1,4 +1,4 @@
-"""What is open to whom: reads that need a key as soon as there is one, and what MODEL_REGISTRY_AUTH_READS closes."""
+"""Who may read what: reads that require a key as soon as one exists, and the effect of MODEL_REGISTRY_AUTH_READS."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AUDIT = (
     "/api/events/rejected",
     "/api/models/small/versions",
 )
-"""Reads that tell more than the catalogue as it is now."""
+"""Reads that reveal more than the current catalogue."""
 CATALOGUE = ("/api/models", "/api/models/small", "/api/tensorzero/config", "/api/tensorzero/config?revision=latest")
 
 

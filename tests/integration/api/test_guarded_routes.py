@@ -1,4 +1,4 @@
-"""What is decided before a body is read: who may send it, and how much of it is read."""
+"""Decisions before a body is read: who may send it, and how much of it is read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LONG_WORK = (
 
 
 def routes(replica: Replica) -> list[tuple[set[str], str, GuardedRoute]]:
-    """Methods, path and route of everything that the app answers."""
+    """Methods, path and route of every route of the app."""
     found = []
     for context in iter_route_contexts(replica.app.routes):
         route: Any = context.original_route
@@ -52,7 +52,7 @@ def routes(replica: Replica) -> list[tuple[set[str], str, GuardedRoute]]:
 
 
 class Unread:
-    """A body that notes whether anybody reads it."""
+    """A body that records whether it is read."""
 
     def __init__(self, size: int = 29 * 2**20) -> None:
         self.size, self.read = size, 0

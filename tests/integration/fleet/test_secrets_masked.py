@@ -1,4 +1,4 @@
-"""Secrets in what nodes say: kept, published and shown masked, and counted; in any order the same rows come of it."""
+"""Secrets in reports of nodes are masked in rows, messages and responses, and counted, in any order of reports."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_one_that_lacks_some_of_its_migrations_is_refused_and_left_alone(earlier
         with pytest.raises(StorageMisconfigured, match=r"up to 0015_routed_first.*of that version first"):
             action(earlier_database, SCHEMA)
     after = objects(earlier_database, SCHEMA)
-    for kind in before.keys() - {"relations", "rights", "policies"}:  # rights are set whatever happens
+    for kind in before.keys() - {"relations", "rights", "policies"}:  # grants are set in any case
         assert after[kind] == before[kind], kind
 
 
@@ -192,7 +192,7 @@ MADE_ANEW = (
 
 
 def test_what_is_there_keeps_its_identity(earlier_database: str) -> None:
-    """A trigger or a policy that is made anew waits for whoever uses the table, and all others for it."""
+    """Recreating a trigger or a policy waits for all users of the table, and all others wait for it."""
     untouched = """
         select 'trigger', t.oid::text, t.xmin::text, tgname from pg_trigger t where not tgisinternal
             and not (tgname = any (%(anew)s) and tgrelid = 'model_registry.models'::regclass)

@@ -1,4 +1,4 @@
-"""Migrations apply where they must: an empty Postgres, a Supabase project, another schema, and a second time."""
+"""Migrations apply to an empty Postgres, to a Supabase project, to another schema, and a second time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How deep JSON is and how much it holds, told from its bytes, also where it is none."""
+"""The depth of JSON and its number of values, computed from its bytes, even if they are not valid JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which route takes a request follows from the paths, not from the order of the routers."""
+"""The paths determine which route handles a request, not the order of the routers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters of lists: what they let through, in which order, and what they refuse instead of answering nothing."""
+"""Filters of lists: what they match, in which order, and the invalid values that they refuse."""
 
 from __future__ import annotations
 

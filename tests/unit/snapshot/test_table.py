@@ -1,4 +1,4 @@
-"""A table's next version is what a table made anew would be, and costs nothing to the one before it."""
+"""A table's next version equals a table built from scratch, and leaves the previous one unchanged."""
 
 from __future__ import annotations
 

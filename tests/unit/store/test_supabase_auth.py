@@ -1,4 +1,4 @@
-"""What tokens must say of themselves. Whether their signature is good is tested with the project's stand-in."""
+"""The claims that tokens must have. Their signatures are tested with the stand-in for Supabase."""
 
 from __future__ import annotations
 
