@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
-from model_registry.api.authenticator import HOW_TO_SET_A_KEY, Authenticator
+from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics

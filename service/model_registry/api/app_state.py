@@ -14,7 +14,7 @@ from model_registry.store.history import History
 from model_registry.store.registry import Registry
 
 if TYPE_CHECKING:
-    from model_registry.api.authenticator import Authenticator
+    from model_registry.api.auth import Authenticator
     from model_registry.api.check_slots import CheckSlots
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics

@@ -14,8 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 
-from model_registry.api.application import ROUTERS
-from model_registry.api.route_order import in_order
+from model_registry.api.application import ROUTERS, in_order
 
 _REFERENCES = ("one", "org/name", "stats", "compare", "select", "import", "versions", "deployments", "nodes")
 """What callers may call their rows: also by the names of other routes."""

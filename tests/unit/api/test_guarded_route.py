@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from model_registry.api.json_limits import DEEPEST, MOST_VALUES, too_deep, too_many_values
+from model_registry.api.guarded_route import DEEPEST, MOST_VALUES, too_deep, too_many_values
 
 _BRACKETS = b"[" * (DEEPEST + 1)
 
