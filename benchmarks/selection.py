@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import Bench
 from model_registry.entities.change import Change
-from model_registry.selection.model_filter import ModelFilter, search_models
+from model_registry.selection.list_filters import ModelFilter, search_models
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.selection.request import SelectionRequest
 from model_registry.selection.select import select

@@ -7,13 +7,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import Draft
-from model_registry.entities.category import CategoryDraft
 from model_registry.entities.change import Operation
-from model_registry.entities.function import FunctionDraft
-from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ModelDraft
+from model_registry.entities.function import FunctionDraft, MappingDraft
+from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.snapshot.snapshot import Snapshot

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from model_registry.catalog.views import model_view
-from model_registry.entities.capability import canonical
 from model_registry.entities.change import Operation
+from model_registry.entities.model import canonical
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from model_registry.garden.document import read_document
-from model_registry.garden.document_import import plan_document
+from model_registry.garden.document import plan_document, read_document
 from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -19,7 +19,8 @@ from model_registry.api.auth import Caller
 from model_registry.api.long_work import while_there
 from model_registry.api.responses import expect_match, row_response
 from model_registry.catalog import resources
-from model_registry.catalog.resources import RequestModel, Resource
+from model_registry.catalog.request_models import RequestModel
+from model_registry.catalog.resources import Resource
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference

@@ -20,7 +20,7 @@ from model_registry.api.responses import cached_response, row_response
 from model_registry.catalog import resources
 from model_registry.catalog.resources import Resource
 from model_registry.entities.change import Operation
-from model_registry.selection.model_filter import ModelFilter, Sort
+from model_registry.selection.list_filters import ModelFilter, Sort
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 

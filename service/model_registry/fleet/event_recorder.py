@@ -12,7 +12,7 @@ from datetime import datetime
 import orjson
 import structlog
 
-from model_registry.entities.node_report import NodeReportBatch, RecordResult, RejectedEvent
+from model_registry.entities.node import NodeReportBatch, RecordResult, RejectedEvent
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.event_sources import Delivery
@@ -116,7 +116,7 @@ class EventRecorder:
             if not (batch.events or batch.statuses or batch.rejected):
                 return
             recorded = await self._registry.record_reports(batch, actor=ACTOR)
-            if batch.heard:
+            if batch.received:
                 self._refusals.note_taken()
             for status in batch.statuses:
                 if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:

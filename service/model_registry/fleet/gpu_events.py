@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from model_registry.entities.deployment import LIVE_STATUSES, DeploymentEvent
-from model_registry.entities.status_message import StatusMessage
+from model_registry.entities.node import StatusMessage
 from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_fields import (
     clamp_event_time,

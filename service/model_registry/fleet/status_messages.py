@@ -15,11 +15,9 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import MAX_INT32, ShortName
+from model_registry.entities.base import MAX_INT32, ShortName, reasons_of
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.invalid_fields import reasons_of
-from model_registry.entities.node import NodeDraft
-from model_registry.entities.status_message import StatusMessage, UnreadableModel
+from model_registry.entities.node import NodeDraft, StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_fields import (
     clamp_event_time,

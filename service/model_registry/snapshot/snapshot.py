@@ -14,17 +14,13 @@ from typing import Any, Generic, TypeVar
 
 from immutables import Map
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.api_key import ApiKey
 from model_registry.entities.base import Row
-from model_registry.entities.capability import canonical
-from model_registry.entities.category import Category
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.function import Function, default_function_name
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.function import Function, Mapping, default_function_name
+from model_registry.entities.model import Alias, Category, Model, canonical
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.snapshot.table import Table, TableSpec

@@ -14,8 +14,7 @@ import orjson
 
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.json_types import JsonObject
-from model_registry.entities.node import Node
-from model_registry.entities.node_report import NodeReportBatch, RecordResult
+from model_registry.entities.node import Node, NodeReportBatch, RecordResult
 from model_registry.errors import FleetFull, NodeFull, StorageError
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
@@ -75,7 +74,7 @@ class FleetRecords(ABC):
         rows_by_argument = {
             "events": [event.wire() for event in batch.events],
             "statuses": batch.statuses,
-            "heard": batch.heard,
+            "heard": batch.received,
             "rejected": batch.rejected,
         }
         answer = await self._send(

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.node_report import NodeReportBatch
+from model_registry.entities.node import NodeReportBatch
 from model_registry.messaging.subjects import LOADED, STATUS, UPDATED
 from support.database import TABLES
 from support.fleet import Fleet

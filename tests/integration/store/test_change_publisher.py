@@ -11,8 +11,8 @@ import pytest
 from nats.aio.msg import Msg
 
 from model_registry.background.change_publisher import RESOURCES
-from model_registry.catalog.list_filters import PUBLIC_TABLES
 from model_registry.messaging.subjects import LOADED, UPDATED
+from model_registry.selection.list_filters import PUBLIC_TABLES
 from support.catalogue import add, add_mapping, add_model, add_provider
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer

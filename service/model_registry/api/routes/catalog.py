@@ -17,12 +17,12 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, add_row_routes, page, row, rows
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
-from model_registry.catalog.list_filters import search_providers
 from model_registry.catalog.resources import ALIAS, CATEGORY, FUNCTION, MAPPING, PROVIDER, RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
-from model_registry.entities.category import Category
 from model_registry.entities.function import Function
+from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
+from model_registry.selection.list_filters import search_providers
 from model_registry.snapshot.lookup import find_mapping, find_model
 from model_registry.store.json_bytes import json_bytes
 

@@ -18,14 +18,14 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, large_list_response, list_response, page, paginate
 from model_registry.api.responses import cached_response, json_response, row_response
-from model_registry.catalog.list_filters import search_deployments
 from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.masked_reports import mask_event
+from model_registry.entities.node import mask_event
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import InvalidEvent
 from model_registry.fleet.reports import DeploymentReport, StatusReport
 from model_registry.fleet.views import NodeView, node_views
+from model_registry.selection.list_filters import search_deployments
 from model_registry.snapshot.lookup import find_deployment
 from model_registry.store.json_bytes import json_bytes
 

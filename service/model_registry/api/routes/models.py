@@ -41,8 +41,8 @@ from model_registry.entities.model import Model
 from model_registry.errors import ModelNotFound
 from model_registry.gateways.tensorzero.rendering.affected import FLEET_TABLES
 from model_registry.gateways.tensorzero.rendering.routes import BEYOND, MOST_ROUTES, Address, routing_of
-from model_registry.selection.model_filter import search_models
-from model_registry.selection.model_stats import ModelStats, model_stats
+from model_registry.selection.list_filters import search_models
+from model_registry.selection.overviews import ModelStats, model_stats
 from model_registry.snapshot.live_deployments import live_deployments
 from model_registry.snapshot.lookup import as_uuid, find_model
 from model_registry.store.json_bytes import json_bytes

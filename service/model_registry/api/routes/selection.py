@@ -15,10 +15,9 @@ from model_registry.api.resource import FILTERED_MODELS, JOINED, ModelQuery, pag
 from model_registry.api.responses import cached_response, json_response
 from model_registry.entities.model import Model
 from model_registry.errors import Invalid, ModelNotFound, Reason
-from model_registry.selection.comparison import Comparison, compare
-from model_registry.selection.compatibility import Compatibility, columns, compatibility_row
-from model_registry.selection.estimates import EstimateRequest, Estimates, estimates
-from model_registry.selection.model_filter import search_models
+from model_registry.selection.costs import EstimateRequest, Estimates, estimates
+from model_registry.selection.list_filters import search_models
+from model_registry.selection.overviews import Comparison, Compatibility, columns, compare, compatibility_row
 from model_registry.selection.request import SelectionRequest
 from model_registry.selection.select import Selection, select
 from model_registry.snapshot.lookup import find_models

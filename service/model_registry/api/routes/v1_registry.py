@@ -16,13 +16,12 @@ from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, Guar
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, cached_response, json_response
-from model_registry.entities.category import CategoryFacts
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
+from model_registry.entities.model import CategoryFacts
 from model_registry.errors import Incomplete, Reason
-from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.garden.document_import import plan_document
-from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.garden.document import DOCUMENT_TABLES, exported, plan_document, read_document
+from model_registry.garden.views import garden_categories, garden_fitness, garden_model, garden_models
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -240,5 +239,5 @@ def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Respons
         raise Incomplete(message, reasons=[Reason("model_id", message)])
     below = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
     beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)
-    fitness = garden_verdict(snapshot, body.model_id, use, Hardware(**{**below, **beside}))
+    fitness = garden_fitness(snapshot, body.model_id, use, Hardware(**{**below, **beside}))
     return json_response({"success": True, "data": fitness.model_dump()})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_registry.imports.sources.ollama import model_names, read_ollama
-from model_registry.imports.sources.openai_models import read_openai_models
+from model_registry.imports.sources.servers import model_names, read_ollama, read_openai_models
 
 TAGS = {
     "models": [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace as with_changes
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS
+from model_registry.entities.model import GATEWAY_CONTEXTS
 from model_registry.gateways.tensorzero.compare import refuse_losses
 from model_registry.gateways.tensorzero.importing.functions import import_functions, used_shorthands
 from model_registry.gateways.tensorzero.importing.models import import_models

@@ -6,10 +6,8 @@ that are switched off, aliases of other contexts) stays, and so does everything 
 
 from __future__ import annotations
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS
-from model_registry.entities.function import Function, FunctionDraft
-from model_registry.entities.mapping import Mapping, MappingDraft
-from model_registry.entities.model import Model, ModelDraft
+from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS, Model, ModelDraft
 from model_registry.gateways.tensorzero.project import Project
 from model_registry.gateways.tensorzero.rendering.function_tables import own_variants, why_mapping_left_out
 from model_registry.gateways.tensorzero.rendering.provider_tables import section_of, why_left_out

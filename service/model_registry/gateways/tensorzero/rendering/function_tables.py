@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from model_registry.entities.function import Function
+from model_registry.entities.function import Function, Mapping
 from model_registry.entities.json_types import Json
-from model_registry.entities.mapping import Mapping
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry

@@ -1,8 +1,8 @@
-"""Filters and sort orders of models equal a slow, simple implementation, on any catalogue."""
+"""Filters of lists: what they match, in which order, and the invalid values that they refuse."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,13 +10,105 @@ from hypothesis import strategies as st
 
 from model_registry.catalog.views import ModelView
 from model_registry.entities.change import Operation
+from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.errors import Invalid
-from model_registry.selection.model_filter import ModelFilter, search_models
+from model_registry.selection.list_filters import (
+    PUBLIC_TABLES,
+    ModelFilter,
+    check_change_filters,
+    search_deployments,
+    search_models,
+    search_providers,
+)
 from model_registry.selection.model_index import ModelIndex
 from model_registry.selection.model_numbers import NUMBERS
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.choices import FILTERS, catalogue_of, number, operations, passes, views
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    catalogue = Catalogue()
+    local = catalogue.provider("local", "ollama")
+    cloud = catalogue.provider("cloud", "openai", active=False)
+    catalogue.model(local, "a", capabilities=["chat", "vision"], model_type="vl")
+    catalogue.model(local, "b", capabilities=["chat"], active=False)
+    catalogue.model(cloud, "a", capabilities=["chat"], model_type="embedding")
+    deployments = [
+        Operation(
+            "model_deployments",
+            "insert",
+            f"d{i}",
+            {"node_id": node, "provider_type": "ollama", "announced_model": model},
+        )
+        for i, (node, model) in enumerate((("gpu-1", "x"), ("gpu-10", "x"), ("gpu-1", "y")))
+    ]
+    return catalogue.snapshot().preview(deployments)
+
+
+def matching(snapshot: Snapshot, **filters: object) -> list[Model]:
+    return search_models(snapshot, ModelIndex(snapshot), ModelFilter.model_validate(filters))
+
+
+def labels(models: list[object]) -> list[str]:
+    return [f"{m.name} {m.model_type}" for m in models]  # type: ignore[attr-defined]
+
+
+def test_every_type_and_every_synonym_means_a_type(snapshot: Snapshot) -> None:
+    for value in (*get_args(ModelType), *MODEL_TYPE_SYNONYMS):
+        wanted = MODEL_TYPE_SYNONYMS.get(value, value)
+        for written in (value, value.upper()):
+            assert all(m.model_type == wanted for m in matching(snapshot, model_type=written))
+    assert set(MODEL_TYPE_SYNONYMS.values()) <= set(get_args(ModelType))
+    assert not set(MODEL_TYPE_SYNONYMS) & set(get_args(ModelType))
+
+
+def test_filters_narrow_each_other_down(snapshot: Snapshot) -> None:
+    assert labels([*matching(snapshot)]) == ["a vl", "a embedding", "b chat"]
+    assert labels([*matching(snapshot, name="a")]) == ["a vl", "a embedding"]
+    assert labels([*matching(snapshot, capability=["chat"], active=True)]) == ["a vl", "a embedding"]
+    assert labels([*matching(snapshot, capability=["vision", "chat"])]) == ["a vl"]
+    assert labels([*matching(snapshot, name="a", capability=["vision"])]) == ["a vl"]
+    assert labels([*matching(snapshot, provider="openai", name="a")]) == ["a embedding"]
+    assert labels([*matching(snapshot, provider="local", model_type="chat")]) == ["b chat"]
+    assert matching(snapshot, name="c") == []
+
+
+def test_providers_are_filtered(snapshot: Snapshot) -> None:
+    assert [p.name for p in search_providers(snapshot)] == ["cloud", "local"]
+    assert [p.name for p in search_providers(snapshot, provider_type="ollama")] == ["local"]
+    assert [p.name for p in search_providers(snapshot, active=False)] == ["cloud"]
+    assert search_providers(snapshot, provider_type="groq") == []
+
+
+def test_nodes_are_whole_names(snapshot: Snapshot) -> None:
+    assert [d.id for d in search_deployments(snapshot, node_id="gpu-1")] == ["d0", "d2"]
+    assert search_deployments(snapshot, node_id="gpu") == []
+    assert [d.id for d in search_deployments(snapshot, model="x")] == ["d0", "d1"]
+
+
+@pytest.mark.parametrize("value", ["", "chats", " chat"])
+def test_an_unknown_value_is_refused_with_the_allowed_ones(snapshot: Snapshot, value: str) -> None:
+    for search in (
+        lambda: matching(snapshot, model_type=value),
+        lambda: matching(snapshot, provider=value),
+        lambda: search_providers(snapshot, provider_type=value),
+        lambda: search_deployments(snapshot, status=value),
+        lambda: check_change_filters(value, None),
+    ):
+        with pytest.raises(Invalid, match="Unknown ") as caught:
+            search()
+        assert caught.value.data["allowed"]
+        assert all(isinstance(word, str) and word in caught.value.message for word in caught.value.data["allowed"])
+    with pytest.raises(Invalid, match="UUID"):
+        check_change_filters(None, value)
+
+
+def test_the_change_log_does_not_know_of_keys() -> None:
+    assert "models" in PUBLIC_TABLES
+    assert "api_keys" not in PUBLIC_TABLES
+    check_change_filters("models", "6f3a27d4-0000-4000-8000-00000000000a")
 
 
 def found(snapshot: Snapshot, filters: dict[str, Any], sort: str | None = None) -> list[str]:
@@ -127,7 +219,9 @@ def test_every_number_of_a_model_can_be_sorted_by() -> None:
         ({"sort": ""}, "sort", "vram_mb"),
     ],
 )
-def test_what_means_nothing_is_refused_with_what_does(filters: dict[str, Any], parameter: str, allowed: str) -> None:
+def test_an_unknown_filter_of_models_is_refused_with_the_allowed_ones(
+    filters: dict[str, Any], parameter: str, allowed: str
+) -> None:
     catalogue = Catalogue()
     catalogue.category("text-llm")
     sort = filters.pop("sort", None)

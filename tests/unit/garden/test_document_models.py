@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.errors import AmbiguousName, ModelNotFound
-from model_registry.garden.ids import find_garden_model, garden_id
+from model_registry.garden.document_models import find_garden_model, garden_id
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 

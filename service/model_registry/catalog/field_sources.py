@@ -1,16 +1,42 @@
-"""Decides which facts an importer may write into a row. Hand edits win; importers keep off each other's fields."""
+"""Where the fields of a model come from: what an edit by hand notes, and what an importer may write.
+
+Hand edits win, and importers keep off each other's fields. Only what changes is written, so that two people who edit
+two facts at once both keep theirs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from model_registry.catalog.model_edits import HAND, SOURCED_COLUMNS
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.snapshot.difference import same
+
+HAND = "hand"
+"""The source of a field that was emptied by hand: no importer fills it again."""
+
+SOURCED_COLUMNS = ("model_type", "capabilities", "vram_mb", "context_length", "description", "status")
+"""Columns that importers fill too, beside the card."""
+
+
+def by_hand(model: Model, columns: dict[str, Any]) -> dict[str, Any]:
+    """The same edit, with the card's and the sources' changes in place of the whole card."""
+    edit = dict(columns)
+    card = edit.pop("card", None)
+    changed = {name: edit[name] for name in SOURCED_COLUMNS if name in edit and edit[name] != getattr(model, name)}
+    if card is not None:
+        facts = {f: card.get(f) for f in CARD_FIELDS if not same(card.get(f), model.card.get(f))}
+        changed |= facts
+        if facts:
+            edit["card_changes"] = facts
+    emptied = {name: HAND for name, value in changed.items() if value in (None, [], "")}
+    # A field that was set by hand has no source.
+    if sources := {name: emptied.get(name) for name in changed if name in emptied or name in model.field_sources}:
+        edit["field_sources_changes"] = sources
+    return edit
+
 
 IMPORTED_FIELDS = frozenset({*SOURCED_COLUMNS, *CARD_FIELDS})
 """Fields that importers fill. Names, extra keys and `active` stay with people."""
@@ -22,42 +48,34 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 """Values that mean unknown."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """The facts of one offer, merged into a row."""
-
-    writes: dict[str, Any] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
-    """Fields that differ and stay, with the reason."""
-
-
 def source_label(source: str, *, estimated: bool) -> str:
     """Make an entry of `field_sources`: the importer, and whether the value is an estimate."""
     return f"{source} (estimate)" if estimated else source
 
 
-def current(row: Model, name: str) -> Json:
+def fact(row: Model, name: str) -> Json:
     """Read a fact of a row: a column, or a field of its card."""
     return getattr(row, name) if name in SOURCED_COLUMNS else row.card.get(name)
 
 
-def merge_facts(row: Model, offered: Mapping[str, Any], source: str) -> Facts:
-    """Compare the facts of an offer with a row: which are written, and which stay."""
-    facts = Facts()
+def merge_facts(row: Model, offered: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Compare the facts of an offer with a row: which are written, and which differ and stay, with the reason."""
+    writes: dict[str, Any] = {}
+    kept: dict[str, str] = {}
     own = {source_label(source, estimated=False), source_label(source, estimated=True)}
     for name, value in offered.items():
-        value_now = current(row, name)
+        value_now = fact(row, name)
         owner = row.field_sources.get(name)
         if same(value_now, value) or (value is None and owner not in own):
             continue
         if owner in own or (owner is None and value_now in EMPTY):
-            facts.writes[name] = value
+            writes[name] = value
         else:
-            facts.kept[name] = _why(owner, value_now)
-    return facts
+            kept[name] = _why(owner, value_now)
+    return writes, kept
 
 
-def update(facts: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+def written_with_sources(facts: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
     """Make the columns of an update that writes these facts together with their sources."""
     columns = {name: value for name, value in facts.items() if name in SOURCED_COLUMNS}
     card = {name: value for name, value in facts.items() if name not in SOURCED_COLUMNS}
