@@ -14,8 +14,7 @@ from model_registry.devstack.directory import DataDirectory
 from model_registry.devstack.nats import Nats
 from model_registry.devstack.ports import choose_port, require_free
 from model_registry.devstack.postgres import Postgres
-from model_registry.devstack.postgrest import Postgrest
-from model_registry.devstack.postgrest_program import postgrest_program
+from model_registry.devstack.postgrest import Postgrest, postgrest_program
 from model_registry.devstack.supervisor import Supervisor
 
 if TYPE_CHECKING:

@@ -135,7 +135,7 @@ class Agent:
 
     def _on_its_way(self, news: ChangeNotifier) -> bool:
         """Whether a bundle may come without a further announcement: validating takes longer than a question."""
-        return not news.hears or self._source.pending or self._source.validated < news.revision
+        return not news.receiving or self._source.pending or self._source.validated < news.revision
 
     def _known(self) -> list[str]:
         """What need not come again: the current one, and the one that failed."""

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from model_registry.entities.deployment import DeploymentStatus
 from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
-from model_registry.node_agent.model_server import LoadedModel
+from model_registry.node_agent.model_server import Listed
 
 Message = tuple[str, dict[str, Any]]
 """Subject and content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A model as reported to the registry."""
-
-    model: LoadedModel
-    endpoint: str
-    since: float
-    """When it was first seen loaded, in epoch seconds."""
-    error: str | None = None
-    """Why it is unreachable, although it was loaded when its server answered last."""
-
-    @property
-    def state(self) -> DeploymentStatus:
-        """The deployment status, in the registry's terms."""
-        return "loaded" if self.error is None else "error"
 
 
 def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Message:

@@ -7,7 +7,7 @@ import resource
 import stat
 from pathlib import Path
 
-from model_registry.devstack.process_log import PartLog
+from model_registry.devstack.process import PartLog
 from support.processes import wait_until
 
 

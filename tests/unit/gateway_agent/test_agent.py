@@ -372,7 +372,7 @@ class News(ChangeNotifier):
         self._told: set[float] = set()
 
     @property
-    def hears(self) -> bool:
+    def receiving(self) -> bool:
         return self._world.now >= self._begins
 
     @property
