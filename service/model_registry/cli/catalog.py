@@ -14,8 +14,7 @@ import typer
 from model_registry.cli.import_summary import printable
 from model_registry.cli.output_file import write_output
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
-from model_registry.client.operations import DOCUMENT
+from model_registry.client.operations import DEFAULT_URL, DOCUMENT
 from model_registry.client.requests import Call, enveloped, json_object
 from model_registry.errors import InvalidModel
 

@@ -10,7 +10,7 @@ import typer
 
 from model_registry.cli.import_summary import printable
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}

@@ -16,7 +16,7 @@ import typer
 from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models

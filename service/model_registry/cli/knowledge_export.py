@@ -10,7 +10,7 @@ import typer
 from model_registry.cli.import_summary import printable
 from model_registry.cli.output_file import write_output
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
 from model_registry.imports.sources.csv_rows import write_csv
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config

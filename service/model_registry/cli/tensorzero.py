@@ -15,8 +15,8 @@ from rich.console import Console
 from model_registry.cli import sync, tensorzero_check
 from model_registry.cli.import_summary import Outcome, print_summary
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
 from model_registry.client.bundle import unpack_bundle, write_bundle
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
 from model_registry.gateways.tensorzero.importing.plan import plan_import
