@@ -36,7 +36,7 @@ def migrate(*, public_reads: PublicReads = None) -> None:
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db migrate`
     """
-    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.cli.startup import database_url, read_settings
     from model_registry.store import migrations
 
     settings = read_settings()
@@ -82,15 +82,15 @@ def reader_key(
 
     import jwt
 
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import read_settings
     from model_registry.errors import StorageMisconfigured
     from model_registry.store.access import READER
 
     secret = read_settings().postgrest_jwt_secret
     if secret is None:
-        raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST believes only what is signed with it.")
+        raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST accepts only keys signed with it.")
     if len(secret.get_secret_value().encode()) < _SECRET_BYTES:
-        message = f"POSTGREST_JWT_SECRET is shorter than {_SECRET_BYTES} bytes, which PostgREST does not take."
+        message = f"POSTGREST_JWT_SECRET is shorter than {_SECRET_BYTES} bytes, which PostgREST rejects."
         message += " Set the secret that PostgREST itself has (PGRST_JWT_SECRET)."
         raise StorageMisconfigured(message)
     ends = {} if days is None else {"exp": int(time.time() + days * 86_400)}
@@ -104,7 +104,7 @@ def seed() -> None:
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db seed`
     """
-    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.cli.startup import database_url, read_settings
     from model_registry.store import migrations
 
     settings = read_settings()
@@ -118,7 +118,7 @@ def status() -> None:
 
     Example: `model-registry db status || model-registry db migrate`
     """
-    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.cli.startup import database_url, read_settings
     from model_registry.store import migrations
 
     settings = read_settings()
@@ -148,7 +148,7 @@ def redact(
 
     Example: `model-registry db redact --yes < secret.txt`
     """
-    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.cli.startup import database_url, read_settings
     from model_registry.store import redaction
 
     if find and (all_found or yes):
@@ -195,7 +195,7 @@ def _read_secret(shortest: int) -> str:
 
 
 def _list(found: Sequence[Finding]) -> None:
-    from model_registry.cli.import_summary import printable
+    from model_registry.cli.output import printable
 
     for one in found:
         typer.echo(printable(str(one)))

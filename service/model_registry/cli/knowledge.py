@@ -14,9 +14,8 @@ from urllib.parse import quote
 import typer
 
 from model_registry.cli import knowledge_export
-from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.operations import DEFAULT_URL
+from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading_bar
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
@@ -35,22 +34,13 @@ importers = typer.Typer(
 app.add_typer(importers, name="import")
 app.add_typer(knowledge_export.app, name="export")
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would change, and write nothing. Works with any key.")
-]
-OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Only update existing models; create none.")]
-Activate = Annotated[
-    bool, typer.Option("--activate", help="Create new models as active; by default they are inactive.")
-]
-ReportFile = Annotated[
-    Path | None, typer.Option("--report", help="Write the result for each model to this file, as JSON.")
-]
 Provider = Annotated[str | None, typer.Option("--provider", help="Name of the provider in the registry.")]
 
 _HUB = "https://huggingface.co"
 
 
 @importers.command("litellm")
+@grouped_options
 def import_litellm(
     place: Annotated[
         str | None,
@@ -63,12 +53,9 @@ def import_litellm(
         typer.Option("--only", help="Only models of this provider, by LiteLLM's or the registry's name. Repeatable."),
     ] = None,
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import prices, limits and capabilities of hosted models from LiteLLM's price map.
 
@@ -84,20 +71,17 @@ def import_litellm(
     if only and isinstance(document, dict):
         document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
     reading = litellm_prices.read_prices(document, datetime.now(UTC).date())
-    what = Import(litellm_prices.SOURCE, _at(reading, provider), only_existing, activate, dry_run, report)
-    bring_in(what, RegistryHttp(registry, api_key))
+    bring_in(litellm_prices.SOURCE, _at(reading, provider), options, registry)
 
 
 @importers.command("ollama")
+@grouped_options
 def import_ollama(
-    url: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
+    server: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import the models of an Ollama server, with sizes, quantization and context.
 
@@ -105,7 +89,7 @@ def import_ollama(
 
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
-    root = url.rstrip("/").removesuffix("/v1")
+    root = server.rstrip("/").removesuffix("/v1")
     with reading_bar(f"Asking {root}") as advance:
         tags = fetch_json(f"{root}/api/tags")
         names = ollama.model_names(tags)
@@ -114,12 +98,13 @@ def import_ollama(
             shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
             advance(done, len(names))
     reading = ollama.read_ollama(tags, shown, root, provider or "ollama")
-    bring_in(Import(ollama.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    bring_in(ollama.SOURCE, reading, options, registry)
 
 
 @importers.command("openai")
+@grouped_options
 def import_openai(
-    url: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
+    server: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
     provider: Annotated[str, typer.Option("--provider", help="Name of the provider in the registry.")],
     provider_type: Annotated[
         str, typer.Option("--type", help="Type of the provider, if it is new.")
@@ -127,18 +112,15 @@ def import_openai(
     key_variable: Annotated[
         str | None, typer.Option("--key-variable", help="Environment variable that holds the server's API key.")
     ] = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import the models of an OpenAI-compatible server: vLLM, SGLang, Groq, OpenRouter, ...
 
     Example: `model-registry knowledge import openai http://localhost:8000/v1 --provider vllm_local --type vllm`
     """
-    base = url.rstrip("/")
+    base = server.rstrip("/")
     headers = {}
     if key_variable is not None:
         if not (key := os.environ.get(key_variable)):
@@ -147,12 +129,11 @@ def import_openai(
     with reading_bar(f"Asking {base}") as advance:
         answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
     reading = openai_models.read_openai_models(answer, provider, provider_type, base)
-    bring_in(
-        Import(openai_models.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key)
-    )
+    bring_in(openai_models.SOURCE, reading, options, registry)
 
 
 @importers.command("huggingface")
+@grouped_options
 def import_huggingface(
     models: Annotated[
         list[str], typer.Argument(help="Names of models on the Hub, such as Qwen/Qwen3-8B.", metavar="MODEL...")
@@ -165,12 +146,9 @@ def import_huggingface(
     ] = None,
     hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="URL of the Hub.")] = _HUB,
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
@@ -190,28 +168,25 @@ def import_huggingface(
         tuple(offer for one in readings for offer in one.offers),
         tuple(passed for one in readings for passed in one.passed_over),
     )
-    what = Import(huggingface.SOURCE, reading, only_existing, activate, dry_run, report)
-    bring_in(what, RegistryHttp(registry, api_key))
+    bring_in(huggingface.SOURCE, reading, options, registry)
 
 
 @importers.command("csv")
+@grouped_options
 def import_csv(
     file: Annotated[Path, typer.Argument(help="CSV file with a header row.", metavar="FILE")],
     source: Annotated[str, typer.Option("--source", help="Source recorded with each imported field.")] = "csv",
     provider: Annotated[str | None, typer.Option("--provider", help="Provider of rows that name none.")] = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import a CSV table with one row per model and one column per fact, as written by `knowledge export csv`.
 
     Example: `model-registry knowledge import csv models.csv --source "benchmarks of our own"`
     """
     reading = csv_rows.read_csv(read_text(file), provider)
-    bring_in(Import(source, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    bring_in(source, reading, options, registry)
 
 
 def _price_map(place: str | None) -> Json:

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.cli.nats_login import HOW, nats_login
-from model_registry.cli.plain_logs import configure_plain
+from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.entities.base import ShortName
 from model_registry.errors import ModelServerUnreachable
 from model_registry.loopback import is_loopback

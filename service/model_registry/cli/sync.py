@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from model_registry.cli.nats_login import HOW, nats_login
-from model_registry.cli.plain_logs import configure_plain
+from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl
 from model_registry.client.operations import DEFAULT_URL
 

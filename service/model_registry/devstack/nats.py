@@ -40,7 +40,7 @@ class Nats(StackProcess):
         if self.pid is not None:
             return
         self.end_strays(self.home)
-        require_free(self.port, who=self.name, instead="start it on another one")
+        require_free(self.port, who=self.name, instead="choose another port")
         # A file, because any user could read a token among the arguments. NATS's format is a superset of JSON.
         settings = {
             "host": LOOPBACK,

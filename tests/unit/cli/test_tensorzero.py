@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from model_registry.cli import main
-from model_registry.cli.exit_codes import EXIT_CODES, exit_code
-from model_registry.cli.import_summary import Outcome, print_summary
+from model_registry.cli.errors import EXIT_CODES, exit_code
+from model_registry.cli.tensorzero import Outcome, print_summary
 from model_registry.errors import RegistryError
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.imports.plan import ReportEntry
