@@ -6,6 +6,7 @@ Sources are read in `imports/sources/`; the registry plans the import. This modu
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +78,7 @@ def import_litellm(
 @importers.command("ollama")
 @grouped_options
 def import_ollama(
-    server: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
+    url: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
     provider: Provider = None,
     *,
     options: ImportOptions,
@@ -89,7 +90,7 @@ def import_ollama(
 
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
-    root = server.rstrip("/").removesuffix("/v1")
+    root = url.rstrip("/").removesuffix("/v1")
     with reading_bar(f"Asking {root}") as advance:
         tags = fetch_json(f"{root}/api/tags")
         names = ollama.model_names(tags)
@@ -104,7 +105,7 @@ def import_ollama(
 @importers.command("openai")
 @grouped_options
 def import_openai(
-    server: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
+    url: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
     provider: Annotated[str, typer.Option("--provider", help="Name of the provider in the registry.")],
     provider_type: Annotated[
         str, typer.Option("--type", help="Type of the provider, if it is new.")
@@ -120,7 +121,7 @@ def import_openai(
 
     Example: `model-registry knowledge import openai http://localhost:8000/v1 --provider vllm_local --type vllm`
     """
-    base = server.rstrip("/")
+    base = url.rstrip("/")
     headers = {}
     if key_variable is not None:
         if not (key := os.environ.get(key_variable)):
@@ -161,7 +162,7 @@ def import_huggingface(
     readings = []
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         for done, model in enumerate(models, 1):
-            facts = _of_files(config, info) if config or info else _of_hub(hub, model)
+            facts = (_of_file(config), _of_file(info)) if config or info else _of_hub(hub, model)
             readings.append(huggingface.read_huggingface(model, *facts, provider))
             advance(done, len(models))
     reading = SourceContent(
@@ -209,16 +210,11 @@ def _at(reading: SourceContent, provider: str | None) -> SourceContent:
     """The same offers, at one provider of the registry."""
     if provider is None:
         return reading
-    return SourceContent(
-        tuple(o.model_copy(update={"provider": provider}) for o in reading.offers), reading.passed_over
-    )
+    offers = tuple(offer.model_copy(update={"provider": provider}) for offer in reading.offers)
+    return replace(reading, offers=offers)
 
 
-def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    return _from_file(config), _from_file(info)
-
-
-def _from_file(path: Path | None) -> dict[str, Any]:
+def _of_file(path: Path | None) -> dict[str, Any]:
     return _object(read_json(path)) if path else {}
 
 

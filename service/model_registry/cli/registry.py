@@ -62,14 +62,18 @@ def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True).parameters
     groups: dict[str, Any] = {name: one.annotation for name, one in own.items() if is_dataclass(one.annotation)}
     fields = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
-    options = [option for name, one in own.items() for option in (fields[name].values() if name in groups else [one])]
+    options = [
+        option.replace(name=name if option is one else f"{name}_{option.name}", kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, one in own.items()
+        for option in (fields[name].values() if name in groups else [one])
+    ]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 (what Typer has parsed)
-        grouped = {name: group(**{field: given.pop(field) for field in fields[name]}) for name, group in groups.items()}
-        command(**given, **grouped)
+        for name, group in groups.items():
+            given[name] = group(**{field: given.pop(f"{name}_{field}") for field in fields[name]})
+        command(**given)
 
-    named = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
-    run.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    run.__annotations__ = {option.name: option.annotation for option in named}
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
     return run

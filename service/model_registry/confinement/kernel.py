@@ -31,11 +31,7 @@ def syscall(number: int, *arguments: object) -> int:
     """
     if _LIBC is None:
         raise OSError("this is no Linux")
-    result: int = _LIBC.syscall(ctypes.c_long(number), *arguments)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+    return _checked(_LIBC.syscall(ctypes.c_long(number), *arguments))
 
 
 def prctl(option: int, *arguments: object) -> int:
@@ -43,7 +39,10 @@ def prctl(option: int, *arguments: object) -> int:
     if _LIBC is None:
         raise OSError("this is no Linux")
     padded = [*arguments, *[ctypes.c_ulong(0)] * (4 - len(arguments))]
-    result: int = _LIBC.prctl(ctypes.c_int(option), *padded)
+    return _checked(_LIBC.prctl(ctypes.c_int(option), *padded))
+
+
+def _checked(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

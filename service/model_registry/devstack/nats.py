@@ -49,7 +49,7 @@ class Nats(StackProcess):
             "jetstream": {"store_dir": "jetstream"},
         }
         self._write_settings("nats.conf", json.dumps(settings, indent=2))
-        self._launch([_installed(), "--config", "nats.conf"], environment={})
+        self._launch([_installed(), "--config", "nats.conf"])
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:

@@ -72,7 +72,7 @@ class Postgres(StackProcess):
         # Postgres itself would refuse to start when any process of this user has the id in a lock file.
         for lock in (self.home / "postmaster.pid", self.socket_dir / _SOCKET_LOCK):
             remove_stale_lock(lock, self.programs, self.home)
-        self._launch([str(programs / "postgres"), *self._arguments()], environment={}, run_as=run_as)
+        self._launch([str(programs / "postgres"), *self._arguments()], run_as=run_as)
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def stop(self) -> None:

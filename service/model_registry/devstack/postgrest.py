@@ -87,7 +87,7 @@ class Postgrest(StackProcess):
         # A file, because the environment of a process is easier to see than a file of mode 0600.
         lines = [f"{key} = {json.dumps(value)}\n" for key, value in settings.items()]
         self._write_settings("postgrest.conf", "".join(lines))
-        self._launch([str(program), "postgrest.conf"], environment={})
+        self._launch([str(program), "postgrest.conf"])
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:

@@ -22,7 +22,7 @@ from model_registry.errors import StackError
 from model_registry.private_files import keep_private, make_private_directory, open_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from model_registry.devstack.system_user import SystemUser
@@ -130,7 +130,7 @@ class StackProcess(ABC):
         make_private_directory(self.home)
         keep_private(self.home / name, text.encode())
 
-    def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
+    def _launch(self, argv: Sequence[str], *, run_as: SystemUser | None = None) -> None:
         """Start the program in its directory and its own session: Ctrl-C must not reach it, as we stop in order."""
         writing = self._log.begin()
         try:
@@ -138,7 +138,7 @@ class StackProcess(ABC):
                 self._process = subprocess.Popen(
                     argv,
                     cwd=self.home,
-                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
                     stdin=subprocess.DEVNULL,
                     stdout=writing,
                     stderr=subprocess.STDOUT,
