@@ -110,7 +110,7 @@ def json_object(content: bytes) -> Json:
     """Read an object. Errors: ValueError."""
     value = json.loads(content)
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 (as for what is no JSON at all)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (as for what is no JSON at all)
     return value
 
 

@@ -30,14 +30,14 @@ def syscall(number: int, *arguments: object) -> int:
         OSError: the kernel refuses, or this is not Linux.
     """
     if _LIBC is None:
-        raise OSError("this is no Linux")
+        raise OSError("this is not Linux")
     return _checked(_LIBC.syscall(ctypes.c_long(number), *arguments))
 
 
 def prctl(option: int, *arguments: object) -> int:
     """Set an attribute of this process. Errors: OSError."""
     if _LIBC is None:
-        raise OSError("this is no Linux")
+        raise OSError("this is not Linux")
     padded = [*arguments, *[ctypes.c_ulong(0)] * (4 - len(arguments))]
     return _checked(_LIBC.prctl(ctypes.c_int(option), *padded))
 

@@ -130,7 +130,7 @@ def _checked_seed(seed: str, file: str | Path) -> str:
     try:
         nkeys.from_seed(bytearray(seed.encode("ascii", "replace"))).wipe()
     except Exception:  # noqa: BLE001 (several libraries raise errors of their own)
-        raise ValueError(f"{file} holds no seed of an nkey (SU...)") from None
+        raise ValueError(f"{file} contains no nkey seed (SU...)") from None
     return seed
 
 
@@ -142,7 +142,7 @@ def _credentials(file: str | Path) -> Any:  # noqa: ANN401 (nats-py's own type)
     lines = [line.strip() for line in content.splitlines()]
     following = dict(pairwise(lines))
     if not following.get(_JWT) or _SEED not in following:
-        raise ValueError(f"{file} is no credentials file: it needs a NATS USER JWT and a USER NKEY SEED")
+        raise ValueError(f"{file} is not a credentials file: it needs a NATS USER JWT and a USER NKEY SEED")
     _checked_seed(following[_SEED], file)
     return RawCredentials("\n".join([*lines, ""]))
 
