@@ -1,4 +1,4 @@
-"""What tests with GPU nodes share, and those of databases that are new."""
+"""Fixtures for tests with GPU nodes, and for tests with new databases."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a process that reads a stranger's text must not be able to do, tried one after the other.
+"""Tries, one after the other, everything that a process with untrusted input must not be able to do.
 
-Runs in the place of the gateway's process (`Judge(child="support.attacks")`), behind the same walls. The
-"configuration" is a JSON file of targets; the answer is what succeeded.
+Runs in place of the gateway's process (`child="support.attacks"`), in the same sandbox. The "configuration" is a JSON
+file of targets; the result lists the attacks that succeeded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PTRACE_SEIZE = 0x4206
 
 
 def main(directory: str, readable: list[str]) -> None:
-    """Shut in as the gateway's process does, then attack."""
+    """Enter the same sandbox as the gateway's process, then attack."""
     shut_in_for_good(Path(directory), map(Path, readable), load=gateway_child.load_gateway)
     answer_all()
 
@@ -59,7 +59,7 @@ def _succeeds(attack: Callable[[], object]) -> bool:
 
 
 def attacks(targets: Targets) -> dict[str, Callable[[], object]]:
-    """Each raises when it fails."""
+    """Each attack raises if it fails."""
     parent = targets["parent"]
     return {
         **{f"read {path}": partial(_read, path) for path in targets["files"]},
@@ -108,7 +108,7 @@ def _call(name: str, *arguments: Any) -> None:
 
 
 def _peek(pid: int) -> None:
-    """Read a page of another process that is not there: EFAULT is the answer to those who may."""
+    """Read an unmapped page of another process: callers with the permission get EFAULT."""
     try:
         piece = (ctypes.c_uint64 * 2)(ctypes.addressof(ctypes.create_string_buffer(8)), 8)
         _call("readv", pid, piece, 1, (ctypes.c_uint64 * 2)(16, 8), 1, 0)

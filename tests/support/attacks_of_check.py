@@ -14,7 +14,7 @@ from support import attacks
 
 
 def main(directory: str, targets: attacks.Targets) -> None:
-    """Print what succeeded: from here, and from the process inside."""
+    """Print the attacks that succeeded: from this process, and from the process that it starts."""
     shutil.copy(attacks.__file__, Path(directory, "attacks.py"))  # nothing of the tests can be read from inside
     sys.path.insert(0, directory)
     tempfile.tempdir = directory

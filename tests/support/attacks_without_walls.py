@@ -1,4 +1,4 @@
-"""The same attacks from a process without walls: what they are worth."""
+"""The same attacks from a process without a sandbox, to prove that they work."""
 
 from __future__ import annotations
 

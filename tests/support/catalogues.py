@@ -46,7 +46,7 @@ class Catalogue:
         return row_id
 
     def provider(self, name: str = "local", type: str = "openai_compatible", **columns: Any) -> str:  # noqa: A002 (the column's name)
-        """By default a server of somebody's own, without a key."""
+        """By default a self-hosted server without a key."""
         if type in {"openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure"}:
             columns.setdefault("api_base", f"http://{type.replace('_', '-')}.example/v1")
         return self._insert("model_providers", name=name, type=type, **columns)
@@ -61,7 +61,7 @@ class Catalogue:
         return self._insert("model_categories", key=key, **{"name": key, **columns})
 
     def alias(self, model_id: str, alias: str, context: str | None = None) -> str:
-        """Another name."""
+        """An alias."""
         return self._insert("model_aliases", model_id=model_id, alias=alias, context=context)
 
     def function(self, function_name: str = "chat", service_name: str = "svc", **columns: Any) -> str:
@@ -78,7 +78,7 @@ class Catalogue:
         return self._add("gpu_nodes", {"node_id": node_id, **columns})
 
     def deployment(self, model_id: str | None, node_id: str = "n", **columns: Any) -> str:
-        """By default an Ollama has the model loaded, and says where."""
+        """By default an Ollama that has the model loaded, with its endpoint."""
         said = {"provider_type": "ollama", "announced_model": "m-id", "endpoint": f"http://{node_id}:11434"}
         return self._add("model_deployments", {**said, "node_id": node_id, "model_id": model_id, **columns})
 

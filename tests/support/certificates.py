@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority that nobody trusts, and what it signs for servers and clients on loopback."""
+"""Certificates for a test: an untrusted authority, and certificates of servers and clients on loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIFE = timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; `certificate` is the file that says so."""
+    """Signs certificates; `certificate` is the file of the authority's own certificate."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory

@@ -15,7 +15,7 @@ TABLES = (
 
 
 def empty(database_url: str, schema: str) -> None:
-    """Make it a new registry, empty but for its categories: whoever still holds a snapshot must load anew.
+    """Make it a new registry, empty except for its categories: holders of a snapshot must reload it.
 
     DELETE and not TRUNCATE: of tables with a few rows it takes a tenth of the time.
     """

@@ -1,4 +1,4 @@
-"""Databases of a test's own, in which nothing has ever been, or what was in another one."""
+"""Separate databases for a test: new ones, or copies of another."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def new_database(server: str, *, like: str | None = None) -> Iterator[str]:
 
 
 def _administer(server: str, statement: sql.Composed) -> None:
-    """With a connection of its own: tests kill the server, and what was connected before is dead then."""
+    """Uses a new connection: tests kill the server, after which earlier connections are dead."""
     with psycopg.connect(server, autocommit=True) as administrator:
         administrator.execute(statement)

@@ -18,7 +18,7 @@ _SIZE = "1m"
 
 @contextlib.contextmanager
 def table_on_a_small_disk(stack: Any, database: psycopg.Connection, table: str) -> Iterator[str]:
-    """Move the table there, and back. Answers how: `really`, or `raised` where nothing can be mounted."""
+    """Move the table there and back. Returns how: `really`, or `raised` where nothing can be mounted."""
     # Not below pytest's own directory: every run that begins closes it to the user that Postgres runs as for root.
     with tempfile.TemporaryDirectory(prefix="small-disk-") as scratch:
         Path(scratch).chmod(0o755)

@@ -1,4 +1,4 @@
-"""A gateway and the agent beside it, as programs of their own."""
+"""A gateway and the agent beside it, as separate programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Programs:
         self._directory = directory
         self._started: list[Program] = []
         self.client = httpx.Client(trust_env=False)
-        """For all questions: making one takes longer than an answer."""
+        """One client for all requests: making one takes longer than a response."""
 
     def __call__(self, name: str, *argv: str) -> Program:
         self._started.append(Program(list(argv), self._directory / f"{name}.log"))
@@ -34,7 +34,7 @@ class Programs:
 
 
 class GatewayProgram:
-    """A gateway that an agent brings its configurations to."""
+    """A gateway to which an agent delivers configurations."""
 
     def __init__(self, start: Programs, directory: Path, port: int) -> None:
         self._start, self._out, self._port = start, directory / "out", port
@@ -47,14 +47,14 @@ class GatewayProgram:
         self._start("gateway", sys.executable, str(_PROGRAM), str(config), str(self._port), str(self.pid_file))
 
     def loaded(self) -> str:
-        """The configuration that it runs with; nothing before it runs."""
+        """The configuration that it runs with; empty before it runs."""
         try:
             return self._start.client.get(f"http://127.0.0.1:{self._port}/loaded").text
         except httpx.HTTPError:
             return ""
 
     def answer(self, asked: str = "function_name::agents_chat") -> str:
-        """What it answers now; nothing when it fails."""
+        """Its current response; empty if it fails."""
         body = {"model": f"tensorzero::{asked}", "messages": [{"role": "user", "content": "hello"}]}
         try:
             base = self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
@@ -65,7 +65,7 @@ class GatewayProgram:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The real TensorZero gateway on a configuration, in a child process: it may end its process after refusing one."""
+"""The real TensorZero gateway with a configuration, in a child process: it may end its process after refusing one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.waiting import LONGEST
 _START_SECONDS = LONGEST
 _ANSWER_SECONDS = LONGEST
 _LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-"""Credentials come with a proxy that leads nowhere; stub servers are not behind it."""
+"""The credentials come with an unreachable proxy, which is not used for stub servers."""
 
 
 class Refused(Exception):
@@ -27,14 +27,14 @@ class Refused(Exception):
 
 
 class CallFailed(Exception):
-    """The gateway answered with an error."""
+    """The gateway returned an error."""
 
 
 class Gateway:
-    """A running gateway. Nothing it does leaves this machine but the calls to the providers of its configuration."""
+    """A running gateway. Only its calls to the configured providers leave this machine."""
 
     def __init__(self, config: str, directory: Path, environment: dict[str, str] | None = None) -> None:
-        """Describe it; `environment` overrides the made-up credentials that the configuration gets."""
+        """`environment` overrides the dummy credentials of the configuration."""
         file = directory / "tensorzero.toml"
         file.write_text(config, encoding="utf-8")
         lay_out(directory)
@@ -51,7 +51,7 @@ class Gateway:
         self._openai_base = ""
 
     def inference(self, **arguments: Any) -> tuple[str, str]:
-        """Ask through the Python client. Answers the text, and the variant that gave it."""
+        """Send a request with the Python client. Returns the text, and the variant that produced it."""
         self._pipe.send(arguments)
         outcome, content = self._receive(_ANSWER_SECONDS)
         if outcome != "answer":
@@ -60,18 +60,18 @@ class Gateway:
         return text, variant
 
     def complete(self, model: str) -> str:
-        """Ask for a chat completion over HTTP, as OpenAI's clients do."""
+        """Request a chat completion over HTTP, like OpenAI's clients."""
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
         return str(self._post("/chat/completions", body)["choices"][0]["message"]["content"])
 
     def usage(self, model_name: str) -> dict[str, Any]:
-        """What the gateway says a chat completion took."""
+        """The usage of a chat completion, as reported by the gateway."""
         body = {"model": f"tensorzero::model_name::{model_name}", "messages": [{"role": "user", "content": "hello"}]}
         found: dict[str, Any] = self._post("/chat/completions", body)["usage"]
         return found
 
     def embed(self, model: str) -> list[float]:
-        """Ask for an embedding over HTTP."""
+        """Request an embedding over HTTP."""
         found: list[float] = self._post("/embeddings", {"model": model, "input": "hello"})["data"][0]["embedding"]
         return found
 
@@ -114,13 +114,13 @@ class Gateway:
 
 
 def _run(pipe: Connection, config_file: str, environment: dict[str, str]) -> None:
-    """Be the child: start the gateway twice, as a Python client and behind HTTP, and answer until the pipe closes."""
+    """In the child: start the gateway twice, as a Python client and behind HTTP, and serve until the pipe closes."""
     os.environ.update(environment)
     import tensorzero  # noqa: PLC0415 (the environment comes first)
 
     try:
         client = tensorzero.TensorZeroGateway.build_embedded(config_file=config_file)
-        # The package's own way to embeddings, which its client has not.
+        # The package's own function for embeddings, which its client lacks.
         http: Any = tensorzero._start_http_gateway(  # noqa: SLF001
             config_file=config_file, clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
         )

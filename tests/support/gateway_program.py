@@ -1,8 +1,8 @@
-"""The real gateway as a program of its own, as it runs in production: reads a file, answers, and reads anew on SIGHUP.
+"""The real gateway as a separate program, as in production: reads a file, serves it, and rereads it on SIGHUP.
 
-python gateway_program.py CONFIG PORT PID_FILE. On the port: `GET /status` answers once the gateway has loaded, `/base`
-where it serves, `/loaded` with what. The next one serves before the one before it is let go, so that no request finds
-none. A configuration that it refuses ends it.
+python gateway_program.py CONFIG PORT PID_FILE. On the port, `GET /status` responds once the gateway has loaded, `/base`
+returns its address, and `/loaded` its configuration. The next gateway serves before the previous one stops, so that no
+request is lost. The program exits if the gateway refuses the configuration.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Loaded:
     """One gateway with its configuration."""
 
     def __init__(self, config: Path) -> None:
-        # Where the link leads now: it may lead elsewhere before the gateway has read.
+        # The current target of the link, which may change before the gateway has read it.
         path = config.resolve()
         self.text = path.read_text("utf-8")
         os.environ.update(environment(strings(tomllib.loads(self.text)), _credentials()))
@@ -45,14 +45,14 @@ class Loaded:
             self.gateway: Any = tensorzero._start_http_gateway(  # noqa: SLF001 (its client cannot do embeddings)
                 config_file=str(path), clickhouse_url=None, postgres_url=None, valkey_url=None, async_setup=False
             )
-        except BaseException:  # noqa: BLE001 (whatever it is, it does not run)
+        except BaseException:  # noqa: BLE001 (on any error the gateway does not run)
             os._exit(1)
 
 
 def main() -> None:
-    """Serve until ended; told to read anew, start the next gateway in the same place."""
+    """Serve until ended; on SIGHUP, start the next gateway at the same address."""
     config, port, pid_file = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # waited for below, and remembered until then
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # awaited below, and referenced until then
     os.environ.update({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})
     running = [Loaded(config)]
 
@@ -66,7 +66,7 @@ def main() -> None:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
-            """Keep quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,7 +74,7 @@ def main() -> None:
     while True:
         signal.sigwait({signal.SIGHUP})
         running.append(Loaded(config))
-        del running[:-2]  # the one before may have requests yet
+        del running[:-2]  # the previous one may still have requests
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A gateway's process that prints whatever its configuration says, and refuses it."""
+"""A gateway's process that prints everything in its configuration, and refuses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main(directory: str, _readable: list[str]) -> None:
-    """Print the text, which is in hexadecimal digits in a comment; then answer."""
+    """Print the text, which a comment contains in hexadecimal digits; then respond."""
     for line in sys.stdin:
         job = json.loads(line)
         text = bytes.fromhex(Path(directory, job["path"]).read_text().removeprefix("# ")).decode()

@@ -1,4 +1,4 @@
-"""The gateway's process without its walls: to see what the others hold alone, and that tests would notice."""
+"""The gateway's process without its sandbox: shows what other protections stop alone, and that tests would notice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from model_registry.gateways.tensorzero.validation import gateway_child
 
 
 def main(directory: str, _readable: list[str]) -> None:
-    """Answer from the same directory, and nothing more."""
+    """Respond from the same directory, without a sandbox."""
     os.chdir(directory)
     gateway_child.load_gateway()
     gateway_child.serve()

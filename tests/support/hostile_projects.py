@@ -1,4 +1,4 @@
-"""Projects of somebody who wants the check to read or reach something: one by one, and drawn."""
+"""Projects that try to make the check read or reach something: listed, and drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tree = dict[str, Any]
 
 @dataclass
 class Project:
-    """What is sent."""
+    """A project as sent."""
 
     tree: Tree
     files: dict[str, Any]
@@ -36,7 +36,7 @@ class Project:
 
 
 def harmless() -> Project:
-    """It loads: a function with a schema, one with a tool."""
+    """A valid project: a function with a schema, and one with a tool."""
     variant = {"type": "chat_completion", "model": "openai::x"}
     return Project(
         {
@@ -51,7 +51,7 @@ def harmless() -> Project:
 
 
 def known_attacks(canaries: Canaries) -> Mapping[str, Project]:
-    """What worked before there were walls."""
+    """Attacks that worked before there was a sandbox."""
     made: dict[str, Project] = {}
 
     def attack(name: str, change: Callable[[Project], object]) -> None:
@@ -75,7 +75,7 @@ def known_attacks(canaries: Canaries) -> Mapping[str, Project]:
 
 
 def named(project: Project, path: str) -> None:
-    """Say that a file of the machine is the configuration."""
+    """Name a file of the machine as the configuration."""
     project.files[path] = b""
     project.configuration = [path]
 

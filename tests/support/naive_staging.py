@@ -1,6 +1,6 @@
-"""A project laid out as it was sent, as the registry did before it took names and texts from nobody.
+"""A project staged exactly as sent, as the registry did before it stopped trusting names and texts of callers.
 
-Here to try the walls of the gateway's process alone, and to show that without them the canaries do sing.
+Tests the sandbox of the gateway's process alone, and shows that without it the detectors report accesses.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
 
 
 def load(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
-    """Ask the gateway about whatever was sent."""
+    """Let the gateway check the project exactly as sent."""
     project = judge.directory / "project"
     project.mkdir(exist_ok=True)
     variables = environment()
-    del variables["ALL_PROXY"]  # as it was then
+    del variables["ALL_PROXY"]  # as in that version
     for name, content in files.items():
         _write(project, name, content)
         text = content.decode("utf-8", "replace")
@@ -33,7 +33,7 @@ def load(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[
 
 
 def _write(project: Path, name: str, content: bytes) -> None:
-    """Only below the project: the canary itself is not to be written to."""
+    """Only below the project: the detector's own file must not be written."""
     if name.startswith("/") or ".." in name:
         return
     try:

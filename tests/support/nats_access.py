@@ -1,4 +1,4 @@
-"""Every way a NATS server lets somebody in: the server's settings for it, and the variables of its client."""
+"""Every kind of login to NATS: the settings of the server, and the variables of its client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.certificates import Authority
 SECRET = "a/s3cr3t@that:n0body may see"  # noqa: S105 (made up)
 
 Access = Callable[[Path], tuple[dict[str, Any], dict[str, str]]]
-"""Writes the files; answers the server's settings and the client's variables."""
+"""Writes the files; returns the server's settings and the client's variables."""
 
 
 def user_and_password(_files: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -73,7 +73,7 @@ def creds(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Signed by nobody whom the machine trusts; the token goes over it."""
+    """TLS with a certificate that the machine does not trust; the token is sent over it."""
     authority = Authority(files, "ca")
     cert, key = authority.sign("server")
     settings: dict[str, Any] = {"tls": {"cert_file": cert, "key_file": key}, "authorization": {"token": SECRET}}
@@ -81,7 +81,7 @@ def tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def mutual_tls(files: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The certificate is how one logs in."""
+    """The client logs in with its certificate."""
     authority = Authority(files, "ca")
     cert, key = authority.sign("server")
     settings: dict[str, Any] = {
@@ -96,7 +96,7 @@ ALL: tuple[Access, ...] = (user_and_password, token, nkey, creds, tls, mutual_tl
 
 
 def secrets(variables: dict[str, str]) -> list[str]:
-    """What must be seen nowhere, of what a client is told."""
+    """Those parts of a client's settings that must never be shown."""
     found = ["s3cr3t", "n0body"] if SECRET in variables.values() else []
     for name in ("NATS_NKEY", "NATS_CREDS", "NATS_KEY"):
         if name in variables:

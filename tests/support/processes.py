@@ -1,4 +1,4 @@
-"""Commands as real processes: started, waited for, told to stop, and shown to have left nothing behind."""
+"""Commands as real processes: started, awaited, stopped, and checked to have left nothing behind."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from support.waiting import LONGEST
 T = TypeVar("T")
 
 COMMAND = str(Path(sys.executable).with_name("model-registry"))
-"""The command as it is installed beside the Python that runs the tests."""
+"""The command, as installed beside the Python that runs the tests."""
 
 
 def wait_until(look: Callable[[], T], seconds: float = LONGEST) -> T:
-    """Look until what is seen is true, and return it. Fails with what was seen last."""
+    """Call `look` until its result is true, and return that. Fails with the last result."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline, f"still not so after {seconds} s: {seen!r}"
@@ -46,18 +46,18 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> subpro
 
 
 def surroundings(environment: Mapping[str, str] | None) -> dict[str, str]:
-    """This process's environment with these variables added, and lines wide enough to look for words in."""
-    # Compiling everything anew takes every command half a second, so it is compiled once whatever the shell says.
+    """This process's environment with these variables added, and output lines wide enough to search for words."""
+    # Compiling everything takes each command half a second, so it is compiled once, regardless of the shell's settings.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     return {**inherited, **plain, **(environment or {})}
 
 
 class Program:
-    """A command that runs until it is told to stop."""
+    """A command that runs until it is stopped."""
 
     def __init__(self, argv: list[str], output: Path, environment: Mapping[str, str] | None = None) -> None:
-        """Start it. What it says, on both streams, goes to a file: a pipe nobody reads would hold it up."""
+        """Start it. Both output streams go to a file: a pipe that nobody reads would block it."""
         self.output = output
         with output.open("ab") as file:
             self._process = subprocess.Popen(
@@ -67,11 +67,11 @@ class Program:
 
     @property
     def said(self) -> str:
-        """Everything it said so far."""
+        """Everything it has printed so far."""
         return self.output.read_text(errors="replace")
 
     def wait_for(self, pattern: str, seconds: float = LONGEST) -> re.Match[str]:
-        """Wait until it says something. Fails at once when it ends before."""
+        """Wait until it prints a text. Fails at once if it exits before."""
 
         def look() -> re.Match[str] | None:
             found = re.search(pattern, self.said)
@@ -83,7 +83,7 @@ class Program:
         return found
 
     def wait_for_end(self, seconds: float = LONGEST) -> int:
-        """Its exit code, once it has ended by itself."""
+        """Its exit code, once it has exited by itself."""
         return self._process.wait(seconds)
 
     def tell(self, what: signal.Signals) -> None:
@@ -96,12 +96,12 @@ class Program:
         return self.wait_for_end(seconds)
 
     def family(self) -> list[psutil.Process]:
-        """The process and all that it has started, as long as it runs."""
+        """The process and its descendants, as long as it is running."""
         own = psutil.Process(self.pid)
         return [own, *own.children(recursive=True)]
 
     def end(self) -> None:
-        """Leave nothing running, however the test went."""
+        """Stop everything, whatever the outcome of the test."""
         if self._process.poll() is None:
             family = self.family()
             self.stop(signal.SIGTERM)
@@ -111,20 +111,20 @@ class Program:
 
 
 def alive(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run. A zombie does not: its parent has only not asked yet."""
+    """Those still running. Zombies do not count: their parent has just not collected their exit code yet."""
     return [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`model-registry serve` as a process of its own, and an administrator's client for it."""
+    """`model-registry serve` as a separate process, and an administrator's client for it."""
 
     program: Program
     url: str
     client: httpx.Client
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Add a row; fail with the service's words unless it is there afterwards."""
+        """Add a row; fail with the service's message if it is refused."""
         response = self.client.post(path, json=body)
         assert response.status_code == 201, response.text
         row: dict[str, Any] = response.json()
@@ -136,7 +136,7 @@ class Service:
         assert response.status_code == 200, response.text
 
     def config(self) -> str:
-        """The gateway's configuration, byte by byte as the gateway would fetch it."""
+        """The gateway's configuration, byte for byte as a gateway fetches it."""
         response = self.client.get("/api/tensorzero/config")
         assert response.status_code == 200, response.text
         return response.text
@@ -150,6 +150,6 @@ StartService = Callable[..., Service]
 
 
 def client_of(url: str, key: str | None) -> httpx.Client:
-    """A client that no proxy of the environment steers elsewhere."""
+    """A client that ignores proxies of the environment."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=LONGEST)

@@ -1,4 +1,4 @@
-"""Comparing snapshots: rows, order and indexes, whichever way a snapshot came about."""
+"""Compares snapshots: rows, order and indexes, regardless of how each snapshot was made."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from model_registry.snapshot.snapshot import Snapshot
 
 HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
-"""What may move without being a change, so that a snapshot that was brought forward may not have it."""
+"""Columns whose updates are not changes, so that an updated snapshot may lack them."""
 
 
 def contents(snapshot: Snapshot) -> dict[str, Any]:
-    """Everything that questions to a snapshot can be answered with, except heartbeats."""
+    """All contents of a snapshot except heartbeats."""
     return {
         name: {
             "rows": [row.model_dump(exclude=HEARTBEATS) for row in table],

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol and runs no model: it answers with its own name, and remembers who asked."""
+"""A server with OpenAI's protocol and no model: it answers with its own name, and records its callers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EMBEDDING = [0.25, -0.5, 1.0]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that came."""
+    """One received request."""
 
     path: str
     model: str
@@ -23,9 +23,9 @@ class Asked:
 
 
 class StubModelServer:
-    """Real HTTP: `/v1/chat/completions` and `/v1/embeddings`. `stop` is a server that is down.
+    """Real HTTP: `/v1/chat/completions` and `/v1/embeddings`. After `stop` the server is down.
 
-    On a free port, unless it is to take the place of one that was stopped.
+    Uses a free port, unless it replaces a stopped server.
     """
 
     def __init__(self, name: str, port: int = 0) -> None:
@@ -37,11 +37,11 @@ class StubModelServer:
 
     @property
     def api_base(self) -> str:
-        """What to register as the provider's base URL."""
+        """The base URL to register for the provider."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def answer_to(self, model: str) -> str:
-        """What it says when it is asked for this model."""
+        """Its response to a request for this model."""
         return f"{self.name} as {model}"
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class StubModelServer:
 
 def _handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0, so that no connection outlives its answer: a stopped server is unreachable at once."""
+        """Uses HTTP/1.0, so that no connection outlives its response: a stopped server is unreachable at once."""
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -85,7 +85,7 @@ def _handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has in the base class)
-            """Keep quiet."""
+            """Log nothing."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""Servers that speak Ollama's and vLLM's protocols and run no model, and an `nvidia-smi` that knows no GPU."""
+"""Servers with Ollama's and vLLM's protocols that run no model, and an `nvidia-smi` without a GPU."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ GIB = 2**30
 
 @dataclass
 class StubNodeServer:
-    """Real HTTP on loopback. What it has loaded may change; it may be stopped, and started again on its port."""
+    """Real HTTP on loopback. Its loaded models may change; it may be stopped, and restarted on its port."""
 
     port: int = 0
     loaded: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Model -> what else Ollama's `/api/ps`, or vLLM's `/v1/models`, says of it."""
+    """Model -> further fields in Ollama's `/api/ps` or vLLM's `/v1/models`."""
     pulled: list[str] = field(default_factory=list)
-    """What `/api/tags` lists besides."""
+    """Further models listed by `/api/tags`."""
     status: int = 200
     hangs: float = 0
-    """Seconds until it answers."""
+    """Seconds until it responds."""
     authorization: list[str | None] = field(default_factory=list)
     """What came with each request."""
 
@@ -57,7 +57,7 @@ class StubNodeServer:
             self.stop()
 
     def answer(self, path: str) -> dict[str, Any] | None:
-        """As the real ones answer, with what we do not read left in."""
+        """Responses like those of real servers, including fields that the agent does not read."""
         if path == "/api/ps":
             return {"models": [_running(name, said) for name, said in self.loaded.items()]}
         if path == "/api/tags":
@@ -98,7 +98,7 @@ def _served(name: str, said: dict[str, Any]) -> dict[str, Any]:
 
 def _handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Speaks HTTP/1.0: a stopped server has no connection left."""
+        """Uses HTTP/1.0: a stopped server has no connection left."""
 
         def do_GET(self) -> None:
             stub.authorization.append(self.headers["Authorization"])
@@ -112,7 +112,7 @@ def _handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has in the base class)
-            """Keep quiet."""
+            """Log nothing."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""`model-registry up` as a process of its own: started, looked at, and what it left at work."""
+"""`model-registry up` as a separate process: starting it, inspecting it, and finding processes that it left behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Up:
 
 
 class Starter:
-    """Starts the command in one data directory again and again."""
+    """Starts the command repeatedly in one data directory."""
 
     def __init__(self, data_dir: Path, exits: ExitStack) -> None:
         self._data_dir = data_dir
@@ -48,7 +48,7 @@ class Starter:
         self._starts = 0
 
     def begin(self, *options: str, program: Sequence[str] = (COMMAND,)) -> Program:
-        """Start it, and do not wait."""
+        """Start it without waiting."""
         self._starts += 1
         output = self._data_dir.with_name(f"{self._data_dir.name}-{self._starts}.log")
         argv = [*program, "up", "--data-dir", str(self._data_dir), "--port", "0", *options]
@@ -65,7 +65,7 @@ class Starter:
 
 
 def at_work_in(directory: Path) -> list[psutil.Process]:
-    """Every process whose working directory is below this one, whoever started it."""
+    """Every process whose working directory is below this one, regardless of who started it."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -78,7 +78,7 @@ def at_work_in(directory: Path) -> list[psutil.Process]:
 
 @contextmanager
 def starting() -> Iterator[Starter]:
-    """A data directory of its own. What still runs at the end is stopped."""
-    # Not below pytest's own directory: every run that begins closes it to the user that Postgres runs as for root.
+    """A separate data directory. Processes still running at the end are stopped."""
+    # Not below pytest's own directory: each new run closes it to the user as which Postgres runs under root.
     with TemporaryDirectory(prefix="registry-up-") as directory, ExitStack() as exits:
         yield Starter(Path(directory) / "data", exits)

@@ -1,4 +1,4 @@
-"""`model-registry node run` as a process of its own."""
+"""`model-registry node run` as a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and timeouts of the catalogue in the real gateway: it bills and gives up as the rows say."""
+"""Prices and timeouts of the catalogue in the real gateway: it computes costs and times out according to the rows."""
 
 from __future__ import annotations
 

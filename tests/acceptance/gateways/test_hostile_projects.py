@@ -1,4 +1,4 @@
-"""Projects that want to read or reach something of this machine, against canaries: no wall lets them."""
+"""Projects that try to read or reach something of this machine, watched by detectors: each protection stops them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def birds() -> Iterator[Canaries]:
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Asked]:
-    """As the service checks."""
+    """A check like the service's."""
     with ValidatorProcess(timeout_s=10) as process:
         yield lambda project: process.check(project.sent(), gateway=True, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def staging_alone() -> Iterator[Asked]:
-    """The gateway's process could do anything."""
+    """The gateway's process has no sandbox."""
     with GatewayProcess(10, child="support.gateway_without_walls") as judge:
         yield lambda project: check_project(project.sent(), judge, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def process_alone() -> Iterator[Asked]:
-    """Whatever is sent is laid out and loaded."""
+    """Every project is staged and loaded, whatever it contains."""
     with GatewayProcess(10) as judge:
         yield lambda project: _naively(judge, project)
 
@@ -72,7 +72,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_without_walls_every_canary_sings(name: str, birds: Canaries, neither: Asked) -> None:
-    """Or the tests below would prove nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert birds.touched(neither(known_attacks(birds)[name]))
 
 

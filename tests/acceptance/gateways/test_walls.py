@@ -1,4 +1,4 @@
-"""The walls around a check, tried from inside: by the process of the check, and by that of the gateway."""
+"""The sandbox of a check, attacked from inside: by the process of the check, and by that of the gateway."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 NOT_EVERYWHERE = frozenset({"ptrace", "memory of others", "io_uring", "limits", "dns", "read /proc/1/environ"})
-"""Root's, or the container's, to allow: without walls too they may fail."""
+"""Allowed only to root or by the container: these may fail even without a sandbox."""
 CAP_SYS_CHROOT = 1 << 18
-"""To close the door behind oneself; the call itself is forbidden then."""
+"""Used to enter the sandbox; afterwards the call itself is forbidden."""
 WRITES = "write here"
 STARTS_PYTHON = frozenset({"fork", "priority"})
-"""The process of the check starts the gateway's, and runs no text of others itself."""
+"""The process of the check starts the gateway's process, and loads no untrusted configuration itself."""
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Tar
 
 
 def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
-    """Or the tests above would prove nothing."""
+    """Otherwise the tests above would prove nothing."""
     command = python_child("support.attacks_without_walls", targets)
     with tempfile.TemporaryDirectory() as here:
         done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)
@@ -97,7 +97,7 @@ def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
 
 
 def test_every_thread_of_the_gateways_process_is_held() -> None:
-    """Loading the gateway starts threads, and the kernel's walls are a thread's own."""
+    """Loading the gateway starts threads, and the kernel applies its restrictions per thread."""
     with GatewayProcess() as judge:
         assert judge.judge("").accepted
         child = judge.child.process
@@ -117,7 +117,7 @@ def test_a_process_that_computes_for_too_long_is_ended() -> None:
 
 
 def test_no_configuration_answers_in_the_gateways_place() -> None:
-    """Whatever it makes the gateway print."""
+    """Everything that it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
     program = "support.gateway_that_repeats"
     with GatewayProcess(5, child=program) as judge:

@@ -1,4 +1,4 @@
-"""Links from deployments to models, kept by triggers that look only at what a statement moved: none is forgotten."""
+"""Links from deployments to models, kept by triggers that only check rows affected by a statement: none is missed."""
 
 from __future__ import annotations
 

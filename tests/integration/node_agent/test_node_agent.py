@@ -1,4 +1,4 @@
-"""The agent on a GPU node: real HTTP to servers that speak as Ollama and vLLM do, real NATS, a real registry."""
+"""The agent on a GPU node: real HTTP to servers with the protocols of Ollama and vLLM, real NATS, a real registry."""
 
 from __future__ import annotations
 

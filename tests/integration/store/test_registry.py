@@ -1,4 +1,4 @@
-"""The snapshot and the database: always the same, whoever writes, and whatever stands behind the address."""
+"""The snapshot always equals the database, with any writers, and with another database at the same address."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def connection(environment: dict[str, Any]) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def registry(connection: Database) -> Registry:
-    """A registry that has loaded the empty database, and looks only when told to."""
+    """A registry that has loaded the empty database, and polls only on request."""
     made = Registry(connection, origin="test")
     await made.refresh()
     return made

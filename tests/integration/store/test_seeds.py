@@ -1,4 +1,4 @@
-"""The starter catalogue goes in once, is sound, and gives way to what people did."""
+"""The starter catalogue is loaded once, is valid, and does not overwrite people's edits."""
 
 from __future__ import annotations
 

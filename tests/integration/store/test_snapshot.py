@@ -1,4 +1,4 @@
-"""A snapshot that was brought forward step by step is the one that would be loaded now, whatever the steps were."""
+"""A snapshot updated step by step equals one that is loaded now, for any steps."""
 
 from __future__ import annotations
 

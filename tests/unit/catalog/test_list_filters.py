@@ -1,4 +1,4 @@
-"""Filters of lists: what they let through, and what they refuse instead of answering nothing."""
+"""Filters of lists: what they match, and invalid values that they refuse instead of returning an empty list."""
 
 from __future__ import annotations
 

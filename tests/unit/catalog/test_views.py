@@ -1,4 +1,4 @@
-"""Statistics, comparisons, the matrix and OpenAI's list say what the models say."""
+"""Statistics, comparisons, the matrix and OpenAI's list agree with the models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's card: what may be written of it, and what an edit by hand makes of it."""
+"""A model's card: which facts may be written, and what an edit by hand does to their sources."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class FakeRegistry:
 
 
 class FakeLink:
-    """Says whatever it is asked to say."""
+    """Returns the given results."""
 
     connected = True
 

@@ -1,4 +1,4 @@
-"""One id a model, whatever providers call theirs; and the way back."""
+"""One id per model, whatever its providers' names for it, and the way from the id back to the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of offers: rows are found and not doubled, hand edits win, importers leave each other alone."""
+"""Planning offers: rows are found and not duplicated, people's edits win, importers keep off each other's fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a program is let in to NATS: one way at most, files that hold what they should, and no secret in any message."""
+"""Login to NATS: at most one way, files with valid contents, and no secret in any message."""
 
 from __future__ import annotations
 

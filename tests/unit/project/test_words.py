@@ -20,9 +20,9 @@ KEPT = (
     r"`tests/[^`]+`",  # names of tests
     r"llm_judge",  # TensorZero's evaluators
 )
-"""Protocol words, as they are quoted."""
+"""Words of a protocol or of another program, as quoted."""
 TENSORZERO = {"evaluators.py", "file_keys.py", "variants.py"}
-"""Where "judge" is TensorZero's own term."""
+"""Files in which "judge" is TensorZero's own term."""
 
 
 def rows(title: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Costs are exact, whatever prices a catalogue has, and say what they lack."""
+"""Costs are exact for any prices of a catalogue, and name missing prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters and orders of models are what a slow, plain reading of them says, on any catalogue."""
+"""Filters and sort orders of models equal a slow, simple implementation, on any catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index of one version of the models, and of the next: never different from one made anew."""
+"""The index of one version of the models, and of the next, always equals one built from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot is one moment: what is made of it later leaves it as it was."""
+"""A snapshot is immutable: deriving later ones leaves it unchanged."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import structlog
 
 from model_registry.gateways.publishing.published import Served
 from model_registry.store.json_bytes import json_bytes
-from model_registry.store.kept_file import KeptFile
+from model_registry.store.snapshot_file import KeptFile
 
 log = structlog.get_logger(__name__)
 

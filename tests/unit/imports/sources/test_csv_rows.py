@@ -1,4 +1,4 @@
-"""The catalogue as a table, and back without loss."""
+"""The catalogue as a CSV table, exported and imported without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Hugging Face says of a model, and the memory that is worked out from it."""
+"""Facts from Hugging Face, and the memory estimated from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteLLM's price map: what becomes of an entry, and what is none."""
+"""LiteLLM's price map: the offers made from its entries, and the entries that are skipped."""
 
 from __future__ import annotations
 

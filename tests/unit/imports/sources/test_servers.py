@@ -1,4 +1,4 @@
-"""What Ollama and servers with OpenAI's interface say of their models."""
+"""Facts reported by Ollama and by servers with OpenAI's API."""
 
 from __future__ import annotations
 

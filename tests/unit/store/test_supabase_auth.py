@@ -1,4 +1,4 @@
-"""What tokens must say of themselves. Whether their signature is good is tested with the project's stand-in."""
+"""The claims that tokens must have. Their signatures are tested with the stand-in for Supabase."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from model_registry.store.token_rules import rules_of
+from model_registry.store.supabase_auth import rules_of
 
 RULES = rules_of("https://x.supabase.co/", "https://id.example.org/ , corp", "reporting")
 SECRET = "a secret that nobody here looks at, as long as needed"  # noqa: S105

@@ -1,4 +1,4 @@
-"""Which route takes a request follows from the paths, not from the order of the routers."""
+"""The paths determine which route handles a request, not the order of the routers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 
-from model_registry.api.application import ROUTERS
-from model_registry.api.route_order import in_order
+from model_registry.api.application import ROUTERS, in_order
 
 _REFERENCES = ("one", "org/name", "stats", "compare", "select", "import", "versions", "deployments", "nodes")
 """What callers may call their rows: also by the names of other routes."""

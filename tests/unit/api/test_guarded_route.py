@@ -1,4 +1,4 @@
-"""How deep JSON is and how much it holds, told from its bytes, also where it is none."""
+"""The depth of JSON and its number of values, computed from its bytes, even if they are not valid JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from model_registry.api.json_limits import DEEPEST, MOST_VALUES, too_deep, too_many_values
+from model_registry.api.guarded_route import DEEPEST, MOST_VALUES, too_deep, too_many_values
 
 _BRACKETS = b"[" * (DEEPEST + 1)
 

@@ -1,6 +1,6 @@
-"""One way to edit a row, whatever its kind: found as the caller last saw it, planned, written.
+"""One way to edit a row, whatever its kind: found as the caller last saw it, planned, written; and one way to import.
 
-Planned again where the snapshot was behind. What an edit becomes is in `catalog/resources.py`.
+Edits are planned again where the snapshot was behind. What an edit becomes is in `catalog/resources.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
-from model_registry.api.authenticator import Caller
+from model_registry.api.auth import Caller
+from model_registry.api.long_work import while_there
 from model_registry.api.responses import expect_match, row_response
 from model_registry.catalog import resources
 from model_registry.catalog.resources import RequestModel, Resource
+from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, NotFound, PreconditionFailed, StorageError, UnknownReference
+from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -32,9 +35,14 @@ _STALE = (NotFound, UnknownReference, PreconditionFailed, Conflict)
 """What a look at the database may settle: another replica may have written a moment ago."""
 
 
+def new_id() -> str:
+    """An id for a new row."""
+    return str(uuid.uuid4())
+
+
 async def add_row(resource: Resource, body: RequestModel, state: AppState, caller: Caller) -> str:
     """Add a row, and answer its id."""
-    row_id = str(uuid.uuid4())
+    row_id = new_id()
     await write(state, lambda snapshot: [resources.insert(resource, snapshot, body, row_id)], caller)
     return row_id
 
@@ -58,24 +66,15 @@ async def edit_row(
     return operation.id
 
 
-async def replace_row(
-    request: Request, resource: Resource, reference: str, body: RequestModel, state: AppState, caller: Caller
-) -> str:
-    """Replace a whole row, and answer its id."""
-
-    def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any kind)
-        return resources.replace(resource, snapshot, row, body)
-
-    return await edit_row(request, resource, reference, edit, state, caller)
-
-
 async def put_row(
     request: Request, resource: Resource, reference: str, body: RequestModel, state: AppState, caller: Caller
 ) -> Response:
     """Replace a row, or add it where there is none. When somebody else adds it at the same moment: Conflict."""
     status = 200
     try:
-        await replace_row(request, resource, reference, body, state, caller)
+        await edit_row(
+            request, resource, reference, lambda s, row: resources.replace(resource, s, row, body), state, caller
+        )
     except NotFound:
         expect_match(request, {})
         await add_row(resource, body, state, caller)
@@ -117,3 +116,36 @@ async def write(state: AppState, edit: Edit, caller: Caller) -> Sequence[Operati
             edit(state.registry.snapshot)
         raise
     return operations
+
+
+async def run_import(
+    request: Request,
+    caller: Caller,
+    read: Callable[[], T],
+    plan: Callable[[T, Snapshot], ImportPlan],
+    *,
+    dry_run: bool,
+    refresh: bool,
+) -> tuple[ImportPlan, int]:
+    """Read and plan an import, and write it unless it is a dry run; answers the plan and the revision.
+
+    Off the event loop: a large project takes seconds. `refresh`: look at the database before planning.
+
+    Errors: those of reading, planning and writing; SecretInText also for a dry run; ClientDisconnect before the write.
+    """
+    state: AppState = request.app.state.service
+    imports, registry = state.work.imports, state.registry
+
+    async def planned() -> tuple[ImportPlan, int]:
+        source = await imports.run(read)
+        if refresh:
+            await registry.refresh()
+        made = await imports.go_on(plan, source, registry.snapshot)
+        if dry_run:
+            await imports.go_on(refuse_secrets, registry.snapshot, made.operations)
+        return made, registry.snapshot.revision
+
+    made, revision = await while_there(request, planned())
+    if not dry_run:
+        revision = await registry.write(made.operations, actor=caller.name)
+    return made, revision
