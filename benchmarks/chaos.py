@@ -28,8 +28,7 @@ from fleet_simulation import Habits, Model, SimulatedFleet
 from model_registry.devstack.embedded import EmbeddedStack
 from model_registry.devstack.ports import LOOPBACK, choose_port
 from model_registry.errors import StackError
-from model_registry.messaging.cancel import cancel
-from model_registry.messaging.connection import NatsConnection
+from model_registry.messaging.connection import NatsConnection, cancel
 from model_registry.messaging.login import NatsLogin
 from model_registry.store import migrations
 from servers import API_KEY, COMMAND, surroundings

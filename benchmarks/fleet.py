@@ -22,8 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from fleet_simulation import Model, Publication, SimulatedFleet
-from model_registry.messaging.cancel import cancel
-from model_registry.messaging.connection import FAILURES, NatsConnection
+from model_registry.messaging.connection import FAILURES, NatsConnection, cancel
 from model_registry.messaging.login import NatsLogin
 
 _LOOK_SECONDS = 0.02

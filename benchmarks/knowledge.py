@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from bench import Bench
-from model_registry.cli.knowledge_import import Import
+from model_registry.cli.knowledge_import import ImportOptions, import_body
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
 from model_registry.imports.sources.litellm_prices import read_prices
 from report import Goal, Row
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             bench.say(name)
             began, busy = time.perf_counter(), time.process_time() + registry.cpu_seconds()
             reading = read_prices(read_json(path), date(2026, 1, 1))
-            report = _posted(registry, Import("litellm", reading, False, False, False, None).body())  # noqa: FBT003 (options)
+            report = _posted(registry, import_body("litellm", reading, ImportOptions()))
             seconds = time.perf_counter() - began
             count = sum(entry["action"] == outcome for entry in report)
             cpu = time.process_time() + registry.cpu_seconds() - busy

@@ -36,9 +36,8 @@ from model_registry.gateways.publishing.publisher import ConfigPublisher, Valida
 from model_registry.gateways.publishing.renderer import Renderer
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
-from model_registry.messaging.connection import NatsConnection
+from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
-from model_registry.messaging.pace import USUAL, Pace
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect

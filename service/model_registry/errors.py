@@ -41,7 +41,7 @@
 
 A class's docstring is the title shown to users; an instance's message explains what happened and what to do.
 Nothing here depends on HTTP, PostgREST or exit codes: three tables elsewhere translate
-(`store/errors.py`, `api/problems.py`, `cli/exit_codes.py`).
+(`store/errors.py`, `api/problems.py`, `cli/errors.py`).
 """
 
 from __future__ import annotations

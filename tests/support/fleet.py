@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 
 from model_registry.fleet.jetstream_setup import CONSUMER, STREAM
-from model_registry.messaging.address import NatsAddress
+from model_registry.messaging.login import NatsAddress
 from model_registry.messaging.subjects import LOADED, REJECTED, STATUS
 from support.replica import Replica
 from support.waiting import LONGEST, until

@@ -34,7 +34,7 @@ class NatsServer(Nats):
         """Start it, and wait until it sends its greeting."""
         require_free(self.port, who=self.name, instead="try again")
         self._write_config()
-        self._launch([_installed(), "--config", "nats.conf"], environment={})
+        self._launch([_installed(), "--config", "nats.conf"])
         self._wait_until(self._greets, seconds=LONGEST)
 
     def reload(self) -> None:

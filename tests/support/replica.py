@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from model_registry.api.app_state import AppState
 from model_registry.app import create_app
-from model_registry.messaging.pace import Pace
+from model_registry.messaging.connection import Pace
 from model_registry.settings import Settings
 from support.waiting import LONGEST
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model_registry.cli.output_file import write_output
+from model_registry.cli.output import write_output
 from model_registry.private_files import FILE_MODE, replace_file, replace_private
 
 

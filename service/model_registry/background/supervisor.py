@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import cancel
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,8 @@ import typer
 
 from model_registry import __version__
 from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, up
-from model_registry.cli.choices import choices
-from model_registry.cli.exit_codes import OUT_OF_REACH, exit_code
-from model_registry.cli.import_summary import printable
+from model_registry.cli.errors import OUT_OF_REACH, choices, exit_code
+from model_registry.cli.output import printable
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import RegistryError
 

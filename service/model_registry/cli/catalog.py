@@ -11,10 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.import_summary import printable
-from model_registry.cli.output_file import write_output
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.cli.output import printable, write_output
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.operations import DOCUMENT
 from model_registry.client.requests import Call, enveloped, json_object
 from model_registry.errors import InvalidModel
@@ -32,30 +30,30 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change
 
 
 @app.command()
-def export(file: Out, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+@grouped_options
+def export(file: Out, *, registry: RegistryHttp) -> None:
     """Export providers, categories, models and aliases to a file, without the functions and mappings that use them.
 
     Example: `model-registry catalog export models_registry.json`
     """
-    at = RegistryHttp(registry, api_key)
-    document = at.ask(Call("GET", DOCUMENT, json_object))
-    with at.expect_shape():
+    document = registry.ask(Call("GET", DOCUMENT, json_object))
+    with registry.expect_shape():
         count = len(document["models"])
     write_output(file, _written(document, file))
     typer.echo(f"{count} models in {file}")
 
 
 @app.command("import")
-def import_(file: In, dry_run: DryRun = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+@grouped_options
+def import_(file: In, dry_run: DryRun = False, *, registry: RegistryHttp) -> None:
     """Import a catalogue file into the registry, in one transaction.
 
     Values in the file overwrite stored ones; models and facts not in the file stay unchanged.
 
     Example: `model-registry catalog import models_registry.json --dry-run`
     """
-    at = RegistryHttp(registry, api_key)
-    done = at.ask(Call("PUT", DOCUMENT, enveloped, {"dry_run": dry_run or None}, content=_read(file)))
-    with at.expect_shape():
+    done = registry.ask(Call("PUT", DOCUMENT, enveloped, {"dry_run": dry_run or None}, content=_read(file)))
+    with registry.expect_shape():
         _print(done)
 
 

@@ -36,7 +36,7 @@ def migrate(*, public_reads: PublicReads = None) -> None:
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db migrate`
     """
-    from model_registry.cli.settings import database_url, read_settings
+    from model_registry.cli.startup import database_url, read_settings
     from model_registry.store import migrations
 
     settings = read_settings()
@@ -82,15 +82,15 @@ def reader_key(
 
     import jwt
 
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import read_settings
     from model_registry.errors import StorageMisconfigured
     from model_registry.store.schema import READER
 
     secret = read_settings().postgrest_jwt_secret
     if secret is None:
-        raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST believes only what is signed with it.")
+        raise StorageMisconfigured("POSTGREST_JWT_SECRET is not set: PostgREST accepts only keys signed with it.")
     if len(secret.get_secret_value().encode()) < _SECRET_BYTES:
-        message = f"POSTGREST_JWT_SECRET is shorter than {_SECRET_BYTES} bytes, which PostgREST does not take."
+        message = f"POSTGREST_JWT_SECRET is shorter than {_SECRET_BYTES} bytes, which PostgREST rejects."
         message += " Set the secret that PostgREST itself has (PGRST_JWT_SECRET)."
         raise StorageMisconfigured(message)
     ends = {} if days is None else {"exp": int(time.time() + days * 86_400)}
@@ -104,11 +104,9 @@ def seed() -> None:
 
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db seed`
     """
-    from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import migrations
 
-    settings = read_settings()
-    for name in migrations.seed(database_url(settings), settings.db_schema):
+    for name in migrations.seed(*_database()):
         typer.echo(f"loaded {name}")
 
 
@@ -118,11 +116,9 @@ def status() -> None:
 
     Example: `model-registry db status || model-registry db migrate`
     """
-    from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import migrations
 
-    settings = read_settings()
-    found = migrations.status(database_url(settings), settings.db_schema)
+    found = migrations.status(*_database())
     for name in found.applied:
         typer.echo(f"applied  {name}")
     for name in found.pending:
@@ -148,13 +144,11 @@ def redact(
 
     Example: `model-registry db redact --yes < secret.txt`
     """
-    from model_registry.cli.settings import database_url, read_settings
     from model_registry.store import redaction
 
     if find and (all_found or yes):
         raise typer.BadParameter("only lists findings; omit --all-found and --yes", param_hint="--find")
-    settings = read_settings()
-    url, schema = database_url(settings), settings.db_schema
+    url, schema = _database()
     if find or all_found:
         found = redaction.find_secrets(url, schema)
         secrets: Sequence[str] = list(dict.fromkeys(one.secret for one in found))
@@ -172,6 +166,14 @@ def redact(
     number = redaction.redact(url, schema, secrets, detected=all_found)
     typer.echo(f"rewritten: {number} rows and log entries")
     typer.echo(_ELSEWHERE, err=True)
+
+
+def _database() -> tuple[str, str]:
+    """The database's URL and the schema. Errors: StorageMisconfigured."""
+    from model_registry.cli.startup import database_url, read_settings
+
+    settings = read_settings()
+    return database_url(settings), settings.db_schema
 
 
 _ELSEWHERE = (
@@ -195,7 +197,7 @@ def _read_secret(shortest: int) -> str:
 
 
 def _list(found: Sequence[Finding]) -> None:
-    from model_registry.cli.import_summary import printable
+    from model_registry.cli.output import printable
 
     for one in found:
         typer.echo(printable(str(one)))

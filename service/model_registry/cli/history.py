@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.import_summary import printable
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.cli.output import printable
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, json_object
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
@@ -36,19 +35,19 @@ class DiffFormat(StrEnum):
     json = "json"
 
 
+@grouped_options
 def history(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of writes.")] = 20,
     before: Annotated[int | None, typer.Option(min=0, help="Only writes before this revision.")] = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """List writes to the configuration with time, author and size, newest first.
 
     Example: `model-registry history --limit 5`
     """
-    at = RegistryHttp(registry, api_key)
-    page = at.ask(Call("GET", "/api/history", json_object, {"limit": limit, "before": before}))
-    with at.expect_shape():
+    page = registry.ask(Call("GET", "/api/history", json_object, {"limit": limit, "before": before}))
+    with registry.expect_shape():
         width = max((len(str(write["revision"])) for write in page["items"]), default=0)
         for write in page["items"]:
             what = ", ".join(_counted(change) for change in write["changes"])
@@ -62,6 +61,7 @@ def history(
             typer.echo(f"History begins at revision {page['oldest']}: earlier entries were trimmed.")
 
 
+@grouped_options
 def diff(
     from_: Annotated[int, typer.Argument(metavar="FROM", min=0, help="A revision, as shown by `history`.")],
     to: Annotated[int, typer.Argument(metavar="TO", min=0, help="Another revision.")],
@@ -71,31 +71,31 @@ def diff(
             "--format", help="rows: changed rows with their authors; text: the gateway's configuration; json."
         ),
     ] = DiffFormat.rows,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """Compare two revisions of the configuration.
 
     Example: `model-registry diff 120 128 --format text`
     """
-    at = RegistryHttp(registry, api_key)
     revisions = {"from": from_, "to": to}
     if format_ is DiffFormat.text:
-        typer.echo(at.ask(Call("GET", _DIFF, bytes, revisions | {"format": "text"})), nl=False)
+        typer.echo(registry.ask(Call("GET", _DIFF, bytes, revisions | {"format": "text"})), nl=False)
         return
-    difference = at.ask(Call("GET", _DIFF, json_object, revisions | {"format": "json"}))
+    difference = registry.ask(Call("GET", _DIFF, json_object, revisions | {"format": "json"}))
     if format_ is DiffFormat.json:
         typer.echo(json.dumps(difference, indent=2, ensure_ascii=False))
         return
-    with at.expect_shape():
+    with registry.expect_shape():
         _print_rows(difference, "No difference.")
 
 
+@grouped_options
 def rollback(
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=0, help="A revision, as shown by `history`.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")] = False,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """Restore the configuration of an earlier revision, as a new revision, in one transaction.
 
@@ -103,9 +103,8 @@ def rollback(
 
     Example: `model-registry rollback 120 --dry-run`
     """
-    at = RegistryHttp(registry, api_key)
-    done = at.ask(Call("POST", "/api/rollback", json_object, {"dry_run": dry_run}, {"revision": revision}))
-    with at.expect_shape():
+    done = registry.ask(Call("POST", "/api/rollback", json_object, {"dry_run": dry_run}, {"revision": revision}))
+    with registry.expect_shape():
         _print_rows(done, f"The configuration already equals that of revision {done['restored']}.")
         if dry_run:
             typer.echo("Nothing was written.")

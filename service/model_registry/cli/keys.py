@@ -80,8 +80,7 @@ def revoke(name: Annotated[str, typer.Argument(help="Name of the key, as shown b
 
 @asynccontextmanager
 async def _registry() -> AsyncIterator[Registry]:
-    from model_registry.cli.logs import configure
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import configure, read_settings
     from model_registry.store.client import connect
     from model_registry.store.registry import Registry
 

@@ -6,6 +6,7 @@ Sources are read in `imports/sources/`; the registry plans the import. This modu
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +15,8 @@ from urllib.parse import quote
 import typer
 
 from model_registry.cli import knowledge_export
-from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading_bar
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
 from model_registry.entities.offer import SourceContent
 from model_registry.errors import SourceUnreadable
@@ -35,22 +35,13 @@ importers = typer.Typer(
 app.add_typer(importers, name="import")
 app.add_typer(knowledge_export.app, name="export")
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would change, and write nothing. Works with any key.")
-]
-OnlyExisting = Annotated[bool, typer.Option("--only-existing", help="Only update existing models; create none.")]
-Activate = Annotated[
-    bool, typer.Option("--activate", help="Create new models as active; by default they are inactive.")
-]
-ReportFile = Annotated[
-    Path | None, typer.Option("--report", help="Write the result for each model to this file, as JSON.")
-]
 Provider = Annotated[str | None, typer.Option("--provider", help="Name of the provider in the registry.")]
 
 _HUB = "https://huggingface.co"
 
 
 @importers.command("litellm")
+@grouped_options
 def import_litellm(
     place: Annotated[
         str | None,
@@ -63,12 +54,9 @@ def import_litellm(
         typer.Option("--only", help="Only models of this provider, by LiteLLM's or the registry's name. Repeatable."),
     ] = None,
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import prices, limits and capabilities of hosted models from LiteLLM's price map.
 
@@ -84,20 +72,17 @@ def import_litellm(
     if only and isinstance(document, dict):
         document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
     reading = litellm_prices.read_prices(document, datetime.now(UTC).date())
-    what = Import(litellm_prices.SOURCE, _at(reading, provider), only_existing, activate, dry_run, report)
-    bring_in(what, RegistryHttp(registry, api_key))
+    bring_in(litellm_prices.SOURCE, _at(reading, provider), options, registry)
 
 
 @importers.command("ollama")
+@grouped_options
 def import_ollama(
     url: Annotated[str, typer.Argument(help="URL of the server.", metavar="URL")] = "http://127.0.0.1:11434",
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import the models of an Ollama server, with sizes, quantization and context.
 
@@ -114,10 +99,11 @@ def import_ollama(
             shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
             advance(done, len(names))
     reading = servers.read_ollama(tags, shown, root, provider or "ollama")
-    bring_in(Import(servers.OLLAMA, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    bring_in(servers.OLLAMA, reading, options, registry)
 
 
 @importers.command("openai")
+@grouped_options
 def import_openai(
     url: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
     provider: Annotated[str, typer.Option("--provider", help="Name of the provider in the registry.")],
@@ -127,12 +113,9 @@ def import_openai(
     key_variable: Annotated[
         str | None, typer.Option("--key-variable", help="Environment variable that holds the server's API key.")
     ] = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import the models of an OpenAI-compatible server: vLLM, SGLang, Groq, OpenRouter, ...
 
@@ -147,10 +130,11 @@ def import_openai(
     with reading_bar(f"Asking {base}") as advance:
         answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
     reading = servers.read_openai_models(answer, provider, provider_type, base)
-    bring_in(Import(servers.OPENAI, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    bring_in(servers.OPENAI, reading, options, registry)
 
 
 @importers.command("huggingface")
+@grouped_options
 def import_huggingface(
     models: Annotated[
         list[str], typer.Argument(help="Names of models on the Hub, such as Qwen/Qwen3-8B.", metavar="MODEL...")
@@ -163,12 +147,9 @@ def import_huggingface(
     ] = None,
     hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="URL of the Hub.")] = _HUB,
     provider: Provider = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
@@ -181,35 +162,32 @@ def import_huggingface(
     readings = []
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         for done, model in enumerate(models, 1):
-            facts = _of_files(config, info) if config or info else _of_hub(hub, model)
+            facts = (_of_file(config), _of_file(info)) if config or info else _of_hub(hub, model)
             readings.append(huggingface.read_huggingface(model, *facts, provider))
             advance(done, len(models))
     reading = SourceContent(
         tuple(offer for one in readings for offer in one.offers),
         tuple(passed for one in readings for passed in one.passed_over),
     )
-    what = Import(huggingface.SOURCE, reading, only_existing, activate, dry_run, report)
-    bring_in(what, RegistryHttp(registry, api_key))
+    bring_in(huggingface.SOURCE, reading, options, registry)
 
 
 @importers.command("csv")
+@grouped_options
 def import_csv(
     file: Annotated[Path, typer.Argument(help="CSV file with a header row.", metavar="FILE")],
     source: Annotated[str, typer.Option("--source", help="Source recorded with each imported field.")] = "csv",
     provider: Annotated[str | None, typer.Option("--provider", help="Provider of rows that name none.")] = None,
-    only_existing: OnlyExisting = False,
-    activate: Activate = False,
-    dry_run: DryRun = False,
-    report: ReportFile = None,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
 ) -> None:
     """Import a CSV table with one row per model and one column per fact, as written by `knowledge export csv`.
 
     Example: `model-registry knowledge import csv models.csv --source "benchmarks of our own"`
     """
     reading = csv_rows.read_csv(read_text(file), provider)
-    bring_in(Import(source, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    bring_in(source, reading, options, registry)
 
 
 def _price_map(place: str | None) -> Json:
@@ -232,16 +210,11 @@ def _at(reading: SourceContent, provider: str | None) -> SourceContent:
     """The same offers, at one provider of the registry."""
     if provider is None:
         return reading
-    return SourceContent(
-        tuple(o.model_copy(update={"provider": provider}) for o in reading.offers), reading.passed_over
-    )
+    offers = tuple(offer.model_copy(update={"provider": provider}) for offer in reading.offers)
+    return replace(reading, offers=offers)
 
 
-def _of_files(config: Path | None, info: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    return _from_file(config), _from_file(info)
-
-
-def _from_file(path: Path | None) -> dict[str, Any]:
+def _of_file(path: Path | None) -> dict[str, Any]:
     return _object(read_json(path)) if path else {}
 
 

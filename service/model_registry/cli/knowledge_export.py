@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.import_summary import printable
-from model_registry.cli.output_file import write_output
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.cli.output import printable, write_output
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, json_object
 from model_registry.imports.sources.csv_rows import write_csv
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
@@ -22,8 +20,12 @@ All = Annotated[bool, typer.Option("--all", help="Include models that are not of
 
 
 @app.command("litellm")
+@grouped_options
 def export_litellm(
-    output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
+    output: Output = None,
+    everything: All = False,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """Export the config.yaml of a LiteLLM proxy: offered models with provider, prices and limits.
 
@@ -31,22 +33,25 @@ def export_litellm(
 
     Example: `model-registry knowledge export litellm -o config.yaml`
     """
-    at = RegistryHttp(registry, api_key)
-    config, passed_over = litellm_config(_models(at, everything=everything), _items(at, "/api/providers"))
+    config, passed_over = litellm_config(_models(registry, everything=everything), _items(registry, "/api/providers"))
     _write(as_yaml(config), output)
     for passed in passed_over:
         typer.secho(f"left out: {printable(passed.name)}: {passed.reason}", err=True, fg="yellow")
 
 
 @app.command("csv")
+@grouped_options
 def export_csv(
-    output: Output = None, everything: All = False, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None
+    output: Output = None,
+    everything: All = False,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """Export a CSV table with one row per model and one column per fact, as read by `knowledge import csv`.
 
     Example: `model-registry knowledge export csv --all -o models.csv`
     """
-    _write(write_csv(_models(RegistryHttp(registry, api_key), everything=everything)), output)
+    _write(write_csv(_models(registry, everything=everything)), output)
 
 
 def _models(registry: RegistryHttp, *, everything: bool) -> list[dict[str, Any]]:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from model_registry.cli.import_summary import printable
-from model_registry.cli.output_file import write_output
+from model_registry.cli.output import printable, write_output
 from model_registry.cli.registry import RegistryHttp
 from model_registry.client.requests import Call, json_object
 from model_registry.entities.offer import SourceContent
@@ -28,21 +27,28 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
-    """An import: its source's content, and the user's choices."""
+class ImportOptions:
+    """The options of every import."""
 
-    source: str
-    reading: SourceContent
-    only_existing: bool
-    activate: bool
-    dry_run: bool
-    report: Path | None
+    only_existing: Annotated[
+        bool, typer.Option("--only-existing", help="Only update existing models; create none.")
+    ] = False
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Create new models as active; by default they are inactive.")
+    ] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would change, and write nothing. Works with any key.")
+    ] = False
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write the result for each model to this file, as JSON.")
+    ] = None
 
-    def body(self) -> dict[str, Any]:
-        """The body of the request."""
-        offers = [offer.model_dump(exclude_defaults=True) for offer in self.reading.offers]
-        choices = {"only_existing": self.only_existing, "activate": self.activate}
-        return {"source": self.source, "offers": offers, **choices}
+
+def import_body(source: str, reading: SourceContent, options: ImportOptions) -> dict[str, Any]:
+    """The body of the request."""
+    offers = [offer.model_dump(exclude_defaults=True) for offer in reading.offers]
+    choices = {"only_existing": options.only_existing, "activate": options.activate}
+    return {"source": source, "offers": offers, **choices}
 
 
 @contextmanager
@@ -54,26 +60,28 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def bring_in(what: Import, registry: RegistryHttp) -> None:
+def bring_in(source: str, reading: SourceContent, options: ImportOptions, registry: RegistryHttp) -> None:
     """Send the offers to the registry, and print what it did with them. Errors: Invalid, when there are none."""
-    if not what.reading.offers:
-        _print_passed_over(what.reading)
+    if not reading.offers:
+        _print_passed_over(reading)
         raise Invalid("The source contains nothing to import.")
-    with reading_bar(f"{len(what.reading.offers)} models to the registry at {registry.url}"):
-        params = {"dry_run": what.dry_run or None}
-        answer = registry.ask(Call("POST", "/api/models/import", json_object, params, what.body()))
+    with reading_bar(f"{len(reading.offers)} models to the registry at {registry.url}"):
+        params = {"dry_run": options.dry_run or None}
+        answer = registry.ask(
+            Call("POST", "/api/models/import", json_object, params, import_body(source, reading, options))
+        )
     with registry.expect_shape():
         report: list[Entry] = answer["report"]
-        _print(what, report, answer["revision"])
-    if what.report is not None:
-        passed = [{"name": passed.name, "reason": passed.reason} for passed in what.reading.passed_over]
-        write_output(what.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
+        _print(reading, report, answer["revision"], dry_run=options.dry_run)
+    if options.report is not None:
+        passed = [{"name": passed.name, "reason": passed.reason} for passed in reading.passed_over]
+        write_output(options.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
 
 
-def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
+def _print(reading: SourceContent, report: Sequence[Entry], revision: int, *, dry_run: bool) -> None:
     models = [entry for entry in report if entry["kind"] == "model"]
     by_action = {action: [e for e in models if e["action"] == action] for action in ("created", "changed", "skipped")}
-    would = "Would be " if what.dry_run else ""
+    would = "Would be " if dry_run else ""
     per_provider = Counter(entry["provider"] for entry in by_action["created"])
     new = [entry["provider"] for entry in report if entry["kind"] == "provider"]
     _lines(f"{would}new providers".capitalize(), "green", new)
@@ -84,12 +92,12 @@ def _print(what: Import, report: Sequence[Entry], revision: int) -> None:
     _lines(f"{would}changed".capitalize(), "yellow", changes)
     _lines("Kept fields", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()))
     _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
-    _print_passed_over(what.reading)
+    _print_passed_over(reading)
     counts = Counter(entry["action"] for entry in models)
     totals = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
-    passed = f", {len(what.reading.passed_over)} passed over" if what.reading.passed_over else ""
+    passed = f", {len(reading.passed_over)} passed over" if reading.passed_over else ""
     typer.echo(f"{totals}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
-    if what.dry_run:
+    if dry_run:
         typer.echo("Nothing was written.")
 
 

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.cli.nats_login import HOW, nats_login
-from model_registry.cli.plain_logs import configure_plain
+from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.entities.base import ShortName
 from model_registry.errors import ModelServerUnreachable
 from model_registry.loopback import is_loopback
@@ -21,8 +20,7 @@ from model_registry.loopback import is_loopback
 if TYPE_CHECKING:
     from model_registry.messaging.login import NatsLogin
     from model_registry.node_agent.agent import NodeAgent
-    from model_registry.node_agent.model_server import ModelServer
-    from model_registry.node_agent.watch import Watch
+    from model_registry.node_agent.model_server import ModelServer, Watch
 
 log = logging.getLogger("model_registry.node_agent")
 
@@ -135,7 +133,7 @@ def _servers(
 
 def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:
     """Each server with the URL at which others reach it."""
-    from model_registry.node_agent.watch import Watch
+    from model_registry.node_agent.model_server import Watch
 
     if endpoint is not None and len(servers) > 1:
         raise typer.BadParameter("applies to a single server; use --host to watch several", param_hint="--endpoint")
@@ -190,8 +188,7 @@ async def _once(agent: NodeAgent) -> None:
 
 async def _run(agent: NodeAgent, login: NatsLogin, node_id: str, poll: float, interval: float) -> None:
     """Run until SIGTERM or Ctrl-C, then flush published messages for at most a second."""
-    from model_registry.messaging.cancel import cancel
-    from model_registry.messaging.connection import NatsConnection
+    from model_registry.messaging.connection import NatsConnection, cancel
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,16 +1,19 @@
-"""A registry over HTTP, for commands: the Python client, asked once, and patient with long writes."""
+"""A registry over HTTP, for commands: its options, and the Python client, asked once and patient with long writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, is_dataclass
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from model_registry.client.blocking import Client
 from model_registry.client.core import RetryPolicy
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call
 from model_registry.errors import RegistryUnreachable
 
@@ -20,9 +23,6 @@ _ONCE = RetryPolicy(answer=120, connect=5, attempts=1)
 """Importing a large project is one long write; a registry that is there takes a connection at once."""
 
 RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
-ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
-]
 ReaderKey = Annotated[
     str | None,
     typer.Option(
@@ -33,10 +33,12 @@ ReaderKey = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class RegistryHttp:
-    """Where a registry is, and the key we come with."""
+    """Where a registry is, and the key for it: two options of a command."""
 
-    url: str
-    api_key: str | None = None
+    url: RegistryUrl = DEFAULT_URL
+    api_key: Annotated[
+        str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
+    ] = None
 
     def ask(self, call: Call[T]) -> T:
         """Ask once: a write may have happened although its answer was lost, so trying again is the user's decision.
@@ -53,3 +55,25 @@ class RegistryHttp:
             yield
         except (KeyError, TypeError, ValueError) as error:
             raise RegistryUnreachable(f"Unexpected response from {self.url}: is it a model registry?") from error
+
+
+def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses, such as `RegistryHttp`: Typer sees their fields as the command's own options."""
+    own = inspect.signature(command, eval_str=True).parameters
+    groups: dict[str, Any] = {name: one.annotation for name, one in own.items() if is_dataclass(one.annotation)}
+    fields = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
+    options = [
+        option.replace(name=name if option is one else f"{name}_{option.name}", kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, one in own.items()
+        for option in (fields[name].values() if name in groups else [one])
+    ]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 (what Typer has parsed)
+        for name, group in groups.items():
+            given[name] = group(**{field: given.pop(f"{name}_{field}") for field in fields[name]})
+        command(**given)
+
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run

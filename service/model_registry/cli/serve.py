@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -26,8 +24,6 @@ _SWITCH_SECONDS = 0.0005
 _ACCEPTS = 16
 """Connections taken in at each turn of the event loop. uvloop takes one from each socket that it listens on: a caller
 behind some hundred connections of somebody busy would wait for as many turns."""
-_MOST_OF_IT = 0.9
-"""Share of the shutdown time to wait for a regular end."""
 
 
 def serve(
@@ -42,19 +38,18 @@ def serve(
     """
     import structlog
 
-    from model_registry.cli.logs import configure
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import configure, read_settings
 
     overrides = {"MODEL_REGISTRY_HOST": host, "MODEL_REGISTRY_PORT": port}
     settings = read_settings({name: value for name, value in overrides.items() if value is not None})
     configure(settings.log_format, settings.log_level)
     log = structlog.get_logger(__name__)
-    with until_told_to_stop():
+    with until_stopped():
         run_service(settings, lambda url: log.info("ready", url=url, docs=f"{url}/docs"), whole_process=True)
 
 
 @contextmanager
-def until_told_to_stop() -> Iterator[None]:
+def until_stopped() -> Iterator[None]:
     """Treat Ctrl-C, SIGTERM or a closed terminal as the normal end of a service, not as a failure."""
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
@@ -81,7 +76,7 @@ def run_service(
     in time even when a part of the service does not. Errors: StorageMisconfigured, StackError (the port is taken).
     """
     from model_registry.app import create_app
-    from model_registry.cli.memory import give_back_freed_memory
+    from model_registry.cli.service_process import end_in_time, give_back_freed_memory
 
     give_back_freed_memory()
     # The event loop waits up to this long for a computing thread at each turn, and a request takes several turns.
@@ -99,7 +94,7 @@ def run_app(
     """Serve an application like the service itself; benchmarks serve their peers with it too."""
     from uvicorn.loops.auto import auto_loop_factory
 
-    from model_registry.cli.threads import AbandonedThreads
+    from model_registry.cli.service_process import AbandonedThreads
 
     # uvicorn selects the fastest loop only if it starts the loop itself.
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
@@ -116,7 +111,7 @@ async def _serve(
     import uvicorn
 
     from model_registry.api.http_protocol import guarded_protocol
-    from model_registry.cli.connections import arrivals_of
+    from model_registry.cli.service_process import arrivals_of
 
     with _listener(settings) as listener:
         app = await make_app()
@@ -189,27 +184,3 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
             )
             raise StackError(message) from error
         yield listener
-
-
-_stopping = threading.Event()
-
-
-def end_in_time(seconds: float) -> None:
-    """End the process within this many seconds, whatever still runs in it."""
-    if _stopping.is_set():
-        return
-    _stopping.set()
-    threading.Thread(target=_end, args=(seconds * _MOST_OF_IT,), name="end", daemon=True).start()
-
-
-def _end(seconds: float) -> None:
-    import time
-
-    import structlog
-
-    time.sleep(seconds)
-    structlog.get_logger(__name__).error("a part of the service did not stop in time; the process ends without it")
-    sys.stdout.flush()
-    # No atexit, no joining of threads: one of them is stuck. Nothing is lost: acknowledged writes are in the database,
-    # and the snapshot on disk is replaced atomically.
-    os._exit(0)

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from model_registry.cli.nats_login import HOW, nats_login
-from model_registry.cli.plain_logs import configure_plain
+from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 
 Out = Annotated[
     Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")

@@ -5,6 +5,9 @@ The registry plans imports, in `gateways/tensorzero/importing/plan.py`; this mod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -13,9 +16,8 @@ import typer
 from rich.console import Console
 
 from model_registry.cli import sync, tensorzero_check
-from model_registry.cli.import_summary import Outcome, print_summary
-from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
-from model_registry.client.address import DEFAULT_URL
+from model_registry.cli.output import printable
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.client.requests import Call, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
@@ -44,14 +46,37 @@ Replace = Annotated[
 ]
 Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
 
+_TITLES = {
+    "created": ("Created", "Would be created", "green"),
+    "changed": ("Changed", "Would be changed", "yellow"),
+    "removed": ("Removed", "Would be removed", "red"),
+    "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
+    "unchanged": ("Left alone", "Would be left alone", "bright_black"),
+}
+"""Per action: the title when done, the title in a dry run, the colour."""
+
+_WIDEST_NAME = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of an import."""
+
+    report: Sequence[ReportEntry]
+    dry_run: bool
+    against: str
+    revision: int | None = None
+    url: str | None = None
+
 
 @app.command("import")
+@grouped_options
 def import_(
     paths: Paths,
     dry_run: DryRun = False,
     replace: Replace = False,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ApiKey = None,
+    *,
+    registry: RegistryHttp,
 ) -> None:
     """Import a TensorZero project, with the files it refers to, in one transaction.
 
@@ -59,32 +84,33 @@ def import_(
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
-    at = RegistryHttp(registry, api_key)
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths)
-    with Console(stderr=True).status(f"Asking the registry at {registry}"):
-        outcome = _dry_run(project, at, replace=replace) if dry_run else _ask(project, at, replace=replace)
+    with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
+        outcome = _dry_run(project, registry, replace=replace) if dry_run else _ask(project, registry, replace=replace)
     print_summary(outcome)
 
 
 @app.command()
-def render(registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+@grouped_options
+def render(*, registry: RegistryHttp) -> None:
     """Print the gateway configuration rendered by the registry.
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
-    typer.echo(RegistryHttp(registry, api_key).ask(Call("GET", "/api/tensorzero/config", bytes)), nl=False)
+    typer.echo(registry.ask(Call("GET", "/api/tensorzero/config", bytes)), nl=False)
 
 
 @app.command()
-def export(directory: Directory, registry: RegistryUrl = DEFAULT_URL, api_key: ApiKey = None) -> None:
+@grouped_options
+def export(directory: Directory, *, registry: RegistryHttp) -> None:
     """Export the gateway's configuration with its files to a directory.
 
     Files of the same name are replaced; other files in the directory are left alone.
 
     Example: `model-registry tensorzero export ./gateway`
     """
-    files = RegistryHttp(registry, api_key).ask(Call("GET", "/api/tensorzero/bundle", unpack_bundle))
+    files = registry.ask(Call("GET", "/api/tensorzero/bundle", unpack_bundle))
     write_bundle(files, directory)
     typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
 
@@ -105,3 +131,35 @@ def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outc
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
         plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=replace)
         return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")
+
+
+def print_summary(outcome: Outcome) -> None:
+    """Print what was created, changed and left alone, each in its group, then the counts."""
+    counts = []
+    for action, (done, planned, colour) in _TITLES.items():
+        entries = [entry for entry in outcome.report if entry.action == action]
+        if action not in {"normalised", "removed"} or (action == "removed" and entries):
+            counts.append(f"{len(entries)} {action}")
+        if entries:
+            typer.secho(f"{planned if outcome.dry_run else done} ({len(entries)})", fg=colour, bold=True)
+            _print_names(entries) if action == "unchanged" else _print_lines(entries)
+    revision = "" if outcome.revision is None else f", revision {outcome.revision}"
+    typer.echo(f"{', '.join(counts)}{revision}")
+    if outcome.dry_run:
+        typer.echo(f"Nothing was written. Compared with {printable(outcome.against)}")
+    elif outcome.url:
+        typer.echo(f"See it with: model-registry tensorzero render --registry {outcome.url}")
+
+
+def _print_lines(entries: Sequence[ReportEntry]) -> None:
+    kinds = max(len(entry.kind) for entry in entries)
+    names = min(max(len(entry.name) for entry in entries), _WIDEST_NAME)
+    for entry in entries:
+        line = f"  {entry.kind:<{kinds}}  {printable(entry.name):<{names}}  {printable(entry.detail)}"
+        typer.echo(line.rstrip())
+
+
+def _print_names(entries: Sequence[ReportEntry]) -> None:
+    """Print one line per kind: rows that stay as they are need no line each."""
+    for kind, group in groupby(sorted(entries, key=lambda entry: entry.kind), key=lambda entry: entry.kind):
+        typer.echo(f"  {kind}: {', '.join(printable(entry.name) for entry in group)}")

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.exit_codes import REFUSED
-from model_registry.cli.import_summary import printable
+from model_registry.cli.errors import REFUSED
+from model_registry.cli.output import printable
 from model_registry.cli.registry import ReaderKey, RegistryHttp
-from model_registry.client.address import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
 
 Paths = Annotated[

@@ -31,14 +31,13 @@ def up(
     A server that dies is restarted at the same address. If one dies five times in a row, everything stops with the
     reason and exit code 3.
 
-    A second start reuses the data. For trials and small installations: all servers listen on this machine only. The
+    A second start reuses the data. For evaluation and small installations: all servers listen on this machine only. The
     file stack.env in the data directory has the settings for other commands and clients; load it into a shell with
     `. .registry/stack.env`
 
-    Example: `model-registry up --data-dir /tmp/trial --port 8111 --no-seed`
+    Example: `model-registry up --data-dir /tmp/registry --port 8111 --no-seed`
     """
-    from model_registry.cli.logs import configure
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import configure, read_settings
     from model_registry.devstack.embedded import EmbeddedStack
     from model_registry.devstack.ports import require_free
 
@@ -74,7 +73,7 @@ def _preparation(schema: str, *, public_reads: bool | None, seed: bool) -> Calla
 
 def _run(stack: EmbeddedStack, port: int) -> None:
     """Run the servers and the service until they are stopped. Errors: StackError, when a server keeps failing."""
-    from model_registry.cli.serve import until_told_to_stop
+    from model_registry.cli.serve import until_stopped
 
     failed: list[StackError] = []
 
@@ -82,7 +81,7 @@ def _run(stack: EmbeddedStack, port: int) -> None:
         failed.append(reason)
         os.kill(os.getpid(), signal.SIGTERM)  # stop the service from any thread
 
-    with until_told_to_stop():
+    with until_stopped():
         try:
             stack.start()
             stack.supervise(give_up)
@@ -99,7 +98,7 @@ def _run(stack: EmbeddedStack, port: int) -> None:
 def _run_service(stack: EmbeddedStack, port: int) -> None:
     """Run the service on the stack. Once it is ready, write the file of settings and print the addresses."""
     from model_registry.cli.serve import run_service
-    from model_registry.cli.settings import read_settings
+    from model_registry.cli.startup import read_settings
     from model_registry.devstack.directory import write_environment
 
     key, file = stack.secret("api_key"), stack.data_dir / "stack.env"

@@ -1,12 +1,11 @@
 """What runs beside others' programs and talks to a registry over HTTP. Works with the base install; knows no server."""
 
 from model_registry.client.asynchronous import AsyncClient
-from model_registry.client.blocking import Client
+from model_registry.client.blocking import Client, Subscription
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.compat.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
 from model_registry.client.compat.model_registry import ConfigurationError, ModelRegistry
 from model_registry.client.core import RetryPolicy
-from model_registry.client.subscription import Subscription
 
 __all__ = [
     "AsyncClient",

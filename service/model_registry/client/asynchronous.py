@@ -7,15 +7,14 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from model_registry.client.address import Addressed
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Flow, Pause, Reply, RetryPolicy, Send, Step, Tell
+from model_registry.client.core import Flow, Pause, Reply, Send, Step, Tell
+from model_registry.client.operations import BaseClient
 from model_registry.client.requests import Call
 from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
@@ -26,20 +25,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class AsyncClient(Addressed):
+class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
     """A registry, from asynchronous code: every operation is awaited. Made as `Client` is."""
-
-    def __init__(
-        self,
-        url: str | None = None,
-        api_key: str | None = None,
-        *,
-        cache_dir: Path | None = None,
-        patience: RetryPolicy | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        super().__init__(url, api_key, cache_dir=cache_dir, patience=patience)
-        self._http = httpx.AsyncClient(trust_env=not is_loopback(self.url), transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,7 +50,7 @@ class AsyncClient(Addressed):
 
     async def carry_out(self, flow: Flow[T]) -> T:
         """Do what a flow says, and return its result."""
-        return await _driven_async(flow, self._step)
+        return await _run_flow(flow, self._step)
 
     def on_change(
         self,
@@ -73,27 +60,30 @@ class AsyncClient(Addressed):
         nats_url: str | None = None,
     ) -> asyncio.Task[None]:
         """As `Client.on_change`, in a task: cancel it to stop. The callback may be asynchronous."""
-        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         async def step(step: Step) -> Reply:
             if isinstance(step, Tell):
-                await _heard_async(callback, step.catalogue)
+                await _notify(callback, step.catalogue)
             if isinstance(step, Pause) and step.news:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), step.seconds)
-                heard.clear()
+                    await asyncio.wait_for(changed.wait(), step.seconds)
+                changed.clear()
                 return None
             return await self._step(step)
 
         async def listen() -> None:
-            news = ChangeNotifier(NatsLogin(nats_url), lambda: _woken(loop, heard)) if nats_url else None
+            news = ChangeNotifier(NatsLogin(nats_url), lambda: _set(loop, changed)) if nats_url else None
             try:
-                await _driven_async(self.new_core().follow(wait, news=news is not None), step)
+                await _run_flow(self.new_core().follow(wait, news=news is not None), step)
             finally:
                 if news is not None:
                     news.close()
 
         return asyncio.create_task(listen(), name="model-registry")
+
+    def _new_http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(trust_env=not is_loopback(self.url), transport=self._transport)
 
     async def _step(self, step: Step) -> Reply:
         if isinstance(step, Pause):
@@ -106,7 +96,7 @@ class AsyncClient(Addressed):
             return error
 
 
-async def _driven_async(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -> T:
+async def _run_flow(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -> T:
     try:
         step = next(flow)
         while True:
@@ -116,12 +106,12 @@ async def _driven_async(flow: Flow[T], do: Callable[[Step], Awaitable[Reply]]) -
         return result
 
 
-def _woken(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the program has ended
-        loop.call_soon_threadsafe(heard.set)
+        loop.call_soon_threadsafe(event.set)
 
 
-async def _heard_async(callback: Callable[[Catalogue], Any], catalogue: Catalogue) -> None:
+async def _notify(callback: Callable[[Catalogue], Any], catalogue: Catalogue) -> None:
     try:
         answer = callback(catalogue)
         if inspect.isawaitable(answer):

@@ -27,7 +27,7 @@ def unpack_bundle(packed: bytes, most_bytes: int = MOST_BYTES) -> dict[str, byte
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
             for entry in archive:
                 content = archive.extractfile(entry) if entry.isreg() else None
-                problem = "is no file" if content is None else path_problem(entry.name)
+                problem = "is not a file" if content is None else path_problem(entry.name)
                 if content is None or problem:
                     raise RegistryUnreachable(f"The bundle is refused: {entry.name!r} {problem}")
                 size += entry.size

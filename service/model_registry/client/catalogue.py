@@ -1,4 +1,4 @@
-"""A copy of the catalogue on the client's side, and its age. Immutable; `subscription.py` keeps one current."""
+"""A copy of the catalogue on the client's side, and its age. Immutable; a `Subscription` keeps one current."""
 
 from __future__ import annotations
 

@@ -18,8 +18,7 @@ from urllib.parse import urlencode
 import httpx
 
 from model_registry.client.catalogue import Catalogue, read_catalogue
-from model_registry.client.problems import error_of
-from model_registry.client.requests import Call
+from model_registry.client.requests import Call, error_of
 from model_registry.client.response_cache import Answers, Kept
 from model_registry.errors import RegistryError, RegistryUnreachable
 
@@ -203,12 +202,12 @@ class Core:
                 extensions={"timeout": timeout},
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise RegistryUnreachable(f"{url} is no address of a registry: {error}") from error
+            raise RegistryUnreachable(f"{url} is not a valid URL of a registry: {error}") from error
 
     def _from_before(self, call: Call[T], kept: Kept, reply: Reply) -> T:
         self.stale_seconds = max(0.0, self._clock() - kept.at)
         why = reply.status_code if isinstance(reply, httpx.Response) else reply
-        log.warning("the registry is away (%s); going on with its answer of %.0f s ago", why, self.stale_seconds)
+        log.warning("the registry cannot be reached (%s); using its response of %.0f s ago", why, self.stale_seconds)
         return self._value(call, kept)
 
     def _read(self, call: Call[T], key: str, kept: Kept | None, reply: httpx.Response) -> T:

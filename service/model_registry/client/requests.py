@@ -1,17 +1,23 @@
-"""Questions to a registry: one value each, with how to read the answer. Pure; nothing is sent here."""
+"""Questions to a registry: one value each, with how to read the answer or the error. Pure; nothing is sent here."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from types import MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
+import httpx
 from pydantic import BaseModel
 
 from model_registry.client.rows import read_row
+from model_registry.errors import SHOWN_DATA, NotAllowed, NotAuthenticated, Reason, RegistryError, RegistryUnreachable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
 
@@ -22,6 +28,8 @@ GARDEN = "/api/v1/registry"
 """Where Model Garden's interface is."""
 
 _SAFE_TO_REPEAT = frozenset({"GET", "PUT", "DELETE"})
+_BY_STATUS: dict[int, type[RegistryError]] = {401: NotAuthenticated, 403: NotAllowed}
+"""Errors of a proxy in front of the registry that requires a key of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ def json_object(content: bytes) -> Json:
     """Read an object. Errors: ValueError."""
     value = json.loads(content)
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 (as for what is no JSON at all)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (as for what is no JSON at all)
     return value
 
 
@@ -117,3 +125,71 @@ def _member(content: bytes, name: str) -> Any:  # noqa: ANN401 (any JSON value)
     if name not in value:
         raise ValueError(f"it has no {name!r}")
     return value[name]
+
+
+def error_of(response: httpx.Response) -> RegistryError:
+    """Return the error of a problem document (RFC 9457) by its code; RegistryUnreachable for any other answer."""
+    try:
+        problem = response.json()
+    except (ValueError, RecursionError):
+        problem = None
+    kinds = {kind.code: kind for kind in _kinds(RegistryError)}
+    code = problem.get("code") if isinstance(problem, dict) else None
+    if not isinstance(code, str) or code not in kinds:
+        where = response.request.url.copy_with(raw_path=b"/")
+        kind = _BY_STATUS.get(response.status_code, RegistryUnreachable)
+        return kind(f"Unexpected response from {where}: status {response.status_code}, without a registry's error code")
+    given = problem["reasons"] if isinstance(problem.get("reasons"), list) else ()
+    reasons = [Reason(str(r.get("where", "")), str(r.get("message", ""))) for r in given if isinstance(r, dict)]
+    shown = {key: problem[key] for key in SHOWN_DATA if problem.get(key) is not None}
+    return kinds[code](str(problem.get("detail") or problem.get("title") or ""), reasons=reasons, **shown)
+
+
+def _kinds(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _kinds(child)
+
+
+class Blocking(Protocol):
+    """A client that blocks."""
+
+    def ask(self, call: Call[T]) -> T:
+        """Ask, and wait for the answer."""
+
+
+class Awaiting(Protocol):
+    """A client that is awaited."""
+
+    async def ask(self, call: Call[T]) -> T:
+        """Ask."""
+
+
+class operation(Generic[P, T]):  # noqa: N801 (a decorator)
+    """Make a method that returns a question (`Call[T]`) one that returns its answer (`T`), of whichever client has it.
+
+    `help()` and `inspect.signature()` show the parameters as they are written, and the answer's type.
+    """
+
+    def __init__(self, question: Callable[Concatenate[Any, P], Call[T]]) -> None:
+        def method(client: Any, /, *args: P.args, **more: P.kwargs) -> Any:  # noqa: ANN401 (an answer, or what to await)
+            return client.ask(question(client, *args, **more))
+
+        signature = inspect.signature(question)
+        answer = str(signature.return_annotation).removeprefix("Call[").removesuffix("]")
+        self._method = functools.update_wrapper(method, question)
+        self._method.__signature__ = signature.replace(return_annotation=answer)  # type: ignore[attr-defined]
+        self.__doc__ = question.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Any]: ...
+
+    @overload
+    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+    def __get__(self, client: Any, owner: type) -> Any:
+        """Return the method; of a class, the function."""
+        return self._method if client is None else MethodType(self._method, client)

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from model_registry.client.fields import (
+from model_registry.client.requests import Call, Rows, operation
+from model_registry.client.rows import (
     AliasFields,
+    CatalogAlias,
+    CatalogMapping,
     CategoryFields,
     FunctionFields,
     MappingFields,
     ProviderFields,
 )
-from model_registry.client.operation import operation
-from model_registry.client.requests import Call, Rows
-from model_registry.client.rows import CatalogAlias, CatalogMapping
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider

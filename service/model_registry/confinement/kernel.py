@@ -30,20 +30,19 @@ def syscall(number: int, *arguments: object) -> int:
         OSError: the kernel refuses, or this is not Linux.
     """
     if _LIBC is None:
-        raise OSError("this is no Linux")
-    result: int = _LIBC.syscall(ctypes.c_long(number), *arguments)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+        raise OSError("this is not Linux")
+    return _checked(_LIBC.syscall(ctypes.c_long(number), *arguments))
 
 
 def prctl(option: int, *arguments: object) -> int:
     """Set an attribute of this process. Errors: OSError."""
     if _LIBC is None:
-        raise OSError("this is no Linux")
+        raise OSError("this is not Linux")
     padded = [*arguments, *[ctypes.c_ulong(0)] * (4 - len(arguments))]
-    result: int = _LIBC.prctl(ctypes.c_int(option), *padded)
+    return _checked(_LIBC.prctl(ctypes.c_int(option), *padded))
+
+
+def _checked(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

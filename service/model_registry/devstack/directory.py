@@ -100,9 +100,9 @@ class DataDirectory:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise StackError(f"{path} cannot be read: {error}. Delete it; a new one is made") from error
+            raise StackError(f"{path} cannot be read: {error}. Delete it; it will be created anew") from error
         if not isinstance(content, dict):
-            raise StackError(f"{path} is not what was written there. Delete it; a new one is made")
+            raise StackError(f"{path} has unexpected content. Delete it; it will be created anew")
         return content
 
 

@@ -14,8 +14,7 @@ from model_registry.devstack.directory import DataDirectory
 from model_registry.devstack.nats import Nats
 from model_registry.devstack.ports import choose_port, require_free
 from model_registry.devstack.postgres import Postgres
-from model_registry.devstack.postgrest import Postgrest
-from model_registry.devstack.postgrest_program import postgrest_program
+from model_registry.devstack.postgrest import Postgrest, postgrest_program
 from model_registry.devstack.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class EmbeddedStack:
         Args:
             give_up: called once with the reason, in another thread, when a server keeps failing; then call `stop`.
         """
-        self._supervisor = Supervisor(self._parts, say=self._progress, give_up=give_up)
+        self._supervisor = Supervisor(self._parts, progress=self._progress, give_up=give_up)
         self._supervisor.start()
 
     def stop(self) -> None:
@@ -164,7 +163,7 @@ class EmbeddedStack:
         for name in ("postgrest", "postgrest_admin", "nats"):
             requested = self._requested.get(name)
             if requested is not None:
-                require_free(requested, who=name, instead=f"start the stack with another port for {name}")
+                require_free(requested, who=name, instead=f"choose another port for {name}")
             ports[name] = requested or choose_port(remembered.get(name), taken=set(ports.values()))
         self._directory.remember_ports(ports)
         return ports

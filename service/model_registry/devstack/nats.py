@@ -40,7 +40,7 @@ class Nats(StackProcess):
         if self.pid is not None:
             return
         self.end_strays(self.home)
-        require_free(self.port, who=self.name, instead="start it on another one")
+        require_free(self.port, who=self.name, instead="choose another port")
         # A file, because any user could read a token among the arguments. NATS's format is a superset of JSON.
         settings = {
             "host": LOOPBACK,
@@ -49,7 +49,7 @@ class Nats(StackProcess):
             "jetstream": {"store_dir": "jetstream"},
         }
         self._write_settings("nats.conf", json.dumps(settings, indent=2))
-        self._launch([_installed(), "--config", "nats.conf"], environment={})
+        self._launch([_installed(), "--config", "nats.conf"])
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def _is_ready(self) -> bool:

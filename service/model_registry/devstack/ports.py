@@ -43,9 +43,7 @@ def require_free(port: int, *, who: str, instead: str) -> None:
         StackError: the port is taken, or this user may not use it.
     """
     if not is_free(port):
-        raise StackError(
-            f"{who} cannot have port {port}: another program listens there. Stop that program, or {instead}"
-        )
+        raise StackError(f"Port {port} for {who} is in use by another program. Stop that program, or {instead}")
 
 
 def choose_port(preferred: int | None, *, taken: set[int]) -> int:

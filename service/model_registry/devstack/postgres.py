@@ -72,7 +72,7 @@ class Postgres(StackProcess):
         # Postgres itself would refuse to start when any process of this user has the id in a lock file.
         for lock in (self.home / "postmaster.pid", self.socket_dir / _SOCKET_LOCK):
             remove_stale_lock(lock, self.programs, self.home)
-        self._launch([str(programs / "postgres"), *self._arguments()], environment={}, run_as=run_as)
+        self._launch([str(programs / "postgres"), *self._arguments()], run_as=run_as)
         self._wait_until(self._is_ready, seconds=_READY_SECONDS)
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class Postgres(StackProcess):
                 check=False,
             )
         if made.returncode != 0:
-            raise StackError(f"Postgres could not make its data directory {new}:\n{made.stdout.strip()}")
+            raise StackError(f"Postgres could not create its data directory {new}:\n{made.stdout.strip()}")
         new.rename(self.home)
 
     def _check_version(self) -> None:
@@ -124,7 +124,7 @@ class Postgres(StackProcess):
             raise StackError(f"{self.home} is not a Postgres data directory. Move it away and start again") from None
         if version != _MAJOR:
             raise StackError(
-                f"{self.home} is of Postgres {version}, not {_MAJOR}. Use another data directory, or pg_upgrade"
+                f"{self.home} holds data of Postgres {version}, not {_MAJOR}. Use another data directory, or pg_upgrade"
             )
 
     def _prepare_socket_dir(self, run_as: SystemUser | None) -> None:

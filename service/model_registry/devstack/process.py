@@ -1,4 +1,4 @@
-"""One program that runs as our child: start, wait for, stop, kill.
+"""One program that runs as our child: start, wait for, stop, kill, and keep a log of its output.
 
 Each server's settings and its check for readiness are in its own file.
 A child survives a SIGKILL of this process; `strays.py` finds it at the next start. (The kernel's parent-death signal
@@ -13,16 +13,16 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, ClassVar
 
-from model_registry.devstack.process_log import PartLog
 from model_registry.devstack.strays import end_strays, reap_orphans
 from model_registry.errors import StackError
-from model_registry.private_files import keep_private, make_private_directory
+from model_registry.private_files import keep_private, make_private_directory, open_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from model_registry.devstack.system_user import SystemUser
@@ -31,6 +31,13 @@ _UMASK = 0o077
 """Files of the servers are private to their user, whatever the shell's umask."""
 
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_LIMIT_BYTES = 10_000_000
+"""A log of this size is renamed to `.1`, and a new one begun."""
+_LAST_LINES = 15
+_LINE_BYTES = 10_000
+_REST_SECONDS = 1.0
+"""Wait for the thread to read an ended program's last output; surviving children may keep the pipe open longer."""
 
 
 @contextmanager
@@ -123,7 +130,7 @@ class StackProcess(ABC):
         make_private_directory(self.home)
         keep_private(self.home / name, text.encode())
 
-    def _launch(self, argv: Sequence[str], *, environment: Mapping[str, str], run_as: SystemUser | None = None) -> None:
+    def _launch(self, argv: Sequence[str], *, run_as: SystemUser | None = None) -> None:
         """Start the program in its directory and its own session: Ctrl-C must not reach it, as we stop in order."""
         writing = self._log.begin()
         try:
@@ -131,7 +138,7 @@ class StackProcess(ABC):
                 self._process = subprocess.Popen(
                     argv,
                     cwd=self.home,
-                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
                     stdin=subprocess.DEVNULL,
                     stdout=writing,
                     stderr=subprocess.STDOUT,
@@ -154,8 +161,65 @@ class StackProcess(ABC):
         while not ready():
             code = self._process.poll() if self._process is not None else None
             if self._process is None or code is not None:
-                raise StackError(f"{self.name} ended while starting (exit code {code}). {self.last_lines()}")
+                raise StackError(f"{self.name} exited while starting (exit code {code}). {self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise StackError(f"{self.name} was not ready after {seconds:.0f} s. {self.last_lines()}")
             time.sleep(0.01)
+
+
+class PartLog:
+    """The log of one server, over successive runs: copied from a pipe, in a thread.
+
+    The program never writes to the disk itself. A full disk then only loses lines: PostgREST, for example, answers 500
+    to every request that it cannot log.
+    """
+
+    def __init__(self, path: Path, limit_bytes: int = _LIMIT_BYTES) -> None:
+        self.path = path
+        self._limit_bytes = limit_bytes
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> int:
+        """Begin to read a run, and return the writing end of the pipe. The caller closes it."""
+        make_private_directory(self.path.parent)
+        reading, writing = os.pipe()
+        self._last = deque(maxlen=_LAST_LINES)
+        arguments = (os.fdopen(reading, "rb"), self._last)
+        self._thread = threading.Thread(target=self._run, args=arguments, name=f"log-{self.path.stem}", daemon=True)
+        self._thread.start()
+        return writing
+
+    def last_lines(self) -> str:
+        """Return the last lines of the run, for a message."""
+        if self._thread is not None:
+            self._thread.join(_REST_SECONDS)
+        return "\n".join([f"Last lines of {self.path}:", *(f"  {line}" for line in tuple(self._last))])
+
+    def _run(self, output: IO[bytes], last: deque[str]) -> None:
+        """Read until every process has closed the pipe."""
+        file: IO[bytes] | None = None
+        with output:
+            while line := output.readline(_LINE_BYTES):
+                last.append(line.decode(errors="replace").rstrip())
+                file = self._append(file, line)
+        if file is not None:
+            file.close()
+
+    def _append(self, file: IO[bytes] | None, line: bytes) -> IO[bytes] | None:
+        """Append a line and return the file to use next: None after an error, so that the next line reopens it."""
+        try:
+            if file is None:
+                file = open_private(self.path, "ab", buffering=0)
+            file.write(line)
+            if file.tell() > self._limit_bytes:
+                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+                file.close()
+                return None
+        except OSError:
+            if file is not None:
+                with suppress(OSError):
+                    file.close()
+            return None
+        return file

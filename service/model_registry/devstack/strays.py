@@ -73,7 +73,7 @@ def remove_stale_lock(lock: Path, programs: frozenset[str], home: Path) -> None:
     except ValueError:  # half written when the machine stopped
         pid = 0
     if any(process.pid == pid for process in _at_work(programs, home)):
-        raise StackError(f"{lock} belongs to process {pid}, which works in {home}. End it and start again")
+        raise StackError(f"{lock} belongs to process {pid}, which runs in {home}. End it and start again")
     lock.unlink(missing_ok=True)
 
 

@@ -29,17 +29,21 @@ class Supervisor:
     """Keeps servers running until `stop`."""
 
     def __init__(
-        self, parts: Sequence[StackProcess], *, say: Callable[[str], object], give_up: Callable[[StackError], object]
+        self,
+        parts: Sequence[StackProcess],
+        *,
+        progress: Callable[[str], object],
+        give_up: Callable[[StackError], object],
     ) -> None:
         """Configure the supervisor; it watches nothing before `start`.
 
         Args:
             parts: the servers, in the order to stop them in.
-            say: called with a message for people, one call at a time, in a thread of the supervisor.
+            progress: called with a message for people, one call at a time, in a thread of the supervisor.
             give_up: called once, in a thread of the supervisor, when a server cannot be kept running.
         """
         self._parts = parts
-        self._on_message = say
+        self._progress = progress
         self._give_up = give_up
         self._threads: list[Thread] = []
         self._stopping = Event()
@@ -79,7 +83,7 @@ class Supervisor:
                     self._end(part, deaths, f"{what}. {details}")
                     return
                 pause = PAUSES[deaths - 1]
-                self._report(f"{part.name:<9}  {what}; it is started again in {pause:g} s. {details}")
+                self._report(f"{part.name:<9}  {what}; restarting in {pause:g} s. {details}")
                 self._stopping.wait(pause)
                 end = self._start(part)
                 deaths += end is not None
@@ -93,8 +97,8 @@ class Supervisor:
         try:
             part.start()
         except Exception as error:  # noqa: BLE001 (outermost loop: every failure is reported and counted)
-            return "could not be started", str(error) or repr(error)
-        self._report(f"{part.name:<9}  runs again  ({time.monotonic() - began:.1f} s)")
+            return "failed to start", str(error) or repr(error)
+        self._report(f"{part.name:<9}  restarted  ({time.monotonic() - began:.1f} s)")
         return None
 
     def _end(self, part: StackProcess, deaths: int, cause: str) -> None:
@@ -103,20 +107,20 @@ class Supervisor:
             if self._given_up or self._stopping.is_set():
                 return
             self._given_up = True
-        message = f"{part.name} ended, or did not start, {deaths} times in a row, so everything is stopped"
-        self._give_up(StackError(f"{message}. The last time it {cause}"))
+        message = f"{part.name} failed {deaths} times in a row; stopping everything"
+        self._give_up(StackError(f"{message}. The last time, it {cause}"))
 
     def _report(self, line: str) -> None:
         """Report a line, one thread at a time. A failure to report must not keep a server from restarting."""
         with self._lock, suppress(OSError):
             if not self._stopping.is_set():
-                self._on_message(line)
+                self._progress(line)
 
 
 def _ended(code: int) -> str:
     """Describe how a program ended, for people."""
     if code >= 0:
-        return f"ended by itself (exit code {code})"
+        return f"exited (exit code {code})"
     with suppress(ValueError):
         return f"was killed ({signal.Signals(-code).name})"
     return f"was killed (signal {-code})"

@@ -16,8 +16,7 @@ from nats.aio.client import Client
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
 from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
-from model_registry.messaging.cancel import cancel
-from model_registry.messaging.connection import FAILURES, NatsConnection
+from model_registry.messaging.connection import FAILURES, NatsConnection, cancel
 
 log = structlog.get_logger(__name__)
 

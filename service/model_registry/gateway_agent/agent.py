@@ -1,7 +1,7 @@
-"""The agent beside a gateway: brings the registry's configuration to it, and goes back when it does not come up.
+"""The agent beside a gateway: rolls out the registry's configuration, and rolls back if the gateway does not come up.
 
-A bundle is on trial from the moment it is the current one until the gateway has been well for a while. Newer bundles do
-not wait for the end of a trial. `bundle_source.py` fetches bundles, `bundle_directory.py` keeps them,
+A rollout lasts from the moment a bundle is the current one until the gateway has been healthy for a while. Newer
+bundles do not wait for its end. `bundle_source.py` fetches bundles, `bundle_directory.py` keeps them,
 `gateway_process.py` notifies the gateway.
 """
 
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from model_registry.errors import RegistryError, RegistryUnreachable
 from model_registry.gateway_agent.bundle_directory import BundleDirectory
 from model_registry.gateway_agent.bundle_source import Bundle, BundleSource
-from model_registry.gateway_agent.gateway_process import LocalGateway, NotTold
+from model_registry.gateway_agent.gateway_process import LocalGateway, NotificationFailed
 from model_registry.messaging.change_notifier import ChangeNotifier
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-"""Between two looks at a gateway on trial."""
+"""Between two health checks during a rollout."""
 _AFTER_NEWS_SECONDS = 5.0
-"""How long one question waits while something is on its way, and NATS is there to tell of more."""
+"""How long one question waits while something is on its way, and NATS announces more."""
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 10.0
 
 
@@ -34,7 +34,7 @@ class AgentTimeouts:
     wait: float = 30.0
     """For a change, in one question."""
     settle: float = 3.0
-    """For how long a gateway must be well to have come up. Longer than it takes the old one to go."""
+    """For how long a gateway must be healthy to have come up. Longer than it takes the old one to end."""
     health: float = 30.0
     """Until it must have."""
 
@@ -45,7 +45,7 @@ class _Rollout:
 
     etag: str
     began: float
-    well_since: float | None = None
+    healthy_since: float | None = None
 
 
 class Agent:
@@ -71,12 +71,12 @@ class Agent:
         self._sleep = sleep
         self._retry = _FIRST_RETRY_SECONDS
         self._due = True
-        self._trial: _Rollout | None = None
+        self._rollout: _Rollout | None = None
 
     def once(self) -> None:
-        """Bring the directory up to date, see a trial to its end, and return.
+        """Bring the directory up to date, finish the rollout, and return.
 
-        With the registry away and a bundle there, that one is kept, and all is well.
+        If the registry cannot be reached and there is a bundle, that one is kept.
 
         Raises:
             RegistryError: nothing could be fetched, and nothing is there.
@@ -89,15 +89,15 @@ class Agent:
             if self._directory.current is None:
                 raise
             log.warning("keeping the last bundle: %s", error)
-        while self._trial is not None:
-            self._look()
-            if self._trial is not None:
+        while self._rollout is not None:
+            self._check()
+            if self._rollout is not None:
                 self._sleep(_POLL_SECONDS)
         if self._directory.current in (None, self._directory.remembered.failed):
             raise RegistryUnreachable("There is no bundle that the gateway came up with")
 
     def run(self) -> None:
-        """Follow the registry for ever."""
+        """Follow the registry forever."""
         while True:
             try:
                 self._resume()
@@ -108,7 +108,7 @@ class Agent:
             self.step()
 
     def step(self) -> None:
-        """Ask once, and do what is to be done."""
+        """Ask once; roll out what came, and check the gateway."""
         try:
             self._take(self._next())
             self._due = False
@@ -116,16 +116,16 @@ class Agent:
         except (RegistryError, OSError) as error:
             self._trouble(error)
         try:
-            self._look()  # whether or not the registry answers
+            self._check()  # whether or not the registry answers
         except OSError as error:
             self._trouble(error)
-        if self._trial is not None:
+        if self._rollout is not None:
             self._sleep(_POLL_SECONDS)
 
     def _next(self) -> Bundle | None:
-        """Ask for another bundle, after waiting for one unless a trial wants to be looked at."""
+        """Ask for another bundle, after waiting for one unless a rollout has to be checked."""
         known = self._known()
-        if self._trial is not None:
+        if self._rollout is not None:
             return self._source.fetch(known, wait=0)
         if self._news is None:
             return self._source.fetch(known, wait=self._patience.wait)
@@ -135,10 +135,10 @@ class Agent:
 
     def _on_its_way(self, news: ChangeNotifier) -> bool:
         """Whether a bundle may come without a further announcement: validating takes longer than a question."""
-        return not news.hears or self._source.pending or self._source.validated < news.revision
+        return not news.receiving or self._source.pending or self._source.validated < news.revision
 
     def _known(self) -> list[str]:
-        """What need not come again: the current one, and the one that failed."""
+        """The ETags of bundles that need not be sent again: the current one, and the one that failed."""
         return [etag for etag in (self._directory.current, self._directory.remembered.failed) if etag]
 
     def _take(self, bundle: Bundle | None) -> None:
@@ -146,68 +146,67 @@ class Agent:
             return
         self._directory.add(bundle)
         log.info("bundle %s of revision %s: %d files", bundle.etag, bundle.revision, len(bundle.files))
-        self._try(bundle.etag)
+        self._roll_out(bundle.etag)
 
-    def _try(self, etag: str) -> None:
-        # Noted before it counts: an agent that is killed now goes on with the trial when it is back.
+    def _roll_out(self, etag: str) -> None:
+        # Noted before it counts: an agent that is killed now resumes the rollout at its next start.
         self._directory.note(trial=etag, failed=None)
         self._directory.switch(etag)
-        self._trial = _Rollout(etag, self._clock())
+        self._rollout = _Rollout(etag, self._clock())
         try:
-            self._gateway.tell(self._directory.path / "current")
-        except NotTold as error:
+            self._gateway.notify(self._directory.path / "current")
+        except NotificationFailed as error:
             self._failed(str(error))
         else:
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
-        """Look how the gateway is, and decide if it is time to."""
-        trial, now = self._trial, self._clock()
-        if trial is None:
+    def _check(self) -> None:
+        """Check the gateway's health, and end the rollout when it is time to."""
+        rollout, now = self._rollout, self._clock()
+        if rollout is None:
             return
-        if not self._gateway.is_well():
-            trial.well_since = None
-        elif trial.well_since is None:
-            trial.well_since = now
+        if not self._gateway.is_healthy():
+            rollout.healthy_since = None
+        elif rollout.healthy_since is None:
+            rollout.healthy_since = now
         if self._gateway.health is None or (
-            trial.well_since is not None and now - trial.well_since >= self._patience.settle
+            rollout.healthy_since is not None and now - rollout.healthy_since >= self._patience.settle
         ):
-            self._trial = None
-            self._directory.note(good=trial.etag, trial=None)
+            self._rollout = None
+            self._directory.note(good=rollout.etag, trial=None)
             self._directory.tidy()
-            log.info("bundle %s is in use", trial.etag)
-        elif now - trial.began >= self._patience.health:
-            self._failed(f"the gateway was not well within {self._patience.health:g} s ({self._gateway.health})")
+            log.info("bundle %s is in use", rollout.etag)
+        elif now - rollout.began >= self._patience.health:
+            self._failed(f"the gateway was not healthy within {self._patience.health:g} s ({self._gateway.health})")
 
     def _failed(self, why: str) -> None:
-        """Go back to the last good bundle; this one is not tried again until the registry serves another."""
-        trial, good = self._trial, self._directory.remembered.good
-        if trial is None:
+        """Roll back to the last good bundle; this one is not tried again until the registry serves another."""
+        rollout, good = self._rollout, self._directory.remembered.good
+        if rollout is None:
             return
-        self._trial = None
-        back = good if good and good != trial.etag and self._directory.has(good) else None
-        log.error(
-            "bundle %s failed, %s: %s", trial.etag, f"going back to {back}" if back else "none to go back to", why
-        )
+        self._rollout = None
+        back = good if good and good != rollout.etag and self._directory.has(good) else None
+        outcome = f"rolling back to {back}" if back else "no bundle to roll back to"
+        log.error("bundle %s failed, %s: %s", rollout.etag, outcome, why)
         if back is not None:
             self._directory.switch(back)
-        self._directory.note(trial=None, failed=trial.etag)
+        self._directory.note(trial=None, failed=rollout.etag)
         self._directory.tidy()
         if back is not None:
             try:
-                self._gateway.tell(self._directory.path / "current")
-            except NotTold as error:
-                log.error("the gateway could not be notified to go back: %s", error)  # noqa: TRY400 (says it all)
+                self._gateway.notify(self._directory.path / "current")
+            except NotificationFailed as error:
+                log.error("the gateway could not be notified of the rollback: %s", error)  # noqa: TRY400 (says it all)
 
     def _resume(self) -> None:
-        """Go on with a trial that a restart has interrupted."""
-        trial = self._directory.remembered.trial
-        if trial is not None and self._directory.has(trial):
-            self._try(trial)
+        """Resume a rollout that a restart has interrupted."""
+        rollout = self._directory.remembered.trial
+        if rollout is not None and self._directory.has(rollout):
+            self._roll_out(rollout)
 
     def _trouble(self, error: Exception) -> None:
-        """Say it, and wait before the next try: longer each time, up to 10 s. Whatever is there stays."""
-        log.warning("keeping what is there, and trying again: %s", error)
-        if self._trial is None:
+        """Log it, and wait before the next attempt: longer each time, up to 10 s. The current bundle stays."""
+        log.warning("keeping the current bundle; retrying: %s", error)
+        if self._rollout is None:
             self._sleep(self._retry)
             self._retry = min(self._retry * 2, _LAST_RETRY_SECONDS)

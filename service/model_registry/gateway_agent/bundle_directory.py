@@ -2,7 +2,7 @@
 
     DIR/current            -> bundles/<etag>
     DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
-    DIR/state.json         the bundle on trial, the last good one, and the one that failed
+    DIR/state.json         the bundle being rolled out, the last good one, and the one that failed
 
 A reader who follows `current` sees one bundle or another, never a mixture, and never half of one.
 """
@@ -24,12 +24,12 @@ KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """State that survives a restart."""
+    """State that survives a restart: state.json, by its keys."""
 
     good: str | None = None
     """The last bundle that a gateway came up with."""
     trial: str | None = None
-    """The bundle on trial."""
+    """The bundle being rolled out."""
     failed: str | None = None
     """The newest bundle that no gateway came up with: not tried again until the registry serves another."""
 

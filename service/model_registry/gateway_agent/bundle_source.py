@@ -12,8 +12,7 @@ import httpx
 from model_registry.client.blocking import Client
 from model_registry.client.bundle import unpack_bundle
 from model_registry.client.core import RetryPolicy
-from model_registry.client.problems import error_of
-from model_registry.client.requests import Call
+from model_registry.client.requests import Call, error_of
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable
 from model_registry.file_paths import CONFIG_FILE
 
@@ -56,8 +55,8 @@ class BundleSource:
 
         Raises:
             RegistryUnreachable: it does not answer, has nothing to serve, or what came is damaged.
-            NotAuthenticated: it wants a key, or another one.
-            NotAllowed: the key does not do.
+            NotAuthenticated: it requires a key, or another one.
+            NotAllowed: the key lacks the right.
         """
         response = self._get(known, wait)
         if response.status_code == httpx.codes.NOT_FOUND and self._path == _BUNDLE:
@@ -73,7 +72,7 @@ class BundleSource:
             raise RegistryUnreachable(f"{self.url} serves no bundle: {error.message}", reasons=error.reasons)
         tag = _TAG.fullmatch(response.headers.get("etag", ""))
         if tag is None:
-            raise RegistryUnreachable(f"{self.url} answered without a usable ETag, and not as a registry does")
+            raise RegistryUnreachable(f"Unexpected response from {self.url}: it has no valid ETag")
         self._expect_whole(response, tag[1])
         return Bundle(tag[1], response.headers.get("x-registry-revision", "?"), self._files(response.content))
 
@@ -90,7 +89,7 @@ class BundleSource:
     def _expect_whole(self, response: httpx.Response, tag: str) -> None:
         """Compare with the ETag: the BLAKE2b of the body (12 bytes, in hex). The length was compared on the way."""
         if _DIGEST.fullmatch(tag) and hashlib.blake2b(response.content, digest_size=12).hexdigest() != tag:
-            raise RegistryUnreachable(f"What came from {self.url} is damaged: it is not what its ETag says")
+            raise RegistryUnreachable(f"The bundle from {self.url} is damaged: its content does not match its ETag")
 
     def _files(self, body: bytes) -> dict[str, bytes]:
         return {CONFIG_FILE: body} if self._path == _CONFIGURATION else unpack_bundle(body)

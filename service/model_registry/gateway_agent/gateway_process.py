@@ -20,7 +20,7 @@ _EXEC_SECONDS = 60
 _HEALTH_SECONDS = 2
 
 
-class NotTold(Exception):
+class NotificationFailed(Exception):
     """The gateway could not be notified of the new bundle."""
 
 
@@ -33,13 +33,13 @@ class LocalGateway:
     pid_file: Path | None = None
     signal: signal.Signals = signal.SIGHUP
     health: str | None = None
-    """A URL that answers 2xx while the gateway is well. Asked with a timeout of 2 s."""
+    """A URL that answers 2xx while the gateway is healthy. Asked with a timeout of 2 s."""
 
-    def tell(self, bundle: Path) -> None:
+    def notify(self, bundle: Path) -> None:
         """Run the command, send the signal. A gateway that does not run yet is not notified.
 
         Raises:
-            NotTold: the command failed.
+            NotificationFailed: the command failed.
         """
         if self.command:
             try:
@@ -50,14 +50,14 @@ class LocalGateway:
                     check=True,
                 )
             except (OSError, ValueError, subprocess.SubprocessError) as error:
-                raise NotTold(f"the command {self.command!r} failed: {error}") from error
+                raise NotificationFailed(f"the command {self.command!r} failed: {error}") from error
         if self.pid_file:
             try:
                 os.kill(_pid(self.pid_file), self.signal)
             except (OSError, ValueError) as error:
                 log.warning("no process to signal: %s", error)
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the health URL answers 2xx. True without one."""
         if self.health is None:
             return True
@@ -70,6 +70,5 @@ class LocalGateway:
 def _pid(file: Path) -> int:
     pid = int(file.read_text("ascii").strip())
     if pid <= 0:  # a process group, or all processes
-        message = f"{file} holds no process id"
-        raise ValueError(message)
+        raise ValueError(f"{file} does not contain a process id")
     return pid

@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from model_registry.messaging.login import NatsLogin
-from model_registry.messaging.pace import USUAL, Pace
 from model_registry.messaging.subjects import UPDATED
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+
+    from model_registry.messaging.connection import Pace
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +33,22 @@ class ChangeNotifier:
     revision = 0
     """The newest announced revision."""
 
-    def __init__(self, login: NatsLogin, listener: Callable[[], object] = lambda: None, *, pace: Pace = USUAL) -> None:
-        from model_registry.messaging.connection import NatsConnection  # noqa: PLC0415 (nats-py is optional)
+    def __init__(
+        self, login: NatsLogin, listener: Callable[[], object] = lambda: None, *, pace: Pace | None = None
+    ) -> None:
+        from model_registry.messaging.connection import USUAL, NatsConnection  # noqa: PLC0415 (nats-py is optional)
 
         self._listener = listener
         self._news = threading.Event()
         self._loop, self._closed = asyncio.new_event_loop(), asyncio.Event()
         self._subscribed: Client | None = None
-        self._link = NatsConnection(login, "model-registry client", on_up=self._notify, on_down=self._notify, pace=pace)
+        self._link = NatsConnection(
+            login, "model-registry client", on_up=self._notify, on_down=self._notify, pace=pace or USUAL
+        )
         threading.Thread(target=self._run, daemon=True, name="nats").start()
 
     @property
-    def hears(self) -> bool:
+    def receiving(self) -> bool:
         """Whether announcements arrive now. Poll once after it becomes true: earlier ones were missed."""
         client = self._link.client
         return client is not None and client is self._subscribed

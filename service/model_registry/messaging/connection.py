@@ -10,14 +10,13 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
 
-from model_registry.messaging.cancel import cancel
 from model_registry.messaging.login import NatsLogin
-from model_registry.messaging.pace import USUAL, Pace
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +27,19 @@ FAILURES = (TimeoutError, nats.errors.Error, OSError)
 
 _FLUSH_SECONDS = 1
 _CLOSE_SECONDS = 1
+_CANCEL_AGAIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds until a failure is retried, and between looks for a better plan."""
+
+    retry: float = 1.0
+    reconnect: float = 0.5
+    look_again: float = 5.0
+
+
+USUAL = Pace()
 
 
 class NatsConnection:
@@ -211,6 +223,17 @@ class NatsConnection:
         self._logged.clear()
         log.info("nats connected: %s", self._shown)
         self._on_up()
+
+
+async def cancel(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task, and wait until it has ended.
+
+    Cancels repeatedly: `asyncio.wait_for` of Python 3.11, which nats-py uses, swallows a cancellation that arrives
+    together with the awaited result.
+    """
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
 
 
 def _unanswered(error: Exception) -> bool:

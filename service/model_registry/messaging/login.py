@@ -1,4 +1,4 @@
-"""Turns settings into the login arguments of nats-py's `connect`. Secrets are never shown. Connecting is elsewhere."""
+"""How to reach NATS: its address and a login, as arguments of nats-py's `connect`. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,40 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from model_registry.messaging.address import NatsAddress
-
+_DEFAULT_PORT = 4222
 _JWT, _SEED = "-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"
+
+
+@dataclass(frozen=True, slots=True)
+class NatsAddress:
+    """NATS_URL: `nats://token@host` or `nats://user:password@host`; several, separated by commas."""
+
+    servers: tuple[str, ...]
+    """URLs without secrets, for the client and for logs."""
+    credentials: dict[str, str] = field(default_factory=dict, repr=False)
+    """Arguments of nats-py's `connect`: token, or user and password."""
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Parse a URL or a list. Errors: ValueError, with no part of the URL in its message."""
+        given = [one.strip() for one in url.split(",")]
+        try:
+            parts = [_part(one, alone=len(given) == 1) for one in given]
+            servers = tuple(_server(part) for part in parts)
+        except ValueError:
+            message = (
+                "NATS_URL cannot be read: it must be nats://[user:password@ or token@]host[:port], with , / ? # [ ] @ "
+                ": and % in user, password or token percent-encoded"
+            )
+            raise ValueError(message) from None  # the cause quotes its input, which may hold a password
+        return cls(servers, next((login for part in parts if (login := _login_of(part))), {}))
+
+    def __str__(self) -> str:
+        """The servers, for logs."""
+        return ", ".join(self.servers)
 
 
 @dataclass(frozen=True)
@@ -101,7 +130,7 @@ def _checked_seed(seed: str, file: str | Path) -> str:
     try:
         nkeys.from_seed(bytearray(seed.encode("ascii", "replace"))).wipe()
     except Exception:  # noqa: BLE001 (several libraries raise errors of their own)
-        raise ValueError(f"{file} holds no seed of an nkey (SU...)") from None
+        raise ValueError(f"{file} contains no nkey seed (SU...)") from None
     return seed
 
 
@@ -113,6 +142,30 @@ def _credentials(file: str | Path) -> Any:  # noqa: ANN401 (nats-py's own type)
     lines = [line.strip() for line in content.splitlines()]
     following = dict(pairwise(lines))
     if not following.get(_JWT) or _SEED not in following:
-        raise ValueError(f"{file} is no credentials file: it needs a NATS USER JWT and a USER NKEY SEED")
+        raise ValueError(f"{file} is not a credentials file: it needs a NATS USER JWT and a USER NKEY SEED")
     _checked_seed(following[_SEED], file)
     return RawCredentials("\n".join([*lines, ""]))
+
+
+def _part(one: str, *, alone: bool) -> SplitResult:
+    """Parse one URL. A single one may lack `nats://`; in a list, such an item would be the rest of a secret."""
+    part = urlsplit(one if "://" in one or not alone else f"nats://{one}")
+    if not part.scheme or "@" in part.path + part.query + part.fragment:
+        raise ValueError  # a secret containing / ? or #: its beginning would be taken for the host, and shown
+    return part
+
+
+def _server(part: SplitResult) -> str:
+    host, port = part.hostname, part.port or _DEFAULT_PORT
+    if not host:
+        raise ValueError
+    return f"{part.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _login_of(part: SplitResult) -> dict[str, str]:
+    """Return the login. As in NATS's own clients, a user without a password is a token."""
+    if part.username is None:
+        return {}
+    if part.password is None:
+        return {"token": unquote(part.username)}
+    return {"user": unquote(part.username), "password": unquote(part.password)}

@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from model_registry.node_agent.gpus import NvidiaSmi
-from model_registry.node_agent.messages import Listed, Message, model_message, status_message
-from model_registry.node_agent.model_server import NoAnswer
-from model_registry.node_agent.watch import Watch
+from model_registry.node_agent.messages import Message, model_message, status_message
+from model_registry.node_agent.model_server import Listed, NoAnswer, Watch
 
 log = logging.getLogger(__name__)
 

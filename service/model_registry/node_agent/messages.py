@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from model_registry.entities.deployment import DeploymentStatus
 from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
-from model_registry.node_agent.model_server import LoadedModel
+from model_registry.node_agent.model_server import Listed
 
 Message = tuple[str, dict[str, Any]]
 """Subject and content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A model as reported to the registry."""
-
-    model: LoadedModel
-    endpoint: str
-    since: float
-    """When it was first seen loaded, in epoch seconds."""
-    error: str | None = None
-    """Why it is unreachable, although it was loaded when its server answered last."""
-
-    @property
-    def state(self) -> DeploymentStatus:
-        """The deployment status, in the registry's terms."""
-        return "loaded" if self.error is None else "error"
 
 
 def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Message:
@@ -42,12 +23,8 @@ def model_message(node_id: str, listed: Listed, at: float, *, there: bool) -> Me
     }
     if not there:
         return UNLOADED, {**content, "status": "unloaded"}
-    more = {
-        "vram_allocated_mb": listed.model.vram_mb,
-        "context_length": listed.model.context_length,
-        "error_message": listed.error,
-    }
-    return LOADED, {**content, "status": listed.state, "endpoint": listed.endpoint, **_without_none(more)}
+    more = _facts(listed, "vram_allocated_mb")
+    return LOADED, {**content, "status": listed.state, "endpoint": listed.endpoint, **more}
 
 
 def status_message(
@@ -60,24 +37,21 @@ def status_message(
         "ts": at,
         "data": {"loaded_models": {one.model.key: _entry(one) for one in models}, **data},
     }
-    return STATUS, {**content, **_without_none({"endpoint": endpoint})}
+    return STATUS, content if endpoint is None else {**content, "endpoint": endpoint}
 
 
 def _entry(listed: Listed) -> dict[str, Any]:
-    more = {
-        "vram_mb": listed.model.vram_mb,
-        "context_length": listed.model.context_length,
-        "error_message": listed.error,
-    }
     return {
         "model_id": listed.model.model_id,
         "provider": listed.model.provider_type,
         "state": listed.state,
         "endpoint": listed.endpoint,
         "loaded_at": datetime.fromtimestamp(listed.since, UTC).isoformat(),
-        **_without_none(more),
+        **_facts(listed, "vram_mb"),
     }
 
 
-def _without_none(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if value is not None}
+def _facts(listed: Listed, vram: str) -> dict[str, Any]:
+    """Return what is known of a model; the two forms name its memory differently."""
+    facts = {vram: listed.model.vram_mb, "context_length": listed.model.context_length, "error_message": listed.error}
+    return {key: value for key, value in facts.items() if value is not None}

@@ -1,18 +1,26 @@
 """Asks a model server for its loaded models: Ollama, or any server of OpenAI's protocol, such as vLLM.
 
-Each call is one request. `watch.py` decides what a missing answer means.
+Each call is one request; a `Watch` decides what a missing answer means.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 
+from model_registry.entities.deployment import DeploymentStatus
 from model_registry.loopback import is_loopback
 
+log = logging.getLogger(__name__)
+
 ANSWER_SECONDS = 2.0
+PATIENCE = 3
+"""Consecutive timeouts after which a server is considered gone. Before that it may be busy."""
 
 _MIB = 2**20
 
@@ -43,35 +51,38 @@ class NoAnswer(Exception):
         """Whether the connection was refused: the server is not just slow."""
 
 
-class ModelServer(Protocol):
-    """A server on this node. Every request waits for at most 2 s, and is not retried."""
+class ModelServer(ABC):
+    """A server on this node. Every request waits for at most `answer_seconds`, and is not retried."""
 
-    @property
-    def url(self) -> str:
+    name: str
+    """The server's kind, for people."""
+
+    def __init__(
+        self, url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
         """The base URL, without a slash at the end."""
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=answer_seconds, trust_env=not is_loopback(self.url)
+        )
 
-    @property
-    def name(self) -> str:
-        """The server's kind, for people."""
-
+    @abstractmethod
     async def loaded(self) -> list[LoadedModel]:
         """Return the loaded models. Errors: NoAnswer."""
 
     async def available(self) -> list[str]:
-        """Return the names of models that the server could load. Errors: NoAnswer."""
+        """Return the names of models that the server loads on demand. Errors: NoAnswer."""
+        return []
 
     async def close(self) -> None:
         """Close its connection."""
+        await self._http.aclose()
 
 
-class Ollama:
+class Ollama(ModelServer):
     """`/api/ps` lists loaded models, `/api/tags` pulled ones."""
 
     name = "Ollama"
-
-    def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
-        self._http = _http(self.url, answer_seconds=answer_seconds)
 
     async def loaded(self) -> list[LoadedModel]:
         """Return the models in memory. Errors: NoAnswer."""
@@ -82,24 +93,19 @@ class Ollama:
         ]
 
     async def available(self) -> list[str]:
-        """Return the pulled models, which Ollama loads on demand. Errors: NoAnswer."""
+        """Return the pulled models. Errors: NoAnswer."""
         names = [entry.get("name") for entry in await _entries(self._http, "/api/tags", "models")]
         return sorted(name for name in names if isinstance(name, str))
 
-    async def close(self) -> None:
-        """Close its connection."""
-        await self._http.aclose()
 
-
-class OpenAICompatible:
+class OpenAICompatible(ModelServer):
     """`/v1/models`. All listed models count as loaded: vLLM and similar servers load everything at start."""
 
     name = "OpenAI-compatible server"
 
     def __init__(self, url: str, *, provider_type: str | None = None, api_key: str | None = None) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
+        super().__init__(url, {"Authorization": f"Bearer {api_key}"} if api_key else None)
         self._provider_type = provider_type
-        self._http = _http(self.url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
 
     async def loaded(self) -> list[LoadedModel]:
         """Return the served models. Errors: NoAnswer."""
@@ -113,19 +119,63 @@ class OpenAICompatible:
             if isinstance(name := entry.get("id"), str)
         ]
 
-    async def available(self) -> list[str]:
-        """Return nothing: all models are loaded."""
-        return []
 
-    async def close(self) -> None:
-        """Close its connection."""
-        await self._http.aclose()
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as reported to the registry."""
+
+    model: LoadedModel
+    endpoint: str
+    since: float
+    """When it was first seen loaded, in epoch seconds."""
+    error: str | None = None
+    """Why it is unreachable, although it was loaded when its server answered last."""
+
+    @property
+    def state(self) -> DeploymentStatus:
+        """The deployment status, in the registry's terms."""
+        return "loaded" if self.error is None else "error"
 
 
-def _http(
-    url: str, headers: dict[str, str] | None = None, *, answer_seconds: float = ANSWER_SECONDS
-) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=answer_seconds, trust_env=not is_loopback(url))
+@dataclass(slots=True)
+class Watch:
+    """One server, and the state to report to the registry."""
+
+    server: ModelServer
+    endpoint: str
+    """The URL at which others reach it."""
+    models: dict[str, Listed] = field(default_factory=dict)
+    """The models loaded at its last answer; in error while it is gone."""
+    available: list[str] = field(default_factory=list)
+    """The models that it could load, at its last answer."""
+    gone: str | None = None
+    """Why it is considered gone."""
+    conclusive: bool = False
+    """Whether its state is known: until then a status message would report its models as unloaded."""
+    trouble: str | None = None
+    """Why the last request failed."""
+    _missed: int = 0
+
+    def answered(self, loaded: Iterable[LoadedModel], now: float) -> None:
+        """Note the loaded models."""
+        if self.gone is not None:
+            log.info("%s at %s answers again", self.server.name, self.server.url)
+        known = self.models
+        self.models = {
+            model.key: Listed(model, self.endpoint, known[model.key].since if model.key in known else now)
+            for model in loaded
+        }
+        self.gone, self.trouble, self.conclusive, self._missed = None, None, True, 0
+
+    def missed(self, why: NoAnswer) -> None:
+        """Note a failed request. Models of a server that is gone are in error: loaded, and unreachable."""
+        self._missed += 1
+        self.trouble = f"{self.server.name} at {self.server.url} does not answer: {why}"
+        if self.gone is not None or (not why.down and self._missed < PATIENCE):
+            return
+        self.gone, self.conclusive = f"{self.server.name} does not answer: {why}", True
+        self.models = {key: replace(listed, error=self.gone) for key, listed in self.models.items()}
+        log.warning("%s; %d models are in error", self.trouble, len(self.models))
 
 
 async def _entries(http: httpx.AsyncClient, path: str, key: str) -> list[dict[str, Any]]:

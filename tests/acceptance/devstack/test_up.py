@@ -118,7 +118,7 @@ def test_a_taken_port_is_a_clear_error_and_nothing_is_left_running(tmp_path: Pat
         port = str(taken.getsockname()[1])
         done = run("up", "--data-dir", str(tmp_path / "data"), "--port", port)
     assert done.returncode == 3
-    assert f"port {port}" in done.stderr
+    assert f"Port {port}" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
     assert at_work_in(tmp_path) == []

@@ -57,7 +57,7 @@ def test_a_killed_server_is_reported_and_restarted_and_nothing_is_lost(up: Up, p
     dead.send_signal(signal.SIGKILL)
 
     assert up.client.get("/api/providers").json() == providers, "reads go on"
-    up.program.wait_for(rf"{part} +was killed \(SIGKILL\); it is started again in [\d.]+ s. [\s\S]*{part} +runs again")
+    up.program.wait_for(rf"{part} +was killed \(SIGKILL\); restarting in [\d.]+ s. [\s\S]*{part} +restarted")
     assert not dead.is_running(), "reaped: no zombie is left"
     wait_until(lambda: is_ready(up))
     added = up.client.post("/api/providers", json={"name": f"after-{part}".lower(), "type": "openai"})
@@ -78,7 +78,7 @@ def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_
     child(up, "Postgres").send_signal(signal.SIGKILL)
 
     assert up.program.wait_for_end() == 3
-    assert "Postgres ended, or did not start, 5 times in a row, so everything is stopped." in up.program.said
+    assert "Postgres failed 5 times in a row; stopping everything." in up.program.said
     assert "is not a Postgres data directory" in up.program.said
     assert "Traceback" not in up.program.said
     assert alive(up.family) == []
@@ -89,7 +89,7 @@ def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_
     again = starter.start("--no-seed", program=[sys.executable, "-c", HASTY.replace("0.05", "3600")])
     assert again.knows("kept")
     child(again, "PostgREST").send_signal(signal.SIGKILL)
-    again.program.wait_for("it is started again in 3600 s")
+    again.program.wait_for("restarting in 3600 s")
     assert again.program.stop(signal.SIGINT) == 0
     assert again.program.said.endswith("stopped\n")
     assert alive(again.family) == []

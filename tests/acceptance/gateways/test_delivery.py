@@ -127,7 +127,7 @@ def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
     (tmp_path / "told").unlink()
 
     service.patch("/api/mappings/agents/chat/main", {"model": "two"})
-    agent.wait_for(r"failed, going back to")
+    agent.wait_for(r"failed, rolling back to")
 
     wait_until(lambda: (out / "current").readlink() == good)
     wait_until((tmp_path / "told").exists)

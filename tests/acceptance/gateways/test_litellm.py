@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from model_registry.cli.knowledge_import import Import
+from model_registry.cli.knowledge_import import ImportOptions, import_body
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
 from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
@@ -59,7 +59,7 @@ async def test_the_whole_price_map_comes_in_once_and_changes_no_configuration(re
     assert path is not None
     reading = read_prices(read_json(path), date(2026, 6, 1))
     assert len(reading.offers) > 3000
-    body = Import("litellm", reading, only_existing=False, activate=True, dry_run=False, report=None).body()
+    body = import_body("litellm", reading, ImportOptions(activate=True))
     before = (await client.get("/api/tensorzero/config?revision=latest")).text
 
     first = (await client.post("/api/models/import", json=body, timeout=LONGEST)).json()

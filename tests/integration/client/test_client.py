@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.client import AsyncClient, Catalogue, RetryPolicy, fields
+from model_registry.client import AsyncClient, Catalogue, RetryPolicy, rows
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -240,7 +240,7 @@ async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> Non
     shapes = document["components"]["schemas"]
     for noun in ("Provider", "Category", "Model", "Alias", "Function", "Mapping"):
         known = shapes[f"{noun}Body"]["properties"].keys()
-        assert getattr(fields, f"{noun}Fields").__annotations__.keys() == known, noun
+        assert getattr(rows, f"{noun}Fields").__annotations__.keys() == known, noun
     for method, path in LISTS.items():
         known = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
         assert _parameters(method) - {"self"} == known, method

@@ -7,7 +7,7 @@ import resource
 import stat
 from pathlib import Path
 
-from model_registry.devstack.process_log import PartLog
+from model_registry.devstack.process import PartLog
 from support.processes import wait_until
 
 
@@ -20,7 +20,7 @@ def say(log: PartLog, *lines: str) -> None:
 def test_output_is_appended_and_its_end_is_known(tmp_path: Path) -> None:
     log = PartLog(tmp_path / "logs" / "part.log")
     say(log, "first run")
-    assert log.last_lines() == f"The end of {log.path}:\n  first run"
+    assert log.last_lines() == f"Last lines of {log.path}:\n  first run"
     say(log, *(str(number) for number in range(100)))
 
     assert log.last_lines().splitlines()[1:] == [f"  {number}" for number in range(85, 100)]

@@ -164,7 +164,7 @@ def test_a_second_stack_on_the_same_directory_is_refused(stack: EmbeddedStack) -
 
 def test_a_taken_port_is_refused_by_its_number_and_nothing_keeps_running(stack: EmbeddedStack, tmp_path: Path) -> None:
     other = new_stack(tmp_path / "data", nats_port=stack.postgrest.port)
-    with pytest.raises(StackError, match=rf"port {stack.postgrest.port}: another program listens there. Stop that"):
+    with pytest.raises(StackError, match=rf"Port {stack.postgrest.port} for nats is in use by another program"):
         other.start()
     with new_stack(other.data_dir) as again:
         assert request(again, "GET")[0] == 200
@@ -263,7 +263,7 @@ def test_a_data_directory_with_a_long_and_odd_path_works(tmp_path: Path) -> None
 def test_data_of_another_postgres_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(StackError, match="is of Postgres 16, not 18"):
+    with pytest.raises(StackError, match="holds data of Postgres 16, not 18"):
         Postgres(tmp_path / "data", tmp_path / "log").start()
 
 
@@ -314,7 +314,7 @@ def test_a_lock_of_a_program_of_ours_that_is_at_work_is_respected(tmp_path: Path
         try:
             wait_for(lambda: psutil.Process(ours.pid).name() == "postgres")
             lock.write_text(f"{ours.pid}\n/somewhere\n")
-            with pytest.raises(StackError, match=rf"belongs to process {ours.pid}, which works in"):
+            with pytest.raises(StackError, match=rf"belongs to process {ours.pid}, which runs in"):
                 remove_stale_lock(lock, frozenset({"postgres"}), tmp_path / "home")
             assert lock.exists()
         finally:

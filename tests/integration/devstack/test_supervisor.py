@@ -32,7 +32,7 @@ class Watched:
         self.exits = ExitStack()
         self.full_disk = False
         self.port_is_taken = False
-        self.supervisor = Supervisor([self.nats], say=self.say, give_up=self.reasons.append)
+        self.supervisor = Supervisor([self.nats], progress=self.say, give_up=self.reasons.append)
         self.nats.start()
 
     def say(self, line: str) -> None:
@@ -51,7 +51,7 @@ class Watched:
 
     def back(self, before: psutil.Process) -> None:
         """Wait until it runs again, as another process."""
-        wait_until(lambda: self.nats.pid not in {None, before.pid} and "runs again" in self.said[-1])
+        wait_until(lambda: self.nats.pid not in {None, before.pid} and "restarted" in self.said[-1])
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_a_killed_server_is_reported_with_its_last_lines_and_restarted_at_its_ad
 
     assert not dead.is_running(), "reaped: no zombie is left"
     died, again = watched.said
-    assert died.startswith("NATS       was killed (SIGKILL); it is started again in 0.01 s. The end of ")
+    assert died.startswith("NATS       was killed (SIGKILL); restarting in 0.01 s. Last lines of ")
     assert "Server is ready" in died
-    assert again.startswith("NATS       runs again")
+    assert again.startswith("NATS       restarted")
     assert watched.reasons == []
 
 
@@ -101,8 +101,8 @@ def test_a_part_that_cannot_start_any_more_is_given_up_with_the_reason_after_gro
 
     wait_until(lambda: watched.reasons)
     (reason,) = watched.reasons
-    assert reason.message.startswith("NATS ended, or did not start, 5 times in a row, so everything is stopped.")
-    assert f"NATS cannot have port {watched.nats.port}: another program listens there" in reason.message
+    assert reason.message.startswith("NATS failed 5 times in a row; stopping everything.")
+    assert f"Port {watched.nats.port} for NATS is in use by another program" in reason.message
     assert re.findall(r"in ([\d.]+) s", "".join(watched.said)) == ["0.01", "0.02", "0.03", "0.04"]
 
 
@@ -115,7 +115,7 @@ def test_a_part_that_dies_again_and_again_is_given_up(watched: Watched) -> None:
             watched.back(dead)
 
     wait_until(lambda: watched.reasons)
-    assert "The last time it was killed (SIGKILL)" in watched.reasons[0].message
+    assert "The last time, it was killed (SIGKILL)" in watched.reasons[0].message
 
 
 def test_deaths_are_in_a_row_only_when_the_part_did_not_run_well_between_them(
@@ -155,7 +155,7 @@ here = Path(sys.argv[1])
 postgres = Postgres(here / "postgres", here / "postgres.log", durable=False)
 postgres.start()
 again = __import__("threading").Event()
-supervisor = Supervisor([postgres], say=lambda line: again.set() if "again  (" in line else None, give_up=print)
+supervisor = Supervisor([postgres], progress=lambda line: again.set() if "restarted" in line else None, give_up=print)
 supervisor.start()
 psutil.Process(postgres.pid).kill()
 assert again.wait(60)

@@ -15,7 +15,7 @@ from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from model_registry.fleet.jetstream_setup import CONSUMER, STREAM
-from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import cancel
 from model_registry.messaging.subjects import LOADED, UPDATED
 from support.catalogue import get
 from support.fleet import Fleet, consuming, fleet_on, nats_status, outcomes

@@ -185,7 +185,7 @@ def test_a_logged_traceback_does_not_show_the_values_of_variables(log_format: st
     """In a process of its own: how logs look is set once and for all."""
     program = f"""
 import structlog
-from model_registry.cli.logs import configure
+from model_registry.cli.startup import configure
 configure({log_format!r}, "info")
 def connect(token):
     raise RuntimeError("boom")

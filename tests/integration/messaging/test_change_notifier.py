@@ -25,7 +25,7 @@ async def hearing(heard: ChangeNotifier, *, now: bool) -> None:
     """Wait until it becomes able or unable to receive; the agent polls after either."""
 
     async def look() -> bool:
-        return heard.hears is now
+        return heard.receiving is now
 
     await until(look)
     assert await asyncio.to_thread(heard.wait, LONGEST)
@@ -37,7 +37,7 @@ async def test_an_agent_hears_again_after_the_server_was_away_and_after_it_was_s
     nats_server.kill()
     nats_server.token = "let_me_in"  # noqa: S105 (made up)
     heard = ChangeNotifier(NatsLogin(url=nats_server.url), pace=QUICK)
-    assert not heard.hears
+    assert not heard.receiving
 
     nats_server.start()
     await hearing(heard, now=True)

@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from model_registry.messaging.cancel import cancel
-from model_registry.messaging.connection import NatsConnection
+from model_registry.messaging.connection import NatsConnection, cancel
 from model_registry.messaging.login import NatsLogin
 from model_registry.node_agent.agent import NodeAgent
 from model_registry.node_agent.gpus import NvidiaSmi
-from model_registry.node_agent.model_server import ModelServer, Ollama, OpenAICompatible
-from model_registry.node_agent.watch import Watch
+from model_registry.node_agent.model_server import ModelServer, Ollama, OpenAICompatible, Watch
 from support.fleet import Fleet, consuming
 from support.nats_server import NatsServer
 from support.replica import QUICK, Replica

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import structlog
 
-from model_registry.cli.logs import configure
-from model_registry.cli.plain_logs import configure_plain
+from model_registry.cli.agents import configure_plain
+from model_registry.cli.startup import configure
 from support.secret_examples import HEX_KEY, PASSWORD, SHAPED
 
 URL = f"https://user:{PASSWORD}@host.example/v1?api_key={HEX_KEY}"

@@ -42,5 +42,5 @@ def test_files_that_cannot_be_used_are_an_error_at_the_start(tmp_path: Path, mon
     done = CliRunner().invoke(app, [*NODE, "--ollama", "a", "--nats", "b"], env={"COLUMNS": "200", "TERM": "dumb"})
 
     assert done.exit_code == 2
-    assert "is no credentials file" in done.stderr
+    assert "is not a credentials file" in done.stderr
     assert "s3cr3t" not in done.stderr

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from model_registry.cli import main
-from model_registry.cli.exit_codes import EXIT_CODES, exit_code
-from model_registry.cli.import_summary import Outcome, print_summary
+from model_registry.cli.errors import EXIT_CODES, exit_code
+from model_registry.cli.tensorzero import Outcome, print_summary
 from model_registry.errors import RegistryError
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.imports.plan import ReportEntry
@@ -140,7 +140,7 @@ def test_an_import_without_a_registry_ends_with_3(
     [
         (problem(401, "E4010", detail="A key is needed."), 3, "A key is needed."),
         (problem(422, "E4007", detail="Bad.", reasons=[{"where": "t: a.b", "message": "is bad"}]), 1, "t: a.b: is bad"),
-        (httpx.Response(502, text="<html>"), 3, "answered 502, and not as a registry does"),
+        (httpx.Response(502, text="<html>"), 3, "status 502, without a registry's error code"),
         (httpx.Response(200, text="<html>"), 3, "is it a model registry?"),
         (httpx.Response(200, json={"hello": 1}), 3, "is it a model registry?"),
     ],

@@ -157,7 +157,7 @@ def test_with_the_registry_away_the_last_answer_is_used_and_its_age_said(
         assert client.list_providers() == fresh
 
     assert client.stale_seconds is not None
-    assert "registry is away (refused)" in caplog.text
+    assert "registry cannot be reached (refused)" in caplog.text
     with pytest.raises(RegistryUnreachable):
         client.list_models()
 

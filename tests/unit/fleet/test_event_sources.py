@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from model_registry.fleet.event_sources import BATCH, Delivery, QueueSource, delivered
-from model_registry.messaging.cancel import cancel
+from model_registry.messaging.connection import cancel
 
 OLD = "$JS.ACK.MESH_GPU.model-registry.2.815.99.1772000000123456789.7"
 NEW = "$JS.ACK.hub.ACCOUNTHASH.MESH_GPU.model-registry.2.815.99.1772000000123456789.7.random"

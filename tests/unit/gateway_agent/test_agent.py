@@ -20,7 +20,7 @@ from model_registry.errors import NotAuthenticated, RegistryUnreachable
 from model_registry.gateway_agent.agent import Agent, AgentTimeouts
 from model_registry.gateway_agent.bundle_directory import KEPT, BundleDirectory
 from model_registry.gateway_agent.bundle_source import BundleSource
-from model_registry.gateway_agent.gateway_process import LocalGateway, NotTold
+from model_registry.gateway_agent.gateway_process import LocalGateway, NotificationFailed
 from model_registry.messaging.change_notifier import ChangeNotifier
 
 PATIENCE = AgentTimeouts(wait=30, settle=3, health=10)
@@ -54,12 +54,12 @@ class Gateway(LocalGateway):
     told: list[str]
     unwilling: bool
 
-    def tell(self, bundle: Path) -> None:
+    def notify(self, bundle: Path) -> None:
         self.told.append(text(bundle))
         if self.unwilling and "bad" in text(bundle):
-            raise NotTold("it said no")
+            raise NotificationFailed("it said no")
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         return not self.told or "bad" not in self.told[-1]
 
 
@@ -372,7 +372,7 @@ class News(ChangeNotifier):
         self._told: set[float] = set()
 
     @property
-    def hears(self) -> bool:
+    def receiving(self) -> bool:
         return self._world.now >= self._begins
 
     @property

@@ -32,7 +32,7 @@ def test_an_entry_that_is_no_file_is_refused(kind: bytes) -> None:
         entry.type, entry.linkname = kind, "tensorzero.toml"
         tar.addfile(entry)
 
-    with pytest.raises(RegistryUnreachable, match="'a' is no file"):
+    with pytest.raises(RegistryUnreachable, match="'a' is not a file"):
         unpack_bundle(packed.getvalue())
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.messaging.address import NatsAddress
+from model_registry.messaging.login import NatsAddress
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_seed_of_credentials_must_be_one(tmp_path: Path) -> None:
     seed = next(line for line in file.read_text().splitlines() if line.startswith("SU"))
     file.write_text(file.read_text().replace(seed, seed[:-4] + SECRET))
 
-    with pytest.raises(ValueError, match="holds no seed") as caught:
+    with pytest.raises(ValueError, match="contains no nkey seed") as caught:
         options(creds=file)
 
     assert seed[:-4] not in "".join(traceback.format_exception(caught.value))

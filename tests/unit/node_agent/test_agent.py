@@ -17,8 +17,7 @@ from model_registry.fleet.gpu_events import read_event
 from model_registry.messaging.subjects import LOADED, STATUS, UNLOADED
 from model_registry.node_agent.agent import MOST_LISTED, NodeAgent
 from model_registry.node_agent.gpus import NvidiaSmi
-from model_registry.node_agent.model_server import LoadedModel, NoAnswer
-from model_registry.node_agent.watch import Watch
+from model_registry.node_agent.model_server import LoadedModel, ModelServer, NoAnswer, Watch
 from support.waiting import until
 
 QWEN = LoadedModel("ollama", "qwen3:8b", 6144, 4096)
@@ -26,7 +25,7 @@ GEMMA = LoadedModel("ollama", "gemma3:12b")
 
 
 @dataclass
-class Server:
+class Server(ModelServer):
     """Has loaded what a test says."""
 
     has: list[LoadedModel] = field(default_factory=list)

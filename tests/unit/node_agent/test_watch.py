@@ -6,9 +6,7 @@ import logging
 
 import pytest
 
-from model_registry.node_agent.messages import Listed
-from model_registry.node_agent.model_server import LoadedModel, NoAnswer, Ollama
-from model_registry.node_agent.watch import PATIENCE, Watch
+from model_registry.node_agent.model_server import PATIENCE, Listed, LoadedModel, NoAnswer, Ollama, Watch
 
 QWEN = LoadedModel("ollama", "qwen3:8b", 6144)
 GEMMA = LoadedModel("ollama", "gemma3:12b", 8192)

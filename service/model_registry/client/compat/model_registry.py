@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol, Self
 
@@ -202,19 +203,12 @@ class _OverHttp:
     def _rows(self) -> dict[str, CatalogModel]:
         """Return rows by the provider's name for a model; where several share one, by name; else by both."""
         rows = self._client.list_models()
-        words, names = _counted(r.model_id for r in rows), _counted(r.name for r in rows)
+        words, names = Counter(row.model_id for row in rows), Counter(row.name for row in rows)
         found = {}
         for row in rows:
             unique = [row.model_id] * (words[row.model_id] == 1) + [row.name] * (names[row.name] == 1)
             found[unique[0] if unique else f"{row.provider_name}/{row.name}"] = row
         return found
-
-
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return counts
 
 
 def default_models() -> Sequence[ModelConfig]:

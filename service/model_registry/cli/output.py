@@ -1,10 +1,15 @@
-"""A file that a command was told to write."""
+"""What commands print and write: text that is safe for a terminal, and files that are whole or not there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from model_registry.private_files import replace_file
+
+
+def printable(text: str) -> str:
+    """Escape characters that could control the terminal: names come from anywhere."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def write_output(path: Path, text: str) -> None:

@@ -1,10 +1,13 @@
-"""Exit codes of commands: one table from the error tree to codes.
+"""How an error ends a command: the table from the error tree to exit codes, and the choices that an error leaves.
 
 0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, a source or a target cannot be
 reached, or denies access.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from model_registry import errors
 
@@ -30,3 +33,19 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
 def exit_code(error: errors.RegistryError) -> int:
     """The exit code for an error."""
     return next(EXIT_CODES[base] for base in type(error).__mro__ if base in EXIT_CODES)
+
+
+def choices(error: errors.RegistryError) -> Iterator[str]:
+    """The choices that an error leaves and its message does not name: rows that fit or refer to it, allowed values."""
+    for key in errors.SHOWN_DATA:
+        value = error.data.get(key)
+        shown = [_label(item) for item in (value if isinstance(value, list | tuple) else [value]) if item is not None]
+        if not all(item in error.message for item in shown):
+            yield f"{key}: {', '.join(shown)}"
+
+
+def _label(item: Any) -> str:  # noqa: ANN401 (any JSON value)
+    """A row by its label and the id that names it alone."""
+    if isinstance(item, dict) and {"id", "label"} <= item.keys():
+        return f"{item['label']} ({item['id']})"
+    return str(item)

@@ -1,4 +1,7 @@
-"""Format of log lines, the service's and the libraries': one JSON object per line, or coloured text for people."""
+"""How a command of the service starts: settings read from the environment, log lines in one format.
+
+Log lines, the service's and the libraries', are one JSON object per line, or coloured text for people.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,42 @@ import sys
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.errors import Reason, StorageMisconfigured
+from model_registry.settings import Settings
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+def read_settings(overrides: dict[str, Any] | None = None) -> Settings:
+    """Read the environment, overridden by these variables. Errors: StorageMisconfigured, naming the variables."""
+    try:
+        return Settings(**(overrides or {}))
+    except ValidationError as error:
+        reasons = [Reason(str(found["loc"][0]) if found["loc"] else "", _words(found)) for found in error.errors()]
+        message = "Invalid settings: " + "; ".join(map(str, reasons))
+        raise StorageMisconfigured(message, reasons=reasons) from error
+
+
+def _words(found: ErrorDetails) -> str:
+    if found["type"] == "too_short":  # pydantic words it as a number of items
+        return f"must have at least {found['ctx']['min_length']} characters"
+    return found["msg"]
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of Postgres. Errors: StorageMisconfigured."""
+    if settings.database_url is None:
+        message = "DATABASE_URL is not set. After `model-registry up`: . <data-dir>/stack.env"
+        raise StorageMisconfigured(message)
+    return settings.database_url.get_secret_value()
 
 
 def configure(log_format: str, level: str) -> None:
