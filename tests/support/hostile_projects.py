@@ -12,7 +12,7 @@ import tomli_w
 from hypothesis import strategies as st
 
 from model_registry.entities.provider_types import GATEWAY_TYPES
-from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS
+from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS
 from support.canaries import VARIABLE, Canaries
 
 MAIN = "tensorzero.toml"

@@ -16,20 +16,20 @@ _IN_FILE = re.compile(r"path_from_env::([^\"'\\\n]*)")
 _IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
 
 
-def load(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
+def load(gateway_process: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
     """Ask the gateway about whatever was sent."""
-    project = judge.directory / "project"
+    project = gateway_process.directory / "project"
     project.mkdir(exist_ok=True)
     variables = environment()
     del variables["ALL_PROXY"]  # as it was then
     for name, content in files.items():
         _write(project, name, content)
         text = content.decode("utf-8", "replace")
-        for pattern, value in ((_IN_VARIABLE, "not-a-key"), (_IN_FILE, str(judge.directory / ACCOUNT))):
+        for pattern, value in ((_IN_VARIABLE, "not-a-key"), (_IN_FILE, str(gateway_process.directory / ACCOUNT))):
             found = (variable for variable in pattern.findall(text) if variable and not set("=\0") & set(variable))
             variables |= dict.fromkeys((variable for variable in found if variable.isascii()), value)
     name = (configuration or ["tensorzero.toml"])[0]
-    return judge.load(project / name, variables)
+    return gateway_process.load(project / name, variables)
 
 
 def _write(project: Path, name: str, content: bytes) -> None:

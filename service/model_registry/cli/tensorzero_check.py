@@ -50,8 +50,8 @@ def check(paths: Paths = None, url: Url = None, api_key: ReaderKey = None, as_js
 
 def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
     from model_registry.errors import GatewayUnavailable
+    from model_registry.gateways.tensorzero.reading.project_files import named_outside
     from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
-    from model_registry.gateways.tensorzero.validation.outside_paths import named_outside
     from model_registry.gateways.tensorzero.validation.validate import (
         check_project,
         findings_view,

@@ -1,6 +1,6 @@
 """A file that the service keeps for its next start: replaced as a whole; a failure to do so does not stop the service.
 
-The content is up to its users: `snapshot_file.py`, `gateways/publishing/accepted_file.py`.
+The content is up to its users: `snapshot_file.py`, `gateways/published.py`.
 """
 
 from __future__ import annotations

@@ -26,5 +26,5 @@ def test_the_bundle_of_an_imported_project_loads(name: str, tmp_path: Path) -> N
     plan = plan_import(read_project([FIXTURES / name]), Snapshot.empty(), lambda: str(uuid.uuid4()))
     snapshot = Snapshot.empty().preview(plan.operations)
     write_bundle(bundle(snapshot, render(snapshot)), tmp_path)
-    verdict = check_with_gateway(tmp_path / "tensorzero.toml")
-    assert verdict.accepted, verdict.message
+    answer = check_with_gateway(tmp_path / "tensorzero.toml")
+    assert answer.accepted, answer.message

@@ -21,7 +21,7 @@ KEPT = (
     r"llm_judge",  # TensorZero's evaluators
 )
 """Protocol words, as they are quoted."""
-TENSORZERO = {"evaluators.py", "file_keys.py", "variants.py"}
+TENSORZERO = {"file_references.py", "variants.py"}
 """Where "judge" is TensorZero's own term."""
 
 

@@ -20,7 +20,7 @@ from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Reason
-from model_registry.gateways.publishing.published import CONFIGURATION, published_files
+from model_registry.gateways.published import CONFIGURATION, published_files
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 from model_registry.store.json_bytes import json_bytes
 

@@ -16,10 +16,17 @@ from model_registry.entities.alias import Alias
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.datetimes import as_text
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Project, Table, dotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, below
+from model_registry.gateways.tensorzero.project import (
+    BASE_PATH,
+    MODEL_TABLES,
+    Path,
+    Project,
+    Table,
+    as_text,
+    below,
+    dotted,
+)
+from model_registry.gateways.tensorzero.reading.file_references import file_references
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
 from model_registry.gateways.tensorzero.rendering.routed_models import alias_target
 from model_registry.snapshot.snapshot import Snapshot

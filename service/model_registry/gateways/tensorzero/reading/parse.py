@@ -17,12 +17,10 @@ import tomli
 from model_registry.entities.base import json_problem
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.datetimes import as_text
-from model_registry.gateways.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_references import configurations, resolve
-from model_registry.gateways.tensorzero.reading.upgrade_syntax import modernised
+from model_registry.gateways.tensorzero.project import Path, Problems, Project, Table, as_text, dotted, refuse, undotted
+from model_registry.gateways.tensorzero.reading.file_references import configurations, file_references, resolve
 from model_registry.gateways.tensorzero.rules import check_configuration
+from model_registry.gateways.tensorzero.rules.deprecated import modernised
 
 _LARGE = 100_000
 """Characters; tomli takes some 20 ms for them."""

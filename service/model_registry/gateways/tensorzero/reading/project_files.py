@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import tomli
 
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Project, refuse
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
+from model_registry.gateways.tensorzero.project import BASE_PATH, MODELLED, SECTIONS, Project, refuse
+from model_registry.gateways.tensorzero.reading.file_references import file_references
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH
+from model_registry.gateways.tensorzero.rules.files import is_schema
+from model_registry.gateways.tensorzero.validation.dummy_credentials import strings
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 
@@ -150,3 +156,39 @@ def _text(file: Path, reasons: list[Reason]) -> str | None:
     except UnicodeDecodeError as error:
         reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
     return None
+
+
+_MOST = 1000
+
+
+def named_outside(files: Mapping[str, bytes], configuration: Iterable[str]) -> tuple[Path, ...]:
+    """Return the absolute paths of templates, schemas and credentials, and of everything that schemas reference."""
+    outside: dict[Path, None] = {}
+    schemas = [content for path, content in files.items() if path.endswith(".json")]
+    for name in configuration:
+        try:
+            tree = tomli.loads(files[name].decode("utf-8-sig"))
+            texts = [value for _, value in strings(tree)]
+        except (ValueError, RecursionError):
+            continue  # the rules report it
+        outside |= dict.fromkeys(Path(value[6:]) for value in texts if value.startswith("path::/"))
+        for key, value in file_references(tree):
+            if isinstance(value, str) and posixpath.isabs(value):
+                outside[Path(value)] = None
+                schemas += [Path(value).read_bytes()] if is_schema(key) and is_file(Path(value)) else []
+    while schemas and len(outside) < _MOST:
+        for path in _referred_by_schema(schemas.pop()):
+            if path not in outside:
+                outside[path] = None
+                schemas += [path.read_bytes()] if is_file(path) else []
+    return tuple(outside)
+
+
+def _referred_by_schema(schema: bytes) -> Iterator[Path]:
+    tree: Any = None
+    with suppress(ValueError, RecursionError):
+        tree = json.loads(schema)
+    with suppress(RecursionError):
+        for key, value in strings(tree):
+            if key in {"$ref", "$dynamicRef", "$schema"} and value.startswith("file:///"):
+                yield Path(unquote(urlsplit(value).path))

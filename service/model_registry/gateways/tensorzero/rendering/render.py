@@ -22,9 +22,14 @@ from model_registry.gateways.tensorzero.rendering.affected import (
     configuration_tables,
 )
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
-from model_registry.gateways.tensorzero.rendering.provider_tables import plain, why_provider_left_out
+from model_registry.gateways.tensorzero.rendering.provider_tables import (
+    DEPLOYMENT,
+    Omission,
+    comments,
+    plain,
+    why_provider_left_out,
+)
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
-from model_registry.gateways.tensorzero.rendering.skipped import DEPLOYMENT, Omission, comments
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -9,9 +9,9 @@ from typing import Any
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
+    Surroundings,
     TableOf,
     boolean,
     integer,

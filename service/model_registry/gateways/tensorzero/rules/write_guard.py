@@ -13,16 +13,14 @@ from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
-from model_registry.gateways.tensorzero.project import MODELLED, Table
-from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
+from model_registry.gateways.tensorzero.project import MODELLED, Table, project_path_problem
 from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, Affected, FunctionKey
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
 from model_registry.gateways.tensorzero.rules import check_configuration
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.row_columns import column_faults
-from model_registry.gateways.tensorzero.rules.shape import refused
+from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
 _TABLES = CONFIGURATION_TABLES | {"config_files"}

@@ -21,9 +21,8 @@ import tomli
 import tomli_w
 
 from model_registry.gateways.tensorzero.project import Table, dotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.outside_references import Survey, surveyed
-from model_registry.gateways.tensorzero.rules.schema_references import is_schema
+from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, surveyed
+from model_registry.gateways.tensorzero.rules.files import is_schema
 from model_registry.gateways.tensorzero.validation.dummy_credentials import (
     credential_variable,
     environment,

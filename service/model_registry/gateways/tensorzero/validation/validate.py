@@ -16,19 +16,15 @@ from typing import Any
 import tomli
 
 from model_registry.errors import InvalidConfiguration, Reason
-from model_registry.gateways.tensorzero.project import undotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.file_names import normalised, shown
-from model_registry.gateways.tensorzero.reading.outside_references import Survey, surveyed
+from model_registry.gateways.tensorzero.project import normalised, shown, undotted
+from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, surveyed
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
 from model_registry.gateways.tensorzero.reading.project_files import files_below, find_files, is_file
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
 from model_registry.gateways.tensorzero.rules.deprecated import deprecated_syntax
-from model_registry.gateways.tensorzero.rules.files import missing_files
-from model_registry.gateways.tensorzero.rules.schema_references import leading_outside
-from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess
-from model_registry.gateways.tensorzero.validation.quoting import Quoter
+from model_registry.gateways.tensorzero.rules.files import leading_outside, missing_files
+from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess, Quoter
 from model_registry.gateways.tensorzero.validation.staging import Staged, staged
 
 

@@ -17,8 +17,7 @@ from typing import Any, Self
 
 from model_registry.errors import NotConfined, Reason
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
-from model_registry.gateways.tensorzero.validation.python_child import python_child
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 
 _CHILD = "model_registry.gateways.tensorzero.validation.validator_child"

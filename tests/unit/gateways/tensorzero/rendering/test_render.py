@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.entities.change import Operation
-from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.function_tables import function_views
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tree, render
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.snapshot.snapshot import Snapshot

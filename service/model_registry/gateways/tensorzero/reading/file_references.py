@@ -1,33 +1,146 @@
-"""Resolves a project's file references among the files sent with it, and renames them to the registry's paths.
+"""Finds the keys of a project that name files (templates, schemas, tool parameters), and what they refer to.
 
-Pure: reading the disk is in `project_files.py`.
+Reads no file: references are resolved among the files sent with a project, and renamed to the registry's paths.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from pydantic import ValidationError
 
 from model_registry.entities.config import ConfigFileDraft
 from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Path, Table, dotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_paths import (
+from model_registry.gateways.tensorzero.project import (
     BASE_PATH,
+    MODELLED,
+    SECTIONS,
+    Path,
+    Table,
     below,
+    dotted,
     is_below,
     kept_as,
     leaves_project,
     located,
     project_path_problem,
 )
+from model_registry.gateways.tensorzero.validation.dummy_credentials import strings
+
+_ROLES = ("system", "user", "assistant")
+_SCHEMAS = tuple((f"{kind}_schema",) for kind in (*_ROLES, "output"))
+_PROMPTS: tuple[Path, ...] = (
+    ("system_instructions",),
+    ("templates", "*", "path"),
+    *((f"{role}_template",) for role in _ROLES),
+)
+_TEMPLATES: tuple[Path, ...] = (*_PROMPTS, *(("input_wrappers", role) for role in _ROLES))
+
+
+def _below(prefix: Path, endings: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(prefix + ending for ending in endings)
+
+
+def _evaluator_files(prefix: Path) -> tuple[Path, ...]:
+    """Return an evaluator's file keys: instructions, templates inside a best-of-n, and a program."""
+    variant = (*prefix, "variants", "*")
+    return (
+        (*variant, "system_instructions"),
+        *_below((*variant, "evaluator"), _PROMPTS),
+        *_below((*variant, "fuser"), _PROMPTS),
+        (*prefix, "typescript_file"),
+    )
+
+
+_FUNCTION: Path = ("functions", "*")
+_VARIANT: Path = (*_FUNCTION, "variants", "*")
+
+FILE_KEYS: tuple[Path, ...] = (
+    *_below(_FUNCTION, (*_SCHEMAS, ("schemas", "*", "path"))),
+    *_below(_VARIANT, (*_SCHEMAS, *_TEMPLATES)),
+    *_below((*_VARIANT, "evaluator"), _TEMPLATES),
+    *_below((*_VARIANT, "fuser"), _TEMPLATES),
+    *_evaluator_files((*_FUNCTION, "evaluators", "*")),
+    *_evaluator_files(("evaluations", "*", "evaluators", "*")),
+    ("tools", "*", "parameters"),
+    ("gateway", "template_filesystem_access", "base_path"),
+)
+"""Every key that names a file (the last one: a directory); `*` matches any key."""
+
+
+class _Node:
+    """A prefix tree of patterns, so that a configuration is walked once for all of them."""
+
+    __slots__ = ("index", "named", "rest")
+
+    def __init__(self, patterns: list[tuple[int, Path]]) -> None:
+        self.index = next((index for index, pattern in patterns if not pattern), None)
+        """Index of the pattern that ends here."""
+        below: dict[str, list[tuple[int, Path]]] = {}
+        for index, pattern in patterns:
+            if pattern:
+                below.setdefault(pattern[0], []).append((index, pattern[1:]))
+        self.rest = _Node(below.pop("*")) if "*" in below else None
+        self.named = {key: _Node(inner) for key, inner in below.items()}
+
+
+_PATTERNS = _Node(list(enumerate(FILE_KEYS)))
+
+
+def file_references(tree: Table) -> Iterator[tuple[Path, Any]]:
+    """Yield the keys that name files, with their values, in the order of `FILE_KEYS`."""
+    matches = sorted(_matches(tree, _PATTERNS, ()), key=itemgetter(0))
+    return ((path, value) for _, path, value in matches)
+
+
+def _matches(value: Toml, node: _Node, path: Path) -> Iterator[tuple[int, Path, Any]]:
+    if node.index is not None:
+        yield node.index, path, value
+    if isinstance(value, dict):
+        for key, inner in node.named.items():
+            if key in value:
+                yield from _matches(value[key], inner, (*path, key))
+        if node.rest is not None:
+            for key in value:
+                yield from _matches(value[key], node.rest, (*path, key))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A configuration, or a part of it, with its references."""
+
+    tree: Table
+    """Do not change it: it may be shared."""
+    texts: tuple[tuple[str, str], ...]
+    """Values that may be a credential's location, each with its key."""
+    references: tuple[tuple[Path, Any], ...]
+    """The keys that name files, and their values."""
+
+
+def surveyed(tree: Table) -> Survey:
+    """Walk a configuration.
+
+    Raises:
+        RecursionError: it is nested deeper than any real configuration.
+    """
+    texts = tuple((key, value) for key, value in strings(tree) if "::" in value)
+    return Survey(tree, texts, tuple(file_references(tree)))
+
+
+def together(tree: Table, parts: Iterable[Survey]) -> Survey:
+    """Combine the surveys of a configuration's parts."""
+    parts = list(parts)
+    texts = tuple(text for part in parts for text in part.texts)
+    return Survey(tree, texts, tuple(reference for part in parts for reference in part.references))
+
 
 _LONGEST_NAME = 255
 """Bytes in a file's name, on most systems."""
