@@ -15,9 +15,8 @@ import structlog
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, concerns_routes
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import Rendered
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, Rendered, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 from model_registry.store.kept_file import KeptFile

@@ -28,8 +28,7 @@ from model_registry.gateways.published import (
     concerns_published,
     published_files,
 )
-from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tables, render
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from model_registry.snapshot.snapshot import Snapshot

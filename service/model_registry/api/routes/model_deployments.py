@@ -15,7 +15,7 @@ from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
 from model_registry.api.resource import list_response, page, paginate
 from model_registry.catalog.views import DeploymentView, deployment_view
-from model_registry.gateways.tensorzero.rendering.affected import FLEET_TABLES
+from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES
 from model_registry.gateways.tensorzero.rendering.routes import BEYOND, MOST_ROUTES, Address, routing_of
 from model_registry.snapshot.live_deployments import live_deployments
 from model_registry.snapshot.lookup import find_model

@@ -26,9 +26,9 @@ from model_registry.fleet.flap_damping import DampedSnapshot
 from model_registry.gateways.published import CONFIGURATION
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES as TABLES
-from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
 from model_registry.gateways.tensorzero.rendering.function_tables import function_views
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES as TABLES
+from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.gateways.tensorzero.rendering.routes import omitted
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.store.json_bytes import json_bytes
