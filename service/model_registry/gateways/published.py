@@ -14,14 +14,11 @@ import structlog
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, Rendered, concerns_routes
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 from model_registry.store.kept_file import KeptFile
 
-CONFIGURATION = CONFIG_FILE
 PUBLISHED_TABLES = CONFIGURATION_TABLES | {"config_files"}
 """A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
 
@@ -33,11 +30,6 @@ def concerns_published(before: Snapshot, after: Snapshot, changes: Sequence[Chan
     """Whether a step of the registry may make something else go out."""
     same = all(before.tables[name] is after.tables[name] for name in PUBLISHED_TABLES)
     return not same or concerns_routes(before, after, changes)
-
-
-def published_files(rendered: Rendered, snapshot: Snapshot) -> dict[str, bytes]:
-    """Everything that a gateway gets of this snapshot."""
-    return bundle(snapshot, rendered)
 
 
 @dataclass(frozen=True, slots=True)

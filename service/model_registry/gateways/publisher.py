@@ -17,17 +17,17 @@ from typing import Any
 import structlog
 
 from model_registry.entities.change import Change
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot, damp
 from model_registry.gateways.published import (
-    CONFIGURATION,
     AcceptedFile,
     Files,
     Published,
     Refused,
     Served,
     concerns_published,
-    published_files,
 )
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tables, render
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
@@ -92,12 +92,12 @@ class Validator:
 
     async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
         """Validate these files. Never on the event loop."""
-        if not any(line and not line.startswith(b"#") for line in files[CONFIGURATION].splitlines()):
+        if not any(line and not line.startswith(b"#") for line in files[CONFIG_FILE].splitlines()):
             return ValidationResult(unasked="nothing is configured")
         if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
-            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIGURATION,))
+            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIG_FILE,))
         return await asyncio.to_thread(
-            self.process.check, files, gateway=gateway, configuration=(CONFIGURATION,), ours=True
+            self.process.check, files, gateway=gateway, configuration=(CONFIG_FILE,), ours=True
         )
 
 
@@ -202,7 +202,7 @@ class ConfigPublisher:
         began, loads = time.perf_counter(), self._registry.loads
         damped = await asyncio.to_thread(self._damp, snapshot, time.time())
         self._wake_at(damped.until)
-        files = published_files(await asyncio.to_thread(self._render, damped.snapshot), snapshot)
+        files = bundle(snapshot, await asyncio.to_thread(self._render, damped.snapshot))
         served, refused = self.delivery.served, self.delivery.refused
         result = None
         is_final = not self.delivery.provisional

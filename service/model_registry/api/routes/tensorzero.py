@@ -22,8 +22,8 @@ from model_registry.api.responses import JSON, cached_response
 from model_registry.api.routes.history import LARGEST, configuration_at
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot
-from model_registry.gateways.published import CONFIGURATION
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.function_tables import function_views
@@ -142,7 +142,7 @@ async def get_config(
     if revision is not None:
         await key_holder(request, state)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
-    return await served_answer(request, state, TOML, lambda files: files[CONFIGURATION], wait)
+    return await served_answer(request, state, TOML, lambda files: files[CONFIG_FILE], wait)
 
 
 @router.get(

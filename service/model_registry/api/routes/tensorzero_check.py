@@ -20,7 +20,8 @@ from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import JSON
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Reason
-from model_registry.gateways.published import CONFIGURATION, published_files
+from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 from model_registry.store.json_bytes import json_bytes
 
@@ -117,7 +118,7 @@ async def check(
     if not files:
         snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(state.renderer.of, snapshot)
-        revision, configuration, files = snapshot.revision, [CONFIGURATION], published_files(rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [CONFIG_FILE], bundle(snapshot, rendered)
     with_gateway = state.publisher.validator.gateway is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)

@@ -25,6 +25,7 @@ from model_registry.gateways.tensorzero.project import (
     as_text,
     below,
     dotted,
+    put,
 )
 from model_registry.gateways.tensorzero.reading.file_references import file_references
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
@@ -111,14 +112,11 @@ def _contents(tree: Table, files: Files) -> Table:
     """Copy the tree with file contents in place of paths: file names have no meaning."""
     copied: Table = _copied(tree)
     for path, value in list(file_references(copied)):
-        here: Any = copied
-        for key in path[:-1]:
-            here = here[key]
         if path == BASE_PATH:
             start = 0 if value == "." else len(value) + 1
-            here[path[-1]] = {name[start:]: files[name] for name in below(files, value) if name != CONFIG_FILE}
+            put(copied, path, {name[start:]: files[name] for name in below(files, value) if name != CONFIG_FILE})
         else:
-            here[path[-1]] = {"content": files.get(value)}
+            put(copied, path, {"content": files.get(value)})
     return copied
 
 

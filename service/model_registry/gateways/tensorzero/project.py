@@ -54,6 +54,25 @@ def undotted(text: str) -> Path:
     return path
 
 
+def put(tree: Table, path: Path, value: Any) -> None:  # noqa: ANN401 (any TOML value)
+    """Set the value at a path; the tables above it exist."""
+    *parents, last = path
+    here: Any = tree
+    for key in parents:
+        here = here[key]
+    here[last] = value
+
+
+def depth_of(tree: Table, path: Path) -> int:
+    """Return how many keys of a path a tree has."""
+    here: Any = tree
+    for depth, key in enumerate(path):
+        if not isinstance(here, dict) or key not in here:
+            return depth
+        here = here[key]
+    return len(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """All files of a project, merged into one tree of JSON values."""
@@ -84,17 +103,8 @@ class Project:
 
         A missing key is attributed to the file with the longest part of its path.
         """
-        file = max(self.trees, key=lambda name: _depth(self.trees[name], path), default="")
+        file = max(self.trees, key=lambda name: depth_of(self.trees[name], path), default="")
         return f"{file}: {dotted(path)}" if path else file
-
-
-def _depth(tree: Table, path: Path) -> int:
-    here: Any = tree
-    for depth, key in enumerate(path):
-        if not isinstance(here, dict) or key not in here:
-            return depth
-        here = here[key]
-    return len(path)
 
 
 @dataclass(slots=True)

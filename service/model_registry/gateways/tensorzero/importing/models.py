@@ -16,9 +16,9 @@ from model_registry.gateways.tensorzero.importing.offers import (
     own_extras,
     read_offer,
 )
-from model_registry.gateways.tensorzero.importing.providers import Providers, provider_key
+from model_registry.gateways.tensorzero.importing.providers import Providers
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
-from model_registry.gateways.tensorzero.rendering.provider_tables import section_of
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of
 from model_registry.imports.plan import Planner, WantedRow, short
 from model_registry.snapshot.difference import same
 

@@ -20,10 +20,9 @@ from model_registry.entities.model import Model, ModelDraft
 from model_registry.gateways.tensorzero.compare import refuse_losses
 from model_registry.gateways.tensorzero.importing.functions import import_functions, used_shorthands
 from model_registry.gateways.tensorzero.importing.models import import_models
-from model_registry.gateways.tensorzero.importing.providers import provider_key
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import own_variants, why_mapping_left_out
-from model_registry.gateways.tensorzero.rendering.provider_tables import section_of, why_left_out
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of, why_left_out
 from model_registry.imports.plan import ImportPlan, Planner, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.live_deployments import is_routed

@@ -21,16 +21,12 @@ from model_registry.gateways.tensorzero.importing.offers import (
     connection_of,
     own_extras,
 )
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 _NAME = TypeAdapter(GatewayShortName)
 _LONGEST_STEM = 150
-
-
-def provider_key(row: Model, provider: Provider | None) -> str:
-    """Return the key of a row's provider inside the gateway's model."""
-    return str(row.tensorzero.get("provider_key", provider.name if provider else ""))
 
 
 class Providers:

@@ -32,9 +32,10 @@ from model_registry.gateways.tensorzero.project import (
     leaves_project,
     located,
     project_path_problem,
+    put,
 )
-from model_registry.gateways.tensorzero.validation.dummy_credentials import strings
 
+_DEEPEST = 100
 _ROLES = ("system", "user", "assistant")
 _SCHEMAS = tuple((f"{kind}_schema",) for kind in (*_ROLES, "output"))
 _PROMPTS: tuple[Path, ...] = (
@@ -111,6 +112,30 @@ def _matches(value: Toml, node: _Node, path: Path) -> Iterator[tuple[int, Path, 
         if node.rest is not None:
             for key in value:
                 yield from _matches(value[key], node.rest, (*path, key))
+
+
+def is_schema(key: Path) -> bool:
+    """Whether the gateway reads the file under this key as a JSON schema: schemas, and the parameters of tools."""
+    return key[-1].endswith("_schema") or key[-1] == "parameters" or key[-3:-2] == ("schemas",)
+
+
+def strings(tree: object) -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration, with its key.
+
+    Raises:
+        RecursionError: nested deeper than any real configuration.
+    """
+    todo: list[tuple[str, Any, int]] = [("", tree, 0)]
+    while todo:
+        key, value, depth = todo.pop()
+        if depth > _DEEPEST:
+            raise RecursionError("nested too deeply")
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, dict):
+            todo += [(name, item, depth + 1) for name, item in value.items()]
+        elif isinstance(value, list):
+            todo += [(key, item, depth + 1) for item in value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +216,8 @@ def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Resolved:
                 continue  # the rules of a configuration report it
             target = located(name, value)
             _pick(f"{name}: {dotted(path)}", path, value, target, sent, result, used)
-            moved += _set(tree, path, kept_as(target)) != posixpath.normpath(value)
+            put(tree, path, kept_as(target))
+            moved += kept_as(target) != posixpath.normpath(value)
         if moved:
             result.rewritten.append((name, f"{moved} path{'s'[: moved > 1]} made relative to {CONFIG_FILE}"))
     unused = [path for path in sent if path not in used]
@@ -217,7 +243,7 @@ def _pick(  # noqa: PLR0913, PLR0917 (a reference and its context)
     else:
         used[target] = kept_as(target)
         result.files[kept_as(target)] = sent[target]
-        if _is_json(key) and (problem := _json_fault(sent[target])):
+        if is_schema(key) and (problem := _json_fault(sent[target])):
             result.reasons.append(Reason(where, f"{value!r} is not valid JSON: {problem}"))
 
 
@@ -225,11 +251,6 @@ def _no_such_file(value: str) -> str:
     if "\n" in value or len(value) > _LONGEST_NAME:
         return "holds text, and the gateway takes the path of a file here; write the text into a file, and name that"
     return f"refers to {value!r}, and the project has no such file"
-
-
-def _is_json(key: Path) -> bool:
-    """Whether the gateway reads this file as JSON: schemas, and the parameters of tools."""
-    return key[-1].endswith("_schema") or key[-1] == "parameters" or key[-3:-2] == ("schemas",)
 
 
 def _json_fault(content: str) -> str | None:
@@ -240,14 +261,6 @@ def _json_fault(content: str) -> str | None:
     except RecursionError:
         return "nested too deeply"
     return None
-
-
-def _set(tree: Table, path: Path, value: str) -> str:
-    here: Any = tree
-    for key in path[:-1]:
-        here = here[key]
-    here[path[-1]] = value
-    return value
 
 
 def _check_contents(used: Mapping[str, str], result: Resolved) -> None:

@@ -16,10 +16,8 @@ import tomli
 
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import BASE_PATH, MODELLED, SECTIONS, Project, refuse
-from model_registry.gateways.tensorzero.reading.file_references import file_references
+from model_registry.gateways.tensorzero.reading.file_references import file_references, is_schema, strings
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.rules.files import is_schema
-from model_registry.gateways.tensorzero.validation.dummy_credentials import strings
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 

@@ -7,7 +7,7 @@ Other rows are not considered here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
-from model_registry.entities.secret_text import mask_secrets
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.snapshot.live_deployments import is_routed
 
@@ -34,19 +33,6 @@ class Omission:
 
 DEPLOYMENT = "deployment"
 """The kind that comes and goes without a write."""
-
-
-def comments(omissions: Iterable[Omission]) -> str:
-    """Write omissions as TOML comments, one line each; empty when all are switched off."""
-    lines = [_one_line(mask_secrets(f'# {o.kind} "{o.name}": {o.reason}')) for o in omissions if not o.switched_off]
-    return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
-
-
-def _one_line(text: str) -> str:
-    """Escape characters that could end the line or be invisible: control characters, separators, lone surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 FROM_METADATA = "from_metadata"
@@ -160,13 +146,18 @@ class ProviderTable:
     @property
     def key(self) -> str:
         """The provider's key inside the gateway's model."""
-        key = self.model.tensorzero.get("provider_key")
-        return key if isinstance(key, str) else self.provider.name
+        return provider_key(self.model, self.provider)
 
     @property
     def model_extras(self) -> Table:
         """Extra keys for the model's table from this row."""
         return _table(self.model.tensorzero.get("model"))
+
+
+def provider_key(model: Model, provider: Provider | None) -> str:
+    """Return the key of a row's provider inside the gateway's model."""
+    key = model.tensorzero.get("provider_key")
+    return key if isinstance(key, str) else provider.name if provider else ""
 
 
 def section_of(model: Model) -> str | None:

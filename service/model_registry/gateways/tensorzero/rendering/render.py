@@ -21,12 +21,12 @@ from model_registry.entities.mapping import Mapping
 from model_registry.entities.model import Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, MODELLED, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     DEPLOYMENT,
     Omission,
-    comments,
     plain,
     why_provider_left_out,
 )
@@ -242,7 +242,7 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
         texts = cache.texts[part] = {key: cache.texts[part][key] for key in sorted(cache.texts[part])}
         fragments += texts.values()
     # Nodes' omissions stay out of the comments: gateways would reload a configuration that means the same.
-    if left_out := comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
+    if left_out := _comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
         fragments.append(left_out)
     return Rendered("\n".join(fragments), snapshot.revision, tuple(omitted))
 
@@ -254,3 +254,16 @@ def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
 def _provider_omission(provider: Provider) -> Omission | None:
     reason = why_provider_left_out(provider) if provider.active else "it is not active"
     return Omission("provider", provider.name, reason, switched_off=not provider.active) if reason else None
+
+
+def _comments(omissions: Iterable[Omission]) -> str:
+    """Write omissions as TOML comments, one line each; empty when all are switched off."""
+    lines = [_one_line(mask_secrets(f'# {o.kind} "{o.name}": {o.reason}')) for o in omissions if not o.switched_off]
+    return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
+
+
+def _one_line(text: str) -> str:
+    """Escape characters that could end the line or be invisible: control characters, separators, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

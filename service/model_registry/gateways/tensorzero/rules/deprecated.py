@@ -98,23 +98,20 @@ DEPRECATED: tuple[Deprecated, ...] = (
 )
 
 
-def deprecated_syntax(tree: Mapping[str, Any]) -> list[Reason]:
+def deprecated_syntax(tree: Table) -> list[Reason]:
     """Return the deprecated keys of a configuration, each with its replacement."""
     return [
-        Reason(dotted(path), f"is deprecated: {entry.replacement}")
+        Reason(dotted((*path, key)), f"is deprecated: {entry.replacement}")
         for entry in DEPRECATED
-        for path in _matching(tree, entry, entry.pattern, ())
+        for path, table in _tables(tree, *entry.pattern[:-1])
+        for key in _keys(table, entry.pattern[-1])
+        if entry.when(table[key]) and (not entry.beside or table.get("type") in entry.beside)
     ]
 
 
-def _matching(table: object, entry: Deprecated, left: Path, path: Path) -> Iterator[Path]:
-    if not isinstance(table, Mapping):
-        return
-    for key in table if left[0] == "*" else [key for key in left[:1] if key in table]:
-        if left[1:]:
-            yield from _matching(table[key], entry, left[1:], (*path, key))
-        elif entry.when(table[key]) and (not entry.beside or table.get("type") in entry.beside):
-            yield (*path, key)
+def _keys(table: Table, pattern: str) -> list[str]:
+    """Return the keys of a table that match; `*` matches any."""
+    return list(table) if pattern == "*" else [pattern] if pattern in table else []
 
 
 Rewrite = tuple[str, str]
@@ -133,10 +130,7 @@ def _tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
     matches: list[tuple[Path, Any]] = [((), tree)]
     for part in path:
         matches = [
-            ((*at, key), value[key])
-            for at, value in matches
-            if isinstance(value, dict)
-            for key in (value if part == "*" else [part] if part in value else [])
+            ((*at, key), value[key]) for at, value in matches if isinstance(value, dict) for key in _keys(value, part)
         ]
     return ((at, value) for at, value in matches if isinstance(value, dict))
 

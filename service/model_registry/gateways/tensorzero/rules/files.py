@@ -14,17 +14,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import Path, dotted, located
-from model_registry.gateways.tensorzero.reading.file_references import file_references
+from model_registry.gateways.tensorzero.project import BASE_PATH, Path, dotted, located
+from model_registry.gateways.tensorzero.reading.file_references import file_references, is_schema
 from model_registry.gateways.tensorzero.rules.shape import refused
-
-_DIRECTORY = ("gateway", "template_filesystem_access", "base_path")
 
 
 def missing_files(tree: Mapping[str, Any], has_file: Callable[[str], bool]) -> Iterator[Reason]:
     """Yield references to missing files. Absolute paths are on the gateway's machine, and not checked."""
     for path, value in file_references(dict(tree)):
-        if path == _DIRECTORY or not isinstance(value, str) or not value or PurePosixPath(value).is_absolute():
+        if path == BASE_PATH or not isinstance(value, str) or not value or PurePosixPath(value).is_absolute():
             continue
         if not has_file(value):
             yield refused(path, f"the registry holds no file {value!r}; put the file there first, or name another one")
@@ -42,11 +40,6 @@ _META_SCHEMAS = frozenset({
     "http://json-schema.org/schema", "https://json-schema.org/schema",
 })  # fmt: skip
 """Meta-schemas. The gateway has them built in, or refuses them without fetching."""
-
-
-def is_schema(key: Path) -> bool:
-    """Whether the gateway compiles the file under this key as a JSON schema."""
-    return key[-1].endswith("_schema") or key[-1] == "parameters" or key[-3:-2] == ("schemas",)
 
 
 def leading_outside(references: Iterable[tuple[Path, Any]], name: str, files: Mapping[str, bytes]) -> Iterator[Reason]:

@@ -20,9 +20,8 @@ from typing import Any
 import tomli
 import tomli_w
 
-from model_registry.gateways.tensorzero.project import Table, dotted
-from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, surveyed
-from model_registry.gateways.tensorzero.rules.files import is_schema
+from model_registry.gateways.tensorzero.project import Table, dotted, put
+from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, is_schema, surveyed
 from model_registry.gateways.tensorzero.validation.dummy_credentials import (
     credential_variable,
     environment,
@@ -111,7 +110,7 @@ def _put_aside(tree: Table, path: str, directory: Path, *, trusted: bool) -> lis
     unasked = list(set_aside(tree))
     if not trusted:
         for key in list(_files_elsewhere(file_references(tree), path)):
-            _replace(tree, key, _placeholder(directory, path, key))
+            put(tree, key, _placeholder(directory, path, key))
             unasked.append(f"{_ELSEWHERE}{dotted(key)}")
         unasked += _credentials_aside(tree)
     return unasked
@@ -165,11 +164,3 @@ def _placeholder(directory: Path, path: str, key: tuple[str, ...]) -> str:
         name = f"elsewhere.{kind}"
         (directory / name).write_text(_PLACEHOLDERS[kind])
     return posixpath.relpath(name, posixpath.join(_PROJECT, posixpath.dirname(path)))
-
-
-def _replace(tree: Table, key: tuple[str, ...], value: str) -> None:
-    here: Any = tree
-    *parents, last = key
-    for parent in parents:
-        here = here[parent]
-    here[last] = value
