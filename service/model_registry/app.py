@@ -148,9 +148,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
-    return ConfigPublisher(
-        registry, renderer.of, validator, accepted, damp=renderer.damped, on_result=metrics.validated
-    )
+    return ConfigPublisher(registry, renderer, validator, accepted, metrics.validated)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:

@@ -104,42 +104,30 @@ class Validator:
 class ConfigPublisher:
     """One loop that brings the delivery up to date with the registry."""
 
-    def __init__(  # noqa: PLR0913 (its parts, by name)
+    def __init__(
         self,
         registry: Registry,
-        render: Callable[[Snapshot], Rendered],
+        renderer: Renderer,
         validator: Validator,
         file: AcceptedFile,
-        *,
-        damp: Callable[[Snapshot, float], DampedSnapshot] = lambda snapshot, _now: DampedSnapshot(snapshot),
-        on_result: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+        on_result: Callable[[str, float], None],
     ) -> None:
         self._registry = registry
-        self._render = render
-        self._validator = validator
+        self._renderer = renderer
+        self.validator = validator
         self._file = file
-        self._damp = damp
         self._on_result = on_result
-        self._newest = self._validated = -1
+        self.newest = self._validated = -1
+        """The newest revision, and the newest that is validated."""
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._delivered = Signal[[]]()
         self.delivery = Published()
 
     @property
-    def validator(self) -> Validator:
-        """What validates configurations here."""
-        return self._validator
-
-    @property
     def pending(self) -> bool:
         """Whether there is a revision that is not validated yet."""
-        return self._validated < self._newest
-
-    @property
-    def newest(self) -> int:
-        """The newest revision, validated or not."""
-        return self._newest
+        return self._validated < self.newest
 
     def follow(self) -> None:
         """Follow the registry from now on. What was accepted before a restart is served until the next result."""
@@ -147,13 +135,13 @@ class ConfigPublisher:
         if self._registry.loaded:
             snapshot = self._registry.snapshot
             self.delivery = Published(self._file.load(snapshot.registry_id))
-            self._newest = snapshot.revision
+            self.newest = snapshot.revision
 
     async def close(self) -> None:
         """End the check that is going on, so that its thread is free."""
         self.release()
         self._wake_at(None)
-        await asyncio.to_thread(self._validator.process.close)
+        await asyncio.to_thread(self.validator.process.close)
 
     def release(self) -> None:
         """Let every waiter go, now and from now on: the service is about to stop."""
@@ -165,7 +153,7 @@ class ConfigPublisher:
 
     async def until_validated(self, seconds: float) -> bool:
         """Wait until what is newest now is validated."""
-        newest = self._newest
+        newest = self.newest
         return await self.until(lambda: self._validated >= newest, seconds)
 
     def _on_step(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
@@ -176,7 +164,7 @@ class ConfigPublisher:
         elif not self.pending and not concerns_published(before, after, changes):
             self._validated = after.revision
             self.delivery = self.delivery.at_revision(after.revision)
-        self._newest = after.revision
+        self.newest = after.revision
         if self.pending:
             self._changed.set()
 
@@ -200,13 +188,13 @@ class ConfigPublisher:
 
     async def _look(self, snapshot: Snapshot) -> None:
         began, loads = time.perf_counter(), self._registry.loads
-        damped = await asyncio.to_thread(self._damp, snapshot, time.time())
+        damped = await asyncio.to_thread(self._renderer.damped, snapshot, time.time())
         self._wake_at(damped.until)
-        files = bundle(snapshot, await asyncio.to_thread(self._render, damped.snapshot))
+        files = bundle(snapshot, await asyncio.to_thread(self._renderer.of, damped.snapshot))
         served, refused = self.delivery.served, self.delivery.refused
         result = None
         is_final = not self.delivery.provisional
-        if served and is_final and served.files == files and served.validated_by == self._validator.name:
+        if served and is_final and served.files == files and served.validated_by == self.validator.name:
             new = Published(replace(served, revision=snapshot.revision))
         elif refused and refused.files == files:
             new = replace(self.delivery, refused=replace(refused, revision=snapshot.revision))
@@ -226,17 +214,17 @@ class ConfigPublisher:
 
     async def _validate(self, files: Files, snapshot: Snapshot) -> ValidationResult:
         """Asks the gateway; the rules decide at once where there is nothing else that could be served meanwhile."""
-        by_gateway = self._validator.gateway is not None
+        by_gateway = self.validator.gateway is not None
         if by_gateway and self.delivery.served is None:
-            result = await self._validator.check(files, gateway=False)
+            result = await self.validator.check(files, gateway=False)
             if not result.accepted:
                 return result
             served = Served(snapshot.revision, files, RULES, time.time())
             self.delivery = Published(served, self.delivery.refused, provisional=True)
-        return await self._validator.check(files, gateway=by_gateway)
+        return await self.validator.check(files, gateway=by_gateway)
 
     def _published(self, result: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
-        validated_by = self._validator.name if result.gateway else RULES
+        validated_by = self.validator.name if result.gateway else RULES
         if result.accepted:
             return Published(Served(snapshot.revision, files, validated_by, time.time()))
         refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons)

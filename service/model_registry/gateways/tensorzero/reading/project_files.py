@@ -48,6 +48,28 @@ def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, 
     return named | far, tuple(named)[: len(texts)]
 
 
+def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Read a project from disk with its referenced files: path -> content, and the files that are the configuration.
+
+    Raises:
+        InvalidConfiguration: a path is missing.
+    """
+    tomls = find_files(paths)
+    files = {Path(os.path.normpath(file)) for file in tomls}
+    for file in tomls:
+        try:
+            tree = tomli.loads(file.read_text("utf-8-sig"))
+        except (ValueError, RecursionError):
+            continue  # the rules report it
+        for _, value in file_references(tree):
+            if isinstance(value, str) and value and not posixpath.isabs(value):
+                named = Path(os.path.normpath(file.parent / value))
+                files |= set(files_below(named)) or {named}
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(files) if is_file(file)}
+    return contents, tuple(Path(os.path.normpath(file)).relative_to(root).as_posix() for file in tomls)
+
+
 def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
     """Return the files that the TOML names by relative paths, and those by absolute ones."""
     near: dict[Path, str] = {}
@@ -93,9 +115,13 @@ def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...],
 
 def files_below(directory: Path) -> Iterator[Path]:
     """Yield every file that a template could include from a directory."""
+    return (file for file in _walk(directory) if not file.name.startswith("."))
+
+
+def _walk(directory: Path) -> Iterator[Path]:
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -111,7 +137,7 @@ def _matching(path: Path, reasons: list[Reason]) -> Iterator[Path]:
     if absolute.is_file():
         yield absolute
     elif absolute.is_dir():
-        files = list(_project_files(absolute))
+        files = [file for file in _walk(absolute) if file.suffix == ".toml" and file.is_file() and _is_ours(file)]
         if not files:
             reasons.append(Reason(str(path), "has no TOML file of a TensorZero project in it"))
         yield from files
@@ -126,18 +152,8 @@ def _matching(path: Path, reasons: list[Reason]) -> Iterator[Path]:
         reasons.append(Reason(str(path), "no such file or directory"))
 
 
-def _project_files(directory: Path) -> Iterator[Path]:
-    """Yield the project's TOML files below a directory, without those of other tools (pyproject.toml ...)."""
-    for parent, directories, names in os.walk(directory):
-        directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
-        for name in sorted(names):
-            file = Path(parent, name)
-            if file.suffix == ".toml" and file.is_file() and _is_ours(file):
-                yield file
-
-
 def _is_ours(file: Path) -> bool:
-    """Whether a file has a table of the gateway, or is unreadable, which must be reported."""
+    """Whether a TOML file has a table of the gateway, not only of other tools, or is unreadable: to be reported."""
     try:
         tree = tomli.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):

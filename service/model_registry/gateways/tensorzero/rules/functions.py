@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -18,17 +17,15 @@ from model_registry.gateways.tensorzero.rules.shape import (
     boolean,
     file_path,
     list_of,
+    not_negative,
     refused,
     text,
+    unreserved,
 )
 from model_registry.gateways.tensorzero.rules.variants import EVALUATORS, ROLES, variant
 
 _LISTED = ("candidate_variants", "fallback_variants")
-_KEYS = {
-    "static": {"type", *_LISTED, "namespaces"},
-    "static_weights": {"type", *_LISTED, "namespaces"},
-    "uniform": {"type", *_LISTED, "namespaces"},
-}
+_KEYS = dict.fromkeys(("static", "static_weights", "uniform"), frozenset({"type", *_LISTED, "namespaces"}))
 """Keys that the gateway reads; it ignores others here. Adaptive experiments have more, which are not checked."""
 
 _TYPES = ("static", "adaptive", "static_weights", "uniform", "track_and_stop")
@@ -46,7 +43,7 @@ def experimentation(path: Path, value: Toml, around: Surroundings) -> Iterator[R
     for key in value.keys() - _KEYS.get(kind, value.keys()):
         yield refused((*path, key), "is not a key of this table, and the gateway silently ignores it; remove it")
     if kind in {"static", "static_weights"}:
-        yield from _weights(path, value)
+        yield from _weights(path, value, around)
     elif kind != "uniform":
         for key in ("metric", "candidate_variants"):
             if key not in value:
@@ -57,24 +54,19 @@ def experimentation(path: Path, value: Toml, around: Surroundings) -> Iterator[R
             )
 
 
-def _weights(path: Path, value: Mapping[str, Any]) -> Iterator[Reason]:
+def _weights(path: Path, value: Mapping[str, Any], around: Surroundings) -> Iterator[Reason]:
     here = (*path, "candidate_variants")
     candidates = value.get("candidate_variants")
     if not isinstance(candidates, Mapping | list):
         yield refused(here, "must be a table of variants and weights, or a list of variants")
         return
     weights = candidates if isinstance(candidates, Mapping) else dict.fromkeys(map(str, candidates), 1.0)
-    bad = [name for name, weight in weights.items() if not _is_weight(weight)]
-    for name in bad:
-        yield refused((*here, name), "must be a number from 0 up, neither nan nor infinite")
+    bad = [fault for name, weight in weights.items() for fault in not_negative((*here, name), weight, around)]
+    yield from bad
     if not bad and not any(weights.values()) and not value.get("fallback_variants"):
         yield refused(
             here, "no variant could ever be used: every weight is 0 and there is no fallback; give one a weight"
         )
-
-
-def _is_weight(value: Toml) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def sampling_rules(path: Path, function: Mapping[str, Any], around: Surroundings) -> Iterator[Reason]:
@@ -172,10 +164,6 @@ def _tool_choice(path: Path, value: Toml, around: Surroundings) -> Iterator[Reas
         yield refused(path, "must be none, auto, required or { specific = <tool> }")
 
 
-def _key_name(name: str) -> str | None:
-    return "must not start with 'tensorzero::'; rename it" if name.startswith("tensorzero::") else None
-
-
 def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     """Check the variants: at least one, each fitting the function's type, best-of-n without cycles."""
     variants = function.get("variants")
@@ -260,7 +248,7 @@ def _base(extra: dict[str, Shape]) -> TableOf:
     keys: dict[str, Shape] = {
         "type": text,
         "description": text,
-        "variants": TablesOf(variant, _key_name),
+        "variants": TablesOf(variant, unreserved),
         "schemas": TablesOf(TableOf({"path": file_path}, frozenset({"path"}))),
         "experimentation": experimentation,
         "evaluators": EVALUATORS,
@@ -284,4 +272,4 @@ def _function(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]
         yield from FUNCTION_TYPES[kind](path, value, around)
 
 
-FUNCTIONS = TablesOf(_function, _key_name)
+FUNCTIONS = TablesOf(_function, unreserved)

@@ -39,6 +39,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     refused,
     text,
     unlimited_timeout,
+    unreserved,
 )
 
 _URL = TypeAdapter[str](ApiBase)
@@ -211,17 +212,13 @@ def _routing(path: Path, model: Mapping[str, Any], _: Surroundings) -> Iterator[
             yield refused((*path, "providers", name), "is not in routing; add it there, or remove it")
 
 
-def _provider_name(name: str) -> str | None:
-    return "must not start with 'tensorzero::'; rename it" if name.startswith("tensorzero::") else None
-
-
 def _model_name(name: str) -> str | None:
     if has_reserved_prefix(name):
         return f"starts with {name.partition('::')[0]}::, which the gateway keeps for itself; rename the model"
     return None
 
 
-_COMMON: dict[str, Shape] = {"routing": list_of(text), "providers": TablesOf(provider, _provider_name)}
+_COMMON: dict[str, Shape] = {"routing": list_of(text), "providers": TablesOf(provider, unreserved)}
 _REQUIRED = frozenset({"routing", "providers"})
 
 MODEL = TableOf(_COMMON | {"timeouts": TIMEOUTS, "skip_relay": boolean, "namespace": namespace}, _REQUIRED, (_routing,))

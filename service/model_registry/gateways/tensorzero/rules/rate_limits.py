@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     boolean,
     integer,
     list_of,
+    not_negative,
     one_of,
     refused,
     text,
@@ -26,11 +26,6 @@ _INTERVALS = ("second", "minute", "hour", "day", "week", "month")
 _EACH, _TOTAL, _RESERVED = "tensorzero::each", "tensorzero::total", "tensorzero::"
 _PUBLIC_ID = 12
 """Characters in the public part of a gateway's API key."""
-
-
-def _money(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        yield refused(path, "must be a number from 0 up, neither nan nor infinite")
 
 
 def _amount(shape: Shape) -> Shape:
@@ -77,7 +72,7 @@ _COUNTED = {f"{resource}_per_{interval}": resource for resource in _RESOURCES fo
 
 _RULE = TableOf(
     {
-        **{key: _amount(_money if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
+        **{key: _amount(not_negative if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
         "scope": list_of(_scope),
         "always": boolean,
         "priority": integer(),
@@ -102,7 +97,7 @@ RATE_LIMITING = TableOf(
     {
         "enabled": boolean,
         "backend": one_of("auto", "postgres", "valkey"),
-        "default_cost": _money,
+        "default_cost": not_negative,
         "rules": list_of(_RULE),
     },
     rules=(_one_rule_a_scope,),

@@ -21,6 +21,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     TablesOf,
     anything,
     boolean,
+    by_type,
     file_path,
     integer,
     list_of,
@@ -152,15 +153,6 @@ def _function_name(path: Path, value: Toml, around: Surroundings) -> Iterator[Re
         yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
 
 
-def _object_storage(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    shape = _STORES.get(kind) if isinstance(kind, str) else None
-    if shape is None:
-        yield refused((*path, "type"), f"must be one of {', '.join(_STORES)}")
-    else:
-        yield from shape(path, value, around)
-
-
 _STORES: Mapping[str, TableOf] = {
     "s3_compatible": TableOf(
         {"type": text, "bucket_name": text, "region": text, "endpoint": text, "allow_http": boolean}
@@ -223,6 +215,6 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
         silent=True,
     ),
     "rate_limiting": RATE_LIMITING,
-    "object_storage": _object_storage,
+    "object_storage": by_type(_STORES),
     "autopilot": TableOf({"tool_whitelist": list_of(text)}),
 }

@@ -237,6 +237,17 @@ def unlimited_timeout(path: Path, value: Toml, _: Surroundings) -> Iterator[Reas
         yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
 
 
+def not_negative(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    """Accept a number from 0 up."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        yield refused(path, "must be a number from 0 up, neither nan nor infinite")
+
+
+def unreserved(name: str) -> str | None:
+    """Return a fault of a name that the gateway keeps for itself, or None."""
+    return "must not start with 'tensorzero::'; rename it" if name.startswith("tensorzero::") else None
+
+
 def file_path(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept the path of a file. `files.py` checks that it exists."""
     if not isinstance(value, str):

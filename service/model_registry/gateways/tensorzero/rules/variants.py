@@ -86,15 +86,15 @@ _CHAT: dict[str, Shape] = SAMPLING | {
 }
 _COMMON: dict[str, Shape] = {"type": text, "timeouts": TIMEOUTS, "namespace": namespace}
 _OF_N: dict[str, Shape] = _COMMON | {"weight": _weight, "timeout_s": number, "candidates": list_of(text)}
-_JUDGE = TableOf(_CHAT, frozenset({"model"}))
+_INNER = TableOf(_CHAT, frozenset({"model"}))
 
 VARIANTS: Mapping[str, TableOf] = {
     "chat_completion": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
     "experimental_chain_of_thought": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
     "experimental_best_of_n_sampling": TableOf(
-        _OF_N | {"evaluator": _JUDGE}, frozenset({"type", "candidates", "evaluator"})
+        _OF_N | {"evaluator": _INNER}, frozenset({"type", "candidates", "evaluator"})
     ),
-    "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _JUDGE}, frozenset({"type", "candidates", "fuser"})),
+    "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _INNER}, frozenset({"type", "candidates", "fuser"})),
     "experimental_dynamic_in_context_learning": TableOf(
         {key: shape for key, shape in (_COMMON | SAMPLING).items() if key != "service_tier"}
         | {
@@ -121,7 +121,7 @@ _ASKED: Mapping[str, Shape] = {
 }
 _ANY: Mapping[str, Shape] = {"type": text, "timeouts": TIMEOUTS}
 _NEEDED = frozenset({"model", "system_instructions", "json_mode"})
-_JUDGE_INSIDE = TableOf(_ASKED, _NEEDED)
+_JUDGE_INNER = TableOf(_ASKED, _NEEDED)
 _JUDGE_CHAT = TableOf({**_ASKED, **_ANY}, _NEEDED)
 _JUDGE_OF_N: Mapping[str, Shape] = {**_ANY, "active": boolean, "timeout_s": number, "candidates": list_of(text)}
 _NOT_FOR_EXAMPLES = ("reasoning_effort", "service_tier", "thinking_budget_tokens", "verbosity")
@@ -129,8 +129,8 @@ _NOT_FOR_EXAMPLES = ("reasoning_effort", "service_tier", "thinking_budget_tokens
 _JUDGES: Mapping[str, TableOf] = {
     "chat_completion": _JUDGE_CHAT,
     "experimental_chain_of_thought": _JUDGE_CHAT,
-    "experimental_best_of_n_sampling": TableOf({**_JUDGE_OF_N, "evaluator": _JUDGE_INSIDE}, frozenset({"evaluator"})),
-    "experimental_mixture_of_n": TableOf({**_JUDGE_OF_N, "fuser": _JUDGE_INSIDE}, frozenset({"fuser"})),
+    "experimental_best_of_n_sampling": TableOf({**_JUDGE_OF_N, "evaluator": _JUDGE_INNER}, frozenset({"evaluator"})),
+    "experimental_mixture_of_n": TableOf({**_JUDGE_OF_N, "fuser": _JUDGE_INNER}, frozenset({"fuser"})),
     "experimental_dynamic_in_context_learning": TableOf(
         {key: shape for key, shape in {**_ASKED, **_ANY}.items() if key not in _NOT_FOR_EXAMPLES}
         | {"embedding_model": embedding_model, "k": integer()},
@@ -142,9 +142,7 @@ _JUDGES: Mapping[str, TableOf] = {
 
 def _one_is_active(path: Path, judge: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     variants = judge.get("variants")
-    tables = (
-        [table for table in variants.values() if isinstance(table, Mapping)] if isinstance(variants, Mapping) else []
-    )
+    tables = [t for t in variants.values() if isinstance(t, Mapping)] if isinstance(variants, Mapping) else []
     only = len(tables) == 1 and "active" not in tables[0]
     if tables and not only and [table.get("active") for table in tables].count(True) != 1:
         yield refused((*path, "variants"), "exactly one variant of a judge is used: give that one active = true")

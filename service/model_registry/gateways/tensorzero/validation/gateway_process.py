@@ -140,16 +140,6 @@ class GatewayProcess:
         return None
 
 
-def check_with_gateway(configuration: str | Path, timeout_s: float = TIMEOUT_S) -> GatewayAnswer:
-    """Load one configuration (text, or the path of a file) in the real gateway. Takes half a second to start.
-
-    Raises:
-        GatewayUnavailable: the package is not installed.
-    """
-    with GatewayProcess(timeout_s) as gateway:
-        return gateway.validate(configuration)
-
-
 def distilled(refusal: str) -> str:
     """The part of the gateway's error that is for people."""
     refusal = _ANSI.sub("", refusal)

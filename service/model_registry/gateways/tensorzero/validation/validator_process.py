@@ -46,7 +46,7 @@ class ValidatorProcess:
         self._timeout_s = timeout_s
         given = list(command or ())
         self.child = JsonLinesChild(
-            lambda directory: given or python_child(_CHILD, os.path.realpath(directory), niceness),
+            lambda directory: given or python_child(_CHILD, os.path.realpath(directory), niceness, timeout_s),
             environment={},  # no variable of the service is any business of what is checked
             stderr=subprocess.DEVNULL,
             # A group of its own: Ctrl-C is for the service, and the gateway inside ends with it.
@@ -82,7 +82,6 @@ class ValidatorProcess:
             "configuration": list(configuration) if configuration else None,
             "gateway": gateway,
             "ours": ours,
-            "timeout_s": self._timeout_s,
         }
         with self._one:
             answer: dict[str, Any] | None = self.child.ask(job, 2.5 * self._timeout_s, json.loads)
