@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -28,7 +27,7 @@ from model_registry.gateways.published import (
     concerns_published,
 )
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tables, render
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from model_registry.snapshot.snapshot import Snapshot
@@ -44,8 +43,6 @@ class Renderer:
         self._hold_seconds = hold_seconds
         self._cache = RenderCache()
         self._lock = threading.Lock()
-        self._made_of: list[Any] = []
-        self._rendered: Rendered | None = None
         self._warming: asyncio.Task[Rendered] | None = None
         registry.stepped.observe(self._on_step)
 
@@ -56,10 +53,7 @@ class Renderer:
     def of(self, snapshot: Snapshot) -> Rendered:
         """The configuration of this snapshot. The lock: a full load is rendered off the event loop."""
         with self._lock:
-            made_of = [snapshot.tables[name] for name in sorted(configuration_tables(snapshot))]
-            if self._rendered is None or any(a is not b for a, b in zip(made_of, self._made_of, strict=False)):
-                self._rendered, self._made_of = render(snapshot, self._cache), made_of
-            return self._rendered
+            return render(snapshot, self._cache)
 
     def _on_step(self, _before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
         # 10,000 models take about a second at first: not on the event loop, and before anyone asks.

@@ -7,7 +7,7 @@ affect, and the text: what is unaffected is reused. Checking is in `rules/`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import tomli_w
@@ -132,7 +132,6 @@ class Rendered:
     """A rendered gateway configuration, and its omissions."""
 
     text: str
-    revision: int
     omitted: tuple[Omission, ...]
 
 
@@ -155,7 +154,7 @@ def render(snapshot: Snapshot, cache: RenderCache | None = None) -> Rendered:
     affected = _affected_since(cache.snapshot, snapshot)
     if affected is None and cache.rendered is not None:
         cache.snapshot = snapshot
-        return replace(cache.rendered, revision=snapshot.revision)
+        return cache.rendered
     entries = list(_entries(snapshot, affected or Affected()))
     for source, _ in entries:
         for part, key in cache.made.pop(source, ()):
@@ -244,7 +243,7 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     # Nodes' omissions stay out of the comments: gateways would reload a configuration that means the same.
     if left_out := _comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
         fragments.append(left_out)
-    return Rendered("\n".join(fragments), snapshot.revision, tuple(omitted))
+    return Rendered("\n".join(fragments), tuple(omitted))
 
 
 def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:

@@ -36,6 +36,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     boolean,
     list_of,
     one_of,
+    only,
     refused,
     text,
     unlimited_timeout,
@@ -106,8 +107,8 @@ def _base_url(kind: ProviderType) -> Shape:
         except ValidationError as error:
             yield refused(path, reasons_of(error)[0].message)
             return
-        for ending, only in _ENDINGS.items():
-            if str(value).rstrip("/").endswith(ending) and only in {None, kind.name}:
+        for ending, adds in _ENDINGS.items():
+            if str(value).rstrip("/").endswith(ending) and adds in {None, kind.name}:
                 yield refused(path, f"ends in {ending}, which the gateway adds itself; leave it out")
 
     return check
@@ -140,9 +141,10 @@ def _credential(credential: Credential) -> Shape:
 _AWS_KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
-def _aws_credential(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if value != "sdk" and not (isinstance(value, str) and re.match(r"(env|dynamic)::.", value)):
-        yield refused(path, "must say where it is: env::..., dynamic::... or sdk")
+_aws_credential = only(
+    lambda value: value == "sdk" or (isinstance(value, str) and re.match(r"(env|dynamic)::.", value) is not None),
+    "must say where it is: env::..., dynamic::... or sdk",
+)
 
 
 def _aws(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:

@@ -17,6 +17,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     list_of,
     not_negative,
     one_of,
+    only,
     refused,
     text,
 )
@@ -44,11 +45,12 @@ def _tag_value(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason
         yield refused(path, f"must be {_EACH}, {_TOTAL} or a value without 'tensorzero::' at its start")
 
 
-def _key_id(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if value != _EACH and not (isinstance(value, str) and len(value) == _PUBLIC_ID and not value.startswith(_RESERVED)):
-        yield refused(path, f"must be {_EACH} or the {_PUBLIC_ID} characters of an API key's public id")
-
-
+_key_id = only(
+    lambda value: (
+        value == _EACH or (isinstance(value, str) and len(value) == _PUBLIC_ID and not value.startswith(_RESERVED))
+    ),
+    f"must be {_EACH} or the {_PUBLIC_ID} characters of an API key's public id",
+)
 _TAG = TableOf({"tag_key": text, "tag_value": _tag_value}, frozenset({"tag_key", "tag_value"}), silent=True)
 _KEY = TableOf({"api_key_public_id": _key_id}, frozenset({"api_key_public_id"}), silent=True)
 

@@ -158,41 +158,46 @@ def list_of(shape: Shape) -> Shape:
     return check
 
 
-def text(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Accept a string."""
-    if not isinstance(value, str):
-        yield refused(path, "must be a string")
+def only(holds: Callable[[Any], bool], message: str) -> Shape:
+    """Make the shape of a value of which this holds."""
 
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+        if not holds(value):
+            yield refused(path, message)
 
-def boolean(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Accept true or false."""
-    if not isinstance(value, bool):
-        yield refused(path, "must be true or false")
+    return check
 
 
 def one_of(*words: str) -> Shape:
     """Make the shape of one of several words."""
-
-    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        if value not in words:
-            yield refused(path, f"must be one of {', '.join(words)}")
-
-    return check
+    return only(lambda value: value in words, f"must be one of {', '.join(words)}")
 
 
 def integer(least: int = 0, most: int = _UINT64_MAX) -> Shape:
     """Make the shape of a whole number within bounds."""
+    message = f"must be a whole number from {least} to {most}, without a decimal point"
+    return only(lambda value: _is_integer(value) and least <= value <= most, message)
 
-    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        if not _is_integer(value) or not least <= value <= most:
-            yield refused(path, f"must be a whole number from {least} to {most}, without a decimal point")
 
-    return check
+def is_number(value: Toml) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: Toml) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+text = only(lambda value: isinstance(value, str), "must be a string")
+boolean = only(lambda value: isinstance(value, bool), "must be true or false")
+not_negative = only(
+    lambda value: is_number(value) and 0 <= value < math.inf, "must be a number from 0 up, neither nan nor infinite"
+)
 
 
 def number(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept a number that fits the gateway's 32-bit floats; it drops nan and infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         yield refused(path, "must be a number")
     elif not abs(value) <= _FLOAT32_MAX:
         yield refused(path, "must be a finite number within 32-bit floats: the gateway would read it as not set")
@@ -215,10 +220,6 @@ def anything(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
             yield refused(path, f"is of no type that TOML has: {type(value).__name__}")
 
 
-def _is_integer(value: Toml) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def timeout(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept milliseconds up to the outbound limit; at least 1, or every call would time out at once."""
     limit = around.outbound_limit_ms
@@ -235,12 +236,6 @@ def unlimited_timeout(path: Path, value: Toml, _: Surroundings) -> Iterator[Reas
         yield refused(path, "must be a whole number of milliseconds above 0")
     elif value == 0:
         yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
-
-
-def not_negative(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Accept a number from 0 up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        yield refused(path, "must be a number from 0 up, neither nan nor infinite")
 
 
 def unreserved(name: str) -> str | None:

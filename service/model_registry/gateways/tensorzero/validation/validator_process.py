@@ -12,7 +12,6 @@ import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
 from typing import Any, Self
 
 from model_registry.errors import NotConfined, Reason
@@ -57,7 +56,7 @@ class ValidatorProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def check(
