@@ -91,7 +91,10 @@ class Table(Generic[R]):
             return Table(self.spec, rows)
         table = Table.__new__(Table)
         table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
-        table._past = (*self._past[1 - _REMEMBERED :], (self.stamp, tuple(dict(changes))))  # noqa: SLF001
+        # Of many changes nothing is kept: looking at all rows is as cheap.
+        many = len(changes) * self.spec.rebuild_share > len(rows)
+        change = (self.stamp, tuple(dict(changes)))
+        table._past = () if many else (*self._past[1 - _REMEMBERED :], change)  # noqa: SLF001
         table._order = self._order  # noqa: SLF001
         for step in steps:
             table._order = step.applied(table._order, self.spec.chunk_size, old=True, new=True)  # noqa: SLF001

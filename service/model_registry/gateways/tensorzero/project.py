@@ -54,6 +54,11 @@ def undotted(text: str) -> Path:
     return path
 
 
+def as_table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
+    """Return a value that is a table, and an empty table for any other."""
+    return value if isinstance(value, dict) else {}
+
+
 def put(tree: Table, path: Path, value: Any) -> None:  # noqa: ANN401 (any TOML value)
     """Set the value at a path; the tables above it exist."""
     *parents, last = path

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from model_registry.entities.function import Function
 from model_registry.entities.json_types import Json
 from model_registry.entities.mapping import Mapping
-from model_registry.gateways.tensorzero.project import Table
+from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.provider_tables import Omission, plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry
 from model_registry.snapshot.snapshot import Snapshot
@@ -71,8 +71,8 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
 
 def own_variants(function: Function) -> Table:
     """Return the variants without a model, which have no mapping."""
-    variants = function.tensorzero.get("variants")
-    return {k: v for k, v in variants.items() if isinstance(v, dict)} if isinstance(variants, dict) else {}
+    variants = as_table(function.tensorzero.get("variants"))
+    return {name: table for name, table in variants.items() if isinstance(table, dict)}
 
 
 def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
@@ -135,7 +135,7 @@ def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
 
 def role_of(variant: str, experimentation: Json) -> Role:
     """Return a variant's role in an experimentation. Without one, all share the calls equally."""
-    table = experimentation if isinstance(experimentation, dict) else {}
+    table = as_table(experimentation)
     named = [table.get(key) for key in ("candidate_variants", "fallback_variants")]
     candidates, fallbacks = (names if isinstance(names, dict | list) else [] for names in named)
     if variant in candidates or (not candidates and not fallbacks):

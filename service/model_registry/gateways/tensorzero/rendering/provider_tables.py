@@ -15,7 +15,7 @@ from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
-from model_registry.gateways.tensorzero.project import Table
+from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.snapshot.live_deployments import is_routed
 
 
@@ -151,7 +151,7 @@ class ProviderTable:
     @property
     def model_extras(self) -> Table:
         """Extra keys for the model's table from this row."""
-        return _table(self.model.tensorzero.get("model"))
+        return as_table(self.model.tensorzero.get("model"))
 
 
 def provider_key(model: Model, provider: Provider | None) -> str:
@@ -173,7 +173,9 @@ def why_left_out(model: Model, provider: Provider | None) -> str | None:
         return "its provider is not in the registry"
     if not model.active:
         return "it is not active"
-    return why_provider_left_out(provider) or model_fault(model, provider) or _other_type(model)
+    if fault := why_provider_left_out(provider) or model_fault(model, provider):
+        return fault
+    return None if section_of(model) else f"the gateway has no models of type {model.model_type}"
 
 
 def why_provider_left_out(provider: Provider) -> str | None:
@@ -184,10 +186,6 @@ def why_provider_left_out(provider: Provider) -> str | None:
     if kind is None or kind.gateway_type is None:
         return f"the gateway has nothing for providers of type {provider.type}"
     return provider_fault(provider)
-
-
-def _other_type(model: Model) -> str | None:
-    return None if section_of(model) else f"the gateway has no models of type {model.model_type}"
 
 
 def provider_fault(provider: Provider) -> str | None:
@@ -244,7 +242,7 @@ def _shorthand_fault(model: Model, provider: Provider) -> str | None:
 
 def provider_table(offer: ProviderTable) -> Table:
     """Make the gateway's provider table. A null in a `tensorzero` column removes the key, even a derived one."""
-    extras = {**offer.provider.tensorzero, **_table(offer.model.tensorzero.get("provider"))}
+    extras = {**offer.provider.tensorzero, **as_table(offer.model.tensorzero.get("provider"))}
     derived = _derived(offer, extras)
     table = derived | {key: extras[key] for key in sorted(extras)} | {"type": derived["type"]}
     return {key: plain(value) for key, value in table.items() if value is not None}
@@ -278,7 +276,3 @@ def plain(value: Json) -> Any:  # noqa: ANN401 (any JSON value)
         case list():
             return [plain(item) for item in value if item is not None]
     return value
-
-
-def _table(value: Json) -> Table:
-    return value if isinstance(value, dict) else {}

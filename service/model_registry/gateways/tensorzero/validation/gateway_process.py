@@ -24,10 +24,10 @@ from model_registry.errors import GatewayUnavailable, NotConfined
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.reading.file_references import strings
 from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out
+from model_registry.gateways.tensorzero.validation.gateway_child import MARK
 from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 
 _CHILD = "model_registry.gateways.tensorzero.validation.gateway_child"
-_MARK = "\x1e"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
 _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
@@ -75,7 +75,7 @@ class GatewayProcess:
             )
         self._timeout_s = timeout_s
         self._readable = [str(path) for path in readable]
-        self._mark = f"{_MARK}{secrets.token_hex(16)} "
+        self._mark = f"{MARK}{secrets.token_hex(16)} "
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.directory = Path(self._directory.name)
         lay_out(self.directory)
@@ -128,8 +128,8 @@ class GatewayProcess:
 
     def _read(self, line: str, warnings: list[str]) -> GatewayAnswer | None:
         """Return the answer when this line is it; note a warning."""
-        if line.startswith(f'{_MARK}{{"unconfined"'):
-            problem = json.loads(line.removeprefix(_MARK))["unconfined"]
+        if line.startswith(f'{MARK}{{"unconfined"'):
+            problem = json.loads(line.removeprefix(MARK))["unconfined"]
             raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
         if line.startswith(self._mark):
             refusal = json.loads(line.removeprefix(self._mark))["refusal"]
@@ -178,7 +178,7 @@ _WORD = re.compile(r"[^\s\"'`,;()\[\]{}<>|]+")
 _PLAIN = re.compile(r"[A-Za-z]{1,24}(?:['-][A-Za-z]{1,24}){0,3}")
 _IDENTIFIER = re.compile(r"(?:[a-z]+[0-9]{0,3}(?:_|::|\.)?){1,8}|[A-Z][A-Z_]{1,40}")
 _NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.:][0-9]{1,6}){0,2}%?")
-_MARKS = ".:!?-=/*+&^…#"
+MARKS = ".:!?-=/*+&^…#"
 _JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 """Text in double quotes is a user's value, or one of these."""
 _LONGEST_IDENTIFIER = 48
@@ -210,7 +210,7 @@ class Quoter:
         return quoted if known or self._is_theirs(inside) else f"{quoted[0]}{_CUT}{quoted[0]}"
 
     def _word(self, word: str) -> str:
-        bare = word.strip(_MARKS)
+        bare = word.strip(MARKS)
         if not bare or _is_known(bare) or self._is_theirs(bare) or self._is_theirs(word):
             return word
         parts = re.split(r"([:=/.]+)", bare)
