@@ -39,7 +39,6 @@ class Renderer:
     """Keeps the last rendering, and the fragments that make the next one cheap."""
 
     def __init__(self, registry: Registry, hold_seconds: float) -> None:
-        self._registry = registry
         self._hold_seconds = hold_seconds
         self._cache = RenderCache()
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
@@ -25,6 +25,8 @@ from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
 _TABLES = CONFIGURATION_TABLES | {"config_files"}
+_REMEMBERED = 1000
+"""Models whose entries are kept during one check: a write may affect all of them."""
 _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
 
 
@@ -52,11 +54,11 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
 
 
 class _Version:
-    """The registry before or after the write. Each model is rendered once, however often rules look it up."""
+    """The registry before or after the write. A model is rendered once, however often rules look it up."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.entry = entry = cache(partial(model_entry, snapshot))
+        self.entry = entry = lru_cache(_REMEMBERED)(partial(model_entry, snapshot))
 
         def finder(section: str) -> Callable[[str], Table | None]:
             return lambda name: next((table for where, _, table in entry(name).tables if where == section), None)
