@@ -19,6 +19,11 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 from model_registry.store.kept_file import KeptFile
 
+log = structlog.get_logger(__name__)
+
+_FORMAT = 1
+"""Of the file on disk."""
+
 PUBLISHED_TABLES = CONFIGURATION_TABLES | {"config_files"}
 """A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
 
@@ -85,11 +90,6 @@ class Published:
         if self.refused is not None:
             return replace(self, refused=replace(self.refused, revision=revision))
         return replace(self, served=self.served and replace(self.served, revision=revision))
-
-
-log = structlog.get_logger(__name__)
-
-_FORMAT = 1
 
 
 class AcceptedFile:

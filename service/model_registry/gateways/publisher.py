@@ -18,14 +18,7 @@ import structlog
 from model_registry.entities.change import Change
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot, damp
-from model_registry.gateways.published import (
-    AcceptedFile,
-    Files,
-    Published,
-    Refused,
-    Served,
-    concerns_published,
-)
+from model_registry.gateways.published import AcceptedFile, Files, Published, Refused, Served, concerns_published
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
@@ -33,6 +26,15 @@ from model_registry.gateways.tensorzero.validation.validator_process import Vali
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.registry import Registry
 from model_registry.store.signal import Signal
+
+log = structlog.get_logger(__name__)
+
+DEBOUNCE_SECONDS = 0.01
+"""One edit often comes as several writes; a check costs more than this."""
+RULES = "rules"
+
+_QUICK_BYTES = 100_000
+"""The rules go through so much in 40 ms, which a thread may take; more is for another process."""
 
 
 class Renderer:
@@ -58,16 +60,6 @@ class Renderer:
         # 10,000 models take about a second at first: not on the event loop, and before anyone asks.
         if not changes:
             self._warming = asyncio.create_task(asyncio.to_thread(self.of, after), name="first rendering")
-
-
-log = structlog.get_logger(__name__)
-
-DEBOUNCE_SECONDS = 0.01
-"""One edit often comes as several writes; a check costs more than this."""
-RULES = "rules"
-
-_QUICK_BYTES = 100_000
-"""The rules go through so much in 40 ms, which a thread may take; more is for another process."""
 
 
 @dataclass(frozen=True, slots=True)
