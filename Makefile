@@ -1,4 +1,4 @@
-# Everything a contributor does here. `make` alone prints the list.
+# All commands for contributors. `make` alone lists them.
 # Needs Python 3.11+ and git.
 
 SHELL := /bin/sh
@@ -7,14 +7,14 @@ SHELL := /bin/sh
 
 PORT ?= 8110
 DATA ?= .registry
-# Extra arguments for what runs: make test ARGS="-k snapshot -x"
+# Extra arguments for the command that runs: make test ARGS="-k snapshot -x"
 ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Its time is when the environment last matched the files it is made from.
+# The time of this file: when the environment last matched the files it is built from.
 STAMP := $(VENV)/.made
-# A found name is not enough: version managers leave shims that refuse to run.
+# Finding a name is not enough: version managers leave shims that refuse to run. So each one is tried.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
 
@@ -28,7 +28,7 @@ run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (P
 
 .PHONY: test
 test: $(STAMP) ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal $(ARGS) # compiled once, not by each process anew
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal $(ARGS) # bytecode is compiled once, not by each process
 
 .PHONY: lint
 lint: $(STAMP) ## check style, format, types and the direction of imports
@@ -42,11 +42,11 @@ bench: $(STAMP) ## measure, and print a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## kill the parts at random while 1,000 nodes speak; nothing must be lost (ARGS="--seed 2")
+chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing must be lost (ARGS="--seed 2")
 	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
 .PHONY: audit
-audit: $(STAMP) ## look for known vulnerabilities in both locks; fails loudly where no service can be asked
+audit: $(STAMP) ## look for known vulnerabilities in both locks; fails if no service can be reached
 	$(BIN)/python scripts/audit.py $(ARGS)
 
 .PHONY: sbom
@@ -54,27 +54,27 @@ sbom: ## write the bill of materials of the image to dist/sbom.cdx.json (Cyclone
 	$(PYTHON) scripts/write_sbom.py --output dist/sbom.cdx.json
 
 .PHONY: restores
-restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; all must end as the database (ARGS="--physical --restores 50")
+restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; all must end up equal to the database (ARGS="--physical --restores 50")
 	$(BIN)/python benchmarks/restores.py $(ARGS)
 
 .PHONY: lock
-lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
+lock: ## rewrite the locks from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
 	$(COMPILE) --extra stack --extra gateway --group build --group install --group test --group lint --output-file requirements-dev.lock
 	$(COMPILE) --extra server --extra gateway --group build --constraints requirements-dev.lock --output-file requirements.lock
 
 .PHONY: clean
-clean: ## remove the environment, the data and what tools left behind
+clean: ## remove the environment, the data and the files of tools
 	rm -rf $(VENV) .registry .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find service tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# One lock for every system we run on. This machine's own indexes and options stay out of it: a hash must be the public file's.
+# One lock for all supported systems. This machine's own indexes and options are ignored: a hash must be that of the public file.
 COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL -u UV_INDEX PIP_CONFIG_FILE=/dev/null \
 	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(ARGS) pyproject.toml
 
-# uv installs in a fifth of pip's time. Where pip's own settings say where packages come from, which uv does not read, pip
-# does all of it.
+# uv takes a fifth of pip's time. But it does not read pip's settings: if only they name the source of packages, pip installs all of
+# them.
 UV_FROM_LOCK := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements-dev.lock
 
 $(STAMP): requirements-dev.lock pyproject.toml

@@ -1,9 +1,9 @@
-"""Whether events are acknowledged only when the database has committed them: watched from outside, as they happen.
+"""Checks from outside that events are acknowledged only after the database has committed them.
 
-Every acknowledgement is a message on `$JS.ACK.>`, which anybody in the account may hear. Whoever hears one looks at
-once whether the database has the event. For a sharp look there is a ledger: events of models that nobody speaks of
-again, whose transactions the database holds back for a moment just before they commit. Who acknowledged without waiting
-for the commit would be caught in that moment; and what was acknowledged and lost would stay away for ever.
+Every acknowledgement is a message on `$JS.ACK.>`, which any client of the account can receive. The observer then checks
+at once whether the database has the event. To make violations visible it publishes events of models that occur only
+once, the ledger, and the database delays their transactions just before the commit. A replica that acknowledged without
+waiting for the commit is found during that delay, and an event that was acknowledged and lost stays missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model_registry.messaging.subjects import LOADED
 
 ACKNOWLEDGEMENTS = "$JS.ACK.>"
 HELD_SECONDS = 0.1
-"""For how long commits of the ledger are held back, by the trigger below."""
+"""How long the trigger below delays the commits of the ledger, seconds."""
 
 _LEDGER = "ledger"
 _PER_NODE = 200
@@ -40,7 +40,7 @@ as $$ begin perform pg_sleep(0.1); return null; end $$;
 create constraint trigger z_hold_commit after insert on model_deployments deferrable initially deferred
     for each row when (new.node_id like 'ledger-%') execute function hold_commit();
 """
-"""Run it as the owner of the tables, on an empty registry."""
+"""Run this as the owner of the tables, on an empty registry."""
 HOLD_NO_COMMITS: Final = "drop function hold_commit() cascade"
 
 _MISSING = """
@@ -55,17 +55,17 @@ where case when a.model is null then n.status_at when d.id is not null then grea
 
 
 class Ledger:
-    """Says of a new model each time that it is loaded, and never speaks of it again."""
+    """Reports a new model as loaded each time, and never mentions it again."""
 
     def __init__(self, start: float, *, rate: float) -> None:
-        """From a moment on, in seconds since 1970, so many a second."""
+        """Starts at `start`, in seconds since 1970, with `rate` events per second."""
         self._start = start
         self._rate = rate
         self._said = 0
         self.closed = False
 
     def until(self, now: float) -> Iterator[Publication]:
-        """What is due."""
+        """The messages that are due."""
         while not self.closed and (at := self._start + self._said / self._rate) <= now:
             node, name = self._place(self._said)
             self._said += 1
@@ -73,7 +73,7 @@ class Ledger:
             yield Publication(at, node, name, at, LOADED, content)
 
     def expected(self) -> dict[Key, Model]:
-        """Everything that was ever said."""
+        """Every message published so far."""
         return dict.fromkeys(map(self._place, range(self._said)), Model("loaded"))
 
     @staticmethod
@@ -82,7 +82,7 @@ class Ledger:
 
 
 class Acknowledgements:
-    """Hears acknowledgements, and looks whether the database has what they are about."""
+    """Receives acknowledgements, and checks that the database has their events."""
 
     def __init__(self, database_url: str, schema: str) -> None:
         self._database_url = database_url
@@ -94,29 +94,29 @@ class Acknowledgements:
         self._database: psycopg.AsyncConnection | None = None
         self._turn = asyncio.Lock()
         self.looked = 0
-        """Acknowledgements that were followed up."""
+        """Number of acknowledgements checked."""
         self.delays: list[float] = []
-        """Seconds between hearing of an entry of the ledger and knowing whether it is there."""
+        """Seconds between receiving the acknowledgement of a ledger event and knowing whether the database has it."""
         self.premature: list[str] = []
-        """What was acknowledged, and was not in the database."""
+        """Events that were acknowledged but not in the database."""
 
     def note(self, publication: Publication, place: int) -> None:
-        """The stream has a message at this place."""
+        """Note the place in the stream at which a message is stored."""
         self._stored[place] = publication
 
     async def listen(self, client: Client) -> None:
-        """Hear all acknowledgements over this client."""
+        """Receive all acknowledgements with this client."""
         await client.subscribe(ACKNOWLEDGEMENTS, cb=self._hear)
         await client.flush()
 
     async def run(self) -> None:
-        """Look, for ever, at what was acknowledged and is in no ledger."""
+        """Check, until cancelled, the acknowledged events that are not in the ledger."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await self.look()
 
     async def look(self) -> None:
-        """Look at what is known of what was heard so far."""
+        """Check the acknowledgements received so far."""
         known = [place for place in self._heard if place in self._stored]
         self._heard = [place for place in self._heard if place not in self._stored]
         await self._check([self._stored[place] for place in known])
@@ -139,7 +139,7 @@ class Acknowledgements:
         self.delays.append(time.monotonic() - began)
 
     async def _check(self, acknowledged: Sequence[Publication]) -> None:
-        """Ask the database, again when it is away: what was committed is there afterwards too."""
+        """Query the database, and repeat while it is unavailable: committed rows are there afterwards too."""
         if not acknowledged:
             return
         nodes, models = [one.node for one in acknowledged], [one.model for one in acknowledged]
@@ -162,12 +162,12 @@ class Acknowledgements:
         return self._database
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection to the database."""
         if self._database is not None:
             await self._database.close()
 
     def summary(self) -> str:
-        """In a line."""
+        """A summary in one line."""
         quick = sum(delay < HELD_SECONDS for delay in self.delays)
         typical = statistics.median(self.delays) * 1000 if self.delays else 0
         return (

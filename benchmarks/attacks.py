@@ -1,6 +1,6 @@
-"""What hostile callers send, as a process of its own: `python benchmarks/attacks.py NAME PORT KEY`; runs until ended.
+"""Sends the requests of hostile callers, in a separate process: `python benchmarks/attacks.py NAME PORT KEY`.
 
-Says `under way` once it has begun. Measures nothing: that is for `hostile.py`.
+Runs until it is ended, and prints `under way` once it has begun. `hostile.py` does the measuring.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MIB = 2**20
 
 Send = Callable[[int, str], None]
 ATTACKS: dict[str, tuple[int, Send]] = {}
-"""Name -> how many do it at once, and what each of them does again and again."""
+"""Name -> number of concurrent callers, and what each of them repeats."""
 
 
 def attack(name: str, at_once: int) -> Callable[[Send], Send]:
-    """Add an attack."""
+    """Register an attack."""
 
     def add(send: Send) -> Send:
         ATTACKS[name] = (at_once, send)
@@ -32,7 +32,7 @@ def attack(name: str, at_once: int) -> Callable[[Send], Send]:
 
 
 def post(port: int, path: str, body: bytes, key: str = "", method: str = "POST") -> None:
-    """Send a request whole, whatever is answered, and read the answer to its end."""
+    """Send a complete request, and read the whole response, whatever its status."""
     authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: r\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -50,7 +50,7 @@ def exchange(port: int, request: bytes, seconds: float = 120) -> None:
 
 
 def fields(size: int) -> bytes:
-    """An object of very many fields that mean nothing."""
+    """An object with very many unknown fields."""
     count = size // 11
     return json.dumps({str(number): 1 for number in range(count)}).encode()
 

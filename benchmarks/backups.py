@@ -1,4 +1,4 @@
-"""Backups of the registry's database, taken and restored while it is used: as a dump, and as an image of the disk."""
+"""Backups of the registry's database, taken and restored while it is in use: as a dump, and as an image of the disk."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ TABLES = (
 
 
 class Backups(Protocol):
-    """Somewhere backups are kept, by number."""
+    """A store of numbered backups."""
 
     def take(self, number: int) -> None:
-        """Keep the registry as it is now."""
+        """Take a backup of the registry as it is now."""
 
     def restore(self, number: int) -> None:
-        """Make the registry what it was then, and nothing that came after."""
+        """Restore the registry exactly as it was then, without anything later."""
 
     def forget(self, number: int) -> None:
-        """Throw a backup away."""
+        """Delete a backup."""
 
 
 class Dumps:
-    """What a dump and its restoring leave: rows, the log's own and their ids among them, and the sequence of revisions.
+    """Contents of a dump: all rows, with those of the change log and their ids, and the sequence of revisions.
 
-    Each is a schema of tables beside the registry's; putting one back is one transaction, in which no trigger fires.
+    Each backup is a schema of tables beside the registry's. It is restored in one transaction; no trigger fires.
     """
 
     def __init__(self, database_url: str, schema: str) -> None:
@@ -43,7 +43,7 @@ class Dumps:
         self._schema = schema
 
     def take(self, number: int) -> None:
-        """See `Backups`. Of one moment, without keeping writers out, as pg_dump does it."""
+        """See `Backups`. A consistent state, taken without blocking writers, as by pg_dump."""
         copies = [
             sql.SQL("create unlogged table {} as table {}").format(self._at(number, table), self._of(table))
             for table in TABLES
@@ -57,7 +57,7 @@ class Dumps:
             self._database.execute(sql.SQL("; ").join([*copies, sequence]))
 
     def restore(self, number: int) -> None:
-        """See `Backups`. Waits for the write that is going on; no other sees half of it."""
+        """See `Backups`. Waits for the current write; other writers never see half of the restore."""
         parts: list[sql.Composable] = [sql.SQL("set local session_replication_role = replica")]
         parts.append(sql.SQL("select {}()").format(self._of("registry_lock")))
         for table in TABLES:
@@ -75,7 +75,7 @@ class Dumps:
         self._database.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(f"backup_{number}")))
 
     def forget_all(self) -> None:
-        """Throw all away, those of a run that did not end well among them."""
+        """Delete all backups, including those of an earlier run that failed."""
         found = self._database.execute(r"select nspname from pg_namespace where nspname like 'backup\_%'").fetchall()
         for (name,) in found:
             self.forget(int(name.removeprefix("backup_")))
@@ -92,7 +92,7 @@ class Dumps:
 
 
 class Images:
-    """The whole data directory, copied while Postgres is stopped: even transaction ids are given twice after it."""
+    """The whole data directory, copied while Postgres is stopped: even transaction ids are reused after a restore."""
 
     def __init__(self, stack: EmbeddedStack, scratch: Path) -> None:
         self._stack = stack
@@ -121,5 +121,5 @@ class Images:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """With owners, which Postgres looks at."""
+    """Preserves the owner of each file, which Postgres checks."""
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # noqa: S607 (the system's own)

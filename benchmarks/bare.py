@@ -1,7 +1,7 @@
-"""The limit that reads are held against: a handler that knows the answers and does nothing but send them.
+"""The limit for reads: a handler that only sends prepared responses.
 
-Served by the very function that serves the registry, so that uvicorn's settings are the same. Started by `servers.py`
-with a port and a JSON file of answers.
+Served by the same function as the registry, so that uvicorn's settings are the same. `servers.py` starts it with a port
+and a JSON file of responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model_registry.settings import Settings
 
 
 def bare_app(answers: dict[str, tuple[Message, Message]]) -> ASGIApp:
-    """An application that has one look-up of a path, and two messages."""
+    """An application that looks up a path and sends two ASGI messages."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -49,7 +49,7 @@ def _read(answer: dict[str, Any]) -> tuple[Message, Message]:
 
 
 def main() -> None:
-    """Serve `sys.argv[2]` (answers by path) on port `sys.argv[1]` until told to stop."""
+    """Serve `sys.argv[2]` (responses by path) on port `sys.argv[1]` until a signal stops it."""
     answers = {path: _read(answer) for path, answer in json.loads(Path(sys.argv[2]).read_bytes()).items()}
 
     async def make_app() -> ASGIApp:

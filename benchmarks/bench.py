@@ -1,4 +1,4 @@
-"""What every measurement gets: how thorough to be, the stack, a scratch directory, and a way to say how far it is."""
+"""The context of every measurement: thoroughness, the stack, a scratch directory, and progress output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bench:
         self._exits = exits
 
     def choose(self, full: T, quick: T) -> T:
-        """One of two amounts: for figures, or for a smoke run."""
+        """One of two amounts: the first for figures, the second for a smoke run."""
         return quick if self.quick else full
 
     @cached_property
@@ -45,9 +45,9 @@ class Bench:
         return self._exits.enter_context(EmbeddedStack(self.scratch / "stack", prepare=prepare))
 
     def rounds(self, name: str, number: int, one: Callable[[], T]) -> tuple[list[T], float]:
-        """Do something so many times; answer each result, and the cores that other programs used on average.
+        """Repeat an action; return each result, and the average number of cores that other programs used.
 
-        A round that others disturbed is done again, twice at most, and the quietest of its tries counts.
+        A round disturbed by other programs is repeated, at most twice, and the quietest attempt counts.
         """
         kept, foreign = [], []
         for count in range(number):
@@ -65,11 +65,11 @@ class Bench:
 
     @property
     def database_url(self) -> str:
-        """Postgres, as its superuser."""
+        """A connection to Postgres as its superuser."""
         return self.stack.environment()["DATABASE_URL"]
 
     def fill(self, models: int) -> list[str]:
-        """A catalogue of this size, and nothing else; answers the models' ids."""
+        """Fill the registry with a catalogue of this size, and nothing else; return the models' ids."""
         self.say(f"filling a catalogue of {models:,} models")
         return catalogue.fill(self.database_url, models)
 
@@ -80,13 +80,13 @@ class Bench:
 
     @cached_property
     def postgrest(self) -> servers.Server:
-        """PostgREST, asked with the key that the registry has."""
+        """PostgREST, called with the registry's key."""
         part, key = self.stack.postgrest, self.stack.environment()["POSTGREST_KEY"]
         return servers.Server(part.port, part.pid, {"Authorization": f"Bearer {key}"})
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """What an action takes."""
+    """Duration of an action."""
     began = time.perf_counter()
     action()
     return (time.perf_counter() - began) * 1000

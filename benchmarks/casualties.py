@@ -1,4 +1,4 @@
-"""Parts that are killed with SIGKILL at random, and started again."""
+"""Components that are killed with SIGKILL at random, and restarted."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _DEAD = (0.0, 2.5)
 
 
 class Victim(Protocol):
-    """What can die."""
+    """A component that can be killed."""
 
     def kill(self) -> None:
-        """With SIGKILL."""
+        """Kill it with SIGKILL."""
 
     def start(self) -> None:
-        """Return when it is ready. Errors: StackError, when it does not get there, as with what it needs dead."""
+        """Start it and return when it is ready. Errors: StackError, e.g. if its dependency is dead."""
 
 
 async def kill_at_random(victims: Mapping[str, Victim], seconds: float, chance: random.Random) -> Counter[str]:
-    """Kill each again and again, each by itself, so that several may be dead at once. All live at the end.
+    """Kill each component repeatedly and independently, so that several may be dead at once. All run again at the end.
 
-    Answers how often each died.
+    Returns the number of deaths of each.
     """
     died: Counter[str] = Counter()
     end = time.monotonic() + seconds
@@ -52,7 +52,7 @@ async def _die(name: str, victim: Victim, end: float, chance: random.Random, die
 
 
 def _revive(victim: Victim) -> None:
-    """Start it, again and again while what it needs is dead."""
+    """Start it, repeating the attempt while its dependency is dead."""
     while True:
         try:
             victim.start()

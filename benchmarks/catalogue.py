@@ -1,4 +1,4 @@
-"""Catalogues of any size in a real database: filled by SQL in bulk, with what real ones have in them."""
+"""Realistic catalogues of any size in a real database, filled by SQL in bulk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _TABLES = (
     "gpu_nodes, config_sections, config_files, api_keys, registry_changes"
 )
 
-# Names hold what names in the wild hold. One provider in ten is Ollama; one model in ten is no chat model; one in ten
-# has an alias and a mapping: five mappings a function, twenty a service.
+# Names contain the characters of real ones. One provider in ten is Ollama; one model in ten is not a chat model; one in
+# ten has an alias and a mapping, with five mappings per function and twenty per service.
 _FILL = """
 insert into model_providers (name, type, api_base, api_key_env_var, metadata)
 select 'provider_' || i, case when mod(i, 10) = 0 then 'ollama' else 'openai_compatible' end,
@@ -39,10 +39,10 @@ join models m on m.name = 'model_' || i
 
 
 def fill(database_url: str, models: int) -> list[str]:
-    """Make the registry hold this many models and nothing else; answer their ids. It is another registry afterwards."""
+    """Make the registry contain this many models and nothing else, under a new identity; return the models' ids."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"set search_path to {SCHEMA}")
-        # Triggers, the one that refuses TRUNCATE among them, do not fire for a replica.
+        # Triggers, including the one that refuses TRUNCATE, do not fire for a replica.
         connection.execute("set session_replication_role = replica")
         connection.execute(f"truncate {_TABLES}")
         connection.execute("update registry_identity set id = gen_random_uuid()")

@@ -1,9 +1,9 @@
-"""Nothing lost, nothing invented: a fleet speaks while the registry's parts are killed and started again at random.
+"""Nothing lost, nothing invented: a fleet publishes while components are killed and restarted at random.
 
     python benchmarks/chaos.py --seed 1 --nodes 1000 --models 8 --seconds 60
 
 Real NATS, PostgREST and Postgres, three replicas; PostgREST, Postgres, NATS and the first replica die by SIGKILL. At
-the end every replica and the database must have exactly what is true of the fleet. Exit code 1 when not.
+the end every replica and the database must match the state of the fleet exactly; otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TELL_SECONDS = 10
 
 
 class Replica:
-    """`model-registry serve` as a process that can be killed, and started again on its port with its cache."""
+    """`model-registry serve` as a process that can be killed, and restarted on the same port with the same cache."""
 
     def __init__(self, number: int, port: int, environment: dict[str, str], scratch: Path) -> None:
         self._port = port
@@ -55,12 +55,12 @@ class Replica:
 
     @property
     def state(self) -> str:
-        """Whether it runs, and the end of its log."""
+        """Whether it is running, and the end of its log."""
         code = self._process.poll() if self._process is not None else None
         return f"{'runs' if code is None else f'ended with {code}'}; {self._log.read_text()[-_SHOWN_OF_LOG:]}"
 
     def start(self) -> None:
-        """Return when it answers. Errors: StackError."""
+        """Start it and return when it responds. Errors: StackError."""
         with self._log.open("ab") as log:
             argv = [COMMAND, "serve", "--port", str(self._port)]
             self._process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log)
@@ -76,14 +76,14 @@ class Replica:
         raise StackError(f"{self.name} did not come up: {self.state}")
 
     def kill(self) -> None:
-        """With SIGKILL."""
+        """Kill it with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
 
 def in_database(url: str) -> tuple[dict[Key, Model], dict[str, str], list[str]]:
-    """Deployments, nodes, and what must not be there at all: a key twice, a rejection."""
+    """Deployments, nodes, and what must not exist: duplicate keys and rejections."""
     with psycopg.connect(url, options=f"-c search_path={SCHEMA}", row_factory=psycopg.rows.dict_row) as database:
         rows = database.execute("select * from model_deployments").fetchall()
         nodes = database.execute("select node_id, status from gpu_nodes").fetchall()
@@ -110,7 +110,7 @@ class Chaos:
         self._acknowledged = Acknowledgements(self._database_url, SCHEMA)
 
     async def run(self) -> list[str]:
-        """Answers what is wrong at the end."""
+        """Return the differences at the end."""
         options = self._options
         link = NatsConnection(NatsLogin(self._stack.environment()["NATS_URL"]), "chaos")
         link.when_connected(self._acknowledged.listen)
@@ -143,7 +143,7 @@ class Chaos:
         return wrong + [f"acknowledged before its commit: {one}" for one in self._acknowledged.premature]
 
     async def _until_right(self) -> list[str]:
-        """Wait until all is as it must be, in the database and on every replica; what is not, when patience ends."""
+        """Wait until the database and every replica match the fleet; after the timeout, return the differences."""
         began = told = time.monotonic()
         while True:
             wrong = await self._wrong()
@@ -184,7 +184,7 @@ async def _wrong_on(replica: Replica, expected: Found) -> list[str]:
 
 
 def wrong_after_chaos(options: argparse.Namespace, stack: EmbeddedStack, scratch: Path) -> list[str]:
-    """Run on a stack whose database is empty. Answers what is wrong at the end."""
+    """Run on a stack with an empty database. Returns the differences at the end."""
     environment = {
         **{key: value for key, value in stack.environment().items() if key != "DATABASE_URL"},
         "MODEL_REGISTRY_HEARTBEAT_SECONDS": str(options.heartbeat),
@@ -216,7 +216,7 @@ def _execute(stack: EmbeddedStack, statements: LiteralString) -> None:
 
 
 def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
-    """What is asked for; of the command line, when nothing is given."""
+    """Parse the arguments, by default those of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nodes", type=int, default=1000)
@@ -230,7 +230,7 @@ def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Start everything, run, and say what came of it."""
+    """Start everything, run, and print the result."""
     options = options_from()
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as directory,

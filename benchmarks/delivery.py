@@ -1,7 +1,7 @@
-"""From a write to the new bundle on a gateway's disk, as `model-registry tensorzero sync` brings it there.
+"""Time from a write to the new bundle on a gateway's disk, delivered by `model-registry tensorzero sync`.
 
-Beside it what the gateway itself takes to load the same configuration: nothing that asks it can be quicker.
-`python benchmarks/delivery.py [MODELS ...]` by itself; `measure` for those who have a stack already.
+Compared with the time in which the gateway itself loads the same configuration, which is the lower limit of any check.
+Run `python benchmarks/delivery.py [MODELS ...]`; callers that have a stack already use `measure`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """What it took at one size, in milliseconds."""
+    """The times for one size, in milliseconds."""
 
     models: int
     median_ms: float
     worst_ms: float
     gateway_ms: float
-    """The gateway's own load of this configuration, in a warm process."""
+    """Time in which the gateway itself loads this configuration, in a warm process."""
     goal_ms: float
 
     def line(self) -> str:
@@ -52,7 +52,7 @@ class Delay:
 
 
 def measure(environment: Mapping[str, str], scratch: Path, models: int) -> Delay:
-    """Fill the database, start a registry and an agent on it, and change one model's description of itself."""
+    """Fill the database, start a registry and an agent, and change one model."""
     ids = catalogue.fill(environment["DATABASE_URL"], models)
     out = scratch / f"out-{models}"
     port = choose_port(None, taken=set())
@@ -87,7 +87,7 @@ def _one(client: httpx.Client, out: Path, model: str, number: int) -> float:
 
 
 def _gateways_own(config: Path) -> float:
-    """The best of three in a warm process, without any check of ours."""
+    """The best of three in a warm process, without the registry's own checks."""
     with GatewayProcess() as judge:
         judge.load(config, _variables(config))
         times = []

@@ -1,6 +1,6 @@
 """GPU events, from JetStream to committed rows: beside a client that only fetches and acknowledges, and beside COPY.
 
-The registry is stopped (SIGSTOP) while a backlog is published and while the others take their turn, so each has the
+The registry is paused (SIGSTOP) while a backlog is published and while its peers are measured, so that each has the
 machine to itself, with all the servers that it needs.
 """
 
@@ -33,14 +33,14 @@ from servers import Server
 
 _NODES = 1000
 _FEWER = (10, 100)
-"""How each figure grows up to `_NODES`."""
+"""Sizes of the fleet up to `_NODES`."""
 _PATIENCE_SECONDS = 600
 _PLAIN = "plain-client"
 _FETCH = 500
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """A backlog; heartbeats; how long one event takes to be seen."""
+    """Measure a backlog, heartbeats, and the time until an event is visible."""
     variables = {"NATS_URL": bench.stack.environment()["NATS_URL"]}
     bench.fill(bench.choose(1_000, 100))
     with bench.registry(**variables) as registry:
@@ -60,7 +60,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Events per second, three ways."""
+    """Events per second, measured in three ways."""
 
     registry: float
     plain: float
@@ -90,7 +90,7 @@ def _backlog(bench: Bench, registry: Server) -> Iterator[Row]:
 
 
 def _small_fleet(bench: Bench, registry: Server, nodes: int) -> Row:
-    """The same of fewer nodes. Fewer deployments means more events of each, of which the newest is written."""
+    """The same for fewer nodes. Fewer deployments have more events each, of which only the newest is written."""
     number, rounds = bench.choose((30_000, 3), (2_000, 1))
     name = f"gpu events of {nodes} nodes, stream to rows"
 
@@ -116,7 +116,7 @@ def _memory(bench: Bench, registry: Server) -> Row:
 
 
 async def _listening(bench: Bench) -> None:
-    """Wait for the stream and the consumer: the registry makes them when it has found NATS."""
+    """Wait for the stream and the consumer, which the registry creates once it is connected to NATS."""
     async with _client(bench) as client:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
@@ -131,7 +131,7 @@ async def _listening(bench: Bench) -> None:
 
 
 async def _publish(bench: Bench, payloads: list[bytes]) -> None:
-    """Into the stream, and back when it has them."""
+    """Publish into the stream; return when it has stored all messages."""
     async with _client(bench) as client:
         for number, payload in enumerate(payloads):
             await client.publish(LOADED, payload)
@@ -141,7 +141,7 @@ async def _publish(bench: Bench, payloads: list[bytes]) -> None:
 
 
 async def _fetch_only(bench: Bench, number: int) -> float:
-    """What nats-py takes to fetch and acknowledge them, in seconds."""
+    """Time that nats-py takes to fetch and acknowledge them, in seconds."""
     async with _client(bench) as client:
         js = client.jetstream()
         last = (await js.stream_info(STREAM)).state.last_seq
@@ -166,7 +166,7 @@ async def _fetch_only(bench: Bench, number: int) -> float:
 
 
 def _copy(bench: Bench, payloads: list[bytes]) -> float:
-    """What COPY takes for the same rows, in seconds, into a table like the registry's, without its triggers."""
+    """Time that COPY takes for the same rows, in seconds, into a table like the registry's without its triggers."""
     rows = [orjson.loads(payload) for payload in payloads]
     with psycopg.connect(bench.database_url, autocommit=True) as connection:
         connection.execute("set search_path to model_registry")
@@ -184,7 +184,7 @@ def _copy(bench: Bench, payloads: list[bytes]) -> float:
 
 
 async def _drained(bench: Bench, number: int) -> float:
-    """Events per second until the registry has acknowledged all that is in the stream."""
+    """Events per second until the registry has acknowledged everything in the stream."""
     began = time.perf_counter()
     async with _client(bench) as client:
         js = client.jetstream()
@@ -218,7 +218,7 @@ def _heartbeats(bench: Bench, registry: Server, nodes: int) -> Row:
             "postgres": sum(_cpu(pid) for pid in postgres),
         }
 
-    asyncio.run(_beat(bench, nodes, range(10), 2))  # the first of each is recorded whole
+    asyncio.run(_beat(bench, nodes, range(10), 2))  # the first one of each node is recorded completely
     bench.say(f"{nodes} nodes, a heartbeat each every 5 s")
     before = used()
     began = time.monotonic()
@@ -230,7 +230,7 @@ def _heartbeats(bench: Bench, registry: Server, nodes: int) -> Row:
 
 
 async def _beat(bench: Bench, nodes: int, at: range, seconds: float) -> None:
-    """A fifth of the nodes every second, spread over it."""
+    """A fifth of the nodes every second, evenly spread."""
     async with _client(bench) as client:
         began = time.monotonic()
         beats = [(second, node) for second in at for node in range(second % 5, nodes, 5)]
@@ -254,7 +254,7 @@ def _cpu(pid: int) -> float:
 
 
 def _visible(bench: Bench, other: Server) -> Iterator[Row]:
-    """On a replica among two; which of them records an event is chance."""
+    """Measured on one of two replicas, either of which may record an event."""
     per_second, seconds = bench.choose((500, 6.0), (100, 1.0))
     for nodes in (*_FEWER, _NODES):
         bench.say(f"{per_second} events/s of {nodes} nodes")
@@ -266,7 +266,7 @@ def _visible(bench: Bench, other: Server) -> Iterator[Row]:
 
 
 async def _latencies(bench: Bench, other: Server, nodes: int, per_second: int, seconds: float) -> list[float]:
-    """One event in flight is watched at a time, among the others."""
+    """Observes one event at a time, among all the others."""
     async with _client(bench) as client:
         publishing = asyncio.create_task(_steadily(client, nodes, per_second, seconds))
         found = []
@@ -318,7 +318,7 @@ async def _client(bench: Bench) -> AsyncIterator[Client]:
 
 @contextmanager
 def _stopped(server: Server) -> Iterator[None]:
-    """A server that stands still."""
+    """A paused server."""
     os.kill(server.pid, signal.SIGSTOP)
     try:
         yield

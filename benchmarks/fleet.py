@@ -1,8 +1,8 @@
-"""Load: a simulated fleet says over real NATS what it does, and the registry is compared with what is true.
+"""Load: a simulated fleet publishes over real NATS, and the registry is compared with the state of the simulation.
 
     python benchmarks/fleet.py --nats nats://token@host --registry http://host:8110 --nodes 1000 --models 8 --seed 1
 
-Nodes of other fleets must not speak meanwhile. What the fleet does is in `fleet_simulation.py`.
+Other fleets must not publish meanwhile. The behaviour of the fleet is in `fleet_simulation.py`.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ Found = Mapping[Key, Model]
 
 
 class Speaks(Protocol):
-    """Who has something to publish."""
+    """A source of messages to publish."""
 
     def until(self, now: float) -> Iterator[Publication]:
-        """What is published up to a moment, in seconds since 1970."""
+        """The messages due up to a time, in seconds since 1970."""
 
 
 class Publisher:
-    """Publishes what falls due, each message until the stream says that it has it: then it must not be lost.
+    """Publishes due messages, each one again until the stream confirms it: from then on it must not be lost.
 
-    One subscription hears all answers: nats-py's own `publish` of JetStream costs ten times as much.
+    One subscription receives all confirmations: nats-py's own JetStream `publish` takes ten times as long.
     """
 
     def __init__(self, link: NatsConnection, on_stored: Callable[[Publication, int], None] = lambda *_: None) -> None:
-        """`on_stored` is told of each message and its place in the stream. The link must not be started yet."""
+        """`on_stored` is called with each message and its place in the stream. The link must not be started yet."""
         self._link = link
         self._on_stored = on_stored
         self._inbox = f"_INBOX.{uuid.uuid4().hex}"
@@ -59,16 +59,16 @@ class Publisher:
         self._number = 0
         self.stored = 0
         self.unsure = 0
-        """How often nobody said that a message is stored, so that it was published again."""
+        """How many times a message was published again because it was not confirmed."""
         link.when_connected(self._listen)
 
     @property
     def waiting(self) -> int:
-        """Messages of which nobody has said that they are stored."""
+        """Messages that are not confirmed yet."""
         return len(self._waiting) + len(self._sent)
 
     async def run(self, *speakers: Speaks) -> None:
-        """Publish for ever."""
+        """Publish until cancelled."""
         while True:
             now = time.time()
             for speaker in speakers:
@@ -88,7 +88,7 @@ class Publisher:
             await client.publish(publication.subject, orjson.dumps(publication.payload), reply=reply)
 
     def _give_up_on(self, before: float) -> None:
-        """Have those published again that nobody has answered."""
+        """Queue unconfirmed messages to be published again."""
         late = [number for number, (_, at) in self._sent.items() if at < before]
         self._waiting.extendleft(self._sent.pop(number)[0] for number in reversed(late))
         self.unsure += len(late)
@@ -98,7 +98,7 @@ class Publisher:
 
     async def _answered(self, message: Msg) -> None:
         answer = orjson.loads(message.data or b"{}")
-        if "seq" in answer:  # else there is no stream yet, or it could not store it
+        if "seq" in answer:  # otherwise there is no stream yet, or it could not store the message
             sent = self._sent.pop(int(message.subject.rpartition(".")[2]), None)
             if sent is not None:
                 self.stored += 1
@@ -106,7 +106,7 @@ class Publisher:
 
 
 def differences(expected: Found, found: Found) -> list[str]:
-    """Where they differ, one line each."""
+    """The differences, one line each."""
     return [
         f"{node} {model}: expected {expected.get((node, model))}, found {found.get((node, model))}"
         for node, model in sorted(expected.keys() | found.keys())
@@ -120,7 +120,7 @@ def model_of(row: Mapping[str, Any]) -> Model:
 
 
 async def deployments_of(registry: httpx.AsyncClient) -> dict[Key, Model]:
-    """What a registry answers. Errors: httpx.HTTPError; ValueError, when it has a deployment twice."""
+    """The deployments that a registry returns. Errors: httpx.HTTPError; ValueError for a duplicate deployment."""
     rows: list[dict[str, Any]] = []
     while True:
         query = {"limit": _PAGE, "offset": len(rows)}

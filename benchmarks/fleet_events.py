@@ -1,4 +1,4 @@
-"""What GPU nodes would say, made from a number: the same bytes in every run, and no two events alike."""
+"""Events of GPU nodes, generated from a number: the same bytes in every run, and no two events alike."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def events(number: int, nodes: int) -> Iterator[bytes]:
 
 
 def event(number: int, node: str, model: str) -> bytes:
-    """One event in the documented form; its memory tells it from others."""
+    """One event in the documented form, identified by its amount of memory."""
     status = "unloaded" if number // (1000 * MODELS) % 2 else "loaded"
     said = {"node_id": node, "provider_type": "ollama", "model_id": model, "vram_allocated_mb": number % 100_000}
     return orjson.dumps({**said, "status": status, "ts": _BEGAN + number / 1000})
 
 
 def heartbeat(node: int, second: int) -> bytes:
-    """A status message as a running orchestrator publishes it: some 2 KB, most of it the same every time."""
+    """A status message as published by a running orchestrator: about 2 KB, most of it the same every time."""
     listed = {
         f"ollama/model-{i}:8b": {
             "model_id": f"model-{i}:8b",

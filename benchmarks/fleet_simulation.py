@@ -1,6 +1,6 @@
-"""A fleet of GPU nodes that load, fail, crash, come back, repeat themselves and are late; and what is true at the end.
+"""Simulates GPU nodes that load, fail, crash, recover, and repeat and delay messages; knows the fleet's final state.
 
-Pure: chance comes from a seed, time comes in. Publishing is in `fleet.py`.
+Pure: randomness comes from a seed, and time is an argument. Publishing is in `fleet.py`.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ PROVIDER = "vllm"
 VRAM_MB = 81920
 
 _TICK = 0.002
-"""Between two things a node says, by its clock: no two are of the same time, so that the newest is what counts."""
+"""Minimum seconds between two messages of a node, by its clock: no two have the same time, so the newest decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What goes on in the fleet. Seconds; those of random things are means. Shares are between 0 and 1."""
+    """Parameters of the fleet. Times are seconds, and means for random events; shares are between 0 and 1."""
 
     heartbeat: float = 5.0
     change: float = 10.0
-    """Between two changes on a node."""
+    """Time between two changes on a node."""
     crash: float = 300.0
-    """Between two crashes of a node."""
+    """Time between two crashes of a node."""
     down: float = 12.0
-    """How long a crashed node stays away: sometimes shorter, sometimes longer than it takes to be lost."""
+    """How long a crashed node is down: sometimes too short to be marked as lost, sometimes longer."""
     skew: float = 55.0
-    """The most that a node's clock is wrong. One that is a minute ahead would not be believed."""
+    """Maximum error of a node's clock. A time more than a minute ahead would be ignored."""
     repeated: float = 0.05
     late: float = 0.1
     latest: float = 3.0
-    """How late a late message is at most. What is repeated comes up to three times as late."""
+    """Maximum delay of a late message. A repeated one is up to three times as late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a node says of one model, and what the registry must have of it."""
+    """What a node reports about one model, and what the registry must store."""
 
     status: str = "unloaded"
     vram_mb: int | None = None
@@ -52,13 +52,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One message, and when it is to be published. A status message is of no model."""
+    """One message, and the time to publish it. A status message has no model."""
 
     at: float
     node: str
     model: str | None
     ts: float
-    """By the node's clock."""
+    """The time of the message by the node's clock."""
     subject: str
     payload: dict[str, Any]
 
@@ -68,12 +68,12 @@ class _Node:
     name: str
     skew: float
     life: int = 0
-    """Rises with every crash and return: what an earlier life had planned does not happen."""
+    """Rises with every crash and recovery: actions planned before it are dropped."""
     up: bool = False
     models: dict[str, Model] = field(default_factory=dict)
-    """What is there now."""
+    """The models on the node now."""
     said: dict[str, Model] = field(default_factory=dict)
-    """What was said last of every model that was ever spoken of."""
+    """The last report about each model ever mentioned."""
     clock: float = 0.0
 
 
@@ -81,7 +81,7 @@ class SimulatedFleet:
     """Nodes named node-0000, ...; each may have models named model-0, ... loaded."""
 
     def __init__(self, seed: int, nodes: int, models: int, *, start: float, habits: Habits | None = None) -> None:
-        """Begin at a moment, in seconds since 1970: within a second every node says that it is there."""
+        """Begin at a time, in seconds since 1970: within a second every node reports."""
         self._random = random.Random(seed)  # noqa: S311 (chance, no secret)
         self._habits = habits or Habits()
         self._names = [f"model-{i}" for i in range(models)]
@@ -95,7 +95,7 @@ class SimulatedFleet:
             self._plan(node, start + self._random.random(), self._come)
 
     def until(self, now: float) -> Iterator[Publication]:
-        """What is published up to a moment. What happens does not depend on how often this is asked."""
+        """The messages due up to a time. The course of events does not depend on how often this is called."""
         while self._agenda and self._agenda[0][0] <= now:
             at, _, action = heapq.heappop(self._agenda)
             action(at)
@@ -103,11 +103,11 @@ class SimulatedFleet:
             yield heapq.heappop(self._due)[2]
 
     def settle(self) -> None:
-        """From now on nothing changes: who is up goes on saying so, who is down stays away."""
+        """Stop all changes: nodes that are up keep reporting, nodes that are down stay down."""
         self._settled = True
 
     def expected(self) -> dict[tuple[str, str], Model]:
-        """Node, model: what must be true of it, once all is delivered and who is away is lost."""
+        """(node, model) -> the required state once everything is delivered and nodes that are down are lost."""
         return {
             (node.name, name): said if node.up else _lost(said)
             for node in self._nodes
@@ -115,11 +115,11 @@ class SimulatedFleet:
         }
 
     def expected_nodes(self) -> dict[str, str]:
-        """Node: ready, or lost."""
+        """Node -> ready or lost."""
         return {node.name: "ready" if node.up else "lost" for node in self._nodes}
 
     def _plan(self, node: _Node, at: float, action: Callable[[_Node, float], None]) -> None:
-        """Have the node do something, unless it has crashed by then."""
+        """Schedule an action of the node, which is dropped if it crashes before."""
         life = node.life
 
         def act(now: float) -> None:
@@ -147,7 +147,7 @@ class SimulatedFleet:
             self._after(node, now, self._habits.down, self._come)
 
     def _beat(self, node: _Node, now: float) -> None:
-        """Say everything that is there: of all that was ever spoken of, the rest is not."""
+        """Report everything loaded; all other models ever mentioned are thereby unloaded."""
         node.said = dict.fromkeys(node.said, Model()) | node.models
         used = sum(model.vram_mb or 0 for model in node.models.values())
         listed = {f"{PROVIDER}/{name}": _listed(name, model) for name, model in node.models.items()}
@@ -180,7 +180,7 @@ class SimulatedFleet:
         self._after(node, now, self._habits.change, self._change)
 
     def _say(self, node: _Node, now: float, model: str | None, subject: str, content: dict[str, Any]) -> None:
-        """Have it published: now or late, once or twice."""
+        """Schedule its publication: now or late, once or twice."""
         node.clock = max(now + node.skew, node.clock + _TICK)
         payload = {"node_id": node.name, "ts": round(node.clock, 3), **content}
         chance = self._random.random
@@ -211,7 +211,7 @@ def _rest(model: Model) -> dict[str, Any]:
 
 
 def _lost(said: Model) -> Model:
-    """What becomes of a model whose node is lost."""
+    """The state of a model whose node is lost."""
     if said.status not in ("loading", "loaded"):
         return said
     return Model("lost", said.vram_mb, said.endpoint, said.error_message)

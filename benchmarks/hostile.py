@@ -1,6 +1,6 @@
-"""What hostile callers cost: how long an innocent one waits beside each kind, the service's memory, the time to stop.
+"""The effect of hostile callers: the delay of a normal caller, the service's memory, and the time to stop it.
 
-What they send is in `attacks.py`, from a process of its own; each has a service of its own, so that peaks are its own.
+A separate process sends the requests (`attacks.py`). Each kind has a separate service, so that peaks are its own.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _fill_log(bench: Bench) -> None:
-    """Make the log 100,000 entries long, as a year of edits does."""
+    """Fill the log with 100,000 entries, like a year of edits."""
     entries = bench.choose(100_000, 1000)
     with psycopg.connect(bench.database_url, autocommit=True) as connection:
         connection.execute(f"set search_path to {catalogue.SCHEMA}")
@@ -64,7 +64,7 @@ def _fill_log(bench: Bench) -> None:
 
 
 def _attacked(bench: Bench, name: str) -> tuple[list[float], float, float]:
-    """The waits of an innocent caller in milliseconds, the service's peak in MB, and the seconds it took to stop."""
+    """The waits of a normal caller in milliseconds, the service's peak in MB, and the seconds it took to stop."""
     with _service(bench, few_files=_FEW_FILES in name) as server:
         server.settle()
         with _attackers(name, server.port), _database(bench, hangs=_HANGS in name):
@@ -83,7 +83,7 @@ def _service(bench: Bench, *, few_files: bool) -> Iterator[servers.Server]:
         with bench.registry() as server:
             yield server
         return
-    import resource  # noqa: PLC0415 (not everywhere)
+    import resource  # noqa: PLC0415 (not on every system)
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
@@ -120,7 +120,7 @@ def _database(bench: Bench, *, hangs: bool) -> Iterator[None]:
 
 
 def _innocent(server: servers.Server, seconds: float, *, writes: bool) -> list[float]:
-    """Ask for a list, as a page does, over a new connection each time; and write now and then, if so asked."""
+    """Request a list over a new connection each time, like a browser; optionally write now and then."""
     waits: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end or not waits:
@@ -144,9 +144,9 @@ def _ask(port: int, method: str, path: str, body: object = None) -> None:
 
 
 def _peak_mb(pid: int) -> float:
-    """The most that the process ever held, in MB (10^6 bytes).
+    """The process's peak memory, in MB (10^6 bytes).
 
-    Without its child, which validates the registry's own configuration and sees nothing of what callers send.
+    Without its child, which validates the registry's own configuration and receives nothing from callers.
     """
     return _peak_bytes(psutil.Process(pid)) / 1e6
 

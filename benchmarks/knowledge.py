@@ -1,4 +1,4 @@
-"""LiteLLM's whole price map into an empty registry, and a second time; then lists of the catalogue that it makes."""
+"""Imports LiteLLM's whole price map into an empty registry, twice; then lists the resulting catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIST = "/api/models?capability=tool_use&model_type=chat&limit=50"
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Seconds from the first look at the map to the registry's answer; milliseconds of a filtered list."""
+    """Seconds from reading the map to the registry's response; milliseconds of a filtered list."""
     path = price_map_of_wheel()
     if path is None:
         bench.say("litellm is not installed: no price map to import")
@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             cpu = time.process_time() + registry.cpu_seconds() - busy
             what = f"{name}: {len(reading.offers):,} offers, {count:,} {outcome}"
             yield Row(what, "s", (seconds,), goal=_GOAL, more={"cpu_seconds_of_client_and_service": round(cpu, 2)})
-        # Each with another offset: what was asked before is answered from the cache.
+        # Each with another offset: repeated requests are answered from the cache.
         offsets = itertools.count()
         found, foreign = bench.rounds(
             "filtered list", bench.choose(15, 3), lambda: registry.timed(f"{_LIST}&offset={next(offsets)}")

@@ -1,8 +1,8 @@
-"""The load generator: as many HTTP requests as a server answers, over connections that are kept open.
+"""The load generator: sends HTTP requests over keep-alive connections, as many as the server can answer.
 
-Python, so that it installs wherever the project does; uvloop and httptools, so that it is not what is measured. Each
-run says how much of a core it used itself: near 1.0, the figure would be the generator's and not the server's. What it
-counts was held against `wrk` (docs/benchmarks.md). What to ask, and of whom, is for the measurements.
+Python, so that it installs wherever the project does; uvloop and httptools, so that it is not the bottleneck. Each run
+reports how much of a core the generator used: near 1.0, the figure would be the generator's and not the server's. Its
+counts were compared with those of `wrk`. The measurements choose the requests and the server.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run gave."""
+    """The result of one run."""
 
     per_second: float
-    """Answers per second."""
+    """Responses per second."""
     p50_ms: float
     p99_ms: float
     own_cpu: float
-    """Cores that the generator itself used: it runs on one, so 1.0 is its end."""
+    """Cores used by the generator itself: it is single-threaded, so 1.0 is its limit."""
 
 
 class WrongAnswer(Exception):
-    """A server did not answer as it should: there is nothing to measure."""
+    """A server returned an unexpected response, so the run is invalid."""
 
 
 def request(method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-    """One HTTP/1.1 request as it goes over the wire."""
+    """One HTTP/1.1 request as bytes."""
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines.append(f"Content-Length: {len(body)}")
@@ -44,9 +44,9 @@ def request(method: str, target: str, headers: Mapping[str, str], body: bytes = 
 
 
 def run(port: int, requests: Iterator[bytes], *, connections: int, seconds: float, status: int) -> Load:
-    """Send requests for so many seconds; every connection sends the next when it has the answer to the last.
+    """Send requests for a number of seconds; each connection sends the next one after the response to the last.
 
-    Requests under way at the end are waited for, and not counted. Errors: WrongAnswer for another status than this one.
+    Requests in flight at the end are awaited but not counted. Errors: WrongAnswer for any other status than `status`.
     """
     return uvloop.run(_run(port, requests, connections=connections, seconds=seconds, status=status))
 
@@ -70,7 +70,7 @@ async def _run(port: int, requests: Iterator[bytes], *, connections: int, second
 
 @dataclass(slots=True)
 class _Run:
-    """What the connections of one run share."""
+    """The shared state of a run's connections."""
 
     requests: Iterator[bytes]
     status: int
@@ -81,13 +81,13 @@ class _Run:
     last_at: float = 0.0
 
     def closed(self) -> None:
-        """One connection is done."""
+        """Note that a connection has finished."""
         self.open -= 1
         if not self.open and not self.finished.done():
             self.finished.set_result(None)
 
     def fail(self, message: str) -> None:
-        """Something was wrong: the run is worth nothing."""
+        """Abort the run with an error."""
         if not self.finished.done():
             self.finished.set_exception(WrongAnswer(message))
 
@@ -111,11 +111,11 @@ class _Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """A whole answer is there."""
+        """Count a complete response and send the next request."""
         now = time.perf_counter()
         if self._parser.get_status_code() != self._run.status:
             self._run.fail(f"not a {self._run.status}: {self._last[:500]!r}")
-        elif now < self._run.deadline or not self._run.latencies:  # one answer at least, however long it takes
+        elif now < self._run.deadline or not self._run.latencies:  # at least one response, however long it takes
             self._run.latencies.append(now - self._sent_at)
             self._run.last_at = now
             self._send()

@@ -1,4 +1,4 @@
-"""The machine that the figures are of, and how much of it other programs took. Figures without that are gossip."""
+"""Describes the machine of a measurement, and the load from other programs: without them figures cannot be compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "orjson", 
 
 
 def description() -> dict[str, Any]:
-    """Processor, memory, versions: what to know before comparing figures of two machines."""
+    """Processor, memory and versions, for comparing the figures of two machines."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -38,16 +38,16 @@ def _processor() -> str:
 
 
 class Others:
-    """What programs that are not ours did to the processor between two moments."""
+    """Processor time used by other programs between two times."""
 
     def __init__(self) -> None:
         self.cores = 0.0
-        """Cores' worth, on average; what the hypervisor took for other machines counts too."""
+        """Average number of cores used, including those that the hypervisor gave to other machines."""
 
 
 @contextmanager
 def others() -> Iterator[Others]:
-    """Watch the whole machine while something is measured."""
+    """Observe the whole machine during a measurement."""
     found = Others()
     began, busy, ours = monotonic(), _busy_seconds(), _our_seconds()
     yield found
@@ -62,7 +62,7 @@ def _busy_seconds() -> float:
 
 
 def _our_seconds() -> float:
-    """What this process and everything it started has used; children that ended count with who waited for them."""
+    """Processor time of this process and its descendants; ended children count with the one that waited for them."""
     total = 0.0
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         try:

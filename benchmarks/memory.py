@@ -1,4 +1,4 @@
-"""Memory of the service's process with a large catalogue, after it has been used, beside the same with an empty one."""
+"""Memory of the service's process with a large catalogue, when ready and after use, beside an empty catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIMIT = Goal("value", "at most", 200)
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Resident memory when ready, and after every kind of read and a row of changes."""
+    """Resident memory when ready, and after every kind of read and a series of changes."""
     bench.fill(0)
     with bench.registry() as registry:
         empty = registry.rss_mb()
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _use(bench: Bench, registry: Server, ids: list[str]) -> None:
-    """Fill its caches and make it work: whole lists, the configuration, single models, changes and reads after them."""
+    """Use the service and fill its caches: whole lists, the configuration, single models, reads after changes."""
     with psycopg.connect(bench.database_url, autocommit=True) as connection:
         connection.execute(f"set search_path to {catalogue.SCHEMA}")
         for number in range(bench.choose(30, 3)):

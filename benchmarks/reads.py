@@ -1,7 +1,7 @@
 """Reads, in requests per second: beside a bare handler that sends the same bytes, and beside PostgREST.
 
-All three are asked over the same number of open connections, in turn, round after round. PostgREST is asked for what
-the registry's answer is made of, as its nearest single query; it is not asked to count, to check an ETag or to render.
+All three are measured over the same number of open connections, in turn, round after round. PostgREST answers the
+single query nearest to the registry's response; it does not count rows, check an ETag or render.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _RENDERED = "name,model_id,model_type,tensorzero,model_providers(name,type,api_b
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to ask, of the registry and of PostgREST."""
+    """One kind of read, as requests to the registry and to PostgREST."""
 
     name: str
     targets: list[str]
-    """Asked in turn."""
+    """Requests to the registry, sent in turn."""
     nearest: list[str]
-    """The same of PostgREST."""
+    """The same for PostgREST."""
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
     goals: tuple[Goal | None, Goal | None] = (_OF_BARE, _OF_POSTGREST)
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Every kind of read, against both."""
+    """Measure every kind of read against both."""
     ids = bench.fill(bench.choose(1_000, 100))
     with ExitStack() as exits:
         registry = exits.enter_context(bench.registry())
@@ -83,7 +83,7 @@ def _questions(registry: Server, ids: list[str]) -> list[Question]:
             ["/v_service_models?service_name=eq.service_0&order=priority,weight.desc,variant_name"],
         ),
         Question("GET /api/tensorzero/config", ["/api/tensorzero/config"], [rendered]),
-        # PostgREST has no ETags: a client of it would ask for what is new since it last asked.
+        # PostgREST has no ETags: its clients would query the changes since their last request.
         Question(
             "GET /api/tensorzero/config (304)",
             ["/api/tensorzero/config"],
@@ -120,11 +120,11 @@ def _rounds(
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One server's part of a round."""
+    """One server's result in a round."""
 
     load: load.Load
     cpu_us: float
-    """Processor time that its process took for a request. Steadier than requests per second when others run too."""
+    """Processor time of its process per request. Varies less than requests per second when other programs run."""
 
 
 def _turn(server: Server, requests: Iterator[bytes], seconds: float, status: int) -> Turn:

@@ -1,4 +1,4 @@
-"""Rendering the gateway's configuration: all of it, and after one change."""
+"""Renders the gateway's configuration: all of it, and after one change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _A_TENTH = Goal("ratio", "at most", 0.1)
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """The function alone, then as a client sees it."""
+    """Measure the function alone, then the request of a client."""
     models = bench.choose(10_000, 300)
     ids = bench.fill(models)
     snapshot = Snapshot.from_document(json.loads(bench.postgrest.ask("/rpc/registry_snapshot").body))
@@ -47,7 +47,7 @@ class _History:
         self._chat = itertools.cycle([model.id for model in snapshot.models if model.model_type == "chat"])
 
     def change(self) -> float:
-        """Change one model; answer the milliseconds that rendering takes."""
+        """Change one model; return the milliseconds that rendering takes."""
         model, revision = self._snapshot.models[next(self._chat)], self._snapshot.revision + 1
         row = model.model_dump() | {"model_id": f"renamed-at-{revision}"}
         change = Change(revision, "", "benchmark", None, "models", model.id, "update", row)
@@ -64,9 +64,9 @@ class _History:
 
 
 def _over_http(bench: Bench, ids: list[str], name: str) -> Row:
-    """What a gateway waits that asks right after a change: the look at the database, the rendering, the answer.
+    """Response time of a request right after a change: polling the database, rendering, responding.
 
-    Without the gateway's own check, behind which the configuration before is served: `delivery.py` measures that.
+    Without the gateway's own check, during which the previous configuration is served: `delivery.py` measures that.
     """
     models, numbers = itertools.cycle(ids[::7]), itertools.count()
     unchecked = bench.registry(MODEL_REGISTRY_CHECK_WITH_GATEWAY="false")

@@ -1,4 +1,4 @@
-"""Results: what was measured, beside what, and whether a goal was met; as a table and as JSON. Measures nothing."""
+"""Results as a table and as JSON: each figure, its peer or limit, and whether its goal was met. Measures nothing."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 NOISY = 0.1
-"""Cores that other programs used, above which a row is marked."""
+"""Number of cores used by other programs above which a row is marked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a row's ratio, or its own value, should be."""
+    """The goal of a row: a bound on its ratio or on its own value."""
 
     of: Literal["ratio", "value"]
     bound: Literal["at least", "at most"]
     number: float
 
     def met(self, row: Row) -> bool:
-        """Whether the row is as it should be."""
+        """Whether the row meets the goal."""
         found = row.ratio if self.of == "ratio" else row.value
         return found is not None and (found >= self.number if self.bound == "at least" else found <= self.number)
 
@@ -32,7 +32,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: what the registry did, and what something else did in the same minutes."""
+    """One line: the registry's figure, and that of a peer or limit in the same minutes."""
 
     what: str
     unit: str
@@ -42,7 +42,7 @@ class Row:
     beside_values: tuple[float, ...] = ()
     goal: Goal | None = None
     foreign: float = 0.0
-    """Cores that programs outside this benchmark used meanwhile."""
+    """Number of cores that other programs used meanwhile."""
     more: dict[str, float] | None = None
     """Further figures, for the JSON."""
 
@@ -53,12 +53,12 @@ class Row:
 
     @property
     def beside_value(self) -> float | None:
-        """The median round of what it is held against."""
+        """The median round of the peer or limit."""
         return statistics.median(self.beside_values) if self.beside_values else None
 
     @property
     def ratio(self) -> float | None:
-        """This by that: the median over rounds, because the two halves of a round share the machine's mood."""
+        """The median of the rounds' ratios, because both halves of a round run under the same conditions."""
         if not self.beside_values:
             return None
         if len(self.values) == len(self.beside_values):
@@ -67,7 +67,7 @@ class Row:
 
     @property
     def noise(self) -> float:
-        """How far rounds lie from the median, as a share of it: half of them are nearer."""
+        """The spread of the rounds, as a share of the median: half of them are nearer to it."""
         if len(self.values) < 4:  # noqa: PLR2004 (too few for quarters)
             return (max(self.values) - min(self.values)) / 2 / self.value
         low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
@@ -96,7 +96,7 @@ HEADER = ("what", "registry", "beside it", "", "ratio", "goal", "", "noise")
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows as one Markdown table that also reads well as it is."""
+    """All rows as one Markdown table, aligned so that it is readable as plain text."""
     cells = [HEADER, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADER))]
     numbers = (1, 3, 4, 7)
@@ -127,7 +127,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def shown(number: float) -> str:
-    """Three digits, which is more than the noise allows."""
+    """Three significant digits, which is more than the noise justifies."""
     if number >= 100:  # noqa: PLR2004 (no digits behind the point are worth showing from here on)
         return f"{round(number, -(len(str(int(number))) - 3)):,.0f}"
     return f"{number:.3g}"

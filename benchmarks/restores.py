@@ -1,11 +1,11 @@
-"""Restores a backup again and again while three replicas write; after each, every replica must be as the database is.
+"""Restores backups repeatedly while three replicas write; after each restore every replica must equal the database.
 
     python benchmarks/restores.py --restores 1000
     python benchmarks/restores.py --restores 50 --physical
 
-Replicas are `Registry` objects on the real PostgREST and Postgres. They go down at random moments, come back from their
-snapshot file, old or new, and write all the while: through backups, restores, and each other. The seed decides what is
-tried, not in which order the database gets it.
+Replicas are `Registry` objects on the real PostgREST and Postgres. They stop at random moments, restart from an old or
+new snapshot file, and write all the time, during backups, restores and writes of the others. The seed determines the
+actions, not the order in which they reach the database.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from model_registry.store.snapshot_file import SnapshotFile
 SCHEMA = "model_registry"
 NAMES = tuple(f"p{number}" for number in range(8))
 KEPT = 4
-"""Backups at a time: the older one is, the more revisions it gives again."""
+"""Number of backups kept: the older a backup, the more revisions are reused after it is restored."""
 _SHOWN = 20
 _TELL_EVERY = 100
 _HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
@@ -51,7 +51,7 @@ _PATIENCE_SECONDS = 60
 
 
 class Member:
-    """One replica, which may be down; its snapshot file stays."""
+    """One replica, which may be down; its snapshot file remains."""
 
     def __init__(self, name: str, database: Database, directory: Path, chance: random.Random) -> None:
         self.name = name
@@ -66,7 +66,7 @@ class Member:
         return self._registry
 
     def start(self) -> Registry:
-        """Come up with what was saved last, whether or not it is any good."""
+        """Start from the last saved snapshot, whether or not it is still valid."""
         if self._registry is None:
             self._registry = Registry(self._database, origin=self.name)
             saved = self._file.load()
@@ -75,16 +75,16 @@ class Member:
         return self._registry
 
     def save(self) -> None:
-        """Leave the snapshot on disk, as the saver does every few seconds."""
+        """Save the snapshot to disk, as the snapshot saver does every few seconds."""
         if self._registry is not None and self._registry.loaded:
             self._file.save(self._registry.saved())
 
     def kill(self) -> None:
-        """Go down; what was saved may be older."""
+        """Stop; the saved snapshot may be older."""
         self._registry = None
 
     async def work(self, steps: int) -> None:
-        """Write, record and look. What fails because others were quicker, or the database was away, has failed."""
+        """Write, record events and read. Failures because of a conflict or an unavailable database are accepted."""
         for _ in range(steps):
             registry = self._registry
             if registry is None:
@@ -143,10 +143,10 @@ class Restores:
         self._kept: list[int] = []
         self._taken = 0
         self.passed = 0
-        """Replicas that came back with a revision that the restored registry had passed already."""
+        """Replicas that restarted with a revision that the restored registry had already passed."""
 
     async def run(self, restores: int) -> list[str]:
-        """Answers what is wrong; ends at the first restore after which something is."""
+        """Return the differences; ends at the first restore after which there are any."""
         began = time.monotonic()
         await self._take()
         for number in range(1, restores + 1):
@@ -178,7 +178,7 @@ class Restores:
         return await self._compared()
 
     async def _together(self, steps: int, meanwhile: Callable[[], Any] | None) -> None:
-        """All replicas work; in the middle of it, something else is done."""
+        """Let all replicas work, and perform an action meanwhile."""
 
         async def later() -> None:
             await asyncio.sleep(self._chance.random() * 0.01)  # a random moment, not a wait for something
@@ -212,7 +212,7 @@ class Restores:
 
 
 async def _patient(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the database is there: PostgREST connects anew when Postgres was exchanged."""
+    """Poll until the database is available: PostgREST reconnects after Postgres's data was replaced."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -224,7 +224,7 @@ async def _patient(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 def differences(truth: Snapshot, found: Snapshot) -> list[str]:
-    """Row by row, but for what moves without being a change."""
+    """Compare row by row, except columns whose updates are not changes."""
     wrong = [] if truth.revision == found.revision else [f"revision {found.revision}, not {truth.revision}"]
     for table in SPECS:
         expected, have = (
@@ -255,7 +255,7 @@ async def _members(
 async def wrong_after_restores(
     options: argparse.Namespace, settings: Settings, backups: Backups, scratch: Path
 ) -> list[str]:
-    """Run on a registry that is empty. Answers what is wrong at the end."""
+    """Run on an empty registry. Returns the differences at the end."""
     chance = random.Random(options.seed)  # noqa: S311 (chance)
     database = await connect(settings)
     try:
@@ -273,7 +273,7 @@ async def wrong_after_restores(
 
 
 def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
-    """What is asked for; of the command line, when nothing is given."""
+    """Parse the arguments, by default those of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--restores", type=int, default=1000)
@@ -283,7 +283,7 @@ def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Start everything, run, and say what came of it."""
+    """Start everything, run, and print the result."""
     options = options_from()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with (

@@ -1,8 +1,8 @@
-"""What `make bench` runs: every measurement, one table, and whether the goals are met.
+"""Runs every measurement for `make bench`, and prints one table with the goals that were met and missed.
 
 python benchmarks/run.py                    everything, some minutes
 python benchmarks/run.py --only reads       one measurement; repeatable
-python benchmarks/run.py --quick            a smoke run: that it works, no figures to quote
+python benchmarks/run.py --quick            a smoke run: shows that it works; its figures are not reliable
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def main(
 ) -> None:
     """Measure the registry beside a limit or a peer, in one run on this machine, and print one table.
 
-    Each row names what the registry was held against; both took turns, round by round. A ratio is the median of the
-    rounds' ratios; noise is half the span of the registry's rounds. A star means that other programs used more than a
-    tenth of a core meanwhile: run it again when the machine is quiet. How it is measured, what was tried, and the last
-    table: docs/benchmarks.md.
+    Each row names the limit or peer; the registry and it took turns, round by round. A ratio is the median of the
+    rounds' ratios; noise is half the span of the registry's rounds. A star marks rows during which other programs used
+    more than a tenth of a core: run again when the machine is quiet. The method, the experiments and the last table are
+    in docs/benchmarks.md.
     """
     unknown = sorted(set(only or ()) - MEASUREMENTS.keys())
     if unknown:
@@ -93,7 +93,7 @@ def main(
 
 
 def _measure(chosen: dict[str, Measurement], rows: list[Row], *, quick: bool) -> list[str]:
-    """Add rows as they are measured. Answers what failed: the others are worth having all the same."""
+    """Add rows as they are measured. Returns the measurements that failed; the others are still useful."""
     failed = []
     with ExitStack() as exits:
         scratch = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="registry-bench-")))
@@ -101,7 +101,7 @@ def _measure(chosen: dict[str, Measurement], rows: list[Row], *, quick: bool) ->
         for name, measure in chosen.items():
             try:
                 rows.extend(measure(bench))
-            except Exception:  # noqa: BLE001 (it is said, and the exit code tells)
+            except Exception:  # noqa: BLE001 (it is printed, and the exit code reflects it)
                 failed.append(name)
                 traceback.print_exc()
         _say("stopping")
@@ -110,7 +110,7 @@ def _measure(chosen: dict[str, Measurement], rows: list[Row], *, quick: bool) ->
 
 
 def _say(text: str) -> None:
-    """Progress, on stderr: one line that is written over where people watch, a line each where a file does."""
+    """Progress on stderr: on a terminal one line that is overwritten, in a file one line per step."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
     elif text:

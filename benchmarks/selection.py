@@ -1,8 +1,8 @@
-"""Choosing models: `POST /api/models/select` and filtered lists, at three sizes of the catalogue.
+"""Choosing models: `POST /api/models/select` and filtered lists, with three sizes of the catalogue.
 
-The limit is what Python must do at least: one pass of a loop over as many floats, and `sorted` of what it lets through:
-one constraint and one ranking. Both run in one process and the same round, and are measured in processor time: they
-wait for nothing, so that is what they take on a machine that has nothing else to do.
+The limit is the minimum of work in Python: one loop over as many floats, and `sorted` of those that pass, which is one
+constraint and one ranking. Both run in one process and the same round, and are measured in processor time: they wait
+for nothing, so this is their duration on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import Bench
 from model_registry.entities.change import Change
-from model_registry.selection.model_filter import ModelFilter, search_models
+from model_registry.selection.list_filters import ModelFilter, search_models
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.selection.request import SelectionRequest
 from model_registry.selection.select import select
@@ -42,7 +42,7 @@ _FILTERS = {"capability": ["tool_use"], "min_context": 16_000, "offered": True, 
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """The whole answer, as bytes, from the body as it came in: all that the service does but HTTP."""
+    """The response as bytes, from the body as received: everything that the service does except HTTP."""
     for models in bench.choose(_SIZES, (100, 1_000)):
         catalogue = _Catalogue(models)
         catalogue.select()
@@ -66,14 +66,14 @@ def _beside_a_bare_loop(
 
 
 def _computing(action: Callable[[], object]) -> float:
-    """Milliseconds of the processor that an action takes."""
+    """Processor time of an action, milliseconds."""
     began = time.thread_time()
     action()
     return (time.thread_time() - began) * 1000
 
 
 class _Catalogue:
-    """As many models as asked for, with cards as price lists have them, and the same number of floats."""
+    """A catalogue of the given size with facts as in price lists, and the same number of floats."""
 
     def __init__(self, models: int) -> None:
         self._snapshot = _snapshot(models)
@@ -83,19 +83,19 @@ class _Catalogue:
         self._ids = itertools.cycle([model.id for model in self._snapshot.models][::7])
 
     def bare(self) -> float:
-        """What one constraint and one order cost at the least."""
+        """The minimum cost of one constraint and one sort."""
         return _computing(lambda: sorted([number for number in self._floats if number <= 0.5]))  # noqa: PLR2004
 
     def select(self) -> float:
-        """A question whose costs were not worked out before: other token counts each time."""
+        """A request whose costs are not cached: its token counts differ each time."""
         return self._select({"input_tokens": 4_000 + next(self._numbers), "output_tokens": 500})
 
     def select_again(self) -> float:
-        """The question that an application asks every time."""
+        """The request that an application repeats."""
         return self._select({"input_tokens": 4_000, "output_tokens": 500})
 
     def select_after_change(self) -> float:
-        """What the first one waits who asks after a model has changed."""
+        """The first request after a model has changed."""
         snapshot = self._snapshot
         model, revision = snapshot.models[next(self._ids)], snapshot.revision + 1
         row = model.model_dump() | {"card": model.card | {"latency_p50_ms": 100 + revision}}
@@ -104,7 +104,7 @@ class _Catalogue:
         return self.select_again()
 
     def search(self) -> float:
-        """A page of a filtered list that nobody asked for before."""
+        """A page of a filtered list that is not cached."""
         index = self._indexes.of(self._snapshot)
         filters = ModelFilter.model_validate(_FILTERS)
         return _computing(lambda: search_models(self._snapshot, index, filters, "-cost_per_1m_input_tokens"))
@@ -120,7 +120,7 @@ class _Catalogue:
 
 
 def _snapshot(models: int) -> Snapshot:
-    """A catalogue like LiteLLM's price list: few different prices, quality and latency of some."""
+    """A catalogue like LiteLLM's price list: few different prices; quality and latency of some models only."""
     drawn = random.Random(1)  # noqa: S311 (the same catalogue each time)
     providers = [{"id": f"p{i}", "name": f"provider_{i}", "type": "openai_compatible"} for i in range(40)]
     rows = [

@@ -1,6 +1,6 @@
-"""Real processes to measure: the registry, the bare handler, and PostgREST; and asking one of them once.
+"""Real processes to measure: the registry, the bare handler, and PostgREST; and single requests to them.
 
-What to ask is for the measurements; how to ask very often is in `load.py`.
+The measurements choose the requests; `load.py` sends many of them.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _SETTLE_SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said."""
+    """The response of a server."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def header(self, name: str) -> str:
-        """A header that must be there."""
+        """The value of a header that must be present."""
         return dict(self.headers)[name]
 
 
 class Server:
-    """A server on loopback that runs already."""
+    """A running server on loopback."""
 
     def __init__(self, port: int, pid: int | None, headers: Mapping[str, str] | None = None) -> None:
-        """Know where it is. `headers` go with every question."""
+        """`headers` are sent with every request."""
         self.port = port
         self.headers = dict(headers or {})
         self._process = psutil.Process(pid)
@@ -54,11 +54,11 @@ class Server:
         self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PATIENCE_SECONDS)
 
     def ask(self, target: str, *, headers: Mapping[str, str] | None = None, expect: int = 200) -> Answer:
-        """GET once, over a connection that is kept. Errors: RuntimeError for another status."""
+        """GET once, over a keep-alive connection. Errors: RuntimeError for another status."""
         all_headers = self.headers | dict(headers or {})
         try:
             answer = self._get(target, all_headers)
-        except ConnectionError:  # it was idle for so long that the server has closed it
+        except ConnectionError:  # the server has closed the connection because it was idle
             answer = self._get(target, all_headers)
         if answer.status != expect:
             message = f"GET {target}: {answer.status} {answer.body[:500]!r}"
@@ -75,7 +75,7 @@ class Server:
             raise
 
     def settle(self) -> None:
-        """Return when the first configuration has been judged: until then the registry is busy with that."""
+        """Return when the first configuration has been validated: until then the registry is busy with it."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while True:
             try:
@@ -88,24 +88,24 @@ class Server:
                 return
 
     def timed(self, target: str, *, headers: Mapping[str, str] | None = None) -> float:
-        """What one GET takes, to the last byte, in milliseconds."""
+        """Duration of one GET up to the last byte, in milliseconds."""
         began = time.perf_counter()
         self.ask(target, headers=headers)
         return (time.perf_counter() - began) * 1000
 
     def cpu_seconds(self) -> float:
-        """What the process has used so far."""
+        """Processor time that the process has used so far."""
         times = self._process.cpu_times()
         return times.user + times.system
 
     def rss_mb(self) -> float:
-        """What the process holds in memory, in MB (10^6 bytes)."""
+        """Resident memory of the process, in MB (10^6 bytes)."""
         return self._process.memory_info().rss / 1e6
 
 
 @contextmanager
 def registry(environment: Mapping[str, str], scratch: Path, **variables: str) -> Iterator[Server]:
-    """`model-registry serve` on a running stack, with a cache of its own, ready."""
+    """`model-registry serve` on a running stack, with its own cache directory; returned when ready."""
     port = choose_port(None, taken=set())
     own = {"MODEL_REGISTRY_API_KEY": API_KEY, "MODEL_REGISTRY_CACHE_DIR": str(scratch / f"cache-{port}")}
     argv = [COMMAND, "serve", "--port", str(port)]
@@ -117,7 +117,7 @@ def registry(environment: Mapping[str, str], scratch: Path, **variables: str) ->
 
 @contextmanager
 def bare(answers: Sequence[Answer], scratch: Path) -> Iterator[Server]:
-    """A handler that gives these answers at /0, /1, ..., served as the registry is."""
+    """A handler that returns these responses at /0, /1, ..., served like the registry."""
     port = choose_port(None, taken=set())
     file = scratch / "answers.json"
     file.write_text(json.dumps({f"/{number}": _wire(answer) for number, answer in enumerate(answers)}))
@@ -145,7 +145,7 @@ def _process(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
 
 
 def surroundings() -> dict[str, str]:
-    """Our environment without settings of another registry."""
+    """The environment of this process, without settings of another registry."""
     foreign = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "PG")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 

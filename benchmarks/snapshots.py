@@ -1,7 +1,7 @@
-"""The snapshot: what loading it takes, and what one change takes, at three sizes of the catalogue.
+"""Measures loading the snapshot and applying one change to it, with three sizes of the catalogue.
 
-A change is made in SQL; then the registry is asked with `Cache-Control: no-cache`, so that the request itself looks at
-the database and takes the change in. Polling is switched off, else it might be quicker.
+A change is made in SQL; then a request with `Cache-Control: no-cache` makes the registry poll the database and apply
+the change. Regular polling is switched off, as it might come first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOOK = {"Cache-Control": "no-cache"}
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Load and catch-up at each size; catch-up also beside the smallest size's."""
+    """Measure loading and catching up at each size; catching up is also compared with the smallest size."""
     first: Row | None = None
     for models in bench.choose((1_000, 10_000, 50_000), (100, 1_000)):
         ids = bench.fill(models)
@@ -44,7 +44,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _loads(bench: Bench, name: str) -> Row:
-    """What services took to load it when they started, and what only reading the same document takes."""
+    """Time in which services loaded it at start, and the time for only reading the same document."""
 
     def one_round() -> tuple[float, float]:
         read = bench.postgrest.timed("/rpc/registry_snapshot")
@@ -84,7 +84,7 @@ def _catch_up(bench: Bench, ids: list[str], name: str) -> Row:
 def _one_change(
     bench: Bench, registry: Server, connection: psycopg.Connection, model: str, text: str
 ) -> tuple[float, float]:
-    """Milliseconds from the question to an answer that holds the change; and of the same look at PostgREST alone."""
+    """Milliseconds from the request to a response with the change; and of the same query to PostgREST alone."""
     revision = registry.ask(f"/api/models/{model}", headers=_LOOK).header("x-registry-revision")
     connection.execute("update models set description = %s where id = %s", [text, model])
     asking = bench.postgrest.timed(f"/rpc/registry_changes_since?known_revision={revision}")

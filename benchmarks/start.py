@@ -1,4 +1,4 @@
-"""Time from `model-registry up` to ready: a fresh directory, and the second start of the same."""
+"""Time from `model-registry up` until it is ready, in a new directory and at the second start there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from servers import COMMAND, surroundings
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Both starts, beside Postgres alone doing the same."""
+    """Measure both starts, beside the same starts of Postgres alone."""
     numbers = itertools.count()
 
     def one_round() -> tuple[float, ...]:
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _up(home: Path) -> float:
-    """Seconds until it says that it is ready."""
+    """Seconds until it prints that it is ready."""
     began = time.perf_counter()
     argv = [COMMAND, "up", "--data-dir", str(home), "--port", "0"]
     with subprocess.Popen(argv, env=surroundings(), stdout=subprocess.PIPE, text=True) as process:

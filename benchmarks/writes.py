@@ -1,7 +1,7 @@
 """Writes, in rows per second: `POST /api/models` beside the same insert sent straight to PostgREST.
 
-Both end in the same table, with the same triggers, the same change log and the same fsync. The registry's also checks
-the row against the configuration it becomes part of, and answers the row as readers see it.
+Both write to the same table, with the same triggers, the same change log and the same fsync. The registry also checks
+the row against the configuration that it becomes part of, and returns the row as readers see it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GOAL = Goal("ratio", "at least", 0.6)
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """One writer, then eight at once."""
+    """Measure one writer, then eight concurrent ones."""
     models = bench.fill(bench.choose(1_000, 100))
     with bench.registry() as registry:
         provider = json.loads(registry.ask(f"/api/models/{models[0]}").body)["provider_id"]
@@ -61,7 +61,7 @@ def _rounds(
     registry = streams[0][0]
 
     def one_round() -> list[load.Load]:
-        # What the other half wrote is taken in first: that is no part of a write.
+        # First apply the rows that the peer wrote: that is not part of a write.
         registry.ask("/healthz", headers={"Cache-Control": "no-cache"})
         return [
             load.run(server.port, requests, connections=writers, seconds=seconds, status=201)

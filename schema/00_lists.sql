@@ -2,7 +2,7 @@
 -- The runner (store/schema.py) applies all files in the order of their names, in one transaction, with search_path set.
 
 -- A table on this list has the change log's triggers (85), row level security and grants (90), and can be written (50).
--- A new one is also added to registry_snapshot (30) and to SPECS in catalog/snapshot.py; tests compare the three.
+-- The snapshot (30) holds them in this order. A new one is also added to SPECS in snapshot/snapshot.py; a test compares the two.
 create or replace function registry_tracked_tables() returns text[]
 language sql immutable parallel safe
 as $$

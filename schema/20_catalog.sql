@@ -54,25 +54,27 @@ $$;
 -- Triggers run under the write lock, so the deployments that a statement concerns are found by their indexes, and an update
 -- that moves nothing a link hangs on looks for none.
 create or replace function link_deployments_again(concerned uuid[]) returns void
-language sql volatile set search_path from current
+language plpgsql set search_path from current
 as $$
-    update model_deployments d set model_id = find_announced_model(d.provider_type, d.announced_model)
-    where d.id = any (concerned)
+begin
+    if concerned <> '{}' then
+        update model_deployments d set model_id = find_announced_model(d.provider_type, d.announced_model)
+        where d.id = any (concerned);
+    end if;
+end
 $$;
 comment on function link_deployments_again is 'Links these deployments to the models of the catalogue that fit them now.';
 
--- A deployment that nobody knew is linked when its model appears.
+-- A deployment that nobody knew is linked when its model appears. And what a deleted model leaves without a link (its
+-- foreign key does that) may fit another one.
 create or replace function link_deployments() returns trigger
 language plpgsql set search_path from current
 as $$
-declare
-    concerned uuid[];
 begin
-    select array_agg(d.id) into concerned from model_deployments d
-    where d.model_id is null and d.announced_model = any (array(select n.model_id from new_rows n union select n.name from new_rows n));
-    if concerned is not null then
-        perform link_deployments_again(concerned);
-    end if;
+    perform link_deployments_again(array(
+        select d.id from model_deployments d
+        where d.model_id is null and d.announced_model = any (array(
+            select r.model_id from named_rows r union select r.name from named_rows r))));
     return null;
 end
 $$;
@@ -85,37 +87,16 @@ as $$
 declare
     moved uuid[];
     names text[];
-    concerned uuid[];
 begin
     select array_agg(m.id), array_agg(m.name::text) || array_agg(m.model_id::text) into moved, names from (
         select id, name, model_id, model_type, provider_id from new_rows
         except select id, name, model_id, model_type, provider_id from old_rows) m;
-    if moved is null then
-        return null;
-    end if;
-    select array_agg(d.id) into concerned from (
-        select u.id from model_deployments u where u.model_id is null and u.announced_model = any (names)
-        union all
-        select l.id from model_deployments l join models m on m.id = l.model_id
-        where l.model_id = any (moved) and l.announced_model not in (m.model_id, m.name)) d;
-    if concerned is not null then
-        perform link_deployments_again(concerned);
-    end if;
-    return null;
-end
-$$;
-
--- What a deleted model leaves without a link (its foreign key does that) may fit another one.
-create or replace function link_deployments_of_deleted() returns trigger
-language plpgsql set search_path from current
-as $$
-declare
-    concerned uuid[];
-begin
-    select array_agg(d.id) into concerned from model_deployments d
-    where d.model_id is null and d.announced_model = any (array(select o.model_id from old_rows o union select o.name from old_rows o));
-    if concerned is not null then
-        perform link_deployments_again(concerned);
+    if moved is not null then
+        perform link_deployments_again(array(
+            select u.id from model_deployments u where u.model_id is null and u.announced_model = any (names)
+            union all
+            select l.id from model_deployments l join models m on m.id = l.model_id
+            where l.model_id = any (moved) and l.announced_model not in (m.model_id, m.name)));
     end if;
     return null;
 end
@@ -126,22 +107,16 @@ create or replace function link_deployments_of_provider() returns trigger
 language plpgsql set search_path from current
 as $$
 declare
-    moved uuid[];
-    concerned uuid[];
+    moved uuid[] := array(select p.id from (select id, type, name from new_rows except select id, type, name from old_rows) p);
 begin
-    select array_agg(p.id) into moved from (select id, type, name from new_rows except select id, type, name from old_rows) p;
-    if moved is null then
-        return null;
-    end if;
-    select array_agg(d.id) into concerned from (
-        select l.id from model_deployments l join models m on m.id = l.model_id where m.provider_id = any (moved)
-        union
-        select u.id from model_deployments u
-        where u.model_id is null and u.announced_model in (
-            select m.model_id from models m where m.provider_id = any (moved)
-            union select m.name from models m where m.provider_id = any (moved))) d;
-    if concerned is not null then
-        perform link_deployments_again(concerned);
+    if moved <> '{}' then
+        perform link_deployments_again(array(
+            select l.id from model_deployments l join models m on m.id = l.model_id where m.provider_id = any (moved)
+            union
+            select u.id from model_deployments u
+            where u.model_id is null and u.announced_model in (
+                select m.model_id from models m where m.provider_id = any (moved)
+                union select m.name from models m where m.provider_id = any (moved))));
     end if;
     return null;
 end

@@ -1,35 +1,38 @@
 -- Reading: the whole registry, what has changed since, and the change log for people.
 
 create or replace function registry_snapshot() returns json
-language sql stable set search_path from current
+language plpgsql stable set search_path from current
 as $$
-    with newest as (
-        select c.revision, coalesce(c.entry_id, registry_entry_id(c)) as entry_id from registry_changes c order by c.revision desc limit 1
-    )
-    select json_build_object(
-        'registry_id', (select id from registry_identity),
-        'revision', coalesce((select revision from newest), 0),
-        'entry_id', (select entry_id from newest),
-        'tables', json_build_object(
-            'model_providers', coalesce((select json_agg(t) from model_providers t), '[]'),
-            'model_categories', coalesce((select json_agg(t) from model_categories t), '[]'),
-            'models', coalesce((select json_agg(t) from models t), '[]'),
-            'model_aliases', coalesce((select json_agg(t) from model_aliases t), '[]'),
-            'functions', coalesce((select json_agg(t) from functions t), '[]'),
-            'service_model_mappings', coalesce((select json_agg(t) from service_model_mappings t), '[]'),
-            'model_deployments', coalesce((select json_agg(t) from model_deployments t), '[]'),
-            'gpu_nodes', coalesce((select json_agg(t) from gpu_nodes t), '[]'),
-            'config_sections', coalesce((select json_agg(t) from config_sections t), '[]'),
-            'config_files', coalesce((select json_agg(t) from config_files t), '[]'),
-            'api_keys', coalesce((select json_agg(t) from api_keys t), '[]')))
+declare
+    tables text := (
+        select string_agg(format('%L, coalesce((select json_agg(t) from %I t), ''[]'')', name, name), ', ' order by place)
+        from unnest(registry_tracked_tables()) with ordinality tracked (name, place));
+    snapshot json;
+begin
+    execute format($all$
+        with newest as (
+            select c.revision, coalesce(c.entry_id, registry_entry_id(c)) as entry_id from registry_changes c order by c.revision desc limit 1
+        )
+        select json_build_object(
+            'registry_id', (select id from registry_identity),
+            'revision', coalesce((select revision from newest), 0),
+            'entry_id', (select entry_id from newest),
+            'tables', json_build_object(%s))
+        $all$, tables) into snapshot;
+    return snapshot;
+end
 $$;
 comment on function registry_snapshot is 'The whole registry at one revision, in one statement and so of one moment.';
 
 -- A reader who is further behind than the log reaches, or knows an entry that is not in it, is answered with no registry in
 -- particular, which makes any version of the service load its snapshot anew.
+-- Every poll, write and event asks this, and planning it takes ten times as long as doing it: one plan serves all calls. It
+-- cannot know how many changes there are, so it follows the index whatever the statistics of the log are.
 create or replace function registry_changes_since(known_revision bigint, known_entry bigint default null) returns json
-language sql stable set search_path from current
+language plpgsql stable set search_path from current
+    set plan_cache_mode to force_generic_plan set enable_seqscan to off set enable_bitmapscan to off set enable_sort to off
 as $$
+begin return (
     with known as materialized (
         select i.id from registry_identity i
         where i.history_from <= known_revision and (known_entry is null or known_revision <= 0 or exists (
@@ -47,8 +50,14 @@ as $$
                 'table', c.table_name, 'row_id', c.row_id, 'operation', c.operation, 'row', c.after) order by c.revision)
             from registry_changes c
             where c.revision > known_revision and exists (select from known)), '[]'))
+); end
 $$;
 comment on function registry_changes_since is 'Every change after a revision, in order: what brings a snapshot forward. A registry_id of null: the log does not reach back that far, or the known entry is not in it.';
+
+create or replace function registry_with(answer json, more json) returns json
+language sql stable set search_path from current
+as $$ select json_object_agg(key, value) from (select * from json_each(answer) union all select * from json_each(more)) both_of_them $$;
+comment on function registry_with is 'The answer of a write, with more in it.';
 
 -- Without an id the revision alone counts: older versions of the service know none. At 0 there was nothing yet.
 create or replace function registry_follows(known_revision bigint, known_entry bigint) returns boolean
@@ -61,7 +70,7 @@ $$;
 comment on function registry_follows is 'Whether nothing speaks against the log having gone on from an entry: it is there, or trimmed.';
 
 -- Keys are left out: who may read the log need not know of them. What the log has only once ("before" of a deployment's
--- update) is shown at both changes. A page costs what it shows: the number of all is told only while it is small (null:
+-- update) is shown at both changes. A page costs what it shows: the number of all is counted only while it is small (null:
 -- more than that), because anybody may ask, and counting 100,000 entries for each of them holds up writers.
 create or replace function registry_change_page(after_revision bigint, only_table text, only_row text, page_size integer) returns json
 language plpgsql stable set search_path from current

@@ -11,8 +11,9 @@ $$;
 comment on function registry_merged is 'A column of facts with some of them changed: null takes a fact away.';
 
 -- An operation is {"table", "action": insert|update|delete, "id", "row", "version"}. Only the keys of "row" are written;
--- "<column>_changes" in an update changes some keys of a jsonb column and leaves the others to whoever changes them at
--- the same time. A "version" that is not the row's is refused, which guards against lost updates.
+-- "<column>_changes" in an update changes some keys of a jsonb column and leaves the others to who changes them at
+-- the same time. A "version" that is not the row's is refused, which guards against lost updates. An insert may have
+-- "rows" instead, all with the same columns, id among them; they are inserted in the order given.
 create or replace function registry_apply(operation jsonb) returns void
 language plpgsql set search_path from current
 as $$
@@ -21,6 +22,7 @@ declare
     target_id uuid := (operation ->> 'id')::uuid;
     expected integer := (operation ->> 'version')::integer;
     content jsonb := coalesce(nullif(operation -> 'row', 'null'), '{}') - array['id', 'version', 'created_at', 'updated_at'];
+    rows jsonb;
     columns text;
     actual integer;
     changes text;
@@ -31,9 +33,10 @@ begin
     end if;
 
     if operation ->> 'action' = 'insert' then
-        select string_agg(quote_ident(key), ', ') into columns from jsonb_object_keys(content) key;
-        execute format('insert into %1$I (id, %2$s) select $2, %2$s from jsonb_populate_record(null::%1$I, $1)', target, columns)
-            using content, target_id;
+        rows := coalesce(operation -> 'rows', jsonb_build_array(content || jsonb_build_object('id', target_id)));
+        select string_agg(quote_ident(key), ', ') into columns from jsonb_object_keys(rows -> 0) key;
+        execute format('insert into %1$I (%2$s) select %2$s from jsonb_populate_recordset(null::%1$I, $1)', target, columns)
+            using rows;
         return;
     end if;
 
@@ -64,25 +67,12 @@ end
 $$;
 comment on function registry_apply is 'Does one operation of a write.';
 
-create or replace function registry_insert(target text, contents jsonb) returns void
-language plpgsql set search_path from current
-as $$
-declare
-    columns text;
-begin
-    select string_agg(quote_ident(key), ', ') into columns from jsonb_object_keys(contents -> 0) key;
-    execute format('insert into %1$I (%2$s) select %2$s from jsonb_populate_recordset(null::%1$I, $1)', target, columns)
-        using contents;
-end
-$$;
-comment on function registry_insert is 'Inserts rows that all have the same columns, id among them, in the order given.';
-
 -- What others know of models comes in by the thousand. Each statement locks, logs and looks for deployments once, so
 -- insertions that follow one another and name the same columns go in as one; every other operation for itself.
 create or replace function registry_runs(operations jsonb) returns table (first bigint, target text, steps jsonb, contents jsonb)
 language sql immutable set search_path from current
 as $$
-    with told as (
+    with listed as (
         select o.value, o.ordinality - 1 as nth,
                case when o.value ->> 'action' = 'insert' and o.value ->> 'table' in ('models', 'model_providers')
                          and jsonb_typeof(o.value -> 'row') = 'object' then
@@ -90,15 +80,15 @@ as $$
                end as content
         from jsonb_array_elements(operations) with ordinality o
     ), shaped as (
-        select *, (value ->> 'table') || ' ' || (select string_agg(key, ' ' order by key) from jsonb_object_keys(content) key) as shape
-        from told
-    ), bounded as (
-        select *, case when shape = lag(shape) over (order by nth) then 0 else 1 end as starts from shaped
+        select *, coalesce((value ->> 'table') || ' ' || (select string_agg(key, ' ' order by key) from jsonb_object_keys(content) key),
+                           nth::text) as shape
+        from listed
     ), numbered as (
-        select *, sum(starts) over (order by nth) as number from bounded
+        -- Of one shape, side by side: as far from the first of all as from the first of the shape.
+        select *, nth - row_number() over (partition by shape order by nth) as run from shaped
     )
     select min(nth), min(value ->> 'table'), jsonb_agg(value order by nth), jsonb_agg(content order by nth)
-    from numbered group by number order by number
+    from numbered group by shape, run order by min(nth)
 $$;
 comment on function registry_runs is 'The operations of a write, put together as far as one statement goes.';
 
@@ -119,8 +109,7 @@ declare
     failed_message text;
     failed_constraint text;
 begin
-    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-    perform registry_lock();
+    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
     begin
         if jsonb_path_exists(operations, '$[*].version ? (@ != null)') and not registry_follows(known_revision, known_entry) then
             raise exception 'the registry was restored from a backup since revision %', known_revision using errcode = 'MR412';
@@ -128,21 +117,21 @@ begin
         if jsonb_array_length(operations) = 1 then
             operation := operations -> 0;
             perform registry_apply(operation);
-            return registry_changes_since(known_revision, known_entry);
-        end if;
-        for run in select * from registry_runs(operations) loop
-            if jsonb_array_length(run.steps) > 1 then
-                begin
-                    perform registry_insert(run.target, run.contents);
-                    continue;
-                exception when others then
-                    null; -- one by one, below
-                end;
-            end if;
-            for operation, place in select value, run.first + ordinality - 1 from jsonb_array_elements(run.steps) with ordinality loop
-                perform registry_apply(operation);
+        else
+            for run in select * from registry_runs(operations) loop
+                if jsonb_array_length(run.steps) > 1 then
+                    begin
+                        perform registry_apply(jsonb_build_object('table', run.target, 'action', 'insert', 'rows', run.contents));
+                        continue;
+                    exception when others then
+                        null; -- one by one, below
+                    end;
+                end if;
+                for operation, place in select value, run.first + ordinality - 1 from jsonb_array_elements(run.steps) with ordinality loop
+                    perform registry_apply(operation);
+                end loop;
             end loop;
-        end loop;
+        end if;
     exception when others then
         -- PostgREST passes no constraint name on, so it travels in the detail.
         get stacked diagnostics failed_state = returned_sqlstate, failed_message = message_text,

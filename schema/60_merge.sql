@@ -10,7 +10,7 @@
 -- event_at < status_at says what the node's newest status message says of it: unloaded and empty when it is not listed.
 -- A deployment that is first heard of through an event older than status_at was not listed then: it is unloaded.
 --
--- A lost node that says something newer than all it said before is there, whenever NATS got it: last_seen_at is by another
+-- A lost node that says something newer than all before is there, whenever NATS got it: last_seen_at is by another
 -- clock where the node was reported over HTTP. What is delivered again is never newer.
 
 -- Where two events carry the same time, the later stage of a model's life wins: a model is loaded before it is unloaded.
@@ -18,7 +18,7 @@ create or replace function deployment_stage(status text) returns integer
 language sql immutable parallel safe
 as $$ select array_position(array['lost', 'loading', 'loaded', 'error', 'unloaded'], status) $$;
 
--- And where that is the same too, what is left decides: any total order will do, null and '' told apart. What a node need
+-- And where that is the same too, what is left decides: any total order will do, null and '' kept apart. What a node need
 -- not say comes last.
 create or replace function deployment_rest(vram_mb integer, endpoint text, error_message text, loaded_at timestamptz, metadata jsonb) returns jsonb
 language sql stable parallel safe
@@ -51,7 +51,7 @@ begin
         from jsonb_each_text(heard) h
         left join gpu_nodes n on n.node_id = h.key
         left join newest s on s.node_id = h.key
-    ), said as (
+    ), reported as (
         select e.node_id, e.provider_type, e.announced_model, e.model_id, e.status, e.vram_allocated_mb, e.endpoint,
                e.error_message, case when e.status = 'loaded' then coalesce(e.loaded_at, e.event_at) end as loaded_at,
                e.event_at, coalesce(e.metadata, '{}') as metadata, false as listed, false as since_unsaid
@@ -78,14 +78,14 @@ begin
                s.loaded_at, s.event_at, s.metadata, s.listed, s.since_unsaid, n.old_at, spoken.new_at,
                case when n.still_lost and s.status in ('loading', 'loaded') then 'lost' else s.status end as status,
                s.event_at < spoken.new_at is true as outdated
-        from said s
+        from reported s
         join node n on n.node_id = s.node_id
         left join unclear u
             on u.node_id = s.node_id and u.provider_type = s.provider_type and u.announced_model = s.announced_model
         cross join lateral (select case when u.node_id is null then n.new_at else n.old_at end as new_at) as spoken
         order by s.node_id, s.provider_type, s.announced_model, s.event_at desc, deployment_stage(s.status) desc,
             deployment_rest(s.vram_allocated_mb, s.endpoint, s.error_message, s.loaded_at, s.metadata) desc
-    ), judged as (
+    ), compared as (
         select w.*, d.id as row_id,
                -- Whether it wins against what the row says, and was: see the rule.
                not w.outdated and (was.at < w.event_at or was.at = w.event_at and (was.stage < was.new_stage or was.stage = was.new_stage
@@ -105,8 +105,8 @@ begin
             case when d.event_at < w.new_at and d.status = 'unloaded' then 0 else deployment_stage(d.status) end as stage,
             deployment_stage(w.status) as new_stage) as was
     ), missing as (
-        select j.*, row_number() over (partition by j.node_id order by j.event_at, j.provider_type, j.announced_model) as place
-        from judged j where j.row_id is null
+        select c.*, row_number() over (partition by c.node_id order by c.event_at, c.provider_type, c.announced_model) as place
+        from compared c where c.row_id is null
     ), crowded as (
         select m.node_id, most_deployments - (select count(*) from model_deployments d where d.node_id = m.node_id) as room
         from missing m where most_deployments is not null group by m.node_id
@@ -125,19 +125,19 @@ begin
     ), changed as (
         update model_deployments d set
             -- Without one, the link stays: triggers of the catalogue keep it right.
-            model_id = coalesce(j.model_id, d.model_id), status = j.status, vram_allocated_mb = j.vram_allocated_mb, endpoint = j.endpoint,
-            error_message = j.error_message, event_at = j.event_at, metadata = j.metadata,
-            loaded_at = case when j.since_unsaid and j.status = 'loaded' and d.status in ('loaded', 'lost')
-                             then coalesce(d.loaded_at, j.loaded_at) else j.loaded_at end
-        from judged j
-        where d.id = j.row_id and j.wins and not j.is_known
+            model_id = coalesce(c.model_id, d.model_id), status = c.status, vram_allocated_mb = c.vram_allocated_mb, endpoint = c.endpoint,
+            error_message = c.error_message, event_at = c.event_at, metadata = c.metadata,
+            loaded_at = case when c.since_unsaid and c.status = 'loaded' and d.status in ('loaded', 'lost')
+                             then coalesce(d.loaded_at, c.loaded_at) else c.loaded_at end
+        from compared c
+        where d.id = c.row_id and c.wins and not c.is_known
     ), unlisted as (
         update model_deployments d set
             status = 'unloaded', vram_allocated_mb = null, endpoint = null, error_message = null, loaded_at = null, metadata = '{}'
         from node n
         where d.node_id = n.node_id and n.new_at is distinct from n.old_at and d.event_at < n.new_at
           and (d.status <> 'unloaded' or num_nonnulls(d.vram_allocated_mb, d.endpoint, d.error_message, d.loaded_at) > 0 or d.metadata <> '{}')
-          and not exists (select from judged j where j.row_id = d.id and not j.outdated)
+          and not exists (select from compared c where c.row_id = d.id and not c.outdated)
           and not exists (
             select from unclear u
             where u.node_id = d.node_id and u.provider_type = d.provider_type and u.announced_model = d.announced_model)
@@ -176,7 +176,7 @@ begin
             s.said_at > n.old_at is not false
             or s.said_at = n.old_at and jsonb_build_array(s.vram_total_mb, s.endpoint, s.gpus) > (
                 select jsonb_build_array(o.vram_total_mb, o.announced_endpoint, o.metadata -> 'gpus') from gpu_nodes o where o.node_id = n.node_id)
-            ) as is_newer) as compared
+            ) as is_newer) as own
         where g.node_id = n.node_id and n.speaks
     )
     select coalesce(jsonb_agg(jsonb_build_array(m.node_id, m.provider_type, m.announced_model)), '[]') into refused
@@ -194,12 +194,6 @@ language plpgsql set search_path from current set enable_seqscan to off set enab
 as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 'few'::text); end $$;
 comment on function registry_merge_few_events is 'registry_merge, with plans for a few rows.';
 
-create or replace function registry_merge_many_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
-returns jsonb
-language plpgsql set search_path from current
-as $$ begin return registry_merge(events, statuses, heard, most_deployments, moment, 'many'::varchar); end $$;
-comment on function registry_merge_many_events is 'registry_merge, with plans for many rows.';
-
 create or replace function registry_merge_events(events jsonb, statuses jsonb, heard jsonb, most_deployments integer, moment timestamptz)
 returns jsonb
 language plpgsql set search_path from current
@@ -212,7 +206,7 @@ begin
     if number <= 50 then
         return registry_merge_few_events(events, statuses, heard, most_deployments, moment);
     end if;
-    return registry_merge_many_events(events, statuses, heard, most_deployments, moment);
+    return registry_merge(events, statuses, heard, most_deployments, moment, 'many'::varchar);
 end
 $$;
 comment on function registry_merge_events is 'registry_merge, with the plans that suit the number of events.';

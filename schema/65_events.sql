@@ -1,9 +1,14 @@
 -- Recording what nodes say. How events and status messages are merged into rows is in 60.
+--
+-- In PL/pgSQL, with one plan for all calls: planning takes longer than recording a few messages.
 
--- What a status message that is not whole ("listed" is null) needs: its node is as the message with this digest said.
+-- What a status message that is not whole ("listed" is null) needs: its node is as in the message with this digest.
 create or replace function registry_record_heartbeats(statuses jsonb, moment timestamptz) returns jsonb
-language sql volatile set search_path from current
+language plpgsql set search_path from current set plan_cache_mode to force_generic_plan
 as $$
+declare
+    unsettled jsonb;
+begin
     with beat as (
         select distinct on (s.node_id, s.digest) s.*
         from jsonb_to_recordset(statuses) as s (
@@ -20,16 +25,19 @@ as $$
         from beat b where n.node_id = b.node_id and n.status_digest = b.digest
         returning n.node_id, b.digest
     )
-    select coalesce(jsonb_agg(distinct b.node_id), '[]') from beat b
-    where not exists (select from settled s where (s.node_id, s.digest) = (b.node_id, b.digest))
+    select coalesce(jsonb_agg(distinct b.node_id), '[]') into unsettled from beat b
+    where not exists (select from settled s where (s.node_id, s.digest) = (b.node_id, b.digest));
+    return unsettled;
+end
 $$;
 comment on function registry_record_heartbeats is 'Takes status messages that are not whole. Answers the nodes that are not as they say: theirs must come whole.';
 
 -- Only where the node itself is as the message says: of two at the same time another may have won, and its heartbeats
 -- would be taken for ones that say what the node's row says.
 create or replace function registry_settle_statuses(statuses jsonb) returns void
-language sql volatile set search_path from current
+language plpgsql set search_path from current set plan_cache_mode to force_generic_plan
 as $$
+begin
     update gpu_nodes n set status_digest = s.digest
     from (
         select distinct on (w.node_id) w.*
@@ -55,7 +63,8 @@ as $$
                 or d.vram_allocated_mb is distinct from m.vram_allocated_mb or d.endpoint is distinct from m.endpoint
                 or d.error_message is distinct from m.error_message or d.metadata <> coalesce(m.metadata, '{}')
                 or m.status = 'loaded' and d.loaded_at <> m.loaded_at is true
-            end)
+            end);
+end
 $$;
 comment on function registry_settle_statuses is 'Remembers the digest of a node''s newest status message where its deployments are just what that lists.';
 
@@ -70,8 +79,10 @@ as $$
 $$;
 comment on function registry_keep_rejected is 'Keeps why messages were rejected: the newest 1,000.';
 
+-- Each node is looked up: with every event the table would be read from end to end, however few nodes speak.
 create or replace function registry_crowded_nodes(heard jsonb, most_nodes integer) returns text[]
 language plpgsql stable set search_path from current
+    set enable_seqscan to off set enable_hashjoin to off set enable_mergejoin to off
 as $$
 declare
     strangers text[];
@@ -87,12 +98,12 @@ end
 $$;
 comment on function registry_crowded_nodes is 'The nodes among those heard that there is no room for; null when there is room for all.';
 
--- Takes a batch of what nodes said, in one transaction:
+-- Takes a batch of what nodes report, in one transaction:
 --   events     [{"node_id", "provider_type", "announced_model", "model_id"?, "status", "vram_allocated_mb", "endpoint",
 --              "error_message", "loaded_at", "event_at", "metadata"}]
 --   statuses   [{"node_id", "digest", "said_at", "received_at", "vram_total_mb", "vram_used_mb", "vram_free_mb",
 --              "endpoint", "gpus", "listed"}], listed being a list of events without node and time; an entry without a
---              status keeps what it names as it is. Without "listed": as the message with that digest said.
+--              status keeps what it names as it is. Without "listed": as in the message with that digest.
 --   heard      {node_id: when NATS got its newest message}, each node of the events and the whole statuses
 --   rejected   [{"received_at", "subject", "reason", "payload"}]
 -- Answers the changes since a revision; with "unsettled", nodes whose statuses must come whole, "refused", the deployments
@@ -111,8 +122,7 @@ declare
     refused jsonb := '[]';
     crowded text[];
 begin
-    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-    perform registry_lock();
+    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
     if heard is null then
         select jsonb_object_agg(e.node_id, e.at) into heard from (
             select node_id, max(event_at) as at from jsonb_to_recordset(events) as e (node_id text, event_at timestamptz) group by node_id) e;
@@ -141,9 +151,8 @@ begin
     if unsettled = '[]' and refused = '[]' and crowded is null then
         return known;
     end if;
-    return json_build_object('registry_id', known -> 'registry_id', 'revision', known -> 'revision', 'entry_id', known -> 'entry_id',
-                             'changes', known -> 'changes', 'unsettled', unsettled, 'refused', refused,
-                             'crowded', coalesce(to_jsonb(crowded), '[]'));
+    return registry_with(known, json_build_object(
+        'unsettled', unsettled, 'refused', refused, 'crowded', coalesce(to_jsonb(crowded), '[]')));
 end
 $$;
-comment on function registry_record_events is 'Records what nodes said: events, status messages, and what could not be understood.';
+comment on function registry_record_events is 'Records what nodes report: events, status messages, and what could not be understood.';

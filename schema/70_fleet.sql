@@ -24,7 +24,6 @@ declare
     watch fleet_watch;
     silent text[];
     speaking integer;
-    known json;
 begin
     -- One replica at a time; the others have nothing to do.
     if through is not null and pg_try_advisory_xact_lock(7366113290412) then
@@ -59,8 +58,7 @@ begin
                 watch.suspected_since := null;
             end if;
             if cardinality(silent) > 0 then
-                perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-                perform registry_lock();
+                perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
                 -- Looked at again: one may have spoken while we waited for the lock.
                 update gpu_nodes n set status = 'lost', lost_at = moment, status_digest = null
                 where n.node_id = any (silent) and n.status = 'ready'
@@ -79,11 +77,8 @@ begin
                 mass_of = case when watch.mass_lost_at is not null then watch.mass_of end;
         end if;
     end if;
-    known := registry_changes_since(known_revision, known_entry);
-    return json_build_object(
-        'registry_id', known -> 'registry_id', 'revision', known -> 'revision', 'entry_id', known -> 'entry_id',
-        'changes', known -> 'changes',
-        'at', moment, 'fleet', (select to_json(f) from fleet_watch f));
+    return registry_with(registry_changes_since(known_revision, known_entry), json_build_object(
+        'at', moment, 'fleet', (select to_json(f) from fleet_watch f)));
 end
 $$;
 comment on function registry_expire_nodes is 'Takes nodes for lost that were silent while the registry could hear. Answers the time, and how well the fleet is heard.';
@@ -99,10 +94,8 @@ as $$
 declare
     names text[];
     deployments integer;
-    known json;
 begin
-    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true);
-    perform registry_lock();
+    perform set_config('registry.actor', coalesce(actor, ''), true), set_config('registry.origin', coalesce(origin, ''), true), registry_lock();
     if not registry_follows(known_revision, known_entry) then
         raise exception 'the registry was restored from a backup since revision %', known_revision using errcode = 'MR412';
     end if;
@@ -111,9 +104,8 @@ begin
     delete from model_deployments d where d.node_id = any (names);
     get diagnostics deployments = row_count;
     delete from gpu_nodes n where n.node_id = any (names);
-    known := registry_changes_since(known_revision, known_entry);
-    return json_build_object('registry_id', known -> 'registry_id', 'revision', known -> 'revision', 'entry_id', known -> 'entry_id',
-                             'changes', known -> 'changes', 'nodes', coalesce(cardinality(names), 0), 'deployments', deployments);
+    return registry_with(registry_changes_since(known_revision, known_entry), json_build_object(
+        'nodes', coalesce(cardinality(names), 0), 'deployments', deployments));
 end
 $$;
 comment on function registry_forget_nodes is 'Forgets nodes and their deployments at once, those that are still of a version.';
@@ -171,9 +163,7 @@ language sql stable set search_path from current
 as $$
     select json_build_object(
         'items', coalesce((
-            select json_agg(json_build_object(
-                'id', p.id, 'received_at', p.received_at, 'subject', p.subject, 'reason', p.reason, 'payload', p.payload)
-                order by p.id desc)
+            select json_agg(p order by p.id desc)
             from (select * from rejected_events order by id desc limit page_size offset page_offset) p), '[]'),
         'count', (select count(*) from rejected_events))
 $$;

@@ -9,9 +9,9 @@ declare
     wanted text[] := array[
         'create trigger m_default_name before insert or update on functions for each row execute function functions_default_name()',
         'create trigger m_create_function before insert or update of service_name, function_name on service_model_mappings for each row execute function service_model_mappings_create_function()',
-        'create trigger m_link_inserted after insert on models referencing new table as new_rows for each statement execute function link_deployments()',
+        'create trigger m_link_inserted after insert on models referencing new table as named_rows for each statement execute function link_deployments()',
         'create trigger m_link_updated after update on models referencing old table as old_rows new table as new_rows for each statement execute function link_deployments_of_updated()',
-        'create trigger m_link_deleted after delete on models referencing old table as old_rows for each statement execute function link_deployments_of_deleted()',
+        'create trigger m_link_deleted after delete on models referencing old table as named_rows for each statement execute function link_deployments()',
         'create trigger m_link_updated after update on model_providers referencing old table as old_rows new table as new_rows for each statement execute function link_deployments_of_provider()',
         'create trigger m_left before update on model_deployments for each row when (old.status = ''loaded''::text and (new.status <> ''loaded''::text or new.endpoint is distinct from old.endpoint)) execute function deployment_left()',
         'create trigger m_moved after update of endpoint on gpu_nodes for each row when (old.endpoint is not null and new.endpoint is distinct from old.endpoint and new.announced_endpoint is distinct from old.announced_endpoint) execute function gpu_node_moved()'];
@@ -47,5 +47,10 @@ begin
             execute format('drop trigger %I on %s', found.tgname, found.place);
         end if;
     end loop;
+
+    -- What earlier versions had, in databases where nothing says what was made.
+    execute 'drop function if exists link_deployments_of_deleted()';
+    execute 'drop function if exists registry_insert(text, jsonb)';
+    execute 'drop function if exists registry_merge_many_events(jsonb, jsonb, jsonb, integer, timestamptz)';
 end
 $$;

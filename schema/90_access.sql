@@ -4,7 +4,7 @@
 -- Supabase default privileges give these roles every right on whatever is made in public. What others have in the same
 -- schema is left alone.
 --
--- Run after every migrate, also after one that failed, so it goes by what is there. The runner (store/access.py) sets
+-- Run after every migrate, also after one that failed, so it goes by what is there. The runner (store/schema.py) sets
 --   registry.names          what migrations/ and schema/ make
 --   registry.runner_tables  those which are their owner's alone: who could write them would decide which migrations run
 --   registry.public_reads   on, off, or empty: as it is

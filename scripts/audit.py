@@ -4,10 +4,9 @@ python scripts/audit.py                                   both locks
 python scripts/audit.py --lock FILE                       another one; may be repeated
 python scripts/audit.py -- --vulnerability-service osv    what follows -- goes to pip-audit
 
-Exit code 0: audited, nothing is known. 1: something is known. 3: NOT audited: the service cannot be reached, or does
-not know the packages. pip-audit alone says "No known vulnerabilities found" where a mirror knows nothing of any
-package, so a release that everybody knows to be vulnerable is asked for first: only a service that knows that one is
-believed.
+Exit code 0: audited, no known vulnerability. 1: at least one known vulnerability. 3: NOT audited: the service cannot be
+reached, or has no data about the packages. pip-audit alone reports "No known vulnerabilities found" if it has none.
+So the script first asks about a release with a well-known vulnerability, and trusts only a service that reports it.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ CLEAN, VULNERABLE, NOT_AUDITED = 0, 1, 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What pip-audit found out about one list of packages."""
+    """What pip-audit reported about one list of packages."""
 
     vulnerable: tuple[str, ...]
     unknown: tuple[str, ...]
-    """What the service does not know: nothing was found out about these."""
+    """Packages that the service does not know, and that are therefore not audited."""
     failure: str | None = None
 
 
 def read(output: str, failure: str) -> Answer:
-    """Read pip-audit's JSON; without it, `failure` is why there is none."""
+    """Read pip-audit's JSON; if there is none, `failure` gives the reason."""
     try:
         dependencies: list[dict[str, Any]] = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        return Answer((), (), failure.strip().splitlines()[-1] if failure.strip() else "pip-audit said nothing")
+        return Answer((), (), failure.strip().splitlines()[-1] if failure.strip() else "pip-audit printed nothing")
     return Answer(
         tuple(
             f"{entry['name']} {entry['version']}: {found['id']}"
@@ -57,7 +56,7 @@ def read(output: str, failure: str) -> Answer:
 
 
 def ask(lock: Path, options: list[str]) -> Answer:
-    """Run pip-audit on a lock: up to 10 minutes, no retry; it asks for one package after the other."""
+    """Run pip-audit on a lock: up to 10 minutes, no retry; it queries one package after the other."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--disable-pip", "--no-deps"]
     command += ["--format", "json", "--progress-spinner", "off", "--timeout", "10", *options]
     try:
@@ -68,13 +67,13 @@ def ask(lock: Path, options: list[str]) -> Answer:
 
 
 def audit(locks: list[Path], options: list[str]) -> int:
-    """Audit each lock and say what came of it."""
+    """Audit each lock and print the result."""
     with tempfile.TemporaryDirectory() as directory:
         known = Path(directory, "known.txt")
         known.write_text(f"{_KNOWN_TO_BE_VULNERABLE}\n")
-        trial = ask(known, options)
-    if not trial.vulnerable:
-        why = trial.failure or f"the service does not know that {_KNOWN_TO_BE_VULNERABLE} is vulnerable"
+        probe = ask(known, options)
+    if not probe.vulnerable:
+        why = probe.failure or f"the service does not know that {_KNOWN_TO_BE_VULNERABLE} is vulnerable"
         return _not_audited(
             f'{why}. Run it where a vulnerability service can be reached (ARGS="-- --vulnerability-service osv")'
         )
@@ -100,7 +99,7 @@ def _not_audited(why: str) -> int:
 
 
 def main() -> int:
-    """Audit the locks, or those that are named."""
+    """Audit the given locks, or both locks of the project."""
     given = sys.argv[1:]
     cut = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

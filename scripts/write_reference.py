@@ -1,7 +1,7 @@
 """Write docs/reference from the code: settings, errors, commands, provider types, and the HTTP routes.
 
 python scripts/write_reference.py          write the pages
-python scripts/write_reference.py --check  exit with 1 if a page is not what the code says
+python scripts/write_reference.py --check  exit with 1 if a page differs from the code
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def errors_page() -> str:
     lines = [
         "# Errors",
         "",
-        "Every error is `application/problem+json` (RFC 9457) with a `code` that does not change, a `detail` that says",
-        "what happened and what to do, and `reasons`: one entry per thing that is wrong, with the place.",
+        "Every error response is `application/problem+json` (RFC 9457): its `code` never changes, its `detail` states",
+        "what happened and what to do, and its `reasons` list each fault with its place.",
         "",
         "| code | status | title |",
         "| --- | --- | --- |",
@@ -71,7 +71,7 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "`model-registry COMMAND --help` says more.",
+        "`model-registry COMMAND --help` describes the arguments and options.",
         "",
         "| command | what it does |",
         "| --- | --- |",
@@ -100,8 +100,8 @@ def provider_types_page() -> str:
         "- **base URL**: whether a provider of the type has an `api_base`.",
         "- **routable**: whether `route_by` may be `deployments`.",
         "- **on nodes**: whether its models run on GPU nodes while `route_by` is not set.",
-        "- **usage**: whether answers report tokens as OpenAI's chat completions do, so that `cost` can be derived.",
-        "- **LiteLLM**: the prefix of its models there.",
+        "- **usage**: whether responses report tokens as OpenAI's chat completions do, so that `cost` can be derived.",
+        "- **LiteLLM**: the prefix of its models in LiteLLM.",
         "",
         "| type | gateway | base URL | routable | on nodes | usage | embeddings | LiteLLM |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -116,13 +116,13 @@ def provider_types_page() -> str:
 
 
 async def http_page() -> str:
-    """Every route, as the OpenAPI document has it."""
+    """Every route of the OpenAPI document."""
     settings = Settings.model_validate({"POSTGREST_URL": "http://127.0.0.1:1", "POSTGREST_KEY": "not used"})
     document = (await create_app(settings)).openapi()
     lines = [
         "# HTTP",
         "",
-        "The whole of it, with shapes and examples, is at `/docs` of a running service.",
+        "The complete documentation, with schemas and examples, is at `/docs` of a running service.",
         "",
         "| request | what it does |",
         "| --- | --- |",
@@ -145,11 +145,11 @@ def pages() -> dict[str, str]:
 
 
 def main() -> int:
-    """Write or compare."""
+    """Write the pages, or compare them with the code."""
     stale = {name: text for name, text in pages().items() if not _is_written(name, text)}
     if "--check" in sys.argv:
         for name in stale:
-            print(f"docs/reference/{name} is not what the code says: run python scripts/write_reference.py")
+            print(f"docs/reference/{name} differs from the code: run python scripts/write_reference.py")
         return 1 if stale else 0
     for name, text in stale.items():
         (PAGES / name).write_text(text)

@@ -1,10 +1,10 @@
 """Write the bill of materials of the image: every package of a lock with its hashes, as CycloneDX 1.6 JSON.
 
-python scripts/write_sbom.py --output sbom.cdx.json                 of requirements.lock beside pyproject.toml
-python scripts/write_sbom.py --lock LOCK --output FILE              of another lock
+python scripts/write_sbom.py --output sbom.cdx.json                 from requirements.lock beside pyproject.toml
+python scripts/write_sbom.py --lock LOCK --output FILE              from another lock
 
-Needs nothing but Python, so that the image is built with this very command. The same lock and version make the same
-bytes: no time and no random number is in it.
+Needs only Python, so that the build of the image can run the same command. The same lock and version result in the same
+bytes: the file contains neither times nor random numbers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 _PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)(?: ; (?P<marker>[^\\]+?))? \\$")
 _HASH = re.compile(r"^    --hash=sha256:(?P<hash>[0-9a-f]{64})(?: \\)?$")
 _SERIAL_NUMBERS = uuid.UUID("6a3f0d3e-5c61-4e0f-9b0b-2f3f0a3f9c11")
-"""Made up once. A serial number is made of this and the content, so that equal content has an equal one."""
+"""Namespace of the serial numbers, chosen at random. Equal content has an equal serial number."""
 
 
 def components(lock: str) -> list[dict[str, Any]]:
-    """Every package of a lock. Raises ValueError for a line that is not understood: nothing may be left out."""
+    """Every package of a lock. Raises ValueError for a line that it cannot parse: no package may be left out."""
     found: list[dict[str, Any]] = []
     for number, line in enumerate(lock.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -49,7 +49,7 @@ def _component(name: str, version: str, marker: str | None) -> dict[str, Any]:
         "name": name,
         "version": version,
         "purl": package,
-        # One for each file that the index offers of this version: which one is installed depends on the machine.
+        # One for each file of this version on the index; the machine determines which one is installed.
         "hashes": [],
     }
     if marker:
@@ -58,7 +58,7 @@ def _component(name: str, version: str, marker: str | None) -> dict[str, Any]:
 
 
 def document(lock: str, project: dict[str, Any]) -> dict[str, Any]:
-    """The whole bill, with the service itself as what it is about."""
+    """The complete bill of materials, with the service itself as its subject."""
     listed = components(lock)
     reference = f"pkg:pypi/{project['name']}@{project['version']}"
     subject = {
@@ -80,7 +80,7 @@ def document(lock: str, project: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the lock, write the bill."""
+    """Read the lock and write the bill of materials."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lock", type=Path, default=ROOT / "requirements.lock")
     parser.add_argument("--project", type=Path, default=ROOT / "pyproject.toml")

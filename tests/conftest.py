@@ -1,4 +1,4 @@
-"""The real stack, started once for the whole run, and services on it. Tiers: unit touches nothing of this."""
+"""The real stack, started once for the whole run, and services on it. Unit tests use none of it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A test that Hypothesis runs is a property, also where nobody says so."""
+    """Mark every test that Hypothesis runs as a property."""
     if is_hypothesis_test(getattr(item, "obj", None)):
         item.add_marker("property")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """What the developer's shell has set must not steer a test."""
+    """Settings of the developer's shell must not affect a test."""
     prefixes = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "PG")
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(prefixes)]:
@@ -55,7 +55,7 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Postgres, PostgREST and NATS, migrated. Parts can be killed and started again: `stack.postgrest.kill()`."""
+    """Postgres, PostgREST and NATS, migrated. Components can be killed and restarted: `stack.postgrest.kill()`."""
 
     def prepare(database_url: str) -> None:
         migrations.migrate(database_url, SCHEMA)
@@ -66,8 +66,8 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Any]:
         with ContainerStack(prepare=prepare) as containers:
             yield containers
     else:
-        # Not below pytest's own directory: another run closes that to all others when it starts, also to the user that
-        # Postgres runs as where we are root, and Postgres panics at its next checkpoint.
+        # Not below pytest's own directory: another run closes that to all other users when it starts, also to that as
+        # which Postgres runs under root, and then Postgres panics at its next checkpoint.
         with (
             TemporaryDirectory(prefix="registry-") as directory,
             EmbeddedStack(Path(directory) / "data", prepare=prepare, durable=False) as embedded,
@@ -93,10 +93,10 @@ def database(database_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def environment(stack: Any, database_url: str, tmp_path: Path) -> dict[str, Any]:  # noqa: ARG001 (emptied first)
-    """What a service on the empty database needs. Without NATS: who tests with it adds `nats_url`."""
+    """Settings of a service on the empty database, without NATS: tests with NATS add `nats_url`."""
     found = {key: value for key, value in stack.environment().items() if key.startswith("POSTGREST")}
     own = {"MODEL_REGISTRY_CACHE_DIR": tmp_path / "cache", "MODEL_REGISTRY_POLL_SECONDS": 0.2}
-    # The rules judge, in the process: who tests what the gateway says about it switches it on.
+    # Only the rules validate, in the process: tests of the gateway's own check enable it.
     return {**found, **own, "MODEL_REGISTRY_CHECK_WITH_GATEWAY": False}
 
 
@@ -114,7 +114,7 @@ async def nats_url(stack: Any) -> str:
 
 @pytest.fixture
 async def start_replica(environment: dict[str, Any], tmp_path: Path) -> AsyncIterator[StartReplica]:
-    """A function that starts services, each with variables of its own. All are stopped at the end of the test."""
+    """A function that starts services, each with its own variables. All are stopped at the end of the test."""
     async with AsyncExitStack() as exits:
         started = 0
 

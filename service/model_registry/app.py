@@ -6,22 +6,26 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
 
 from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
-from model_registry.api.authenticator import HOW_TO_SET_A_KEY, Authenticator
+from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
-from model_registry.background.change_log_trimmer import REST_SECONDS, ChangeLogTrimmer
 from model_registry.background.change_publisher import ChangePublisher
-from model_registry.background.first_snapshot import load_first_snapshot
-from model_registry.background.refresher import Refresher
-from model_registry.background.snapshot_saver import SnapshotSaver
 from model_registry.background.supervisor import Supervisor, Worker
+from model_registry.background.workers import (
+    TRIM_REST_SECONDS,
+    Refresher,
+    SnapshotSaver,
+    load_first_snapshot,
+    trim_change_log,
+)
 from model_registry.confinement.walls import missing_walls
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
@@ -37,10 +41,9 @@ from model_registry.messaging.pace import USUAL, Pace
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
-from model_registry.store.heartbeats import Heartbeats
+from model_registry.store.fleet_records import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
-from model_registry.store.rejected_events import RejectedEvents
 from model_registry.store.snapshot_file import SnapshotFile
 from model_registry.store.supabase_auth import connect_tokens
 
@@ -52,7 +55,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     database, log_database = await connect(settings), await connect(settings, LOG_CONNECTIONS)
     tokens = await connect_tokens(settings)
     work = LongWork(settings.work_seconds)
-    registry = _registry(settings, database, log_database, work)
+    registry = _registry(settings, database, work)
     link = _nats_connection(settings, registry.origin, pace)
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
     state = _state(settings, database, log_database, registry, authenticator, link, work)
@@ -78,10 +81,9 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     return http_application(state, lifespan)
 
 
-def _registry(settings: Settings, database: Database, log_database: Database, work: LongWork) -> Registry:
+def _registry(settings: Settings, database: Database, work: LongWork) -> Registry:
     return Registry(
         database,
-        log_database,
         # Tells this process apart from every other replica, also after a restart.
         origin=f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
         check=refuse_bad_configuration,
@@ -140,7 +142,6 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         liveness=liveness,
         heartbeats=Heartbeats(database),
-        rejections=RejectedEvents(log_database),
         work=work,
     )
 
@@ -185,8 +186,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     refresher = Refresher(registry, settings.poll_seconds)
     yield Worker("refresher", refresher.run)
     if settings.keep_changes_days is not None:
-        trimmer = ChangeLogTrimmer(state.history, settings.keep_changes_days)
-        yield Worker("change-log-trimmer", trimmer.run, pause_seconds=REST_SECONDS)
+        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
+        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

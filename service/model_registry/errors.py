@@ -51,12 +51,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
-"""Keys of an error's data that callers see: what they can choose from. The rest is for the log."""
+"""Keys of an error's data that callers see: the alternatives that they can choose from. The rest is only logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that is wrong, and where."""
+    """One fault, and where it is."""
 
     where: str
     """The field or key, dotted: `tensorzero.timeouts.non_streaming`."""
@@ -170,7 +170,7 @@ class NotAllowed(RegistryError, code="E4030"):
 
 
 class MethodNotAllowed(RegistryError, code="E4050"):
-    """The path does not know this method"""
+    """Method not allowed for this path"""
 
 
 class RequestTimeout(RegistryError, code="E4080"):

@@ -65,7 +65,7 @@ def replace_file(
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = os.fspath(path)  # not the draft, which nobody has heard of
+            error.filename = os.fspath(path)  # not the draft, which the caller does not know
         raise
 
 

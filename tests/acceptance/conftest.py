@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.gateway_beside import Programs
+from support.gateway_client import Programs
 from support.processes import COMMAND, Program, Service, StartProgram, StartService, client_of
 
 KEY = "an admin key for acceptance tests"
@@ -17,21 +17,21 @@ KEY = "an admin key for acceptance tests"
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[StartProgram]:
-    """Start commands. Whatever still runs at the end of the test is ended."""
+    """Start commands. Those still running at the end of the test are stopped."""
     with ExitStack() as exits:
         yield lambda *arguments, environment=None: _started(exits, tmp_path, arguments, environment)
 
 
 @pytest.fixture
 def start_service(service_environment: dict[str, str], tmp_path: Path) -> Iterator[StartService]:
-    """Start services of this test's own on the empty database, to be stopped and killed."""
+    """Start separate services for this test on the empty database, to be stopped and killed."""
     with ExitStack() as exits:
         yield lambda **variables: _serving(exits, tmp_path, service_environment | variables)
 
 
 @pytest.fixture
 def service_environment(stack: Any, database_url: str, tmp_path: Path) -> dict[str, str]:  # noqa: ARG001 (emptied first)
-    """What `serve` needs to run on the empty database, without NATS."""
+    """Settings with which `serve` runs on the empty database, without NATS."""
     return _environment(stack, tmp_path)
 
 
@@ -45,7 +45,7 @@ def _shared_service(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def service(_shared_service: Service, database_url: str) -> Service:  # noqa: ARG001 (emptied first)
     """A service on an empty database. One process for all tests of a module, so stop another one."""
-    # It looks at once, and finds another registry behind the address.
+    # It polls at once, and finds another registry at the address.
     found = _shared_service.client.get("/api/providers", headers={"Cache-Control": "no-cache"}).json()
     assert found == {"items": [], "count": 0}
     return _shared_service

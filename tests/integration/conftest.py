@@ -1,4 +1,4 @@
-"""What tests with GPU nodes share, and those of databases that are new."""
+"""Fixtures for tests with GPU nodes, and for tests with new databases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from model_registry.store import migrations
-from support.empty_database import new_database
+from support.database import new_database
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
 from support.replica import Replica

@@ -1,1 +1,1 @@
-"""What tests share and pytest fixtures are made of; README.md is the index."""
+"""Helpers shared by tests and fixtures; README.md is the index."""

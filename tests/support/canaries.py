@@ -1,4 +1,4 @@
-"""Things that no check may touch, and that tell when it did: a file, a variable, listeners."""
+"""Detects forbidden access by a check: a file, a variable and listeners that no check may touch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ VARIABLE = "REGISTRY_CANARY"
 
 @dataclass
 class Canaries:
-    """They sing once: what happened is forgotten when it was asked for."""
+    """Each detected access is reported once."""
 
     file: Path
     word: str
-    """In the file, and in the variable."""
+    """The content of the file and of the variable."""
     tcp: socket.socket
     udp: socket.socket
     watch: int
     calls: list[object]
-    """Who connected over TCP; noted before the connection is closed, so before its other end knows."""
+    """The callers over TCP, recorded before their connection is closed."""
 
     @property
     def port(self) -> int:
-        """Of the listener for TCP."""
+        """The port of the listener for TCP."""
         return int(self.tcp.getsockname()[1])
 
     def touched(self, answer: object) -> list[str]:
-        """What was read, reached or quoted since the last look."""
+        """What was read, reached or quoted since the last call."""
         found = ["quoted"] if self.word in str(answer) else []
         with suppress(BlockingIOError):
             found += ["opened"] if os.read(self.watch, 65536) else []
@@ -50,7 +50,7 @@ class Canaries:
 
 @contextmanager
 def canaries(directory: Path) -> Iterator[Canaries]:
-    """Set them out."""
+    """Set up the detectors."""
     word = f"CANARY-{secrets.token_hex(8)}"
     file = directory / "secrets.json"
     file.write_text(f'{{"api_key": "{word}", "text": "{word}"}}')
@@ -80,7 +80,7 @@ def _hang_up_on_all(tcp: socket.socket, calls: list[object]) -> None:
 
 
 def _watch(file: Path) -> int:
-    """A descriptor from which something can be read once the file was opened."""
+    """A descriptor that becomes readable once the file has been opened."""
     libc = ctypes.CDLL(None, use_errno=True)
     watch: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if watch < 0 or libc.inotify_add_watch(watch, os.fsencode(file), _IN_OPEN | _IN_ACCESS) < 0:

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 async def add(client: httpx.AsyncClient, plural: str, **fields: Any) -> Row:
-    """Add a row and return it. Fails with the service's words when it is refused."""
+    """Add a row and return it. If it is refused, fails with the service's message."""
     response = await client.post(f"/api/{plural}", json=fields)
     assert response.status_code == 201, response.text
     row: Row = response.json()
@@ -19,13 +19,13 @@ async def add(client: httpx.AsyncClient, plural: str, **fields: Any) -> Row:
 
 
 async def add_provider(client: httpx.AsyncClient, name: str = "ollama_local", **fields: Any) -> Row:
-    """Add a provider: an Ollama, unless the test says otherwise."""
+    """Add a provider, by default an Ollama."""
     plain = {"type": "ollama", "api_base": "http://localhost:11434/v1"}
     return await add(client, "providers", **{**plain, "name": name, **fields})
 
 
 async def add_model(client: httpx.AsyncClient, name: str, provider: str = "ollama_local", **fields: Any) -> Row:
-    """Add a model to a provider that is there."""
+    """Add a model to an existing provider."""
     return await add(client, "models", **{"model_id": name, "name": name, "provider": provider, **fields})
 
 
@@ -37,7 +37,7 @@ async def add_mapping(client: httpx.AsyncClient, path: str, model: str, **fields
 
 
 async def get(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
-    """What a path answers, which must be 200."""
+    """The response of a path, which must be 200."""
     response = await client.get(path, params=params)
     assert response.status_code == 200, response.text
     return response.json()

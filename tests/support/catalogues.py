@@ -1,4 +1,4 @@
-"""Catalogues for tests of the configuration: rows made of drafts, as the API would write them, without a database."""
+"""Catalogues without a database: rows made of drafts, as the API would write them; what of a snapshot is compared."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from model_registry.entities.alias import AliasDraft
 from model_registry.entities.base import Draft
-from model_registry.entities.category import CategoryDraft
 from model_registry.entities.change import Operation
-from model_registry.entities.function import FunctionDraft
-from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ModelDraft
+from model_registry.entities.function import FunctionDraft, MappingDraft
+from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.snapshot.snapshot import Snapshot
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+from support.paths import FIXTURES
 
 DRAFTS: dict[str, type[Draft]] = {
     "model_providers": ProviderDraft,
@@ -46,7 +42,7 @@ class Catalogue:
         return row_id
 
     def provider(self, name: str = "local", type: str = "openai_compatible", **columns: Any) -> str:  # noqa: A002 (the column's name)
-        """By default a server of somebody's own, without a key."""
+        """By default a self-hosted server without a key."""
         if type in {"openai_compatible", "ollama", "vllm", "sglang", "tgi", "azure"}:
             columns.setdefault("api_base", f"http://{type.replace('_', '-')}.example/v1")
         return self._insert("model_providers", name=name, type=type, **columns)
@@ -61,7 +57,7 @@ class Catalogue:
         return self._insert("model_categories", key=key, **{"name": key, **columns})
 
     def alias(self, model_id: str, alias: str, context: str | None = None) -> str:
-        """Another name."""
+        """An alias."""
         return self._insert("model_aliases", model_id=model_id, alias=alias, context=context)
 
     def function(self, function_name: str = "chat", service_name: str = "svc", **columns: Any) -> str:
@@ -78,7 +74,7 @@ class Catalogue:
         return self._add("gpu_nodes", {"node_id": node_id, **columns})
 
     def deployment(self, model_id: str | None, node_id: str = "n", **columns: Any) -> str:
-        """By default an Ollama has the model loaded, and says where."""
+        """By default an Ollama that has the model loaded, with its endpoint."""
         said = {"provider_type": "ollama", "announced_model": "m-id", "endpoint": f"http://{node_id}:11434"}
         return self._add("model_deployments", {**said, "node_id": node_id, "model_id": model_id, **columns})
 
@@ -111,3 +107,22 @@ def stored(path: Path = FIXTURES / "catalog.json") -> Catalogue:
 
 def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in keys}
+
+
+HEARTBEATS = frozenset({"event_at", "last_used_at", "last_seen_at", "loaded_at", "vram_used_mb", "vram_free_mb"})
+"""What may move without being a change, so that a snapshot that was brought forward may not have it."""
+
+
+def contents(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything that questions to a snapshot can be answered with, except heartbeats."""
+    return {
+        name: {
+            "rows": [row.model_dump(exclude=HEARTBEATS) for row in table],
+            "indexes": {
+                index: {key: [row.id for row in table.where(index, key)] for key in table.keys(index)}
+                for index in table.spec.indexes
+            },
+            "number": len(table),
+        }
+        for name, table in snapshot.tables.items()
+    }

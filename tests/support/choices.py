@@ -1,4 +1,4 @@
-"""Drawn catalogues to choose from, and what choosing means, written the slow way: over views, one model at a time."""
+"""Drawn catalogues, and a slow reference implementation of choosing: over views, one model at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from model_registry.catalog.views import model_view
-from model_registry.entities.capability import canonical
 from model_registry.entities.change import Operation
+from model_registry.entities.model import canonical
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 
@@ -23,7 +23,7 @@ SCORES = [0, 0.25, 0.5, 1]
 
 
 def _some(choices: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Up to three of these: more at once let nothing through."""
+    """Up to three of these: with more, no model passes."""
     names = st.lists(st.sampled_from(sorted(choices)), max_size=3, unique=True)
     return names.flatmap(lambda chosen: st.fixed_dictionaries({name: choices[name] for name in chosen}))
 
@@ -161,7 +161,7 @@ def number(view: View, name: str) -> float | None:
 
 
 def cost(view: View, tokens: dict[str, int]) -> Fraction | None:
-    """What a request costs, in dollars; None where a price is missing."""
+    """The cost of a request in dollars; None if a price is missing."""
     cached = tokens.get("cached_input_tokens", 0)
     price_of_input = view["cost_per_1m_input_tokens"]
     price_of_cached = view["cost_per_1m_cached_input_tokens"]

@@ -63,7 +63,7 @@ class ContainerPart:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it like a crash."""
         wrapped = self.container.get_wrapped_container()
         wrapped.kill()
         wrapped.wait()
@@ -80,7 +80,7 @@ class ContainerStack:
         self._key = jwt.encode({"role": "service_role"}, self._jwt_secret, algorithm="HS256")
 
     def environment(self) -> dict[str, str]:
-        """What a service needs to find the parts."""
+        """Settings with which a service finds the components."""
         return {
             "DATABASE_URL": f"postgresql://postgres:{self._password}@127.0.0.1:{self.postgres.port}/postgres",
             "POSTGREST_URL": f"http://127.0.0.1:{self.postgrest.port}",
@@ -135,7 +135,7 @@ class ContainerStack:
 
 
 def _require_engine() -> None:
-    """End the whole run with one message, rather than every test with a trace of its own."""
+    """End the whole run with one message, rather than each test with a separate traceback."""
     try:
         client: Any = DockerClient().client
         client.ping()

@@ -1,4 +1,4 @@
-"""Documents of the catalogue: the one that stands for those of real programs, and generated ones of every form."""
+"""Documents of the catalogue: one that represents those of real programs, and generated ones of every form."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from model_registry.garden.document import read_document
-from model_registry.garden.document_import import plan_document
+from model_registry.garden.document import plan_document, read_document
 from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -20,13 +19,13 @@ Json = dict[str, Any]
 
 
 def garden() -> Json:
-    """A document as Model Garden has it."""
+    """A document in Model Garden's form."""
     document: Json = json.loads(FILE.read_text("utf-8"))
     return document
 
 
 def plan(document: Json, snapshot: Snapshot) -> ImportPlan:
-    """What an import would write."""
+    """The operations of an import."""
     numbers = itertools.count(1)
     return plan_document(read_document(json.dumps(document)), snapshot, lambda: f"new-{next(numbers):05}")
 

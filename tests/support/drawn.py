@@ -1,4 +1,4 @@
-"""Catalogues drawn by hypothesis: one write after another, each as the API would take it and the guard would see it."""
+"""Catalogues drawn by hypothesis: one write after another, each accepted by the API and checked by the guard."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ _KEYS = (
     "tools",
     "json_mode",
 )
-"""Keys that mean something, for values that do not."""
+"""Known keys, for arbitrary values."""
 
 
 def _mostly_empty(extras: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
@@ -172,7 +172,7 @@ _UNIQUE = {
 
 @dataclass
 class Drawn:
-    """A registry that the guard has watched, and what it was on the way."""
+    """A registry whose writes the guard has checked, with its intermediate states."""
 
     snapshot: Snapshot = field(default_factory=Snapshot.empty)
     history: list[Snapshot] = field(default_factory=list)
@@ -203,7 +203,7 @@ def catalogues(draw: st.DrawFn, *, writes: int = 40, guarded: bool = True) -> Dr
 
 
 def _good() -> list[Operation]:
-    """Something to build on: most of what is drawn alone refers to nothing."""
+    """A base to build on: most rows drawn alone refer to nothing."""
     catalogue = Catalogue()
     local, hosted = catalogue.provider("local"), catalogue.provider("hosted", "openai")
     a, b = catalogue.model(local, "a"), catalogue.model(hosted, "b")
@@ -240,7 +240,7 @@ def _operation(draw: st.DrawFn, snapshot: Snapshot, row_id: str) -> Operation | 
 
 
 def _database_would_take(snapshot: Snapshot, operation: Operation) -> bool:
-    """Unique keys, and references that hold."""
+    """Unique keys, and valid references."""
     if operation.action == "delete":
         row = snapshot.tables[operation.table][operation.id]
         match operation.table:

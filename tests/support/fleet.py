@@ -1,4 +1,4 @@
-"""GPU nodes, as far as a registry can tell them from real ones: a NATS client of their own."""
+"""GPU nodes, which a registry cannot distinguish from real ones: a separate NATS client."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Fleet:
     js: JetStreamContext
     stream: str = STREAM
     rejected: list[dict[str, Any]] = field(default_factory=list)
-    """What the registry said on mesh.gpu.rejected.v1."""
+    """Messages of the registry on mesh.gpu.rejected.v1."""
     checks: int = 0
-    """How often `{"test": true}` was published to see whether all is done."""
+    """Number of `{"test": true}` messages published to find out whether everything is processed."""
 
     async def say(self, subject: str, payload: Any) -> None:
-        """Publish as nodes do: nobody waits for an answer."""
+        """Publish like a node, without waiting for a confirmation."""
         await self.client.publish(subject, payload if isinstance(payload, bytes) else orjson.dumps(payload))
 
     async def load(self, model: str, *, node: str = "gpu-a", status: str = "loaded", **more: Any) -> None:
@@ -44,7 +44,7 @@ class Fleet:
         await self.say(LOADED, said)
 
     async def listen(self, statuses: list[dict[str, Any]]) -> None:
-        """Put every status message that is published from now on into the list."""
+        """Append every status message published from now on to the list."""
 
         async def heard(message: Msg) -> None:
             statuses.append(orjson.loads(message.data))
@@ -53,14 +53,14 @@ class Fleet:
         await self.client.flush()
 
     async def consumer(self) -> ConsumerInfo:
-        """The registry's consumer, as the server has it."""
+        """The registry's consumer, as reported by the server."""
         info: ConsumerInfo = await self.js.consumer_info(self.stream, CONSUMER)
         return info
 
     async def settled(self, seconds: float = LONGEST) -> ConsumerInfo:
         """Wait until everything published so far is acknowledged: an event without a model comes after it, counted too.
 
-        What is pending is no measure: the server tells of it before it has read all that was sent.
+        The number of pending messages is no criterion: the server reports it before it has read everything sent.
         """
         last = (await self.js.publish(LOADED, b'{"test": true}')).seq
         self.checks += 1
@@ -97,19 +97,19 @@ async def fleet_on(url: str) -> AsyncIterator[Fleet]:
 
 
 async def consuming(*replicas: Replica) -> None:
-    """Wait until these hear GPU events with nothing to complain of."""
+    """Wait until these receive GPU events and report no problem."""
     for replica in replicas:
         await until(partial(nats_status, replica, "ok"))
 
 
 async def nats_status(replica: Replica, status: str) -> str | None:
-    """What /readyz says of NATS, when it says this status."""
+    """The entry for NATS in /readyz, once it has this status."""
     part = (await replica.client.get("/readyz")).json()["dependencies"]["nats"]
     return str(part["detail"]) if part["status"] == status else None
 
 
 async def outcomes(*replicas: Replica) -> dict[str, int]:
-    """Events by outcome, as /metrics has them, over these replicas."""
+    """Events by outcome from /metrics, summed over these replicas."""
     found: dict[str, int] = {}
     for replica in replicas:
         for line in (await replica.client.get("/metrics")).text.splitlines():
@@ -120,4 +120,4 @@ async def outcomes(*replicas: Replica) -> dict[str, int]:
 
 
 async def _silent(_error: Exception) -> None:
-    """A server that a test has killed is nothing to print about."""
+    """Print nothing about a server that a test has killed."""

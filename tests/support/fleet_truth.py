@@ -1,6 +1,6 @@
-"""What is true of deployments after nodes have said something: the rule of docs/gpu-events.md, as plainly as can be.
+"""The correct state of deployments after messages of nodes: the rule of docs/gpu-events.md, as plainly as possible.
 
-It looks at all that was said at once, so it knows no order of delivery, no batches and no repeats.
+It takes all messages at once, so the order of delivery, batches and repeats cannot matter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TELLING = ("vram_allocated_mb", "endpoint", "error_message", "metadata")
 
 @dataclass(frozen=True)
 class Event:
-    """A node said one thing about one model."""
+    """A node's report about one model."""
 
     node: str
     model: str
@@ -33,7 +33,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Status:
-    """A node said what it has loaded."""
+    """A node's report of all its loaded models."""
 
     node: str
     at: Any
@@ -41,7 +41,7 @@ class Status:
 
 
 def truth(said: Sequence[Event | Status]) -> dict[Key, tuple[Any, ...]]:
-    """Status and content of every deployment that was ever spoken of."""
+    """Status and content of every deployment ever mentioned."""
     statuses = [one for one in said if isinstance(one, Status)]
     events = [one for one in said if isinstance(one, Event)]
     events += [Event(one.node, model, one.at, content) for one in statuses for model, content in one.listed.items()]

@@ -22,7 +22,7 @@ ROWS = {
 _FIELDS: dict[str, list[Any]] = {
     **dict.fromkeys(("provider_id", "provider", "provider_name", "fallback_provider"), ROWS["providers"]),
     **dict.fromkeys(("model_id", "model", "fallback_model_id"), ROWS["models"]),
-    # What has a form that no schema can tell.
+    # Values with a form that no schema can describe.
     "api_base": ["http://h.example/v1", "https://h.example/v1/"],
     "api_key_env_var": ["SOME_KEY", "OPENAI_API_KEY"],
     "tensorzero": [{}],
@@ -30,7 +30,7 @@ _FIELDS: dict[str, list[Any]] = {
 
 
 def _swapped(drawn: object, good: list[Any]) -> Any:
-    """One of the good values, or what was drawn: as its bytes fall."""
+    """One of the valid values or the drawn one, depending on its bytes."""
     number = zlib.crc32(repr(drawn).encode())
     return good[(number >> 1) % len(good)] if number % 2 else drawn
 

@@ -1,9 +1,11 @@
-"""The real TensorZero gateway on a configuration, in a child process: it may end its process after refusing one."""
+"""The real TensorZero gateway: in a child process, as it may end after refusing; and as a program, beside its agent."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
+import sys
 import tomllib
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,8 +17,10 @@ import httpx
 from model_registry.gateways.tensorzero.reading.file_references import strings
 from model_registry.gateways.tensorzero.validation.dummy_credentials import environment as dummy_credentials
 from model_registry.gateways.tensorzero.validation.dummy_credentials import lay_out
+from support.processes import Program, wait_until
 from support.waiting import LONGEST
 
+_PROGRAM = Path(__file__).with_name("children") / "gateway_program.py"
 _START_SECONDS = LONGEST
 _ANSWER_SECONDS = LONGEST
 _LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
@@ -139,3 +143,61 @@ def _run(pipe: Connection, config_file: str, environment: dict[str, str]) -> Non
             pipe.send(("answer", (response.content[0].text, response.variant_name)))
         except tensorzero.TensorZeroError as error:
             pipe.send(("failed", str(error)))
+
+
+class Programs:
+    """Starts programs beside the service."""
+
+    def __init__(self, directory: Path, nats_url: str) -> None:
+        self.nats_url = nats_url
+        self._directory = directory
+        self._started: list[Program] = []
+        self.client = httpx.Client(trust_env=False)
+        """For all questions: making one takes longer than an answer."""
+
+    def __call__(self, name: str, *argv: str) -> Program:
+        self._started.append(Program(list(argv), self._directory / f"{name}.log"))
+        return self._started[-1]
+
+    def end(self) -> None:
+        for program in reversed(self._started):
+            program.end()
+        self.client.close()
+
+
+class GatewayProgram:
+    """A gateway that an agent brings its configurations to."""
+
+    def __init__(self, start: Programs, directory: Path, port: int) -> None:
+        self._start, self._out, self._port = start, directory / "out", port
+        self.pid_file = directory / "gateway.pid"
+        self.options = ("--pid-file", str(self.pid_file), "--health", f"http://127.0.0.1:{port}/status")
+
+    def run(self) -> None:
+        config = self._out / "current" / "tensorzero.toml"
+        wait_until(config.is_file)
+        self._start("gateway", sys.executable, str(_PROGRAM), str(config), str(self._port), str(self.pid_file))
+
+    def loaded(self) -> str:
+        """The configuration that it runs with; nothing before it runs."""
+        try:
+            return self._start.client.get(f"http://127.0.0.1:{self._port}/loaded").text
+        except httpx.HTTPError:
+            return ""
+
+    def answer(self, asked: str = "function_name::agents_chat") -> str:
+        """What it answers now; nothing when it fails."""
+        body = {"model": f"tensorzero::{asked}", "messages": [{"role": "user", "content": "hello"}]}
+        try:
+            base = self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
+            answer = self._start.client.post(f"{base}/chat/completions", json=body)
+        except httpx.HTTPError:
+            return ""
+        return str(answer.json()["choices"][0]["message"]["content"]) if answer.is_success else ""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,11 +1,13 @@
-"""Projects of somebody who wants the check to read or reach something: one by one, and drawn."""
+"""Projects that try to make the check read or reach something: listed, and drawn."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS
+from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer, GatewayProcess
 from support.canaries import VARIABLE, Canaries
 
 MAIN = "tensorzero.toml"
@@ -21,7 +25,7 @@ Tree = dict[str, Any]
 
 @dataclass
 class Project:
-    """What is sent."""
+    """A project as sent."""
 
     tree: Tree
     files: dict[str, Any]
@@ -36,7 +40,7 @@ class Project:
 
 
 def harmless() -> Project:
-    """It loads: a function with a schema, one with a tool."""
+    """A valid project: a function with a schema, and one with a tool."""
     variant = {"type": "chat_completion", "model": "openai::x"}
     return Project(
         {
@@ -51,7 +55,7 @@ def harmless() -> Project:
 
 
 def known_attacks(canaries: Canaries) -> Mapping[str, Project]:
-    """What worked before there were walls."""
+    """Attacks that worked before there was a sandbox."""
     made: dict[str, Project] = {}
 
     def attack(name: str, change: Callable[[Project], object]) -> None:
@@ -75,7 +79,7 @@ def known_attacks(canaries: Canaries) -> Mapping[str, Project]:
 
 
 def named(project: Project, path: str) -> None:
-    """Say that a file of the machine is the configuration."""
+    """Name a file of the machine as the configuration."""
     project.files[path] = b""
     project.configuration = [path]
 
@@ -171,3 +175,39 @@ def _nest(schema: Tree, position: list[str]) -> Tree:
                 inner = inner.setdefault("a", {})
         schema = inner
     return schema
+
+
+_IN_FILE = re.compile(r"path_from_env::([^\"'\\\n]*)")
+_IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
+
+
+def load_naively(
+    gateway_process: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None
+) -> GatewayAnswer:
+    """Ask the gateway about a project laid out as it was sent, as the registry did before it took names from nobody.
+
+    To try the walls of the gateway's process alone, and to show that without them the canaries do sing.
+    """
+    project = gateway_process.directory / "project"
+    project.mkdir(exist_ok=True)
+    variables = environment()
+    del variables["ALL_PROXY"]  # as it was then
+    for name, content in files.items():
+        _write(project, name, content)
+        text = content.decode("utf-8", "replace")
+        for pattern, value in ((_IN_VARIABLE, "not-a-key"), (_IN_FILE, str(gateway_process.directory / ACCOUNT))):
+            found = (variable for variable in pattern.findall(text) if variable and not set("=\0") & set(variable))
+            variables |= dict.fromkeys((variable for variable in found if variable.isascii()), value)
+    name = (configuration or ["tensorzero.toml"])[0]
+    return gateway_process.load(project / name, variables)
+
+
+def _write(project: Path, name: str, content: bytes) -> None:
+    """Only below the project: the canary itself is not to be written to."""
+    if name.startswith("/") or ".." in name:
+        return
+    try:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_bytes(content)
+    except (OSError, ValueError):
+        return

@@ -1,6 +1,6 @@
 """Whole projects with one mistake each: what the gateway refuses, silently ignores, or accepts and cannot use.
 
-Every row of the tables of rules and names that were measured with the gateway has its projects here.
+Every row of the tables of rules and names, which were measured with the gateway, has its projects here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Mistake:
 
     text: str
     where: str
-    """The end of the key that is named."""
+    """The end of the reported key."""
     says: str = ""
     """Words of the reason."""
     more: tuple[tuple[str, str], ...] = ()
@@ -349,4 +349,4 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "no TOML": Mistake("[models", "tensorzero.toml", "not valid TOML"),
 }
-"""By what is wrong."""
+"""The mistakes by description."""

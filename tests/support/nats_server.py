@@ -1,4 +1,4 @@
-"""A NATS server of a test's own: to be killed, started again, or run without JetStream."""
+"""A separate NATS server: to be killed, restarted, or run without JetStream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.waiting import LONGEST
 
 
 class NatsServer(Nats):
-    """As the stack's own, but with settings that a test may change between two starts."""
+    """Like the stack's own, but with settings that a test may change between two starts."""
 
     def __init__(self, home: Path) -> None:
         self.token = "a/s3cr3t@that:n0body may see"  # noqa: S105 (made up)
@@ -27,24 +27,24 @@ class NatsServer(Nats):
 
     @property
     def url(self) -> str:
-        """Where clients connect to, with the token in it."""
+        """The URL for clients, including the token."""
         return f"nats://{quote(self.token, safe='')}@{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Start it, and wait until it greets."""
+        """Start it, and wait until it sends its greeting."""
         require_free(self.port, who=self.name, instead="try again")
         self._write_config()
         self._launch([_installed(), "--config", "nats.conf"], environment={})
         self._wait_until(self._greets, seconds=LONGEST)
 
     def reload(self) -> None:
-        """Have it read its settings again: it sends away whom they do not let in any more."""
+        """Let it reload its settings: it disconnects clients that these no longer permit."""
         self._write_config()
         if self.pid is not None:
             os.kill(self.pid, signal.SIGHUP)
 
     def freeze(self) -> None:
-        """Leave its connections open, and say nothing any more."""
+        """Freeze it: its connections stay open, but it sends nothing."""
         if self.pid is not None:
             os.kill(self.pid, signal.SIGSTOP)
 

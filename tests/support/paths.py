@@ -1,4 +1,4 @@
-"""Where things are in the repository, for tests in folders of any depth."""
+"""Paths in the repository, for tests in folders of any depth."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How many examples a property test draws, and how: the only place that says so. Chosen with --hypothesis-profile.
+"""The number and kind of examples of property tests, in one place. Chosen with --hypothesis-profile.
 
-`ci`, the default: few examples, the same ones in every run, so that a change that breaks nothing never turns red.
-`local`: many, different in every run. Run it when you touch what a property covers: it is the one that finds faults.
+`ci`, the default: few examples, the same in every run, so that a correct change never fails.
+`local`: many examples, different in every run. Run it when you change code covered by a property: it finds more faults.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ STACK_SHARE = 2
 
 
 def register() -> None:
-    """Make the profiles known, and `ci` the default. A profile named on the command line is loaded after this."""
-    # Neither asks how long an example takes or how fast it was drawn: that says how busy the machine is.
+    """Register the profiles, with `ci` as default. A profile named on the command line is loaded afterwards."""
+    # Neither limits the time to draw or run an example: that depends on the load of the machine.
     unhurried = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("ci", unhurried, max_examples=18, derandomize=True, database=None)
     settings.register_profile("local", unhurried, max_examples=300)
@@ -29,14 +29,14 @@ def large_examples() -> settings:
 
 
 def attack_examples() -> settings:
-    """Settings of a property that an attacker would break: more examples, none of them shrunk, whatever they take."""
+    """Settings of a property that an attacker would break: more examples, not shrunk, without health checks."""
     profile = settings()
     every = list(HealthCheck)
     return settings(max_examples=4 * profile.max_examples, phases=[Phase.generate], suppress_health_check=every)
 
 
 def on_the_stack() -> settings:
-    """Settings of a property whose examples share a database: each begins by emptying it, so the fixtures may last."""
+    """Settings of a property whose examples share a database: each empties it first, so fixtures may persist."""
     profile = settings()
     checks = [*profile.suppress_health_check, HealthCheck.function_scoped_fixture]
     return settings(profile, max_examples=max(1, profile.max_examples // STACK_SHARE), suppress_health_check=checks)

@@ -1,4 +1,4 @@
-"""HTTP as bytes: for requests that no client would send, and answers that come before the request is whole."""
+"""HTTP as bytes: for requests that no client would send, and responses that precede the end of the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model_registry.api.http_protocol import Arrivals, guarded_protocol
 
 @dataclass
 class Answer:
-    """What a server wrote: the first answer, and whether it closed the connection."""
+    """A server's output: the first response, and whether it closed the connection."""
 
     status: int
     headers: dict[str, str]
@@ -31,7 +31,7 @@ class Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer. Errors: IncompleteReadError when the server closes without one."""
+    """The next response. Errors: IncompleteReadError if the server closes the connection without one."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -39,7 +39,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 
 
 async def ask(port: int, *pieces: bytes) -> Answer:
-    """Send these pieces over a new connection, and read the answer; also when the server stops listening early."""
+    """Send these pieces over a new connection, and read the response, even if the server stops reading early."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         sending = asyncio.create_task(_send(writer, pieces))
@@ -59,7 +59,7 @@ async def _send(writer: asyncio.StreamWriter, pieces: tuple[bytes, ...]) -> None
 
 @asynccontextmanager
 async def listening(app: Any, arrivals: Arrivals) -> AsyncIterator[int]:
-    """Serve an application as `model-registry serve` does, with these limits; answers the port."""
+    """Serve an application like `model-registry serve`, with these limits; yields the port."""
     config = uvicorn.Config(
         app, port=0, http=guarded_protocol(arrivals), ws="none", lifespan="off", log_config=None, access_log=False
     )

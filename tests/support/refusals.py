@@ -1,6 +1,6 @@
-"""Everything that the guard refuses, with what the real gateway makes of it.
+"""Everything that the guard refuses, and what the real gateway does with it.
 
-A unit test asks the guard, an acceptance test the gateway.
+A unit test checks the guard, an acceptance test the gateway.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from model_registry.entities.change import Operation
 from support.catalogues import Catalogue
 
 Outcome = Literal["refused", "fails", "ignored"]
-"""The gateway refuses it; loads it and fails at the call; loads it and does as if it were not there."""
+"""The gateway refuses it; loads it and fails at the call; loads and ignores it."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Refusal:
     """Words of the reason."""
     outcome: Outcome = "refused"
     shown: str = ""
-    """What the gateway is shown where rendering would not say it; empty: the rendered configuration."""
+    """The text to load if rendering would omit the fault; empty: the rendered configuration."""
 
 
 def good_catalogue() -> tuple[Catalogue, dict[str, str]]:

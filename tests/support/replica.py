@@ -1,4 +1,4 @@
-"""A service in the test's own process: the real application with all its workers, reached without a socket."""
+"""A service in the test's own process: the real application with all its workers, called without a socket."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Replica:
 
 
 QUICK = Pace(retry=0.1, reconnect=0.1, look_again=0.1)
-"""What went wrong is tried again sooner than in real life."""
+"""Failed work is retried sooner than in production."""
 
 
 @asynccontextmanager

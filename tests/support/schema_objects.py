@@ -1,4 +1,4 @@
-"""Everything that a schema holds, object by object, as text that does not depend on the schema's name."""
+"""All objects of a schema as text that does not depend on the schema's name."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ QUERIES = {
     "statistics": """
         select pg_get_statisticsobjdef(oid) from pg_statistic_ext where stxnamespace = %(schema)s::regnamespace""",
 }
-"""What is compared, and how it is read. Names come unqualified: the schema is the search path."""
+"""The compared objects and their queries. Names are unqualified, because the schema is the search path."""
 
 
 def objects(database_url: str, schema: str) -> dict[str, list[str]]:

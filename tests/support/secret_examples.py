@@ -1,4 +1,4 @@
-"""Keys that open nothing, in the shapes of real ones: put together here, so that no scanner alarms."""
+"""Invalid keys in the shapes of real ones, assembled here so that no secret scanner reports them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import string
 
 
 def drawn(seed: str, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    """Characters as if drawn by lot, always the same: letters and digits are both among them."""
+    """Characters that look random but are always the same, with both letters and digits."""
     digest = b"".join(hashlib.sha256(f"{seed}{n}".encode()).digest() for n in range(length // 32 + 1))
     text = "".join(alphabet[byte % len(alphabet)] for byte in digest[:length])
     letter = next(c for c in alphabet if c.isalpha())
@@ -77,7 +77,7 @@ SHAPED: dict[str, str] = {
     "private key": _pem(),
     "age": "AGE-" + "SECRET-KEY-1" + drawn("W", 58, string.ascii_uppercase + string.digits),
 }
-"""What gives itself away wherever it stands."""
+"""Secrets that are recognised anywhere by their shape."""
 
 HEX_KEY = drawn("azure", 32, HEX)
 AWS_SECRET = drawn("aws", 38) + "/q"
@@ -112,4 +112,4 @@ NAMED: dict[str, dict[str, object]] = {
     "in a sentence": {"note": f"connect with Authorization: Bearer {drawn('sentence', 40)} please"},
     "a header in text": {"note": f"curl -H 'x-api-key: {drawn('curl', 40)}' https://host.example"},
 }
-"""What a name or a place gives away."""
+"""Secrets that are recognised by a name or their context."""

@@ -1,4 +1,4 @@
-"""Whole states of the configuration, drawn by hypothesis: few ids and few names, so two are in each other's way."""
+"""Whole states of the configuration, drawn by hypothesis: few ids and few names, so that rows conflict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_registry.snapshot.snapshot import Snapshot
 Rows = list[dict[str, Any]]
 
 EXTRAS = st.sampled_from([{}, {"x": 1}, {"x": 1.0}, {"x": True}, {"x": [0, {"y": None}]}])
-"""What is equal in Python and not in a configuration is among them."""
+"""Includes values that are equal in Python but not in a configuration."""
 
 
 def row_id(table: str, number: int) -> str:
@@ -30,7 +30,7 @@ def content(snapshot: Snapshot) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def shown(snapshot: Snapshot) -> str:
-    """The same as text: 1, 1.0 and true are three things there."""
+    """The same as text, in which 1, 1.0 and true differ."""
     return repr([(t, sorted((i, sorted(c.items())) for i, c in rows.items())) for t, rows in content(snapshot).items()])
 
 
@@ -46,7 +46,7 @@ def _named(draw: st.DrawFn, table: str, column: str, **extra: st.SearchStrategy[
 
 @st.composite
 def states(draw: st.DrawFn) -> Snapshot:
-    """A state that holds every constraint of the database."""
+    """A state that satisfies every constraint of the database."""
     base = st.sampled_from(["http://one.example/v1", "http://two.example/v1"])
     providers = _named(
         draw,

@@ -1,4 +1,4 @@
-"""A stand-in for a Supabase project: its token service made here, its PostgREST the real one."""
+"""A stand-in for a Supabase project: a simulated token service in front of the real PostgREST."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "the project's legacy secret, which only its token service knows"  # no
 
 
 class SupabaseProject:
-    """What a project answers: `/auth/v1` (public keys, whose token is this), and `/rest/v1`, passed on."""
+    """A project's endpoints: `/auth/v1` (public keys, the user of a token), and `/rest/v1`, forwarded."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -32,7 +32,7 @@ class SupabaseProject:
         self.away = False
         """Whether the token service fails."""
         self.requests: list[str] = []
-        """The paths that were asked for."""
+        """The requested paths."""
 
     def token(self, *, key: EllipticCurvePrivateKey | None = None, kid: str = KID, **claims: Any) -> str:
         """A signed-in user's token, signed with the project's key unless another is given."""
@@ -48,7 +48,7 @@ class SupabaseProject:
         return {"keys": [{**key, "kid": KID, "alg": "ES256", "use": "sig"}]}
 
     def user(self, authorization: str) -> dict[str, Any] | None:
-        """Whose token this is, as GoTrue answers: signature, expiry and a subject are checked."""
+        """The user of a token, like GoTrue: checks signature, expiry and subject."""
         try:
             claims = jwt.decode(
                 authorization.removeprefix("Bearer "),
@@ -95,7 +95,7 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
                 self._answer(404, b"{}")
 
         def do_POST(self) -> None:
-            """Pass on what is for PostgREST, as the project's gateway does: it wants the key as `apikey` too."""
+            """Forward requests to PostgREST like the project's gateway, which also requires the key as `apikey`."""
             project.requests.append(self.path)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             if not self.path.startswith("/rest/v1/") or not self.headers.get("apikey"):
@@ -117,7 +117,7 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
             self.wfile.write(body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True  # a client may keep its connection

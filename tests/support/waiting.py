@@ -1,4 +1,4 @@
-"""Waiting for a condition, instead of sleeping and hoping. How long a wait may take is decided here for all."""
+"""Waiting for a condition, instead of sleeping. The bound of all waits is defined here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
 """Every bound is multiplied by it: TEST_PATIENCE=3 on a machine on which even these bounds are short."""
 LONGEST = 60.0 * PATIENCE
-"""Seconds after which what has not come will not come. A bound against hanging, twenty times what anything takes on a
-quiet machine; never a measure of speed, which is for benchmarks/."""
+"""Maximum seconds of a wait: a bound against hanging, twenty times longer than anything takes on a quiet machine. It
+never measures speed, which benchmarks/ does."""
 
 
 async def until(look: Callable[[], Awaitable[T]], seconds: float = LONGEST) -> T:
-    """Look until what is seen is true, and return it. Fails with what was seen last."""
+    """Call `look` until its result is true, and return that. Fails with the last result."""
     deadline = time.monotonic() + seconds
     while True:
         seen = await look()

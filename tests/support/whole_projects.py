@@ -33,7 +33,7 @@ milliseconds = st.integers(1, 900_000)
 
 
 def table(required: dict[str, Draw] | None = None, /, **optional: Draw) -> Draw:
-    """A table with keys that must be there and keys that may."""
+    """A table with required and optional keys."""
     return st.fixed_dictionaries(required or {}, optional=optional)
 
 
@@ -191,7 +191,7 @@ def _function(draw: st.DrawFn, known: list[str], embedders: list[str], tools: li
 
 
 def _give_templates(function: Tree) -> None:
-    """One for each schema, in every variant that fills templates: the gateway asks for it."""
+    """One for each schema, in every variant with templates: the gateway requires it."""
     roles = {role for role in ROLES if f"{role}_schema" in function}
     for variant in function["variants"].values():
         sender = variant.get("evaluator", variant.get("fuser", variant))
@@ -205,7 +205,7 @@ def _give_templates(function: Tree) -> None:
 
 @st.composite
 def _sharing(draw: st.DrawFn, variants: Tree) -> Tree:  # noqa: PLR0911 (one answer a way)
-    """How the variants share the calls, in one of the many ways to say it."""
+    """How the variants share the calls, in one of the many possible syntaxes."""
     order = draw(st.permutations(sorted(variants)))
     some = order[: draw(st.integers(1, len(order)))]
     rest = order[len(some) : draw(st.integers(len(some), len(order)))]

@@ -1,4 +1,4 @@
-"""The error tree: every class with a stable code of its own, a title, a status and an exit code."""
+"""The error tree: every class has its own stable code, a title, a status and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies of the environment are for other machines: one rule, for all that asks over HTTP."""
+"""Proxies of the environment are used for other machines only: one rule for all HTTP requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and what a command writes."""
+"""Files that are replaced atomically, and files written by commands."""
 
 from __future__ import annotations
 

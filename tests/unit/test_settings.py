@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, refused when they mean nothing, and silent about secrets."""
+"""Settings: read once from the environment, refused if invalid, and never showing secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that lasts: so much at once, so much waiting, so long, and only for as long as somebody wants it."""
+"""Long work: limited in number, queue and duration, and cancelled when nobody waits for it any more."""
 
 from __future__ import annotations
 

@@ -9,13 +9,12 @@ from fastapi import Depends, Request
 
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.settings import Settings
-from model_registry.store.heartbeats import Heartbeats
+from model_registry.store.fleet_records import Heartbeats
 from model_registry.store.history import History
 from model_registry.store.registry import Registry
-from model_registry.store.rejected_events import RejectedEvents
 
 if TYPE_CHECKING:
-    from model_registry.api.authenticator import Authenticator
+    from model_registry.api.auth import Authenticator
     from model_registry.api.check_slots import CheckSlots
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
@@ -41,7 +40,6 @@ class AppState:
     events: EventConsumer | None
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
-    rejections: RejectedEvents
     work: LongWork
 
     def release(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute, Route
 
 from model_registry import __version__
 from model_registry.api.app_state import AppState
@@ -13,30 +14,16 @@ from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
 from model_registry.api.responses import BodyCache
-from model_registry.api.route_order import in_order
 from model_registry.api.routes import (
-    aliases,
     catalog,
-    categories,
-    changes,
-    comparison,
-    compatibility,
-    costs,
     deployments,
     docs,
-    events,
-    functions,
     health,
     history,
-    mappings,
-    metrics,
-    model_deployments,
     model_import,
-    model_versions,
     models,
     nodes,
     openai_models,
-    providers,
     selection,
     services,
     tensorzero,
@@ -46,28 +33,15 @@ from model_registry.api.routes import (
 )
 
 ROUTERS = (
-    aliases.router,
-    catalog.router,
-    categories.router,
-    changes.router,
-    comparison.router,
-    compatibility.router,
-    costs.router,
-    deployments.router,
+    *catalog.ROUTERS,
+    *deployments.ROUTERS,
     docs.router,
-    events.router,
-    functions.router,
     health.router,
-    history.router,
-    mappings.router,
-    metrics.router,
-    model_deployments.router,
+    *history.ROUTERS,
     model_import.router,
-    model_versions.router,
     models.router,
     nodes.router,
     openai_models.router,
-    providers.router,
     selection.router,
     services.router,
     tensorzero.router,
@@ -75,7 +49,10 @@ ROUTERS = (
     tensorzero_project.router,
     v1_registry.router,
 )
-"""In any order: `route_order.py` says which route takes a request that fits several."""
+"""In any order: `in_order` decides which route takes a request that fits several."""
+
+_LITERAL, _SEGMENT, _SEGMENTS, _REST = range(4)
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -104,3 +81,34 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     describe(app)
     app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app
+
+
+def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:
+    """The routes of all routers, most specific path first, then by path and method, in whatever order routers stand.
+
+    Where several paths fit a request, the one that names a segment comes before the one that takes any (`/models/stats`
+    before `/models/{reference:path}`), and a longer tail before a parameter that takes the whole rest
+    (`/models/{reference:path}/versions`).
+    """
+    return sorted((route for router in routers for route in router.routes), key=_precedence)
+
+
+def _precedence(route: BaseRoute) -> tuple[list[tuple[int, str]], int]:
+    if not isinstance(route, Route):
+        message = f"{route!r} has no path to order it by"
+        raise TypeError(message)
+    methods = (_METHODS.index(method) for method in route.methods or () if method in _METHODS)
+    return _specificity(route.path), min(methods, default=len(_METHODS))
+
+
+def _specificity(path: str) -> list[tuple[int, str]]:
+    segments = path.strip("/").split("/")
+    return [_rank(segment, is_last=position == len(segments)) for position, segment in enumerate(segments, start=1)]
+
+
+def _rank(segment: str, *, is_last: bool) -> tuple[int, str]:
+    if not segment.startswith("{"):
+        return _LITERAL, segment
+    if not segment.endswith(":path}"):
+        return _SEGMENT, ""
+    return (_REST if is_last else _SEGMENTS), ""

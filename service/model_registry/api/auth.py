@@ -1,75 +1,220 @@
-"""Scopes that routes require of their callers, as dependencies: `Reader`, `Administrator`, ...
+"""Who is asking, and what they may do: API keys, and the scopes that routes require (`Reader`, `Administrator`, ...).
 
-How a key is checked is in `authenticator.py`.
+A key is one of: the admin key and the read key of the environment, a row of `api_keys` (from the snapshot, so that keys
+hold when the database is away), or a Supabase JWT where Supabase is configured. Keys are compared by hash, in constant
+time.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
-from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.authenticator import ANYBODY, Caller
-from model_registry.entities.api_key import Scope
+from model_registry.entities.api_key import Scope, hash_of
+from model_registry.errors import NotAllowed, NotAuthenticated
+from model_registry.settings import Settings
+from model_registry.store.registry import Registry
+
+HOW_TO_SET_A_KEY = (
+    "Make one with `model-registry keys create NAME --scope admin`, or set MODEL_REGISTRY_API_KEY for the service."
+)
+
+_HOW_TO_SEND = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
+
+JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
+"""The name and scopes of a JWT's bearer, or None when the token does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone who has shown a valid key."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key allows this; admin allows everything, and any key allows reading."""
+        return scope in self.scopes or "admin" in self.scopes or scope == "read"
+
+
+ANYBODY = Caller("anonymous", frozenset({"read"}))
+"""Who reads without a key where that is allowed."""
+
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
-
-_CALLERS = "model_registry.callers"
-"""Where a request carries who was authorised for what: `GuardedRoute` asks before the body, FastAPI again behind it."""
-
-
-async def _once(request: Request, what: str, ask: Callable[[], Awaitable[Caller]]) -> Caller:
-    """Ask once per request and requirement: who may read is not thereby who may do anything else."""
-    callers: dict[str, Caller] = request.scope.setdefault(_CALLERS, {})
-    if what not in callers:
-        callers[what] = await ask()
-    return callers[what]
+_CALLER = "model_registry.caller"
+"""Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
 
-async def _require(request: Request, state: AppState, scope: Scope) -> Caller:
-    return await _once(request, scope, lambda: state.authenticator.require(request.headers, scope))
+class Authenticator:
+    """Turns a request's headers into a caller."""
+
+    def __init__(self, settings: Settings, registry: Registry, jwt_scopes: JwtScopes | None = None) -> None:
+        self._registry = registry
+        self._jwt_scopes = jwt_scopes
+        self._auth_reads = settings.auth_reads
+        self._own_hash = _hash(settings.api_key)
+        self._read_hash = _hash(settings.read_key)
+        self._metrics_hash = _hash(settings.metrics_token)
+
+    @property
+    def reads_are_open(self) -> bool:
+        """Whether reading needs no key."""
+        return not self._auth_reads
+
+    def takes_any_key(self, path: str) -> bool:
+        """Whether a key is not looked at: clients of OpenAI's interface always send one, for want of a real one any."""
+        return self.reads_are_open and path.startswith("/v1/")
+
+    def has_keys(self) -> bool:
+        """Whether anybody could authenticate at all."""
+        stored = self._registry.loaded and any(k.revoked_at is None for k in self._registry.snapshot.api_keys)
+        return bool(self._own_hash or self._read_hash or self._jwt_scopes or stored)
+
+    async def caller(self, request: HTTPConnection) -> Caller | None:
+        """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
+        if _CALLER not in request.scope:
+            request.scope[_CALLER] = await self._found(_shown_key(request.headers))
+        caller: Caller | None = request.scope[_CALLER]
+        return caller
+
+    async def _found(self, secret: str | None) -> Caller | None:
+        if secret is None:
+            return None
+        caller = self._by_hash(hash_of(secret))
+        if caller is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
+            claimed = await self._jwt_scopes(secret)
+            caller = Caller(*claimed) if claimed else None
+        if caller is None:
+            raise NotAuthenticated("This API key is unknown or has been revoked.")
+        return caller
+
+    async def require(self, request: HTTPConnection, scope: Scope) -> Caller:
+        """The caller, who may do this. Errors: NotAuthenticated, NotAllowed."""
+        caller = await self.caller(request)
+        if caller is None:
+            if scope == "read" and self.reads_are_open:
+                return ANYBODY
+            if not self.has_keys():
+                raise NotAuthenticated(f"No API key is configured, so writes are refused. {HOW_TO_SET_A_KEY}")
+            raise NotAuthenticated(f"An API key is required. {_HOW_TO_SEND}")
+        if not caller.may(scope):
+            raise NotAllowed(f"API key {caller.name!r} lacks the scope {scope!r}.")
+        return caller
+
+    async def require_key(self, request: HTTPConnection) -> Caller:
+        """The caller, who has shown a key wherever there are any.
+
+        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+
+        For reads that tell more than the catalogue as it is now (who wrote what when, what stood there before), and for
+        reads that cost more than an answer from the snapshot. A user who signed up to a Supabase project counts once
+        granted a scope. Where no key was ever made, as on one's own machine, these reads are as open as others. While
+        nothing is loaded, it is unknown whether there are keys: 503.
+        """
+        caller = await self.require(request, "read")
+        if caller is ANYBODY:
+            if self.has_keys():
+                raise NotAuthenticated(f"An API key is required, with any scope. {_HOW_TO_SEND}")
+            self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
+        elif not caller.scopes:
+            message = f"{caller.name!r} has no scope. Add `read` to the user's app_metadata.registry_scopes."
+            raise NotAllowed(message)
+        return caller
+
+    async def require_metrics(self, request: HTTPConnection) -> None:
+        """Whether this may scrape: with MODEL_REGISTRY_METRICS_TOKEN set, it or an admin key; else as for reads.
+
+        The token opens nothing else. Errors: NotAuthenticated, NotAllowed.
+        """
+        if self._metrics_hash is None:
+            await self.require(request, "read")
+            return
+        secret = _shown_key(request.headers)
+        if secret is not None and hmac.compare_digest(hash_of(secret), self._metrics_hash):
+            return
+        await self.require(request, "admin")
+
+    async def knows(self, request: HTTPConnection) -> bool:
+        """Whether the caller may read, without refusing anybody: for answers that say less to others."""
+        if self.reads_are_open:
+            return True
+        try:
+            return await self.caller(request) is not None
+        except NotAuthenticated:
+            return False
+
+    def _by_hash(self, shown: str) -> Caller | None:
+        if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
+            return Caller("environment key", frozenset({"admin"}))
+        if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
+            return Caller("environment read key", frozenset({"read"}))
+        # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
+        if not self._registry.loaded:
+            return None
+        for key in self._registry.snapshot.api_keys.where("key_hash", shown):
+            if key.revoked_at is None and hmac.compare_digest(shown, key.key_hash):
+                return Caller(key.name, frozenset(key.scopes))
+        return None
 
 
-async def _reader(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "read")
+def _hash(secret: SecretStr | None) -> str | None:
+    return hash_of(secret.get_secret_value()) if secret else None
 
 
-async def key_holder(request: Request, state: CurrentApp) -> Caller:
+def _shown_key(headers: Headers) -> str | None:
+    authorization = headers.get("authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key") or None
+
+
+Authorise = Callable[[Request], Awaitable[Caller]]
+
+
+def _authenticator(request: Request) -> Authenticator:
+    authenticator: Authenticator = request.app.state.service.authenticator
+    return authenticator
+
+
+def _requires(scope: Scope) -> Authorise:
+    async def authorise(request: Request) -> Caller:
+        return await _authenticator(request).require(request, scope)
+
+    return authorise
+
+
+_reader, _administrator, _node = _requires("read"), _requires("admin"), _requires("node")
+
+
+async def key_holder(request: Request) -> Caller:
     """The caller of a read that needs a key wherever there are any, and whose answer is for them alone."""
     request.scope[PRIVATE] = True
-    return await _once(request, "key", lambda: state.authenticator.require_key(request.headers))
+    return await _authenticator(request).require_key(request)
 
 
-async def _any_reader(request: Request, state: CurrentApp) -> Caller:
-    if state.authenticator.takes_any_key(request.scope["path"]):
-        return ANYBODY
-    return await _require(request, state, "read")
+async def _any_reader(request: Request) -> Caller:
+    return ANYBODY if _authenticator(request).takes_any_key(request.scope["path"]) else await _reader(request)
 
 
-async def _administrator(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "admin")
-
-
-async def _importer(request: Request, state: CurrentApp) -> Caller:
+async def _importer(request: Request) -> Caller:
     """A dry run writes nothing, and yet it is long work. What means neither yes nor no is no dry run."""
-    if request.query_params.get("dry_run", "").lower() in _YES:
-        return await key_holder(request, state)
-    return await _require(request, state, "admin")
+    is_dry_run = request.query_params.get("dry_run", "").lower() in _YES
+    return await (key_holder if is_dry_run else _administrator)(request)
 
 
-async def _node(request: Request, state: CurrentApp) -> Caller:
-    return await _require(request, state, "node")
-
-
-Authorise = Callable[[Request, AppState], Awaitable[Caller]]
-AUTHORISERS: frozenset[Callable[..., Any]] = frozenset(
-    {_reader, key_holder, _any_reader, _administrator, _importer, _node}
-)
+AUTHORISERS: frozenset[Authorise] = frozenset({_reader, key_holder, _any_reader, _administrator, _importer, _node})
 """The dependencies that say who may call a route."""
 
 Reader = Annotated[Caller, Depends(_reader)]
@@ -84,4 +229,5 @@ AnyReader = Annotated[Caller, Depends(_any_reader)]
 Administrator = Annotated[Caller, Depends(_administrator)]
 Importer = Annotated[Caller, Depends(_importer)]
 """An administrator; for a dry run a `KeyHolder`."""
+DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
 NodeReporter = Annotated[Caller, Depends(_node)]

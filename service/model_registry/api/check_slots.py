@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from model_registry.api.long_work import caller_gone
 from model_registry.errors import TooManyRequests
 from model_registry.gateways.published import Files
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
@@ -61,7 +62,7 @@ class CheckSlots:
         with self._place(caller):
             process = ValidatorProcess(niceness=_NICENESS)
             checking = asyncio.create_task(self._check(process, job))
-            leaving = asyncio.create_task(_left(request))
+            leaving = asyncio.create_task(caller_gone(request))
             try:
                 await asyncio.wait({checking, leaving}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if checking.done() or leaving.done():
@@ -118,9 +119,3 @@ class CheckSlots:
 def _run(process: ValidatorProcess, job: CheckJob) -> ValidationResult:
     with process:
         return process.check(job.files, gateway=job.gateway, configuration=job.configuration, ours=job.ours)
-
-
-async def _left(request: Request) -> None:
-    """Return when the caller has hung up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from model_registry.api.middleware import SECURITY_HEADERS
 from model_registry.api.problems import REFUSALS, bug_response, http_problem, problem_response, summary
-from model_registry.api.security_headers import SECURITY_HEADERS
-from model_registry.entities.invalid_fields import Location, dotted, reasons_from
+from model_registry.entities.base import Location, dotted, reasons_from
 from model_registry.errors import Invalid, Reason, RegistryError
 
 _CALLER_LEFT = 499

@@ -1,11 +1,13 @@
 """Which requests a route lets in, decided from its head alone: who may call it, and how large its body may be.
 
 FastAPI reads and parses a body before it looks at a dependency. Every route of ours is a `GuardedRoute`, which runs the
-dependency that authorises (`Reader`, `Administrator`, ...) first, and then reads no more than the route's limit.
+dependency that authorises (`Reader`, `Administrator`, ...) first, and then reads no more than the route's limit. How
+deep JSON is nested and how many values it holds is counted in its bytes, before it is parsed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any, TypeVar
@@ -20,8 +22,8 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from model_registry.api import auth
-from model_registry.api.app_state import AppState, state_of
-from model_registry.api.json_limits import too_deep, too_many_values
+from model_registry.api.app_state import AppState
+from model_registry.api.long_work import LongWork
 from model_registry.errors import BodyTooLarge
 
 QUESTION_BYTES = 64 * 2**10
@@ -35,6 +37,20 @@ _LIMIT = "__body_limit__"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 _INLINE_BYTES = 256 * 2**10
 """A body up to here is parsed where it arrives; a larger one in a thread, because it takes tens of milliseconds."""
+
+DEEPEST = 64
+"""Levels. A row's own JSON may have 32, a project's file none."""
+MOST_VALUES = 2_000_000
+"""An import of 100,000 models has fewer. As Python objects they take some 200 MB."""
+
+_STRING = rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?'
+"""A string that does not end goes to the end of the body: every quote begins a match that succeeds. If one could fail,
+the next quote inside would be tried, and so on: 64 KB would take a quarter of a minute, in one call."""
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_SOME = re.compile(rb'(?:[^"]*+' + _STRING + rb"){1,1000}+", re.DOTALL)
+"""At most a thousand strings: a call holds the interpreter's lock until it returns, and millions take long."""
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SAME = bytes.maketrans(b"{}", b"[]")
 
 E = TypeVar("E", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -82,7 +98,7 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if authorise is not None:
-                await authorise(request, await state_of(request))
+                await authorise(request)
             if not reads_body:
                 return await answer(request)
             limited = _LimitedRequest(request.scope, request.receive)
@@ -114,7 +130,8 @@ class _LimitedRequest(Request):
             if size > limit:
                 self._refuse(limit)
             if limit > ROW_BYTES:
-                await self._hold(len(part))
+                self._work.bodies.take(len(part))
+                self._held += len(part)
             parts.append(part)
         self._body = b"".join(parts)
         if "json" not in self.headers.get("content-type", "json"):
@@ -133,22 +150,52 @@ class _LimitedRequest(Request):
                 return await super().json()
         return self._json
 
-    async def _hold(self, size: int) -> None:
-        (await state_of(self)).work.bodies.take(size)
-        self._held += size
-
     def leave(self) -> None:
         """Give back the room that the body took."""
-        state: AppState = self.app.state.service
-        state.work.bodies.give_back(self._held)
+        self._work.bodies.give_back(self._held)
         self._held = 0
+
+    @property
+    def _work(self) -> LongWork:
+        state: AppState = self.app.state.service
+        return state.work
 
     async def _off_loop(self, work: Callable[[bytes], T], body: bytes) -> T:
         if len(body) <= _INLINE_BYTES:
             return work(body)
-        state: AppState = await state_of(self)
-        return await state.work.parsing.run(work, body)
+        return await self._work.parsing.run(work, body)
 
     def _refuse(self, limit: int) -> None:
         size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
         raise BodyTooLarge(f"The body is larger than {size}, the limit of {self.url.path}.")
+
+
+def too_deep(body: bytes) -> bool:
+    """Whether it is nested more than `DEEPEST` levels."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return False
+    brackets = _without_strings(body).translate(_SAME, _NO_BRACKETS)
+    for _ in range(DEEPEST):  # each time the innermost level goes
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return b"[" in brackets
+
+
+def too_many_values(body: bytes) -> bool:
+    """Whether it holds more than `MOST_VALUES` values."""
+    if _values(body) <= MOST_VALUES:
+        return False
+    return _values(_without_strings(body)) > MOST_VALUES
+
+
+def _values(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _without_strings(body: bytes) -> bytes:
+    parts, at = [], 0
+    while some := _SOME.match(body, at):
+        parts.append(_STRINGS.sub(b"", some[0]))
+        at = some.end()
+    return b"".join([*parts, body[at:]])

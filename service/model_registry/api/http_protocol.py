@@ -44,7 +44,7 @@ class Arrivals:
     """For a caller to read on in an answer."""
     look_seconds: float = 1.0
     refused: Callable[[str], None] = lambda _reason: None
-    """Told of each refusal."""
+    """Called with the reason of each refusal."""
     open: dict[GuardedProtocol, None] = field(default_factory=dict)
     waiting: dict[GuardedProtocol, None] = field(default_factory=dict)
     """Those from which a request is to come or is coming, longest first."""
@@ -84,7 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._taken = False
         """Whether the application has the newest request."""
         self._head_bytes = self._discarded = self._beside_bytes = 0
-        self._since = self._heard = self._read_on = self.loop.time()
+        self._since = self._received = self._read_on = self.loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in; where there are too many, the one that has been waited for longest goes."""
@@ -109,10 +109,10 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse, unless the head has grown too large before it is whole."""
         if self._refusal is not None:
             return
-        self._heard = self.loop.time()
+        self._received = self.loop.time()
         if self._head:
             if self._whole:
-                self._since = self._heard
+                self._since = self._received
             self._head_bytes += len(data)
         self._beside_bytes += len(data)
         super().data_received(data)
@@ -159,7 +159,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _give_way(self) -> None:
-        """Read on in the next turn of the loop: uvloop takes megabytes at once from whoever sends quickly."""
+        """Read on in the next turn of the loop: uvloop takes megabytes at once from a caller that sends quickly."""
         self.transport.pause_reading()
         self.loop.call_soon(self._read_again)
 
@@ -200,7 +200,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         begun = not self._whole or self.cycle is None  # a kept connection between two requests is uvicorn's
         if self in arrivals.waiting and begun:
-            late = now - self._heard > arrivals.idle_seconds or now - self._since > arrivals.whole_seconds
+            late = now - self._received > arrivals.idle_seconds or now - self._since > arrivals.whole_seconds
             # A body that nobody reads is held up by us.
             if late and not self.flow.read_paused:
                 self.refuse(_TOO_SLOW, "too_slow")

@@ -40,7 +40,7 @@ class Room:
 
 
 class LongWork:
-    """The pools of one service. Each kind has its own, so that who floods one holds up nobody else's.
+    """The pools of one service. Each kind has its own, so that a flood of one holds up no other.
 
     One thread each: Python computes in one at a time, and every thread that does makes the event loop wait.
     """
@@ -76,7 +76,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Errors: those of the work; ClientDisconnect, whose answer nobody reads.
     """
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
+    gone = asyncio.ensure_future(caller_gone(request))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -87,6 +87,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
         working.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def caller_gone(request: Request) -> None:
+    """Return when the caller has hung up."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -141,22 +141,22 @@ class _SnapshotCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         registry = self._registry
-        stale = GaugeMetricFamily(
-            "model_registry_stale_seconds", "For how long the database has not answered; 0 while it does."
+        yield GaugeMetricFamily(
+            "model_registry_stale_seconds",
+            "For how long the database has not answered; 0 while it does.",
+            registry.stale_seconds() or 0.0,
         )
-        stale.add_metric([], registry.stale_seconds() or 0.0)
-        yield stale
-        age = GaugeMetricFamily(
-            "model_registry_snapshot_age_seconds", "Since the database last confirmed the snapshot."
+        yield GaugeMetricFamily(
+            "model_registry_snapshot_age_seconds",
+            "Since the database last confirmed the snapshot.",
+            registry.age_seconds(),
         )
-        age.add_metric([], registry.age_seconds())
-        yield age
         if not registry.loaded:
             return
         snapshot = registry.snapshot
-        revision = GaugeMetricFamily("model_registry_snapshot_revision", "The revision that reads are answered from.")
-        revision.add_metric([], snapshot.revision)
-        yield revision
+        yield GaugeMetricFamily(
+            "model_registry_snapshot_revision", "The revision that reads are answered from.", snapshot.revision
+        )
         sizes = GaugeMetricFamily("model_registry_rows", "Rows in the snapshot, by table.", labels=["table"])
         for name, table in sorted(snapshot.tables.items()):
             sizes.add_metric([name], len(table))

@@ -12,16 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE
-from model_registry.api.authenticator import authenticated
 from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.responses import BodyCache, CachedBody, matches
-from model_registry.api.security_headers import SECURITY_HEADERS, private, security_headers
 from model_registry.errors import RegistryError, StorageError
 
 log = structlog.get_logger(__name__)
@@ -35,6 +33,17 @@ _OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 _SERVER_ERROR = 500
 
 _READS = frozenset({"GET", "HEAD"})
+
+_CONTENT_SECURITY_POLICY = b"content-security-policy"
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (_CONTENT_SECURITY_POLICY, b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Of every answer; one that is a page says a policy of its own. `Strict-Transport-Security` is for who ends TLS."""
+
+_VARY = (b"vary", b"Authorization, X-API-Key")
 
 
 @dataclass(slots=True)
@@ -76,8 +85,12 @@ class RegistryMiddleware:
             cached = self._cached(scope)
             if cached is not None:
                 exchange.route = cached.route
+            refusal = None
             if self._needs_key(scope, cached, shows_key=shows_key):
-                await self._serve_or_refuse(cached, asked, exchange, scope, receive, send)
+                refusal = await self._refusal(scope)
+                exchange.tells_nothing &= refusal is not None
+            if refusal is not None:
+                await problem_response(refusal)(scope, receive, self._watched(exchange, scope, send))
             elif cached is not None:
                 await self._serve(cached, asked, exchange, scope, send)
             else:
@@ -104,28 +117,15 @@ class RegistryMiddleware:
             return scope["path"] not in _OPEN or scope["method"] not in _READS
         return cached is not None and shows_key and not self._state.authenticator.takes_any_key(scope["path"])
 
-    async def _serve_or_refuse(
-        self,
-        cached: CachedBody | None,
-        asked: dict[bytes, bytes],
-        exchange: _Exchange,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def _refusal(self, scope: Scope) -> RegistryError | None:
+        """Why the caller may not read, counted; None when they may."""
         try:
-            caller = await self._state.authenticator.require(Headers(scope=scope), "read")
+            await self._state.authenticator.require(HTTPConnection(scope), "read")
         except RegistryError as error:
             if reason := REFUSALS.get(type(error)):
                 self._state.metrics.refused(reason)
-            await problem_response(error)(scope, receive, self._watched(exchange, scope, send))
-            return
-        if cached is not None:
-            await self._serve(cached, asked, exchange, scope, send)
-            return
-        exchange.tells_nothing = False
-        with authenticated(scope, caller):
-            await self._answer(exchange, scope, receive, send)
+            return error
+        return None
 
     async def _serve(
         self, cached: CachedBody, asked: dict[bytes, bytes], exchange: _Exchange, scope: Scope, send: Send
@@ -133,7 +133,7 @@ class RegistryMiddleware:
         """Answer from the cache. Most requests end here, so it does what it must and nothing more."""
         headers = [*cached.headers, *self._state_headers(cached.headers), *SECURITY_HEADERS]
         if not self._reads_are_open:
-            headers = private(headers)
+            headers = _private(headers)
         tags = asked.get(b"if-none-match")
         if tags is not None and matches(tags.decode("latin-1"), cached.etag):
             exchange.status = 304
@@ -163,11 +163,11 @@ class RegistryMiddleware:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                headers = [*message["headers"], *security_headers(message["headers"])]
+                headers = [*message["headers"], *_missing_headers(message["headers"])]
                 if not exchange.tells_nothing:
                     headers += self._state_headers(headers)
                 if PRIVATE in scope or not self._reads_are_open:
-                    headers = private(headers)
+                    headers = _private(headers)
                 message["headers"] = headers
             elif without_body:
                 message = {**message, "body": b""}
@@ -199,3 +199,21 @@ class RegistryMiddleware:
         if stale is not None:
             headers.append((b"x-registry-stale", str(int(stale)).encode()))
         return headers
+
+
+def _missing_headers(given: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """What is still missing of these headers."""
+    if any(name == _CONTENT_SECURITY_POLICY for name, _ in given):
+        return tuple(header for header in SECURITY_HEADERS if header[0] != _CONTENT_SECURITY_POLICY)
+    return SECURITY_HEADERS
+
+
+def _private(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that others may not have: no cache that several callers share may keep it.
+
+    What could be kept and asked about again, the caller may keep; the rest nobody.
+    """
+    given = list(headers)
+    kept = next((value for name, value in given if name == b"cache-control"), b"no-store")
+    control = kept if kept == b"no-store" or kept.startswith(b"private") else b"private, " + kept
+    return [*((name, value) for name, value in given if name != b"cache-control"), (b"cache-control", control), _VARY]

@@ -5,25 +5,29 @@ No `from __future__ import annotations` here: FastAPI reads the annotations, and
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.edits import add_row, delete_row, edit_row
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
 from model_registry.api.responses import cached_response, row_response
-from model_registry.api.row_edits import add_row, delete_row, edit_row, replace_row
+from model_registry.catalog import resources
 from model_registry.catalog.resources import Resource
-from model_registry.catalog.resources import change as change_fields
 from model_registry.entities.change import Operation
+from model_registry.selection.list_filters import ModelFilter, Sort
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 T = TypeVar("T")
+
+Edit = Callable[[Resource, Snapshot, Any, Any], Operation]
+"""Plans an edit of a row, given the request's body."""
 
 JOINED = {
     "model_providers": ("model_providers",),
@@ -34,6 +38,18 @@ JOINED = {
     "service_model_mappings": ("service_model_mappings", "models", "model_aliases", "model_providers", "functions"),
 }
 """Which tables a resource's view is made of: when none of them changes, neither does the answer."""
+
+Limit = Annotated[int | None, Query(ge=1, le=100_000, description="Maximum number of rows; all by default.")]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of rows to skip.")]
+
+
+class ModelQuery(ModelFilter):
+    """The filters, the order and the page of a list of models."""
+
+    sort: Sort = None
+    limit: Limit = None
+    offset: Offset = 0
+
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""
@@ -98,16 +114,15 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
 
 def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) -> None:
     """Give a resource its POST, GET, PUT, PATCH and DELETE. `read=False`: the resource's GET of one row is special."""
-    shape: Any = {"model": resource.view_shape}
-    _add_create(router, resource, shape)
+    _add_create(router, resource)
     if read:
-        _add_read(router, resource, shape)
-    _add_replace(router, resource, shape)
-    _add_change(router, resource, shape)
+        _add_read(router, resource)
+    _add_edit(router, resource, "PUT", resource.body, resources.replace)
+    _add_edit(router, resource, "PATCH", partial(resource.body), _change)
     _add_delete(router, resource)
 
 
-def _add_create(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401 (a piece of OpenAPI)
+def _add_create(router: APIRouter, resource: Resource) -> None:
     body_type: Any = resource.body
 
     @router.post(
@@ -115,60 +130,47 @@ def _add_create(router: APIRouter, resource: Resource, shape: Any) -> None:  # n
         status_code=201,
         summary=f"Create {resource.one}",
         operation_id=f"create_{resource.name}",
-        responses={201: shape, **responses(401, 403, 409, 422, 503)},
+        responses={201: {"model": resource.view_shape}, **responses(401, 403, 409, 422, 503)},
     )
     @invalid_as(resource.invalid)
     async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
         return _written(state, resource, await add_row(resource, body, state, caller), 201)
 
 
-def _add_read(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
+def _add_read(router: APIRouter, resource: Resource) -> None:
     @router.get(
         "/{reference:path}",
         summary=f"Get {resource.one} by id or name",
         operation_id=f"get_{resource.name}",
-        responses={200: shape, **responses(401, 404, 409, 503)},
+        responses={200: {"model": resource.view_shape}, **responses(401, 404, 409, 503)},
     )
     async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
         snapshot = state.registry.snapshot
         return row(request, snapshot, resource, resource.find(snapshot, reference))
 
 
-def _add_replace(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
-    body_type: Any = resource.body
+def _change(resource: Resource, snapshot: Snapshot, row: Any, body: BaseModel) -> Operation:  # noqa: ANN401 (a row of any resource)
+    return resources.change(resource, snapshot, row, body.model_dump(exclude_unset=True))
 
-    @router.put(
+
+def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any, edit: Edit) -> None:  # noqa: ANN401 (a type made here)
+    name, what = ("replace", "Replace") if method == "PUT" else ("change", "Update some fields of")
+
+    @router.api_route(
         "/{reference:path}",
-        summary=f"Replace {resource.one}",
-        operation_id=f"replace_{resource.name}",
-        responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
+        methods=[method],
+        summary=f"{what} {resource.one}",
+        operation_id=f"{name}_{resource.name}",
+        responses={200: {"model": resource.view_shape}, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
     @invalid_as(resource.invalid)
-    async def replace(
+    async def edit_one(
         request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
     ) -> Response:
-        return _written(state, resource, await replace_row(request, resource, reference, body, state, caller), 200)
+        def planned(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any resource)
+            return edit(resource, snapshot, row, body)
 
-
-def _add_change(router: APIRouter, resource: Resource, shape: Any) -> None:  # noqa: ANN401
-    partial_type: Any = partial(resource.body)
-
-    @router.patch(
-        "/{reference:path}",
-        summary=f"Update some fields of {resource.one}",
-        operation_id=f"change_{resource.name}",
-        responses={200: shape, **responses(401, 403, 404, 409, 412, 422, 503)},
-    )
-    @invalid_as(resource.invalid)
-    async def change(
-        request: Request, reference: str, body: partial_type, state: CurrentApp, caller: Administrator
-    ) -> Response:
-        fields = body.model_dump(exclude_unset=True)
-
-        def edit(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any resource)
-            return change_fields(resource, snapshot, row, fields)
-
-        return _written(state, resource, await edit_row(request, resource, reference, edit, state, caller), 200)
+        return _written(state, resource, await edit_row(request, resource, reference, planned, state, caller), 200)
 
 
 def _add_delete(router: APIRouter, resource: Resource) -> None:

@@ -138,6 +138,11 @@ def served(request: Request, cached: CachedBody) -> Response:
     return Response(cached.body, 200, headers, cached.media_type)
 
 
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that carries no ETag: it is made anew for each caller."""
+    return Response(json_bytes(value), status, headers, JSON)
+
+
 def row_response(view: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """One row as the answer to a write."""
     body = json_bytes(view)

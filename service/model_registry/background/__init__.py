@@ -1,1 +1,1 @@
-"""What runs without a request. Each worker is one file with one loop, started and stopped by `app.py`."""
+"""What runs without a request. `supervisor.py` starts, restarts and stops it."""

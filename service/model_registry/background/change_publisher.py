@@ -1,4 +1,4 @@
-"""`model.registry.updated.v1`: tells the world of every change, and hears what other replicas tell.
+"""`model.registry.updated.v1`: announces every change, and receives what other replicas announce.
 
 A change is announced by the replica that made it, later when NATS is away; one made in SQL, which no replica made, by
 every replica that sees it. A replica that dies between commit and announcement announces nothing: other replicas poll,
@@ -24,7 +24,6 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.registry import Registry
 
 log = structlog.get_logger(__name__)
-
 
 _ACTIONS = {"insert": "created", "update": "updated", "delete": "deleted"}
 RESOURCES = {
@@ -80,10 +79,10 @@ class ChangePublisher:
             self._waiting.task_done()
 
     async def _subscribe(self, client: Client) -> None:
-        await client.subscribe(UPDATED, cb=self._heard)
-        self._wake()  # what was said before we listened
+        await client.subscribe(UPDATED, cb=self._received)
+        self._wake()  # what was announced before we listened
 
-    async def _heard(self, message: Msg) -> None:
+    async def _received(self, message: Msg) -> None:
         if not self._registry.loaded or _revision(message.data) > self._registry.snapshot.revision:
             self._wake()
 

@@ -9,14 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from model_registry.entities.alias import AliasDraft
-from model_registry.entities.base import MAX_INT32
-from model_registry.entities.category import CategoryDraft
+from model_registry.entities.base import MAX_INT32, Draft
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
-from model_registry.entities.function import FunctionDraft, default_function_name
+from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
 from model_registry.entities.json_types import Json
-from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ModelDraft, Tags
+from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.provider import ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
@@ -42,39 +39,31 @@ def _tags(given: Json) -> Json:
     return [str(tag).removeprefix("supports_") for tag, flag in given.items() if flag]
 
 
-class ProviderBody(ProviderDraft):
+class RequestModel(Draft):
+    """What callers send for a resource."""
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
+        """Return the row to write, its references as ids. Errors: Invalid, UnknownReference, AmbiguousName."""
+        return self.model_dump()
+
+
+class ProviderBody(ProviderDraft, RequestModel):
     """A provider, as callers send it."""
 
-    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write."""
-        return self.model_dump()
 
-
-class CategoryBody(CategoryDraft):
+class CategoryBody(CategoryDraft, RequestModel):
     """A category, as callers send it."""
 
-    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write."""
-        return self.model_dump()
 
-
-class ConfigFileBody(ConfigFileDraft):
+class ConfigFileBody(ConfigFileDraft, RequestModel):
     """A file of a gateway's configuration."""
 
-    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write."""
-        return self.model_dump()
 
-
-class ConfigSectionBody(ConfigSectionDraft):
+class ConfigSectionBody(ConfigSectionDraft, RequestModel):
     """A section of a gateway's configuration."""
 
-    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write."""
-        return self.model_dump()
 
-
-class ModelBody(ModelDraft, ModelCard):
+class ModelBody(ModelDraft, ModelCard, RequestModel):
     """A model, as callers send it. Fields of the card stand beside the others."""
 
     capabilities: Annotated[Tags, BeforeValidator(_tags), WithJsonSchema(_TAGS_OR_FLAGS)] = Field(
@@ -121,7 +110,7 @@ class ModelBody(ModelDraft, ModelCard):
             raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
 
 
-class AliasBody(AliasDraft):
+class AliasBody(AliasDraft, RequestModel):
     """An alias, as callers send it."""
 
     model_id: str | None = Field(None, description=_MODEL, examples=["qwen3:8b"])  # type: ignore[assignment] # may be given by name
@@ -138,16 +127,16 @@ class AliasBody(AliasDraft):
         }
 
 
-class FunctionBody(FunctionDraft):
+class FunctionBody(FunctionDraft, RequestModel):
     """A function, as callers send it."""
 
-    def columns(self, _snapshot: Snapshot) -> dict[str, Any]:
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
         """The row to write."""
         name = self.name or default_function_name(self.service_name, self.function_name)
         return self.model_dump() | {"name": name}
 
 
-class MappingBody(MappingDraft):
+class MappingBody(MappingDraft, RequestModel):
     """A mapping, as callers send it."""
 
     model_id: str | None = Field(None, description=_MODEL, examples=["qwen3:8b"])  # type: ignore[assignment] # may be given by name

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import model_edits, views
-from model_registry.catalog import request_models as bodies
-from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
-from model_registry.entities.category import Category
+from model_registry.catalog import views
+from model_registry.catalog.field_sources import by_hand
+from model_registry.catalog.request_models import (
+    AliasBody,
+    CategoryBody,
+    ConfigFileBody,
+    ConfigSectionBody,
+    FunctionBody,
+    MappingBody,
+    ModelBody,
+    ProviderBody,
+    RequestModel,
+)
+from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes, reasons_of
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
-from model_registry.entities.function import Function
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.function import Function, Mapping
+from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.provider import Provider
 from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
@@ -32,33 +42,26 @@ from model_registry.snapshot.lookup import (
 from model_registry.snapshot.snapshot import Snapshot
 
 
-class RequestModel(Protocol):
-    """What callers send for a resource."""
-
-    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The row to write, every reference found and every value checked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One kind of row that people edit."""
 
     name: str
     plural: str
     table: str
-    body: type[BaseModel]
+    body: type[RequestModel]
     view_shape: type[BaseModel]
     find: Callable[[Snapshot, str], Any]
-    view: Callable[[Snapshot, Any], views.View]
-    referrers: Callable[[Snapshot, Any], Iterable[str]]
+    view: Callable[[Snapshot, Any], views.View] = views.row_view
+    referrers: Callable[[Snapshot, Any], Iterable[str]] = lambda _snapshot, _row: ()
     """What refers to the row, in words."""
-    twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]]
+    twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]] = lambda _snapshot, _columns: ()
     """The rows that have the unique key of these columns."""
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Columns, and the other fields of the body that say the same."""
+    """Columns, and the other fields of the body that set the same."""
     invalid: type[Invalid] = Invalid
     fields: Callable[[Any], dict[str, Any]] = lambda row: row.model_dump()
-    """The row as its body would say it."""
+    """The row as fields of its body."""
     edit: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda _row, columns: columns
     """What an edit of the row writes of these columns."""
 
@@ -90,7 +93,7 @@ def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, A
     try:
         # Larger metadata that an older release kept stays, or shrinks.
         context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
-        body: Any = resource.body.model_validate(kept | fields, context=context)
+        body = resource.body.model_validate(kept | fields, context=context)
     except ValidationError as error:
         reasons = reasons_of(error)
         message = f"The change would make the {resource.name} invalid: {'; '.join(map(str, reasons))}."
@@ -123,39 +126,17 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     return columns
 
 
-def _models_in(snapshot: Snapshot, category: Category) -> Iterable[str]:
-    return (f"the model {m.name}" for m in snapshot.models if m.card.get("category") == category.key)
-
-
-def _models_of(snapshot: Snapshot, provider: Provider) -> Iterable[str]:
-    return (f"the model {m.name}" for m in snapshot.models.where("provider", provider.id))
-
-
 def _users_of(snapshot: Snapshot, model: Row) -> Iterable[str]:
     yield from (f"the alias {a.alias}" for a in snapshot.aliases.where("model", model.id))
-    for m in snapshot.mappings.where("model", model.id):
-        yield f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
+    yield from map(_mapping, snapshot.mappings.where("model", model.id))
 
 
 def _variants_of(snapshot: Snapshot, function: Function) -> Iterable[str]:
-    for m in snapshot.mappings.where("function", (function.service_name, function.function_name)):
-        yield f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
+    return map(_mapping, snapshot.mappings.where("function", (function.service_name, function.function_name)))
 
 
-def _categories_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
-    return snapshot.categories.where("key", columns["key"])
-
-
-def _providers_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
-    return snapshot.providers.where("name", columns["name"])
-
-
-def _models_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
-    return (m for m in snapshot.models.where("name", columns["name"]) if m.provider_id == columns["provider_id"])
-
-
-def _aliases_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
-    return (a for a in snapshot.aliases.where("alias", columns["alias"]) if a.context == columns["context"])
+def _mapping(m: Mapping) -> str:
+    return f"the mapping {m.service_name}/{m.function_name}/{m.variant_name}"
 
 
 def _functions_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
@@ -168,35 +149,28 @@ def _mappings_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row
     return (m for m in variants if m.variant_name == columns["variant_name"])
 
 
-def _nobody(_snapshot: Snapshot, _row: Row) -> Iterable[str]:
-    return ()
-
-
-def _no_twins(_snapshot: Snapshot, _columns: dict[str, Any]) -> Iterable[Row]:
-    return ()
-
-
 PROVIDER = Resource(
-    name="provider",
-    plural="providers",
-    table="model_providers",
-    body=bodies.ProviderBody,
-    view_shape=Provider,
-    find=find_provider,
-    view=views.row_view,
-    referrers=_models_of,
-    twins=_providers_named,
+    "provider",
+    "providers",
+    "model_providers",
+    ProviderBody,
+    Provider,
+    find_provider,
+    referrers=lambda snapshot, row: (f"the model {m.name}" for m in snapshot.models.where("provider", row.id)),
+    twins=lambda snapshot, new: snapshot.providers.where("name", new["name"]),
 )
 MODEL = Resource(
-    name="model",
-    plural="models",
-    table="models",
-    body=bodies.ModelBody,
-    view_shape=views.ModelView,
-    find=find_model,
-    view=views.model_view,
+    "model",
+    "models",
+    "models",
+    ModelBody,
+    views.ModelView,
+    find_model,
+    views.model_view,
     referrers=_users_of,
-    twins=_models_named,
+    twins=lambda snapshot, new: (
+        m for m in snapshot.models.where("name", new["name"]) if m.provider_id == new["provider_id"]
+    ),
     replaces=(
         ("provider_id", ("provider", "provider_name")),
         ("context_length", ("context_window",)),
@@ -204,76 +178,55 @@ MODEL = Resource(
     ),
     invalid=InvalidModel,
     fields=lambda model: model.model_dump() | model.card,
-    edit=model_edits.by_hand,
+    edit=by_hand,
 )
 CATEGORY = Resource(
-    name="category",
-    plural="categories",
-    table="model_categories",
-    body=bodies.CategoryBody,
-    view_shape=Category,
-    find=find_category,
-    view=views.row_view,
-    referrers=_models_in,
-    twins=_categories_named,
+    "category",
+    "categories",
+    "model_categories",
+    CategoryBody,
+    Category,
+    find_category,
+    referrers=lambda snapshot, row: (
+        f"the model {m.name}" for m in snapshot.models if m.card.get("category") == row.key
+    ),
+    twins=lambda snapshot, new: snapshot.categories.where("key", new["key"]),
 )
 ALIAS = Resource(
-    name="alias",
-    plural="aliases",
-    table="model_aliases",
-    body=bodies.AliasBody,
-    view_shape=views.AliasView,
-    find=find_alias,
-    view=views.alias_view,
-    referrers=_nobody,
-    twins=_aliases_named,
+    "alias",
+    "aliases",
+    "model_aliases",
+    AliasBody,
+    views.AliasView,
+    find_alias,
+    views.alias_view,
+    twins=lambda snapshot, new: (
+        a for a in snapshot.aliases.where("alias", new["alias"]) if a.context == new["context"]
+    ),
     replaces=(("model_id", ("model",)),),
 )
 FUNCTION = Resource(
-    name="function",
-    plural="functions",
-    table="functions",
-    body=bodies.FunctionBody,
-    view_shape=Function,
-    find=find_function,
-    view=views.row_view,
+    "function",
+    "functions",
+    "functions",
+    FunctionBody,
+    Function,
+    find_function,
     referrers=_variants_of,
     twins=_functions_named,
 )
 MAPPING = Resource(
-    name="mapping",
-    plural="mappings",
-    table="service_model_mappings",
-    body=bodies.MappingBody,
-    view_shape=views.MappingView,
-    find=find_mapping,
-    view=views.mapping_view,
-    referrers=_nobody,
+    "mapping",
+    "mappings",
+    "service_model_mappings",
+    MappingBody,
+    views.MappingView,
+    find_mapping,
+    views.mapping_view,
     twins=_mappings_named,
     replaces=(("model_id", ("model",)),),
 )
-
-FILE = Resource(
-    name="file",
-    plural="files",
-    table="config_files",
-    body=bodies.ConfigFileBody,
-    view_shape=ConfigFile,
-    find=find_file,
-    view=views.row_view,
-    referrers=_nobody,
-    twins=_no_twins,
-)
-SECTION = Resource(
-    name="section",
-    plural="sections",
-    table="config_sections",
-    body=bodies.ConfigSectionBody,
-    view_shape=ConfigSection,
-    find=find_section,
-    view=views.row_view,
-    referrers=_nobody,
-    twins=_no_twins,
-)
+FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
+SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)
 
 RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)

@@ -6,16 +6,16 @@ tests hold the two together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
-from model_registry.entities.capability import flags
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import OFFERED_STATUSES, Model, ModelColumns
+from model_registry.entities.function import Mapping
+from model_registry.entities.model import GATEWAY_CONTEXTS, OFFERED_STATUSES, Alias, Model, ModelColumns, flags
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
 from model_registry.snapshot.snapshot import Snapshot
@@ -82,6 +82,7 @@ class DeploymentView(Deployment):
     model_name: str | None
 
 
+# As `client/rows.py`, which imports nothing of the server.
 class ServiceModelView(ModelView):
     """The shape of `service_models`' and `deployed_models`' rows; only the latter have the last three."""
 
@@ -229,15 +230,9 @@ def _service_mappings(snapshot: Snapshot, service_name: str, function_name: str 
 
 
 def _service_view(snapshot: Snapshot, mapping: Mapping, model: Model) -> View:
-    return model_view(snapshot, model) | {
-        "mapping_id": mapping.id,
-        "service_name": mapping.service_name,
-        "function_name": mapping.function_name,
-        "variant_name": mapping.variant_name,
-        "priority": mapping.priority,
-        "weight": mapping.weight,
-        "fallback_model_id": mapping.fallback_model_id,
-    }
+    names = ("service_name", "function_name", "variant_name", "priority", "weight", "fallback_model_id")
+    own = {name: getattr(mapping, name) for name in names}
+    return model_view(snapshot, model) | {"mapping_id": mapping.id} | own
 
 
 def is_offered(snapshot: Snapshot, model: Model) -> bool:
@@ -249,3 +244,46 @@ def is_offered(snapshot: Snapshot, model: Model) -> bool:
 def _model_name(snapshot: Snapshot, model_id: str | None) -> str | None:
     model = snapshot.models.get(model_id)
     return model.name if model else None
+
+
+class OpenAIModel(BaseModel):
+    """A model as OpenAI's interface has it."""
+
+    id: str = Field(examples=["qwen3_8b"])
+    object: Literal["model"]
+    created: int = Field(description="Seconds since 1970.")
+    owned_by: str = Field(description="The provider's name; of several, the one that is tried first.")
+
+
+class OpenAIModels(BaseModel):
+    """A list as OpenAI's interface has it."""
+
+    object: Literal["list"]
+    data: list[OpenAIModel]
+
+
+def openai_models(snapshot: Snapshot) -> list[View]:
+    """Offered models, one entry a name, and the aliases that hold everywhere; by name."""
+    names = {model.name for model in snapshot.models}
+    names |= {alias.alias for alias in snapshot.aliases if alias.context in GATEWAY_CONTEXTS}
+    return [entry for name in sorted(names) if (entry := openai_model(snapshot, name)) is not None]
+
+
+def openai_model(snapshot: Snapshot, name: str) -> View | None:
+    """The entry of a name, if it is listed."""
+    model = next(_named(snapshot, name), None)
+    if model is None:
+        return None
+    # Snapshots that tests make may lack the time.
+    created = int(datetime.fromisoformat(model.created_at).timestamp()) if model.created_at else 0
+    owner = snapshot.providers[model.provider_id].name
+    return {"id": name, "object": "model", "created": created, "owned_by": owner}
+
+
+def _named(snapshot: Snapshot, name: str) -> Iterator[Model]:
+    """The offered models that a name means, in routing order: its own, or those it is an alias of."""
+    yield from (model for model in snapshot.models.where("name", name) if is_offered(snapshot, model))
+    for alias in snapshot.aliases.where("alias", name):
+        model = snapshot.models.get(alias.model_id)
+        if alias.context in GATEWAY_CONTEXTS and model is not None and is_offered(snapshot, model):
+            yield model

@@ -1,6 +1,6 @@
 """`model-registry catalog ...`: export and import of the whole catalogue as one JSON or YAML file.
 
-The registry plans the import of a file: `garden/document_import.py`.
+The registry plans the import of a file: `garden/document.py`.
 """
 
 from __future__ import annotations

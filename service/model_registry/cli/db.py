@@ -84,7 +84,7 @@ def reader_key(
 
     from model_registry.cli.settings import read_settings
     from model_registry.errors import StorageMisconfigured
-    from model_registry.store.access import READER
+    from model_registry.store.schema import READER
 
     secret = read_settings().postgrest_jwt_secret
     if secret is None:

@@ -18,11 +18,11 @@ from model_registry.cli.knowledge_import import Import, bring_in, reading_bar
 from model_registry.cli.registry import ApiKey, RegistryHttp, RegistryUrl
 from model_registry.client.address import DEFAULT_URL
 from model_registry.entities.json_types import Json
+from model_registry.entities.offer import SourceContent
 from model_registry.errors import SourceUnreadable
-from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, ollama, openai_models
+from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
-from model_registry.imports.sources.litellm_providers import namesake
-from model_registry.imports.sources.reading import SourceContent
+from model_registry.imports.sources.litellm_prices import namesake
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",
@@ -108,13 +108,13 @@ def import_ollama(
     root = url.rstrip("/").removesuffix("/v1")
     with reading_bar(f"Asking {root}") as advance:
         tags = fetch_json(f"{root}/api/tags")
-        names = ollama.model_names(tags)
+        names = servers.model_names(tags)
         shown = {}
         for done, name in enumerate(names, 1):
             shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
             advance(done, len(names))
-    reading = ollama.read_ollama(tags, shown, root, provider or "ollama")
-    bring_in(Import(ollama.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
+    reading = servers.read_ollama(tags, shown, root, provider or "ollama")
+    bring_in(Import(servers.OLLAMA, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
 
 
 @importers.command("openai")
@@ -146,10 +146,8 @@ def import_openai(
         headers["Authorization"] = f"Bearer {key}"
     with reading_bar(f"Asking {base}") as advance:
         answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
-    reading = openai_models.read_openai_models(answer, provider, provider_type, base)
-    bring_in(
-        Import(openai_models.SOURCE, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key)
-    )
+    reading = servers.read_openai_models(answer, provider, provider_type, base)
+    bring_in(Import(servers.OPENAI, reading, only_existing, activate, dry_run, report), RegistryHttp(registry, api_key))
 
 
 @importers.command("huggingface")

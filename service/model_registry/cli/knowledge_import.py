@@ -18,8 +18,8 @@ from model_registry.cli.import_summary import printable
 from model_registry.cli.output_file import write_output
 from model_registry.cli.registry import RegistryHttp
 from model_registry.client.requests import Call, json_object
+from model_registry.entities.offer import SourceContent
 from model_registry.errors import Invalid
-from model_registry.imports.sources.reading import SourceContent
 
 _LONGEST = 20
 """Most lines printed of one kind. A price map has thousands; the file of --report has all."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from model_registry.client.requests import json_object
 from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, R, read_row
-from model_registry.entities.category import Category
 from model_registry.entities.function import Function
+from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, ModelNotFound
 

@@ -20,8 +20,8 @@ from model_registry.client.fields import (
 from model_registry.client.operation import operation
 from model_registry.client.requests import Call, Rows
 from model_registry.client.rows import CatalogAlias, CatalogMapping
-from model_registry.entities.category import Category
 from model_registry.entities.function import Function
+from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
 
 _PROVIDERS = Rows("providers", Provider)

@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import ModelColumns
+from model_registry.entities.function import Mapping
+from model_registry.entities.model import Alias, ModelColumns
 from model_registry.entities.model_card import ModelCard
 from model_registry.errors import RegistryUnreachable
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Literal
+from typing import Literal, get_args
 
 from model_registry.entities.base import Row
 
 Scope = Literal["admin", "node", "read"]
-SCOPES: tuple[Scope, ...] = ("admin", "node", "read")
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 """admin: everything; node: report deployments; read: reads, where these need a key."""
 
 

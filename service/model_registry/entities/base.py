@@ -1,15 +1,28 @@
-"""Bases of all entities: rows, drafts, names and JSON values. Rules of one entity belong in its own file."""
+"""Bases of all entities: rows, drafts, names, JSON values, and pydantic's errors as reasons.
+
+Rules of one entity belong in its own file.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import to_json
+
+from model_registry.errors import Reason
 
 _INT64 = 2**63
 _DEEPEST = 32
@@ -67,24 +80,25 @@ class FewFields(BaseModel):
         return value
 
 
-def _printable(value: str) -> str:
-    if _CONTROL.search(value):
-        message = "must not contain control characters"
-        raise ValueError(message)
-    return value
+def without(problem: Callable[[Any], str | None]) -> AfterValidator:
+    """Make a validator that refuses what has a problem; the function returns the message, or None."""
+
+    def check(value: Any) -> Any:  # noqa: ANN401 (any value)
+        if message := problem(value):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
 
 
-def _storable(value: str) -> str:
-    if problem := _string_problem(value):
-        raise ValueError(problem)
-    return value
+def _unprintable(value: str) -> str | None:
+    return "must not contain control characters" if _CONTROL.search(value) else None
 
 
-def _not_reserved(value: str) -> str:
+def _reserved(value: str) -> str | None:
     if value.startswith("tensorzero::"):
-        message = "must not start with 'tensorzero::': the gateway keeps that prefix for itself"
-        raise ValueError(message)
-    return value
+        return "must not start with 'tensorzero::': the gateway keeps that prefix for itself"
+    return None
 
 
 def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 (any JSON value; one answer a kind)
@@ -99,16 +113,12 @@ def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 
         case int():
             return None if -_INT64 <= value < _INT64 else "holds an integer outside 64 bits"
         case float():
-            return _float_problem(value)
+            return None if math.isfinite(value) else "holds nan or infinity"
         case list():
             return next((p for item in value if (p := json_problem(item, depth + 1))), None)
         case dict():
             return next((p for k, v in value.items() if (p := _string_problem(k) or json_problem(v, depth + 1))), None)
     return f"holds a {type(value).__name__}, which is not JSON"
-
-
-def _float_problem(value: float) -> str | None:
-    return None if math.isfinite(value) else "holds nan or infinity"
 
 
 def _string_problem(value: str) -> str | None:
@@ -135,16 +145,10 @@ def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     return value
 
 
-def _json_object(value: dict[str, Any]) -> dict[str, Any]:
-    if problem := json_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, without(_string_problem)]
 """Free text."""
 
-printable = AfterValidator(_printable)
+printable = without(_unprintable)
 """Validates names: no control characters."""
 
 NAME_LENGTH = 200
@@ -156,7 +160,7 @@ ShortName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGT
 LongName = Annotated[str, StringConstraints(min_length=1, max_length=LONG_NAME_LENGTH), printable]
 """Printable, 1 to 300 characters: names of models, which may be paths."""
 
-gateway_name = AfterValidator(_not_reserved)
+gateway_name = without(_reserved)
 """Validates keys of the gateway's configuration."""
 
 GatewayShortName = Annotated[ShortName, gateway_name]
@@ -165,7 +169,7 @@ GatewayShortName = Annotated[ShortName, gateway_name]
 GatewayLongName = Annotated[LongName, gateway_name]
 """A long name that becomes a key of the gateway's configuration."""
 
-JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+JsonObject = Annotated[dict[str, Any], without(json_problem)]
 """A JSON object that survives Postgres and TOML: finite numbers, 64-bit integers, no NUL, at most 32 levels."""
 
 METADATA_BYTES = 64 * 2**10
@@ -178,3 +182,22 @@ Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
 """Free data about a row: a JSON object of at most 64 KiB, or no larger than what is stored."""
 
 MAX_INT32 = 2**31 - 1
+
+
+Location = tuple[int | str, ...]
+"""A value's location in pydantic's form: field names, and positions in lists."""
+
+
+def dotted(location: Location) -> str:
+    """Write a location for a reason: `models.0.name`."""
+    return ".".join(map(str, location))
+
+
+def reasons_of(error: ValidationError, where: Callable[[Location], str] = dotted) -> list[Reason]:
+    """Return one reason per field that pydantic refused."""
+    return reasons_from(error.errors(include_url=False, include_context=False, include_input=False), where)
+
+
+def reasons_from(details: Iterable[Mapping[str, Any]], where: Callable[[Location], str] = dotted) -> list[Reason]:
+    """Do the same for a list of errors from FastAPI or pydantic, without pydantic's own prefix."""
+    return [Reason(where(detail["loc"]), str(detail["msg"]).removeprefix("Value error, ")) for detail in details]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -21,7 +21,7 @@ from model_registry.entities.base import (
 
 DeploymentStatus = Literal["loading", "loaded", "unloaded", "error", "lost"]
 
-DEPLOYMENT_STATUSES: tuple[DeploymentStatus, ...] = ("loading", "loaded", "unloaded", "error", "lost")
+DEPLOYMENT_STATUSES: tuple[DeploymentStatus, ...] = get_args(DeploymentStatus)
 LIVE_STATUSES = frozenset({"loading", "loaded"})
 
 PROVIDER_TYPE_LENGTH = 64
@@ -88,26 +88,8 @@ class DeploymentEvent:
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON for the database function `registry_record_events`, without missing values."""
-        content: dict[str, Any] = {
-            "node_id": self.node_id,
-            "provider_type": self.provider_type,
-            "announced_model": self.announced_model,
-            "status": self.status,
-            "event_at": self.event_at,
-        }
-        if self.vram_allocated_mb is not None:
-            content["vram_allocated_mb"] = self.vram_allocated_mb
-        if self.endpoint is not None:
-            content["endpoint"] = self.endpoint
-        if self.error_message is not None:
-            content["error_message"] = self.error_message
-        if self.loaded_at is not None:
-            content["loaded_at"] = self.loaded_at
-        if self.metadata:
-            content["metadata"] = self.metadata
-        if self.model_id is not None:
-            content["model_id"] = self.model_id
-        return content
+        columns = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in columns if value is not None and value != {}}
 
     @property
     def is_plain(self) -> bool:

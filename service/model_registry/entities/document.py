@@ -21,8 +21,7 @@ from model_registry.entities.base import (
     ShortName,
     Text,
 )
-from model_registry.entities.category import CategoryFacts
-from model_registry.entities.model import ModelType, Tags
+from model_registry.entities.model import CategoryFacts, ModelType, Tags
 from model_registry.entities.model_card import ModelCard
 from model_registry.entities.provider import ApiBase, VariableName
 from model_registry.entities.provider_types import ProviderTypeName

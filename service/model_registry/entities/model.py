@@ -1,10 +1,11 @@
-"""A model: one catalogued AI model as one provider offers it."""
+"""A model, as one provider offers it; its capabilities, its aliases, and the categories of models."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from model_registry.entities.base import (
     MAX_INT32,
@@ -18,6 +19,24 @@ from model_registry.entities.base import (
     Text,
 )
 
+FLAGS = ("streaming", "vision", "tool_use", "json_mode", "structured_outputs", "training", "inference")
+"""Tags that are also shown as flags."""
+
+_SYNONYMS = {"function_calling": "tool_use", "tools": "tool_use", "tool_calling": "tool_use"}
+
+
+def canonical(tag: str) -> str:
+    """Return the canonical name of a capability: `tool_use` for `function_calling`, in any case."""
+    lowered = tag.lower()
+    return _SYNONYMS.get(lowered, lowered)
+
+
+def flags(capabilities: Iterable[str]) -> dict[str, bool]:
+    """Return each well-known capability, and whether the tags include it."""
+    known = {canonical(tag) for tag in capabilities}
+    return {flag: flag in known for flag in FLAGS}
+
+
 ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image"]
 
 MODEL_TYPE_SYNONYMS = {
@@ -30,6 +49,17 @@ MODEL_TYPE_SYNONYMS = {
     "rerank": "reranker",
 }
 """Existing clients' names of our model types (reference/wire-contracts.md)."""
+
+USUAL_CATEGORIES = {
+    "chat": "text-llm",
+    "vl": "vision-vlm",
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "tts": "text-to-speech",
+    "audio": "speech-to-text",
+    "image": "image-generation",
+}
+"""Model type -> the category that imported models get."""
 
 ROUTED_TYPES = frozenset({"chat", "vl"})
 """Types rendered under `[models]` in a gateway configuration."""
@@ -107,3 +137,50 @@ class ModelDraft(Draft):
     status: ModelStatus = Field(
         "active", description="Only active and experimental models are offered.", examples=["active"]
     )
+
+
+GATEWAY_CONTEXTS = frozenset({None, "default", "tensorzero"})
+"""Contexts in which an alias is also a model key of the gateway."""
+
+
+class Alias(Row):
+    """An alias as stored."""
+
+    model_id: str
+    alias: str
+    context: str | None = None
+
+
+class AliasDraft(Draft):
+    """Writable fields of an alias, with its model resolved."""
+
+    model_id: str
+    alias: GatewayLongName = Field(examples=["default_embedding"])
+    context: ShortName | None = Field(
+        None, description="Context in which the alias is valid; by default everywhere.", examples=["tensorzero"]
+    )
+
+
+class Category(Row):
+    """A category as stored."""
+
+    key: str
+    name: str
+    description: str = ""
+    icon: str | None = None
+
+
+class CategoryFacts(Draft):
+    """A category without its key."""
+
+    name: ShortName = Field(description="Display name.", examples=["Language models"])
+    description: Text = ""
+    icon: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
+        None, description="An emoji, or the name of an icon.", examples=["✍️"]
+    )
+
+
+class CategoryDraft(CategoryFacts):
+    """Writable fields of a category."""
+
+    key: ShortName = Field(description="Key that models refer to in `category`.", examples=["text-llm"])

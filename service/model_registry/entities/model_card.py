@@ -9,7 +9,6 @@ from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     AnyUrl,
     Field,
     StringConstraints,
@@ -19,18 +18,17 @@ from pydantic import (
     field_validator,
 )
 
-from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text
+from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text, without
 
 _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 
 
-def _url(value: str) -> str:
+def _url_problem(value: str) -> str | None:
     try:
         _URL.validate_python(value)
-    except ValidationError as error:
-        message = "must be a URL"
-        raise ValueError(message) from error
-    return value
+    except ValidationError:
+        return "must be a URL"
+    return None
 
 
 N = TypeVar("N", int | None, float | None)
@@ -40,7 +38,7 @@ Price = Annotated[float, Field(ge=0, le=1_000_000)]
 Score = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_INT32)]
 Gigabytes = Annotated[float, Field(ge=0, le=100_000)]
-Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_url)]
+Url = Annotated[str, StringConstraints(max_length=2000), without(_url_problem)]
 
 
 class QualityScores(Draft):

@@ -1,7 +1,8 @@
-"""An offer: a model at a provider, with facts from a source outside the registry."""
+"""An offer: a model at a provider, with facts from a source outside the registry. Sources are read into offers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
@@ -34,3 +35,19 @@ class Offer(Draft):
     def called(self) -> str:
         """The name of a new row."""
         return self.name or self.model_id
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An entry that is no offer, and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContent:
+    """The offers of a source, and its entries that are none."""
+
+    offers: tuple[Offer, ...]
+    passed_over: tuple[PassedOver, ...] = ()

@@ -6,12 +6,11 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
-from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, reasons_of, without
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
-from model_registry.entities.secret_names import is_key_for_a_name
+from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 
 RouteBy = Literal["api_base", "deployments"]
@@ -36,27 +35,19 @@ def http_url_problem(value: str) -> str | None:
     return None
 
 
-def _http_url(value: str) -> str:
-    if problem := http_url_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-def _variable_name(value: str) -> str:
+def _variable_problem(value: str) -> str | None:
     """Check the name of a variable; refuse API keys, which people paste here."""
     if _KEY_PREFIXES.match(value) or is_key_for_a_name(value) or find_secrets(value):
-        message = (
+        return (
             "looks like a key itself; give the NAME of the environment variable that holds it, such as OPENAI_API_KEY"
         )
-        raise ValueError(message)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        message = "must be the name of an environment variable, such as OPENAI_API_KEY: letters, digits and underscores"
-        raise ValueError(message)
-    return value
+        return "must be the name of an environment variable, such as OPENAI_API_KEY: letters, digits and underscores"
+    return None
 
 
-ApiBase = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_http_url)]
-VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_variable_name)]
+ApiBase = Annotated[str, StringConstraints(max_length=2000), without(http_url_problem)]
+VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), without(_variable_problem)]
 
 
 class Provider(Row):

@@ -96,6 +96,7 @@ COMMON_KEYS = frozenset(
 COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "extra_headers"})
 """Keys of every provider table under `[embedding_models]`."""
 
+# Each maker names all that its types have in common, so that a type is read in one place.
 _SFT = frozenset({"sft"})
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(

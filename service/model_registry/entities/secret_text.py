@@ -11,8 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from model_registry.entities.secret_names import announces, is_key_for_a_name, is_literal, is_placeholder
-from model_registry.entities.secret_shapes import HINTS, NKEY_LENGTH, NKEY_SEED, SHAPES
+from model_registry.entities.secret_patterns import (
+    HINTS,
+    NKEY_LENGTH,
+    NKEY_SEED,
+    SHAPES,
+    announces,
+    is_key_for_a_name,
+    is_literal,
+    is_placeholder,
+)
 
 _clean: set[str] = set()
 """Cache of short texts without secrets: names of nodes, models and fields recur."""

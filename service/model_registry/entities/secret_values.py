@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from model_registry.entities.secret_names import announces, is_literal
+from model_registry.entities.secret_patterns import announces, is_literal
 from model_registry.entities.secret_text import SecretSpan, find_secrets, mask, mask_secrets, masked_text
 
 Path = tuple[str, ...]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import structlog
 from nats.aio.client import Client
 
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
-from model_registry.fleet.heartbeat_batcher import HeartbeatBatcher
 from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
 from model_registry.messaging.cancel import cancel
 from model_registry.messaging.connection import FAILURES, NatsConnection
@@ -25,6 +25,8 @@ _GRACE_SECONDS = 3.0
 _MOST_WAIT_SECONDS = ACK_WAIT_SECONDS / 4
 _AT_ONCE = 2
 """Batches in progress per source: one is parsed while the database records the other."""
+_MOST_HEARTBEATS = 2000
+"""Held back at once."""
 
 
 class _PlanChangedError(Exception):
@@ -92,7 +94,7 @@ class EventConsumer:
         """Consume from each client that the connection makes, until there is a newer one. Ends with a bug in it."""
         while True:
             client = await self._newest_client()
-            # A client that is gone may keep whoever waits for it: what consumed from it is cancelled.
+            # A client that is gone may never answer those that wait for it: what consumed from it is cancelled.
             await self.close()
             self._consuming = asyncio.create_task(self._consume_from(client), name="event-consumer of one client")
             replaced = asyncio.create_task(self._is_new.wait())
@@ -178,6 +180,35 @@ class EventConsumer:
             with contextlib.suppress(*FAILURES):
                 await source.again(left)
         return left
+
+
+class HeartbeatBatcher:
+    """Holds back the heartbeats of one source: a thousand recorded together cost as much as a few alone.
+
+    All other messages pass at once.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Hold each for at most `seconds`."""
+        self._seconds = seconds
+        self._clock = clock
+        self._due = 0.0
+        self.read: list[Delivery] = []
+
+    def patience(self) -> float | None:
+        """Return the seconds until the heartbeats are due; None when there are none."""
+        return max(0.0, self._due - self._clock()) if self.read else None
+
+    def pass_on(self, read: Sequence[Delivery]) -> list[Delivery]:
+        """Add these messages, and return those to record now."""
+        if not self.read:
+            self._due = self._clock() + self._seconds
+        self.read += [one for one in read if one.content.is_heartbeat]
+        now = [one for one in read if not one.content.is_heartbeat]
+        if self.read and (self._clock() >= self._due or len(self.read) >= _MOST_HEARTBEATS):
+            now += self.read
+            self.read = []
+        return now
 
 
 async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:

@@ -1,18 +1,27 @@
-"""Reads single values of an event's JSON: under one of several names, checked, shown short in reasons. Pure."""
+"""Reads single values of an event's JSON: under one of several names, checked, shown short in reasons.
+
+When an event happened is one rule for NATS and HTTP. Pure: the time of receipt is an argument.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from model_registry.entities.base import reasons_of
 from model_registry.entities.deployment import DeploymentEvent, EventDraft
-from model_registry.entities.invalid_fields import reasons_of
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import InvalidEvent
-from model_registry.fleet.event_time import read_time
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""Events dated further ahead count as of their receipt: a wrong clock would beat the sender's later events."""
+
+_MILLISECONDS = 20_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 _KEPT = ("model_name", "session_id")
 """Further fields of an event that are kept, as metadata."""
@@ -41,6 +50,30 @@ def parse_time(content: dict[str, Any], names: Iterable[str]) -> datetime | None
             except ValueError as error:
                 raise InvalidEvent(f"{name}: {repr_short(given)} {error}.") from error
     return None
+
+
+def read_time(value: object) -> datetime:
+    """Parse a time: epoch seconds (milliseconds from 20,000,000,000 on) or ISO 8601 (UTC when it has no zone).
+
+    Errors: ValueError, also for times before 1970, which no event can have.
+    """
+    if isinstance(value, int | float) and 0 <= value < _MILLISECONDS and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)  # the usual form, at a tenth of the price
+    try:
+        when = None if isinstance(value, bool) else _TIME.validate_python(value)
+    except ValidationError:
+        when = None
+    if when is not None:
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+    if when is None or when < _EPOCH:
+        message = "is not a time: epoch seconds or ISO 8601"
+        raise ValueError(message)
+    return when
+
+
+def clamp_event_time(when: datetime | None, received_at: datetime) -> datetime:
+    """Return the event's own time; the time of receipt when it has none or one too far ahead."""
+    return received_at if when is None or when > received_at + CLOCK_TOLERANCE else when
 
 
 def node_of(given: object, default_node: str) -> Any:  # noqa: ANN401 (any JSON)

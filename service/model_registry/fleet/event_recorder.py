@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import orjson
 import structlog
 
-from model_registry.entities.node_report import NodeReportBatch, RecordResult, RejectedEvent
+from model_registry.entities.node import NodeReportBatch, RecordResult, RejectedEvent
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
 from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
 from model_registry.fleet.event_sources import Delivery
 from model_registry.fleet.gpu_events import NOTHING, read_event
-from model_registry.fleet.poison_counter import PoisonCounter
-from model_registry.fleet.status_digests import StatusDigests
+from model_registry.fleet.status_messages import StatusDigests
 from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.subjects import EVENT_SUBJECTS, REJECTED
 from model_registry.store.registry import Registry
@@ -36,6 +36,7 @@ _LONGEST_SECRET = 4 * 1024
 
 MOST_TRIES = 10
 """Attempts at an event that the database refuses without a known reason while it accepts others in between."""
+_MOST_REFUSED = 10_000
 
 Count = Callable[[str, int], None]
 """Counts messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
@@ -115,7 +116,7 @@ class EventRecorder:
             if not (batch.events or batch.statuses or batch.rejected):
                 return
             recorded = await self._registry.record_reports(batch, actor=ACTOR)
-            if batch.heard:
+            if batch.received:
                 self._refusals.note_taken()
             for status in batch.statuses:
                 if status.node_id in recorded.unsettled or status.node_id in recorded.crowded:
@@ -181,6 +182,33 @@ class EventRecorder:
         for outcome, number in numbers.items():
             if number:
                 self._count(outcome, number)
+
+
+class PoisonCounter:
+    """Counts unexplained refusals of an event by the database, to decide whether the event is at fault.
+
+    Counts those between which other events were recorded: counting deliveries would count outages as well.
+    """
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._refused: dict[tuple[datetime, str, int], tuple[int, int]] = {}
+
+    def note_taken(self) -> None:
+        """Note that events were recorded; heartbeats and rejections do not prove that the database accepts events."""
+        self._taken += 1
+
+    def count(self, delivery: Delivery) -> int:
+        """Count a refusal, and return the number so far. Refusals with no event recorded between them count once."""
+        message = delivery.message
+        key = (delivery.received_at, message.subject, hash(message.data))
+        times, taken = self._refused.get(key, (0, -1))
+        if taken < self._taken:
+            times += 1
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()  # counts begin anew; no event is lost
+        self._refused[key] = times, self._taken
+        return times
 
 
 def in_parts(read: Iterable[Delivery]) -> list[list[Delivery]]:

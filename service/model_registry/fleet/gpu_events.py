@@ -13,10 +13,17 @@ from typing import Any
 import orjson
 
 from model_registry.entities.deployment import LIVE_STATUSES, DeploymentEvent
-from model_registry.entities.status_message import StatusMessage
+from model_registry.entities.node import StatusMessage
 from model_registry.errors import InvalidEvent, Reason
-from model_registry.fleet.event_fields import event_of, first, node_of, parse_time, repr_short, split_key
-from model_registry.fleet.event_time import clamp_event_time
+from model_registry.fleet.event_fields import (
+    clamp_event_time,
+    event_of,
+    first,
+    node_of,
+    parse_time,
+    repr_short,
+    split_key,
+)
 from model_registry.fleet.status_messages import read_status
 from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, STATUS, UNLOADED
 

@@ -79,10 +79,6 @@ class Moments:
         self._latest = None
 
 
-def _is_lost(row: dict[str, Any] | None) -> bool:
-    return row is not None and row["status"] == "lost"
-
-
 def _is_past(positions: Positions, lasts: dict[str, int]) -> bool:
     return all(stream in positions and positions[stream].is_past(last) for stream, last in lasts.items())
 
@@ -149,7 +145,8 @@ class NodeLiveness:
         lost = [
             change["row"]["node_id"]
             for change in answer["changes"]
-            if change["table"] == "gpu_nodes" and change["origin"] == self._registry.origin and _is_lost(change["row"])
+            if (change["table"], change["origin"]) == ("gpu_nodes", self._registry.origin)
+            and (change["row"] or {}).get("status") == "lost"
         ]
         if lost:
             log.warning("nodes lost: they were silent", number=len(lost), nodes=lost[:_MOST_SHOWN])

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from model_registry.entities.base import MAX_INT32, Draft, LongName, Metadata, ShortName, Text
 from model_registry.entities.deployment import Deployment, DeploymentEvent, DeploymentStatus
 from model_registry.errors import Invalid, Reason, UnknownReference
-from model_registry.fleet.event_time import clamp_event_time, read_time
+from model_registry.fleet.event_fields import clamp_event_time, read_time
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -19,8 +19,13 @@ def _moment(value: object) -> datetime | None:
     return None if value is None else read_time(value)
 
 
-Moment = Annotated[datetime | None, BeforeValidator(_moment, json_schema_input_type=datetime | float | None)]
+Moment = Annotated[
+    datetime | None,
+    BeforeValidator(_moment, json_schema_input_type=datetime | float | None),
+    Field(description="Time of the event. Replaced by the current time if omitted or more than a minute ahead."),
+]
 """When it happened, by the rules for events: ISO 8601, or seconds since 1970."""
+ErrorMessage = Annotated[Text, StringConstraints(max_length=4000)] | None
 
 
 class DeploymentReport(Draft):
@@ -36,10 +41,8 @@ class DeploymentReport(Draft):
     status: DeploymentStatus = "loaded"
     vram_allocated_mb: int | None = Field(None, ge=0, le=MAX_INT32, description="MiB.", examples=[6144])
     endpoint: Annotated[Text, StringConstraints(max_length=2000)] | None = None
-    error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
-    timestamp: Moment = Field(
-        None, description="Time of the event. Replaced by the current time if omitted or more than a minute ahead."
-    )
+    error_message: ErrorMessage = None
+    timestamp: Moment = None
     metadata: Metadata = {}
 
     def event(self, snapshot: Snapshot, now: datetime) -> DeploymentEvent:
@@ -73,11 +76,9 @@ class StatusReport(Draft):
     """A deployment's new status."""
 
     status: DeploymentStatus = Field(examples=["unloaded"])
-    error_message: Annotated[Text, StringConstraints(max_length=4000)] | None = None
+    error_message: ErrorMessage = None
     vram_allocated_mb: int | None = Field(None, ge=0, le=MAX_INT32, description="MiB; unchanged if omitted.")
-    timestamp: Moment = Field(
-        None, description="Time of the event. Replaced by the current time if omitted or more than a minute ahead."
-    )
+    timestamp: Moment = None
 
     def event(self, deployment: Deployment, now: datetime) -> DeploymentEvent:
         """Convert to an event of this deployment; fields that are not given stay as they were."""

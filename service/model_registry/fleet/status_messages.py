@@ -1,12 +1,13 @@
 """Parses `mesh.gpu.status.v1`: the models that a node has loaded, and its memory.
 
 Most of these messages repeat the one before. A digest over the fields that do not always change detects them, and the
-rest of the message is then skipped. Pure: the time of receipt is an argument.
+rest of the message is then skipped. Parsing is pure: the time of receipt is an argument.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -14,18 +15,28 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import MAX_INT32, ShortName
+from model_registry.entities.base import MAX_INT32, ShortName, reasons_of
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.invalid_fields import reasons_of
-from model_registry.entities.node import NodeDraft
-from model_registry.entities.status_message import StatusMessage, UnreadableModel
+from model_registry.entities.node import NodeDraft, StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
-from model_registry.fleet.event_fields import event_of, first, node_of, parse_time, repr_short, shortened, split_key
-from model_registry.fleet.event_time import clamp_event_time
+from model_registry.fleet.event_fields import (
+    clamp_event_time,
+    event_of,
+    first,
+    node_of,
+    parse_time,
+    repr_short,
+    shortened,
+    split_key,
+)
 
 MOST_LISTED = 1000
 """Models in one status message. No GPU holds as many; one transaction must not grow without bound."""
 MOST_GPUS = 64
+
+GOOD_SECONDS = 60.0
+"""After this long a message is recorded whole again, even if unchanged: somebody may have edited rows in SQL."""
+_MOST_NODES = 100_000
 
 _TOTAL, _USED, _FREE = "total_vram_mb", "used_vram_mb", "free_vram_mb"
 _OF_MODEL = (
@@ -36,6 +47,31 @@ _OF_MODEL = (
 _OF_GPU = ("gpu_index", "name", _TOTAL)
 _NAME_LENGTH = 200
 _NODE: TypeAdapter[str] = TypeAdapter(ShortName)
+
+
+class StatusDigests:
+    """The digest of each node's last status message that this replica recorded.
+
+    A wrong one only costs sending a message twice: the database decides.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, float]] = {}
+
+    def digest_of(self, node_id: str) -> str | None:
+        """Return the digest of the node's last message, unless it has expired."""
+        digest, good_until = self._known.get(node_id, ("", 0.0))
+        return digest if digest and time.monotonic() < good_until else None
+
+    def note(self, message: StatusMessage) -> None:
+        """Remember a message that was recorded whole."""
+        if len(self._known) >= _MOST_NODES:
+            self._known.clear()
+        self._known[message.node_id] = (message.digest, time.monotonic() + GOOD_SECONDS)
+
+    def forget(self, node_id: str) -> None:
+        """Forget a digest that the database contradicts."""
+        self._known.pop(node_id, None)
 
 
 def read_status(

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from model_registry.catalog.views import DeploymentView, View, deployment_view
 from model_registry.entities.deployment import LIVE_STATUSES
 from model_registry.entities.node import NODE_STATUSES, Node
-from model_registry.errors import Invalid, NotFound, Reason
+from model_registry.errors import NotFound
+from model_registry.selection.list_filters import known
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -65,9 +66,8 @@ def find_node(snapshot: Snapshot, reference: str) -> Node:
 
 def search_nodes(snapshot: Snapshot, *, status: str | None = None, labels: Sequence[str] = ()) -> list[Node]:
     """Nodes that pass every filter, by name. A label is `key` or `key=value`. Errors: Invalid."""
-    if status is not None and status not in NODE_STATUSES:
-        message = f"Unknown status {status!r}. Allowed: {', '.join(NODE_STATUSES)}."
-        raise Invalid(message, reasons=[Reason("status", message)], allowed=list(NODE_STATUSES))
+    if status is not None:
+        known("status", status, NODE_STATUSES)
     return [
         node
         for node in snapshot.nodes

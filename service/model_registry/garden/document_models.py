@@ -1,4 +1,4 @@
-"""Translates between an entry of a document's `models` and the columns of a row.
+"""Translates between an entry of a document's `models` and a row: its id, and its columns.
 
 A field that an entry leaves out or has as null is unknown, and changes nothing. Unknown keys are kept in the metadata,
 and are exported again in their place.
@@ -11,29 +11,55 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from model_registry.entities.capability import canonical
+from model_registry.entities.base import NAME_LENGTH
 from model_registry.entities.document import DocumentCapabilities, DocumentModel
-from model_registry.entities.model import Model
+from model_registry.entities.model import USUAL_CATEGORIES, Model, canonical
 from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
+from model_registry.snapshot.lookup import find_model, splits
 from model_registry.snapshot.snapshot import Snapshot
+
+
+def garden_id(snapshot: Snapshot, model: Model) -> str:
+    """Return the id of a model in a document, where no two have the same: what its provider calls it.
+
+    Where several providers offer it, or that is another model's name, it is the model's name; where that is taken too,
+    `provider/name`; and in the last resort its row's id.
+    """
+    provider = snapshot.providers.get(model.provider_id)
+    for candidate in (model.model_id, model.name, f"{provider.name}/{model.name}" if provider else model.id):
+        if [meant.id for meant in _meant(snapshot, candidate)] == [model.id]:
+            return candidate
+    return model.id
+
+
+def find_garden_model(snapshot: Snapshot, reference: str) -> Model:
+    """Find a model by its id in a document; else as everywhere. Errors: ModelNotFound, AmbiguousName."""
+    meant = _meant(snapshot, reference)
+    return meant[0] if len(meant) == 1 else find_model(snapshot, reference)
+
+
+def _meant(snapshot: Snapshot, reference: str) -> list[Model]:
+    """Return the models that an id may stand for, in the order in which ids are given."""
+    return (
+        snapshot.models.where("model_id", reference)
+        or snapshot.models.where("name", reference)
+        or [
+            model
+            for provider, name in splits(reference)
+            for model in snapshot.models.where("name", name)
+            if any(p.id == model.provider_id for p in snapshot.providers.where("name", provider))
+        ]
+    )
+
 
 UNKNOWN = "models_registry.json"
 """The key of the metadata that holds the unknown keys of a document."""
 
-LONGEST_NAME = 200
-
 _FLAGS = {name: canonical(name) for name in DocumentCapabilities.model_fields}
 _STATUSES = {"stable": "active"}
 _WORDS = {ours: theirs for theirs, ours in _STATUSES.items()}
-_TYPES = {
-    "embedding": "embedding",
-    "reranker": "reranker",
-    "text-to-speech": "tts",
-    "speech-to-text": "audio",
-    "image-generation": "image",
-    "vision-vlm": "vl",
-}
-"""Category -> the type of its models."""
+_TYPES = {category: model_type for model_type, category in USUAL_CATEGORIES.items() if model_type != "chat"}
+"""Category -> the type of its models. Other categories have models of several types."""
 
 _NULLS: dict[str, tuple[str, ...]] = {
     "quantization": ("method", "type"),
@@ -138,7 +164,7 @@ def _facts(entry: DocumentModel, registry_name: str) -> dict[str, Any]:
 
 def _shown(registry_name: str) -> str:
     """Return the display name of a model without one; display names are shorter."""
-    return registry_name[:LONGEST_NAME]
+    return registry_name[:NAME_LENGTH]
 
 
 def _tags(entry: DocumentModel, old: Model | None) -> list[str]:

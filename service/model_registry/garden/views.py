@@ -1,16 +1,15 @@
-"""The catalogue as Model Garden's programs see it: rows for a list, one model in full, a verdict on its use."""
+"""The catalogue as Model Garden's programs see it: rows for a list, one model in full, whether it fits a use."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from model_registry.catalog.views import is_offered
-from model_registry.entities.capability import flags
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
-from model_registry.entities.model import Model
-from model_registry.errors import AmbiguousName, Invalid, ModelNotFound, Reason
-from model_registry.garden.document_models import entry_of, status_word
-from model_registry.garden.ids import find_garden_model, garden_id
+from model_registry.entities.model import Model, flags
+from model_registry.errors import AmbiguousName, ModelNotFound
+from model_registry.garden.document_models import entry_of, find_garden_model, garden_id, status_word
+from model_registry.selection.list_filters import known
 from model_registry.snapshot.snapshot import Snapshot
 
 View = dict[str, Any]
@@ -18,10 +17,8 @@ View = dict[str, Any]
 
 def garden_models(snapshot: Snapshot, category: str | None = None) -> list[View]:
     """All models, or those of a category. Errors: Invalid (no such category)."""
-    if category is not None and not snapshot.categories.where("key", category):
-        allowed = [c.key for c in snapshot.categories]
-        message = f"Unknown category {category!r}. Allowed: {', '.join(allowed)}."
-        raise Invalid(message, reasons=[Reason("category", message)], allowed=allowed)
+    if category is not None:
+        known("category", category, [c.key for c in snapshot.categories])
     return [_row(snapshot, m) for m in snapshot.models if category in (None, m.card.get("category"))]
 
 
@@ -64,7 +61,7 @@ def garden_categories(snapshot: Snapshot) -> dict[str, View]:
     return {c.key: {"name": c.name, "description": c.description, "icon": c.icon} for c in snapshot.categories}
 
 
-def garden_verdict(snapshot: Snapshot, reference: str, use: Use, hardware: Hardware) -> FitnessResult:
+def garden_fitness(snapshot: Snapshot, reference: str, use: Use, hardware: Hardware) -> FitnessResult:
     """Whether a model may be used so; one that is not there may not."""
     try:
         model = find_garden_model(snapshot, reference)

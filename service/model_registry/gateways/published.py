@@ -17,7 +17,7 @@ from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
-from model_registry.store.kept_file import KeptFile
+from model_registry.store.snapshot_file import KeptFile
 
 log = structlog.get_logger(__name__)
 

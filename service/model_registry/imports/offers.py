@@ -11,25 +11,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_registry.catalog.model_edits import SOURCED_COLUMNS
+from model_registry.catalog.field_sources import (
+    EMPTY,
+    IMPORTED_FIELDS,
+    NEVER_UNKNOWN,
+    SOURCED_COLUMNS,
+    fact,
+    merge_facts,
+    source_label,
+    written_with_sources,
+)
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, RegistryError
-from model_registry.imports.facts import (
-    EMPTY,
-    IMPORTED_FIELDS,
-    NEVER_UNKNOWN,
-    current,
-    merge_facts,
-    source_label,
-    update,
-)
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.imports.providers import OfferedProviders
 from model_registry.snapshot.snapshot import Snapshot
@@ -67,34 +67,30 @@ def plan_offers(  # noqa: PLR0913 (the options of an import)
 
     `only_existing` creates no rows; `activate` makes new rows active, which they are not otherwise.
     """
-    return _Importer(snapshot, source, new_id, fault, only_existing=only_existing, activate=activate).plan(offers)
+    return _Importer(snapshot, source, new_id, fault, only_existing, activate).plan(offers)
 
 
+@dataclass
 class _Importer:
-    def __init__(  # noqa: PLR0913 (as `plan_import`)
-        self,
-        snapshot: Snapshot,
-        source: str,
-        new_id: Callable[[], str],
-        fault: Fault,
-        *,
-        only_existing: bool,
-        activate: bool,
-    ) -> None:
-        self._snapshot = snapshot
-        self._source = source
-        self._new_id = new_id
-        self._fault = fault
-        self._only_existing = only_existing
-        self._activate = activate
-        self._providers = OfferedProviders(snapshot, new_id, only_existing=only_existing)
+    """One import, with the options of `plan_offers`."""
+
+    snapshot: Snapshot
+    source: str
+    new_id: Callable[[], str]
+    fault: Fault
+    only_existing: bool
+    activate: bool
+
+    def __post_init__(self) -> None:
+        snapshot = self.snapshot
+        self._providers = OfferedProviders(snapshot, self.new_id, only_existing=self.only_existing)
         self._rows: dict[tuple[str, str], list[Model]] = {}
         for model in snapshot.models:
             self._rows.setdefault((model.provider_id, model.model_id), []).append(model)
         self._names = {(model.provider_id, model.name): model.model_id for model in snapshot.models}
         self._seen: set[tuple[str, str]] = set()
         # A secret in one offer does not stop the others.
-        self._planner = Planner(snapshot, new_id, guard=lambda operation: refuse_secrets(snapshot, [operation]))
+        self._planner = Planner(snapshot, self.new_id, guard=lambda operation: refuse_secrets(snapshot, [operation]))
 
     def plan(self, offers: Iterable[Offer]) -> ImportPlan:
         # Offers that name a provider come first: an offer without one finds the new row on the next import.
@@ -113,8 +109,8 @@ class _Importer:
 
     def _plan_providers(self, names: set[str]) -> ImportPlan:
         """Plan the rows of new providers that got models. They come before those."""
-        planner = Planner(self._snapshot, self._new_id)
-        for row in self._providers.new():
+        planner = Planner(self.snapshot, self.new_id)
+        for row in self._providers.new.values():
             if row.name in names:
                 columns = row.model_dump(exclude={"id", "version", "created_at", "updated_at"})
                 summary = f"type {row.type}, not active"
@@ -139,7 +135,7 @@ class _Importer:
     def _at(self, offer: Offer, provider: Provider, rows: list[Model]) -> Iterable[_Case | ReportEntry]:
         try:
             if (provider.id, offer.model_id) in self._seen:
-                raise AlreadyExists("this import has told of it already")
+                raise AlreadyExists("this import offered it already")
             self._seen.add((provider.id, offer.model_id))
             facts, left_out = self._checked(offer, provider)
             if not rows:
@@ -158,7 +154,7 @@ class _Importer:
             raise InvalidModel(f"{', '.join(unknown)}: not a field that importers fill")
         left_out = {}
         category = facts.get("category")
-        if isinstance(category, str) and not self._snapshot.categories.where("key", category):
+        if isinstance(category, str) and not self.snapshot.categories.where("key", category):
             left_out["category"] = f"there is no category {category!r}"
             del facts["category"]
         known = {name: value for name, value in facts.items() if value is not None}
@@ -171,7 +167,7 @@ class _Importer:
 
     def _claim(self, offer: Offer, provider: Provider, facts: dict[str, Any]) -> None:
         """Ensure that the offer can get a new row. Errors: NotFound, AlreadyExists, InvalidModel."""
-        if self._only_existing:
+        if self.only_existing:
             raise NotFound("it is not in the registry")
         if other := self._names.get((provider.id, offer.called)):
             raise AlreadyExists(f"the name {offer.called!r} is taken there by {other!r}")
@@ -185,7 +181,7 @@ class _Importer:
             successor = case.offer.fields["replaced_by"]
             other = called.get(successor)
             name = other.row.name if other and other.row else successor
-            if name is None or other or self._snapshot.models.where("name", name):
+            if name is None or other or self.snapshot.models.where("name", name):
                 facts["replaced_by"] = name
             else:
                 left_out["replaced_by"] = f"there is no model named {name!r}"
@@ -202,7 +198,7 @@ class _Importer:
             "provider_id": provider.id,
             "name": offer.called,
             "model_id": offer.model_id,
-            "active": self._activate,
+            "active": self.activate,
             # All rows have the same columns, so that the database takes them together.
             **{name: facts.get(name, DEFAULTS[name]) for name in SOURCED_COLUMNS},
             "card": {name: facts[name] for name in CARD_FIELDS if name in facts},
@@ -212,19 +208,19 @@ class _Importer:
         self._planner.upsert(replace(wanted, kept=case.left_out), None)
 
     def _plan_update(self, case: _Case, row: Model) -> None:
-        merged = merge_facts(row, case.facts, self._source)
-        if merged.writes:
-            self._refuse_invalid(case, row, merged.writes)
+        writes, kept = merge_facts(row, case.facts, self.source)
+        if writes:
+            self._refuse_invalid(case, row, writes)
         wanted = WantedRow(
             "models",
             "model",
             row.model_id,
-            merged.writes,
-            current=current,
-            edit=lambda _row, changed: update(changed, self._marks(case.offer, changed)),
+            writes,
+            current=fact,
+            edit=lambda _row, changed: written_with_sources(changed, self._marks(case.offer, changed)),
             describe=lambda _row, _changed: "",
             provider=case.provider.name,
-            kept=merged.kept | case.left_out,
+            kept=kept | case.left_out,
         )
         self._planner.upsert(wanted, row)
 
@@ -237,10 +233,10 @@ class _Importer:
             self._refuse_fault(row.model_copy(update={"model_type": written["model_type"]}), case.provider)
 
     def _marks(self, offer: Offer, names: Iterable[str]) -> dict[str, str]:
-        return {name: source_label(self._source, estimated=name in offer.estimated) for name in names}
+        return {name: source_label(self.source, estimated=name in offer.estimated) for name in names}
 
     def _refuse_fault(self, model: Model, provider: Provider) -> None:
-        if fault := self._fault(model, provider):
+        if fault := self.fault(model, provider):
             raise InvalidModel(fault)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.entities.base import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import PROVIDER_TYPES
@@ -22,7 +22,8 @@ class OfferedProviders:
         self._new_id = new_id
         self._only_existing = only_existing
         self._found: dict[str, Provider] = {}
-        self._new: dict[str, Provider] = {}
+        self.new: dict[str, Provider] = {}
+        """Those that are not in the registry yet, by name."""
 
     def of(self, offer: Offer) -> list[Provider]:
         """Find the providers that may have the model; exactly one where the offer names its provider.
@@ -57,11 +58,6 @@ class OfferedProviders:
     def _made(self, offer: Offer, name: str) -> Provider:
         if self._only_existing:
             raise NotFound(f"there is no provider {name!r}")
-        if name not in self._new:
-            self._new[name] = self._drafted(offer, name)
-        return self._new[name]
-
-    def _drafted(self, offer: Offer, name: str) -> Provider:
         if offer.provider_type not in PROVIDER_TYPES:
             raise NotFound(f"there is no provider {name!r}, and its type is not known: add it first")
         try:
@@ -71,11 +67,8 @@ class OfferedProviders:
             )
         except ValidationError as error:
             raise Invalid(f"the provider {name!r} is not valid: {'; '.join(map(str, reasons_of(error)))}") from error
-        return Provider.model_validate({"id": self._new_id(), **draft.model_dump()})
-
-    def new(self) -> Iterator[Provider]:
-        """Iterate over the providers that are not in the registry yet."""
-        return iter(self._new.values())
+        provider = self.new[name] = Provider.model_validate({"id": self._new_id(), **draft.model_dump()})
+        return provider
 
 
 def _address(url: str) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from model_registry.entities.capability import canonical
-from model_registry.entities.model import Model
+from model_registry.entities.model import Model, canonical
 from model_registry.selection.costs import Costs, amount, missing_prices
-from model_registry.selection.model_filter import category, model_type, provider_ids
+from model_registry.selection.list_filters import category, model_type, provider_ids
 from model_registry.selection.model_index import Mask, ModelIndex, has
 from model_registry.selection.model_numbers import NUMBERS
 from model_registry.selection.request import Constraints, SelectionRequest
@@ -92,27 +91,18 @@ def _meant(snapshot: Snapshot, values: Iterable[str], parameter: str) -> set[str
 
 def _limits(index: ModelIndex, constraints: Constraints) -> Iterator[Check]:
     """Check limits of single numbers. Unknown numbers pass only if the request allows them."""
-    most = {
-        "max_latency_p50_ms": ("latency_p50_ms", constraints.max_latency_p50_ms),
-        "max_latency_p99_ms": ("latency_p99_ms", constraints.max_latency_p99_ms),
-    }
-    least = {"min_context": ("context_window", constraints.min_context)} | {
-        f"min_quality.{score}": (f"quality_scores.{score}", minimum) for score, minimum in constraints.min_quality
-    }
-    for name, (number, limit) in most.items():
+    least, most = (index.at_least, "less"), (index.at_most, "more")
+    for name, number, limit, (within, than) in (
+        ("max_latency_p50_ms", "latency_p50_ms", constraints.max_latency_p50_ms, most),
+        ("max_latency_p99_ms", "latency_p99_ms", constraints.max_latency_p99_ms, most),
+        ("min_context", "context_window", constraints.min_context, least),
+        *((f"min_quality.{score}", f"quality_scores.{score}", low, least) for score, low in constraints.min_quality),
+    ):
         if limit is not None:
-            passing = index.at_most(number, limit) | _excused(index, number, constraints)
-            yield Check(name, passing, _outside(index, number, "more", limit))
-    for name, (number, limit) in least.items():
-        if limit is not None:
-            passing = index.at_least(number, limit) | _excused(index, number, constraints)
-            yield Check(name, passing, _outside(index, number, "less", limit))
+            excused = index.everything ^ index.known(number) if constraints.allow_unknown else 0
+            yield Check(name, within(number, limit) | excused, _outside(index, number, than, limit))
     if constraints.vram_gb is not None:
         yield _memory(index, constraints, constraints.vram_gb)
-
-
-def _excused(index: ModelIndex, number: str, constraints: Constraints) -> Mask:
-    return index.everything ^ index.known(number) if constraints.allow_unknown else 0
 
 
 def _outside(index: ModelIndex, number: str, than: str, limit: float) -> Callable[[int], str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model_registry.entities.model import Model
+from model_registry.entities.model_card import QualityScores
 from model_registry.errors import Invalid, Reason
 
 Read = Callable[[Model], float]
@@ -30,8 +31,7 @@ class Number:
     """Which values are better, if either."""
 
 
-_QUALITY = ("reasoning", "coding", "creative", "summarization")
-
+# A table: its rows are alike.
 NUMBERS: dict[str, Number] = {
     number.name: number
     for number in (
@@ -44,7 +44,7 @@ NUMBERS: dict[str, Number] = {
         Number("rate_limit_tpm", "tokens a minute", "high"),
         Number("latency_p50_ms", "milliseconds", "low"),
         Number("latency_p99_ms", "milliseconds", "low"),
-        *(Number(f"quality_scores.{score}", "0 to 1", "high") for score in _QUALITY),
+        *(Number(f"quality_scores.{score}", "0 to 1", "high") for score in QualityScores.model_fields),
         Number("parameters", "parameters"),
         Number("vram_mb", "MiB", "low"),
         Number("requirements.min_vram_gb", "GB", "low"),

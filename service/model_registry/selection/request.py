@@ -5,14 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from model_registry.entities.base import MAX_INT32, FewFields
 from model_registry.entities.model import ModelStatus
 from model_registry.selection.costs import TokenCounts
+from model_registry.selection.list_filters import Words
 
-_Word = Annotated[str, StringConstraints(max_length=300)]
-_Words = Annotated[list[_Word], Field(max_length=100)]
 _Milliseconds = Annotated[int, Field(ge=0, le=MAX_INT32)]
 _Score = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -45,15 +44,15 @@ class QualityWeights(_Part):
 class Constraints(_Part):
     """Hard constraints. A model and its provider must always be active."""
 
-    capabilities: _Words = Field([], description="All must match.", examples=[["vision", "tool_use"]])
-    model_types: _Words = Field([], description="One must match; synonyms are accepted.", examples=[["chat", "vl"]])
-    categories: _Words = Field([], description="One must match.", examples=[["text-llm"]])
-    tags: _Words = Field([], description="All must match.")
+    capabilities: Words = Field([], description="All must match.", examples=[["vision", "tool_use"]])
+    model_types: Words = Field([], description="One must match; synonyms are accepted.", examples=[["chat", "vl"]])
+    categories: Words = Field([], description="One must match.", examples=[["text-llm"]])
+    tags: Words = Field([], description="All must match.")
     statuses: Annotated[list[ModelStatus], Field(max_length=100)] = Field(
         ["active", "experimental"], description="One must match. By default only offered models."
     )
-    providers: _Words | None = Field(None, description="Only these providers: names, ids or types.")
-    exclude_providers: _Words = Field([], description="None of these providers: names, ids or types.")
+    providers: Words | None = Field(None, description="Only these providers: names, ids or types.")
+    exclude_providers: Words = Field([], description="None of these providers: names, ids or types.")
     min_context: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(None, description="Tokens.")
     max_cost: Annotated[Decimal, Field(ge=0, max_digits=40, decimal_places=20)] | None = Field(
         None, description="US dollars for one request of `tokens`. Exact; a number or a string.", examples=["0.01"]

@@ -195,29 +195,17 @@ def restoring(now: Snapshot, target: Snapshot) -> list[Operation]:
     first. Steps have consequences (mappings move with their function), so each is computed from the state after the
     ones before it.
     """
-    plan = _Plan(now)
-    for table in reversed(TABLES):
-        if table not in _REFERRED_TO:
-            plan.add(_deletions(plan.now.tables[table], target.tables[table]))
-    for table in TABLES:
-        plan.add(_parked(plan.now.tables[table], target.tables[table]))
-        plan.add(_written(plan.now.tables[table], target.tables[table]))
-    for table in _REFERRED_TO:
-        plan.add(_deletions(plan.now.tables[table], target.tables[table]))
-    return plan.operations
-
-
-class _Plan:
-    """Operations, and the state after them."""
-
-    def __init__(self, now: Snapshot) -> None:
-        self.now = now
-        self.operations: list[Operation] = []
-
-    def add(self, operations: Iterator[Operation]) -> None:
-        more = list(operations)
-        self.now = self.now.preview(more)
-        self.operations += more
+    steps = [
+        *((_deletions, table) for table in reversed(TABLES) if table not in _REFERRED_TO),
+        *((step, table) for table in TABLES for step in (_parked, _written)),
+        *((_deletions, table) for table in _REFERRED_TO),
+    ]
+    operations: list[Operation] = []
+    for step, table in steps:
+        more = list(step(now.tables[table], target.tables[table]))
+        now = now.preview(more)
+        operations += more
+    return operations
 
 
 def _deletions(now: Table[Any], target: Table[Any]) -> Iterator[Operation]:

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
-from model_registry.entities.category import Category
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.function import Function
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.function import Function, Mapping
+from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot

@@ -10,21 +10,17 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from immutables import Map
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.api_key import ApiKey
 from model_registry.entities.base import Row
-from model_registry.entities.capability import canonical
-from model_registry.entities.category import Category
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.function import Function, default_function_name
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.function import Function, Mapping, default_function_name
+from model_registry.entities.model import Alias, Category, Model, canonical
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.snapshot.table import Table, TableSpec
@@ -89,6 +85,18 @@ SPECS: dict[str, TableSpec[Any]] = {
     )
 }
 
+R = TypeVar("R", bound=Row)
+
+
+class _TableOf(Generic[R]):
+    """A table of a snapshot as its attribute."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, snapshot: Snapshot, _owner: type[Snapshot]) -> Table[R]:
+        return snapshot.tables[self._name]
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -101,60 +109,55 @@ class Snapshot:
     """The id of the change log's entry at this revision: a restored backup may reuse a revision, but not the id.
     0: unknown (a snapshot saved by an older version), or nothing has ever changed."""
 
-    @property
-    def providers(self) -> Table[Provider]:
-        """Providers, by name."""
-        return self.tables["model_providers"]
+    providers = _TableOf[Provider]("model_providers")
+    """Providers, by name."""
+    categories = _TableOf[Category]("model_categories")
+    """Categories of models, by key."""
+    models = _TableOf[Model]("models")
+    """Models, by name, then in routing order."""
+    aliases = _TableOf[Alias]("model_aliases")
+    """Aliases, by alias and context."""
+    functions = _TableOf[Function]("functions")
+    """Functions, by service and name."""
+    mappings = _TableOf[Mapping]("service_model_mappings")
+    """Mappings, by service and function, then in routing order: priority, heaviest first, name."""
+    deployments = _TableOf[Deployment]("model_deployments")
+    """Deployments, by node."""
+    nodes = _TableOf[Node]("gpu_nodes")
+    """GPU nodes, by name."""
+    sections = _TableOf[ConfigSection]("config_sections")
+    """Unmodelled sections of the gateway's configuration."""
+    files = _TableOf[ConfigFile]("config_files")
+    """Files referenced by the gateway's configuration."""
+    api_keys = _TableOf[ApiKey]("api_keys")
+    """API keys, hashed, including revoked ones."""
 
     @property
-    def categories(self) -> Table[Category]:
-        """Categories of models, by key."""
-        return self.tables["model_categories"]
+    def has_identity(self) -> bool:
+        """Whether it can be brought forward: not what was never loaded, nor what an older version left on disk."""
+        return bool(self.registry_id) and (self.revision == 0 or self.entry_id != 0)
 
-    @property
-    def models(self) -> Table[Model]:
-        """Models, by name, then in routing order."""
-        return self.tables["models"]
+    def known_revision(self) -> dict[str, Any]:
+        """Return where it stands, as arguments of the database's functions.
 
-    @property
-    def aliases(self) -> Table[Alias]:
-        """Aliases, by alias and context."""
-        return self.tables["model_aliases"]
+        A revision alone is not enough: after a backup was restored, others write past it. It counts with the id of its
+        entry. No entry has the id 0: that revision counts for nothing.
+        """
+        return {"known_revision": self.revision, "known_entry": self.entry_id}
 
-    @property
-    def functions(self) -> Table[Function]:
-        """Functions, by service and name."""
-        return self.tables["functions"]
+    def goes_on(self, answer: dict[str, Any], known: Snapshot) -> bool:
+        """Whether the answer to a question asked with `known` fits here, also when other answers came in between.
 
-    @property
-    def mappings(self) -> Table[Mapping]:
-        """Mappings, by service and function, then in routing order: priority, heaviest first, name."""
-        return self.tables["service_model_mappings"]
-
-    @property
-    def deployments(self) -> Table[Deployment]:
-        """Deployments, by node."""
-        return self.tables["model_deployments"]
-
-    @property
-    def nodes(self) -> Table[Node]:
-        """GPU nodes, by name."""
-        return self.tables["gpu_nodes"]
-
-    @property
-    def sections(self) -> Table[ConfigSection]:
-        """Unmodelled sections of the gateway's configuration."""
-        return self.tables["config_sections"]
-
-    @property
-    def files(self) -> Table[ConfigFile]:
-        """Files referenced by the gateway's configuration."""
-        return self.tables["config_files"]
-
-    @property
-    def api_keys(self) -> Table[ApiKey]:
-        """API keys, hashed, including revoked ones."""
-        return self.tables["api_keys"]
+        It does not when another database stands behind the address, this one went back to a backup, or its log was
+        trimmed past us. Errors: KeyError, TypeError when it is no such answer.
+        """
+        least = min(answer["revision"], self.revision)
+        if answer["registry_id"] != self.registry_id or known.revision > least:
+            return False
+        if known.revision < self.revision == least:  # it must lead through where we are, not past it
+            entries = (change["entry_id"] for change in answer["changes"] if change["revision"] == self.revision)
+            return next(entries, None) == self.entry_id
+        return True
 
     @classmethod
     def empty(cls) -> Snapshot:
@@ -165,7 +168,8 @@ class Snapshot:
     def from_document(cls, document: dict[str, Any]) -> Snapshot:
         """Read an answer of `registry_snapshot`, or an earlier result of `document`."""
         with _uncollected():
-            tables = {name: _table(spec, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+            rows = {name: map(spec.row.read, document["tables"].get(name, ())) for name, spec in SPECS.items()}
+            tables = {name: Table(spec, Map((row.id, row) for row in rows[name])) for name, spec in SPECS.items()}
         return cls(document["registry_id"], document["revision"], Map(tables), document.get("entry_id") or 0)
 
     def document(self) -> dict[str, Any]:
@@ -268,11 +272,6 @@ def _merged(old: Row, content: dict[str, Any]) -> dict[str, Any]:
         whole = getattr(old, name.removesuffix("_changes")) | changes
         columns[name.removesuffix("_changes")] = {k: v for k, v in whole.items() if changes.get(k, v) is not None}
     return columns
-
-
-def _table(spec: TableSpec[Any], rows: Sequence[dict[str, Any]]) -> Table[Any]:
-    validated = (spec.row.read(row) for row in rows)
-    return Table(spec, Map((row.id, row) for row in validated))
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.errors import AWAY, DatabaseError, translated
 from model_registry.store.http11_transport import Http11Transport, reachable
-from model_registry.store.json_bytes import parse_json
-from model_registry.store.request_body import Argument, request_body
+from model_registry.store.json_bytes import Argument, parse_json, request_body
 
 if TYPE_CHECKING:
     import httpx

@@ -205,28 +205,28 @@ class DatabaseError:
 def translated(error: DatabaseError) -> RegistryError:
     """Translate an error of the database, keeping all of it for the log."""
     code = error.code
-    told = {"code": code, "message": error.message, "details": error.details}
+    storage = {"code": code, "message": error.message, "details": error.details}
     trouble = _refused_key(code, error.message)
     if trouble is None and code.startswith(_AWAY):
         known = max((start for start in TROUBLE if code.startswith(start)), key=len, default="")
         trouble = TROUBLE.get(known, AWAY)
     if trouble is not None:
-        return StorageUnavailable(trouble, storage=told)
+        return StorageUnavailable(trouble, storage=storage)
     kind, message = STATES.get(code, (StorageError, _UNKNOWN))
     violated = _violated(error.details)
     table = violated.get("table")
     if kind is Invalid and table == "models":
         kind = InvalidModel
     message = CONSTRAINTS.get(violated.get("constraint", ""), message)
-    return kind(message, storage=told, operation=violated.get("operation"))
+    return kind(message, storage=storage, operation=violated.get("operation"))
 
 
-def _refused_key(code: str, said: str) -> str | None:
+def _refused_key(code: str, message: str) -> str | None:
     """What to do about a key that PostgREST refuses; None when the error is about something else."""
     if code in ("PGRST301", "PGRST303"):
-        words = said.replace(" ", "").lower()
-        return next((message for word, message in _REFUSED_KEYS.items() if word in words), None)
-    if code == "22023" and said.startswith('role "'):
+        words = message.replace(" ", "").lower()
+        return next((advice for word, advice in _REFUSED_KEYS.items() if word in words), None)
+    if code == "22023" and message.startswith('role "'):
         return "The role in the registry's key does not exist in the database: it must be service_role."
     return None
 

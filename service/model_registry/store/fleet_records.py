@@ -1,9 +1,12 @@
-"""Reports of nodes in the database: recorded, expired, forgotten. A part of `Registry`."""
+"""Reports of nodes in the database: recorded, expired, forgotten (a part of `Registry`), and their heartbeats."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +14,15 @@ import orjson
 
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.json_types import JsonObject
-from model_registry.entities.node import Node
-from model_registry.entities.node_report import NodeReportBatch, RecordResult
-from model_registry.errors import FleetFull, NodeFull
+from model_registry.entities.node import Node, NodeReportBatch, RecordResult
+from model_registry.errors import FleetFull, NodeFull, StorageError
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.request_body import Argument
+from model_registry.store.client import Database
+from model_registry.store.json_bytes import Argument
 from model_registry.store.signal import Signal
 
+GOOD_SECONDS = 1.0
+"""However many ask for the heartbeats, the database is asked once in so long."""
 _MANY_EVENTS = 200
 """Events in one transaction, from where on nobody waits for the snapshot."""
 
@@ -69,7 +74,7 @@ class FleetRecords(ABC):
         rows_by_argument = {
             "events": [event.wire() for event in batch.events],
             "statuses": batch.statuses,
-            "heard": batch.heard,
+            "heard": batch.received,
             "rejected": batch.rejected,
         }
         answer = await self._send(
@@ -124,3 +129,39 @@ class FleetRecords(ABC):
         versions: JsonObject = {node.id: node.version for node in nodes}
         answer = await self._send("registry_forget_nodes", self.snapshot, actor, nodes=versions)
         return int(answer["nodes"]), int(answer["deployments"])
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the fleet is, a moment ago."""
+
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By node: last_seen_at, vram_used_mb, vram_free_mb."""
+    fleet: dict[str, Any] = field(default_factory=dict)
+    """`fleet_watch`: since when events of all nodes arrive, and whether most were lost at once."""
+
+
+class Heartbeats:
+    """What moves with every heartbeat: no snapshot follows it, so the database is asked when somebody wants to see it.
+
+    At most a second old while the database answers.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asking = asyncio.Lock()
+        self._pulse = Pulse()
+        self._good_until = 0.0
+
+    async def now(self) -> Pulse:
+        """The pulse; with the database away, the last one there was. Takes as long as `Database.call` at most."""
+        async with self._asking:
+            if time.monotonic() >= self._good_until:
+                try:
+                    answer = await self._database.call("registry_heartbeats")
+                except StorageError:
+                    pass  # the answer says how old it is: last_seen_at, and X-Registry-Stale
+                else:
+                    self._pulse = Pulse(answer["nodes"], answer["fleet"])
+                self._good_until = time.monotonic() + GOOD_SECONDS
+            return self._pulse

@@ -51,7 +51,7 @@ def differs(one: Snapshot, other: Snapshot) -> bool:
 
 
 class History:
-    """Earlier revisions of the registry.
+    """Earlier revisions of the registry, and the pages of its logs.
 
     Everything here asks the database: with it away, every method fails with StorageUnavailable. Other errors: those
     of `Database.call`.
@@ -92,6 +92,20 @@ class History:
         current = self._registry.snapshot if self._registry.loaded else Snapshot.empty()
         read: Snapshot = await offload(_read, document, current)
         return read
+
+    async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
+        """A page of the change log, oldest first."""
+        page: dict[str, Any] = await self._log_database.call(
+            "registry_change_page", after_revision=after, only_table=table, only_row=row_id, page_size=limit
+        )
+        return page
+
+    async def rejected_events(self, *, limit: int, offset: int) -> dict[str, Any]:
+        """A page of the messages of nodes that any replica rejected, newest first, with the number of all."""
+        page: dict[str, Any] = await self._log_database.call(
+            "registry_rejected_events", page_size=limit, page_offset=offset
+        )
+        return page
 
     async def writes(self, *, before: int | None, limit: int) -> dict[str, Any]:
         """A page of the writes that touched the configuration, newest first."""

@@ -21,7 +21,6 @@ from yoyo.migrations import Migration, MigrationList
 
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
-from model_registry.store import access
 from model_registry.store import schema as schema_files
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -85,14 +84,14 @@ def migrate(
             changed = _apply_schema(connection, schema, _newest(migrations), rights)
         finally:
             if not changed:
-                access.set_access(connection, schema, rights)
+                schema_files.set_access(connection, schema, rights)
     return Migrated(tuple(migration.id for migration in pending), changed)
 
 
 def open_to(database_url: str, schema: str) -> tuple[str, ...]:
     """Which of the roles that anybody has (`anon`, `authenticated`) may read the catalogue through PostgREST."""
     with _connect(database_url) as connection:
-        return access.open_to(connection, _checked(schema))
+        return schema_files.open_to(connection, _checked(schema))
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
@@ -107,7 +106,7 @@ def status(database_url: str, schema: str) -> MigrationStatus:
             with _backend(database_url, schema) as backend:
                 pending = {m.id for m in backend.to_apply(migrations)} - {m.id for m in _replaced(backend, migrations)}
             if len(pending) == len(migrations):  # then the runner's tables may just have been made
-                access.set_access(connection, schema, _rights([], public_reads=None))
+                schema_files.set_access(connection, schema, _rights([], public_reads=None))
     names = [m.id for m in migrations]
     return MigrationStatus(
         tuple(n for n in names if n not in pending), tuple(n for n in names if n in pending), outdated
@@ -163,20 +162,20 @@ def _replaced(backend: DatabaseBackend, migrations: MigrationList) -> list[Migra
 
 
 def _apply_schema(
-    connection: psycopg.Connection, schema: str, newest_migration: str, rights: access.Rights
+    connection: psycopg.Connection, schema: str, newest_migration: str, rights: schema_files.Rights
 ) -> tuple[str, ...]:
     try:
-        return schema_files.apply(connection, schema, data_directory("schema"), newest_migration, rights)
+        return schema_files.apply(connection, schema, newest_migration, rights)
     except psycopg.Error as error:
         message = f"schema/ could not be applied and was rolled back: {error}"
         raise StorageMisconfigured(message) from error
 
 
-def _rights(migrations: Iterable[Migration], *, public_reads: bool | None) -> access.Rights:
+def _rights(migrations: Iterable[Migration], *, public_reads: bool | None) -> schema_files.Rights:
     """Of all that these migrations and schema/ make."""
     directory = data_directory("schema")
     files = [*(Path(migration.path) for migration in migrations), *directory.glob("*.sql")]
-    return access.Rights(directory, access.made_by(file.read_text() for file in files), public_reads)
+    return schema_files.Rights(directory, schema_files.made_by(file.read_text() for file in files), public_reads)
 
 
 def _newest(migrations: MigrationList) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -54,24 +53,28 @@ class Finding:
 
 def find_secrets(database_url: str, schema: str) -> list[Finding]:
     """Whatever looks like a secret, in any table. Reads everything; changes nothing, and holds nobody up."""
-    with _session(database_url, schema) as connection:
-        return [
-            Finding(table, _key_text(row, keys), shown_path(place.path), place.kind, place.secret)
-            for table, keys in _tables(connection).items()
-            for row in _rows(connection, table)
-            for place in _places(row)
-        ]
+    return _find(database_url, schema, (), secrets_in)
 
 
 def find_secret(database_url: str, schema: str, secret: str) -> list[Finding]:
     """Where one secret stands, in any table."""
     forms = _forms(secret)
-    with _session(database_url, schema) as connection:
+
+    def places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
+        return (LocatedSecret(path, secret, secret, "the secret") for path in _paths_with(row, forms))
+
+    return _find(database_url, schema, forms, places)
+
+
+def _find(
+    database_url: str, schema: str, forms: Sequence[str], places: Callable[[dict[str, Any]], Iterator[LocatedSecret]]
+) -> list[Finding]:
+    with connected(database_url, schema) as connection:
         return [
-            Finding(table, _key_text(row, keys), shown_path(path), "the secret", secret)
+            Finding(table, "/".join(str(row[key]) for key in keys), shown_path(place.path), place.kind, place.secret)
             for table, keys in _tables(connection).items()
             for row in _rows(connection, table, forms)
-            for path in _paths_with(row, forms)
+            for place in places(row)
         ]
 
 
@@ -84,9 +87,9 @@ def redact(database_url: str, schema: str, secrets: Sequence[str], *, detected: 
     exact = [secret for secret in secrets if not detected or len(secret) >= _UNMISTAKABLE]
     forms = [form for secret in secrets for form in _forms(secret)]
     change = _redactor(exact, detected=detected)
-    with _session(database_url, schema) as connection:
+    with connected(database_url, schema) as connection:
         tables = _tables(connection)
-        newest = _number(connection, "select coalesce(max(revision), 0) from registry_changes")
+        (newest,) = connection.execute("select coalesce(max(revision), 0) from registry_changes").fetchone() or (0,)
         old = [row["revision"] for row in _rows(connection, LOG, forms)]
         with connection.transaction():
             connection.execute("select registry_lock()")
@@ -101,12 +104,6 @@ def redact(database_url: str, schema: str, secrets: Sequence[str], *, detected: 
             later = sql.SQL("t.revision = any({}) or t.revision > {}").format(sql.Literal(old), sql.Literal(newest))
             entries = _rows(connection, LOG, forms, later)
             return number + sum(_rewrite(connection, LOG, tables[LOG], row, change) for row in entries)
-
-
-@contextmanager
-def _session(database_url: str, schema: str) -> Iterator[psycopg.Connection]:
-    with connected(database_url, schema) as connection:
-        yield connection
 
 
 def _tables(connection: psycopg.Connection) -> dict[str, list[str]]:
@@ -169,14 +166,14 @@ def _rewrite(
 
 
 def _changed(row: dict[str, Any], change: Redact) -> dict[str, Any]:
-    """The row without its secrets, in a form that its columns can hold; the same for the rows that the log tells of."""
+    """The row without its secrets, in a form that its columns can hold; likewise the rows in an entry of the log."""
     after: dict[str, Any] = change(row)
-    for told in (after, after.get("before"), after.get("after")):
-        if isinstance(told, dict):
-            if isinstance(base := told.get("api_base"), str) and "…" in base:
-                told["api_base"] = re.sub(r"\s", "-", base)
-            if isinstance(variable := told.get("api_key_env_var"), str) and "…" in variable:
-                told["api_key_env_var"] = _REDACTED_NAME
+    for content in (after, after.get("before"), after.get("after")):
+        if isinstance(content, dict):
+            if isinstance(base := content.get("api_base"), str) and "…" in base:
+                content["api_base"] = re.sub(r"\s", "-", base)
+            if isinstance(variable := content.get("api_key_env_var"), str) and "…" in variable:
+                content["api_key_env_var"] = _REDACTED_NAME
     return after
 
 
@@ -208,10 +205,6 @@ def _forms(secret: str) -> list[str]:
     return list(dict.fromkeys((secret, *quoted, quote(secret, safe=""), quote_plus(secret))))
 
 
-def _places(row: dict[str, Any]) -> Iterator[LocatedSecret]:
-    return secrets_in(row)
-
-
 def _paths_with(value: object, forms: Sequence[str], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     match value:
         case str() if any(form in value for form in forms):
@@ -225,12 +218,3 @@ def _paths_with(value: object, forms: Sequence[str], path: tuple[str, ...] = ())
         case list():
             for number, item in enumerate(value):
                 yield from _paths_with(item, forms, (*path, str(number)))
-
-
-def _key_text(row: dict[str, Any], keys: Sequence[str]) -> str:
-    return "/".join(str(row[key]) for key in keys)
-
-
-def _number(connection: psycopg.Connection, query: str) -> int:
-    row = connection.execute(query.encode()).fetchone()
-    return int(row[0]) if row else 0

@@ -22,8 +22,7 @@ from model_registry.errors import RegistryError, StorageError, StorageMisconfigu
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
-from model_registry.store.known_revision import NOTHING_NEWER, goes_on, has_identity, known_revision
-from model_registry.store.request_body import Argument
+from model_registry.store.json_bytes import Argument
 from model_registry.store.signal import Signal
 from model_registry.store.snapshot_file import SavedSnapshot
 
@@ -36,10 +35,12 @@ Offload = Callable[..., Awaitable[Any]]
 """Does something in another thread."""
 
 _CHANGE = itemgetter("revision", "at", "actor", "origin", "table", "row_id", "operation", "row", "entry_id")
+_NOTHING_NEWER = {"known_revision": 2**62}
+"""Instead of `Snapshot.known_revision`: a revision that no registry reaches, so that no changes are answered."""
 _MANY_OPERATIONS = 200
 """Operations whose check would keep the event loop for longer than others should wait."""
 _MOST_LOOKERS = 64
-"""Of those who wait for a database that does not answer; whoever comes then is not kept waiting."""
+"""Of those who wait for a database that does not answer; who comes then is not kept waiting."""
 _UNREADABLE = (KeyError, TypeError, ValueError)
 _OTHER_VERSION = (
     "The database holds what this version of the service cannot read. Run `model-registry db migrate`, or upgrade it."
@@ -52,25 +53,23 @@ class Registry(FleetRecords):
     def __init__(  # noqa: PLR0913 (its parts and bounds, by name)
         self,
         database: Database,
-        log_database: Database | None = None,
         *,
         origin: str,
         check: Check = lambda _before, _operations: None,
-        clock: Callable[[], float] = time.time,
         most_deployments: int | None = None,
         most_nodes: int | None = None,
         offload: Offload = asyncio.to_thread,
     ) -> None:
         super().__init__(most_deployments=most_deployments, most_nodes=most_nodes)
         self._database = database
-        self._log_database = log_database or database
         self._offload = offload
-        self._origin = origin
+        self.origin = origin
+        """The name of this instance, as the change log has it."""
         self._check = check
-        self._clock = clock
         self._snapshot = Snapshot.empty()
         self._current_at: float | None = None
-        self._last_error: str | None = "not loaded yet"
+        self.last_error: str | None = "not loaded yet"
+        """Why the last look at the database failed; None when it did not."""
         self._looking = asyncio.Lock()
         self._looks_begun = 0
         self._lookers: set[asyncio.Future[None]] = set()
@@ -92,35 +91,23 @@ class Registry(FleetRecords):
         """The newest state this service knows. Errors: StorageUnavailable when there never was one."""
         if self._current_at is None:
             message = (
-                f"The registry has no data yet: the database has not answered since it started ({self._last_error})."
+                f"The registry has no data yet: the database has not answered since it started ({self.last_error})."
             )
             raise StorageUnavailable(message)
         return self._snapshot
-
-    @property
-    def origin(self) -> str:
-        """The name of this instance, as the change log has it."""
-        return self._origin
 
     @property
     def loaded(self) -> bool:
         """Whether there is anything to answer from."""
         return self._current_at is not None
 
-    @property
-    def last_error(self) -> str | None:
-        """Why the last look at the database failed; None when it did not."""
-        return self._last_error
-
     def stale_seconds(self) -> float | None:
         """For how long the database has not confirmed the snapshot; None while it answers."""
-        if self._last_error is None or self._current_at is None:
-            return None
-        return max(0.0, self._clock() - self._current_at)
+        return self.age_seconds() if self.last_error is not None and self.loaded else None
 
     def age_seconds(self) -> float:
         """Since when the snapshot has not been confirmed, also while all is well."""
-        return 0.0 if self._current_at is None else max(0.0, self._clock() - self._current_at)
+        return 0.0 if self._current_at is None else max(0.0, time.time() - self._current_at)
 
     def saved(self) -> SavedSnapshot:
         """What `SnapshotFile` keeps."""
@@ -150,15 +137,15 @@ class Registry(FleetRecords):
                 self._last_look = number, error
                 self._failed(error)
                 raise
-            self._last_look = number, None  # one that is cancelled has not ended: whoever waits looks again
+            self._last_look = number, None  # one that is cancelled has not ended: who waits looks again
 
     async def refresh_within(self, seconds: float) -> None:
         """As `refresh`, but wait no longer than this: the look goes on, and the snapshot counts as stale meanwhile.
 
         With nothing loaded there is nothing else to answer from, so then it waits. Errors: those of `Database.call`.
         """
-        if self._last_error is not None and self.loaded and len(self._lookers) >= _MOST_LOOKERS:
-            raise StorageUnavailable(self._last_error)
+        if self.last_error is not None and self.loaded and len(self._lookers) >= _MOST_LOOKERS:
+            raise StorageUnavailable(self.last_error)
         looking = asyncio.ensure_future(self.refresh())
         self._lookers.add(looking)
         looking.add_done_callback(self._looked)
@@ -171,7 +158,7 @@ class Registry(FleetRecords):
     def _looked(self, looking: asyncio.Future[None]) -> None:
         self._lookers.discard(looking)
         if not looking.cancelled():
-            looking.exception()  # whoever waited has it; who does not wait any more need not be told
+            looking.exception()  # who waited has it; who does not wait any more need not know
 
     async def write(self, operations: Sequence[Operation], *, actor: str, expect_unchanged: bool = False) -> int:
         """Do all operations, or none; answer the revision that holds them.
@@ -204,20 +191,13 @@ class Registry(FleetRecords):
         refuse_secrets(before, operations)
         self._check(before, operations)
 
-    async def changes(self, *, after: int, table: str | None, row_id: str | None, limit: int) -> dict[str, Any]:
-        """A page of the change log, straight from the database. Errors: those of `Database.call`."""
-        page: dict[str, Any] = await self._log_database.call(
-            "registry_change_page", after_revision=after, only_table=table, only_row=row_id, page_size=limit
-        )
-        return page
-
     async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers; `known` None: it shall answer no changes."""
         loads = self.loads
-        where = known_revision(known) if known else NOTHING_NEWER
+        where = known.known_revision() if known else _NOTHING_NEWER
         try:
             answer: dict[str, Any] = await self._database.call(
-                function, **arguments, **where, actor=mask_secrets(actor), origin=self._origin
+                function, **arguments, **where, actor=mask_secrets(actor), origin=self.origin
             )
         except StorageError as error:
             if isinstance(error, StorageUnavailable | StorageMisconfigured):
@@ -231,11 +211,11 @@ class Registry(FleetRecords):
 
     async def _look(self) -> None:
         known = self._snapshot
-        if not has_identity(known):
+        if not known.has_identity:
             await self._load()
             return
         loads = self.loads
-        answer = await self._database.call("registry_changes_since", **known_revision(known))
+        answer = await self._database.call("registry_changes_since", **known.known_revision())
         if not self._advance(answer, known, loads):
             log.warning("the database cannot bring the snapshot forward; loading anew", revision=known.revision)
             await self._load()
@@ -265,7 +245,7 @@ class Registry(FleetRecords):
         """
         before = self._snapshot
         try:
-            if loads != self.loads or not goes_on(answer, known, before):
+            if loads != self.loads or not before.goes_on(answer, known):
                 return False
             changes = [Change._make(_CHANGE(c)) for c in answer["changes"] if c["revision"] > before.revision]
             self._snapshot = before.advanced(answer["revision"], changes)
@@ -277,12 +257,12 @@ class Registry(FleetRecords):
         return True
 
     def _confirmed(self) -> None:
-        if self._last_error is not None and self._current_at is not None:
+        if self.last_error is not None and self._current_at is not None:
             log.info("the database answers again")
-        self._last_error = None
-        self._current_at = self._clock()
+        self.last_error = None
+        self._current_at = time.time()
 
     def _failed(self, error: RegistryError) -> None:
-        if self._last_error is None:
+        if self.last_error is None:
             log.warning("the database does not answer", error=error.message, storage=error.data.get("storage"))
-        self._last_error = error.message
+        self.last_error = error.message

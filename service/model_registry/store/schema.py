@@ -9,13 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import scalar_row
 
 from model_registry import __version__
-from model_registry.store import access
+
+_ACCESS = "90_access"
+"""The file that sets the rights of every object of ours, by name, and is run by itself when nothing else is.
+
+Not once, in a migration: where others have set default privileges (on Supabase, for the schema `public`), the roles
+that anybody can take get every right on whatever is made, and `public` may call every new function everywhere. Objects
+of others in the same schema are left alone: ours are those that the files name.
+"""
+READER = "registry_reader"
+"""The role of programs that read the catalogue through PostgREST with a key of their own."""
+
+_RUNNER_TABLES = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files")
+_WRITERS_LOCK = 7366113290411
+"""The lock of registry_lock()."""
+_KINDS = r"(?:table|view|sequence|function|procedure)"
+_NAMED = re.compile(
+    rf"\bcreate (?:or replace )?(?:unlogged |materialized )?{_KINDS} (?:if not exists )?(\w+)"
+    rf"|\balter {_KINDS} [^;]* rename to (\w+)|\bdrop {_KINDS} (?:if exists )?(\w+)",
+    re.IGNORECASE,
+)
 
 # As DROP names them. Whatever a file makes or replaces bears the number of the transaction that applies it.
 _MADE_NOW = """
@@ -37,13 +59,30 @@ _TRIGGERS_THAT_CALL = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What schema/90_access.sql goes by."""
+
+    directory: Path
+    names: frozenset[str]
+    """Everything that migrations/ and schema/ make."""
+    public_reads: bool | None
+    """Whether anybody may read the catalogue; None keeps what is."""
+
+
+def made_by(texts: Iterable[str]) -> frozenset[str]:
+    """The names of what these texts of SQL make, or take away: it may not have come to that."""
+    found = (match for text in texts for match in _NAMED.finditer(text))
+    return frozenset(str(match[1] or match[2] or match[3]).lower() for match in found)
+
+
 def outdated(connection: psycopg.Connection, schema: str, directory: Path, newest_migration: str) -> tuple[str, ...]:
     """The files that are not applied as they are now, by name; one that was applied and is gone counts too.
 
     None when a newer version of the registry has applied its own.
     """
     with connection.transaction():
-        access.go_to(connection, schema)
+        _go_to(connection, schema)
         if connection.execute("select to_regclass('schema_files')").fetchone() == (None,):
             rows = []  # before the migration that makes it
         else:
@@ -55,21 +94,46 @@ def outdated(connection: psycopg.Connection, schema: str, directory: Path, newes
     return tuple(sorted(name for name in applied.keys() | wanted if applied.get(name) != wanted.get(name)))
 
 
-def apply(
-    connection: psycopg.Connection, schema: str, directory: Path, newest_migration: str, rights: access.Rights
-) -> tuple[str, ...]:
+def apply(connection: psycopg.Connection, schema: str, newest_migration: str, rights: Rights) -> tuple[str, ...]:
     """Apply all files if any is outdated; answers the names of those that were. When one fails, nothing has changed.
 
     Writers of the registry wait until it is done, readers do not. Errors: psycopg's.
     """
-    changed = outdated(connection, schema, directory, newest_migration)
+    changed = outdated(connection, schema, rights.directory, newest_migration)
     if changed:
         with connection.transaction():
-            access.go_to(connection, schema)
-            access.wait_for_writers(connection)
-            access.pass_on(connection, rights)
-            _apply_all(connection, directory, _digests(directory, newest_migration))
+            _go_to(connection, schema)
+            _wait_for_writers(connection)
+            _pass_on(connection, rights)
+            _apply_all(connection, rights.directory, _digests(rights.directory, newest_migration))
     return changed
+
+
+def set_access(connection: psycopg.Connection, schema: str, rights: Rights) -> None:
+    """Give every object of ours exactly the rights it should have, in one transaction. A second time changes nothing.
+
+    The connection is of the objects' owner. Errors: psycopg's.
+    """
+    text = (rights.directory / f"{_ACCESS}.sql").read_text(encoding="utf-8")
+    with connection.transaction():
+        _go_to(connection, schema)
+        if rights.public_reads is not None:
+            _wait_for_writers(connection)  # policies lock one table after another
+        _pass_on(connection, rights)
+        connection.execute(text.encode())
+
+
+def open_to(connection: psycopg.Connection, schema: str) -> tuple[str, ...]:
+    """Which of the roles that anybody can take (`anon`, `authenticated`) may read something of the catalogue."""
+    query = """select r.rolname from pg_roles r where r.rolname in ('anon', 'authenticated') and exists (
+        select from pg_class c
+        join pg_policy p on p.polrelid = c.oid and p.polcmd in ('r', '*')
+        where c.relnamespace = current_schema()::regnamespace and c.relname = any (registry_tracked_tables())
+          and (p.polroles @> array[r.oid] or p.polroles @> array[0::oid])
+          and has_any_column_privilege(r.oid, c.oid, 'select')) order by 1"""
+    with connection.transaction():
+        _go_to(connection, schema)
+        return tuple(_column(connection, query))
 
 
 def _apply_all(connection: psycopg.Connection, directory: Path, digests: dict[str, str]) -> None:
@@ -81,7 +145,7 @@ def _apply_all(connection: psycopg.Connection, directory: Path, digests: dict[st
         earlier = {thing for things in made.values() for thing in things}
         connection.execute(text.encode())
         # What gets its rights now was made before, maybe by a migration.
-        things = () if name == access.FILE else _column(connection, _MADE_NOW)
+        things = () if name == _ACCESS else _column(connection, _MADE_NOW)
         made[name] = [thing for thing in things if thing not in earlier]
     now = {thing for things in made.values() for thing in things}
     gone = [thing for thing in reversed(before) if thing not in now]
@@ -124,3 +188,24 @@ def _number(version: str) -> list[int]:
 def _column(connection: psycopg.Connection, query: str, *values: object) -> list[str]:
     with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(query.encode(), values or None).fetchall()
+
+
+def _go_to(connection: psycopg.Connection, schema: str) -> None:
+    """Look for names in this schema, for the rest of the transaction."""
+    connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
+
+
+def _wait_for_writers(connection: psycopg.Connection) -> None:
+    """Keep writers of the registry out for the rest of the transaction, and have those that write finish."""
+    connection.execute("select pg_advisory_xact_lock(%s)", [_WRITERS_LOCK])
+
+
+def _pass_on(connection: psycopg.Connection, rights: Rights) -> None:
+    """Have the SQL of this transaction know the rights."""
+    settings = {
+        "registry.names": " ".join(sorted(rights.names)),
+        "registry.runner_tables": " ".join(_RUNNER_TABLES),
+        "registry.public_reads": "" if rights.public_reads is None else str(rights.public_reads),
+    }
+    for name, value in settings.items():
+        connection.execute("select set_config(%s, %s, true)", [name, value])

@@ -1,11 +1,12 @@
 """Supabase JWTs: who the bearer is, and what they may do here.
 
-The signature is checked by Supabase's own client, the claims by `token_rules.py`.
+Supabase's own client checks the signature; `TokenRules` the other claims: times, issuer and audience.
 """
 
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -14,7 +15,6 @@ import structlog
 from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.client import supabase_client, tls
-from model_registry.store.token_rules import LONGEST_TOKEN, TokenRules, rules_of
 
 if TYPE_CHECKING:
     import httpx
@@ -25,6 +25,69 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_NAME = 200
 _SERVICE_ROLE = ("service_role", frozenset({"admin"}))
+LONGEST_TOKEN = 16 * 1024
+"""Characters. The largest tokens of real projects have a tenth of that."""
+LEEWAY_SECONDS = 30.0
+"""Tolerated difference of clocks, the same as in PostgREST."""
+_ALGORITHMS = ("HS256", "RS256", "ES256")
+"""Algorithms that Supabase signs with."""
+
+_REASONS: dict[type[Exception], str] = {
+    jwt.InvalidIssuerError: "its issuer is none of the project's; MODEL_REGISTRY_JWT_ISSUERS allows others",
+    jwt.InvalidAudienceError: "it was made for somebody else; MODEL_REGISTRY_JWT_AUDIENCES allows others",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """Accepted issuers and audiences.
+
+    No claim is required: a Supabase project's older service key has neither `aud` nor `nbf`.
+    """
+
+    issuers: frozenset[str]
+    audiences: frozenset[str]
+
+    def fault(self, token: str) -> str | None:
+        """Say why the token's claims do not hold, for the log; None if they do. The signature is not checked."""
+        try:
+            read = jwt.decode_complete(token, options={"verify_signature": False})
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            return f"it cannot be read ({type(error).__name__})"
+        header, claims = read["header"], read["payload"]
+        if header.get("alg") not in _ALGORITHMS:
+            return "its algorithm is none that Supabase uses"
+        if "crit" in header:
+            return "it names extensions that must be understood"
+        try:
+            self._check(token, claims)
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            return _REASONS.get(type(error), f"its claims do not hold ({type(error).__name__})")
+        return None
+
+    def _check(self, token: str, claims: dict[str, Any]) -> None:
+        for name in ("exp", "nbf"):
+            if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
+                raise TypeError(name)
+        jwt.decode(
+            token,
+            options={
+                "verify_signature": False,
+                "verify_exp": True,
+                "verify_nbf": True,
+                "verify_aud": "aud" in claims,
+                "verify_iss": "iss" in claims,
+            },
+            audience=sorted(self.audiences),
+            issuer=sorted(self.issuers),
+            leeway=LEEWAY_SECONDS,
+        )
+
+
+def rules_of(project_url: str, issuers: str, audiences: str) -> TokenRules:
+    """The rules of a project; `issuers` and `audiences` are more of them, with commas between."""
+    own = {"supabase", f"{project_url.rstrip('/')}/auth/v1"}
+    return TokenRules(frozenset(own | _listed(issuers)), frozenset({"authenticated"} | _listed(audiences)))
 
 
 class SupabaseTokens:
@@ -97,3 +160,7 @@ def _granted(claims: dict[str, Any]) -> list[str]:
     metadata = claims.get("app_metadata")
     scopes = metadata.get("registry_scopes") if isinstance(metadata, dict) else None
     return [scope for scope in scopes if scope in ("admin", "node", "read")] if isinstance(scopes, list) else []
+
+
+def _listed(text: str) -> set[str]:
+    return {part.strip() for part in text.split(",") if part.strip()}

@@ -1,4 +1,4 @@
-"""The benchmarks run, and print what they promise. What they measure is no test: that depends on the machine."""
+"""The benchmarks run and print their tables. Their figures are not tested: they depend on the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing invented while parts of the registry die: the short form of `make chaos`."""
+"""Nothing is lost and nothing invented while components of the registry are killed: the short form of `make chaos`."""
 
 from __future__ import annotations
 

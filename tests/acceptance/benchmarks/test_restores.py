@@ -1,4 +1,4 @@
-"""Every replica is as the database is, whenever a backup was restored: the short form of `make restores`."""
+"""Every replica equals the database after a backup was restored: the short form of `make restores`."""
 
 from __future__ import annotations
 

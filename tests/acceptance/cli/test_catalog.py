@@ -1,4 +1,4 @@
-"""`model-registry catalog`: out of one file into another, as JSON and as YAML, against a service of its own."""
+"""`model-registry catalog`: import of one file and export of another, as JSON and as YAML, at a separate service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.processes import Service
 
 
 def catalog(service: Service, *arguments: str) -> str:
-    """Run the command in this process: starting one for each would take most of the time."""
+    """Run the command in this process: starting a process each time would take most of the time."""
     key = service.client.headers["Authorization"].removeprefix("Bearer ")
     at = {"MODEL_REGISTRY_URL": service.url, "MODEL_REGISTRY_API_KEY": key}
     done = CliRunner().invoke(app, ["catalog", *arguments], env=at)

@@ -17,7 +17,7 @@ SCHEMA = "another_registry"
 
 @pytest.fixture
 def environment(stack: Any) -> Iterator[dict[str, str]]:
-    """A schema that is not there yet, in the database that is."""
+    """A schema that does not exist yet, in an existing database."""
     url = stack.environment()["DATABASE_URL"]
     yield {"DATABASE_URL": url, "MODEL_REGISTRY_SCHEMA": SCHEMA}
     with psycopg.connect(url, autocommit=True) as connection:

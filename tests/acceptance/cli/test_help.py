@@ -1,4 +1,4 @@
-"""The command line explains itself, to people and to the base installation that has no server."""
+"""The command line documents itself, also in the base installation without the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIXTURES = paths.FIXTURES / "tensorzero"
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command, with the words that call it; groups too."""
+    """Every command and group, with its full name."""
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
         yield from _commands(below, (*path, name))
@@ -34,7 +34,7 @@ LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "co
 
 
 def shown_help(*path: str) -> str:
-    """What people see, with the frames and the line ends taken out."""
+    """The printed text without frames and line ends."""
     result = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "160", "TERM": "dumb"})
     assert result.exit_code == 0
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
@@ -103,7 +103,7 @@ main()
 
 
 def _modules_of_extras() -> set[str]:
-    """What only the extras install, as the names that are imported."""
+    """Names of the modules that only the extras install."""
     base: set[str] = set()
     extra: set[str] = set()
     for requirement in requires("pmoves-model-registry") or []:

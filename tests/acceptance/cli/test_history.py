@@ -1,4 +1,4 @@
-"""`model-registry history`, `diff` and `rollback` as processes, against a service that is one too."""
+"""`model-registry history`, `diff` and `rollback` as processes, against a service process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`model-registry keys`: what is made works for what it was made for, until it is revoked."""
+"""`model-registry keys`: a new key works within its scope until it is revoked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.processes import Service, client_of, run, wait_until
 
 @pytest.fixture
 def environment(stack: Any) -> dict[str, str]:
-    """What the command needs, as `stack.env` has it."""
+    """The settings of the command, as in `stack.env`."""
     return {key: value for key, value in stack.environment().items() if key.startswith("POSTGREST")}
 
 

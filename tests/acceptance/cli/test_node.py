@@ -1,4 +1,4 @@
-"""`model-registry node run` as a process of its own."""
+"""`model-registry node run` as a separate process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from support import nats_access
 from support.nats_server import NatsServer
 from support.processes import StartProgram, run
-from support.stub_node_servers import StubNodeServer
+from support.stub_servers import StubNodeServer
 
 NODE = ("node", "run", "--node-id", "gpu-1")
 

@@ -1,4 +1,4 @@
-"""`model-registry serve` as a process: what it says, what it refuses, and how it ends."""
+"""`model-registry serve` as a process: its output, its refusals, and its exit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_it_says_where_it_listens_answers_there_and_ends_well_on_ctrl_c(start_se
 
 
 def begun_request(service: Service, body: bytes) -> socket.socket:
-    """A request whose body is still to come, and that the service has begun to work on."""
+    """A request that the service has begun to process, and whose body is still incomplete."""
     address = urlsplit(service.url)
     connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=LONGEST)
     head = (

@@ -1,4 +1,4 @@
-"""The blocking client against a service of its own: a live copy, and what is left when the service is gone."""
+"""The blocking client against a separate service: a live copy, and its use while the service is unavailable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def key_of(service: Service) -> str:
 
 
 class Heard:
-    """What a listener was told, for who waits for it."""
+    """Collects what a listener received, for tests that wait for it."""
 
     def __init__(self) -> None:
         self.catalogues: list[Catalogue] = []

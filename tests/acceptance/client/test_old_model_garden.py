@@ -1,4 +1,4 @@
-"""What Model Garden's documentation shows, call by call: from its own kind of file and from a registry, alike."""
+"""Every call in Model Garden's documentation, from its own kind of file and from a registry, with equal results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation of the old `ModelRegistry` shows: in memory and over HTTP, with one behaviour."""
+"""Every call in the documentation of the old `ModelRegistry`: in memory and over HTTP, with the same behaviour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def registry(request: pytest.FixtureRequest) -> Iterator[ModelRegistry]:
 
 
 def opus() -> ModelConfig:
-    """A model with everything that can be said of it."""
+    """A model with every field set."""
     return ModelConfig(
         model_id="claude-3-opus",
         provider="anthropic",

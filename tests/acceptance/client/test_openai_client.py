@@ -12,7 +12,7 @@ from support.processes import Service
 
 @pytest.fixture
 def client(service: Service) -> Iterator[openai.OpenAI]:
-    """A client with a key that means nothing, as people give it where none is needed."""
+    """A client with an arbitrary key, as used where none is required."""
     for path, body in (
         ("providers", {"name": "local", "type": "ollama", "api_base": "http://localhost:11434/v1"}),
         ("models", {"provider": "local", "name": "org/m:8b", "model_id": "m:8b"}),

@@ -1,4 +1,4 @@
-"""A disk that is full under a running service: it goes on, and the files it had are whole."""
+"""The disk fills up under a running service: it continues, and its files stay intact."""
 
 from __future__ import annotations
 

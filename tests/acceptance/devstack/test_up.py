@@ -1,4 +1,4 @@
-"""`model-registry up`: everything on this machine with one command, and nothing left of it afterwards."""
+"""`model-registry up`: one command starts everything on this machine, and leaves nothing running afterwards."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.processes import COMMAND, alive, client_of, run, surroundings, wait_until
-from support.up import Starter, Up, at_work_in, starting
+from support.processes import (
+    COMMAND,
+    Starter,
+    Up,
+    alive,
+    at_work_in,
+    client_of,
+    run,
+    starting,
+    surroundings,
+    wait_until,
+)
 from support.waiting import LONGEST
 
 
@@ -26,7 +36,7 @@ def starter() -> Iterator[Starter]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
-    """One that the tests of this module only look at."""
+    """One that the tests of this module only read."""
     with starting() as own:
         yield own.start()
 
@@ -131,11 +141,11 @@ def test_what_was_written_is_there_again_after_a_stop_and_after_a_crash(starter:
     second.add("acknowledged")
     assert second.program.stop(signal.SIGKILL) == -signal.SIGKILL
     assert at_work_in(second.data_dir) != []  # a kill leaves the servers behind
-    # As when the id in the lock of the socket has been used again: it is now that of a stranger, this process.
+    # As if the process id in the socket's lock had been reused by an unrelated process, here this one.
     lock = second.data_dir / "postgres" / ".s.PGSQL.5432.lock"
     lock.write_text(f"{os.getpid()}\n{lock.read_text().partition(chr(10))[2]}")
 
-    third = starter.start()  # and the next start takes their place
+    third = starter.start()  # and the next start replaces them
     assert third.key == first.key
     assert third.knows("kept")
     assert third.knows("acknowledged")

@@ -1,4 +1,4 @@
-"""Parts of `model-registry up` that are killed: back by themselves, with all that was written; or the end, with why."""
+"""Killed components of `model-registry up` are restarted without loss, or everything stops with the reason."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from support.processes import alive, wait_until
-from support.up import Starter, Up, at_work_in, starting
+from support.processes import Starter, Up, alive, at_work_in, starting, wait_until
 
 PROGRAMS = {"Postgres": "postgres", "PostgREST": "postgrest", "NATS": "nats-server"}
 
-# As the command, but without the patience that a user is glad of.
+# Like the command, but with shorter waits than users get.
 HASTY = """
 from model_registry.devstack import supervisor
 supervisor.PAUSES = (0.05, 0.1, 0.15, 0.2)
@@ -31,7 +30,7 @@ def starter() -> Iterator[Starter]:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    """One for all: a part that was killed is as good as new."""
+    """One for all tests: a killed component is restarted as good as new."""
     with starting() as own:
         yield own.start("--no-seed")
 
@@ -85,7 +84,7 @@ def test_a_part_that_cannot_be_started_ends_everything_with_the_reason_and_ctrl_
     assert alive(up.family) == []
     assert at_work_in(up.data_dir) == []
 
-    # Once repaired, it starts again, and a pause need not be waited out.
+    # Once repaired, it starts at once, without waiting for the pause.
     version.with_name("moved").rename(version)
     again = starter.start("--no-seed", program=[sys.executable, "-c", HASTY.replace("0.05", "3600")])
     assert again.knows("kept")

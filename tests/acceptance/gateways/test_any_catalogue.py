@@ -1,4 +1,4 @@
-"""Whatever catalogue the interface accepts, row by row over HTTP, becomes a configuration of the same, which loads."""
+"""Every catalogue that the API accepts, row by row, becomes an equivalent configuration that the gateway loads."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SCHEMA = "model_registry"
 Row = dict[str, Any]
 
 WILD = st.text(max_size=12) | st.text(min_size=1, max_size=400)
-"""Control characters, halves of surrogate pairs, too long: most of it is refused, and must not do harm."""
+"""Control characters, unpaired surrogates, long texts: most are refused, and none may do harm."""
 
 
 def mostly(good: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """What is good, with an exception now and then: a catalogue that is refused proves little."""
+    """Mostly valid values: a catalogue that is refused proves little."""
     return st.integers(0, 15).flatmap(lambda number: other if number == 7 else good)
 
 
@@ -38,14 +38,14 @@ ANY_NAME = mostly(NAMES, WILD)
 EXTRAS = mostly(st.just({}), PROVIDER_EXTRAS | st.dictionaries(NAMES, JSON, max_size=2))
 MODEL_EXTRAS = st.fixed_dictionaries({}, optional={"provider_key": NAMES, "provider": PROVIDER_EXTRAS, "model": EXTRAS})
 REFERENCE = st.integers(0, 1000)
-"""The how-manieth of the rows there are; see `written`."""
+"""The index of an existing row; see `written`."""
 
 URL = st.sampled_from(["http://h.example:1/v1", "https://h.example/ü/v1/", "HTTP://H"])
 VARIABLE = st.sampled_from([None, "SOME_KEY", "_k1"])
 
 
 def _fitting(kind: ProviderType) -> st.SearchStrategy[Row]:
-    """A provider that lacks nothing of what its type needs, and has nothing that its type does not take."""
+    """A provider with everything that its type requires, and nothing that its type does not accept."""
     needed = {"location": "europe-west4", "project_id": "p", "region": "us-east-1", "hosted_provider": "tgi"}
     base = URL if kind.base_required else st.none() | URL if kind.base_key else st.none()
     return st.fixed_dictionaries(
@@ -115,7 +115,7 @@ REFUSED = {
     "functions": {"service_name": "\0", "function_name": "f"},
     "mappings": {"service_name": "\0", "function_name": "f", "variant_name": "v", "model": 0},
 }
-"""One of each kind stands among the writes, and one that is drawn: luck does not decide whether a kind was tried."""
+"""The writes contain each kind at least once, so that chance does not decide whether a kind is tried."""
 
 
 def _one_of(plural: str) -> st.SearchStrategy[tuple[str, Row]]:
@@ -136,7 +136,7 @@ def gateway_process() -> Iterator[GatewayProcess]:
 
 
 def begin(service: Service, database_url: str) -> dict[str, list[str]]:
-    """An empty registry with something to refer to. Answers the ids there are, by the kind of row."""
+    """A registry with a few rows to refer to. Returns their ids by kind."""
     empty(database_url, SCHEMA)
     assert service.client.get("/api/providers", headers={"Cache-Control": "no-cache"}).json()["count"] == 0
     local = {"name": "local", "type": "ollama", "api_base": "http://localhost:11434/v1"}
@@ -146,7 +146,7 @@ def begin(service: Service, database_url: str) -> dict[str, list[str]]:
 
 
 def written(service: Service, plural: str, row: Row, ids: dict[str, list[str]]) -> int:
-    """Add a row, or be refused; any other answer fails. Python's JSON, so that what is no JSON is sent too."""
+    """Add a row, or be refused; any other response fails. Uses Python's JSON, so that invalid JSON is sent too."""
     body = dict(row)
     for field, target in (("provider", "providers"), ("model", "models"), ("fallback_model_id", "models")):
         if isinstance(body.get(field), int):
@@ -161,7 +161,7 @@ def written(service: Service, plural: str, row: Row, ids: dict[str, list[str]]) 
 
 
 def stored(database_url: str) -> Snapshot:
-    """What the database holds, past the service."""
+    """The contents of the database, read without the service."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(f"select {SCHEMA}.registry_snapshot()").fetchone()
     assert row is not None

@@ -1,4 +1,4 @@
-"""The check in its own process, with the real gateway, and as a command: also when one of them crashes or hangs."""
+"""The check in its own process, with the real gateway, and as a command: also if one of them crashes or hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check over HTTP, of a real service: what was read through it once, and a caller who hangs up."""
+"""The check over HTTP by a real service: projects that once read its environment, and callers that disconnect."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_caller_who_hangs_up_leaves_no_process(start_service: StartService) ->
 
 
 def _checking(service: Service) -> list[Any]:
-    """The processes of callers' checks: they stand behind others."""
+    """The processes of callers' checks, which have a lower priority."""
     found = []
     for child in psutil.Process(service.program.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):

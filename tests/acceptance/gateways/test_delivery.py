@@ -1,4 +1,4 @@
-"""From a write to a running gateway: what is accepted reaches it, what it would refuse does not."""
+"""From a write to a running gateway: accepted configurations reach it, others do not."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from support.gateway_beside import GatewayProgram, Programs, free_port
+from support.gateway_client import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 from support.waiting import LONGEST
 
 STATUS = "/api/tensorzero/status"
@@ -27,7 +27,7 @@ def models() -> Iterator[StubModelServer]:
 
 @pytest.fixture
 def judged(start_service: StartService, models: StubModelServer, stack: Any) -> Service:
-    """A service that asks the real gateway, with two models and a mapping to the first, and the verdict on them."""
+    """A service that validates with the real gateway, with two models and a mapping to the first, already validated."""
     service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", NATS_URL=stack.environment()["NATS_URL"])
     add_mapping(service, models.api_base)
     wait_until(lambda: not service.client.get(STATUS).json()["pending"])
@@ -51,7 +51,7 @@ def _listens(port: int) -> bool:
 
 
 def _refuse_by_sql(database: psycopg.Connection) -> None:
-    """What the rules cannot see, past the guard: a template that ends too early. In one step: a file alone is fine."""
+    """A fault that the rules and the guard miss: an incomplete template. In one step: the file alone is valid."""
     with database.transaction():
         database.execute("insert into config_files (path, content) values ('broken.minijinja', '{% if')")
         database.execute("""update service_model_mappings set tensorzero = '{"system_template": "broken.minijinja"}'""")
@@ -64,7 +64,7 @@ def test_a_change_reaches_the_gateway_and_a_refused_one_does_not(
     out = tmp_path / "out"
     sync = (COMMAND, "tensorzero", "sync", "--registry", judged.url, "--out", str(out), "--settle", "0.5")
     agent = programs("sync", *sync, *gateway.options)
-    # A second one, which would notice a change by itself only after the test.
+    # A second one, which without a notification would notice a change only after the test.
     nats = ("--nats", programs.nats_url, "--wait", "60")
     listener = programs("nats", *sync[:-3], str(tmp_path / "heard"), *nats)
     gateway.run()
@@ -117,7 +117,7 @@ def test_a_gateway_that_does_not_come_up_gets_the_previous_bundle_back(
         "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
     )
     programs("health", sys.executable, "-c", program, str(port), str(out / "current" / "tensorzero.toml"))
-    wait_until(lambda: _listens(port))  # the first trial must not end before that
+    wait_until(lambda: _listens(port))  # the first rollout must not end before that
     sync = (COMMAND, "tensorzero", "sync", "--registry", service.url, "--out", str(out), "--settle", "0.2")
     health = ("--health", f"http://127.0.0.1:{port}/", "--health-timeout", "3")
     told = ("--exec", f"touch {tmp_path / 'told'}")
@@ -146,6 +146,6 @@ def test_a_service_that_is_told_to_stop_does_not_wait_for_those_who_wait(start_s
         head = f"GET /api/tensorzero/config?wait=60 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {etag}\r\n\r\n"
         waiting.sendall(head.encode())
         service.client.get("/healthz")  # what came before it has been read
-        # Sooner than those who wait have waited enough.
+        # Before the requests that wait reach their time limit.
         assert service.program.stop(seconds=50) == 0
         assert waiting.recv(100).startswith(b"HTTP/1.1 304")

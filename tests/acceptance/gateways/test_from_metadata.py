@@ -1,4 +1,4 @@
-"""Prices and timeouts of the catalogue in the real gateway: it bills and gives up as the rows say."""
+"""Prices and timeouts of the catalogue in the real gateway: it computes costs and times out according to the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from support.gateway_client import CallFailed, Gateway
 from support.processes import Service
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 TYPES = ("openai_compatible", "ollama", "vllm", "sglang", "tgi")
 PRICES = {"cost_per_1m_input_tokens": 1000, "cost_per_1m_output_tokens": 6000.0}

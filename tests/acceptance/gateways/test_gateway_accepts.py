@@ -1,4 +1,4 @@
-"""The real gateway on what the registry renders, and on what the guard refuses."""
+"""What the real gateway does with configurations that the registry renders, and with those that the guard refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.catalogues import Catalogue, stored
 from support.drawn import Drawn, catalogues
 from support.gateway_client import CallFailed, Gateway
 from support.refusals import REFUSALS, Refusal, good_catalogue
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 PING = {"messages": [{"role": "user", "content": "ping"}]}
 
@@ -88,7 +88,7 @@ def test_every_type_takes_its_base_url_under_the_key_we_know(gateway_process: Ga
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
 def test_the_gateway_names_the_keys_we_know_for_a_type(gateway_process: GatewayProcess, kind: str) -> None:
-    """The table of provider types is the gateway's own: it lists its keys when it meets one that it does not know."""
+    """The table of provider types equals the gateway's, which lists its keys when it finds an unknown one."""
     text = f'[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "{kind}"\nzzz = 1\n'
     message = gateway_process.validate(text).message or ""
     assert set(message.partition("expected")[2].split("`")[1::2]) == GATEWAY_TYPES[kind].own_keys
@@ -202,7 +202,7 @@ def test_what_the_guard_refuses_the_gateway_refuses_or_cannot_use(
 
 
 def _ask_often(gateway: Gateway, target: dict[str, str]) -> None:
-    """A timeout of 0 lets an answer through that is there at the first look."""
+    """With a timeout of 0, a response that is already available still succeeds."""
     for _ in range(10):
         gateway.inference(**target, input=PING)
 

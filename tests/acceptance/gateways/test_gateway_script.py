@@ -1,4 +1,4 @@
-"""deploy/gateway.sh with a gateway that only says what it was started on."""
+"""deploy/gateway.sh with a gateway that only prints its arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects that want to read or reach something of this machine, against canaries: no wall lets them."""
+"""Projects that try to read or reach something of this machine, watched by detectors: each protection stops them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.gateways.tensorzero.validation.validate import check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
-from support import naive_staging
 from support.canaries import Canaries, canaries
-from support.hostile_projects import Project, drawn, harmless, known_attacks
+from support.hostile_projects import Project, drawn, harmless, known_attacks, load_naively
 from support.profiles import attack_examples
 
 Asked = Callable[[Project], object]
@@ -33,35 +32,35 @@ def birds() -> Iterator[Canaries]:
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Asked]:
-    """As the service checks."""
+    """A check like the service's."""
     with ValidatorProcess(timeout_s=10) as process:
         yield lambda project: process.check(project.sent(), gateway=True, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def staging_alone() -> Iterator[Asked]:
-    """The gateway's process could do anything."""
-    with GatewayProcess(10, child="support.gateway_without_walls") as gateway_process:
+    """The gateway's process has no sandbox."""
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as gateway_process:
         yield lambda project: check_project(project.sent(), gateway_process, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def process_alone() -> Iterator[Asked]:
-    """Whatever is sent is laid out and loaded."""
+    """Every project is staged and loaded, whatever it contains."""
     with GatewayProcess(10) as gateway_process:
         yield lambda project: _naively(gateway_process, project)
 
 
 @pytest.fixture(scope="module")
 def neither() -> Iterator[Asked]:
-    with GatewayProcess(10, child="support.gateway_without_walls") as gateway_process:
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as gateway_process:
         yield lambda project: _naively(gateway_process, project)
 
 
 def _naively(gateway_process: GatewayProcess, project: Project) -> object:
-    answer = naive_staging.load(gateway_process, project.sent(), project.configuration)
+    verdict = load_naively(gateway_process, project.sent(), project.configuration)
     shutil.rmtree(gateway_process.directory / "project")
-    return answer
+    return verdict
 
 
 ATTACKS = [
@@ -72,7 +71,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_without_walls_every_canary_sings(name: str, birds: Canaries, neither: Asked) -> None:
-    """Or the tests below would prove nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert birds.touched(neither(known_attacks(birds)[name]))
 
 

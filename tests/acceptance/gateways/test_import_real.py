@@ -1,4 +1,4 @@
-"""Existing TensorZero projects, through the real command and the real script, into a running service."""
+"""Real TensorZero projects, imported by the real command and the real script into a running service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gateway_process() -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def registry(service: Service) -> dict[str, str]:
-    """Where the service is, and the key to it, as a shell would have it after reading `stack.env`."""
+    """The URL and key of the service, as in a shell that has read `stack.env`."""
     key = service.client.headers["Authorization"].removeprefix("Bearer ")
     return {"MODEL_REGISTRY_URL": service.url, "MODEL_REGISTRY_API_KEY": key}
 
@@ -79,7 +79,7 @@ def test_a_dry_run_against_a_service_needs_a_key_and_writes_nothing(service: Ser
     assert revision(service) == before
 
 
-# Projects with files are put to the gateway as whole bundles, in test_whole_projects.py.
+# Projects with files are loaded in the gateway as whole bundles, in test_whole_projects.py.
 ALONE = sorted(p.name for p in FIXTURES.iterdir() if all(f.suffix == ".toml" for f in p.rglob("*") if f.is_file()))
 
 

@@ -1,4 +1,4 @@
-"""A real inference: registered over REST, rendered, and asked through the real gateway of a server that answers."""
+"""A real inference: models registered over REST, rendered, and called through the real gateway at a stub server."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from support.gateway_client import CallFailed, Gateway
 from support.processes import Service
-from support.stub_model_server import EMBEDDING, StubModelServer
+from support.stub_servers import EMBEDDING, StubModelServer
 
 QUESTION = {"messages": [{"role": "user", "content": "hello"}]}
 
 
 @pytest.fixture
 def servers() -> Iterator[tuple[StubModelServer, StubModelServer]]:
-    """Two model servers that tell by their answer which of them it was."""
+    """Two model servers that name themselves in their responses."""
     with StubModelServer("first") as first, StubModelServer("second") as second:
         yield first, second
 
@@ -44,7 +44,7 @@ def mapping(variant: str, model: str, **more: Any) -> dict[str, Any]:
 
 
 def ask(gateway: Gateway) -> str:
-    """What the function `agents_chat` answers."""
+    """The response of the function `agents_chat`."""
     text, _ = gateway.inference(function_name="agents_chat", input=QUESTION)
     return text
 
@@ -115,7 +115,7 @@ def test_weights_share_the_calls_and_a_weight_of_nothing_gets_none(
     offered.post("/api/mappings", mapping("other", "chat_second", weight=3.0))
     with Gateway(offered.config(), tmp_path) as gateway:
         answers = [ask(gateway) for _ in range(80)]
-    # One chance in 10^9 to be wrong about a share of three quarters.
+    # The chance of a wrong result for a share of three quarters is 10^-9.
     assert 35 < answers.count(second.answer_to("org/chat:second")) < 80
     offered.patch("/api/mappings/agents/chat/main", {"weight": 0})
     with Gateway(offered.config(), tmp_path) as gateway:

@@ -1,4 +1,4 @@
-"""LiteLLM itself, in a process of its own: its whole price map comes in, and its own loader takes what we export."""
+"""LiteLLM itself in a separate process: its whole price map is imported, and its own loader accepts the export."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print(json.dumps(loaded))
 
 
 def load(file: Path) -> list[list[Any]]:
-    """What LiteLLM's router makes of a configuration: name, provider, model, price, context."""
+    """LiteLLM's router's view of a configuration: name, provider, model, price, context."""
     variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     argv = [sys.executable, "-c", _LOADER, str(file)]
     ran = subprocess.run(
@@ -65,7 +65,7 @@ async def test_the_whole_price_map_comes_in_once_and_changes_no_configuration(re
     first = (await client.post("/api/models/import", json=body, timeout=LONGEST)).json()
     created = [entry for entry in first["report"] if entry["action"] == "created" and entry["kind"] == "model"]
     assert len(created) > 3000
-    # What the gateway cannot embed with, and what no server here has, is said and left out.
+    # Models that the gateway cannot embed with, or that no server here has, are left out and reported.
     assert len(created) > 0.95 * len(reading.offers)
     assert (await client.get("/api/tensorzero/config?revision=latest")).text == before
 

@@ -1,4 +1,4 @@
-"""Traffic follows the fleet: two model servers as nodes, the real gateway, and its callers notice nothing."""
+"""Traffic follows the fleet: two model servers as nodes, the real gateway, and callers without any failed request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.catalogues import Catalogue
-from support.gateway_beside import GatewayProgram, Programs, free_port
+from support.gateway_client import GatewayProgram, Programs, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
-from support.stub_model_server import StubModelServer
+from support.stub_servers import StubModelServer
 
 HOLD = 0.2
 """Less than a round takes: the test is about nodes that die, not about those that flap."""
@@ -25,7 +25,7 @@ ENDPOINTS = (
     *("http://h:99999", "http://1.2.3.4.5", "http://a b/v1", "http://h\\x/v1", "http://h/v1\n", "h:1", "ftp://h"),
 )
 ROUNDS = 3
-"""The quickest of them counts: this machine may have other things to do."""
+"""The fastest round counts: the machine may be busy with other work."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def gateway_process() -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def service(start_service: StartService) -> Service:
-    """One that asks the real gateway, with a model that nodes run. Its own address leads nowhere."""
+    """A service with the real gateway, and a model on nodes. The provider's own address is unreachable."""
     service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", MODEL_REGISTRY_ROUTE_HOLD_SECONDS=str(HOLD))
     nowhere = f"http://127.0.0.1:{free_port()}/v1"
     service.post("/api/providers", {"name": "p", "type": "ollama", "api_base": nowhere, "route_by": "deployments"})
@@ -51,14 +51,14 @@ def report(service: Service, node: StubModelServer, status: str) -> None:
 
 
 def expect(answers: Counter[str], text: str) -> None:
-    """Wait until this is what is answered, more than once."""
+    """Wait until this is the response, more than once."""
     seen = answers[text]
     wait_until(lambda: answers[text] > seen + 1)
 
 
 @contextmanager
 def asking(gateway: GatewayProgram) -> Iterator[Counter[str]]:
-    """Somebody who asks all the time; what was answered how often."""
+    """A caller that sends requests all the time, and counts the responses."""
     answers: Counter[str] = Counter()
     ended = threading.Event()
 
@@ -105,7 +105,7 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.routable))
 def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, gateway_process: GatewayProcess) -> None:
-    """Or one node could keep every later configuration from going out."""
+    """Otherwise one node could block every later configuration."""
     catalogue = Catalogue()
     model = catalogue.model(catalogue.provider("p", kind, route_by="deployments"), "m")
     for node_id in ("gpu.1", 'a"b', "ü n", "x::y", "a/b", "tensorzero::x", "[[x]]", "#c", "n" * 200):

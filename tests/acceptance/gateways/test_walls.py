@@ -1,4 +1,4 @@
-"""The walls around a check, tried from inside: by the process of the check, and by that of the gateway."""
+"""The sandbox of a check, attacked from inside: by the process of the check, and by that of the gateway."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.errors import NotConfined
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.gateways.tensorzero.validation.json_lines_child import python_child
-from support import attacks
+from support.children import attacks
 
 pytestmark = pytest.mark.skipif(
     bool(missing_walls()), reason=f"this kernel has no walls against: {'; '.join(missing_walls())}"
 )
 
 NOT_EVERYWHERE = frozenset({"ptrace", "memory of others", "io_uring", "limits", "dns", "read /proc/1/environ"})
-"""Root's, or the container's, to allow: without walls too they may fail."""
+"""Allowed only to root or by the container: these may fail even without a sandbox."""
 CAP_SYS_CHROOT = 1 << 18
-"""To close the door behind oneself; the call itself is forbidden then."""
+"""Used to enter the sandbox; afterwards the call itself is forbidden."""
 WRITES = "write here"
 STARTS_PYTHON = frozenset({"fork", "priority"})
-"""The process of the check starts the gateway's, and runs no text of others itself."""
+"""The process of the check starts the gateway's process, and loads no untrusted configuration itself."""
 
 
 @pytest.fixture
@@ -73,14 +73,16 @@ def test_the_gateways_process_can_do_nothing_but_compute(
     targets: attacks.Targets, tmp_path: Path, *, more: bool
 ) -> None:
     (tmp_path / "more").write_text("x")
-    with GatewayProcess(readable=[tmp_path / "more"] if more else [], child="support.attacks") as gateway_process:
+    with GatewayProcess(
+        readable=[tmp_path / "more"] if more else [], child="support.children.attacks"
+    ) as gateway_process:
         file = gateway_process.directory / "targets.json"
         file.write_text(json.dumps(targets))
         assert json.loads(gateway_process.load(file, {}).message or "null") == []
 
 
 def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Targets, tmp_path: Path) -> None:
-    command = python_child("support.attacks_of_check", str(tmp_path / "check"), targets)
+    command = python_child("support.children.attacks_of_check", str(tmp_path / "check"), targets)
     (tmp_path / "check").mkdir()
     done = subprocess.run(command, stdout=subprocess.PIPE, cwd=tmp_path / "check", env={}, check=True, timeout=60)
     check, gateway = json.loads(done.stdout)
@@ -89,15 +91,15 @@ def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Tar
 
 
 def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
-    """Or the tests above would prove nothing."""
-    command = python_child("support.attacks_without_walls", targets)
+    """Otherwise the tests above would prove nothing."""
+    command = python_child("support.children.attacks_without_walls", targets)
     with tempfile.TemporaryDirectory() as here:
         done = subprocess.run(command, stdout=subprocess.PIPE, cwd=here, check=True, timeout=60)
     assert set(json.loads(done.stdout)) >= attacks.attacks(targets).keys() - NOT_EVERYWHERE
 
 
 def test_every_thread_of_the_gateways_process_is_held() -> None:
-    """Loading the gateway starts threads, and the kernel's walls are a thread's own."""
+    """Loading the gateway starts threads, and the kernel applies its restrictions per thread."""
     with GatewayProcess() as gateway_process:
         assert gateway_process.validate("").accepted
         child = gateway_process.child.process
@@ -117,16 +119,16 @@ def test_a_process_that_computes_for_too_long_is_ended() -> None:
 
 
 def test_no_configuration_answers_in_the_gateways_place() -> None:
-    """Whatever it makes the gateway print."""
+    """Everything that it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
-    program = "support.gateway_that_repeats"
+    program = "support.children.gateway_that_repeats"
     with GatewayProcess(5, child=program) as gateway_process:
         assert gateway_process.validate(f"# {answer.encode().hex()}").message == "refused"
 
 
 def test_a_process_that_cannot_be_shut_in_is_asked_nothing() -> None:
     with (
-        GatewayProcess(child="support.gateway_that_cannot_be_shut_in") as gateway_process,
+        GatewayProcess(child="support.children.gateway_that_cannot_be_shut_in") as gateway_process,
         pytest.raises(NotConfined, match="refuses"),
     ):
         gateway_process.validate("")

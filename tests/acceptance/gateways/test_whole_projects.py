@@ -1,4 +1,4 @@
-"""The real gateway takes a whole project as it was written, and the bundle that the registry makes of it."""
+"""The real gateway accepts a whole project as written, and the bundle that the registry makes of it."""
 
 from __future__ import annotations
 

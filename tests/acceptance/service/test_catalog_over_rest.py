@@ -1,4 +1,4 @@
-"""A production-sized catalogue, posted row by row as it is: what comes out is a configuration with all of it."""
+"""A catalogue of production size, posted row by row, results in a configuration with all of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODELS = by_key(CATALOG["models"], "provider", "model_id")
 
 
 def usable(model: Row) -> bool:
-    """Whether the gateway can be told of this model: what the catalogue itself says, not what we render."""
+    """Whether the gateway can have this model: according to the catalogue itself, not to what the registry renders."""
     provider = PROVIDERS[model["provider"]]
     return bool(
         model["active"] and provider["active"] and provider["type"] != "custom" and model["model_type"] in SECTIONS

@@ -1,4 +1,4 @@
-"""The whole interface as its own documentation describes it: no request makes it fail or answer anything else."""
+"""The whole API is fuzzed from its own description: no request makes it fail or respond outside of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_no_request_makes_it_fail_or_answer_outside_its_documentation(
 
 
 def test_the_seeds_have_what_the_fuzzing_refers_to(service: Service, database: psycopg.Connection) -> None:
-    """Otherwise it would run into 404s, and prove little."""
+    """Otherwise it would mostly get 404s, and prove little."""
     from support.fuzz_hooks import ROWS  # noqa: PLC0415 (it registers its hooks)
 
     migrations.seed(str(database.info.dsn), "model_registry")

@@ -1,4 +1,4 @@
-"""The service killed in the middle of its work: what it acknowledged is there, and what it keeps on disk is whole."""
+"""The service is killed while it works: acknowledged writes are kept, and its files on disk are intact."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Writer(threading.Thread):
                 try:
                     answer = client.post("/api/providers", json={"name": name, "type": "openai"})
                 except httpx.HTTPError:
-                    return  # killed: nobody knows whether this one was written
+                    return  # killed: it is unknown whether this one was written
                 (self.acknowledged if answer.status_code == 201 else self.refused).append(name)
 
 
@@ -49,7 +49,7 @@ def names(service: Service) -> set[str]:
 
 
 def saved(directory: Path) -> Snapshot:
-    """What the service keeps on disk, which must be whole whenever it is killed."""
+    """The service's files on disk, which must be intact whenever it is killed."""
     return Snapshot.from_document(json.loads((directory / "snapshot.json").read_bytes()))
 
 
@@ -71,7 +71,7 @@ def test_nothing_acknowledged_is_lost(start_service: StartService, service_envir
         acknowledged |= set(writer.acknowledged)
         assert {row.name for row in saved(cache).providers} <= tried
 
-    # The write whose answer a kill took away may be there, and may not.
+    # A write whose response was lost may or may not have been committed.
     assert acknowledged <= names(start_service()) <= tried
     assert len(acknowledged) > 60
     assert len(tried - acknowledged) <= 2
@@ -98,7 +98,7 @@ def stopped_while_it_saves(service: Service, cache: Path) -> tuple[bytes, set[st
 
 @pytest.fixture
 def many_models(database: psycopg.Connection) -> None:
-    """So many that writing them to disk takes a moment in which one can be killed."""
+    """Enough models that writing them to disk takes long enough to be killed meanwhile."""
     database.execute("insert into model_providers (name, type) values ('many', 'openai')")
     database.execute(
         "insert into models (provider_id, name, model_id, description)"

@@ -1,4 +1,4 @@
-"""The service under what hostile callers do, as a process: it answers the others, and ends when it is told to."""
+"""The service as a process under hostile callers: it answers other callers, and stops when it is asked to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.processes import COMMAND, Program, Service, StartService, client_of
 
 SHORT = {"MODEL_REGISTRY_SHUTDOWN_SECONDS": "3"}
 STOP_SECONDS = 10.0
-"""What is promised where nothing is set; these are told to be quicker."""
+"""The documented default; the services of these tests have shorter ones."""
 
 HALF_A_HEAD = b"GET /api/models HTTP/1.1\r\nHost: r\r\n"
 HALF_A_BODY = b"POST /api/models/select HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -58,7 +58,7 @@ def in_flight(service: Service) -> bool:
 
 @pytest.fixture
 def hang(stack: Any) -> Iterator[Callable[[], None]]:
-    """Make PostgREST take connections and answer nothing, until the end of the test."""
+    """Make PostgREST accept connections without responding, until the end of the test."""
     pid = stack.postgrest.pid
     yield lambda: os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""How soon a caller is taken in who comes behind many others, by the event loop that the service runs on."""
+"""How soon a new caller is accepted behind many others, on the event loop that the service uses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TakenIn(asyncio.Protocol):
 
 
 async def _turns_until_all_are_taken_in(listener: socket.socket) -> int:
-    """Turns of the event loop: at each, every connection that is busy has something done for it."""
+    """Iterations of the event loop, each of which serves every busy connection once."""
     loop = asyncio.get_running_loop()
     connections: list[asyncio.BaseTransport] = []
     still_open: set[TakenIn] = set()

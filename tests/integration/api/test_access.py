@@ -1,4 +1,4 @@
-"""What is open to whom: reads that need a key as soon as there is one, and what MODEL_REGISTRY_AUTH_READS closes."""
+"""Who may read what: reads that require a key as soon as one exists, and the effect of MODEL_REGISTRY_AUTH_READS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from model_registry.entities.api_key import hash_of, new_secret
-from model_registry.store.rejected_events import RejectedEvents
+from model_registry.store.history import History
 from support.catalogue import add_model, add_provider, problem
 from support.replica import ADMIN_KEY, Replica
 
@@ -33,7 +33,7 @@ AUDIT = (
     "/api/events/rejected",
     "/api/models/small/versions",
 )
-"""Reads that tell more than the catalogue as it is now."""
+"""Reads that reveal more than the current catalogue."""
 CATALOGUE = ("/api/models", "/api/models/small", "/api/tensorzero/config", "/api/tensorzero/config?revision=latest")
 
 
@@ -229,7 +229,7 @@ async def test_every_answer_has_the_headers_that_browsers_look_at(
     await catalogue(replica)
     etag = (await replica.client.get("/api/models")).headers["etag"]
     tagged = {"If-None-Match": etag}
-    monkeypatch.setattr(RejectedEvents, "page", lambda *_args, **_more: 1 / 0)
+    monkeypatch.setattr(History, "rejected_events", lambda *_args, **_more: 1 / 0)
 
     async with replica.anonymous() as anonymous:
         answers = [

@@ -1,4 +1,4 @@
-"""Who may do what: keys of the environment and of the database, scopes, and what holds when the database is away."""
+"""Who may do what: keys of the environment and of the database, scopes, and keys while the database is unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With SUPABASE_URL set, the registry connects through `supabase`, and the project's tokens are keys."""
+"""With SUPABASE_URL set, the registry connects through `supabase`, and accepts the project's tokens as keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(stack: Any) -> Iterator[SupabaseProject]:
 
 @pytest.fixture
 def variables(stack: Any, project: SupabaseProject) -> dict[str, Any]:
-    """What a service needs to use the project, and nothing else that would connect it."""
+    """Settings of a service that uses the project, without any other connection."""
     key = stack.environment()["POSTGREST_KEY"]
     return {
         "SUPABASE_URL": project.url,
@@ -55,7 +55,7 @@ async def client(replica: Replica) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def may(client: httpx.AsyncClient, token: str) -> dict[str, int]:
-    """What the bearer of a token may do: the statuses of reading, reporting and writing."""
+    """The permissions of a token: the statuses of reading, reporting and writing."""
     headers = {"Authorization": f"Bearer {token}"}
     return {
         "read": (await client.get("/api/providers", headers=headers)).status_code,
@@ -68,7 +68,7 @@ async def may(client: httpx.AsyncClient, token: str) -> dict[str, int]:
 
 REFUSED = {"read": 401, "report": 401, "write": 401}
 READS = {"read": 200, "report": 403, "write": 403}
-# 422: the body was looked at, so the key was good.
+# 422: the body was read, so the key was accepted.
 REPORTS = {"read": 200, "report": 422, "write": 403}
 EVERYTHING = {"read": 200, "report": 422, "write": 422}
 
@@ -178,7 +178,7 @@ async def test_a_token_that_does_not_hold_is_refused(
 async def test_both_kinds_of_tokens_must_be_of_this_project_and_for_us(
     client: httpx.AsyncClient, project: SupabaseProject, subtests: pytest.Subtests
 ) -> None:
-    """Their signature is good: another service of the project, or of its issuer, got them for something else."""
+    """Their signatures are valid, but they were issued for another service of the project or issuer."""
     now, own = int(time.time()), f"{project.url}/auth/v1"
     holds: dict[str, dict[str, Any]] = {
         "of the project": {"iss": own},
@@ -227,10 +227,13 @@ async def test_a_name_that_is_none_is_not_kept(replica: Replica, project: Supaba
         assert actor == ("x" * 200 if email == "x" * 5000 else "user 1")
 
 
-async def test_legacy_tokens_are_shown_to_the_project(client: httpx.AsyncClient, project: SupabaseProject) -> None:
+async def test_legacy_tokens_are_shown_to_the_project_once_a_request(
+    client: httpx.AsyncClient, project: SupabaseProject
+) -> None:
     assert await may(client, project.legacy_token()) == READS
     assert await may(client, project.legacy_token(app_metadata={"registry_scopes": ["node"]})) == REPORTS
-    assert "/auth/v1/user" in project.requests
+    requests = 2 * len(READS)
+    assert project.requests.count("/auth/v1/user") == requests
 
 
 async def test_the_key_that_the_registry_itself_has_is_the_service_role(

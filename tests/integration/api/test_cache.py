@@ -1,4 +1,4 @@
-"""Answers served again: the same as fresh ones, guarded like fresh ones, and never older than the snapshot."""
+"""Cached responses: equal to fresh ones, with the same access checks, and never older than the snapshot."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ STEPS = st.lists(st.integers(0, len(WRITES) - 1).map(WRITES.__getitem__), min_si
 
 @pytest.fixture
 async def both(start_replica: StartReplica) -> tuple[Replica, Replica]:
-    """A replica, and one that answers nothing twice."""
+    """A replica, and one without cached responses."""
     cached, fresh = [await start_replica(MODEL_REGISTRY_POLL_SECONDS=600) for _ in range(2)]
-    fresh.app.state.bodies = BodyCache()  # what is put here, the front does not look into
+    fresh.app.state.bodies = BodyCache()  # the middleware does not read this one
     return cached, fresh
 
 
@@ -79,7 +79,7 @@ async def both(start_replica: StartReplica) -> tuple[Replica, Replica]:
 async def test_an_answer_served_again_is_what_a_fresh_one_would_be(
     both: tuple[Replica, Replica], database_url: str, steps: list[Write], reads: list[str]
 ) -> None:
-    """Whatever was written and read in between, in whichever order."""
+    """Regardless of the writes and reads in between, and of their order."""
     cached, fresh = (replica.client for replica in both)
     empty(database_url, "model_registry")
     await cached.get("/healthz", headers=NO_CACHE)

@@ -1,4 +1,4 @@
-"""Who may ask for a check, how many run at once, and when they end."""
+"""Who may request a check, how many run at once, and when they end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from support.waiting import until
 CHECK, STATUS = "/api/tensorzero/check", "/api/tensorzero/status"
 JOB = CheckJob({"t.toml": b""}, None, gateway=False, ours=False)
 LOCK = [sys.executable, "-c", "import sys; print(sys.stdin.readline() and sys.stdin.read())"]
-"""Reads what is to be checked, and never answers."""
+"""Reads the project to check, and never responds."""
 
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> list[ValidatorProcess]:
-    """Checks that never end by themselves; answers those that were begun."""
+    """Checks that never end by themselves; yields those that have begun."""
     begun: list[ValidatorProcess] = []
 
     def start(**options: Any) -> ValidatorProcess:
@@ -60,7 +60,7 @@ def request(left: asyncio.Event | None = None) -> Request:
 
 
 async def running(begun: list[ValidatorProcess], number: int) -> list[Any]:
-    """The processes, once so many run."""
+    """The processes, as soon as this many are running."""
 
     async def look() -> Any:
         found = [process.child.process for process in begun if process.child.process is not None]

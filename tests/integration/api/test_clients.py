@@ -1,4 +1,4 @@
-"""Programs that talk to a registry of this kind already, each as it asks and reads (docs/reference/http.md)."""
+"""Existing programs for registries of this kind, with their requests and parsers (docs/reference/http.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def _close(client: httpx.AsyncClient) -> Any:
 
 
 def listed(document: Any) -> list[dict[str, Any]]:
-    """As tolerant clients unwrap a list."""
+    """Unwrap a list like a tolerant client."""
     if isinstance(document, dict):
         document = next(document[key] for key in ("items", "models", "data") if key in document)
     assert isinstance(document, list)

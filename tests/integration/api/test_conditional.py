@@ -1,4 +1,4 @@
-"""Conditional requests: what has not changed is not sent again, and no update is lost unseen."""
+"""Conditional requests: unchanged responses are not sent again, and no update is lost unnoticed."""
 
 from __future__ import annotations
 

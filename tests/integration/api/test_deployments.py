@@ -1,4 +1,4 @@
-"""Deployments over HTTP: reported, looked up by node and model, grouped, and kept true by time."""
+"""Deployments over HTTP: reported, found by node and model, grouped, and updated by the newest report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies that are refused before they are there, on the event loop that the service runs on."""
+"""Bodies that are refused before they have arrived, on the event loop that the service uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_registry.api.http_protocol import Arrivals
 from support.raw_http import listening
 
 PIECE = 2**18
-"""What the loop reads at once."""
+"""Bytes that the loop reads at once."""
 BODY = 100 * PIECE
 
 
@@ -31,7 +31,7 @@ def _send_all(port: int, answered: threading.Event) -> None:
 
 
 async def _pieces_of_each_turn() -> list[int]:
-    """Bytes of a refused body that were thrown away in each turn of the loop that threw some away."""
+    """Bytes of a refused body discarded in each iteration of the loop that discarded any."""
     arrivals, answered, turns, before = Arrivals(most_connections=8), threading.Event(), [0], 0
     async with listening(_refuse, arrivals) as port:
         sender = threading.Thread(target=_send_all, args=(port, answered), daemon=True)

@@ -1,4 +1,4 @@
-"""`/api/v1/registry`: what Model Garden's programs ask for, in the shapes they read; and the whole as a document."""
+"""`/api/v1/registry`: requests of Model Garden's programs, with responses in their format; and the document."""
 
 from __future__ import annotations
 

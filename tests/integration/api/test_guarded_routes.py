@@ -1,4 +1,4 @@
-"""What is decided before a body is read: who may send it, and how much of it is read."""
+"""Decisions before a body is read: who may send it, and how much of it is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from model_registry.api import json_limits
+from model_registry.api import guarded_route
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, ROW_BYTES, GuardedRoute
 from support.catalogue import add_provider, problem
 from support.replica import Replica
@@ -40,7 +40,7 @@ LONG_WORK = (
 
 
 def routes(replica: Replica) -> list[tuple[set[str], str, GuardedRoute]]:
-    """Methods, path and route of everything that the app answers."""
+    """Methods, path and route of every route of the app."""
     found = []
     for context in iter_route_contexts(replica.app.routes):
         route: Any = context.original_route
@@ -52,7 +52,7 @@ def routes(replica: Replica) -> list[tuple[set[str], str, GuardedRoute]]:
 
 
 class Unread:
-    """A body that notes whether anybody reads it."""
+    """A body that records whether it is read."""
 
     def __init__(self, size: int = 29 * 2**20) -> None:
         self.size, self.read = size, 0
@@ -181,7 +181,7 @@ def nested(levels: int) -> bytes:
 
 
 async def test_json_is_nested_so_deep_and_no_deeper(replica: Replica) -> None:
-    deepest = json_limits.DEEPEST
+    deepest = guarded_route.DEEPEST
     fits = await replica.client.post("/api/providers", content=nested(deepest), headers=JSON)
     assert "nested" not in problem(fits, 422, "E4005")["detail"]
     deeper = await replica.client.post("/api/providers", content=nested(deepest + 1), headers=JSON)
@@ -193,7 +193,7 @@ async def test_json_is_nested_so_deep_and_no_deeper(replica: Replica) -> None:
 async def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_limits, "MOST_VALUES", 1000)
+    monkeypatch.setattr(guarded_route, "MOST_VALUES", 1000)
     answer = await replica.client.post("/api/models/import", json={"source": "x", "offers": [1] * 1001})
     problem(answer, 413, "E4130")
     text = {"source": "x", "offers": [], "note": ",[{" * 1000}

@@ -1,4 +1,4 @@
-"""History on the real database: every state that was can be had, compared and brought back, and old ones forgotten."""
+"""History on the real database: earlier states are read, compared and restored, and old ones are trimmed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOR_EVER_AGO = 0.0
 
 
 class Ledger:
-    """A registry without a guard, so that any state goes, and what it was at each of its revisions."""
+    """A registry without the guard, so that any state is accepted, and its state at each revision."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -42,7 +42,7 @@ class Ledger:
         self.seen: dict[int, Snapshot] = {}
 
     async def go_to(self, state: Snapshot) -> int:
-        """Write whatever makes this state; remember it as the database itself tells it."""
+        """Write the operations that result in this state; remember it as the database returns it."""
         operations = restoring(self.registry.snapshot, state)
         revision = await self.registry.write(operations, actor="ledger")
         self.seen[revision] = Snapshot.from_document(await self.database.call("registry_snapshot"))
@@ -329,7 +329,7 @@ async def test_a_number_that_becomes_a_float_is_a_change_like_any(replica: Repli
 
 
 def meddling(ledger: Ledger, database: psycopg.Connection, times: int) -> Registry:
-    """A registry between whose last look and whose write somebody else writes, so many times."""
+    """A registry that is overtaken by another writer between its last poll and its write, a given number of times."""
     left = iter(range(times))
 
     def meddle(_before: Snapshot, _operations: Any) -> None:
@@ -408,10 +408,10 @@ async def test_a_replica_that_is_behind_what_was_trimmed_loads_anew(
     steps: list[Any] = []
     behind.state.registry.stepped.observe(lambda *step: steps.append(step))
 
-    await add_provider(behind.client, "own")  # a write of one that is behind is as good as any
+    await add_provider(behind.client, "own")  # a write by a replica that is behind is valid too
 
     now = behind.state.registry.snapshot
-    assert [step[2] for step in steps] == [()]  # what a full load tells its listeners
+    assert [step[2] for step in steps] == [()]  # what listeners receive after a full load
     assert now.revision == database.execute("select max(revision) from registry_changes").fetchall()[0][0]
     assert {p.name for p in now.providers} == {"local", "own"}
     assert len(now.models) == 2

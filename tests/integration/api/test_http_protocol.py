@@ -1,4 +1,4 @@
-"""What a connection may do before its request is whole: bytes that no client of ours would send, over real sockets."""
+"""Limits on a connection before its request is complete: bytes that no normal client sends, over real sockets."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ async def test_an_answer_that_nobody_reads_is_not_kept(refusals: Refusals) -> No
     async with listening(large, limits) as port:
         _reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(GET)
-        while not limits.open:  # noqa: ASYNC110 (a dictionary tells nobody)
+        while not limits.open:  # noqa: ASYNC110 (a dictionary notifies nobody)
             await asyncio.sleep(0.01)
         while limits.open:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

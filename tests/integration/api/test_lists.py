@@ -1,4 +1,4 @@
-"""Lists over HTTP as existing clients read them: filters with synonyms, paging, order, and what is never in them."""
+"""Lists over HTTP as existing clients read them: filters with synonyms, paging, order, and fields that never appear."""
 
 from __future__ import annotations
 

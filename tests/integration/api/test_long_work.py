@@ -1,4 +1,4 @@
-"""Work that lasts holds up nobody else, and a database that hangs holds up no reader."""
+"""Long work delays no other request, and a database that hangs delays no reader."""
 
 from __future__ import annotations
 

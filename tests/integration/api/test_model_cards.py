@@ -1,4 +1,4 @@
-"""A model's card over HTTP: flat fields, checked, changed one by one, and remembered by their source."""
+"""A model's card over HTTP: flat fields, validated, changed one by one, and stored with their source."""
 
 from __future__ import annotations
 

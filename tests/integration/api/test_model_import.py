@@ -1,4 +1,4 @@
-"""What others know of models, brought in over HTTP: in one transaction, beside what people do, and only once."""
+"""Importing facts about models over HTTP: in one transaction, without overwriting people's edits, and idempotently."""
 
 from __future__ import annotations
 

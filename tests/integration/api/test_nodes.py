@@ -1,4 +1,4 @@
-"""`/api/nodes`: nodes as they said they are, their settings, and what becomes of silence, over real NATS and HTTP."""
+"""`/api/nodes`: nodes as reported, their settings, and nodes that fall silent, over real NATS and HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large answers that nobody reads, over real sockets."""
+"""Large responses that nobody reads, over real sockets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def unread(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def holds(outgoing: Outgoing, least: int, most: int) -> None:
-    """Wait until so many bytes are held."""
+    """Wait until this many bytes are buffered."""
 
     async def look() -> bool:
         return least <= outgoing.held <= most

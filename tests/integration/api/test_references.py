@@ -1,4 +1,4 @@
-"""How callers name rows: by id, by name, by a provider's own name, by alias; in paths and in bodies."""
+"""How callers refer to rows: by id, by name, by the provider's name, by alias; in paths and in bodies."""
 
 from __future__ import annotations
 

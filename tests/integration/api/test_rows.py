@@ -1,4 +1,4 @@
-"""What all six nouns have in common over HTTP: made, read, replaced, changed, deleted, and refused."""
+"""What all six resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.replica import Replica
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun, a body that makes one row of it, and what the tests do to that row."""
+    """A resource, a body that creates one of its rows, and what the tests do to that row."""
 
     plural: str
     body: dict[str, Any]
@@ -96,7 +96,7 @@ async def client(replica: Replica) -> httpx.AsyncClient:
 
 
 def said(noun: Noun, row: dict[str, Any]) -> dict[str, Any]:
-    """Of a row, what the body said in the same words: `model` and `provider` are references."""
+    """The fields of a row that repeat the body unchanged: `model` and `provider` are references."""
     return {name: row[name] for name in noun.body if name not in ("model", "provider")}
 
 

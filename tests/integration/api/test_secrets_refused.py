@@ -1,4 +1,4 @@
-"""Secrets in what callers write: refused at every door with the field and what to do, and never repeated."""
+"""Secrets in writes: refused on every path with the field and the remedy, and never repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services, their functions and their models over HTTP: in routing order, and made on first use."""
+"""Services, their functions and their models over HTTP: in routing order, and created on first use."""
 
 from __future__ import annotations
 

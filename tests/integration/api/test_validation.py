@@ -1,4 +1,4 @@
-"""Bad input over HTTP: every bad field is named, nothing is written, nothing breaks."""
+"""Invalid input over HTTP: every invalid field is named, nothing is written, nothing fails."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ async def test_query_values_that_mean_nothing_are_refused(client: httpx.AsyncCli
 async def test_a_problem_has_the_class_that_its_route_names(
     client: httpx.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """Whatever a caller calls a row: the class does not follow from the path."""
+    """With any name for the row: the class does not depend on the path."""
     for method, path, code in [
         ("PUT", "/api/providers/deployments-eu", "E4005"),
         ("PATCH", "/api/functions/deployments/f", "E4005"),

@@ -1,4 +1,4 @@
-"""The asynchronous client against a real service: every noun, what it refuses, and news of what changes."""
+"""The asynchronous client against a real service: every resource, refusals, and notifications of changes."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ async def test_an_old_copy_is_told_of_before_the_registry_answers(replica: Repli
     assert offline.stale_seconds is not None
 
 
-async def _is(so: bool) -> bool:  # noqa: FBT001 (what `until` looks at)
+async def _is(so: bool) -> bool:  # noqa: FBT001 (the value that `until` checks)
     return so
 
 

@@ -1,4 +1,4 @@
-"""The log of a part, on a disk that has room, and on one that has not."""
+"""The log of a component, on a disk with space and on a full one."""
 
 from __future__ import annotations
 

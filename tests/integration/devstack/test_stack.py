@@ -1,4 +1,4 @@
-"""The embedded stack, with real processes: what is kept, what is refused, and what comes back after a crash."""
+"""The embedded stack with real processes: what it keeps, what it refuses, and how it recovers from a crash."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_nats_refuses_a_client_without_the_token(stack: EmbeddedStack) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
 def test_postgrest_says_what_is_wrong_when_no_file_may_grow(stack: EmbeddedStack) -> None:
-    """It answers 500 to whatever it cannot log, and it logs what it refuses: so it must not write files itself."""
+    """It answers 500 to requests that it cannot log, and it logs refusals: so it must not write files itself."""
     process = psutil.Process(stack.postgrest.pid)
     _, most = process.rlimit(psutil.RLIMIT_FSIZE)
     process.rlimit(psutil.RLIMIT_FSIZE, (0, most))

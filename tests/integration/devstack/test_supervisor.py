@@ -1,4 +1,4 @@
-"""Servers of a stack that die, as real processes: reported, restarted, and given up when that does not help."""
+"""Servers of a stack that die, as real processes: reported, restarted, and given up if that does not help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPU events on the real NATS become rows, whatever they look like, however often and in whatever order they come."""
+"""GPU events on the real NATS become rows, in every form, with repeats, and in any order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNLISTED = {
     *(("default", "tts", "kokoro"), ("default", "vllm", "default"), ("default", "vllm", LLAMA)),
     ("gpu-c", "ollama", "mistral:7b"),
 }
-"""Models that newer status messages do not list are unloaded, whatever came before."""
+"""Models that newer status messages do not list are unloaded, regardless of earlier events."""
 OTHER_COLUMNS: dict[tuple[str, str, str], dict[str, Any]] = {
     ("default", "ollama", "qwen3:8b"): {"loaded_at": "2026-03-04T10:00:00.000001"},
     ("default", "tts", "f5-tts"): {"error_message": "Failed to load model", "loaded_at": None},

@@ -1,4 +1,4 @@
-"""A fleet has a size: nodes beyond it are rejected for all to see, and many can be forgotten at once."""
+"""The size of the fleet is limited: further nodes are rejected visibly, and many can be deleted at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Nodes with clocks of their own speak, registries hear them late, twice and out of order, and time goes by.
+"""Nodes publish with their own clocks; registries receive messages late, twice and out of order, as time passes.
 
-Whatever happens: nobody is lost who has spoken within the time, and when all is heard, the rows are the truth
-(`support/fleet_truth.py`), also when everything but the last status message of a node got lost.
+In every case: no node is lost that sent a message in time, and once everything is received, the rows match the model
+(`support/fleet_truth.py`), even if everything but the last status message of a node got lost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def moment(second: float) -> str:
 
 
 class States(RuleBasedStateMachine):
-    """The world: `said` holds the messages in NATS, each with the second of its receipt."""
+    """The state: `said` holds the messages in NATS, each with the second of its receipt."""
 
     database: psycopg.Connection
     url: str
@@ -50,7 +50,7 @@ class States(RuleBasedStateMachine):
         self.now = 1000
         self.said: list[tuple[int, Event | Status]] = []
         self.heard = 0
-        """So many of them are recorded; the others are waiting."""
+        """Some of them are recorded; the others are still waiting."""
 
     @rule(node=NODES, model=MODELS, content=SAID)
     def say(self, node: str, model: str, content: Content) -> None:
@@ -79,7 +79,7 @@ class States(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([2, 6, 18]), speaks=st.sets(NODES))
     def watch(self, seconds: int, speaks: set[str]) -> None:
-        """Time goes by with registries that hear everything, and nodes that repeat themselves."""
+        """Time passes while registries receive everything and nodes repeat their status."""
         for _ in range(seconds):
             self.now += 1
             if self.now % BEAT == 0 and speaks:
@@ -158,5 +158,5 @@ def states(database_url: str, database: psycopg.Connection) -> type[States]:
 
 @pytest.mark.property
 def test_the_fleet_converges_on_the_truth(states: type[States]) -> None:
-    # Enough steps for a node to speak, fall silent, be watched and come back; each is a transaction.
+    # Enough steps for a node to report, fall silent, be lost and return; each is a transaction.
     run_state_machine_as_test(states, settings=settings(on_the_stack(), stateful_step_count=12))

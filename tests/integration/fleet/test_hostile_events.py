@@ -1,4 +1,4 @@
-"""Whatever is published, the service stays healthy, keeps what is good, and says what was wrong with the rest."""
+"""Whatever is published, the service stays healthy, records valid messages, and rejects the others with reasons."""
 
 from __future__ import annotations
 

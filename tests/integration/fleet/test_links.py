@@ -1,4 +1,4 @@
-"""Links from deployments to models, kept by triggers that look only at what a statement moved: none is forgotten."""
+"""Links from deployments to models, kept by triggers that only check rows affected by a statement: none is missed."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_after_any_change_of_the_catalogue_every_deployment_that_fits_a_model_is
     for number in range(150):
         statement = step(chance)
         database.execute(statement)
-        told = f"{number}: {statement.as_string(database)}"
-        assert database.execute(FORGOTTEN).fetchall() == [], told
-        assert database.execute(STALE).fetchall() == [], told
+        done = f"{number}: {statement.as_string(database)}"
+        assert database.execute(FORGOTTEN).fetchall() == [], done
+        assert database.execute(STALE).fetchall() == [], done
         row = database.execute("select count(model_id) from model_deployments").fetchone()
         linked += row[0] if row else 0
     assert linked > 150

@@ -1,4 +1,4 @@
-"""NATS, the database and replicas go away and come back: nothing acknowledged is lost, and no help is needed."""
+"""NATS, the database and replicas fail and recover: no acknowledged event is lost, and no operator is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a NATS wants of us: the connection works, comes back, and no secret is anywhere to be seen."""
+"""With every kind of login to NATS the connection works and is re-established, and no secret is shown anywhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 
 from support import nats_access
 from support.catalogue import add_provider
-from support.certificates import Authority
 from support.fleet import consuming, fleet_on, nats_status
+from support.nats_access import Authority
 from support.nats_server import NatsServer
 from support.replica import Replica
 from support.waiting import until
 
 
 async def everything_said(replica: Replica) -> str:
-    """What the service tells anybody who asks."""
+    """Everything that the service reveals to callers."""
     paths = ("/readyz", "/healthz", "/metrics", "/openapi.json", "/api/deployments")
     return "\n".join([(await replica.client.get(path)).text for path in paths] + [repr(replica.state.settings)])
 

@@ -1,4 +1,4 @@
-"""Whatever streams the NATS server has, events are consumed as well as possible, and no stream is changed."""
+"""With any existing streams on the NATS server, events are consumed as well as possible, and no stream is changed."""
 
 from __future__ import annotations
 

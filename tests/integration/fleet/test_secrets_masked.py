@@ -1,4 +1,4 @@
-"""Secrets in what nodes say: kept, published and shown masked, and counted; in any order the same rows come of it."""
+"""Secrets in reports of nodes are masked in rows, messages and responses, and counted, in any order of reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.node_report import NodeReportBatch
+from model_registry.entities.node import NodeReportBatch
 from model_registry.messaging.subjects import LOADED, STATUS, UPDATED
 from support.database import TABLES
 from support.fleet import Fleet
@@ -143,7 +143,7 @@ async def test_a_report_over_http_is_masked_like_an_event(
 
 
 async def test_readiness_shows_no_password_of_an_address(replica: Replica) -> None:
-    replica.state.registry._last_error = f"cannot reach postgresql://u:{PASSWORD}@db/registry"  # noqa: SLF001
+    replica.state.registry.last_error = f"cannot reach postgresql://u:{PASSWORD}@db/registry"
 
     answer = await replica.client.get("/readyz")
 

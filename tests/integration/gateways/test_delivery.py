@@ -1,4 +1,4 @@
-"""Only good configurations go out: what is served, what is not, what is said of it, and who waits for how long."""
+"""Only accepted configurations are served: which ones, how refusals are reported, and how long callers wait."""
 
 from __future__ import annotations
 

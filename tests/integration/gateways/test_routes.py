@@ -1,4 +1,4 @@
-"""Routes to live deployments on the real stack: reported, in the configuration at once, and steady."""
+"""Routes to live deployments on the real stack: rendered as soon as they are reported, and damped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.waiting import until
 
 CONFIG = "/api/tensorzero/config"
 LONG = 3600
-"""Longer than any test: what is held stays held."""
+"""Longer than any test: held routes stay held."""
 SHORT = 0.3
 
 
@@ -78,7 +78,7 @@ async def test_of_two_that_offer_a_model_the_routed_one_gets_the_deployment(clie
 async def test_what_comes_and_goes_is_held_and_says_so(client: httpx.AsyncClient) -> None:
     for status in ("loaded", "unloaded", "loaded"):
         await report(client, "a", status)
-    assert await routing(client) == ["ollama_local@a", "ollama_local"]  # once is no flapping
+    assert await routing(client) == ["ollama_local@a", "ollama_local"]  # once is not flapping
     for status in ("unloaded", "loaded"):
         await report(client, "a", status)
         etag = (await client.get(CONFIG)).headers["etag"]
@@ -185,7 +185,7 @@ async def test_the_deployments_beyond_the_most_routes_say_so(
 
 async def test_a_cordoned_node_is_no_route_and_is_one_again_at_once(client: httpx.AsyncClient) -> None:
     await report(client, "a")
-    for cordoned in (True, False, True, False):  # people's word is not held back
+    for cordoned in (True, False, True, False):  # changes by people are never held
         assert (await client.put("/api/nodes/a", json={"cordoned": cordoned})).is_success
         assert await routing(client) == (["ollama_local"] if cordoned else ["ollama_local@a", "ollama_local"])
     await client.put("/api/nodes/a", json={"endpoint": "http://moved:1"})
@@ -252,7 +252,7 @@ async def test_a_service_learns_which_models_it_can_use_now(client: httpx.AsyncC
 
 
 def left(database: psycopg.Connection) -> bool:
-    """Whether the deployment's route went away since this was asked last."""
+    """Whether the deployment's route went away since the last call."""
     row = database.execute("select left_at is not null from model_deployments").fetchone()
     database.execute("update model_deployments set left_at = null")
     return bool(row and row[0])

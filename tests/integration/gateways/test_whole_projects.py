@@ -1,4 +1,4 @@
-"""Whole projects through the real registry: in over HTTP, kept in Postgres, out as the bundle that a gateway gets."""
+"""Whole projects through the real registry: imported over HTTP, stored in Postgres, exported as a gateway's bundle."""
 
 from __future__ import annotations
 

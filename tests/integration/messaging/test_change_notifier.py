@@ -1,4 +1,4 @@
-"""What the agent hears from NATS: announcements, and whether it can hear any."""
+"""What the agent receives from NATS: announcements, and whether it is able to receive any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def announce(url: str, payload: bytes) -> None:
 
 
 async def hearing(heard: ChangeNotifier, *, now: bool) -> None:
-    """Wait until it can hear, or cannot; either is worth a question."""
+    """Wait until it becomes able or unable to receive; the agent polls after either."""
 
     async def look() -> bool:
         return heard.hears is now

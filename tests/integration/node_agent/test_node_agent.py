@@ -1,4 +1,4 @@
-"""The agent on a GPU node: real HTTP to servers that speak as Ollama and vLLM do, real NATS, a real registry."""
+"""The agent on a GPU node: real HTTP to servers with the protocols of Ollama and vLLM, real NATS, a real registry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from model_registry.node_agent.watch import Watch
 from support.fleet import Fleet, consuming
 from support.nats_server import NatsServer
 from support.replica import QUICK, Replica
-from support.stub_node_servers import GIB, StubNodeServer, fake_nvidia_smi
+from support.stub_servers import GIB, StubNodeServer, fake_nvidia_smi
 from support.waiting import until
 
 GPUS = "0, 24576, 8000, 16576, 5, 40, 50.0, 300.0, NVIDIA A10\n1, 24576, 0, 24576, 0, 30, 20.0, 300.0, NVIDIA A10"

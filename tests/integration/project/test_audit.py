@@ -1,4 +1,4 @@
-"""`make audit`: "nothing is known" is said only of what somebody was asked who knows."""
+"""`make audit` reports "no known vulnerabilities" only if a service with data was queried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.paths import ROOT
 
 
 class Osv(BaseHTTPRequestHandler):
-    """A vulnerability service that knows of one release of Jinja, and of whatever else a test says."""
+    """A vulnerability service with data about one release of Jinja, and about the packages that a test adds."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

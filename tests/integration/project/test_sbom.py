@@ -1,4 +1,4 @@
-"""The bill of materials, made by the command that the image is built with."""
+"""The bill of materials, made with the same command as in the build of the image."""
 
 from __future__ import annotations
 

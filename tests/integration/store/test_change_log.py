@@ -1,4 +1,4 @@
-"""The change log in the database: what counts as a change, which links follow from one, and in which order."""
+"""The change log in the database: what counts as a change, which links follow from one, and their order."""
 
 from __future__ import annotations
 

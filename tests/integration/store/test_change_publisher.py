@@ -1,4 +1,4 @@
-"""`model.registry.updated.v1`: every change is announced in the agreed shape, and replicas hear each other."""
+"""`model.registry.updated.v1`: every change is announced in the documented form; replicas receive it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from nats.aio.msg import Msg
 
 from model_registry.background.change_publisher import RESOURCES
-from model_registry.catalog.list_filters import PUBLIC_TABLES
 from model_registry.messaging.subjects import LOADED, UPDATED
+from model_registry.selection.list_filters import PUBLIC_TABLES
 from support.catalogue import add, add_mapping, add_model, add_provider
 from support.fleet import Fleet, consuming, fleet_on
 from support.nats_server import NatsServer
@@ -56,7 +56,7 @@ async def ears(fleet: Fleet) -> Ears:
 
 @pytest.fixture
 async def pair(start_replica: Any, nats_url: str) -> tuple[Replica, Replica]:
-    """Two services that look at the database by themselves so seldom that only NATS can tell them in time."""
+    """Two services that poll the database so rarely that only NATS can notify them in time."""
     first = await start_replica(NATS_URL=nats_url, MODEL_REGISTRY_POLL_SECONDS=60)
     second = await start_replica(NATS_URL=nats_url, MODEL_REGISTRY_POLL_SECONDS=60)
     await consuming(first, second)
@@ -150,7 +150,7 @@ async def test_rows_changed_in_sql_are_announced_too_but_keys_never(
 async def test_two_replicas_hear_each_other_and_do_not_echo(
     ears: Ears, pair: tuple[Replica, Replica], database: psycopg.Connection
 ) -> None:
-    """One announcement of what a replica did; one from each replica of what nobody owns up to."""
+    """One announcement of a replica's own change; one from each replica of a change without an origin."""
     first, second = pair
     await add_provider(first.client, "one")
     await until_seen(second, 1)
@@ -199,7 +199,7 @@ async def test_a_message_of_somebody_else_makes_replicas_look_and_nonsense_does_
 async def test_what_changes_while_nats_is_away_is_announced_when_it_is_back(
     nats_server: NatsServer, start_replica: Any
 ) -> None:
-    """Kept in a stream here, so that it makes no difference who is back first: the announcer or the listener."""
+    """Stored in a stream here, so that it does not matter whether the publisher or the listener reconnects first."""
     replica: Replica = await start_replica(NATS_URL=nats_server.url)
     await consuming(replica)
     async with fleet_on(nats_server.url) as fleet:

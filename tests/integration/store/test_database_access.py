@@ -1,8 +1,7 @@
-"""Who may do what in the database, object by object, where default privileges give everything to everybody."""
+"""Privileges in the database, object by object, where default privileges grant everything to everyone."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from model_registry.errors import StorageMisconfigured
 from model_registry.store import migrations
-from support.empty_database import new_database
+from support.database import new_database
 from support.paths import FIXTURES
 
 CATALOGUE = {
@@ -37,7 +36,7 @@ THEIRS = """
     create sequence their_sequence;
     create function their_function() returns integer language sql as 'select 1';
 """
-"""What somebody else has in the same schema."""
+"""Objects of another owner in the same schema."""
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def server(stack: Any) -> Iterator[str]:
 
 
 def supabase(url: str, schema: str) -> None:
-    """Make it a Supabase project's database: whatever is made in the schema is everybody's."""
+    """Make it like a Supabase project's database: everyone is granted access to all new objects of the schema."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create schema if not exists {schema}")
         connection.execute(f"set search_path to {schema}")
@@ -59,7 +58,7 @@ def supabase(url: str, schema: str) -> None:
 
 
 def rights(url: str, schema: str, role: str) -> set[tuple[str, str]]:
-    """Everything that a role may do with any object of the schema that is not somebody else's."""
+    """All privileges of a role on the registry's objects of the schema."""
     query = """
         with relation as (
             select c.oid, relname, relkind from pg_class c
@@ -89,7 +88,7 @@ OPEN = {"anon": READS, "authenticated": READS, "registry_reader": READS}
 
 
 def of_others(url: str, schema: str) -> list[Any]:
-    """The rights on what is somebody else's, as Postgres keeps them."""
+    """The privileges on objects of another owner, as stored by Postgres."""
     with psycopg.connect(url) as connection:
         return connection.execute(
             """select relname, array(select unnest(relacl)::text order by 1), relrowsecurity from pg_class
@@ -137,7 +136,7 @@ def test_the_service_may_do_what_it_does(server: str, schema: str) -> None:
 
 
 def made_before(url: str, schema: str) -> None:
-    """A database of the days when everybody read the catalogue, and nobody looked after rights."""
+    """A database of an earlier version, in which everyone could read the catalogue and no privileges were revoked."""
     text = EARLIER.read_text()
     with psycopg.connect(url) as connection:
         if connection.execute("select to_regnamespace(%s)", [schema]).fetchone() != (None,):
@@ -157,7 +156,7 @@ def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, sch
     supabase(server, schema)
     made_before(server, schema)
     execute(server, schema, "revoke all on config_files from anon", "drop policy readers on models")
-    # What this is about: on Supabase everybody could write the tables of the migrations, and call every function.
+    # The reason: on Supabase everyone could write the tables of the migration runner, and call every function.
     assert {("_yoyo_migration", "INSERT"), ("registry_write", "EXECUTE")} <= rights(server, schema, "anon")
 
     migrations.migrate(server, schema)
@@ -181,15 +180,6 @@ def test_one_in_which_nothing_was_ever_written_is_closed_although_it_was_open_be
     migrations.migrate(server, "model_registry")
 
     assert everybodys(server, "model_registry") == CLOSED
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """schema/ and migrations/, to be changed."""
-    for name in ("migrations", "schema"):
-        shutil.copytree(migrations.data_directory(name), tmp_path / name)
-    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
-    return tmp_path
 
 
 @pytest.mark.parametrize("fails", ["nothing", "migrations/9001_bad.sql", "schema/95_bad.sql"])
@@ -248,7 +238,7 @@ def test_when_the_first_migration_to_here_fails_readers_keep_what_they_had(
 
 
 def test_a_script_that_grants_everything_opens_nothing(migrated: str) -> None:
-    """Supabase's own advice for a schema of one's own is such a script."""
+    """Supabase recommends such a script for custom schemas."""
     migrations.seed(migrated, "model_registry")
     with psycopg.connect(migrated, autocommit=True) as connection:
         for kind in ("tables", "routines", "sequences"):

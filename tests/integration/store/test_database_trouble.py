@@ -1,4 +1,4 @@
-"""What is wrong with the database, or with our way to it, is told to callers so that they know what to do."""
+"""Callers learn what is wrong with the database, or with the connection to it, and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model_registry.settings import Settings
 from model_registry.store.client import connect
 from model_registry.store.registry import Registry
 from support.catalogue import add_provider, problem
-from support.full_disk import table_on_a_small_disk
+from support.database import table_on_a_small_disk
 from support.replica import Replica
 
 StartReplica = Callable[..., Awaitable[Replica]]
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_ahead_of_the_databases_stops_nothing(
 
 
 def keys(secret: str) -> dict[str, tuple[str, str]]:
-    """Keys that PostgREST refuses, and a word of what to do about each."""
+    """Keys that PostgREST refuses, and a word of the remedy for each."""
     now = int(time.time())
 
     def signed(key: str = secret, algorithm: str = "HS256", **claims: Any) -> str:
@@ -127,7 +127,7 @@ async def test_a_key_that_postgrest_refuses_is_503_and_says_what_to_do(
 async def test_a_key_that_ends_while_the_service_runs_is_503_for_writes_and_reads_go_on(
     stack: Any, start_replica: StartReplica
 ) -> None:
-    """It was good when the snapshot was loaded."""
+    """It was valid when the snapshot was loaded."""
     replica = await start_replica()
     expired = jwt.encode({"role": "service_role", "exp": 1}, stack.secret("postgrest_jwt"), algorithm="HS256")
     connection = replica.state.registry._database  # noqa: SLF001 (time is not waited for)

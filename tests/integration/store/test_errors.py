@@ -1,4 +1,4 @@
-"""What the database says when it refuses or fails, and what of it reaches a caller: nothing but our words."""
+"""Refusals and failures of the database: callers only ever see the registry's own messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PROVIDER = {"name": "p", "type": "openai"}
 
 @pytest.fixture
 async def registry(environment: dict[str, Any]) -> AsyncIterator[Registry]:
-    """A registry without the checks that come before the database's."""
+    """A registry without the checks before the database's own."""
     database = await connect(Settings(**environment))
     made = Registry(database, origin="test")
     await made.refresh()
@@ -215,7 +215,7 @@ async def test_a_schema_that_is_not_there_or_not_offered_says_what_to_do(
 
 @contextmanager
 def somebody_else(status: int, body: bytes, content_type: str = "text/html") -> Iterator[str]:
-    """A server that is no PostgREST, and says the same to everybody."""
+    """A server that is not PostgREST, and returns the same response to everyone."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -282,7 +282,7 @@ async def test_a_database_that_takes_its_time_is_given_up_on(
     registry = Registry(connection, origin="test")
     await registry.refresh()
     with database.transaction():
-        database.execute("select registry_lock()")  # as someone does who writes in psql and goes to lunch
+        database.execute("select registry_lock()")  # like a person who writes in psql and leaves the transaction open
         with pytest.raises(StorageUnavailable):
             await registry.write([insert("model_providers", **PROVIDER)], actor="a")
         await registry.refresh()  # readers do not wait for writers
@@ -301,7 +301,7 @@ BARE = {
 
 @pytest.mark.parametrize("name", BARE)
 async def test_json_without_a_code_is_read_by_its_status(environment: dict[str, Any], name: str) -> None:
-    """So gateways answer: Kong, which stands before Supabase's PostgREST, does."""
+    """The response of gateways such as Kong, which is in front of Supabase's PostgREST."""
     status, body, message = BARE[name]
     with somebody_else(status, body, "application/json") as url:
         database = await connect(Settings(**{**environment, "POSTGREST_URL": url}))

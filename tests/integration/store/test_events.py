@@ -1,4 +1,4 @@
-"""`registry_record_events`: whatever the order, however often, the rows end the same."""
+"""`registry_record_events`: any order and any number of repeats result in the same rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.profiles import on_the_stack
 
 SCHEMA = "model_registry"
 MANY = 51
-"""From so many events on they are merged by other plans."""
+"""From this number of events on, other query plans merge them."""
 STAGES = ["lost", "loading", "loaded", "error", "unloaded"]
 
 Event = dict[str, Any]

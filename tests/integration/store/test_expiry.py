@@ -1,4 +1,4 @@
-"""`registry_expire_nodes`: silence makes a node lost, but only while the registry could hear. The clock is set here."""
+"""`registry_expire_nodes`: silent nodes are lost, if the registry was able to receive. The tests set the clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEAT, SILENT = 5, 15
 
 
 class Fleet:
-    """Nodes and a registry that hears them, at a time that the test sets."""
+    """Nodes and a registry that receives their messages, at a time that the test sets."""
 
     def __init__(self, database: psycopg.Connection) -> None:
         self.database = database
@@ -55,7 +55,7 @@ class Fleet:
         self._ask("registry_record_events", events=[event], heard={node: self.at(received)}, clock=self.at())
 
     def look(self, *, heard: bool = True, through: float | None = None) -> dict[str, Any]:
-        """A replica looks, and knows that everything until a moment ago is recorded; or does not know."""
+        """A replica looks for lost nodes, knowing or not that everything up to a moment ago is recorded."""
         known = self.at(self.now - 1 if through is None else through) if heard else None
         return self._ask(
             "registry_expire_nodes", heard_through=known, silent_seconds=SILENT, gap_seconds=BEAT, clock=self.at()

@@ -1,4 +1,4 @@
-"""The database away, in every way it can be: reads go on, writes say so, and all is well once it is back."""
+"""The database is unavailable in every way: reads continue, writes report it, and everything recovers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 
 @asynccontextmanager
 async def away(part: Any) -> AsyncIterator[None]:
-    """Kill a part of the stack, and start it again whatever happens; beside the loop, where callers go on."""
+    """Kill a component of the stack and restart it in any case, in a thread, while callers continue."""
     part.kill()
     try:
         yield
@@ -42,7 +42,7 @@ async def away(part: Any) -> AsyncIterator[None]:
 
 @dataclass
 class Reads:
-    """What callers saw who went on reading all the while."""
+    """The responses to callers that read all the time."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     stale: int = 0
@@ -53,7 +53,7 @@ class Reads:
         return self.stale > 100
 
     async def go_on(self) -> None:
-        """Wait until those who read have had many more answers: they are not held up."""
+        """Wait until the readers have had many more responses, which shows that they are not delayed."""
         enough = self.number + 10 * (len(READS) + 1)
 
         async def read_on() -> bool:
@@ -138,7 +138,7 @@ async def test_while_the_database_restarts_no_read_fails_and_writes_are_told_to_
     assert (await client.get(done.headers["location"])).status_code == 200
     assert "x-registry-stale" not in done.headers
     assert (await get(client, "/readyz"))["status"] == "ready"
-    # Nothing that was told to wait has happened behind its back.
+    # No write that was answered with "try again" has been committed after all.
     assert await names(client, "/api/models") == ["m"]
     assert await names(client, "/api/mappings", "variant_name") == ["v"]
     fresh = await client.get("/api/providers", headers=NO_CACHE)
@@ -156,7 +156,7 @@ async def test_many_writes_that_fail_at_once_fail_soon(stack: Any, replica: Repl
 
 @contextmanager
 def frozen(part: Any) -> Iterator[None]:
-    """A part that is there and says nothing: worse than one that is gone."""
+    """A component that accepts connections but does not respond, which is worse than one that is down."""
     os.kill(part.pid, signal.SIGSTOP)
     try:
         yield

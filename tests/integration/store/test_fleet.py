@@ -1,4 +1,4 @@
-"""`registry_record_events` with status messages: whatever the order, the batches and the repeats, the rule holds."""
+"""`registry_record_events` with status messages: the rule holds for any order, batches and repeats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.profiles import on_the_stack
 
 SCHEMA = "model_registry"
 MANY = 51
-"""From so many events on they are merged by other plans."""
+"""From this number of events on, other query plans merge them."""
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 CONTENTS: st.SearchStrategy[Content] = st.sampled_from(

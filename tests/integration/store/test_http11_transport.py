@@ -1,4 +1,4 @@
-"""The connections to PostgREST, against a server that answers what a test tells it to."""
+"""The connections to PostgREST, against a server with responses set by the test."""
 
 from __future__ import annotations
 

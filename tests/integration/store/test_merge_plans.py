@@ -1,4 +1,4 @@
-"""A few events and many of them are merged by one text, and each with query plans of its own."""
+"""Small and large batches of events are merged by one text, with separate query plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations apply where they must: an empty Postgres, a Supabase project, another schema, and a second time."""
+"""Migrations apply to an empty Postgres, to a Supabase project, to another schema, and a second time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import pytest
 from psycopg import sql
 
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
-from model_registry.store import access, migrations
-from support.empty_database import url_of
+from model_registry.store import migrations
+from model_registry.store import schema as schema_files
+from support.database import url_of
 from support.schema_objects import objects
 
 ALL = tuple(file.stem for file in sorted(migrations.data_directory("migrations").glob("*.sql")))
@@ -121,7 +122,7 @@ def test_a_migration_that_fails_leaves_the_ones_before_it(
 ) -> None:
     for name in ("migrations", "schema"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(access, "set_access", lambda *_: None)  # for its test see test_database_access.py
+    monkeypatch.setattr(schema_files, "set_access", lambda *_: None)  # for its test see test_database_access.py
     (tmp_path / "migrations" / "0001_good.sql").write_text("create table good (id integer);")
     bad = tmp_path / "migrations" / "0002_bad.sql"
     bad.write_text("-- depends: 0001_good\ncreate table bad (id integer); select 1 / 0;")

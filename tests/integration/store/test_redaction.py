@@ -1,4 +1,4 @@
-"""`model-registry db redact`: a secret leaves every table, rows and change log alike, and replicas follow."""
+"""`model-registry db redact` removes a secret from all rows and the change log, and replicas follow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def fill(database: psycopg.Connection) -> None:
 
 
 def holding(database: psycopg.Connection, *secrets: str) -> list[str]:
-    """The tables whose dump holds one of these, as it is or as it stands in JSON."""
+    """The tables whose dump contains one of these, plain or escaped in JSON."""
     found = []
     for table in TABLES:
         dump = str(database.execute(f"select t::text, to_jsonb(t)::text from {table} t").fetchall())  # noqa: S608 (ours)
@@ -69,7 +69,7 @@ def entries(database: psycopg.Connection) -> list[Any]:
 
 
 async def command(environment: dict[str, str], *arguments: str, secret: str = "") -> Result:
-    """The command, in this process: starting one costs more than what it does."""
+    """The command, run in this process: starting one takes longer than its work."""
 
     def invoke() -> Result:
         return CliRunner().invoke(app, ["db", "redact", *arguments], input=secret, env=environment)

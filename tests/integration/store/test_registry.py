@@ -1,10 +1,10 @@
-"""The snapshot and the database: always the same, whoever writes, and whatever stands behind the address."""
+"""The snapshot always equals the database, with any writers, and with another database at the same address."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -12,29 +12,20 @@ import pytest
 
 from model_registry.entities.change import Change, Operation
 from model_registry.errors import PreconditionFailed, RegistryError, StorageMisconfigured, StorageUnavailable
-from model_registry.settings import Settings
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.client import Database, connect
+from model_registry.store.client import Database
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SavedSnapshot
-from support.database import empty
-from support.snapshots import contents
+from support.catalogues import contents
+from support.database import empty, fresh
 from support.waiting import until
 
 SCHEMA = "model_registry"
 
 
 @pytest.fixture
-async def connection(environment: dict[str, Any]) -> AsyncIterator[Database]:
-    """PostgREST, as a service reaches it."""
-    database = await connect(Settings(**environment))
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 async def registry(connection: Database) -> Registry:
-    """A registry that has loaded the empty database, and looks only when told to."""
+    """A registry that has loaded the empty database, and polls only on request."""
     made = Registry(connection, origin="test")
     await made.refresh()
     return made
@@ -43,11 +34,6 @@ async def registry(connection: Database) -> Registry:
 def provider(name: str, **columns: Any) -> Operation:
     """A new provider."""
     return Operation("model_providers", "insert", str(uuid.uuid4()), {"name": name, "type": "ollama", **columns})
-
-
-async def fresh(connection: Database) -> Snapshot:
-    """What a service that starts now would load."""
-    return Snapshot.from_document(await connection.call("registry_snapshot"))
 
 
 def provider_names(registry: Registry) -> list[str]:

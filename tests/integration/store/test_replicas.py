@@ -1,4 +1,4 @@
-"""Several services on one database: what one writes the others read, soon with NATS and soon enough without."""
+"""Several services on one database: each reads the others' writes, at once with NATS and soon without it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 
 from model_registry.settings import Settings
 from support.catalogue import add_mapping, add_model, add_provider, get, names, problem
+from support.catalogues import contents
 from support.nats_server import NatsServer
 from support.replica import Replica
-from support.snapshots import contents
 from support.waiting import until
 
 StartReplica = Callable[..., Awaitable[Replica]]
 
 NEVER = {"MODEL_REGISTRY_POLL_SECONDS": 3600}
-"""No polling: what is seen was told."""
+"""No polling: changes become visible only through notifications."""
 
 
 async def seen(client: httpx.AsyncClient, path: str) -> None:
@@ -35,7 +35,7 @@ async def seen(client: httpx.AsyncClient, path: str) -> None:
 
 
 async def connected(replica: Replica) -> None:
-    """Wait until the replica hears what others say."""
+    """Wait until the replica receives announcements of others."""
 
     async def ready() -> bool:
         health = replica.state.events.health() if replica.state.events else ("off", "")
@@ -132,7 +132,7 @@ async def test_replicas_that_write_at_once_end_in_the_same_state(start_replica: 
         for i in range(10):
             client = replicas[(number + i) % 3].client
             await add_model(client, f"m{number}.{i}")
-            # Somebody is always slower than somebody else, so any of these may be told to look again.
+            # Any of these may be overtaken by another write, and planned again.
             answer = await client.patch("/api/providers/ollama_local", json={"metadata": {"last": [number, i]}})
             assert answer.status_code == 200
 

@@ -1,10 +1,10 @@
-"""A database that went back to a backup and was written again: a revision is given twice, and means two things."""
+"""A database restored from a backup and written again: a revision number is used twice, for different changes."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,18 @@ from backups import Dumps
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import PreconditionFailed
-from model_registry.settings import Settings
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.client import Database, connect
+from model_registry.store.client import Database
 from model_registry.store.registry import Registry
 from model_registry.store.snapshot_file import SnapshotFile
 from support.catalogue import add_provider, get, problem
+from support.catalogues import contents
 from support.replica import Replica
-from support.snapshots import contents
 from support.waiting import until
 
 SCHEMA = "model_registry"
 NEVER = 3600.0
 StartReplica = Callable[..., Awaitable[Replica]]
-
-
-@pytest.fixture
-async def connection(environment: dict[str, Any]) -> AsyncIterator[Database]:
-    """PostgREST, as a service reaches it."""
-    database = await connect(Settings(**environment))
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -55,7 +46,7 @@ def provider(name: str, **columns: Any) -> Operation:
 
 
 async def loaded(connection: Database, name: str = "test") -> Registry:
-    """A replica that is up, and looks only when told to."""
+    """A running replica that polls only on request."""
     registry = Registry(connection, origin=name)
     await registry.refresh()
     return registry
@@ -72,7 +63,7 @@ def names(registry: Registry) -> list[str]:
 
 
 async def split(connection: Database, backups: Dumps, *, after: int) -> tuple[Registry, Registry]:
-    """A replica of the history that is over, and one of the history that took its place, with so many writes more."""
+    """A replica of the old history, and one of the history that replaced it, with a number of further writes."""
     down, other = await loaded(connection, "down"), await loaded(connection, "other")
     await down.write([provider("kept")], actor="a")
     await asyncio.to_thread(backups.take, 1)
@@ -116,7 +107,7 @@ async def test_what_it_saved_on_disk_is_not_believed_either(
 async def test_a_file_of_the_version_before_serves_and_is_loaded_anew(
     connection: Database, database: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """It has the revision and no id of its entry: nobody can tell whose revision it is."""
+    """It has the revision without the id of its entry, so it is unknown to which history the revision belongs."""
     old = await loaded(connection)
     await old.write([provider("p")], actor="a")
     file = SnapshotFile(tmp_path, "here")
@@ -249,7 +240,7 @@ async def test_who_is_at_the_cut_of_a_trimmed_log_goes_on_from_there(
 
 
 class Slow(Database):
-    """PostgREST whose answers can be held back: they are of the moment they were asked for."""
+    """PostgREST whose responses can be delayed: each shows the state at the time of its request."""
 
     def __init__(self, connection: Database) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""The schema itself: who may touch what, what counts as a change, and in which order changes are numbered."""
+"""The schema itself: privileges, what counts as a change, and the order in which changes are numbered."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ READABLE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
 }
-"""Tables that everybody may read."""
+"""Tables that everyone may read."""
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
 OF_THE_RUNNER = OF_YOYO | {"schema_files"}
-"""Tables of the migration runner: nobody's but the owner's."""
+"""Tables of the migration runner, accessible only to the owner."""
 RPC = {
     *("registry_snapshot", "registry_changes_since", "registry_change_page"),
     *("registry_write", "registry_record_events", "registry_expire_nodes"),
@@ -131,7 +131,7 @@ ROW = {"name": "p", "type": "openai"}
 
 
 def reads(postgrest: dict[str, httpx.Client]) -> dict[str, set[str]]:
-    """Which role reads what; what is no 200 must be a refusal."""
+    """The reads of each role; every status other than 200 must be a refusal."""
     found: dict[str, set[str]] = {role: set() for role in postgrest}
     for name in READABLE | VIEWS | PRIVATE | OF_THE_RUNNER:
         for role, client in postgrest.items():

@@ -1,8 +1,7 @@
-"""schema/ is applied as a whole, only when it has changed, and what it no longer has is gone."""
+"""schema/ is applied as a whole, only if it has changed, and objects that it no longer defines are dropped."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,6 @@ from model_registry.store.migrations import Migrated
 from support.schema_objects import objects
 
 SCHEMA = "model_registry"
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """schema/ and migrations/, to be changed."""
-    for name in ("migrations", "schema"):
-        shutil.copytree(migrations.data_directory(name), tmp_path / name)
-    monkeypatch.setattr(migrations, "data_directory", lambda name: tmp_path / name)
-    return tmp_path
 
 
 def execute(url: str, query: str) -> list[Any]:
@@ -71,7 +61,7 @@ def test_a_changed_file_is_applied_and_an_unchanged_one_never_again(files: Path,
 
 
 def test_after_a_migration_everything_is_applied_again(files: Path, migrated: str) -> None:
-    """A table that a migration makes anew has no triggers, rights and policies."""
+    """A table that a migration recreates has no triggers, grants or policies."""
     before = objects(migrated, SCHEMA)
     (files / "migrations" / "0999_anew.sql").write_text("""
         -- depends: 0009_closed_reads
@@ -173,9 +163,9 @@ def test_when_a_file_fails_nothing_of_any_file_is_applied(files: Path, migrated:
 
 
 def test_nothing_that_is_as_it_should_be_is_made_again(files: Path, migrated: str) -> None:
-    """To make a trigger or a policy, or to switch row level security on, is to wait for whoever uses the table.
+    """Creating a trigger or a policy, or enabling row level security, waits for all users of the table.
 
-    And a function that is made anew, instead of replaced, is not found by who was about to call it.
+    And a function that is dropped and created, instead of replaced, is missing for concurrent callers.
     """
     made = """
         select 'trigger ' || oid || ' ' || xmin from pg_trigger where not tgisinternal

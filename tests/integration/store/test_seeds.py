@@ -1,4 +1,4 @@
-"""The starter catalogue goes in once, is sound, and gives way to what people did."""
+"""The starter catalogue is loaded once, is valid, and does not overwrite people's edits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS, AliasDraft
-from model_registry.entities.function import FunctionDraft, default_function_name
-from model_registry.entities.mapping import MappingDraft
-from model_registry.entities.model import ROUTED_TYPES, ModelDraft
+from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
+from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, AliasDraft, ModelDraft
 from model_registry.entities.provider import ProviderDraft
 from model_registry.store.migrations import data_directory, seed
 

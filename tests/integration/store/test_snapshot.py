@@ -1,15 +1,13 @@
-"""A snapshot that was brought forward step by step is the one that would be loaded now, whatever the steps were."""
+"""A snapshot updated step by step equals one that is loaded now, for any steps."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,28 +15,14 @@ from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import RegistryError
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES
-from model_registry.settings import Settings
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.client import Database, connect
+from model_registry.store.client import Database
 from model_registry.store.registry import Registry
-from support.database import empty
+from support.catalogues import contents
+from support.database import empty, fresh
 from support.profiles import on_the_stack
-from support.snapshots import contents
 
 SCHEMA = "model_registry"
-
-
-@pytest.fixture
-async def connection(environment: dict[str, Any]) -> AsyncIterator[Database]:
-    """PostgREST, as a service reaches it."""
-    database = await connect(Settings(**environment))
-    yield database
-    await database.close()
-
-
-async def fresh(connection: Database) -> Snapshot:
-    """What a service that starts now would load."""
-    return Snapshot.from_document(await connection.call("registry_snapshot"))
 
 
 # What people and programs may do, as (what, choices): ids are found when it is done, by counting through the rows.

@@ -1,4 +1,4 @@
-"""Errors as callers see them: RFC 9457, whole, and with nothing in them that is not theirs to see."""
+"""Errors as callers see them: complete problem documents (RFC 9457), without internal details."""
 
 from __future__ import annotations
 

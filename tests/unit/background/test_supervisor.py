@@ -1,4 +1,4 @@
-"""Workers are started, outlive their bugs, and stop in reverse order within a bound."""
+"""Workers are started, restarted after unexpected errors, and stopped in reverse order within a bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acknowledgements are watched: what is acknowledged and not in the database is told."""
+"""The observer of acknowledgements reports events that are acknowledged but not in the database."""
 
 from __future__ import annotations
 

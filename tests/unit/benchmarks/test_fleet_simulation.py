@@ -1,4 +1,4 @@
-"""The load generator's fleet: the same for the same seed, disorderly as asked, and it knows what is true at the end."""
+"""The simulated fleet: the same for the same seed, as disorderly as configured, and correct about its final state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics, comparisons, the matrix and OpenAI's list say what the models say."""
+"""Statistics, comparisons, the matrix and OpenAI's list agree with the models."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from model_registry.catalog.openai_models import OpenAIModels, openai_model, openai_models
-from model_registry.entities.capability import FLAGS
+from model_registry.catalog.views import OpenAIModels, openai_model, openai_models
 from model_registry.entities.change import Operation
-from model_registry.selection.comparison import Comparison, compare
-from model_registry.selection.compatibility import columns, compatibility_row
+from model_registry.entities.model import FLAGS
 from model_registry.selection.model_index import ModelIndex
-from model_registry.selection.model_stats import ModelStats, model_stats
+from model_registry.selection.overviews import Comparison, ModelStats, columns, compare, compatibility_row, model_stats
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
 from support.choices import catalogue_of, operations, views

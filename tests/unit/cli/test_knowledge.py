@@ -1,4 +1,4 @@
-"""`model-registry knowledge ...`: what is fetched, what the registry is sent, and what people see of it."""
+"""`model-registry knowledge ...`: what is fetched, what is sent to the registry, and what is printed."""
 
 from __future__ import annotations
 

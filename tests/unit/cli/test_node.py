@@ -1,4 +1,4 @@
-"""`model-registry node run`: mistakes are explained before anything is done."""
+"""`model-registry node run`: mistakes are reported before anything is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`model-registry tensorzero ...`: what people see, with and without a registry, and how it ends."""
+"""`model-registry tensorzero ...`: output and exit codes, with and without a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How clients ask: again when that may help, and with what they know when nobody answers."""
+"""How clients send requests: retries where these help, and cached responses while the registry is unavailable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIST = {"items": [PROVIDER], "count": 1}
 
 
 class Server:
-    """Answers what it was told to, in turn; then the last again."""
+    """Returns the given responses in turn, then the last one again."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)

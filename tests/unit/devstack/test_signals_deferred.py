@@ -1,4 +1,4 @@
-"""A child is known before anything can interrupt us: else it would run on when we have ended."""
+"""A started child is recorded before a signal is handled, so that it cannot outlive its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model is fit for a use: what is short is an error, what is only recommended a warning."""
+"""Whether a model is fit for a use: below the minimum is an error, below the recommendation a warning."""
 
 from __future__ import annotations
 

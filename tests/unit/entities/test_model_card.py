@@ -1,4 +1,4 @@
-"""A model's card: what may be written of it, and what an edit by hand makes of it."""
+"""A model's card: which facts may be written, and what an edit by hand does to their sources."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from model_registry.catalog.model_edits import by_hand
-from model_registry.entities.capability import flags
-from model_registry.entities.model import Model
+from model_registry.catalog.field_sources import by_hand
+from model_registry.entities.model import Model, flags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 
 BAD = {

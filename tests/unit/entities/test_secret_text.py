@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.entities.secret_shapes import SHAPES
+from model_registry.entities.secret_patterns import SHAPES
 from model_registry.entities.secret_text import find_secrets, mask, mask_secrets, masked_beginning
 from model_registry.entities.secret_values import masked_value, secrets_in, shown_path
 from support.paths import ROOT

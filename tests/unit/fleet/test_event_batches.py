@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.status_message import StatusMessage
+from model_registry.entities.node import StatusMessage
 from model_registry.fleet.event_recorder import MOST_EVENTS, in_parts
 from model_registry.fleet.event_sources import Delivery
 from model_registry.fleet.gpu_events import NodeMessage

@@ -11,7 +11,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from model_registry.entities.node_report import NodeReportBatch, RecordResult
+from model_registry.entities.node import NodeReportBatch, RecordResult
 from model_registry.errors import StorageError, StorageUnavailable
 from model_registry.fleet.event_recorder import MOST_TRIES, EventRecorder
 from model_registry.fleet.event_sources import Delivery
@@ -44,7 +44,7 @@ class FakeRegistry:
 
 
 class FakeLink:
-    """Says whatever it is asked to say."""
+    """Returns the given results."""
 
     connected = True
 

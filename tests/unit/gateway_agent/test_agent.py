@@ -320,7 +320,7 @@ def test_a_registry_that_wants_a_key_is_told_apart() -> None:
 
 @dataclass
 class Change:
-    """When it is made, announced, and judged; and for how long the registry is away then."""
+    """When it is made, announced and validated, and how long the registry is unavailable then."""
 
     announced: float = 100.0
     verdict: float = 100.0
@@ -344,7 +344,7 @@ class Change:
 
 
 class JudgingRegistry(Registry):
-    """Judges the change as slowly as it says, and lets those wait who ask to."""
+    """Validates the change after the given time; requests with `wait` wait for it."""
 
     def __init__(self, world: World, change: Change) -> None:
         super().__init__()
@@ -410,7 +410,7 @@ def test_an_announced_change_is_taken_when_its_verdict_is_there_however_long_tha
     world = a_world_with_news(tmp_path, Change(verdict=100 + verdict), revision=revision)
 
     assert taken(world) < 100 + verdict + 1
-    assert len(world.registry.asked) < 45  # a dozen of them while the gateway was on trial
+    assert len(world.registry.asked) < 45  # a dozen of them during the rollout
 
 
 def test_a_change_made_before_announcements_are_heard_is_taken_when_its_verdict_is_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of offers: rows are found and not doubled, hand edits win, importers leave each other alone."""
+"""Planning offers: rows are found and not duplicated, people's edits win, importers keep off each other's fields."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.catalog.resources import MODEL, change
 from model_registry.catalog.views import model_view
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
-from model_registry.imports.facts import IMPORTED_FIELDS
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
@@ -117,7 +117,7 @@ def test_a_name_that_another_model_has_is_not_taken_from_it() -> None:
 def test_one_model_is_reported_once() -> None:
     assert told(planned(Snapshot.empty(), offer(), offer()))[1:] == [
         "created a",
-        "skipped a: this import has told of it already",
+        "skipped a: this import offered it already",
     ]
 
 
@@ -261,7 +261,7 @@ def test_what_comes_in_is_what_the_api_would_take(offers: list[Offer]) -> None:
     snapshot = after(Snapshot.empty(), *(o.model_copy(update={"provider": "openai"}) for o in offers))
     for model in snapshot.models:
         body = MODEL.body.model_validate(model_view(snapshot, model) | {"provider_id": "openai"})
-        assert body.columns(snapshot)["card"] == model.card  # type: ignore[attr-defined]
+        assert body.columns(snapshot)["card"] == model.card
 
 
 def _value(model: Model, field: str) -> Any:

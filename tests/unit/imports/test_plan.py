@@ -1,4 +1,4 @@
-"""The planner that all imports share: rows wanted against rows there."""
+"""The planner shared by all imports: compares the wanted rows with the existing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NATS_URL: what may be shown of it, and what opens the server."""
+"""NATS_URL: which parts may be shown, and which are credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a program is let in to NATS: one way at most, files that hold what they should, and no secret in any message."""
+"""Login to NATS: at most one way, files with valid contents, and no secret in any message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nats.aio.client import RawCredentials
 
 from model_registry.messaging.login import NatsLogin
 from support import nats_access
-from support.certificates import Authority
+from support.nats_access import Authority
 
 SECRET = "s3cr3t"  # noqa: S105 (made up)
 URL = "nats://nats:4222"

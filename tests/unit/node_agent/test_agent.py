@@ -1,4 +1,4 @@
-"""What the agent says, and when: made-up servers, and a NATS that can be away."""
+"""What the agent publishes and when, with simulated servers and a NATS that may be unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nvidia-smi says, read."""
+"""Parsing the output of nvidia-smi."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is believed of a model server, from its answers and its silence."""
+"""The state derived from a model server's responses and timeouts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The deployment files say what they must, checked without a Docker engine.
 
-`compose-spec` is the judge of the form: it reads every short syntax (ports, durations, conditions) as the
+`compose-spec` validates the form: it reads every short syntax (ports, durations, conditions) as the
 specification has it, where the specification's JSON schema sees only strings. It does not replace variables, so
 that is done here, from `.env.example`; which proves that page complete.
 """
@@ -68,7 +68,7 @@ OURS = {name: service for name, service in SERVICES.items() if "build" in servic
 
 
 def judged(text: str) -> list[str]:
-    # The one word of compose that the judge does not know: it wants an address here.
+    # The one value of compose that `compose-spec` does not know: it expects an address here.
     text = text.replace(":host-gateway", ":127.0.0.1")
     project = PyOptions(apply_merge=True).from_yaml(interpolated(text, SAMPLE))
     project.validate()

@@ -1,4 +1,4 @@
-"""What we depend on: no release that is known to be an attacker's, neither in a range nor in a lock."""
+"""Dependencies: neither a range nor a lock allows a release known to be compromised."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from model_registry.background import change_publisher as announcements
 from model_registry.fleet import event_recorder
 from model_registry.fleet import jetstream_setup as event_plan
-from model_registry.fleet.event_time import CLOCK_TOLERANCE
+from model_registry.fleet.event_fields import CLOCK_TOLERANCE
 from model_registry.fleet.gpu_events import read_event
 from model_registry.fleet.status_messages import MOST_LISTED
 from model_registry.messaging.subjects import EVENT_SUBJECTS, LOADED, REJECTED, STATUS, UNLOADED, UPDATED

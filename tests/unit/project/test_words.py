@@ -91,7 +91,7 @@ def test_a_retired_name_is_not_given_again(name: str, instead: str) -> None:
 
 
 def test_what_is_looked_for_is_found() -> None:
-    assert len(texts()) > 300
+    assert len(texts()) > 200
     assert {"resources.py", "fleet/", "Resource", "find_model"} <= names()
     assert len(places("snapshot")) > 100
     assert len(WORDS) + len(NAMES) > 40

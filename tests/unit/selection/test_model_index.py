@@ -1,4 +1,4 @@
-"""The index of one version of the models, and of the next: never different from one made anew."""
+"""The index of one version of the models, and of the next, always equals one built from scratch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from model_registry.catalog.views import is_offered
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
-from model_registry.selection.model_columns import Columns
-from model_registry.selection.model_index import ModelIndexes
+from model_registry.selection.model_index import Columns, ModelIndexes
 from support.catalogues import Catalogue
 from support.choices import catalogue_of, operations
 

@@ -1,4 +1,4 @@
-"""Two states of the configuration: how they differ, and the way from one to the other."""
+"""The differences of two states of the configuration, and the operations that turn one into the other."""
 
 from __future__ import annotations
 

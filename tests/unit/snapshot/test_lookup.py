@@ -1,4 +1,4 @@
-"""Finding the one row that is meant, among rows whose names look alike."""
+"""Finding the one row that a name refers to, among rows with similar names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot is one moment: what is made of it later leaves it as it was."""
+"""A snapshot is immutable: deriving later ones leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from model_registry.entities.change import Action, Change, Operation
 from model_registry.entities.model import Model
 from model_registry.snapshot.snapshot import SPECS, Snapshot
-from support.catalogues import Catalogue, stored
-from support.snapshots import contents
+from support.catalogues import Catalogue, contents, stored
 
 
 def change(revision: int, table: str, row: dict[str, Any] | None, row_id: str) -> Change:

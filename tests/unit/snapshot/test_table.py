@@ -1,8 +1,9 @@
-"""A table's next version is what a table made anew would be, and costs nothing to the one before it."""
+"""A table's next version equals a table built from scratch, and leaves the previous one unchanged."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from immutables import Map
 
 from model_registry.entities.base import Row
-from model_registry.snapshot.table import Table, TableSpec
+from model_registry.snapshot.table import Table, TableSpec, added, chunked, removed
 
 
 class Thing(Row):
@@ -120,3 +121,25 @@ def test_tables_that_do_not_come_from_another_may_differ_in_every_row() -> None:
 
     assert far.may_differ(one) == {"a"}
     assert one.may_differ(table({"b": Thing(id="b", name="b")})) == {"a", "b"}
+
+
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))
+def test_it_is_what_a_sorted_list_would_be(start: set[int], flipped: list[int]) -> None:
+    items = {(number,) for number in start}
+    found = chunked(sorted(items), size=2)
+    for number in flipped:
+        item = (number,)
+        found = removed(found, item) if item in items else added(found, item, size=2)
+        items ^= {item}
+
+        assert list(chain.from_iterable(found)) == sorted(items)
+        assert all(0 < len(chunk) < 4 for chunk in found)
+
+
+def test_the_next_version_shares_all_pieces_but_one() -> None:
+    before = chunked([(number,) for number in range(0, 20_000, 2)])
+    more, fewer = added(before, (7_777,)), removed(before, (7_776,))
+
+    for after in (more, fewer):
+        assert len(set(map(id, before)) - set(map(id, after))) == 1
+    assert max(map(len, before)) * 4 > len(before) > 1

@@ -19,8 +19,7 @@ from model_registry.entities.change import Operation
 from model_registry.gateways.published import AcceptedFile, Served
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
-from support.catalogues import Catalogue, stored
-from support.snapshots import contents
+from support.catalogues import Catalogue, contents, stored
 
 SOURCE = "http://postgrest#model_registry"
 

@@ -1,4 +1,4 @@
-"""What the SQL files hold: each thing once, and in the directory where it belongs."""
+"""The SQL files define each object once, and in the directory where it belongs."""
 
 from __future__ import annotations
 

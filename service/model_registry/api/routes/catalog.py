@@ -1,4 +1,7 @@
-"""`/api/catalog`: the whole catalogue in one response, for clients that keep a current copy."""
+"""`/api/providers`, `/categories`, `/aliases`, `/functions`, `/mappings`: the catalogue; `/api/catalog`: all of it.
+
+Its models are in `models.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,163 @@ from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
+from model_registry.api.resource import Limit, Offset, add_row_routes, page, row, rows
 from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
-from model_registry.catalog.resources import RESOURCES
+from model_registry.catalog.resources import ALIAS, CATEGORY, FUNCTION, MAPPING, PROVIDER, RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
-from model_registry.entities.category import Category
 from model_registry.entities.function import Function
+from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
+from model_registry.selection.list_filters import search_providers
+from model_registry.snapshot.lookup import find_mapping, find_model
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/catalog", tags=["catalog"], route_class=GuardedRoute)
+providers = APIRouter(prefix="/api/providers", tags=["providers"], route_class=GuardedRoute)
+categories = APIRouter(prefix="/api/categories", tags=["models"], route_class=GuardedRoute)
+aliases = APIRouter(prefix="/api/aliases", tags=["aliases"], route_class=GuardedRoute)
+functions = APIRouter(prefix="/api/functions", tags=["functions"], route_class=GuardedRoute)
+mappings = APIRouter(prefix="/api/mappings", tags=["mappings"], route_class=GuardedRoute)
+catalog = APIRouter(prefix="/api/catalog", tags=["catalog"], route_class=GuardedRoute)
+ROUTERS = (providers, categories, aliases, functions, mappings, catalog)
+
+
+@providers.get(
+    "",
+    summary="List providers, ordered by name",
+    operation_id="list_providers",
+    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 429, 503)},
+)
+async def list_providers(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    type: Annotated[str | None, Query(description="Only providers of this type.", examples=["openai"])] = None,  # noqa: A002 (the parameter's public name)
+    active: bool | None = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All providers that match the filters."""
+    snapshot = state.registry.snapshot
+    found = search_providers(snapshot, provider_type=type, active=active)
+    return await rows(request, snapshot, PROVIDER, found, limit, offset)
+
+
+add_row_routes(providers, PROVIDER)
+
+
+@categories.get(
+    "",
+    summary="List categories, ordered by key",
+    operation_id="list_categories",
+    responses={200: {"model": page("CategoryList", Category)}, **responses(401, 422, 429, 503)},
+)
+async def list_categories(
+    request: Request, state: CurrentApp, _caller: Reader, limit: Limit = None, offset: Offset = 0
+) -> Response:
+    """All categories."""
+    snapshot = state.registry.snapshot
+    return await rows(request, snapshot, CATEGORY, list(snapshot.categories), limit, offset)
+
+
+add_row_routes(categories, CATEGORY)
+
+
+@aliases.get(
+    "",
+    summary="List aliases, ordered by name and context",
+    operation_id="list_aliases",
+    responses={200: {"model": page("AliasList", AliasView)}, **responses(401, 422, 429, 503)},
+)
+async def list_aliases(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    alias: Annotated[str | None, Query(description="Only this alias, in all contexts.")] = None,
+    context: Annotated[str | None, Query(description="Only aliases in this context.")] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All aliases that match the filters."""
+    snapshot = state.registry.snapshot
+    found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
+    return await rows(request, snapshot, ALIAS, found, limit, offset)
+
+
+add_row_routes(aliases, ALIAS)
+
+
+@functions.get(
+    "",
+    summary="List functions, ordered by service and name",
+    operation_id="list_functions",
+    responses={200: {"model": page("FunctionList", Function)}, **responses(401, 422, 429, 503)},
+)
+async def list_functions(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    service_name: Annotated[str | None, Query(description="Only functions of this service.")] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All functions that match the filters."""
+    snapshot = state.registry.snapshot
+    found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
+    return await rows(request, snapshot, FUNCTION, found, limit, offset)
+
+
+add_row_routes(functions, FUNCTION)
+
+
+MappingList = page("MappingList", MappingView)
+
+
+@mappings.get(
+    "",
+    summary="List mappings, ordered by service, function and routing order",
+    operation_id="list_mappings",
+    responses={200: {"model": MappingList}, **responses(401, 404, 409, 422, 429, 503)},
+)
+async def list_mappings(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    service_name: Annotated[str | None, Query(description="Only mappings of this service.")] = None,
+    function_name: Annotated[str | None, Query(description="Only mappings of functions with this name.")] = None,
+    model: Annotated[str | None, Query(description="Only mappings to this model: id or name.")] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """All mappings that match the filters."""
+    snapshot = state.registry.snapshot
+    used = None if model is None else find_model(snapshot, model).id
+    found = [
+        m
+        for m in snapshot.mappings
+        if service_name in (None, m.service_name)
+        and function_name in (None, m.function_name)
+        and used in (None, m.model_id, m.fallback_model_id)
+    ]
+    return await rows(request, snapshot, MAPPING, found, limit, offset)
+
+
+@mappings.get(
+    "/{reference:path}",
+    summary="Get a mapping by id or service/function/variant, or list a service's mappings by its name",
+    operation_id="get_mapping",
+    responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
+)
+async def get_mappings(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
+    """The name of a service returns a list; any other reference returns one row."""
+    snapshot = state.registry.snapshot
+    of_service = snapshot.mappings.where("service", reference)
+    if of_service:
+        return await rows(request, snapshot, MAPPING, of_service, None, 0)
+    return row(request, snapshot, MAPPING, find_mapping(snapshot, reference))
+
+
+add_row_routes(mappings, MAPPING, read=False)
+
 
 LONGEST_WAIT_SECONDS = 60
 _KEY = (b"/api/catalog", b"")
@@ -37,7 +188,7 @@ class CatalogView(BaseModel):
     mappings: list[MappingView]
 
 
-@router.get(
+@catalog.get(
     "",
     summary="Get the whole catalogue at one revision; with `wait`, as soon as it changes",
     operation_id="get_catalog",

@@ -1,41 +1,47 @@
-"""`/api/deployments`: models loaded on GPU nodes, as reported by the nodes."""
+"""`/api/deployments`: models loaded on GPU nodes, as the nodes report them; `/api/events`: rejected reports."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import NodeReporter, Reader
-from model_registry.api.authenticator import Caller
+from model_registry.api.auth import NEEDS_KEY, Caller, KeyHolder, NodeReporter, Reader
+from model_registry.api.edits import plan_with_refresh
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import large_list_response, list_response, page
-from model_registry.api.responses import cached_response, row_response
-from model_registry.api.row_edits import plan_with_refresh
-from model_registry.catalog.list_filters import search_deployments
+from model_registry.api.resource import Limit, Offset, large_list_response, list_response, page, paginate
+from model_registry.api.responses import cached_response, json_response, row_response
 from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.entities.deployment import DeploymentEvent
-from model_registry.entities.masked_reports import mask_event
+from model_registry.entities.node import mask_event
+from model_registry.entities.secret_values import masked_value
 from model_registry.errors import InvalidEvent
 from model_registry.fleet.reports import DeploymentReport, StatusReport
 from model_registry.fleet.views import NodeView, node_views
+from model_registry.selection.list_filters import search_deployments
 from model_registry.snapshot.lookup import find_deployment
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/deployments", tags=["deployments"], route_class=GuardedRoute)
+deployments = APIRouter(prefix="/api/deployments", tags=["deployments"], route_class=GuardedRoute)
+events = APIRouter(prefix="/api/events", tags=["deployments"], route_class=GuardedRoute)
+ROUTERS = (deployments, events)
 
 _TABLES = ("model_deployments", "models")
 _SHAPE = {"model": DeploymentView}
+_REPORT: dict[str, Any] = {
+    "status_code": 201,
+    "responses": {201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
+}
 
 
-@router.get(
+@deployments.get(
     "",
     summary="List deployments, ordered by node",
     operation_id="list_deployments",
@@ -58,11 +64,11 @@ async def list_deployments(
     """All deployments that match the filters."""
     snapshot = state.registry.snapshot
     found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
-    part = found[offset:] if limit is None else found[offset : offset + limit]
+    part = paginate(found, limit, offset)
     return await large_list_response(request, snapshot, part, partial(deployment_view, snapshot), len(found), _TABLES)
 
 
-@router.get(
+@deployments.get(
     "/nodes",
     summary="List deployments grouped by node",
     operation_id="list_deployments_by_node",
@@ -75,7 +81,7 @@ async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Re
     return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
 
 
-@router.get(
+@deployments.get(
     "/{reference:path}",
     summary="Get a deployment by id or node/provider_type/model",
     operation_id="get_deployment",
@@ -88,19 +94,12 @@ async def get_deployment(request: Request, reference: str, state: CurrentApp, _c
     return cached_response(request, snapshot, body, tables=_TABLES)
 
 
-@router.post(
-    "",
-    status_code=201,
-    summary="Report a deployment",
-    operation_id="create_deployment",
-    responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
-)
-@router.post(
+@deployments.post("", summary="Report a deployment", operation_id="create_deployment", **_REPORT)
+@deployments.post(
     "/register",
-    status_code=201,
     summary="Report a deployment (same as POST /api/deployments)",
     operation_id="register_deployment",
-    responses={201: _SHAPE, 200: _SHAPE, **responses(401, 403, 404, 409, 422, 503)},
+    **_REPORT,
 )
 @invalid_as(InvalidEvent)
 async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: NodeReporter) -> Response:
@@ -110,7 +109,7 @@ async def report_deployment(body: DeploymentReport, state: CurrentApp, caller: N
     return await _record(state, event, caller)
 
 
-@router.put(
+@deployments.put(
     "/{reference:path}/status",
     summary="Report a change of a deployment's status",
     operation_id="set_deployment_status",
@@ -125,7 +124,7 @@ async def set_status(reference: str, body: StatusReport, state: CurrentApp, call
 
 
 async def _record(state: AppState, event: DeploymentEvent, caller: Caller) -> Response:
-    masked = mask_event(event)  # before anything is looked up by what it says
+    masked = mask_event(event)  # before its text is used to look anything up
     if masked:
         state.metrics.masked("events", masked)
     key = event.key
@@ -135,3 +134,40 @@ async def _record(state: AppState, event: DeploymentEvent, caller: Caller) -> Re
     row = snapshot.deployments.where("key", key)[0]
     status = 200 if known else 201
     return row_response(deployment_view(snapshot, row), status, {"Location": f"/api/deployments/{row.id}"})
+
+
+class RejectedEventView(BaseModel):
+    """A message that was rejected."""
+
+    id: int
+    received_at: str
+    subject: str
+    reason: str
+    payload: str
+    """The first 2 KiB of the message, as text."""
+
+
+class RejectedEventList(BaseModel):
+    """A page of rejected messages."""
+
+    items: list[RejectedEventView]
+    count: int
+
+
+@events.get(
+    "/rejected",
+    summary="List rejected messages of GPU nodes, newest first",
+    operation_id="list_rejected_events",
+    openapi_extra=NEEDS_KEY,
+    responses={200: {"model": RejectedEventList}, **responses(401, 403, 422, 503)},
+)
+async def list_rejected_events(
+    state: CurrentApp,
+    _caller: KeyHolder,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of messages.")] = 100,
+    offset: Offset = 0,
+) -> Response:
+    """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
+    rejected = await state.history.rejected_events(limit=limit, offset=offset)
+    rejected, _ = masked_value(rejected)  # what was kept before it was masked, or written by others
+    return json_response(rejected, headers={"Cache-Control": "no-store"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -32,17 +31,11 @@ _POLICY = (
 """Everything from here, no script in the page itself. `data:` is for the icons in Swagger UI's style sheet."""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    etag: str
-
-
 @functools.cache
-def _file(name: str) -> _File:
-    """Read at the first request, and kept: 2 MB that most replicas never need."""
+def _file(name: str) -> tuple[bytes, str]:
+    """A file's content and ETag, read at the first request, and kept: 2 MB that most replicas never need."""
     content = (_DIRECTORY / name).read_bytes()
-    return _File(content, etag_of(content))
+    return content, etag_of(content)
 
 
 @router.get("")
@@ -60,8 +53,8 @@ async def asset(request: Request, name: str, _caller: Reader) -> Response:
 
 
 def _served(request: Request, name: str) -> Response:
-    file = _file(name)
-    headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
-    if matches(request.headers.get("if-none-match", ""), file.etag):
+    content, etag = _file(name)
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
+    if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
-    return Response(file.content, 200, headers, _MEDIA_TYPES[name])
+    return Response(content, 200, headers, _MEDIA_TYPES[name])

@@ -1,22 +1,27 @@
-"""`/healthz` and `/readyz`: liveness of the process, and the state of its dependencies. Neither shows secrets."""
+"""`/healthz`, `/readyz` and `/metrics`: is the process alive, are its dependencies, and what it counted. No secrets."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.responses import JSON
+from model_registry.api.problems import responses
+from model_registry.api.responses import JSON, json_response
 from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
-from model_registry.store.json_bytes import json_bytes
+from model_registry.fleet.event_consumer import EventConsumer
+from model_registry.fleet.liveness import NodeLiveness
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
+_NO_NATS = "NATS_URL is not set: no GPU events; writes of other replicas are found by polling."
+_NO_FLEET = "Without NATS there are no heartbeats, and no node is marked as lost."
 NOT_SHUT_IN = "This machine's kernel cannot keep checks of untrusted projects from: "
 
 
@@ -61,18 +66,17 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
     parts = {
         "confinement": _confinement(),
         "database": _database(state),
-        "nats": _nats(state),
-        "fleet": _fleet(state),
+        "nats": _health(state.events, _NO_NATS),
+        "fleet": _health(state.liveness, _NO_FLEET),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
     status = "not ready" if not registry.loaded else "degraded" if down else "ready"
     revision = registry.snapshot.revision if registry.loaded else None
     view: dict[str, Any] = {"status": status}
-    if await state.authenticator.knows(request.headers):
+    if await state.authenticator.knows(request):
         view |= {"revision": revision, "dependencies": parts}
-    headers = {"Cache-Control": "no-store"}
-    return Response(json_bytes(view), 200 if registry.loaded else 503, headers, JSON)
+    return json_response(view, 200 if registry.loaded else 503, {"Cache-Control": "no-store"})
 
 
 def _confinement() -> dict[str, str]:
@@ -82,7 +86,7 @@ def _confinement() -> dict[str, str]:
     return {"status": "warning", "detail": f"{NOT_SHUT_IN}{'; '.join(missing)}"}
 
 
-def _database(state: CurrentApp) -> dict[str, str]:
+def _database(state: AppState) -> dict[str, str]:
     registry = state.registry
     if registry.last_error is None:
         return {"status": "ok", "detail": "answers"}
@@ -91,18 +95,14 @@ def _database(state: CurrentApp) -> dict[str, str]:
     return {"status": "down", "detail": registry.last_error + since}
 
 
-def _nats(state: CurrentApp) -> dict[str, str]:
-    if state.events is None:
-        return {
-            "status": "off",
-            "detail": "NATS_URL is not set: no GPU events; writes of other replicas are found by polling.",
-        }
-    status, detail = state.events.health()
+def _health(part: EventConsumer | NodeLiveness | None, without: str) -> dict[str, str]:
+    status, detail = part.health() if part is not None else ("off", without)
     return {"status": status, "detail": detail}
 
 
-def _fleet(state: CurrentApp) -> dict[str, str]:
-    if state.liveness is None:
-        return {"status": "off", "detail": "Without NATS there are no heartbeats, and no node is marked as lost."}
-    status, detail = state.liveness.health()
-    return {"status": status, "detail": detail}
+@router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))
+async def metrics(request: Request, state: CurrentApp) -> Response:
+    """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
+    await state.authenticator.require_metrics(request)
+    headers = {"Cache-Control": "no-store"}
+    return Response(generate_latest(state.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)

@@ -1,8 +1,8 @@
-"""`/api/history`, `/api/tensorzero/diff`, `/api/rollback`: earlier configurations, compared and restored."""
+"""`/api/history` and `/api/changes`: what was written; `/api/tensorzero/diff` and `/api/rollback`: earlier states."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,32 +11,34 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse, Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder
+from model_registry.api.auth import NEEDS_KEY, Administrator, DryRun, KeyHolder
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, etag_of, matches
+from model_registry.api.responses import JSON, etag_of, json_response, matches
+from model_registry.entities.change import Action
 from model_registry.gateways.tensorzero.rendering.bundle import configuration_diff
 from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.selection.list_filters import check_change_filters
 from model_registry.snapshot.difference import RowChange, difference
+from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.history import Author
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
+history = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
+changes = APIRouter(prefix="/api/changes", tags=["changes"], route_class=GuardedRoute)
+ROUTERS = (history, changes)
 
 TEXT = "text/plain"
 LARGEST = 2**62
-
-Revision = Annotated[int, Query(ge=0, le=LARGEST, examples=[57])]
 
 
 class WriteCount(BaseModel):
     """Number of rows of a table changed by a write."""
 
     table: str
-    operation: Literal["insert", "update", "delete"]
+    operation: Action
     rows: int
 
 
@@ -65,7 +67,7 @@ class AuthorView(BaseModel):
     revision: int
     at: str
     actor: str
-    operation: Literal["insert", "update", "delete"]
+    operation: Action
 
 
 class FieldChangeView(BaseModel):
@@ -124,7 +126,30 @@ class RollbackAnswer(BaseModel):
     items: list[ChangedRow]
 
 
-@router.get(
+class ChangeView(BaseModel):
+    """One change of one row."""
+
+    revision: int
+    at: str
+    actor: str
+    table: str
+    row_id: str
+    operation: Action
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ChangePage(BaseModel):
+    """A page of the change log."""
+
+    items: list[ChangeView]
+    count: int | None
+    """Number of changes that match the filters; null (not counted) beyond 1,000."""
+    next_after: int | None
+    """`after` of the next page; null on the last page."""
+
+
+@history.get(
     "/history",
     summary="List writes to the configuration, newest first",
     operation_id="list_history",
@@ -138,10 +163,10 @@ async def list_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
     """One entry per write. `diff`, `rollback` and `config?revision=` take its revision."""
-    return Response(json_bytes(await state.history.writes(before=before, limit=limit)), media_type=JSON)
+    return json_response(await state.history.writes(before=before, limit=limit))
 
 
-@router.get(
+@history.get(
     "/tensorzero/diff",
     summary="Compare two revisions of the configuration",
     operation_id="diff_tensorzero",
@@ -156,7 +181,7 @@ async def diff(
     state: CurrentApp,
     _caller: KeyHolder,
     from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
-    to: Revision,
+    to: Annotated[int, Query(ge=0, le=LARGEST, examples=[57])],
     format: Annotated[  # noqa: A002 (the URL's word)
         Literal["json", "text"] | None, Query(description="Response format; by default chosen by `Accept`.")
     ] = None,
@@ -169,18 +194,14 @@ async def diff(
     return await while_there(request, _compared(state, from_, to, as_text=as_text))
 
 
-@router.post(
+@history.post(
     "/rollback",
     summary="Restore the configuration of an earlier revision, as a new one",
     operation_id="rollback",
     responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
 )
 async def rollback(
-    request: Request,
-    body: RollbackRequest,
-    state: CurrentApp,
-    caller: Administrator,
-    dry_run: DryRun = False,
+    request: Request, body: RollbackRequest, state: CurrentApp, caller: Administrator, dry_run: DryRun = False
 ) -> Response:
     """Restores providers, models, aliases, functions, mappings, sections and files in one transaction; ids are kept.
 
@@ -193,9 +214,32 @@ async def rollback(
         "restored": done.restored,
         "revision": done.revision,
         **_counts(done.changes),
-        "items": [_shown(change) for change in done.changes],
+        "items": [asdict(change) for change in done.changes],
     }
-    return Response(json_bytes(answer), media_type=JSON)
+    return json_response(answer)
+
+
+@changes.get(
+    "",
+    summary="List changes, oldest first, with time and author",
+    operation_id="list_changes",
+    openapi_extra=NEEDS_KEY,
+    responses={200: {"model": ChangePage}, **responses(401, 403, 422, 503)},
+)
+async def list_changes(
+    state: CurrentApp,
+    _caller: KeyHolder,
+    after: Annotated[int, Query(ge=0, le=LARGEST, description="Only changes after this revision.")] = 0,
+    table: Annotated[
+        str | None, Query(max_length=64, description="Only changes of this table.", examples=["models"])
+    ] = None,
+    row_id: Annotated[str | None, Query(max_length=64, description="Only changes of this row.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of changes.")] = 100,
+) -> Response:
+    """Read from the database: the change log is not part of the snapshot."""
+    check_change_filters(table, row_id)
+    page = await state.history.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
+    return json_response(page)
 
 
 async def configuration_at(request: Request, state: AppState, revision: int, media_type: str) -> Response:
@@ -222,7 +266,10 @@ async def _compared(state: AppState, from_: int, to: int, *, as_text: bool) -> R
 
 def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:
     changes = difference(before, after)
-    items = [_shown(change) | {"writes": _written(authors, change)} for change in changes]
+    items = [
+        asdict(change) | {"writes": [asdict(author) for author in authors.get((change.table, change.id), [])]}
+        for change in changes
+    ]
     return json_bytes({"from": before.revision, "to": after.revision, **_counts(changes), "items": items})
 
 
@@ -231,16 +278,5 @@ def _wants_text(request: Request) -> bool:
     return TEXT in accepted and JSON not in accepted
 
 
-def _counts(changes: Iterable[RowChange]) -> dict[str, int]:
-    counts = {"added": 0, "removed": 0, "changed": 0}
-    for change in changes:
-        counts[change.change] += 1
-    return counts
-
-
-def _shown(change: RowChange) -> dict[str, Any]:
-    return asdict(change)
-
-
-def _written(authors: dict[tuple[str, str], list[Author]], change: RowChange) -> list[dict[str, Any]]:
-    return [asdict(author) for author in authors.get((change.table, change.id), [])]
+def _counts(changes: Sequence[RowChange]) -> dict[str, int]:
+    return {kind: sum(change.change == kind for change in changes) for kind in ("added", "removed", "changed")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,22 +10,20 @@ from pydantic import BaseModel, Field, SkipValidation, ValidationError, field_va
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Importer
+from model_registry.api.auth import DryRun, Importer
+from model_registry.api.edits import new_id
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses, summary
 from model_registry.api.responses import JSON
-from model_registry.catalog.model_edits import HAND
-from model_registry.entities.base import ShortName
-from model_registry.entities.invalid_fields import reasons_of
+from model_registry.catalog.field_sources import HAND
+from model_registry.entities.base import ShortName, reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
 from model_registry.imports.offers import plan_offers
-from model_registry.imports.plan import ImportPlan, ReportEntry
-from model_registry.snapshot.snapshot import Snapshot
+from model_registry.imports.plan import ImportPlan
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
@@ -108,38 +105,18 @@ async def import_models(
     return Response(answer, media_type=JSON)
 
 
-def _answer(plan: ImportPlan, **said: object) -> bytes:
-    return json_bytes({**said, "report": [_row(entry) for entry in plan.report]})
-
-
-def _row(entry: ReportEntry) -> dict[str, Any]:
-    return {
-        "action": entry.action,
-        "kind": entry.kind,
-        "provider": entry.provider,
-        "name": entry.name,
-        "fields": entry.fields,
-        "kept": entry.kept,
-        "reason": entry.detail,
-    }
+def _answer(plan: ImportPlan, **beside: object) -> bytes:
+    keys = ("action", "kind", "provider", "name", "fields", "kept")
+    rows = [{key: getattr(entry, key) for key in keys} | {"reason": entry.detail} for entry in plan.report]
+    return json_bytes({**beside, "report": rows})
 
 
 async def _planned(state: AppState, body: OffersBody) -> ImportPlan:
     """Off the event loop: planning thousands of offers takes a second, and reading them another."""
+    snapshot, options = state.registry.snapshot, {"only_existing": body.only_existing, "activate": body.activate}
     return await state.work.imports.run(
-        _plan,
-        state.registry.snapshot,
-        body.offers,
-        body.source,
-        lambda: str(uuid.uuid4()),
-        fault=model_fault,
-        only_existing=body.only_existing,
-        activate=body.activate,
+        lambda: plan_offers(snapshot, _read(body.offers), body.source, new_id, fault=model_fault, **options)
     )
-
-
-def _plan(snapshot: Snapshot, offers: Sequence[Any], *arguments: Any, **options: Any) -> ImportPlan:  # noqa: ANN401 (those of `plan_offers`)
-    return plan_offers(snapshot, _read(offers), *arguments, **options)
 
 
 def _read(offers: Sequence[Any]) -> list[Offer]:

@@ -9,24 +9,28 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.edits import guarded, write
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, expect_etag
-from model_registry.api.row_edits import guarded, write
+from model_registry.api.resource import Limit, Offset, paginate
+from model_registry.api.responses import expect_etag, json_response
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
 from model_registry.errors import Invalid, Reason
 from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.heartbeats import Pulse
-from model_registry.store.json_bytes import json_bytes
+from model_registry.store.fleet_records import Pulse
 
 router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)
 
+_NOT_KEPT = {"Cache-Control": "no-store"}
+"""Parts of an answer move without a change of revision."""
 _SHAPE: Any = {"model": FleetNodeView}
+Labels = Annotated[
+    list[str] | None, Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"])
+]
 
 
 class MassLoss(BaseModel):
@@ -66,20 +70,16 @@ async def list_nodes(
     state: CurrentApp,
     _caller: Reader,
     status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["ready"])] = None,
-    label: Annotated[
-        list[str] | None,
-        Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"]),
-    ] = None,
+    label: Labels = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """Nodes that match the filters, ordered by name. `last_seen_at` and free memory are at most a few seconds old."""
     snapshot = state.registry.snapshot
     found = search_nodes(snapshot, status=status, labels=label or ())
-    part = found[offset:] if limit is None else found[offset : offset + limit]
     pulse = await state.heartbeats.now()
-    items = [_view(snapshot, node, pulse) for node in part]
-    return _moving({"items": items, "count": len(found), **_heard(pulse)})
+    items = [_view(snapshot, node, pulse) for node in paginate(found, limit, offset)]
+    return json_response({"items": items, "count": len(found), **_progress(pulse)}, headers=_NOT_KEPT)
 
 
 @router.get(
@@ -90,9 +90,7 @@ async def list_nodes(
 )
 async def get_node(reference: str, state: CurrentApp, _caller: Reader) -> Response:
     """The ETag is for `If-Match`: it changes with the node's settings, not with every heartbeat."""
-    snapshot = state.registry.snapshot
-    node = find_node(snapshot, reference)
-    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
+    return await _answer(state, reference)
 
 
 @router.put(
@@ -112,9 +110,7 @@ async def replace_node(
         return [guarded(request, Operation("gpu_nodes", "update", node.id, columns, node.version))]
 
     (operation,) = await write(state, edit, caller)
-    snapshot = state.registry.snapshot
-    node = find_node(snapshot, operation.id)
-    return _moving(_view(snapshot, node, await state.heartbeats.now()), node)
+    return await _answer(state, operation.id)
 
 
 @router.delete(
@@ -127,10 +123,7 @@ async def delete_nodes(
     state: CurrentApp,
     caller: Administrator,
     status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["lost"])] = None,
-    label: Annotated[
-        list[str] | None,
-        Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"]),
-    ] = None,
+    label: Labels = None,
 ) -> Response:
     """At least one filter is required. One transaction; a node that sends a message meanwhile is kept."""
     if status is None and not label:
@@ -139,7 +132,7 @@ async def delete_nodes(
     await state.registry.refresh()
     found = search_nodes(state.registry.snapshot, status=status, labels=label or ())
     nodes, deployments = await state.registry.forget(found, actor=caller.name) if found else (0, 0)
-    return Response(json_bytes({"nodes": nodes, "deployments": deployments}), media_type=JSON)
+    return json_response({"nodes": nodes, "deployments": deployments})
 
 
 @router.delete(
@@ -174,7 +167,7 @@ def _view(snapshot: Snapshot, node: Node, pulse: Pulse) -> dict[str, Any]:
     return node_view(snapshot, node, pulse.nodes.get(node.node_id, {}))
 
 
-def _heard(pulse: Pulse) -> dict[str, Any]:
+def _progress(pulse: Pulse) -> dict[str, Any]:
     fleet = pulse.fleet
     lost_at = fleet.get("mass_lost_at")
     return {
@@ -184,10 +177,11 @@ def _heard(pulse: Pulse) -> dict[str, Any]:
     }
 
 
-def _moving(body: dict[str, Any], node: Node | None = None) -> Response:
-    """A response that must not be cached: parts of it move without a change of revision."""
-    headers = {"Cache-Control": "no-store"} | ({"ETag": f"W/{_etag(node)}"} if node else {})
-    return Response(json_bytes(body), headers=headers, media_type=JSON)
+async def _answer(state: AppState, reference: str) -> Response:
+    snapshot = state.registry.snapshot
+    node = find_node(snapshot, reference)
+    view = _view(snapshot, node, await state.heartbeats.now())
+    return json_response(view, headers={**_NOT_KEPT, "ETag": f"W/{_etag(node)}"})
 
 
 def _etag(node: Node) -> str:

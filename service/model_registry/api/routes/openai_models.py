@@ -13,8 +13,8 @@ from model_registry.api.auth import AnyReader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED
-from model_registry.api.responses import JSON, cached_response
-from model_registry.catalog.openai_models import OpenAIModel, OpenAIModels, openai_model, openai_models
+from model_registry.api.responses import cached_response, json_response
+from model_registry.catalog.views import OpenAIModel, OpenAIModels, openai_model, openai_models
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], route_class=GuardedRoute)
@@ -67,6 +67,6 @@ async def get_openai_model(request: Request, name: str, state: CurrentApp, _call
     found = openai_model(snapshot, name)
     if found is None:
         error = {"type": "invalid_request_error", "param": "model", "code": "model_not_found"}
-        said = {"error": {"message": f"The model '{name}' does not exist.", **error}}
-        return Response(json_bytes(said), 404, media_type=JSON)
+        problem = {"error": {"message": f"The model '{name}' does not exist.", **error}}
+        return json_response(problem, 404)
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])

@@ -11,9 +11,8 @@ from starlette.responses import Response
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.parameters import Limit, Offset
 from model_registry.api.problems import responses
-from model_registry.api.resource import JOINED, list_response, page
+from model_registry.api.resource import JOINED, Limit, Offset, list_response, page, paginate
 from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
 from model_registry.errors import NotFound
 
@@ -42,8 +41,7 @@ async def list_services(
     for mapping in snapshot.mappings:
         functions.setdefault(mapping.service_name, {})[mapping.function_name] = None
     found = [{"service_name": name, "functions": list(names)} for name, names in functions.items()]
-    items = found[offset:] if limit is None else found[offset : offset + limit]
-    return list_response(request, snapshot, items, len(found), ("service_model_mappings",))
+    return list_response(request, snapshot, paginate(found, limit, offset), len(found), ("service_model_mappings",))
 
 
 @router.get(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,16 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Importer, Reader, key_holder
+from model_registry.api.auth import DryRun, Importer, Reader, key_holder
+from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
-from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.responses import JSON, cached_response
 from model_registry.api.routes.history import LARGEST, configuration_at
-from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot
@@ -140,7 +137,7 @@ async def get_config(
         text = state.renderer.of(snapshot).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
-        await key_holder(request, state)  # it shows what was there before
+        await key_holder(request)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
     return await served_answer(request, state, TOML, lambda files: files[CONFIG_FILE], wait)
 
@@ -199,24 +196,16 @@ async def import_project(
 
     Importing the same project again changes nothing.
     """
-    planned = _planned(state, body, dry_run=dry_run, replace=replace)
-    plan, revision = await while_there(request, planned)
-    if not dry_run:
-        revision = await state.registry.write(plan.operations, actor=caller.name)
+    plan, revision = await run_import(
+        request,
+        caller,
+        lambda: parse_project(body.files, body.configuration),
+        lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace),
+        dry_run=dry_run,
+        refresh=not dry_run,
+    )
     content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
-
-
-async def _planned(state: AppState, body: ImportRequest, *, dry_run: bool, replace: bool) -> tuple[ImportPlan, int]:
-    """Plan the import against a revision. Off the event loop: a large project takes seconds."""
-    imports, registry = state.work.imports, state.registry
-    project = await imports.run(parse_project, body.files, body.configuration)
-    if not dry_run:
-        await registry.refresh()
-    plan = await imports.go_on(plan_import, project, registry.snapshot, lambda: str(uuid.uuid4()), replace=replace)
-    if dry_run:
-        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
-    return plan, registry.snapshot.revision
 
 
 def _json(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:

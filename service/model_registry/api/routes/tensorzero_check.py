@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,18 +13,15 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
-from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
-from model_registry.api.authenticator import ANYBODY, Caller
+from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
-from model_registry.api.responses import JSON
+from model_registry.api.responses import json_response
 from model_registry.entities.secret_values import masked_value
-from model_registry.errors import Reason
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
-from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
 
@@ -126,7 +124,7 @@ async def check(
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
-    return Response(json_bytes(found | {"revision": revision}), media_type=JSON)
+    return json_response(found | {"revision": revision})
 
 
 @router.get(
@@ -155,10 +153,10 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "revision": refused.revision,
             "judge": refused.validated_by,
             "at": _moment(refused.at),
-            "reasons": _reasons(refused.reasons),
+            "reasons": [asdict(reason) for reason in refused.reasons],
         },
     }
-    return Response(json_bytes(masked_value(view)[0]), media_type=JSON)
+    return json_response(masked_value(view)[0])
 
 
 def _name_of(caller: Caller, request: Request) -> str:
@@ -166,10 +164,6 @@ def _name_of(caller: Caller, request: Request) -> str:
     if caller is not ANYBODY:
         return f"key {caller.name}"
     return f"address {request.client.host}" if request.client else "somebody"
-
-
-def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
-    return [{"where": reason.where, "message": reason.message} for reason in reasons]
 
 
 def _moment(seconds: float) -> str:

@@ -11,16 +11,16 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.edits import delete_row, put_row
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.responses import JSON, cached_response
-from model_registry.api.row_edits import delete_row, put_row
 from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
 from model_registry.catalog.resources import FILE, SECTION
+from model_registry.entities.base import reasons_of
 from model_registry.entities.config import ConfigFile, ConfigSection
-from model_registry.entities.invalid_fields import reasons_of
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.tensorzero.project import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
@@ -33,6 +33,11 @@ GZIP = "application/gzip"
 B = TypeVar("B", bound=BaseModel)
 
 _FILES, _SECTIONS = ("config_files",), ("config_sections",)
+
+
+def _stored(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The documented responses of a PUT that may create."""
+    return {200: {"model": shape}, 201: {"model": shape}, **responses(401, 403, 409, 412, 422, 503)}
 
 
 class FileEntry(BaseModel):
@@ -105,11 +110,7 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
     "/files/{path:path}",
     summary="Create or replace a file",
     operation_id="put_tensorzero_file",
-    responses={
-        200: {"model": ConfigFile},
-        201: {"model": ConfigFile},
-        **responses(401, 403, 409, 412, 422, 503),
-    },
+    responses=_stored(ConfigFile),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -169,11 +170,7 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
     "/sections/{name}",
     summary="Create or replace a section",
     operation_id="put_tensorzero_section",
-    responses={
-        200: {"model": ConfigSection},
-        201: {"model": ConfigSection},
-        **responses(401, 403, 409, 412, 422, 503),
-    },
+    responses=_stored(ConfigSection),
 )
 @body_limit(PROJECT_BYTES)
 async def put_section(

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.responses import Response
 
-from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import READ_WITH_BODY, Importer, Reader
+from model_registry.api.app_state import CurrentApp
+from model_registry.api.auth import READ_WITH_BODY, DryRun, Importer, Reader
+from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
-from model_registry.api.parameters import DryRun
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, cached_response
-from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.category import CategoryFacts
+from model_registry.api.responses import JSON, cached_response, json_response
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
+from model_registry.entities.model import CategoryFacts
 from model_registry.errors import Incomplete, Reason
-from model_registry.garden.document import DOCUMENT_TABLES, exported, read_document
-from model_registry.garden.document_import import plan_document
-from model_registry.garden.views import garden_categories, garden_model, garden_models, garden_verdict
+from model_registry.garden.document import DOCUMENT_TABLES, exported, plan_document, read_document
+from model_registry.garden.views import garden_categories, garden_fitness, garden_model, garden_models
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -65,35 +63,6 @@ class GardenDetails(DocumentModel, GardenSummary):
     model_config = ConfigDict(title="GardenDetails")
 
 
-class GardenRows(BaseModel):
-    """The envelope of a list."""
-
-    success: Literal[True]
-    data: list[GardenRow]
-    total: int
-
-
-class GardenOne(BaseModel):
-    """The envelope of one model."""
-
-    success: Literal[True]
-    data: GardenDetails
-
-
-class GardenCategories(BaseModel):
-    """The envelope of the categories, by key."""
-
-    success: Literal[True]
-    data: dict[str, CategoryFacts]
-
-
-class GardenVerdict(BaseModel):
-    """The envelope of a validation result."""
-
-    success: Literal[True]
-    data: FitnessResult
-
-
 class ValidationRequest(Hardware):
     """The model, and the hardware to run it on: as fields beside the id, or in `hardware`."""
 
@@ -122,11 +91,17 @@ class DocumentImport(BaseModel):
     ignored: int = Field(description="Number of unknown keys, which are not kept.")
 
 
-class DocumentImported(BaseModel):
-    """The envelope of an import."""
+def _envelope(name: str, content: str, data: Any, **more: Any) -> type[BaseModel]:  # noqa: ANN401 (types)
+    """The documented shape of Model Garden's answers."""
+    fields: dict[str, Any] = {"success": (Literal[True], ...), "data": (data, ...), **more}
+    return create_model(name, __doc__=f"The envelope of {content}.", **fields)
 
-    success: Literal[True]
-    data: DocumentImport
+
+GardenRows = _envelope("GardenRows", "a list", list[GardenRow], total=(int, ...))
+GardenOne = _envelope("GardenOne", "one model", GardenDetails)
+GardenCategories = _envelope("GardenCategories", "the categories, by key", dict[str, CategoryFacts])
+GardenFitness = _envelope("GardenVerdict", "a validation result", FitnessResult)
+DocumentImported = _envelope("DocumentImported", "an import", DocumentImport)
 
 
 @router.get(
@@ -177,7 +152,7 @@ def _add_validation(use: Use, done: str) -> None:
         summary=f"Check whether a model can be {done}, optionally on given hardware",
         operation_id=f"validate_{use}",
         openapi_extra=READ_WITH_BODY,
-        responses={200: {"model": GardenVerdict}, **responses(400, 401, 422, 503)},
+        responses={200: {"model": GardenFitness}, **responses(400, 401, 422, 503)},
     )
     @body_limit(QUESTION_BYTES)
     async def validate(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
@@ -236,28 +211,21 @@ async def put_document(
 
     Importing the same document again changes nothing.
     """
-    registry = state.registry
-    plan, revision = await while_there(request, _planned(state, await request.body(), dry_run=dry_run))
-    if not dry_run:
-        revision = await registry.write(plan.operations, actor=caller.name)
-    content = await state.work.parsing.go_on(_told, plan, dry_run=dry_run, revision=revision)
+    plan, revision = await run_import(
+        request,
+        caller,
+        partial(read_document, await request.body()),
+        lambda document, snapshot: plan_document(document, snapshot, new_id),
+        dry_run=dry_run,
+        refresh=True,
+    )
+    content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 
 
-def _told(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
+def _json(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
     data = {"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)}
     return json_bytes({"success": True, "data": data})
-
-
-async def _planned(state: AppState, text: bytes, *, dry_run: bool) -> tuple[ImportPlan, int]:
-    """Off the event loop: a large document takes seconds."""
-    imports, registry = state.work.imports, state.registry
-    document = await imports.run(read_document, text)
-    await registry.refresh()
-    plan = await imports.go_on(plan_document, document, registry.snapshot, lambda: str(uuid.uuid4()))
-    if dry_run:
-        await imports.go_on(refuse_secrets, registry.snapshot, plan.operations)
-    return plan, registry.snapshot.revision
 
 
 def _enveloped(request: Request, snapshot: Snapshot, data: object, **more: object) -> Response:
@@ -269,7 +237,7 @@ def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Respons
     if not body.model_id:
         message = "model_id is required."
         raise Incomplete(message, reasons=[Reason("model_id", message)])
-    said = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
+    below = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
     beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)
-    verdict = garden_verdict(snapshot, body.model_id, use, Hardware(**{**said, **beside}))
-    return Response(json_bytes({"success": True, "data": verdict.model_dump()}), media_type=JSON)
+    fitness = garden_fitness(snapshot, body.model_id, use, Hardware(**{**below, **beside}))
+    return json_response({"success": True, "data": fitness.model_dump()})

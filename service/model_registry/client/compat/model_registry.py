@@ -17,7 +17,7 @@ from model_registry.client.compat.model_config import (
     fields_of,
 )
 from model_registry.client.rows import CatalogModel
-from model_registry.entities.capability import canonical
+from model_registry.entities.model import canonical
 from model_registry.errors import InvalidModel, ModelNotFound, Reason, RegistryError
 
 ConfigurationError = RegistryError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
-from model_registry.entities.alias import Alias
+from model_registry.entities.model import Alias
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.file_paths import CONFIG_FILE

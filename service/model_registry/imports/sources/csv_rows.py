@@ -12,10 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.entities.json_types import Json
-from model_registry.entities.offer import Offer
-from model_registry.imports.facts import IMPORTED_FIELDS
-from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
 
 SOURCE = "csv"
 

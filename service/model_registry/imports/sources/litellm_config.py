@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from model_registry.entities.capability import canonical
+from model_registry.entities.model import canonical
+from model_registry.entities.offer import PassedOver
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.imports.sources.reading import PassedOver
 
 View = Mapping[str, Any]
 

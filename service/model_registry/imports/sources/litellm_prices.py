@@ -9,11 +9,51 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from model_registry.entities.offer import Offer
-from model_registry.imports.sources.litellm_providers import namesake, split_key
-from model_registry.imports.sources.reading import PassedOver, SourceContent
+from model_registry.entities.model import USUAL_CATEGORIES
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.entities.provider_types import PROVIDER_TYPES
+
+
+class Namesake(NamedTuple):
+    """The registry's counterpart of one of LiteLLM's providers."""
+
+    name: str
+    """The name of a new provider; an existing one keeps its own."""
+    type: str
+
+
+_NAMESAKES = {
+    name: Namesake(kind.account or kind.name, kind.name)
+    for kind in PROVIDER_TYPES.values()
+    if kind.litellm
+    for name in kind.litellm.providers
+} | {"cohere_chat": Namesake("cohere", "custom")}
+
+
+def namesake(litellm_provider: str, model_id: str) -> Namesake:
+    """Find the type that a provider of LiteLLM's means; a custom provider of the same name where there is none."""
+    if litellm_provider == "vertex_ai" and model_id.startswith("gemini-"):
+        return _NAMESAKES["vertex_ai-language-models"]
+    known = _NAMESAKES.get(litellm_provider)
+    if known is not None:
+        return known
+    family = litellm_provider.partition("-")[0] if litellm_provider.startswith("vertex_ai-") else litellm_provider
+    return Namesake(family, "custom")
+
+
+def split_key(litellm_provider: str, key: str) -> str:
+    """Return the provider's name of a model: the map's key without LiteLLM's prefix."""
+    first, slash, rest = key.partition("/")
+    start = first.replace("-", "_")
+    families = (
+        litellm_provider.replace("-", "_"),
+        litellm_provider.partition("-")[0],
+        litellm_provider.partition("_")[0],
+    )
+    return rest if slash and start in families else key
+
 
 SOURCE = "litellm"
 
@@ -33,13 +73,6 @@ MODES = {
 }
 """LiteLLM's mode -> our model type. Other modes (video, search, OCR, moderation, ...) are not catalogued."""
 
-_CATEGORIES = {
-    "chat": "text-llm",
-    "embedding": "embedding",
-    "reranker": "reranker",
-    "tts": "text-to-speech",
-    "image": "image-generation",
-}
 _BASE_TAGS = {
     "chat": ("chat", "streaming"),
     "completion": ("completion", "streaming"),
@@ -146,7 +179,7 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
     """Return every field that the map can set, so that facts it has dropped are removed."""
     model_type = MODES[entry["mode"]]
     tags = _tags(entry)
-    category = "speech-to-text" if entry["mode"] == "audio_transcription" else _CATEGORIES.get(model_type)
+    category = None if entry["mode"] == "realtime" else USUAL_CATEGORIES[model_type]
     until = _date(entry.get("deprecation_date"))
     source = entry.get("source")
     return {

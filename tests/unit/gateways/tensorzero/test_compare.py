@@ -1,4 +1,4 @@
-"""The comparison of configurations: what it must find, and what it must take for the same."""
+"""The comparison of configurations: which differences it must find, and which forms it must treat as equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures together use what a project can: every key that names a file, and every old way to say something."""
+"""The fixtures together use everything that projects can contain: all keys for files, and all old syntax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of provider types by itself. That it is the gateway's is asked in tests/acceptance."""
+"""The table of provider types by itself. tests/acceptance compares it with the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue as a table, and back without loss."""
+"""The catalogue as a CSV table, exported and imported without loss."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_registry.catalog.field_sources import EMPTY, IMPORTED_FIELDS
 from model_registry.catalog.views import model_view
 from model_registry.entities.model_card import ModelCard, known
-from model_registry.imports.facts import EMPTY, IMPORTED_FIELDS
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.sources.csv_rows import read_csv, write_csv
 from model_registry.snapshot.snapshot import Snapshot

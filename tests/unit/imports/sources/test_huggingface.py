@@ -1,4 +1,4 @@
-"""What Hugging Face says of a model, and the memory that is worked out from it."""
+"""Facts from Hugging Face, and the memory estimated from them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from model_registry.imports.sources.huggingface import read_huggingface
-from model_registry.imports.sources.vram import needed_gb, parameters_in, parameters_text, stored_bytes
+from model_registry.imports.sources.huggingface import (
+    needed_gb,
+    parameters_in,
+    parameters_text,
+    read_huggingface,
+    stored_bytes,
+)
 
 CONFIG = {"architectures": ["X"], "model_type": "qwen3", "max_position_embeddings": 40960, "torch_dtype": "bfloat16"}
 INFO = {

@@ -1,4 +1,4 @@
-"""LiteLLM's price map: what becomes of an entry, and what is none."""
+"""LiteLLM's price map: the offers made from its entries, and the entries that are skipped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.entities.offer import Offer
+from model_registry.entities.offer import Offer, SourceContent
 from model_registry.imports.sources.litellm_config import per_token
 from model_registry.imports.sources.litellm_prices import per_million, read_prices
-from model_registry.imports.sources.reading import SourceContent
 
 TODAY = date(2026, 6, 1)
 CHAT = {"litellm_provider": "openai", "mode": "chat"}

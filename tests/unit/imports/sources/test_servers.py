@@ -1,11 +1,10 @@
-"""What Ollama and servers with OpenAI's interface say of their models."""
+"""Facts reported by Ollama and by servers with OpenAI's API."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from model_registry.imports.sources.ollama import model_names, read_ollama
-from model_registry.imports.sources.openai_models import read_openai_models
+from model_registry.imports.sources.servers import model_names, read_ollama, read_openai_models
 
 TAGS = {
     "models": [

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_registry.entities.function import Function, FunctionDraft
-from model_registry.entities.mapping import Mapping, MappingDraft
+from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
 from model_registry.entities.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.importing.models import ModelIds
 from model_registry.gateways.tensorzero.project import Project, Table

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS
-from model_registry.entities.model import ROUTED_TYPES, Model, ModelDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.gateways.tensorzero.importing.offers import (
     Defaults,

@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace as with_changes
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS
-from model_registry.entities.function import Function, FunctionDraft
-from model_registry.entities.mapping import Mapping, MappingDraft
-from model_registry.entities.model import Model, ModelDraft
+from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS, Model, ModelDraft
 from model_registry.gateways.tensorzero.compare import refuse_losses
 from model_registry.gateways.tensorzero.importing.functions import import_functions, used_shorthands
 from model_registry.gateways.tensorzero.importing.models import import_models

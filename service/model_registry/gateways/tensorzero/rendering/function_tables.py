@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from model_registry.entities.function import Function
+from model_registry.entities.function import Function, Mapping
 from model_registry.entities.json_types import Json
-from model_registry.entities.mapping import Mapping
 from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.provider_tables import Omission, plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry

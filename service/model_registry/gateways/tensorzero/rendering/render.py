@@ -12,13 +12,11 @@ from typing import Any
 
 import tomli_w
 
-from model_registry.entities.alias import Alias
 from model_registry.entities.base import Row
 from model_registry.entities.change import Change
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.function import Function
-from model_registry.entities.mapping import Mapping
-from model_registry.entities.model import Model
+from model_registry.entities.function import Function, Mapping
+from model_registry.entities.model import Alias, Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_registry.entities.alias import GATEWAY_CONTEXTS, Alias
-from model_registry.entities.model import Model
+from model_registry.entities.model import GATEWAY_CONTEXTS, Alias, Model
 from model_registry.entities.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (

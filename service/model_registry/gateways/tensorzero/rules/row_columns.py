@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from model_registry.entities.base import Row
 from model_registry.entities.function import Function
+from model_registry.entities.function import Mapping as MappingRow
 from model_registry.entities.json_types import Json
-from model_registry.entities.mapping import Mapping as MappingRow
 from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType

@@ -1,4 +1,4 @@
-"""Any project that the gateway's table of keys allows comes out of the registry as it went in."""
+"""Any project allowed by the gateway's table of keys is exported by the registry as it was imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and timeouts of the catalogue become keys of the gateway where a row asks for them, and nowhere else."""
+"""Prices and timeouts of the catalogue become keys of the gateway if a row requests them, and only then."""
 
 from __future__ import annotations
 

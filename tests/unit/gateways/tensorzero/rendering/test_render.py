@@ -1,4 +1,4 @@
-"""What rows become in a gateway's configuration. Whether the gateway takes it is asked in tests/acceptance."""
+"""What rows become in a gateway's configuration. tests/acceptance checks that the gateway accepts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which deployments become providers of the gateway's model, under which keys, in which order."""
+"""Which deployments become providers of the gateway's model, with which keys, and in which order."""
 
 from __future__ import annotations
 

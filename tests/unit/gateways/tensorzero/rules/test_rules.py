@@ -1,4 +1,4 @@
-"""The rules on whole configurations: what rows cannot say, and files of others can."""
+"""The rules on whole configurations: faults that rows cannot have, but other projects can."""
 
 from __future__ import annotations
 

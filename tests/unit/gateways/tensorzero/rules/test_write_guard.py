@@ -1,4 +1,4 @@
-"""What the guard refuses and lets through. Whether the gateway agrees is asked in tests/acceptance."""
+"""What the guard refuses and accepts. tests/acceptance checks that the gateway agrees."""
 
 from __future__ import annotations
 

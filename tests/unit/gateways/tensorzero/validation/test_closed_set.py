@@ -1,4 +1,4 @@
-"""What is laid out for a check is a closed set: files, references of schemas, and what is quoted afterwards."""
+"""What is staged for a check is a closed set: files, references of schemas, and text quoted in messages."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Programs that tests start, or put in the place of a process of ours: each has a `main`."""
