@@ -31,9 +31,8 @@ from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
 from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
-from model_registry.gateways.publishing.accepted_file import AcceptedFile
-from model_registry.gateways.publishing.publisher import ConfigPublisher, Validator
-from model_registry.gateways.publishing.renderer import Renderer
+from model_registry.gateways.published import AcceptedFile
+from model_registry.gateways.publisher import ConfigPublisher, Renderer, Validator
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
@@ -149,9 +148,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
-    return ConfigPublisher(
-        registry, renderer.of, validator, accepted, damp=renderer.damped, on_result=metrics.validated
-    )
+    return ConfigPublisher(registry, renderer, validator, accepted, metrics.validated)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:

@@ -14,8 +14,9 @@ from typing import Any, Self
 
 import httpx
 
+from model_registry.gateways.tensorzero.reading.file_references import strings
 from model_registry.gateways.tensorzero.validation.dummy_credentials import environment as dummy_credentials
-from model_registry.gateways.tensorzero.validation.dummy_credentials import lay_out, strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import lay_out
 from support.processes import Program, wait_until
 from support.waiting import LONGEST
 

@@ -14,7 +14,7 @@ import tomli_w
 from hypothesis import strategies as st
 
 from model_registry.entities.provider_types import GATEWAY_TYPES
-from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS
+from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS
 from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer, GatewayProcess
 from support.canaries import VARIABLE, Canaries
@@ -181,23 +181,25 @@ _IN_FILE = re.compile(r"path_from_env::([^\"'\\\n]*)")
 _IN_VARIABLE = re.compile(r"env::([^\"'\\\n]*)")
 
 
-def load_naively(judge: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None) -> GatewayAnswer:
+def load_naively(
+    gateway_process: GatewayProcess, files: Mapping[str, bytes], configuration: list[str] | None
+) -> GatewayAnswer:
     """Ask the gateway about a project laid out as it was sent, as the registry did before it took names from nobody.
 
     To try the walls of the gateway's process alone, and to show that without them the canaries do sing.
     """
-    project = judge.directory / "project"
+    project = gateway_process.directory / "project"
     project.mkdir(exist_ok=True)
     variables = environment()
     del variables["ALL_PROXY"]  # as it was then
     for name, content in files.items():
         _write(project, name, content)
         text = content.decode("utf-8", "replace")
-        for pattern, value in ((_IN_VARIABLE, "not-a-key"), (_IN_FILE, str(judge.directory / ACCOUNT))):
+        for pattern, value in ((_IN_VARIABLE, "not-a-key"), (_IN_FILE, str(gateway_process.directory / ACCOUNT))):
             found = (variable for variable in pattern.findall(text) if variable and not set("=\0") & set(variable))
             variables |= dict.fromkeys((variable for variable in found if variable.isascii()), value)
     name = (configuration or ["tensorzero.toml"])[0]
-    return judge.load(project / name, variables)
+    return gateway_process.load(project / name, variables)
 
 
 def _write(project: Path, name: str, content: bytes) -> None:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from model_registry.api.metrics import Metrics
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
-    from model_registry.gateways.publishing.publisher import ConfigPublisher
-    from model_registry.gateways.publishing.renderer import Renderer
+    from model_registry.gateways.publisher import ConfigPublisher, Renderer
 
 
 @dataclass(frozen=True, slots=True)

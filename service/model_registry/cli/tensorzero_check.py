@@ -50,13 +50,9 @@ def check(paths: Paths = None, url: Url = None, api_key: ReaderKey = None, as_js
 
 def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
     from model_registry.errors import GatewayUnavailable
+    from model_registry.gateways.tensorzero.reading.project_files import named_outside, read_whole_project
     from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
-    from model_registry.gateways.tensorzero.validation.outside_paths import named_outside
-    from model_registry.gateways.tensorzero.validation.validate import (
-        check_project,
-        findings_view,
-        read_whole_project,
-    )
+    from model_registry.gateways.tensorzero.validation.validate import check_project, findings_view
 
     files, configuration = read_whole_project(paths)
     try:
@@ -68,7 +64,7 @@ def _locally(paths: Iterable[str]) -> Mapping[str, Any]:
 
 
 def _at(registry: RegistryHttp, paths: Iterable[str] | None) -> Mapping[str, Any]:
-    from model_registry.gateways.tensorzero.validation.validate import read_whole_project
+    from model_registry.gateways.tensorzero.reading.project_files import read_whole_project
 
     files, configuration = read_whole_project(paths) if paths else ({}, ())
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}

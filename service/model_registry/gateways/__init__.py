@@ -1,1 +1,1 @@
-"""Gateways: one package per kind, and publishing, which all kinds share."""
+"""Gateways: one package per kind; what all kinds share: rendering, validating and publishing in turn."""

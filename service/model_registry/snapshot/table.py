@@ -44,15 +44,21 @@ class TableSpec(Generic[R]):
     chunk_size: int = SIZE
 
 
+_REMEMBERED = 100
+"""Earlier versions that a table knows its differences from."""
+
+
 class Table(Generic[R]):
     """Rows by id, in a stable order, with secondary indexes."""
 
-    __slots__ = ("_indexes", "_order", "_rows", "spec", "stamp")
+    __slots__ = ("_indexes", "_order", "_past", "_rows", "spec", "stamp")
 
     def __init__(self, spec: TableSpec[R], rows: Map[str, R]) -> None:
         self.spec = spec
         self.stamp = object()
         """Identifies this version, so that caches need not keep the table itself."""
+        self._past: tuple[tuple[object, tuple[str, ...]], ...] = ()
+        """The stamps of earlier versions, newest last, each with the rows that changed after it."""
         self._rows = rows
         order = sorted(map(self._item, rows.values()))
         self._order = chunked(order, spec.chunk_size)
@@ -100,6 +106,10 @@ class Table(Generic[R]):
             return Table(self.spec, rows)
         table = Table.__new__(Table)
         table.spec, table.stamp, table._rows = self.spec, object(), rows  # noqa: SLF001 (our own class)
+        # Of many changes nothing is kept: looking at all rows is as cheap.
+        many = len(changes) * self.spec.rebuild_share > len(rows)
+        change = (self.stamp, tuple(dict(changes)))
+        table._past = () if many else (*self._past[1 - _REMEMBERED :], change)  # noqa: SLF001
         table._order = self._order  # noqa: SLF001
         for step in steps:
             table._order = step.applied(table._order, self.spec.chunk_size, old=True, new=True)  # noqa: SLF001
@@ -108,6 +118,18 @@ class Table(Generic[R]):
             for name, keys in self.spec.indexes.items()
         }
         return table
+
+    def may_differ(self, other: Table[R]) -> set[str]:
+        """Return the ids of all rows that are not the same in both, and of some that are.
+
+        For versions of one table the cost is that of the changes between them, otherwise that of all rows.
+        """
+        mine, theirs = ((*table._past, (table.stamp, ())) for table in (self, other))  # noqa: SLF001
+        known = {stamp: number for number, (stamp, _) in enumerate(theirs)}
+        for number, (stamp, _) in reversed(list(enumerate(mine))):
+            if stamp in known:  # the newest version that both come from
+                return {row_id for _, ids in (*mine[number:], *theirs[known[stamp] :]) for row_id in ids}
+        return {*self._rows, *other._rows}
 
     def _moves(self, old: R | None, new: R | None) -> bool:
         """Whether a row moves in the order or in an index. Most changes do not move it."""

@@ -130,9 +130,9 @@ WRITES = st.builds(
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[GatewayProcess]:
-    with GatewayProcess() as judge:
-        yield judge
+def gateway_process() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as gateway_process:
+        yield gateway_process
 
 
 def begin(service: Service, database_url: str) -> dict[str, list[str]]:
@@ -170,7 +170,7 @@ def stored(database_url: str) -> Snapshot:
 
 @pytest.mark.property
 def test_what_is_accepted_is_rendered_as_it_is_and_loads(
-    service: Service, database_url: str, judge: GatewayProcess
+    service: Service, database_url: str, gateway_process: GatewayProcess
 ) -> None:
     outcomes = Counter[tuple[str, int]]()
 
@@ -180,8 +180,8 @@ def test_what_is_accepted_is_rendered_as_it_is_and_loads(
         outcomes.update((plural, written(service, plural, row, ids)) for plural, row in writes)
         text = service.config()
         assert tomllib.loads(text) == configuration_tree(stored(database_url))
-        verdict = judge.judge(text)
-        assert verdict.accepted, (verdict.message, text)
+        answer = gateway_process.validate(text)
+        assert answer.accepted, (answer.message, text)
 
     draw()
     # Of every kind some are accepted and some refused: otherwise this would prove little.

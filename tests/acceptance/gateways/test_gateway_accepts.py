@@ -44,66 +44,66 @@ ODD_NAMES = (
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[GatewayProcess]:
-    with GatewayProcess() as judge:
-        yield judge
+def gateway_process() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as gateway_process:
+        yield gateway_process
 
 
-def verdict(judge: GatewayProcess, catalogue: Catalogue) -> GatewayAnswer:
-    return judge.judge(render(catalogue.snapshot()).text)
+def answer(gateway_process: GatewayProcess, catalogue: Catalogue) -> GatewayAnswer:
+    return gateway_process.validate(render(catalogue.snapshot()).text)
 
 
 @pytest.mark.parametrize("key", [None, "SOME_KEY"])
 @pytest.mark.parametrize("kind", sorted(PROVIDER_TYPES.keys() - {"custom"}))
-def test_a_provider_of_every_type_loads(judge: GatewayProcess, kind: str, key: str | None) -> None:
+def test_a_provider_of_every_type_loads(gateway_process: GatewayProcess, kind: str, key: str | None) -> None:
     if kind == "aws_sagemaker":
         key = None
     catalogue = Catalogue()
     provider = catalogue.provider("p", kind, api_key_env_var=key, tensorzero=REQUIRED.get(kind, {}))
     catalogue.mapping(catalogue.model(provider, "m"))
     text = render(catalogue.snapshot()).text
-    assert judge.judge(text) == GatewayAnswer(accepted=True)
+    assert gateway_process.validate(text) == GatewayAnswer(accepted=True)
     assert ("::SOME_KEY" in text) == (key is not None)
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
 def test_the_types_that_can_embed_load_as_embedding_models_and_the_others_are_refused(
-    judge: GatewayProcess, kind: str
+    gateway_process: GatewayProcess, kind: str
 ) -> None:
     catalogue = Catalogue()
     catalogue.model(catalogue.provider("p", kind, tensorzero=REQUIRED.get(kind, {})), "m")
     text = render(catalogue.snapshot()).text.replace("[models", "[embedding_models")
-    assert judge.judge(text).accepted == GATEWAY_TYPES[kind].embeddings
+    assert gateway_process.validate(text).accepted == GATEWAY_TYPES[kind].embeddings
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in GATEWAY_TYPES.items() if kind.base_key))
-def test_every_type_takes_its_base_url_under_the_key_we_know(judge: GatewayProcess, kind: str) -> None:
+def test_every_type_takes_its_base_url_under_the_key_we_know(gateway_process: GatewayProcess, kind: str) -> None:
     catalogue = Catalogue()
     provider = catalogue.provider("p", kind, api_base="https://base.example/v1", tensorzero=REQUIRED.get(kind, {}))
     catalogue.model(provider, "m")
     text = render(catalogue.snapshot()).text
     assert f'{GATEWAY_TYPES[kind].base_key} = "https://base.example/v1"' in text
-    assert verdict(judge, catalogue).accepted
+    assert answer(gateway_process, catalogue).accepted
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
-def test_the_gateway_names_the_keys_we_know_for_a_type(judge: GatewayProcess, kind: str) -> None:
+def test_the_gateway_names_the_keys_we_know_for_a_type(gateway_process: GatewayProcess, kind: str) -> None:
     """The table of provider types equals the gateway's, which lists its keys when it finds an unknown one."""
     text = f'[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "{kind}"\nzzz = 1\n'
-    message = judge.judge(text).message or ""
+    message = gateway_process.validate(text).message or ""
     assert set(message.partition("expected")[2].split("`")[1::2]) == GATEWAY_TYPES[kind].own_keys
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_TYPES))
-def test_shorthands_of_a_type_need_no_table_or_do_not_exist(judge: GatewayProcess, kind: str) -> None:
+def test_shorthands_of_a_type_need_no_table_or_do_not_exist(gateway_process: GatewayProcess, kind: str) -> None:
     if not GATEWAY_TYPES[kind].shorthand:
-        assert not judge.judge(_function_on(f"{kind}::x")).accepted
+        assert not gateway_process.validate(_function_on(f"{kind}::x")).accepted
         return
     catalogue = Catalogue()
     model = catalogue.model(catalogue.provider("p", kind), f"{kind}::x", model_id="x")
     catalogue.mapping(model)
     assert "[models" not in render(catalogue.snapshot()).text
-    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
+    assert answer(gateway_process, catalogue) == GatewayAnswer(accepted=True)
 
 
 def _function_on(model: str) -> str:
@@ -111,7 +111,7 @@ def _function_on(model: str) -> str:
     return f'[functions.f]\ntype = "chat"\n{variant}'
 
 
-def test_several_providers_of_one_model_aliases_and_shorthands_load_together(judge: GatewayProcess) -> None:
+def test_several_providers_of_one_model_aliases_and_shorthands_load_together(gateway_process: GatewayProcess) -> None:
     catalogue = Catalogue()
     first, second = catalogue.provider("first"), catalogue.provider("second", "vllm")
     m = catalogue.model(
@@ -123,10 +123,10 @@ def test_several_providers_of_one_model_aliases_and_shorthands_load_together(jud
     for model, alias in ((m, "default"), (e, "default"), (hosted, "smart")):
         catalogue.alias(model, alias, {m: None, e: "default", hosted: "tensorzero"}[model])
     catalogue.mapping(m, "v", fallback_model_id=hosted)
-    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
+    assert answer(gateway_process, catalogue) == GatewayAnswer(accepted=True)
 
 
-def test_odd_names_load_everywhere(judge: GatewayProcess) -> None:
+def test_odd_names_load_everywhere(gateway_process: GatewayProcess) -> None:
     catalogue = Catalogue()
     for number, name in enumerate(ODD_NAMES):
         model = catalogue.model(catalogue.provider(name), name, model_id=name)
@@ -134,7 +134,7 @@ def test_odd_names_load_everywhere(judge: GatewayProcess) -> None:
         catalogue.alias(model, f"{name} too")
         catalogue.mapping(model, name, service_name=name, function_name=name)
         catalogue.model(catalogue.provider(f"{name}\u2028off", active=False), f"{name} off")
-    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
+    assert answer(gateway_process, catalogue) == GatewayAnswer(accepted=True)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_odd_names_load_everywhere(judge: GatewayProcess) -> None:
 )
 @pytest.mark.parametrize("stand_in", [False, True])
 def test_priorities_and_weights_load_in_every_shape(
-    judge: GatewayProcess, shares: list[tuple[int, float]], *, stand_in: bool
+    gateway_process: GatewayProcess, shares: list[tuple[int, float]], *, stand_in: bool
 ) -> None:
     catalogue = Catalogue()
     local = catalogue.provider()
@@ -159,10 +159,10 @@ def test_priorities_and_weights_load_in_every_shape(
         fallback = other if stand_in else None
         model = catalogue.model(local, f"m{number}")
         catalogue.mapping(model, f"v{number}", priority=priority, weight=weight, fallback_model_id=fallback)
-    assert verdict(judge, catalogue) == GatewayAnswer(accepted=True)
+    assert answer(gateway_process, catalogue) == GatewayAnswer(accepted=True)
 
 
-def test_variants_of_every_type_load(judge: GatewayProcess) -> None:
+def test_variants_of_every_type_load(gateway_process: GatewayProcess) -> None:
     catalogue = Catalogue()
     local = catalogue.provider()
     m = catalogue.model(local, "m")
@@ -179,23 +179,23 @@ def test_variants_of_every_type_load(judge: GatewayProcess) -> None:
     catalogue.mapping(m, "thinking", function_name="extract", tensorzero=thinking)
     snapshot = catalogue.snapshot()
     text = render(snapshot).text
-    assert judge.judge(text).accepted
+    assert gateway_process.validate(text).accepted
     assert not check_configuration(tomllib.loads(text))
 
 
-def test_a_production_catalogue_loads(judge: GatewayProcess) -> None:
-    assert verdict(judge, stored()) == GatewayAnswer(accepted=True)
+def test_a_production_catalogue_loads(gateway_process: GatewayProcess) -> None:
+    assert answer(gateway_process, stored()) == GatewayAnswer(accepted=True)
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
 def test_what_the_guard_refuses_the_gateway_refuses_or_cannot_use(
-    judge: GatewayProcess, case: Refusal, tmp_path: Path
+    gateway_process: GatewayProcess, case: Refusal, tmp_path: Path
 ) -> None:
     catalogue, ids = good_catalogue()
-    assert verdict(judge, catalogue).accepted
+    assert answer(gateway_process, catalogue).accepted
     case.write(catalogue, ids)
     text = case.shown or render(catalogue.snapshot()).text
-    assert judge.judge(text).accepted == (case.outcome != "refused"), judge.judge(text)
+    assert gateway_process.validate(text).accepted == (case.outcome != "refused"), gateway_process.validate(text)
     if case.outcome == "fails":
         with StubModelServer("stub") as stub, Gateway(_at(stub, text), tmp_path) as gateway, pytest.raises(CallFailed):
             _ask_often(gateway, _target(text, "x"))
@@ -228,5 +228,5 @@ def _target(text: str, model: str) -> dict[str, str]:
 
 
 @given(drawn=catalogues())
-def test_any_catalogue_that_the_guard_accepts_loads(judge: GatewayProcess, drawn: Drawn) -> None:
-    assert judge.judge(render(drawn.snapshot).text).message is None
+def test_any_catalogue_that_the_guard_accepts_loads(gateway_process: GatewayProcess, drawn: Drawn) -> None:
+    assert gateway_process.validate(render(drawn.snapshot).text).message is None

@@ -40,26 +40,26 @@ def both() -> Iterator[Asked]:
 @pytest.fixture(scope="module")
 def staging_alone() -> Iterator[Asked]:
     """The gateway's process has no sandbox."""
-    with GatewayProcess(10, child="support.children.gateway_without_walls") as judge:
-        yield lambda project: check_project(project.sent(), judge, configuration=project.configuration)
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as gateway_process:
+        yield lambda project: check_project(project.sent(), gateway_process, configuration=project.configuration)
 
 
 @pytest.fixture(scope="module")
 def process_alone() -> Iterator[Asked]:
     """Every project is staged and loaded, whatever it contains."""
-    with GatewayProcess(10) as judge:
-        yield lambda project: _naively(judge, project)
+    with GatewayProcess(10) as gateway_process:
+        yield lambda project: _naively(gateway_process, project)
 
 
 @pytest.fixture(scope="module")
 def neither() -> Iterator[Asked]:
-    with GatewayProcess(10, child="support.children.gateway_without_walls") as judge:
-        yield lambda project: _naively(judge, project)
+    with GatewayProcess(10, child="support.children.gateway_without_walls") as gateway_process:
+        yield lambda project: _naively(gateway_process, project)
 
 
-def _naively(judge: GatewayProcess, project: Project) -> object:
-    verdict = load_naively(judge, project.sent(), project.configuration)
-    shutil.rmtree(judge.directory / "project")
+def _naively(gateway_process: GatewayProcess, project: Project) -> object:
+    verdict = load_naively(gateway_process, project.sent(), project.configuration)
+    shutil.rmtree(gateway_process.directory / "project")
     return verdict
 
 

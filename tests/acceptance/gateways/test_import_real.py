@@ -27,9 +27,9 @@ Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[GatewayProcess]:
-    with GatewayProcess() as judge:
-        yield judge
+def gateway_process() -> Iterator[GatewayProcess]:
+    with GatewayProcess() as gateway_process:
+        yield gateway_process
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ ALONE = sorted(p.name for p in FIXTURES.iterdir() if all(f.suffix == ".toml" for
 
 @pytest.mark.parametrize("name", ALONE)
 def test_a_project_comes_in_whole_and_a_second_time_changes_nothing(
-    service: Service, registry: dict[str, str], judge: GatewayProcess, name: str
+    service: Service, registry: dict[str, str], gateway_process: GatewayProcess, name: str
 ) -> None:
     done = command(FIXTURES / name, environment=registry)
     assert done.returncode == 0, done.stderr
     first, config = revision(service), service.config()
-    verdict = judge.judge(config)
-    assert verdict.accepted, verdict.message
+    answer = gateway_process.validate(config)
+    assert answer.accepted, answer.message
     assert set(variants_of(FIXTURES / name)) <= set(variants(tomllib.loads(config)))
 
     again = script(FIXTURES / name, environment=registry)

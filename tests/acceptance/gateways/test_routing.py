@@ -29,7 +29,7 @@ ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[GatewayProcess]:
+def gateway_process() -> Iterator[GatewayProcess]:
     with GatewayProcess() as gateway:
         yield gateway
 
@@ -104,7 +104,7 @@ def test_traffic_moves_to_the_node_that_is_alive_and_back_and_no_request_fails(
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in PROVIDER_TYPES.items() if kind.routable))
-def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge: GatewayProcess) -> None:
+def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, gateway_process: GatewayProcess) -> None:
     """Otherwise one node could block every later configuration."""
     catalogue = Catalogue()
     model = catalogue.model(catalogue.provider("p", kind, route_by="deployments"), "m")
@@ -114,5 +114,5 @@ def test_whatever_nodes_say_of_themselves_the_gateway_takes_it(kind: str, judge:
         catalogue.deployment(model, f"e{number}", endpoint=endpoint)
     rendered = render(catalogue.snapshot())
 
-    assert judge.judge(rendered.text).accepted
+    assert gateway_process.validate(rendered.text).accepted
     assert rendered.text.count('"p@e') == 2 * (len(ENDPOINTS) - len(rendered.omitted))

@@ -20,7 +20,7 @@ import pytest
 from model_registry.confinement.walls import missing_walls
 from model_registry.errors import NotConfined
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
-from model_registry.gateways.tensorzero.validation.python_child import python_child
+from model_registry.gateways.tensorzero.validation.json_lines_child import python_child
 from support.children import attacks
 
 pytestmark = pytest.mark.skipif(
@@ -73,10 +73,12 @@ def test_the_gateways_process_can_do_nothing_but_compute(
     targets: attacks.Targets, tmp_path: Path, *, more: bool
 ) -> None:
     (tmp_path / "more").write_text("x")
-    with GatewayProcess(readable=[tmp_path / "more"] if more else [], child="support.children.attacks") as judge:
-        file = judge.directory / "targets.json"
+    with GatewayProcess(
+        readable=[tmp_path / "more"] if more else [], child="support.children.attacks"
+    ) as gateway_process:
+        file = gateway_process.directory / "targets.json"
         file.write_text(json.dumps(targets))
-        assert json.loads(judge.load(file, {}).message or "null") == []
+        assert json.loads(gateway_process.load(file, {}).message or "null") == []
 
 
 def test_nor_can_it_when_the_process_of_the_check_starts_it(targets: attacks.Targets, tmp_path: Path) -> None:
@@ -98,9 +100,9 @@ def test_without_walls_all_of_that_works(targets: attacks.Targets) -> None:
 
 def test_every_thread_of_the_gateways_process_is_held() -> None:
     """Loading the gateway starts threads, and the kernel applies its restrictions per thread."""
-    with GatewayProcess() as judge:
-        assert judge.judge("").accepted
-        child = judge.child.process
+    with GatewayProcess() as gateway_process:
+        assert gateway_process.validate("").accepted
+        child = gateway_process.child.process
         assert child is not None
         statuses = [file.read_text() for file in Path(f"/proc/{child.pid}/task").glob("*/status")]
     held = [dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line) for text in statuses]
@@ -120,13 +122,13 @@ def test_no_configuration_answers_in_the_gateways_place() -> None:
     """Everything that it makes the gateway print."""
     answer = '\n\x1e{"refusal": null}\n\x1e {"refusal": null}\n'
     program = "support.children.gateway_that_repeats"
-    with GatewayProcess(5, child=program) as judge:
-        assert judge.judge(f"# {answer.encode().hex()}").message == "refused"
+    with GatewayProcess(5, child=program) as gateway_process:
+        assert gateway_process.validate(f"# {answer.encode().hex()}").message == "refused"
 
 
 def test_a_process_that_cannot_be_shut_in_is_asked_nothing() -> None:
     with (
-        GatewayProcess(child="support.children.gateway_that_cannot_be_shut_in") as judge,
+        GatewayProcess(child="support.children.gateway_that_cannot_be_shut_in") as gateway_process,
         pytest.raises(NotConfined, match="refuses"),
     ):
-        judge.judge("")
+        gateway_process.validate("")

@@ -12,7 +12,7 @@ from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import render
-from model_registry.gateways.tensorzero.validation.gateway_process import check_with_gateway
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.snapshot.snapshot import Snapshot
 from support import paths
 
@@ -26,5 +26,6 @@ def test_the_bundle_of_an_imported_project_loads(name: str, tmp_path: Path) -> N
     plan = plan_import(read_project([FIXTURES / name]), Snapshot.empty(), lambda: str(uuid.uuid4()))
     snapshot = Snapshot.empty().preview(plan.operations)
     write_bundle(bundle(snapshot, render(snapshot)), tmp_path)
-    verdict = check_with_gateway(tmp_path / "tensorzero.toml")
-    assert verdict.accepted, verdict.message
+    with GatewayProcess() as gateway_process:
+        answer = gateway_process.validate(tmp_path / "tensorzero.toml")
+    assert answer.accepted, answer.message

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model_registry.gateways.tensorzero.validation.gateway_process import check_with_gateway
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from support.paths import FIXTURES
 from support.processes import Service
 
@@ -57,8 +57,9 @@ def function_key(mapping: Row) -> str:
 def test_a_production_catalogue_becomes_a_configuration_that_loads(filled: Service) -> None:
     for plural, rows in CATALOG.items():
         assert filled.client.get(f"/api/{plural}").json()["count"] == len(rows)
-    verdict = check_with_gateway(filled.config())
-    assert (verdict.accepted, verdict.message, verdict.warnings) == (True, None, ())
+    with GatewayProcess() as gateway_process:
+        answer = gateway_process.validate(filled.config())
+    assert (answer.accepted, answer.message, answer.warnings) == (True, None, ())
 
 
 def test_every_mapping_with_a_chat_model_is_there(filled: Service) -> None:

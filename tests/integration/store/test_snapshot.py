@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import RegistryError
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.registry import Registry

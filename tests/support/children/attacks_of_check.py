@@ -19,9 +19,9 @@ def main(directory: str, targets: attacks.Targets) -> None:
     sys.path.insert(0, directory)
     tempfile.tempdir = directory
     shut_in(Path(directory))
-    with GatewayProcess(child="attacks") as judge:
-        file = judge.directory / "targets.json"
+    with GatewayProcess(child="attacks") as gateway_process:
+        file = gateway_process.directory / "targets.json"
         file.write_text(json.dumps(targets))
-        inside = json.loads(judge.load(file, {}).message or "null")
+        inside = json.loads(gateway_process.load(file, {}).message or "null")
     sys.stdout.write(json.dumps([attacks.attempts(targets), inside]))
     sys.stdout.flush()

@@ -20,7 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from model_registry.gateways.tensorzero.validation.dummy_credentials import environment, lay_out, strings
+from model_registry.gateways.tensorzero.reading.file_references import strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import environment, lay_out
 
 
 @cache

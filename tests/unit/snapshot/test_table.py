@@ -94,6 +94,35 @@ def test_what_is_not_there_is_not_found() -> None:
     assert list(found.changed([("id 1", None)]).keys("tag")) == []
 
 
+BATCHES = st.lists(st.lists(CHANGES, max_size=3), max_size=3)
+
+
+@given(st.lists(THINGS), st.tuples(BATCHES, BATCHES))
+def test_what_may_differ_has_all_that_differs(
+    start: list[Thing], branches: tuple[list[list[tuple[str, Thing | None]]], ...]
+) -> None:
+    one = other = table({thing.id: thing for thing in start})
+    for batch in branches[0]:
+        one = one.changed(batch)
+    for batch in branches[1]:
+        other = other.changed(batch)
+    changed = {row_id for branch in branches for batch in branch for row_id, _ in batch}
+
+    differing = {f"id {i}" for i in range(6) if one.get(f"id {i}") is not other.get(f"id {i}")}
+    assert differing <= one.may_differ(other) <= changed
+    assert one.may_differ(other) == other.may_differ(one)
+
+
+def test_tables_that_do_not_come_from_another_may_differ_in_every_row() -> None:
+    one = table({"a": Thing(id="a", name="a")})
+    far = one
+    for name in map(str, range(200)):
+        far = far.changed([("a", Thing(id="a", name=name))])
+
+    assert far.may_differ(one) == {"a"}
+    assert one.may_differ(table({"b": Thing(id="b", name="b")})) == {"a", "b"}
+
+
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))
 def test_it_is_what_a_sorted_list_would_be(start: set[int], flipped: list[int]) -> None:
     items = {(number,) for number in start}

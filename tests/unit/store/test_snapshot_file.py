@@ -16,8 +16,7 @@ import pytest
 import structlog
 
 from model_registry.entities.change import Operation
-from model_registry.gateways.publishing.accepted_file import AcceptedFile
-from model_registry.gateways.publishing.published import Served
+from model_registry.gateways.published import AcceptedFile, Served
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
 from support.catalogues import Catalogue, contents, stored

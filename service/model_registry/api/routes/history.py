@@ -17,7 +17,7 @@ from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.responses import JSON, etag_of, json_response, matches
 from model_registry.entities.change import Action
-from model_registry.gateways.tensorzero.diff import configuration_diff
+from model_registry.gateways.tensorzero.rendering.bundle import configuration_diff
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.selection.list_filters import check_change_filters
 from model_registry.snapshot.difference import RowChange, difference

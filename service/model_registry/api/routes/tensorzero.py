@@ -19,13 +19,13 @@ from model_registry.api.resource import list_response, page
 from model_registry.api.responses import JSON, cached_response
 from model_registry.api.routes.history import LARGEST, configuration_at
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot
-from model_registry.gateways.publishing.published import CONFIGURATION
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES as TABLES
-from model_registry.gateways.tensorzero.rendering.affected import configuration_tables
-from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.function_tables import function_views
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES as TABLES
+from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.gateways.tensorzero.rendering.routes import omitted
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.store.json_bytes import json_bytes
@@ -139,7 +139,7 @@ async def get_config(
     if revision is not None:
         await key_holder(request)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
-    return await served_answer(request, state, TOML, lambda files: files[CONFIGURATION], wait)
+    return await served_answer(request, state, TOML, lambda files: files[CONFIG_FILE], wait)
 
 
 @router.get(

@@ -19,7 +19,8 @@ from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_l
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.responses import json_response
 from model_registry.entities.secret_values import masked_value
-from model_registry.gateways.publishing.published import CONFIGURATION, published_files
+from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -115,7 +116,7 @@ async def check(
     if not files:
         snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
         rendered = await asyncio.to_thread(state.renderer.of, snapshot)
-        revision, configuration, files = snapshot.revision, [CONFIGURATION], published_files(rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [CONFIG_FILE], bundle(snapshot, rendered)
     with_gateway = state.publisher.validator.gateway is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)

@@ -22,7 +22,7 @@ from model_registry.catalog.resources import FILE, SECTION
 from model_registry.entities.base import reasons_of
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.errors import Invalid, Reason
-from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
+from model_registry.gateways.tensorzero.project import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.snapshot.lookup import find_file, find_section
 from model_registry.store.json_bytes import json_bytes

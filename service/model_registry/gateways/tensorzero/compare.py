@@ -16,10 +16,19 @@ from model_registry.entities.model import Alias
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.datetimes import as_text
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, Project, Table, dotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH, below
+from model_registry.gateways.tensorzero.project import (
+    BASE_PATH,
+    MODEL_TABLES,
+    Path,
+    Project,
+    Table,
+    as_table,
+    as_text,
+    below,
+    dotted,
+    put,
+)
+from model_registry.gateways.tensorzero.reading.file_references import file_references
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
 from model_registry.gateways.tensorzero.rendering.routed_models import alias_target
 from model_registry.snapshot.snapshot import Snapshot
@@ -81,14 +90,16 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 def meaning(tree: Table, files: Files) -> Table:
     """Normalise a configuration: fill in defaults, replace deprecated syntax, and put file contents for paths."""
     full: Table = _contents(tree, files)
-    defaults = {name: _table(_table(kind).get("defaults")) for name, kind in _table(full.get("provider_types")).items()}
+    defaults = {
+        name: as_table(as_table(kind).get("defaults")) for name, kind in as_table(full.get("provider_types")).items()
+    }
     for section in MODEL_TABLES:
-        for model in _table(full.get(section)).values():
-            for provider in _table(model.get("providers")).values():
+        for model in as_table(full.get(section)).values():
+            for provider in as_table(model.get("providers")).values():
                 _fill_provider(provider, defaults)
-    for function in _table(full.get("functions")).values():
+    for function in as_table(full.get("functions")).values():
         _fill_function(function)
-    for evaluation in _table(full.get("evaluations")).values():
+    for evaluation in as_table(full.get("evaluations")).values():
         if evaluation.get("type") == "static":
             evaluation["type"] = "inference"  # deprecated name
     _move_migrations(full)
@@ -96,22 +107,15 @@ def meaning(tree: Table, files: Files) -> Table:
     return {name: table for name, table in full.items() if table or name not in {*MODEL_TABLES, "functions"}}
 
 
-def _table(value: Any) -> Table:  # noqa: ANN401 (any TOML value)
-    return value if isinstance(value, dict) else {}
-
-
 def _contents(tree: Table, files: Files) -> Table:
     """Copy the tree with file contents in place of paths: file names have no meaning."""
     copied: Table = _copied(tree)
     for path, value in list(file_references(copied)):
-        here: Any = copied
-        for key in path[:-1]:
-            here = here[key]
         if path == BASE_PATH:
             start = 0 if value == "." else len(value) + 1
-            here[path[-1]] = {name[start:]: files[name] for name in below(files, value) if name != CONFIG_FILE}
+            put(copied, path, {name[start:]: files[name] for name in below(files, value) if name != CONFIG_FILE})
         else:
-            here[path[-1]] = {"content": files.get(value)}
+            put(copied, path, {"content": files.get(value)})
     return copied
 
 
@@ -144,10 +148,10 @@ def _fill_provider(provider: Table, defaults: Mapping[str, Table]) -> None:
 
 
 def _fill_function(function: Table) -> None:
-    variants = _table(function.get("variants"))
+    variants = as_table(function.get("variants"))
     _hand_down_timeouts(variants)
     weights = {name: variant.pop("weight") for name, variant in variants.items() if "weight" in variant}
-    sampling = _table(function.get("experimentation"))
+    sampling = as_table(function.get("experimentation"))
     if not sampling and weights:
         candidates = {name: weight for name, weight in weights.items() if weight > 0}
         fallbacks = [name for name in variants if name not in weights]
@@ -161,7 +165,9 @@ def _sampling(sampling: Table, variants: Table) -> Table:
     """Normalise an experimentation to its candidates with weights and its fallbacks in order."""
     if not sampling:
         return {"candidates": dict.fromkeys(variants, 1.0), "fallbacks": [], "namespaces": {}}
-    spaces = {name: _sampling(_table(space), variants) for name, space in _table(sampling.get("namespaces")).items()}
+    spaces = {
+        name: _sampling(as_table(space), variants) for name, space in as_table(sampling.get("namespaces")).items()
+    }
     if sampling.get("type") not in _STATIC:
         kind = "adaptive" if sampling.get("type") == "track_and_stop" else sampling.get("type")
         kept = {key: value for key, value in sampling.items() if key != "namespaces"}
@@ -187,10 +193,10 @@ def _hand_down_timeouts(variants: Table) -> None:
 
 
 def _move_migrations(tree: Table) -> None:
-    observability = _table(_table(tree.get("gateway")).get("observability"))
+    observability = as_table(as_table(tree.get("gateway")).get("observability"))
     if observability.get("disable_automatic_migrations") is True:
         del observability["disable_automatic_migrations"]
-        tree["clickhouse"] = _table(tree.get("clickhouse")) | {"disable_automatic_migrations": True}
+        tree["clickhouse"] = as_table(tree.get("clickhouse")) | {"disable_automatic_migrations": True}
 
 
 def refuse_losses(project: Project, after: Snapshot, *, exact: bool) -> None:

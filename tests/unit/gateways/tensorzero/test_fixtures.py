@@ -6,7 +6,7 @@ from typing import Any
 
 import tomli
 
-from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS, file_references
+from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS, file_references
 from model_registry.gateways.tensorzero.rules.deprecated import DEPRECATED, deprecated_syntax
 from support import paths
 

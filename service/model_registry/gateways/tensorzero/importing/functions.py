@@ -8,7 +8,6 @@ fallback, 0 neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
@@ -23,6 +22,7 @@ SERVICE = "tensorzero"
 Rank = tuple[int, float]
 """Priority (lower first) and weight."""
 
+_ALIKE: Rank = (1, 1.0)
 _BY_LISTS = {"static", "static_weights", "uniform"}
 _STATIC_KEYS = {"type", "candidate_variants", "fallback_variants"}
 
@@ -120,7 +120,7 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
 def _kept(ranks: dict[str, Rank], old: dict[str, Mapping]) -> dict[str, Rank]:
     """Keep the registry's ranks where they mean the same, so that 10, 20, 30 stays 10, 20, 30."""
     before = {name: (old[name].priority, old[name].weight) for name in ranks if name in old}
-    return before if before.keys() == ranks.keys() and _same_meaning(before, ranks) else ranks
+    return before if before.keys() == ranks.keys() and _drawn(before) == _drawn(ranks) else ranks
 
 
 def _mapping_values(function: Function, name: str, variant: Table) -> Table:
@@ -146,11 +146,6 @@ def _wanted_mapping(function: str, values: Table, models: ModelIds, summary: str
     )
 
 
-def _uniform(names: Iterable[str]) -> dict[str, Rank]:
-    """Rank all variants alike."""
-    return dict.fromkeys(names, (1, 1.0))
-
-
 def _read_sampling(function: Table, mapped: set[str]) -> Sampling:
     """Read how a function samples its variants, of which `mapped` become mappings."""
     variants: dict[str, Table] = function["variants"]
@@ -162,7 +157,7 @@ def _read_sampling(function: Table, mapped: set[str]) -> Sampling:
     if kind == "uniform" and experimentation.keys() == {"type"}:
         return _all_alike(variants, mapped, "experimentation uniform -> all alike")
     if kind not in _BY_LISTS or not experimentation.keys() & {"candidate_variants", "fallback_variants"}:
-        return Sampling(_in_order(variants, _uniform(mapped)), raw=experimentation)
+        return Sampling({name: _ALIKE for name in variants if name in mapped}, raw=experimentation)
     words = f"experimentation {kind} -> static" if kind != "static" else ""
     return _from_lists(variants, mapped, {"candidate_variants": [], **experimentation, "type": "static"}, words)
 
@@ -187,7 +182,7 @@ def _all_alike(variants: dict[str, Table], mapped: set[str], words: str = "") ->
     if mapped and mapped != variants.keys():
         raw = {"type": "static", "candidate_variants": list(variants)}
         words = words or "no experimentation -> static, all variants alike"
-    return Sampling(_in_order(variants, _uniform(mapped)), raw, words)
+    return Sampling({name: _ALIKE for name in variants if name in mapped}, raw, words)
 
 
 def _from_lists(variants: dict[str, Table], mapped: set[str], lists: Table, words: str) -> Sampling:
@@ -209,16 +204,8 @@ def _weights(candidates: list[str] | dict[str, float]) -> dict[str, float]:
     return {name: float(weight) for name, weight in candidates.items()}
 
 
-def _in_order(variants: dict[str, Table], ranks: dict[str, Rank]) -> dict[str, Rank]:
-    return {name: ranks[name] for name in variants if name in ranks}
-
-
-def _same_meaning(one: dict[str, Rank], other: dict[str, Rank]) -> bool:
-    """Whether two rankings sample alike: the same candidates and weights, the same fallbacks in the same order."""
-    return _drawn(one) == _drawn(other)
-
-
 def _drawn(ranks: dict[str, Rank]) -> tuple[dict[str, float], list[str]]:
+    """Return what a ranking means: the candidates with their weights, and the fallbacks in order."""
     best = min((priority for priority, _ in ranks.values()), default=0)
     rest = sorted((priority, -weight, name) for name, (priority, weight) in ranks.items() if priority > best)
     return {name: weight for name, (priority, weight) in ranks.items() if priority == best}, [r[2] for r in rest]

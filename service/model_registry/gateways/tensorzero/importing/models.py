@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
@@ -15,9 +14,9 @@ from model_registry.gateways.tensorzero.importing.offers import (
     own_extras,
     read_offer,
 )
-from model_registry.gateways.tensorzero.importing.providers import Providers, provider_key
+from model_registry.gateways.tensorzero.importing.providers import Providers
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
-from model_registry.gateways.tensorzero.rendering.provider_tables import section_of
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of
 from model_registry.imports.plan import Planner, WantedRow, short
 from model_registry.snapshot.difference import same
 
@@ -57,7 +56,7 @@ def import_models(
     known_sections = [row.value for row in planner.snapshot.sections.where("name", "provider_types")]
     providers = Providers(planner.snapshot, credential_defaults([*known_sections, section_of_types]), planner.new_id)
     rows = providers.assign(offers)
-    plain = {name: providers.for_shorthand(kind)[0] for name, (kind, _) in shorthands.items()}
+    plain = {name: providers.for_shorthand(kind) for name, (kind, _) in shorthands.items()}
     _write_providers([*rows, *plain.values()], providers, planner)
     known = ModelIds()
     _write_models(project, list(zip(offers, rows, strict=True)), known, planner)
@@ -214,6 +213,7 @@ def _wanted_model(
     model_type = "embedding" if offer.section == "embedding_models" else "chat"
     if old and model_type == "chat" and old.model_type in ROUTED_TYPES:
         model_type = old.model_type
+    ids = {provider.id: provider.name}
     return WantedRow(
         table="models",
         kind=KINDS[offer.section],
@@ -231,12 +231,8 @@ def _wanted_model(
         draft=ModelDraft,
         keys=offer.columns,
         summary=f"{short(offer.model_id)} on {provider.name}",
-        shown=lambda column, value: _provider_name(value, provider) if column == "provider_id" else value,
+        shown=lambda column, value: ids.get(value, "another provider") if column == "provider_id" else value,
     )
-
-
-def _provider_name(value: Any, provider: Provider) -> Any:  # noqa: ANN401 (a column's value)
-    return provider.name if value == provider.id else "another provider"
 
 
 def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set[str], planner: Planner) -> None:

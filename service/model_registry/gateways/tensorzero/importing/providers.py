@@ -21,16 +21,12 @@ from model_registry.gateways.tensorzero.importing.offers import (
     connection_of,
     own_extras,
 )
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 _NAME = TypeAdapter(GatewayShortName)
 _LONGEST_STEM = 150
-
-
-def provider_key(row: Model, provider: Provider | None) -> str:
-    """Return the key of a row's provider inside the gateway's model."""
-    return str(row.tensorzero.get("provider_key", provider.name if provider else ""))
 
 
 class Providers:
@@ -72,17 +68,17 @@ class Providers:
                 used[offer.model].add(row_id)
         return [self.rows[chosen[index]] for index in range(len(offers))]
 
-    def for_shorthand(self, kind: str) -> tuple[Provider, bool]:
-        """Return the row for models that are named by a shorthand of this type, and whether it is new.
+    def for_shorthand(self, kind: str) -> Provider:
+        """Return the row for models that are named by a shorthand of this type; a new one if need be.
 
         Any row will do that stands for the type's own address and default key: a shorthand has no others.
         """
         plain = [row for row in self.rows.values() if row.type == kind and self._is_plain(row)]
         if plain:
-            return min(plain, key=lambda row: (not row.active, row.name != kind, row.name)), False
+            return min(plain, key=lambda row: (not row.active, row.name != kind, row.name))
         row = Provider(id=self._new_id(), name=self._free_name([kind, f"{kind}-shorthand"]), type=kind)
         self.rows[row.id] = row
-        return row, True
+        return row
 
     def _existing(self, offer: ImportedOffer) -> Model | None:
         """Find the existing row of this provider key of this model."""

@@ -10,19 +10,26 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time
-from typing import Any
 
 import tomli
 
 from model_registry.entities.base import json_problem
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.datetimes import as_text
-from model_registry.gateways.tensorzero.project import Path, Problems, Project, Table, dotted, refuse, undotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.project_references import configurations, resolve
-from model_registry.gateways.tensorzero.reading.upgrade_syntax import modernised
+from model_registry.gateways.tensorzero.project import (
+    Path,
+    Problems,
+    Project,
+    Table,
+    as_text,
+    depth_of,
+    dotted,
+    refuse,
+    undotted,
+)
+from model_registry.gateways.tensorzero.reading.file_references import configurations, file_references, resolve
 from model_registry.gateways.tensorzero.rules import check_configuration
+from model_registry.gateways.tensorzero.rules.deprecated import modernised
 
 _LARGE = 100_000
 """Characters; tomli takes some 20 ms for them."""
@@ -143,7 +150,9 @@ def _merged(trees: Mapping[str, Table]) -> Table:
     seen: dict[str, Table] = {}
     for name, tree in trees.items():
         for path in _merge(merged, tree, ()):
-            other = next((file for file, earlier in seen.items() if _has(earlier, path)), "another file")
+            other = next(
+                (file for file, earlier in seen.items() if depth_of(earlier, path) == len(path)), "another file"
+            )
             reasons.append(Reason(f"{name}: {dotted(path)}", f"is set in {other} already"))
         seen[name] = tree
     refuse(reasons)
@@ -163,15 +172,6 @@ def _merge(target: Table, source: Table, path: Path) -> Iterator[Path]:
 
 def _copy(value: Toml) -> Toml:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _has(tree: Table, path: Path) -> bool:
-    here: Any = tree
-    for key in path:
-        if not isinstance(here, dict) or key not in here:
-            return False
-        here = here[key]
-    return True
 
 
 def _check_references(project: Project, problems: Problems) -> None:

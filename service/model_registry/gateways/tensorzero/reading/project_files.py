@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import tomli
 
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import MODELLED, SECTIONS, Project, refuse
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
+from model_registry.gateways.tensorzero.project import BASE_PATH, MODELLED, SECTIONS, Project, refuse
+from model_registry.gateways.tensorzero.reading.file_references import file_references, is_schema, strings
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.reading.project_paths import BASE_PATH
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 
@@ -42,6 +46,28 @@ def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, 
     named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
     refuse(reasons)
     return named | far, tuple(named)[: len(texts)]
+
+
+def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Read a project from disk with its referenced files: path -> content, and the files that are the configuration.
+
+    Raises:
+        InvalidConfiguration: a path is missing.
+    """
+    tomls = find_files(paths)
+    files = {Path(os.path.normpath(file)) for file in tomls}
+    for file in tomls:
+        try:
+            tree = tomli.loads(file.read_text("utf-8-sig"))
+        except (ValueError, RecursionError):
+            continue  # the rules report it
+        for _, value in file_references(tree):
+            if isinstance(value, str) and value and not posixpath.isabs(value):
+                named = Path(os.path.normpath(file.parent / value))
+                files |= set(files_below(named)) or {named}
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(files) if is_file(file)}
+    return contents, tuple(Path(os.path.normpath(file)).relative_to(root).as_posix() for file in tomls)
 
 
 def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
@@ -89,9 +115,13 @@ def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...],
 
 def files_below(directory: Path) -> Iterator[Path]:
     """Yield every file that a template could include from a directory."""
+    return (file for file in _walk(directory) if not file.name.startswith("."))
+
+
+def _walk(directory: Path) -> Iterator[Path]:
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -107,7 +137,7 @@ def _matching(path: Path, reasons: list[Reason]) -> Iterator[Path]:
     if absolute.is_file():
         yield absolute
     elif absolute.is_dir():
-        files = list(_project_files(absolute))
+        files = [file for file in _walk(absolute) if file.suffix == ".toml" and file.is_file() and _is_ours(file)]
         if not files:
             reasons.append(Reason(str(path), "has no TOML file of a TensorZero project in it"))
         yield from files
@@ -122,18 +152,8 @@ def _matching(path: Path, reasons: list[Reason]) -> Iterator[Path]:
         reasons.append(Reason(str(path), "no such file or directory"))
 
 
-def _project_files(directory: Path) -> Iterator[Path]:
-    """Yield the project's TOML files below a directory, without those of other tools (pyproject.toml ...)."""
-    for parent, directories, names in os.walk(directory):
-        directories[:] = sorted(d for d in directories if d not in _ELSEWHERE and not d.startswith("."))
-        for name in sorted(names):
-            file = Path(parent, name)
-            if file.suffix == ".toml" and file.is_file() and _is_ours(file):
-                yield file
-
-
 def _is_ours(file: Path) -> bool:
-    """Whether a file has a table of the gateway, or is unreadable, which must be reported."""
+    """Whether a TOML file has a table of the gateway, not only of other tools, or is unreadable: to be reported."""
     try:
         tree = tomli.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -150,3 +170,39 @@ def _text(file: Path, reasons: list[Reason]) -> str | None:
     except UnicodeDecodeError as error:
         reasons.append(Reason(str(file), f"is not UTF-8 text (byte {error.start})"))
     return None
+
+
+_MOST = 1000
+
+
+def named_outside(files: Mapping[str, bytes], configuration: Iterable[str]) -> tuple[Path, ...]:
+    """Return the absolute paths of templates, schemas and credentials, and of everything that schemas reference."""
+    outside: dict[Path, None] = {}
+    schemas = [content for path, content in files.items() if path.endswith(".json")]
+    for name in configuration:
+        try:
+            tree = tomli.loads(files[name].decode("utf-8-sig"))
+            texts = [value for _, value in strings(tree)]
+        except (ValueError, RecursionError):
+            continue  # the rules report it
+        outside |= dict.fromkeys(Path(value[6:]) for value in texts if value.startswith("path::/"))
+        for key, value in file_references(tree):
+            if isinstance(value, str) and posixpath.isabs(value):
+                outside[Path(value)] = None
+                schemas += [Path(value).read_bytes()] if is_schema(key) and is_file(Path(value)) else []
+    while schemas and len(outside) < _MOST:
+        for path in _referred_by_schema(schemas.pop()):
+            if path not in outside:
+                outside[path] = None
+                schemas += [path.read_bytes()] if is_file(path) else []
+    return tuple(outside)
+
+
+def _referred_by_schema(schema: bytes) -> Iterator[Path]:
+    tree: Any = None
+    with suppress(ValueError, RecursionError):
+        tree = json.loads(schema)
+    with suppress(RecursionError):
+        for key, value in strings(tree):
+            if key in {"$ref", "$dynamicRef", "$schema"} and value.startswith("file:///"):
+                yield Path(unquote(urlsplit(value).path))

@@ -1,17 +1,19 @@
-"""Makes the gateway's function table of a function and its mappings: variants, and their shares of the calls."""
+"""Makes the gateway's function table of a function and its mappings: variants, and their shares of the calls.
+
+`function_views` lists the same for people.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.json_types import Json
-from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
+from model_registry.gateways.tensorzero.project import Table, as_table
+from model_registry.gateways.tensorzero.rendering.provider_tables import Omission, plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry
-from model_registry.gateways.tensorzero.rendering.skipped import Omission
 from model_registry.snapshot.snapshot import Snapshot
 
 Role = Literal["candidate", "fallback", "pinned"]
@@ -68,8 +70,8 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
 
 def own_variants(function: Function) -> Table:
     """Return the variants without a model, which have no mapping."""
-    variants = function.tensorzero.get("variants")
-    return {k: v for k, v in variants.items() if isinstance(v, dict)} if isinstance(variants, dict) else {}
+    variants = as_table(function.tensorzero.get("variants"))
+    return {name: table for name, table in variants.items() if isinstance(table, dict)}
 
 
 def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
@@ -132,9 +134,42 @@ def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
 
 def role_of(variant: str, experimentation: Json) -> Role:
     """Return a variant's role in an experimentation. Without one, all share the calls equally."""
-    table = experimentation if isinstance(experimentation, dict) else {}
+    table = as_table(experimentation)
     named = [table.get(key) for key in ("candidate_variants", "fallback_variants")]
     candidates, fallbacks = (names if isinstance(names, dict | list) else [] for names in named)
     if variant in candidates or (not candidates and not fallbacks):
         return "candidate"
     return "fallback" if variant in fallbacks else "pinned"
+
+
+_ROLES = ("candidate", "fallback", "pinned")
+
+
+def function_views(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return every function of the configuration, with its variants in order of use."""
+    rendered = ((function, function_variants(snapshot, function)) for function in snapshot.functions)
+    return [_view(function, variants) for function, variants in rendered if variants.variants]
+
+
+def _view(function: Function, variants_of: FunctionVariants) -> dict[str, Any]:
+    experimentation = function_table(function, variants_of.variants).get("experimentation")
+    variants = [_variant_view(variant, role_of(variant.name, experimentation)) for variant in variants_of.variants]
+    return {
+        "name": function.name,
+        "service_name": function.service_name,
+        "function_name": function.function_name,
+        "type": function.type,
+        "description": function.description,
+        "variants": sorted(variants, key=lambda v: _ROLES.index(v["role"])),
+    }
+
+
+def _variant_view(variant: Variant, role: str) -> dict[str, Any]:
+    return {
+        "name": variant.name,
+        "type": variant.table.get("type"),
+        "model": variant.table.get("model"),
+        "priority": variant.mapping.priority if variant.mapping else None,
+        "weight": variant.mapping.weight if variant.mapping else None,
+        "role": role,
+    }

@@ -1,17 +1,136 @@
-"""Makes the gateway's provider table of one model row and its provider. Other rows are not considered here."""
+"""Makes the gateway's provider table of one model row and its provider, or says why it is left out.
+
+`tensorzero.from_metadata` of a model lists keys to derive from its card and metadata: `cost` (the prices), `timeouts`.
+Without it a row gets none, so metadata never leaks into a configuration. `tensorzero.provider` overrides derived keys.
+Other rows are not considered here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider
-from model_registry.entities.provider_types import PROVIDER_TYPES, has_reserved_prefix, is_shorthand
-from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.rendering.from_metadata import derived_keys
+from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
+from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.snapshot.live_deployments import is_routed
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Omission:
+    """A row that is left out of the configuration."""
+
+    kind: str
+    """provider, model, alias, function, variant, section or deployment."""
+    name: str
+    reason: str
+    switched_off: bool = False
+    """Whether a person switched it off. Imports bring thousands of these: they are listed, but not in the text."""
+
+
+DEPLOYMENT = "deployment"
+"""The kind that comes and goes without a write."""
+
+
+FROM_METADATA = "from_metadata"
+COST, TIMEOUTS = "cost", "timeouts"
+
+PRICES = {
+    "cost_per_1m_input_tokens": "/usage/prompt_tokens",
+    "cost_per_1m_output_tokens": "/usage/completion_tokens",
+}
+"""Price field -> pointer to its token count in an answer of OpenAI's format. US dollars per million tokens."""
+
+_LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
+"""Keys of `metadata.timeouts`, in milliseconds."""
+
+
+def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, Any]) -> Table:
+    """Return the requested keys, as far as they are valid; `metadata_faults` reports the others."""
+    asked = _asked(model)
+    table: Table = {}
+    if COST in asked and _knows_usage(gateway_type, extras) and (prices := _prices(model)):
+        table["cost"] = [{"pointer": PRICES[key], "cost_per_million": price} for key, price in prices.items()]
+    if TIMEOUTS in asked:
+        table |= _timeouts(model)
+    return table
+
+
+def metadata_faults(
+    model: Model, gateway_type: str | None, extras: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the errors of the row's request: the column's path, and the reason."""
+    here = ("tensorzero", FROM_METADATA)
+    value = model.tensorzero.get(FROM_METADATA)
+    if value is None:
+        return
+    if not isinstance(value, list) or not all(item in (COST, TIMEOUTS) for item in value):
+        yield here, f"must be a list of {COST} and {TIMEOUTS}"
+        return
+    if COST in value and "cost" not in extras:
+        yield from _cost_faults(model, gateway_type, extras)
+    if TIMEOUTS in value and not _timeouts(model):
+        keys = " or ".join(f"{key} ({meaning})" for key, meaning in _LIMITS.items())
+        yield here, f"asks for timeouts, and metadata.timeouts has neither {keys} as a whole number from 1 up"
+
+
+def _cost_faults(
+    model: Model, gateway_type: str | None, extras: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    here = ("tensorzero", FROM_METADATA)
+    if not _knows_usage(gateway_type, extras):
+        yield (
+            here,
+            "asks for cost, and this provider does not report usage as OpenAI does; write tensorzero.provider.cost",
+        )
+    for key in PRICES:
+        if model.card.get(key) is None and model.metadata.get(key) is not None and _price(model.metadata[key]) is None:
+            yield ("metadata", key), "must be a number from 0 up: it becomes the gateway's cost"
+    if not _prices(model):
+        yield here, f"asks for cost, and the model has no {' or '.join(PRICES)}"
+
+
+def _asked(model: Model) -> list[Any]:
+    value = model.tensorzero.get(FROM_METADATA)
+    return value if isinstance(value, list) else []
+
+
+def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
+    kind = GATEWAY_TYPES.get(gateway_type or "")
+    return kind is not None and kind.openai_usage and extras.get("api_type") != "responses"
+
+
+def _prices(model: Model) -> dict[str, float]:
+    # Embeddings have no output to pay for.
+    keys = list(PRICES) if model.model_type in ROUTED_TYPES else list(PRICES)[:1]
+    # Rows from before model cards may have prices in their metadata.
+    prices = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
+    return {key: price for key in keys if (price := _price(prices[key])) is not None}
+
+
+def _price(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _timeouts(model: Model) -> Table:
+    given = model.metadata.get("timeouts")
+    limits = {key: given[key] for key in _LIMITS if _is_limit(given.get(key))} if isinstance(given, dict) else {}
+    if model.model_type not in ROUTED_TYPES:
+        return {"timeout_ms": limits["total_ms"]} if "total_ms" in limits else {}
+    table: Table = {}
+    if "total_ms" in limits:
+        table["non_streaming"] = {"total_ms": limits["total_ms"]}
+    if limits:
+        table["streaming"] = limits
+    return {"timeouts": table} if table else {}
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
 
 _RESPONSES = "responses::"
 """`openai::responses::<model>` is OpenAI's other API."""
@@ -27,13 +146,18 @@ class ProviderTable:
     @property
     def key(self) -> str:
         """The provider's key inside the gateway's model."""
-        key = self.model.tensorzero.get("provider_key")
-        return key if isinstance(key, str) else self.provider.name
+        return provider_key(self.model, self.provider)
 
     @property
     def model_extras(self) -> Table:
         """Extra keys for the model's table from this row."""
-        return _table(self.model.tensorzero.get("model"))
+        return as_table(self.model.tensorzero.get("model"))
+
+
+def provider_key(model: Model, provider: Provider | None) -> str:
+    """Return the key of a row's provider inside the gateway's model."""
+    key = model.tensorzero.get("provider_key")
+    return key if isinstance(key, str) else provider.name if provider else ""
 
 
 def section_of(model: Model) -> str | None:
@@ -49,7 +173,9 @@ def why_left_out(model: Model, provider: Provider | None) -> str | None:
         return "its provider is not in the registry"
     if not model.active:
         return "it is not active"
-    return why_provider_left_out(provider) or model_fault(model, provider) or _other_type(model)
+    if fault := why_provider_left_out(provider) or model_fault(model, provider):
+        return fault
+    return None if section_of(model) else f"the gateway has no models of type {model.model_type}"
 
 
 def why_provider_left_out(provider: Provider) -> str | None:
@@ -60,10 +186,6 @@ def why_provider_left_out(provider: Provider) -> str | None:
     if kind is None or kind.gateway_type is None:
         return f"the gateway has nothing for providers of type {provider.type}"
     return provider_fault(provider)
-
-
-def _other_type(model: Model) -> str | None:
-    return None if section_of(model) else f"the gateway has no models of type {model.model_type}"
 
 
 def provider_fault(provider: Provider) -> str | None:
@@ -120,7 +242,7 @@ def _shorthand_fault(model: Model, provider: Provider) -> str | None:
 
 def provider_table(offer: ProviderTable) -> Table:
     """Make the gateway's provider table. A null in a `tensorzero` column removes the key, even a derived one."""
-    extras = {**offer.provider.tensorzero, **_table(offer.model.tensorzero.get("provider"))}
+    extras = {**offer.provider.tensorzero, **as_table(offer.model.tensorzero.get("provider"))}
     derived = _derived(offer, extras)
     table = derived | {key: extras[key] for key in sorted(extras)} | {"type": derived["type"]}
     return {key: plain(value) for key, value in table.items() if value is not None}
@@ -154,7 +276,3 @@ def plain(value: Json) -> Any:  # noqa: ANN401 (any JSON value)
         case list():
             return [plain(item) for item in value if item is not None]
     return value
-
-
-def _table(value: Json) -> Table:
-    return value if isinstance(value, dict) else {}

@@ -13,6 +13,7 @@ from model_registry.entities.model import GATEWAY_CONTEXTS, Alias, Model
 from model_registry.entities.provider_types import is_shorthand
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
+    Omission,
     ProviderTable,
     plain,
     provider_table,
@@ -20,7 +21,6 @@ from model_registry.gateways.tensorzero.rendering.provider_tables import (
     why_left_out,
 )
 from model_registry.gateways.tensorzero.rendering.routes import Route, omitted, routes_of
-from model_registry.gateways.tensorzero.rendering.skipped import Omission
 from model_registry.snapshot.snapshot import Snapshot
 
 

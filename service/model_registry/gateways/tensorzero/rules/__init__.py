@@ -12,13 +12,11 @@ from typing import Any
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import SECTIONS
-from model_registry.gateways.tensorzero.rules.context import Surroundings, surroundings_of
 from model_registry.gateways.tensorzero.rules.files import missing_files
 from model_registry.gateways.tensorzero.rules.functions import FUNCTIONS
-from model_registry.gateways.tensorzero.rules.gateway_section import GATEWAY
 from model_registry.gateways.tensorzero.rules.models import EMBEDDING_MODELS, MODELS
-from model_registry.gateways.tensorzero.rules.sections import OTHER_SECTIONS
-from model_registry.gateways.tensorzero.rules.shape import Shape, TableOf, refused
+from model_registry.gateways.tensorzero.rules.sections import GATEWAY, OTHER_SECTIONS
+from model_registry.gateways.tensorzero.rules.shape import Shape, Surroundings, TableOf, refused, surroundings_of
 
 _RULES: Mapping[str, Shape] = {
     **dict.fromkeys(SECTIONS, TableOf({})),

@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
+    Surroundings,
     TableOf,
     anything,
     boolean,
     integer,
+    is_number,
     list_of,
     number,
+    only,
     refused,
     text,
     timeout,
@@ -36,10 +37,10 @@ TIMEOUTS = TableOf(
 RETRIES = TableOf({"num_retries": integer(), "max_delay_s": number}, silent=True)
 
 
-def namespace(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Check the name of a namespace."""
-    if not isinstance(value, str) or not value or value.startswith("tensorzero::"):
-        yield refused(path, "must be a name: not empty, and without 'tensorzero::' at its start")
+namespace = only(
+    lambda value: isinstance(value, str) and value != "" and not value.startswith("tensorzero::"),
+    "must be a name: not empty, and without 'tensorzero::' at its start",
+)
 
 
 def _replacement(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
@@ -69,14 +70,11 @@ EXTRA_HEADERS = list_of(
 )
 
 
-def _pointer(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if not isinstance(value, str) or not re.fullmatch(r"(/([^~]|~[01])*)?", value, re.DOTALL):
-        yield refused(path, "must be a JSON pointer into the provider's answer, such as /usage/prompt_tokens")
-
-
-def _price(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _DECIMAL_MAX:
-        yield refused(path, "must be a number, finite and below 7.9e28")
+_pointer = only(
+    lambda value: isinstance(value, str) and re.fullmatch(r"(/([^~]|~[01])*)?", value, re.DOTALL) is not None,
+    "must be a JSON pointer into the provider's answer, such as /usage/prompt_tokens",
+)
+_price = only(lambda value: is_number(value) and abs(value) < _DECIMAL_MAX, "must be a number, finite and below 7.9e28")
 
 
 def _cost_rules(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
+    Surroundings,
     TableOf,
     boolean,
     integer,
     list_of,
+    not_negative,
     one_of,
+    only,
     refused,
     text,
 )
@@ -26,11 +27,6 @@ _INTERVALS = ("second", "minute", "hour", "day", "week", "month")
 _EACH, _TOTAL, _RESERVED = "tensorzero::each", "tensorzero::total", "tensorzero::"
 _PUBLIC_ID = 12
 """Characters in the public part of a gateway's API key."""
-
-
-def _money(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        yield refused(path, "must be a number from 0 up, neither nan nor infinite")
 
 
 def _amount(shape: Shape) -> Shape:
@@ -49,11 +45,12 @@ def _tag_value(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason
         yield refused(path, f"must be {_EACH}, {_TOTAL} or a value without 'tensorzero::' at its start")
 
 
-def _key_id(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    if value != _EACH and not (isinstance(value, str) and len(value) == _PUBLIC_ID and not value.startswith(_RESERVED)):
-        yield refused(path, f"must be {_EACH} or the {_PUBLIC_ID} characters of an API key's public id")
-
-
+_key_id = only(
+    lambda value: (
+        value == _EACH or (isinstance(value, str) and len(value) == _PUBLIC_ID and not value.startswith(_RESERVED))
+    ),
+    f"must be {_EACH} or the {_PUBLIC_ID} characters of an API key's public id",
+)
 _TAG = TableOf({"tag_key": text, "tag_value": _tag_value}, frozenset({"tag_key", "tag_value"}), silent=True)
 _KEY = TableOf({"api_key_public_id": _key_id}, frozenset({"api_key_public_id"}), silent=True)
 
@@ -77,7 +74,7 @@ _COUNTED = {f"{resource}_per_{interval}": resource for resource in _RESOURCES fo
 
 _RULE = TableOf(
     {
-        **{key: _amount(_money if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
+        **{key: _amount(not_negative if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
         "scope": list_of(_scope),
         "always": boolean,
         "priority": integer(),
@@ -102,7 +99,7 @@ RATE_LIMITING = TableOf(
     {
         "enabled": boolean,
         "backend": one_of("auto", "postgres", "valkey"),
-        "default_cost": _money,
+        "default_cost": not_negative,
         "rules": list_of(_RULE),
     },
     rules=(_one_rule_a_scope,),

@@ -15,20 +15,19 @@ from model_registry.entities.model import Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path
-from model_registry.gateways.tensorzero.rendering.from_metadata import FROM_METADATA, faults
+from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, as_table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
+    FROM_METADATA,
+    metadata_faults,
     model_fault,
     plain,
     provider_fault,
     section_of,
 )
 from model_registry.gateways.tensorzero.rendering.routes import routing_fault
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.functions import FUNCTION_TYPES
-from model_registry.gateways.tensorzero.rules.models import EMBEDDING_MODEL, MODEL
-from model_registry.gateways.tensorzero.rules.providers import provider_shape
-from model_registry.gateways.tensorzero.rules.shape import TableOf, refused
+from model_registry.gateways.tensorzero.rules.models import EMBEDDING_MODEL, MODEL, provider_shape
+from model_registry.gateways.tensorzero.rules.shape import Surroundings, TableOf, refused
 from model_registry.gateways.tensorzero.rules.variants import VARIANTS
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -92,9 +91,8 @@ def _model(row: Model, provider: Provider | None, around: Surroundings) -> Itera
     rows_own = dict.fromkeys(("routing", "providers"), "comes from the rows that share the model's name")
     yield from _extras((*here, "model"), row.tensorzero.get("model"), shape, rows_own, around)
     if kind and kind.gateway_type:
-        own = row.tensorzero.get("provider")
-        extras = {**(provider.tensorzero if provider else {}), **(own if isinstance(own, dict) else {})}
-        yield from (refused((*path, *column), why) for column, why in faults(row, kind.gateway_type, extras))
+        extras = {**(provider.tensorzero if provider else {}), **as_table(row.tensorzero.get("provider"))}
+        yield from (refused((*path, *column), why) for column, why in metadata_faults(row, kind.gateway_type, extras))
         table = provider_shape(kind.gateway_type, section)
         yield from _extras((*here, "provider"), row.tensorzero.get("provider"), table, _named_elsewhere(kind), around)
 

@@ -1,7 +1,7 @@
 """Combinators for the shapes of a configuration's values and tables. Names of keys are in the other files.
 
-A shape is a function that yields the faults of a value. Rules on several values are functions of the same signature,
-defined beside their tables.
+A shape is a function that yields the faults of a value, given the rest of the configuration (`Surroundings`). Rules on
+several values are functions of the same signature, defined beside their tables.
 """
 
 from __future__ import annotations
@@ -15,8 +15,48 @@ from typing import Any, TypeGuard
 
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
-from model_registry.gateways.tensorzero.project import Path, dotted
-from model_registry.gateways.tensorzero.rules.context import Surroundings
+from model_registry.gateways.tensorzero.project import Path, Table, dotted
+
+OUTBOUND_LIMIT_MS = 900_000
+"""The gateway's default of `gateway.global_outbound_http_timeout_ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Look-ups into the rest of the configuration."""
+
+    model: Callable[[str], Table | None]
+    """Returns a table under `[models]`."""
+    embedding_model: Callable[[str], Table | None]
+    has_function: Callable[[str], bool]
+    """Whether the function has a table under `[functions]`."""
+    sections: Mapping[str, Any]
+    """The top-level tables that are neither models nor functions."""
+
+    def has(self, section: str, name: str) -> bool:
+        """Whether a top-level table has an entry, such as a tool or a metric."""
+        table = self.sections.get(section)
+        return isinstance(table, Mapping) and name in table
+
+    @property
+    def outbound_limit_ms(self) -> int:
+        """The upper limit of all timeouts."""
+        gateway = self.sections.get("gateway")
+        limit = gateway.get("global_outbound_http_timeout_ms") if isinstance(gateway, Mapping) else None
+        return limit if isinstance(limit, int) else OUTBOUND_LIMIT_MS
+
+
+def surroundings_of(tree: Mapping[str, Any]) -> Surroundings:
+    """Make the context from a whole configuration."""
+
+    def finder(section: str) -> Callable[[str], Table | None]:
+        tables = tree.get(section)
+        return lambda name: tables.get(name) if isinstance(tables, Mapping) else None
+
+    functions = tree.get("functions")
+    has_function = functions.__contains__ if isinstance(functions, Mapping) else lambda _: False
+    return Surroundings(finder("models"), finder("embedding_models"), has_function, tree)
+
 
 Shape = Callable[[Path, Any, Surroundings], Iterator[Reason]]
 
@@ -118,41 +158,46 @@ def list_of(shape: Shape) -> Shape:
     return check
 
 
-def text(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Accept a string."""
-    if not isinstance(value, str):
-        yield refused(path, "must be a string")
+def only(holds: Callable[[Any], bool], message: str) -> Shape:
+    """Make the shape of a value of which this holds."""
 
+    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+        if not holds(value):
+            yield refused(path, message)
 
-def boolean(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-    """Accept true or false."""
-    if not isinstance(value, bool):
-        yield refused(path, "must be true or false")
+    return check
 
 
 def one_of(*words: str) -> Shape:
     """Make the shape of one of several words."""
-
-    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        if value not in words:
-            yield refused(path, f"must be one of {', '.join(words)}")
-
-    return check
+    return only(lambda value: value in words, f"must be one of {', '.join(words)}")
 
 
 def integer(least: int = 0, most: int = _UINT64_MAX) -> Shape:
     """Make the shape of a whole number within bounds."""
+    message = f"must be a whole number from {least} to {most}, without a decimal point"
+    return only(lambda value: _is_integer(value) and least <= value <= most, message)
 
-    def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        if not _is_integer(value) or not least <= value <= most:
-            yield refused(path, f"must be a whole number from {least} to {most}, without a decimal point")
 
-    return check
+def is_number(value: Toml) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: Toml) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+text = only(lambda value: isinstance(value, str), "must be a string")
+boolean = only(lambda value: isinstance(value, bool), "must be true or false")
+not_negative = only(
+    lambda value: is_number(value) and 0 <= value < math.inf, "must be a number from 0 up, neither nan nor infinite"
+)
 
 
 def number(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
     """Accept a number that fits the gateway's 32-bit floats; it drops nan and infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         yield refused(path, "must be a number")
     elif not abs(value) <= _FLOAT32_MAX:
         yield refused(path, "must be a finite number within 32-bit floats: the gateway would read it as not set")
@@ -175,10 +220,6 @@ def anything(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
             yield refused(path, f"is of no type that TOML has: {type(value).__name__}")
 
 
-def _is_integer(value: Toml) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def timeout(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
     """Accept milliseconds up to the outbound limit; at least 1, or every call would time out at once."""
     limit = around.outbound_limit_ms
@@ -195,6 +236,11 @@ def unlimited_timeout(path: Path, value: Toml, _: Surroundings) -> Iterator[Reas
         yield refused(path, "must be a whole number of milliseconds above 0")
     elif value == 0:
         yield refused(path, "is 0: the gateway accepts it, and every call then times out; remove it or raise it")
+
+
+def unreserved(name: str) -> str | None:
+    """Return a fault of a name that the gateway keeps for itself, or None."""
+    return "must not start with 'tensorzero::'; rename it" if name.startswith("tensorzero::") else None
 
 
 def file_path(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:

@@ -1,19 +1,22 @@
-"""Rules of one variant: the keys of its type, and its model."""
+"""Rules of one variant: the keys of its type, and its model. Evaluators have variants too, with fewer keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from model_registry.entities.json_types import Toml
 from model_registry.entities.provider_types import GATEWAY_TYPES, is_shorthand
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.parts import EXTRA_BODY, EXTRA_HEADERS, RETRIES, TIMEOUTS, namespace
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
+    Surroundings,
     TableOf,
     TablesOf,
+    anything,
+    boolean,
     by_type,
     file_path,
     integer,
@@ -83,15 +86,15 @@ _CHAT: dict[str, Shape] = SAMPLING | {
 }
 _COMMON: dict[str, Shape] = {"type": text, "timeouts": TIMEOUTS, "namespace": namespace}
 _OF_N: dict[str, Shape] = _COMMON | {"weight": _weight, "timeout_s": number, "candidates": list_of(text)}
-_JUDGE = TableOf(_CHAT, frozenset({"model"}))
+_INNER = TableOf(_CHAT, frozenset({"model"}))
 
 VARIANTS: Mapping[str, TableOf] = {
     "chat_completion": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
     "experimental_chain_of_thought": TableOf(_COMMON | _CHAT, frozenset({"type", "model"})),
     "experimental_best_of_n_sampling": TableOf(
-        _OF_N | {"evaluator": _JUDGE}, frozenset({"type", "candidates", "evaluator"})
+        _OF_N | {"evaluator": _INNER}, frozenset({"type", "candidates", "evaluator"})
     ),
-    "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _JUDGE}, frozenset({"type", "candidates", "fuser"})),
+    "experimental_mixture_of_n": TableOf(_OF_N | {"fuser": _INNER}, frozenset({"type", "candidates", "fuser"})),
     "experimental_dynamic_in_context_learning": TableOf(
         {key: shape for key, shape in (_COMMON | SAMPLING).items() if key != "service_tier"}
         | {
@@ -108,3 +111,73 @@ VARIANTS: Mapping[str, TableOf] = {
 }
 
 variant = by_type(VARIANTS)
+
+
+_ASKED: Mapping[str, Shape] = {
+    **SAMPLING,
+    "active": boolean,
+    "model": chat_model,
+    "system_instructions": file_path,
+}
+_ANY: Mapping[str, Shape] = {"type": text, "timeouts": TIMEOUTS}
+_NEEDED = frozenset({"model", "system_instructions", "json_mode"})
+_JUDGE_INNER = TableOf(_ASKED, _NEEDED)
+_JUDGE_CHAT = TableOf({**_ASKED, **_ANY}, _NEEDED)
+_JUDGE_OF_N: Mapping[str, Shape] = {**_ANY, "active": boolean, "timeout_s": number, "candidates": list_of(text)}
+_NOT_FOR_EXAMPLES = ("reasoning_effort", "service_tier", "thinking_budget_tokens", "verbosity")
+
+_JUDGES: Mapping[str, TableOf] = {
+    "chat_completion": _JUDGE_CHAT,
+    "experimental_chain_of_thought": _JUDGE_CHAT,
+    "experimental_best_of_n_sampling": TableOf({**_JUDGE_OF_N, "evaluator": _JUDGE_INNER}, frozenset({"evaluator"})),
+    "experimental_mixture_of_n": TableOf({**_JUDGE_OF_N, "fuser": _JUDGE_INNER}, frozenset({"fuser"})),
+    "experimental_dynamic_in_context_learning": TableOf(
+        {key: shape for key, shape in {**_ASKED, **_ANY}.items() if key not in _NOT_FOR_EXAMPLES}
+        | {"embedding_model": embedding_model, "k": integer()},
+        frozenset({"model", "embedding_model", "k"}),
+    ),
+}
+"""The variants of an LLM judge, by type: they have fewer keys than a function's."""
+
+
+def _one_is_active(path: Path, judge: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    variants = judge.get("variants")
+    tables = [t for t in variants.values() if isinstance(t, Mapping)] if isinstance(variants, Mapping) else []
+    only = len(tables) == 1 and "active" not in tables[0]
+    if tables and not only and [table.get("active") for table in tables].count(True) != 1:
+        yield refused((*path, "variants"), "exactly one variant of a judge is used: give that one active = true")
+
+
+_EVALUATOR = {"type": text}
+_KINDS: Mapping[str, TableOf | None] = {
+    "exact_match": TableOf({**_EVALUATOR, "cutoff": number}),
+    "llm_judge": TableOf(
+        {
+            **_EVALUATOR,
+            "input_format": one_of("serialized", "messages"),
+            "variants": TablesOf(by_type(_JUDGES)),
+            "output_type": one_of("float", "boolean"),
+            "optimize": one_of("min", "max"),
+            "include": TableOf({"reference_output": boolean}),
+            "cutoff": number,
+            "description": text,
+        },
+        frozenset({"variants", "output_type", "optimize"}),
+        (_one_is_active,),
+    ),
+    "regex": TableOf({**_EVALUATOR, "must_match": anything, "must_not_match": anything}),
+    "typescript": TableOf(
+        {**_EVALUATOR, "typescript_file": file_path, "output_type": text, "optimize": text},
+        frozenset({"typescript_file"}),
+    ),
+    "tool_use": None,
+}
+"""None: left to the gateway's own check."""
+
+
+def double_colon(name: str) -> str | None:
+    """Return a fault of this name, or None."""
+    return "must not contain '::'; rename it" if "::" in name else None
+
+
+EVALUATORS = TablesOf(by_type(_KINDS), double_colon)

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 
 from model_registry.entities.base import Row
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
-from model_registry.gateways.tensorzero.project import MODELLED, Table
-from model_registry.gateways.tensorzero.reading.project_paths import project_path_problem
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, Affected, FunctionKey
+from model_registry.gateways.tensorzero.project import MODELLED, Table, project_path_problem
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, Affected, FunctionKey
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
 from model_registry.gateways.tensorzero.rules import check_configuration
-from model_registry.gateways.tensorzero.rules.context import Surroundings
 from model_registry.gateways.tensorzero.rules.row_columns import column_faults
-from model_registry.gateways.tensorzero.rules.shape import refused
+from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
 _TABLES = CONFIGURATION_TABLES | {"config_files"}
+_REMEMBERED = 1000
+"""Models whose entries are kept during one check: a write may affect all of them."""
 _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
 
 
@@ -40,11 +41,11 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
     operations = [operation for operation in operations if operation.table in _TABLES]
     if not operations:
         return
-    after = before.preview(operations)
-    affected = _affected(before, after, operations)
-    reasons = dict.fromkeys(_faults(after, operations, affected))
+    states = _Version(before), _Version(before.preview(operations))
+    affected = _affected(*states, operations)
+    reasons = dict.fromkeys(_faults(states[1], operations, affected))
     if reasons:
-        for known in _faults(before, operations, affected):
+        for known in _faults(states[0], operations, affected):
             reasons.pop(known, None)
     if reasons:
         distinct = list(_without_echoes(reasons))
@@ -52,27 +53,49 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
         raise InvalidConfiguration(f"{distinct[0]}{more}", reasons=distinct)
 
 
+class _Version:
+    """The registry before or after the write. A model is rendered once, however often rules look it up."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.entry = entry = lru_cache(_REMEMBERED)(partial(model_entry, snapshot))
+
+        def finder(section: str) -> Callable[[str], Table | None]:
+            return lambda name: next((table for where, _, table in entry(name).tables if where == section), None)
+
+        def has_function(name: str) -> bool:
+            return any(function_entry(snapshot, row).tables for row in snapshot.functions.where("name", name))
+
+        sections = {section.name: section.value for section in snapshot.sections}
+        self.around = Surroundings(finder("models"), finder("embedding_models"), has_function, sections)
+
+    def check(self, tree: Table) -> list[Reason]:
+        """Apply the rules to a part of the configuration."""
+        files = self.snapshot.files
+        return check_configuration(tree, self.around, lambda path: bool(files.where("path", posixpath.normpath(path))))
+
+
 def _rows(snapshot: Snapshot, operations: Iterable[Operation]) -> list[Row]:
     rows = (snapshot.tables[operation.table].get(operation.id) for operation in operations)
     return [row for row in rows if row is not None]
 
 
-def _affected(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> Affected:
+def _affected(before: _Version, after: _Version, operations: Sequence[Operation]) -> Affected:
     affected = Affected()
-    for snapshot in (before, after):
-        affected.add(snapshot, _rows(snapshot, operations))
+    for state in (before, after):
+        affected.add(state.snapshot, _rows(state.snapshot, operations))
     if any(operation.table.startswith("config_") for operation in operations):
         # Tools, files and the limit of timeouts affect everything, and are rarely written.
-        affected.functions.update((f.service_name, f.function_name) for f in after.functions)
-        affected.names.update(str(name) for name in after.models.keys("name"))
+        affected.functions.update((f.service_name, f.function_name) for f in after.snapshot.functions)
+        affected.names.update(str(name) for name in after.snapshot.models.keys("name"))
     elif gone := {name for name in affected.names if _standing(before, name) - _standing(after, name)}:
-        affected.functions.update(_functions_that_name(after, gone))
+        affected.functions.update(_functions_that_name(after.snapshot, gone))
     return affected
 
 
-def _standing(snapshot: Snapshot, name: str) -> set[tuple[str, str]]:
+def _standing(state: _Version, name: str) -> set[tuple[str, str]]:
     """Return the sections and namespaces of a name, on which functions rely."""
-    return {(section, str(table.get("namespace"))) for section, _, table in model_entry(snapshot, name).tables}
+    return {(section, str(table.get("namespace"))) for section, _, table in state.entry(name).tables}
 
 
 def _functions_that_name(snapshot: Snapshot, names: set[str]) -> Iterator[FunctionKey]:
@@ -94,8 +117,8 @@ def _strings(value: object) -> Iterator[str]:
                 yield from _strings(item)
 
 
-def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affected) -> Iterator[Reason]:
-    around = surroundings_in(snapshot)
+def _faults(state: _Version, operations: Sequence[Operation], affected: Affected) -> Iterator[Reason]:
+    snapshot = state.snapshot
     rows = {(type(row), row.id): row for row in _rows(snapshot, operations)}
     for name in affected.names:
         rows |= {(Model, model.id): model for model in snapshot.models.where("name", name)}
@@ -105,54 +128,30 @@ def _faults(snapshot: Snapshot, operations: Sequence[Operation], affected: Affec
     elif affected.functions:
         rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
     for row in rows.values():
-        yield from column_faults(snapshot, row, around)
+        yield from column_faults(snapshot, row, state.around)
         if isinstance(row, ConfigFile) and (problem := project_path_problem(row.path)):
             yield refused(("config_files", row.path), problem)
         if isinstance(row, ConfigSection):
-            yield from _section_faults(snapshot, row, around)
+            yield from _section_faults(state, row)
     for name in sorted(affected.names):
-        yield from _entry_faults(snapshot, model_entry(snapshot, name), around)
+        yield from _entry_faults(state, state.entry(name))
     for key in sorted(affected.functions):
         for function in snapshot.functions.where("key", key):
-            yield from _entry_faults(snapshot, function_entry(snapshot, function), around)
+            yield from _entry_faults(state, function_entry(snapshot, function))
 
 
-def _entry_faults(snapshot: Snapshot, entry: ModelEntry, around: Surroundings) -> Iterator[Reason]:
+def _entry_faults(state: _Version, entry: ModelEntry) -> Iterator[Reason]:
     for section, key, table in entry.tables:
-        yield from check_configuration({section: {key: table}}, around, _has_file(snapshot))
+        yield from state.check({section: {key: table}})
     for fault in entry.faults:
         yield refused((_KINDS[fault.kind], fault.name), f"{fault.reason}; change one of them")
 
 
-def _section_faults(snapshot: Snapshot, row: ConfigSection, around: Surroundings) -> Iterator[Reason]:
+def _section_faults(state: _Version, row: ConfigSection) -> Iterator[Reason]:
     if row.name in MODELLED:
         yield refused((row.name,), "the registry holds this as rows of its own; write those")
     else:
-        yield from check_configuration({row.name: plain(row.value)}, around, _has_file(snapshot))
-
-
-def _has_function(snapshot: Snapshot) -> Callable[[str], bool]:
-    def has(name: str) -> bool:
-        return any(function_entry(snapshot, function).tables for function in snapshot.functions.where("name", name))
-
-    return has
-
-
-def _has_file(snapshot: Snapshot) -> Callable[[str], bool]:
-    return lambda path: bool(snapshot.files.where("path", posixpath.normpath(path)))
-
-
-def surroundings_in(snapshot: Snapshot) -> Surroundings:
-    """Make the rules' context from a snapshot; tables are rendered when the rules look them up."""
-
-    def finder(section: str) -> Callable[[str], Table | None]:
-        def find(name: str) -> Table | None:
-            return next((table for where, _, table in model_entry(snapshot, name).tables if where == section), None)
-
-        return find
-
-    sections = {section.name: section.value for section in snapshot.sections}
-    return Surroundings(finder("models"), finder("embedding_models"), _has_function(snapshot), sections)
+        yield from state.check({row.name: plain(row.value)})
 
 
 def _without_echoes(reasons: Iterable[Reason]) -> Iterator[Reason]:

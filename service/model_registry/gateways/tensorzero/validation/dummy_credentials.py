@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from model_registry.entities.provider_types import GATEWAY_TYPES
 
 _NOT_A_KEY = "not-a-key"
 _NOWHERE = "http://127.0.0.1:9"
-_DEEPEST = 100
 _LONG_FORM = 0x80
 _RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
 
@@ -110,25 +108,6 @@ _DEFAULT_VARIABLES = frozenset(QUIET) | {
 def stand_in(key: str) -> str:
     """Return the replacement for a credential in a file of the gateway's machine."""
     return _NOWHERE if key == "endpoint" else f"path::{ACCOUNT}"
-
-
-def strings(tree: object) -> Iterator[tuple[str, str]]:
-    """Yield every text in a configuration, with its key.
-
-    Raises:
-        RecursionError: nested deeper than any real configuration.
-    """
-    todo: list[tuple[str, Any, int]] = [("", tree, 0)]
-    while todo:
-        key, value, depth = todo.pop()
-        if depth > _DEEPEST:
-            raise RecursionError("nested too deeply")
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, dict):
-            todo += [(name, item, depth + 1) for name, item in value.items()]
-        elif isinstance(value, list):
-            todo += [(key, item, depth + 1) for item in value]
 
 
 def lay_out(directory: Path) -> None:

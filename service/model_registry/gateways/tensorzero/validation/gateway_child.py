@@ -1,4 +1,4 @@
-"""Runs the embedded gateway on successive configurations. Started by `gateway_process.py`; nothing else imports it.
+"""Runs the embedded gateway on successive configurations. Started by `gateway_process.py`.
 
 Reads one JSON object per line: the configuration's path and the environment. The gateway logs freely to the standard
 output; each result is a line that starts with the job's mark, which no configuration can know. The process confines
@@ -17,6 +17,7 @@ from pathlib import Path
 from model_registry.confinement.walls import limit_cpu, shut_in_for_good
 
 MARK = "\x1e"
+"""Begins the answers that are read; the gateway logs without it."""
 
 
 def main(directory: str, readable: Iterable[str]) -> None:

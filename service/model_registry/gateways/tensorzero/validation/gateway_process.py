@@ -1,4 +1,8 @@
-"""The real gateway, run on a configuration in a process of its own. Decides nothing by itself."""
+"""The real gateway, run on a configuration in a process of its own, and its messages. Decides nothing by itself.
+
+Callers elsewhere see a message only through `Quoter`: a word is kept when it occurs in the project, or is a plain word,
+an identifier or a short number, so that nothing else that the gateway read leaks.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,10 @@ import re
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import tomli
@@ -19,12 +22,12 @@ import tomli_w
 
 from model_registry.errors import GatewayUnavailable, NotConfined
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out, strings
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
-from model_registry.gateways.tensorzero.validation.python_child import python_child
+from model_registry.gateways.tensorzero.reading.file_references import strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out
+from model_registry.gateways.tensorzero.validation.gateway_child import MARK
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 
 _CHILD = "model_registry.gateways.tensorzero.validation.gateway_child"
-_MARK = "\x1e"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
 _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
@@ -72,7 +75,7 @@ class GatewayProcess:
             )
         self._timeout_s = timeout_s
         self._readable = [str(path) for path in readable]
-        self._mark = f"{_MARK}{secrets.token_hex(16)} "
+        self._mark = f"{MARK}{secrets.token_hex(16)} "
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.directory = Path(self._directory.name)
         lay_out(self.directory)
@@ -87,11 +90,11 @@ class GatewayProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.child.close()
         self._directory.cleanup()
 
-    def judge(self, configuration: str | Path) -> GatewayAnswer:
+    def validate(self, configuration: str | Path) -> GatewayAnswer:
         """Load a configuration: TOML text, or the file of a project whose relative paths are to be followed."""
         text = configuration.read_text("utf-8") if isinstance(configuration, Path) else configuration
         try:
@@ -125,8 +128,8 @@ class GatewayProcess:
 
     def _read(self, line: str, warnings: list[str]) -> GatewayAnswer | None:
         """Return the answer when this line is it; note a warning."""
-        if line.startswith(f'{_MARK}{{"unconfined"'):
-            problem = json.loads(line.removeprefix(_MARK))["unconfined"]
+        if line.startswith(f'{MARK}{{"unconfined"'):
+            problem = json.loads(line.removeprefix(MARK))["unconfined"]
             raise NotConfined(f"The gateway's process cannot be shut in: {problem}")
         if line.startswith(self._mark):
             refusal = json.loads(line.removeprefix(self._mark))["refusal"]
@@ -134,16 +137,6 @@ class GatewayProcess:
         if warning := _WARNING.match(_ANSI.sub("", line)):
             warnings.append(warning[1].strip())
         return None
-
-
-def check_with_gateway(configuration: str | Path, timeout_s: float = TIMEOUT_S) -> GatewayAnswer:
-    """Load one configuration (text, or the path of a file) in the real gateway. Takes half a second to start.
-
-    Raises:
-        GatewayUnavailable: the package is not installed.
-    """
-    with GatewayProcess(timeout_s) as judge:
-        return judge.judge(configuration)
 
 
 def distilled(refusal: str) -> str:
@@ -174,3 +167,67 @@ def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str
             table = table.get(parent, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and path[-1] in table:
             yield table, path
+
+
+LONGEST = 2000
+"""Characters of a message, at most."""
+MOST_WARNINGS, LONGEST_WARNING = 50, 500
+
+_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.){3,}\"|'(?:[^'\\\n]|\\.){3,}'|`[^`\n]{3,}`")
+_WORD = re.compile(r"[^\s\"'`,;()\[\]{}<>|]+")
+_PLAIN = re.compile(r"[A-Za-z]{1,24}(?:['-][A-Za-z]{1,24}){0,3}")
+_IDENTIFIER = re.compile(r"(?:[a-z]+[0-9]{0,3}(?:_|::|\.)?){1,8}|[A-Z][A-Z_]{1,40}")
+_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.:][0-9]{1,6}){0,2}%?")
+MARKS = ".:!?-=/*+&^…#"
+_JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+"""Text in double quotes is a user's value, or one of these."""
+_LONGEST_IDENTIFIER = 48
+_CUT = "…"
+
+
+class Quoter:
+    """Reduces messages about one project."""
+
+    def __init__(self, files: Mapping[str, bytes], directory: str) -> None:
+        self._texts = ["\n".join(files), *(content.decode("utf-8", "replace") for content in files.values())]
+        self._directory = re.compile(rf"(?:[^\s\"'`,;(){{}}]*/)?{re.escape(directory)}(?:/project)?/?")
+
+    def message(self, text: str, longest: int = LONGEST) -> str:
+        """Replace all words that are neither known nor the reader's."""
+        text = self._directory.sub("", text[: 8 * longest])
+        text = _QUOTED.sub(lambda quoted: self._quoted(quoted[0]), text)
+        text = _WORD.sub(lambda word: self._word(word[0]), text)
+        return text if len(text) <= longest else f"{text[:longest]}{_CUT}"
+
+    def warnings(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Reduce the warnings, up to a maximum number."""
+        return tuple(self.message(text, LONGEST_WARNING) for text in list(texts)[:MOST_WARNINGS])
+
+    def _quoted(self, quoted: str) -> str:
+        """Keep a quotation if the reader wrote it, or it is a name of the gateway."""
+        inside = quoted[1:-1]
+        known = inside in _JSON_TYPES if quoted[0] == '"' else _is_known(inside) or quoted[0] == "`"
+        return quoted if known or self._is_theirs(inside) else f"{quoted[0]}{_CUT}{quoted[0]}"
+
+    def _word(self, word: str) -> str:
+        bare = word.strip(MARKS)
+        if not bare or _is_known(bare) or self._is_theirs(bare) or self._is_theirs(word):
+            return word
+        parts = re.split(r"([:=/.]+)", bare)
+        if (
+            len(parts) > 1
+            and not word.startswith("/")
+            and all(not p or _is_known(p) or self._is_theirs(p) for p in parts[::2])
+        ):
+            return word
+        return _CUT
+
+    def _is_theirs(self, text: str) -> bool:
+        escaped = text.replace('\\"', '"').replace("\\\\", "\\")
+        return any(text in theirs or escaped in theirs for theirs in self._texts)
+
+
+def _is_known(word: str) -> bool:
+    if len(word) > _LONGEST_IDENTIFIER:
+        return False
+    return any(pattern.fullmatch(word) for pattern in (_PLAIN, _IDENTIFIER, _NUMBER))

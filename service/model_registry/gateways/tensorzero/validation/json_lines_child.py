@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -132,3 +133,16 @@ class JsonLinesChild:
         if process is not None and process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL) if self._group else process.kill()
+
+
+_START = (
+    "import importlib, json, sys\n"
+    "sys.path[:] = json.loads(sys.argv[1])\n"
+    "importlib.import_module(sys.argv[2]).main(*json.loads(sys.argv[3]))\n"
+)
+
+
+def python_child(module: str, *arguments: object) -> list[str]:
+    """The command that runs this module's `main` with these JSON values. `-I`: no variable and no directory counts."""
+    packages = [str(Path(entry).absolute()) for entry in sys.path if entry]
+    return [sys.executable, "-I", "-c", _START, json.dumps(packages), module, json.dumps(arguments)]

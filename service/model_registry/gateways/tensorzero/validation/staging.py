@@ -20,10 +20,8 @@ from typing import Any
 import tomli
 import tomli_w
 
-from model_registry.gateways.tensorzero.project import Table, dotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.outside_references import Survey, surveyed
-from model_registry.gateways.tensorzero.rules.schema_references import is_schema
+from model_registry.gateways.tensorzero.project import Table, dotted, put
+from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, is_schema, surveyed
 from model_registry.gateways.tensorzero.validation.dummy_credentials import (
     credential_variable,
     environment,
@@ -76,7 +74,7 @@ def staged(
             if path in configuration:
                 survey = configuration[path]
                 # Serialising 10,000 models takes two seconds: only when something must be set aside.
-                if any(_set_aside_in(survey, path, trusted=trusted)) or not (ours or trusted):
+                if _must_set_aside(survey, path, trusted=trusted) or not (ours or trusted):
                     tree = tomli.loads(content.decode("utf-8-sig"))  # a copy, as the survey's tree may be shared
                     unasked += _put_aside(tree, path, directory, trusted=trusted)
                     survey, written = surveyed(tree), tomli_w.dumps(tree).encode()
@@ -100,19 +98,19 @@ def is_inside(path: str) -> bool:
     return not posixpath.isabs(path) and normal not in (".", "..") and not normal.startswith("../")
 
 
-def _set_aside_in(survey: Survey, path: str, *, trusted: bool) -> Iterator[bool]:
-    """Yield once for every part of a configuration that must be set aside."""
-    yield from (True for _ in needs_more(survey.tree))
-    if not trusted:
-        yield from (True for _ in _files_elsewhere(survey.references, path))
-        yield from (True for _, value in survey.texts if _is_elsewhere(value))
+def _must_set_aside(survey: Survey, path: str, *, trusted: bool) -> bool:
+    if any(needs_more(survey.tree)):
+        return True
+    return not trusted and (
+        any(_files_elsewhere(survey.references, path)) or any(_is_elsewhere(value) for _, value in survey.texts)
+    )
 
 
 def _put_aside(tree: Table, path: str, directory: Path, *, trusted: bool) -> list[str]:
     unasked = list(set_aside(tree))
     if not trusted:
         for key in list(_files_elsewhere(file_references(tree), path)):
-            _replace(tree, key, _placeholder(directory, path, key))
+            put(tree, key, _placeholder(directory, path, key))
             unasked.append(f"{_ELSEWHERE}{dotted(key)}")
         unasked += _credentials_aside(tree)
     return unasked
@@ -144,13 +142,9 @@ def _credentials_aside(tree: Table) -> Iterator[str]:
                 todo.append((value, here))
             elif isinstance(value, str) and _is_elsewhere(value):
                 named = key if isinstance(key, str) else path[-1]
-                table[key] = _aside(value) if _is_reserved(value) else stand_in(named)
+                scheme, name = credential_variable(value)
+                table[key] = f"{scheme}::{_ASIDE}{name}" if _is_reserved(value) else stand_in(named)
                 yield f"{_RESERVED if _is_reserved(value) else _ELSEWHERE}{dotted(here)}"
-
-
-def _aside(value: str) -> str:
-    scheme, name = credential_variable(value)
-    return f"{scheme}::{_ASIDE}{name}"
 
 
 def _placeholder(directory: Path, path: str, key: tuple[str, ...]) -> str:
@@ -166,11 +160,3 @@ def _placeholder(directory: Path, path: str, key: tuple[str, ...]) -> str:
         name = f"elsewhere.{kind}"
         (directory / name).write_text(_PLACEHOLDERS[kind])
     return posixpath.relpath(name, posixpath.join(_PROJECT, posixpath.dirname(path)))
-
-
-def _replace(tree: Table, key: tuple[str, ...], value: str) -> None:
-    here: Any = tree
-    *parents, last = key
-    for parent in parents:
-        here = here[parent]
-    here[last] = value

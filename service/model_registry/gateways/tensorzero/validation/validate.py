@@ -9,26 +9,19 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from os import path as os_path
-from pathlib import Path
 from typing import Any
 
 import tomli
 
 from model_registry.errors import InvalidConfiguration, Reason
-from model_registry.gateways.tensorzero.project import undotted
-from model_registry.gateways.tensorzero.reading.file_keys import file_references
-from model_registry.gateways.tensorzero.reading.file_names import normalised, shown
-from model_registry.gateways.tensorzero.reading.outside_references import Survey, surveyed
+from model_registry.gateways.tensorzero.project import normalised, shown, undotted
+from model_registry.gateways.tensorzero.reading.file_references import Survey, surveyed
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
-from model_registry.gateways.tensorzero.reading.project_files import files_below, find_files, is_file
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
 from model_registry.gateways.tensorzero.rules.deprecated import deprecated_syntax
-from model_registry.gateways.tensorzero.rules.files import missing_files
-from model_registry.gateways.tensorzero.rules.schema_references import leading_outside
-from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess
-from model_registry.gateways.tensorzero.validation.quoting import Quoter
+from model_registry.gateways.tensorzero.rules.files import leading_outside, missing_files
+from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess, Quoter
 from model_registry.gateways.tensorzero.validation.staging import Staged, staged
 
 
@@ -98,28 +91,6 @@ def check_project(
     return ValidationResult(faults, deprecated, answer, unasked)
 
 
-def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Read a project from disk with its referenced files: path -> content, and the files that are the configuration.
-
-    Raises:
-        InvalidConfiguration: a path is missing.
-    """
-    tomls = find_files(paths)
-    files = {Path(os_path.normpath(file)) for file in tomls}
-    for file in tomls:
-        try:
-            tree = tomli.loads(file.read_text("utf-8-sig"))
-        except (ValueError, RecursionError):
-            continue  # the rules report it
-        for _, value in file_references(tree):
-            if isinstance(value, str) and value and not posixpath.isabs(value):
-                named = Path(os_path.normpath(file.parent / value))
-                files |= set(files_below(named)) or {named}
-    root = Path(os_path.commonpath([file.parent for file in files]))
-    contents = {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(files) if is_file(file)}
-    return contents, tuple(Path(os_path.normpath(file)).relative_to(root).as_posix() for file in tomls)
-
-
 def findings_view(findings: ValidationResult) -> dict[str, Any]:
     """Convert a result to JSON values, for HTTP and the command line."""
     answer = findings.gateway
@@ -154,12 +125,12 @@ def _rules(
     faults = check_configuration(project.tree)
     for name, tree in project.trees.items():
         faults += missing_files(tree, _beside(name, known))
-    locate = project.locate if len(names) > 1 else None
     deprecated = deprecated_syntax(project.tree)
-    if locate is None:
-        return tuple(faults), tuple(deprecated)
-    placed = [[Reason(locate(undotted(r.where)), r.message) for r in reasons] for reasons in (faults, deprecated)]
-    return tuple(placed[0]), tuple(placed[1])
+    if len(names) > 1:
+        faults, deprecated = (
+            [Reason(project.locate(undotted(r.where)), r.message) for r in reasons] for reasons in (faults, deprecated)
+        )
+    return tuple(faults), tuple(deprecated)
 
 
 def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:

@@ -27,39 +27,36 @@ _RENEW_AFTER = 500
 
 
 class _WarmGateway:
-    """One gateway process, kept warm; replaced for another timeout, or after `_RENEW_AFTER` checks."""
+    """One gateway process, kept warm; replaced after `_RENEW_AFTER` checks."""
 
-    def __init__(self, exits: ExitStack) -> None:
+    def __init__(self, exits: ExitStack, timeout_s: float) -> None:
         self._exits = exits
+        self._timeout_s = timeout_s
         self._gateway: GatewayProcess | None = None
-        self._timeout_s = 0.0
         self._checks = 0
 
-    def gateway(self, timeout_s: float) -> GatewayProcess:
-        self._checks += 1
-        if self._gateway is None or timeout_s != self._timeout_s or self._checks > _RENEW_AFTER:
+    def gateway(self) -> GatewayProcess:
+        if self._gateway is None or self._checks == _RENEW_AFTER:
             self._exits.close()
-            self._gateway, self._timeout_s, self._checks = (
-                self._exits.enter_context(GatewayProcess(timeout_s)),
-                timeout_s,
-                1,
-            )
+            self._gateway, self._checks = self._exits.enter_context(GatewayProcess(self._timeout_s)), 0
+        self._checks += 1
         return self._gateway
 
 
 def _findings(job: dict[str, Any], warm: _WarmGateway, cached_rules: CachedRules) -> ValidationResult:
     files = {path: content.encode("utf-8", "surrogateescape") for path, content in job["files"].items()}
-    gateway = warm.gateway(job["timeout_s"]) if job["gateway"] else None
+    gateway = warm.gateway() if job["gateway"] else None
     remembered = cached_rules if job["ours"] else None
     return check_project(files, gateway, configuration=job["configuration"], cached_rules=remembered)
 
 
-def main(directory: str, niceness: int) -> None:
+def main(directory: str, niceness: int, timeout_s: float) -> None:
     """Confine the process, then validate until the input ends.
 
     Args:
         directory: the only writable directory, and the only readable one besides Python's own.
         niceness: added to the process's nice value.
+        timeout_s: for one load by the gateway.
     """
     os.umask(0o077)
     os.nice(niceness)
@@ -72,7 +69,7 @@ def main(directory: str, niceness: int) -> None:
     # The cache of 10,000 models is a million objects: no check waits for the garbage collector to scan them.
     gc.disable()
     with ExitStack() as exits:
-        warm, cached_rules = _WarmGateway(exits), CachedRules()
+        warm, cached_rules = _WarmGateway(exits, timeout_s), CachedRules()
         for line in sys.stdin:
             began = time.perf_counter()
             try:

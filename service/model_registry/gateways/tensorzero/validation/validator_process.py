@@ -12,13 +12,11 @@ import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
 from typing import Any, Self
 
 from model_registry.errors import NotConfined, Reason
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
-from model_registry.gateways.tensorzero.validation.python_child import python_child
+from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 
 _CHILD = "model_registry.gateways.tensorzero.validation.validator_child"
@@ -47,7 +45,7 @@ class ValidatorProcess:
         self._timeout_s = timeout_s
         given = list(command or ())
         self.child = JsonLinesChild(
-            lambda directory: given or python_child(_CHILD, os.path.realpath(directory), niceness),
+            lambda directory: given or python_child(_CHILD, os.path.realpath(directory), niceness, timeout_s),
             environment={},  # no variable of the service is any business of what is checked
             stderr=subprocess.DEVNULL,
             # A group of its own: Ctrl-C is for the service, and the gateway inside ends with it.
@@ -58,7 +56,7 @@ class ValidatorProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def check(
@@ -83,7 +81,6 @@ class ValidatorProcess:
             "configuration": list(configuration) if configuration else None,
             "gateway": gateway,
             "ours": ours,
-            "timeout_s": self._timeout_s,
         }
         with self._one:
             answer: dict[str, Any] | None = self.child.ask(job, 2.5 * self._timeout_s, json.loads)

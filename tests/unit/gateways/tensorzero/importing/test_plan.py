@@ -244,6 +244,15 @@ def test_a_row_whose_provider_key_the_project_gives_to_another_is_moved() -> Non
     assert len(after.models) == 1
 
 
+def test_a_provider_key_of_null_is_the_providers_name() -> None:
+    before = imported(MODEL)
+    keyless = before.models[next(iter(before.models)).id].model_dump() | {"tensorzero": {"provider_key": None}}
+    before = before.preview([Operation("models", "delete", keyless["id"], {})])
+    before = with_rows(("models", keyless), on=before)
+    after = imported(edited(MODEL, ('type = "openai"', 'type = "vllm"')), before)
+    assert [row.id for row in after.models] == [keyless["id"]]
+
+
 def test_an_alias_that_the_registry_renders_comes_back_as_that_alias() -> None:
     before = imported(MODEL + FUNCTION)
     before = with_rows(("model_aliases", {"model_id": next(iter(before.models)).id, "alias": "nick"}), on=before)

@@ -9,7 +9,7 @@ import pytest
 from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.project import dotted, undotted
-from model_registry.gateways.tensorzero.reading.file_keys import FILE_KEYS
+from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_files, read_project
 from model_registry.snapshot.snapshot import Snapshot

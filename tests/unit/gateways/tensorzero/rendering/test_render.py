@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.entities.change import Operation
-from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.function_tables import function_views
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, configuration_tree, render
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.snapshot.snapshot import Snapshot
@@ -285,7 +285,6 @@ def test_equal_rows_give_equal_bytes_whatever_their_ids_and_order_and_revision()
     ]
     later = Snapshot.empty().preview(renamed).advanced(99, [])
     assert render(later).text == text
-    assert render(later).revision == 99
 
 
 @large_examples()

@@ -14,8 +14,7 @@ from model_registry.entities.change import Change, Operation
 from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.rendering.affected import concerns_routes
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, render
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, concerns_routes, render
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from model_registry.entities.change import Operation
 from model_registry.errors import InvalidConfiguration
-from model_registry.gateways.tensorzero.rendering.function_list import function_views
+from model_registry.gateways.tensorzero.rendering.function_tables import function_views
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import DRAFTS, Catalogue, stored

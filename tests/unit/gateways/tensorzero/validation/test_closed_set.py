@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import tomli
 
-from model_registry.gateways.tensorzero.reading.file_names import normalised
-from model_registry.gateways.tensorzero.reading.outside_references import surveyed
-from model_registry.gateways.tensorzero.rules.schema_references import schema_problems
+from model_registry.gateways.tensorzero.project import normalised
+from model_registry.gateways.tensorzero.reading.file_references import surveyed
+from model_registry.gateways.tensorzero.rules.files import schema_problems
 from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET
-from model_registry.gateways.tensorzero.validation.quoting import LONGEST, Quoter
+from model_registry.gateways.tensorzero.validation.gateway_process import LONGEST, Quoter
 from model_registry.gateways.tensorzero.validation.staging import staged
 from model_registry.gateways.tensorzero.validation.validate import check_project
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment, strings
+from model_registry.gateways.tensorzero.reading.file_references import strings
+from model_registry.gateways.tensorzero.validation.dummy_credentials import ACCOUNT, environment
 from model_registry.gateways.tensorzero.validation.gateway_process import distilled
 
 AROUND = (

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.gateways.tensorzero.reading.cached_parse import CachedParser
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
+from model_registry.gateways.tensorzero.reading.project_files import read_whole_project
 from model_registry.gateways.tensorzero.rendering.render import render
-from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
+from model_registry.gateways.tensorzero.rules.cached_rules import CachedParser, CachedRules
 from model_registry.gateways.tensorzero.rules.deprecated import DEPRECATED, Deprecated, deprecated_syntax
-from model_registry.gateways.tensorzero.validation.validate import check_project, read_whole_project
+from model_registry.gateways.tensorzero.validation.validate import check_project
 from support.catalogues import stored
 
 FUNCTION = b'[functions.f]\ntype = "chat"\n[functions.f.variants.v]\ntype = "chat_completion"\nmodel = "openai::x"\n'

@@ -1,19 +1,29 @@
-"""What goes out to gateways, as files: the one place that says which. Makes nothing, checks nothing."""
+"""What goes out to gateways, as files: the one place that says which, and keeps the last of it on disk.
+
+Makes nothing, checks nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import orjson
+import structlog
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.tensorzero.rendering.affected import CONFIGURATION_TABLES, concerns_routes
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import Rendered
+from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.json_bytes import json_bytes
+from model_registry.store.snapshot_file import KeptFile
 
-CONFIGURATION = CONFIG_FILE
+log = structlog.get_logger(__name__)
+
+_FORMAT = 1
+"""Of the file on disk."""
+
 PUBLISHED_TABLES = CONFIGURATION_TABLES | {"config_files"}
 """A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
 
@@ -25,11 +35,6 @@ def concerns_published(before: Snapshot, after: Snapshot, changes: Sequence[Chan
     """Whether a step of the registry may make something else go out."""
     same = all(before.tables[name] is after.tables[name] for name in PUBLISHED_TABLES)
     return not same or concerns_routes(before, after, changes)
-
-
-def published_files(rendered: Rendered, snapshot: Snapshot) -> dict[str, bytes]:
-    """Everything that a gateway gets of this snapshot."""
-    return bundle(snapshot, rendered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +90,36 @@ class Published:
         if self.refused is not None:
             return replace(self, refused=replace(self.refused, revision=revision))
         return replace(self, served=self.served and replace(self.served, revision=revision))
+
+
+class AcceptedFile:
+    """One file, replaced atomically, readable by its owner only."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = KeptFile(directory / "accepted.json", "the accepted configuration")
+
+    def load(self, registry_id: str) -> Served | None:
+        """Return the last accepted configuration of this registry; None without a file, or with a damaged one."""
+        try:
+            content = orjson.loads(self._file.read())
+            if content["format"] != _FORMAT or content["registry_id"] != registry_id:
+                return None
+            files = {path: text.encode() for path, text in content["files"].items()}
+            return Served(int(content["revision"]), files, str(content["judge"]), float(content["at"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("the accepted configuration cannot be read", path=str(self._file.path), error=str(error))
+            return None
+
+    def save(self, served: Served, registry_id: str) -> None:
+        """Replace the file. After a crash or an error (a full disk, which is logged) the old one is there."""
+        document = {
+            "format": _FORMAT,
+            "registry_id": registry_id,
+            "revision": served.revision,
+            "judge": served.validated_by,
+            "at": served.at,
+            "files": {path: content.decode() for path, content in served.files.items()},
+        }
+        self._file.replace(json_bytes(document))

@@ -1,13 +1,14 @@
-"""Publishing: each new configuration is validated in the background, and the newest accepted one is served.
+"""Publishing: each new configuration is rendered, validated in the background, and the newest accepted one is served.
 
-How it is validated is in `gateways/tensorzero/validation/validate.py`, what is served in `published.py`; here is when,
-and what follows from the result. One validation at a time; changes that arrive meanwhile are validated together, as
-the newest configuration.
+How it is validated is in `tensorzero/validation/validate.py`, what is served in `published.py`; here is when, and what
+follows from the result. One validation at a time; changes that arrive meanwhile are validated together, as the newest
+configuration.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,18 +16,11 @@ from dataclasses import dataclass, replace
 import structlog
 
 from model_registry.entities.change import Change
-from model_registry.fleet.flap_damping import DampedSnapshot
-from model_registry.gateways.publishing.accepted_file import AcceptedFile
-from model_registry.gateways.publishing.published import (
-    CONFIGURATION,
-    Files,
-    Published,
-    Refused,
-    Served,
-    concerns_published,
-    published_files,
-)
-from model_registry.gateways.tensorzero.rendering.render import Rendered
+from model_registry.file_paths import CONFIG_FILE
+from model_registry.fleet.flap_damping import DampedSnapshot, damp
+from model_registry.gateways.published import AcceptedFile, Files, Published, Refused, Served, concerns_published
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from model_registry.snapshot.snapshot import Snapshot
@@ -41,6 +35,31 @@ RULES = "rules"
 
 _QUICK_BYTES = 100_000
 """The rules go through so much in 40 ms, which a thread may take; more is for another process."""
+
+
+class Renderer:
+    """Keeps the last rendering, and the fragments that make the next one cheap."""
+
+    def __init__(self, registry: Registry, hold_seconds: float) -> None:
+        self._hold_seconds = hold_seconds
+        self._cache = RenderCache()
+        self._lock = threading.Lock()
+        self._warming: asyncio.Task[Rendered] | None = None
+        registry.stepped.observe(self._on_step)
+
+    def damped(self, snapshot: Snapshot, now: float) -> DampedSnapshot:
+        """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
+        return damp(snapshot, now, self._hold_seconds)
+
+    def of(self, snapshot: Snapshot) -> Rendered:
+        """The configuration of this snapshot. The lock: a full load is rendered off the event loop."""
+        with self._lock:
+            return render(snapshot, self._cache)
+
+    def _on_step(self, _before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
+        # 10,000 models take about a second at first: not on the event loop, and before anyone asks.
+        if not changes:
+            self._warming = asyncio.create_task(asyncio.to_thread(self.of, after), name="first rendering")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +77,42 @@ class Validator:
 
     async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
         """Validate these files. Never on the event loop."""
-        if not any(line and not line.startswith(b"#") for line in files[CONFIGURATION].splitlines()):
+        if not any(line and not line.startswith(b"#") for line in files[CONFIG_FILE].splitlines()):
             return ValidationResult(unasked="nothing is configured")
         if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
-            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIGURATION,))
+            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIG_FILE,))
         return await asyncio.to_thread(
-            self.process.check, files, gateway=gateway, configuration=(CONFIGURATION,), ours=True
+            self.process.check, files, gateway=gateway, configuration=(CONFIG_FILE,), ours=True
         )
 
 
 class ConfigPublisher:
     """One loop that brings the delivery up to date with the registry."""
 
-    def __init__(  # noqa: PLR0913 (its parts, by name)
+    def __init__(
         self,
         registry: Registry,
-        render: Callable[[Snapshot], Rendered],
+        renderer: Renderer,
         validator: Validator,
         file: AcceptedFile,
-        *,
-        damp: Callable[[Snapshot, float], DampedSnapshot] = lambda snapshot, _now: DampedSnapshot(snapshot),
-        on_result: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+        on_result: Callable[[str, float], None],
     ) -> None:
         self._registry = registry
-        self._render = render
-        self._validator = validator
+        self._renderer = renderer
+        self.validator = validator
         self._file = file
-        self._damp = damp
         self._on_result = on_result
-        self._newest = self._validated = -1
+        self.newest = self._validated = -1
+        """The newest revision, and the newest that is validated."""
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._delivered = Signal[[]]()
         self.delivery = Published()
 
     @property
-    def validator(self) -> Validator:
-        """What validates configurations here."""
-        return self._validator
-
-    @property
     def pending(self) -> bool:
         """Whether there is a revision that is not validated yet."""
-        return self._validated < self._newest
-
-    @property
-    def newest(self) -> int:
-        """The newest revision, validated or not."""
-        return self._newest
+        return self._validated < self.newest
 
     def follow(self) -> None:
         """Follow the registry from now on. What was accepted before a restart is served until the next result."""
@@ -113,13 +120,13 @@ class ConfigPublisher:
         if self._registry.loaded:
             snapshot = self._registry.snapshot
             self.delivery = Published(self._file.load(snapshot.registry_id))
-            self._newest = snapshot.revision
+            self.newest = snapshot.revision
 
     async def close(self) -> None:
         """End the check that is going on, so that its thread is free."""
         self.release()
         self._wake_at(None)
-        await asyncio.to_thread(self._validator.process.close)
+        await asyncio.to_thread(self.validator.process.close)
 
     def release(self) -> None:
         """Let every waiter go, now and from now on: the service is about to stop."""
@@ -131,7 +138,7 @@ class ConfigPublisher:
 
     async def until_validated(self, seconds: float) -> bool:
         """Wait until what is newest now is validated."""
-        newest = self._newest
+        newest = self.newest
         return await self.until(lambda: self._validated >= newest, seconds)
 
     def _on_step(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
@@ -142,7 +149,7 @@ class ConfigPublisher:
         elif not self.pending and not concerns_published(before, after, changes):
             self._validated = after.revision
             self.delivery = self.delivery.at_revision(after.revision)
-        self._newest = after.revision
+        self.newest = after.revision
         if self.pending:
             self._changed.set()
 
@@ -166,13 +173,13 @@ class ConfigPublisher:
 
     async def _look(self, snapshot: Snapshot) -> None:
         began, loads = time.perf_counter(), self._registry.loads
-        damped = await asyncio.to_thread(self._damp, snapshot, time.time())
+        damped = await asyncio.to_thread(self._renderer.damped, snapshot, time.time())
         self._wake_at(damped.until)
-        files = published_files(await asyncio.to_thread(self._render, damped.snapshot), snapshot)
+        files = bundle(snapshot, await asyncio.to_thread(self._renderer.of, damped.snapshot))
         served, refused = self.delivery.served, self.delivery.refused
         result = None
         is_final = not self.delivery.provisional
-        if served and is_final and served.files == files and served.validated_by == self._validator.name:
+        if served and is_final and served.files == files and served.validated_by == self.validator.name:
             new = Published(replace(served, revision=snapshot.revision))
         elif refused and refused.files == files:
             new = replace(self.delivery, refused=replace(refused, revision=snapshot.revision))
@@ -192,17 +199,17 @@ class ConfigPublisher:
 
     async def _validate(self, files: Files, snapshot: Snapshot) -> ValidationResult:
         """Asks the gateway; the rules decide at once where there is nothing else that could be served meanwhile."""
-        by_gateway = self._validator.gateway is not None
+        by_gateway = self.validator.gateway is not None
         if by_gateway and self.delivery.served is None:
-            result = await self._validator.check(files, gateway=False)
+            result = await self.validator.check(files, gateway=False)
             if not result.accepted:
                 return result
             served = Served(snapshot.revision, files, RULES, time.time())
             self.delivery = Published(served, self.delivery.refused, provisional=True)
-        return await self._validator.check(files, gateway=by_gateway)
+        return await self.validator.check(files, gateway=by_gateway)
 
     def _published(self, result: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
-        validated_by = self._validator.name if result.gateway else RULES
+        validated_by = self.validator.name if result.gateway else RULES
         if result.accepted:
             return Published(Served(snapshot.revision, files, validated_by, time.time()))
         refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons)

@@ -1,1 +1,0 @@
-"""Render, validate and publish: only an accepted configuration is ever served."""
