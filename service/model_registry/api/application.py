@@ -10,10 +10,10 @@ from starlette.routing import BaseRoute, Route
 
 from model_registry import __version__
 from model_registry.api.app_state import AppState
+from model_registry.api.cached_responses import BodyCache
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
-from model_registry.api.responses import BodyCache
 from model_registry.api.routes import (
     catalog,
     deployments,
@@ -28,6 +28,7 @@ from model_registry.api.routes import (
     services,
     tensorzero,
     tensorzero_check,
+    tensorzero_diff,
     tensorzero_project,
     v1_registry,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     docs.router,
     health.router,
     *history.ROUTERS,
+    *tensorzero_diff.ROUTERS,
     model_import.router,
     models.router,
     nodes.router,

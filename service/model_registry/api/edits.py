@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import Caller
+from model_registry.api.cached_responses import expect_match, row_response
 from model_registry.api.long_work import while_there
-from model_registry.api.responses import expect_match, row_response
 from model_registry.catalog import resources
 from model_registry.catalog.request_models import RequestModel
 from model_registry.catalog.resources import Resource

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE
+from model_registry.api.cached_responses import BodyCache, CachedBody, matches
 from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
-from model_registry.api.responses import BodyCache, CachedBody, matches
 from model_registry.errors import RegistryError, StorageError
 
 log = structlog.get_logger(__name__)

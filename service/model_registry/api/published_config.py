@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
-from model_registry.api.responses import CachedBody, etag_of, keep, matches, raw_headers
+from model_registry.api.cached_responses import CachedBody, etag_of, keep, matches, raw_headers
 from model_registry.errors import NothingAccepted
 from model_registry.gateways.published import Files, Published, PublishedBody
 from model_registry.gateways.publisher import ConfigPublisher

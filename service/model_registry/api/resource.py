@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.cached_responses import cached_response, row_response
 from model_registry.api.edits import add_row, delete_row, edit_row
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
-from model_registry.api.responses import cached_response, row_response
 from model_registry.catalog import resources
 from model_registry.catalog.resources import Resource
 from model_registry.entities.change import Operation

@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from model_registry.client.blocking import Client
-from model_registry.client.core import RetryPolicy
 from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call
+from model_registry.client.retries import RetryPolicy
 from model_registry.errors import RegistryUnreachable
 
 T = TypeVar("T")

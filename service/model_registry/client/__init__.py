@@ -5,7 +5,7 @@ from model_registry.client.blocking import Client, Subscription
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.compat.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
 from model_registry.client.compat.model_registry import ConfigurationError, ModelRegistry
-from model_registry.client.core import RetryPolicy
+from model_registry.client.retries import RetryPolicy
 
 __all__ = [
     "AsyncClient",

@@ -13,9 +13,10 @@ from typing import Self, TypeVar
 import httpx
 
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Flow, Pause, Reply, Send, Step, Tell
+from model_registry.client.core import Flow, Pause, Send, Step, Tell
 from model_registry.client.operations import BaseClient
 from model_registry.client.requests import Call
+from model_registry.client.retries import Reply
 from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
 from model_registry.messaging.login import NatsLogin

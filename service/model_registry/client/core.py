@@ -1,4 +1,4 @@
-"""How a question is asked: attempts, pauses, ETags, fallback to the last answer, and errors. Does no I/O.
+"""The flow of a request: attempts, ETags, fallback to the last answer, and errors. Does no I/O.
 
 A flow is a generator. It yields the next step (`Send`, `Pause`, `Tell`) and receives the step's result, so that the
 blocking and the asynchronous client are two small loops around the same logic.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import httpx
 from model_registry.client.catalogue import Catalogue, read_catalogue
 from model_registry.client.requests import Call, error_of
 from model_registry.client.response_cache import Answers, Kept
+from model_registry.client.retries import Reply, RetryPolicy, is_away
 from model_registry.errors import RegistryError, RegistryUnreachable
 
 log = logging.getLogger(__name__)
@@ -50,41 +50,9 @@ class Tell:
 
 
 Step = Send | Pause | Tell
-Reply = httpx.Response | httpx.HTTPError | None
 Flow = Generator[Step, Reply, T]
 
-_AWAY = frozenset({502, 503, 504})
-_TOO_MANY = 429
 _CATALOG = Call("GET", "/api/catalog", read_catalogue)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Timeouts and retries, in seconds."""
-
-    answer: float = 10.0
-    connect: float = 5.0
-    attempts: int = 4
-    """In all. Only a request that may be repeated has more than one; after 429 (not carried out), every request."""
-    first_pause: float = 0.2
-    """Doubled after each attempt, with up to as much again at random. A Retry-After of the registry counts more."""
-    longest_pause: float = 10.0
-
-    def pause(self, call: Call[Any], reply: Reply, attempt: int) -> float | None:
-        """How long to wait before the next attempt; None when this was the last."""
-        refused = isinstance(reply, httpx.Response) and reply.status_code == _TOO_MANY
-        if attempt >= self.attempts or not (refused or (is_away(reply) and call.may_repeat)):
-            return None
-        asked = reply.headers.get("retry-after", "") if isinstance(reply, httpx.Response) else ""
-        if asked.isdigit():
-            return min(float(asked), self.longest_pause)
-        pause: float = self.first_pause * 2 ** (attempt - 1)
-        return min(pause * random.uniform(1, 2), self.longest_pause)  # noqa: S311 (spreads load, hides nothing)
-
-
-def is_away(reply: Reply) -> bool:
-    """Whether the registry could not be reached."""
-    return not isinstance(reply, httpx.Response) or reply.status_code in _AWAY
 
 
 class Core:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack
 
-from model_registry.client.core import Core, RetryPolicy
+from model_registry.client.core import Core
 from model_registry.client.requests import GARDEN, Call, Json, Rows, enveloped, items_of, json_object, operation, quoted
 from model_registry.client.response_cache import Answers
+from model_registry.client.retries import RetryPolicy
 from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
 from model_registry.entities.deployment import Deployment

@@ -11,8 +11,8 @@ import httpx
 
 from model_registry.client.blocking import Client
 from model_registry.client.bundle import unpack_bundle
-from model_registry.client.core import RetryPolicy
 from model_registry.client.requests import Call, error_of
+from model_registry.client.retries import RetryPolicy
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable
 from model_registry.file_paths import CONFIG_FILE
 

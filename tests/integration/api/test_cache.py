@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.api.responses import BodyCache, CachedBody
+from model_registry.api.cached_responses import BodyCache, CachedBody
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.snapshot.table import Table
 from support.catalogue import add, add_mapping, add_model, add_provider, problem

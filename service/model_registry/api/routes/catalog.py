@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Reader
+from model_registry.api.cached_responses import BodyCache, CachedBody, cached_body, matches, served
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, add_row_routes, page, row, rows
-from model_registry.api.responses import BodyCache, CachedBody, cached_body, matches, served
 from model_registry.catalog.resources import ALIAS, CATEGORY, FUNCTION, MAPPING, PROVIDER, RESOURCES
 from model_registry.catalog.views import AliasView, MappingView, ModelView
 from model_registry.entities.function import Function

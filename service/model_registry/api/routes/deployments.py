@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Caller, KeyHolder, NodeReporter, Reader
+from model_registry.api.cached_responses import cached_response, json_response, row_response
 from model_registry.api.edits import plan_with_refresh
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, large_list_response, list_response, page, paginate
-from model_registry.api.responses import cached_response, json_response, row_response
 from model_registry.catalog.views import DeploymentView, deployment_view
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.entities.node import mask_event

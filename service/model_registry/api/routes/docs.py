@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from model_registry.api.auth import Reader
+from model_registry.api.cached_responses import etag_of, matches
 from model_registry.api.guarded_route import GuardedRoute
-from model_registry.api.responses import etag_of, matches
 from model_registry.errors import NotFound
 
 router = APIRouter(prefix="/docs", include_in_schema=False, route_class=GuardedRoute)

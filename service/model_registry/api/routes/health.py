@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.cached_responses import JSON, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, json_response
 from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
 from model_registry.fleet.event_consumer import EventConsumer

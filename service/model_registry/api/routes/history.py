@@ -1,4 +1,4 @@
-"""`/api/history` and `/api/changes`: what was written; `/api/tensorzero/diff` and `/api/rollback`: earlier states."""
+"""`/api/history` and `/api/changes`: what was written; `/api/rollback`: back to an earlier state."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Administrator, DryRun, KeyHolder
+from model_registry.api.cached_responses import etag_of, json_response, matches
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, etag_of, json_response, matches
 from model_registry.entities.change import Action
-from model_registry.gateways.tensorzero.rendering.bundle import configuration_diff
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.selection.list_filters import check_change_filters
-from model_registry.snapshot.difference import RowChange, difference
+from model_registry.snapshot.difference import RowChange
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.history import Author
-from model_registry.store.json_bytes import json_bytes
 
 history = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
 changes = APIRouter(prefix="/api/changes", tags=["changes"], route_class=GuardedRoute)
@@ -91,23 +88,6 @@ class ChangedRow(BaseModel):
     fields: list[FieldChangeView]
 
 
-class DifferenceEntry(ChangedRow):
-    """A row that differs between the two revisions, with the writes in between."""
-
-    writes: list[AuthorView]
-
-
-class DifferenceView(BaseModel):
-    """The differences between two revisions of the configuration."""
-
-    from_: int = Field(alias="from")
-    to: int
-    added: int
-    removed: int
-    changed: int
-    items: list[DifferenceEntry]
-
-
 class RollbackRequest(BaseModel):
     """The revision to restore."""
 
@@ -166,34 +146,6 @@ async def list_history(
     return json_response(await state.history.writes(before=before, limit=limit))
 
 
-@history.get(
-    "/tensorzero/diff",
-    summary="Compare two revisions of the configuration",
-    operation_id="diff_tensorzero",
-    openapi_extra=NEEDS_KEY,
-    responses={
-        200: {"model": DifferenceView, "content": {TEXT: {"schema": {"type": "string"}}}},
-        **responses(401, 403, 404, 410, 422, 429, 503),
-    },
-)
-async def diff(
-    request: Request,
-    state: CurrentApp,
-    _caller: KeyHolder,
-    from_: Annotated[int, Query(alias="from", ge=0, le=LARGEST, examples=[56])],
-    to: Annotated[int, Query(ge=0, le=LARGEST, examples=[57])],
-    format: Annotated[  # noqa: A002 (the URL's word)
-        Literal["json", "text"] | None, Query(description="Response format; by default chosen by `Accept`.")
-    ] = None,
-) -> Response:
-    """JSON: each row added, removed or changed, field by field, with author and time of each write.
-
-    Text: a unified diff of the gateway's configuration. `from` may be newer than `to`.
-    """
-    as_text = format == "text" or (format is None and _wants_text(request))
-    return await while_there(request, _compared(state, from_, to, as_text=as_text))
-
-
 @history.post(
     "/rollback",
     summary="Restore the configuration of an earlier revision, as a new one",
@@ -213,7 +165,7 @@ async def rollback(
         "dry_run": dry_run,
         "restored": done.restored,
         "revision": done.revision,
-        **_counts(done.changes),
+        **counts(done.changes),
         "items": [asdict(change) for change in done.changes],
     }
     return json_response(answer)
@@ -256,27 +208,6 @@ async def _rendered(state: AppState, revision: int) -> tuple[Snapshot, bytes]:
     return snapshot, (await state.work.history.go_on(render, snapshot)).text.encode()
 
 
-async def _compared(state: AppState, from_: int, to: int, *, as_text: bool) -> Response:
-    before, after = await state.history.at(from_), await state.history.at(to)
-    if as_text:
-        return PlainTextResponse(await state.work.history.go_on(configuration_diff, before, after))
-    authors = await state.history.authors(*sorted((before.revision, after.revision)))
-    return Response(await state.work.history.go_on(_difference_body, before, after, authors), media_type=JSON)
-
-
-def _difference_body(before: Snapshot, after: Snapshot, authors: dict[tuple[str, str], list[Author]]) -> bytes:
-    changes = difference(before, after)
-    items = [
-        asdict(change) | {"writes": [asdict(author) for author in authors.get((change.table, change.id), [])]}
-        for change in changes
-    ]
-    return json_bytes({"from": before.revision, "to": after.revision, **_counts(changes), "items": items})
-
-
-def _wants_text(request: Request) -> bool:
-    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
-    return TEXT in accepted and JSON not in accepted
-
-
-def _counts(changes: Sequence[RowChange]) -> dict[str, int]:
+def counts(changes: Sequence[RowChange]) -> dict[str, int]:
+    """Count the rows added, removed and changed."""
     return {kind: sum(change.change == kind for change in changes) for kind in ("added", "removed", "changed")}

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import DryRun, Importer
+from model_registry.api.cached_responses import JSON
 from model_registry.api.edits import new_id
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses, summary
-from model_registry.api.responses import JSON
 from model_registry.catalog.field_sources import HAND
 from model_registry.entities.base import ShortName, reasons_of
 from model_registry.entities.offer import Offer

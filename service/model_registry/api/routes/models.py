@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder, Reader
+from model_registry.api.cached_responses import cached_response, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import (
@@ -26,7 +27,6 @@ from model_registry.api.resource import (
     page,
     paginate,
 )
-from model_registry.api.responses import cached_response, json_response
 from model_registry.api.routes.history import LARGEST, AuthorView
 from model_registry.catalog.resources import MODEL
 from model_registry.catalog.views import (

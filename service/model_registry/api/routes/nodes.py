@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.cached_responses import expect_etag, json_response
 from model_registry.api.edits import guarded, write
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, paginate
-from model_registry.api.responses import expect_etag, json_response
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
 from model_registry.errors import Invalid, Reason

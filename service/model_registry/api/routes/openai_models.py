@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import AnyReader
+from model_registry.api.cached_responses import cached_response, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED
-from model_registry.api.responses import cached_response, json_response
 from model_registry.catalog.views import OpenAIModel, OpenAIModels, openai_model, openai_models
 from model_registry.store.json_bytes import json_bytes
 

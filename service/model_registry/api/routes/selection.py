@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import READ_WITH_BODY, Reader
+from model_registry.api.cached_responses import cached_response, json_response
 from model_registry.api.guarded_route import QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.resource import FILTERED_MODELS, JOINED, ModelQuery, paginate
-from model_registry.api.responses import cached_response, json_response
 from model_registry.entities.model import Model
 from model_registry.errors import Invalid, ModelNotFound, Reason
 from model_registry.selection.costs import EstimateRequest, Estimates, estimates

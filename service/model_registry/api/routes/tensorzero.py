@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import DryRun, Importer, Reader, key_holder
+from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
-from model_registry.api.responses import JSON, cached_response
 from model_registry.api.routes.history import LARGEST, configuration_at
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.file_paths import CONFIG_FILE

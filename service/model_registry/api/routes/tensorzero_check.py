@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
+from model_registry.api.cached_responses import json_response
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
-from model_registry.api.responses import json_response
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.rendering.bundle import bundle

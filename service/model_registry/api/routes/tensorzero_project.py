@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Administrator, Reader
+from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import delete_row, put_row
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
-from model_registry.api.responses import JSON, cached_response
 from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
 from model_registry.catalog.resources import FILE, SECTION
 from model_registry.entities.base import reasons_of

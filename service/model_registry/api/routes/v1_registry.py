@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import READ_WITH_BODY, DryRun, Importer, Reader
+from model_registry.api.cached_responses import JSON, cached_response, json_response
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
-from model_registry.api.responses import JSON, cached_response, json_response
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
 from model_registry.entities.model import CategoryFacts
