@@ -67,10 +67,38 @@ class Reason:
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
+class ErrorCode(str):
+    """An error's code, as programs of the old in-memory registry read it: `error.error_code`.
+
+    Equal to its text, and to anything with the same `code`, such as a member of another program's enumeration.
+    """
+
+    __slots__ = ()
+
+    @property
+    def code(self) -> str:
+        """The code as text."""
+        return str.__str__(self)
+
+    code_value = value = code
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by code."""
+        return str.__eq__(self, other if isinstance(other, str) else getattr(other, "code", other)) is True
+
+    def __ne__(self, other: object) -> bool:
+        """Compare by code."""
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
 class RegistryError(Exception):
     """The registry could not complete the request"""
 
     code: ClassVar[str] = "E4000"
+    retryable: ClassVar[bool] = False
+    """Whether the same request may succeed later, without a change by the caller."""
 
     def __init__(self, message: str, *, reasons: Sequence[Reason] = (), **data: Any) -> None:  # noqa: ANN401 (copied into the problem document)
         super().__init__(message)
@@ -87,6 +115,21 @@ class RegistryError(Exception):
     def title(cls) -> str:
         """The class's docstring, the same for every instance."""
         return (cls.__doc__ or "").strip()
+
+    @property
+    def error_code(self) -> ErrorCode:
+        """The code, under the old registry's name."""
+        return ErrorCode(self.code)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The data and the reasons, under the old registry's name."""
+        return self.data | ({"reasons": [str(reason) for reason in self.reasons]} if self.reasons else {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the old registry's errors had, for logs and responses."""
+        facts = {"error_code": self.code, "message": self.message, "retryable": self.retryable}
+        return facts | {"details": self.details}
 
 
 class NotFound(RegistryError, code="E4004"):
@@ -176,6 +219,8 @@ class MethodNotAllowed(RegistryError, code="E4050"):
 class RequestTimeout(RegistryError, code="E4080"):
     """The request did not arrive in time"""
 
+    retryable = True
+
 
 class BodyTooLarge(RegistryError, code="E4130"):
     """Request body too large"""
@@ -187,6 +232,8 @@ class UrlTooLong(RegistryError, code="E4140"):
 
 class TooManyRequests(RegistryError, code="E4290"):
     """Too many requests at once"""
+
+    retryable = True
 
 
 class HeadersTooLarge(RegistryError, code="E4310"):
@@ -204,6 +251,8 @@ class StorageError(RegistryError, code="E5000"):
 class StorageUnavailable(StorageError, code="E5030"):
     """Database unavailable"""
 
+    retryable = True
+
 
 class StorageMisconfigured(StorageError, code="E5001"):
     """Database access is misconfigured"""
@@ -211,6 +260,8 @@ class StorageMisconfigured(StorageError, code="E5001"):
 
 class NothingAccepted(RegistryError, code="E5031"):
     """No configuration has been accepted yet"""
+
+    retryable = True
 
 
 class GatewayUnavailable(RegistryError, code="E5002"):
@@ -220,9 +271,13 @@ class GatewayUnavailable(RegistryError, code="E5002"):
 class RegistryUnreachable(RegistryError, code="E5003"):
     """The registry service cannot be reached"""
 
+    retryable = True
+
 
 class ModelServerUnreachable(RegistryError, code="E5004"):
     """A model server on this node does not respond"""
+
+    retryable = True
 
 
 class SourceUnreadable(RegistryError, code="E5005"):
