@@ -19,7 +19,7 @@ from model_registry.entities.document import VERSION, Document, DocumentAlias, D
 from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import InvalidModel, Reason
-from model_registry.garden.document_models import columns_of, entry_of, garden_id, unknown_keys
+from model_registry.garden.document_models import columns_of, entry_of, garden_id, in_document_order, unknown_keys
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
@@ -69,7 +69,7 @@ def exported(snapshot: Snapshot) -> dict[str, Any]:
         for provider in snapshot.providers
         if (columns := _provider(provider)) or not snapshot.models.where("provider", provider.id)
     }
-    models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
+    models = {key: entry_of(snapshot, m, key) for m in in_document_order(snapshot) if (key := garden_id(snapshot, m))}
     return {
         "version": VERSION,
         "last_updated": _last_updated(snapshot),

@@ -19,6 +19,11 @@ from model_registry.snapshot.lookup import find_model, splits
 from model_registry.snapshot.snapshot import Snapshot
 
 
+def in_document_order(snapshot: Snapshot) -> list[Model]:
+    """List models in the order in which they came: those of one import in the order of its document."""
+    return sorted(snapshot.models, key=lambda model: (model.created_at or "", model.id))
+
+
 def garden_id(snapshot: Snapshot, model: Model) -> str:
     """Return the id of a model in a document, where no two have the same: what its provider calls it.
 
