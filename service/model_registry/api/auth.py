@@ -73,8 +73,8 @@ class Authenticator:
         return not self._auth_reads
 
     def takes_any_key(self, path: str) -> bool:
-        """Whether a key is not looked at: clients of OpenAI's interface always send one, for want of a real one any."""
-        return self.reads_are_open and path.startswith("/v1/")
+        """Whether a key is not looked at: clients of OpenAI and PostgREST always send one, if need be any."""
+        return self.reads_are_open and path.startswith(("/v1/", "/rest/v1/"))
 
     def has_keys(self) -> bool:
         """Whether anybody could authenticate at all."""

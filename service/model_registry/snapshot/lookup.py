@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from typing import TypeVar
 from uuid import UUID
 
 from model_registry.entities.base import Row
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
-from model_registry.entities.function import Function, Mapping
+from model_registry.entities.function import Function, Mapping, spelling
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot
 
 R = TypeVar("R", bound=Row)
+
+_NEAR = 3
+_SHOWN_NAMES = 100
 
 
 def as_uuid(reference: str) -> str | None:
@@ -95,6 +99,20 @@ def find_function(snapshot: Snapshot, reference: str) -> Function:
     for service, function in splits(reference):
         match = match or _only(snapshot.functions.where("key", (service, function)))
     return _required(match, "function", reference)
+
+
+def find_service(snapshot: Snapshot, reference: str) -> str:
+    """Find a service that has mappings, by name; else the only one whose name is spelled alike.
+
+    Errors: NotFound, which names those that are near.
+    """
+    names = sorted(map(str, snapshot.mappings.keys("service")))
+    alike = [name for name in names if name == reference] or [n for n in names if spelling(n) == spelling(reference)]
+    if len(alike) == 1:
+        return alike[0]
+    near = alike or get_close_matches(reference, names, n=_NEAR)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else " All services: GET /api/services."
+    raise NotFound(f"The service {reference!r} has no mappings.{hint}", allowed=near or names[:_SHOWN_NAMES])
 
 
 def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:

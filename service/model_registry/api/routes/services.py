@@ -15,6 +15,12 @@ from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED, Limit, Offset, list_response, page, paginate
 from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
 from model_registry.errors import NotFound
+from model_registry.snapshot.lookup import find_service
+from model_registry.snapshot.snapshot import Snapshot
+
+SERVICE_TABLES = JOINED["service_model_mappings"] + JOINED["models"]
+"""The tables that the models of a service are made of."""
+DEPLOYMENT_TABLES = ("model_deployments", "gpu_nodes")
 
 router = APIRouter(prefix="/api/services", tags=["services"], route_class=GuardedRoute)
 
@@ -64,16 +70,24 @@ async def list_service_models(
         ),
     ] = False,
 ) -> Response:
-    """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row."""
+    """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row.
+
+    A service is also found by another spelling of its name: `hi-rag` for `hirag`, `agent_zero` for `agent-zero`.
+    """
     snapshot = state.registry.snapshot
-    mappings = snapshot.mappings.where("service", service_name)
-    known = {m.function_name for m in mappings}
-    if not mappings or (function is not None and function not in known):
-        what = f"a function {function!r}" if mappings else "mappings"
-        raise NotFound(f"The service {service_name!r} has no {what.removeprefix('a ')}.", allowed=sorted(known))
-    tables = JOINED["service_model_mappings"] + JOINED["models"]
+    service = service_of(snapshot, service_name, function)
     if deployed:
-        items = deployed_models(snapshot, service_name, function)
-        return list_response(request, snapshot, items, len(items), (*tables, "model_deployments", "gpu_nodes"))
-    items = service_models(snapshot, service_name, function)
-    return list_response(request, snapshot, items, len(items), tables)
+        items = deployed_models(snapshot, service, function)
+        return list_response(request, snapshot, items, len(items), (*SERVICE_TABLES, *DEPLOYMENT_TABLES))
+    items = service_models(snapshot, service, function)
+    return list_response(request, snapshot, items, len(items), SERVICE_TABLES)
+
+
+def service_of(snapshot: Snapshot, reference: str, function: str | None) -> str:
+    """The name of a service, in any spelling, that has this function. Errors: NotFound."""
+    service = find_service(snapshot, reference)
+    known = {mapping.function_name for mapping in snapshot.mappings.where("service", service)}
+    if function is not None and function not in known:
+        message = f"The service {service!r} has no function {function!r}."
+        raise NotFound(message, allowed=sorted(known))
+    return service
