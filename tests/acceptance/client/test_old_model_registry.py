@@ -156,6 +156,7 @@ async def test_all_of_a_model_comes_back(registry: ModelRegistry) -> None:
     registry.register_model(model)
     assert registry.get_model("claude-3-opus") == model
     model.regions, model.provisioned_throughput = [], ProvisionedThroughput()
+    model.capabilities.supports_streaming = False
     registry.register_model(model)
 
     assert registry.get_model("claude-3-opus") == model

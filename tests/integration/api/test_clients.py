@@ -139,7 +139,10 @@ async def test_programs_that_read_models_find_them(client: httpx.AsyncClient) ->
 
 
 async def test_programs_that_expect_a_bare_list_have_a_prefix(client: httpx.AsyncClient) -> None:
-    for path in ("/api/models?model_type=chat", "/api/services/agent-zero/models", "/api/models?limit=1"):
+    for path in (
+        *("/api/models?model_type=chat", "/api/models?limit=1"),
+        *("/api/services/agent-zero/models", "/api/services/agent_zero/models?deployed=true"),
+    ):
         enveloped, bare = await client.get(path), await client.get(f"/compat{path}")
 
         assert bare.status_code == 200

@@ -14,8 +14,8 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import ModelQuery, bare
 from model_registry.api.routes.models import models_response
-from model_registry.api.routes.services import SERVICE_TABLES, service_of
-from model_registry.catalog.views import ModelView, ServiceModelView, service_models
+from model_registry.api.routes.services import OfFunction, OnlyDeployed, service_rows
+from model_registry.catalog.views import ModelView, ServiceModelView
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/compat/api", tags=["compatibility"], route_class=GuardedRoute)
@@ -45,9 +45,10 @@ async def list_service_models(
     service_name: str,
     state: CurrentApp,
     _caller: Reader,
-    function: Annotated[str | None, Query(description="Only models for this function of the service.")] = None,
+    function: OfFunction = None,
+    deployed: OnlyDeployed = False,
 ) -> Response:
     """The rows of `GET /api/services/{service_name}/models`."""
     snapshot = state.registry.snapshot
-    items = service_models(snapshot, service_of(snapshot, service_name, function), function)
-    return cached_response(request, snapshot, json_bytes(items), tables=SERVICE_TABLES)
+    items, tables = service_rows(snapshot, service_name, function, deployed=deployed)
+    return cached_response(request, snapshot, json_bytes(items), tables=tables)

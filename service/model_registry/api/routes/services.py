@@ -13,14 +13,21 @@ from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED, Limit, Offset, list_response, page, paginate
-from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
+from model_registry.catalog.views import ServiceModelView, View, deployed_models, service_models
 from model_registry.errors import NotFound
 from model_registry.snapshot.lookup import find_service
 from model_registry.snapshot.snapshot import Snapshot
 
-SERVICE_TABLES = JOINED["service_model_mappings"] + JOINED["models"]
-"""The tables that the models of a service are made of."""
-DEPLOYMENT_TABLES = ("model_deployments", "gpu_nodes")
+_TABLES = JOINED["service_model_mappings"] + JOINED["models"]
+
+OfFunction = Annotated[str | None, Query(description="Only models for this function of the service.")]
+OnlyDeployed = Annotated[
+    bool,
+    Query(
+        description="Only models available now: those that run on nodes must be loaded on one; fallback models "
+        "come last."
+    ),
+]
 
 router = APIRouter(prefix="/api/services", tags=["services"], route_class=GuardedRoute)
 
@@ -61,29 +68,29 @@ async def list_service_models(
     service_name: str,
     state: CurrentApp,
     _caller: Reader,
-    function: Annotated[str | None, Query(description="Only models for this function of the service.")] = None,
-    deployed: Annotated[
-        bool,
-        Query(
-            description="Only models available now: those that run on nodes must be loaded on one; fallback models "
-            "come last."
-        ),
-    ] = False,
+    function: OfFunction = None,
+    deployed: OnlyDeployed = False,
 ) -> Response:
     """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row.
 
     A service is also found by another spelling of its name: `hi-rag` for `hirag`, `agent_zero` for `agent-zero`.
     """
     snapshot = state.registry.snapshot
-    service = service_of(snapshot, service_name, function)
+    items, tables = service_rows(snapshot, service_name, function, deployed=deployed)
+    return list_response(request, snapshot, items, len(items), tables)
+
+
+def service_rows(
+    snapshot: Snapshot, reference: str, function: str | None, *, deployed: bool
+) -> tuple[list[View], tuple[str, ...]]:
+    """List the models of a service, and the tables that they are made of. Errors: NotFound."""
+    service = _service_of(snapshot, reference, function)
     if deployed:
-        items = deployed_models(snapshot, service, function)
-        return list_response(request, snapshot, items, len(items), (*SERVICE_TABLES, *DEPLOYMENT_TABLES))
-    items = service_models(snapshot, service, function)
-    return list_response(request, snapshot, items, len(items), SERVICE_TABLES)
+        return deployed_models(snapshot, service, function), (*_TABLES, "model_deployments", "gpu_nodes")
+    return service_models(snapshot, service, function), _TABLES
 
 
-def service_of(snapshot: Snapshot, reference: str, function: str | None) -> str:
+def _service_of(snapshot: Snapshot, reference: str, function: str | None) -> str:
     """The name of a service, in any spelling, that has this function. Errors: NotFound."""
     service = find_service(snapshot, reference)
     known = {mapping.function_name for mapping in snapshot.mappings.where("service", service)}

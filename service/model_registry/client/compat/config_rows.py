@@ -32,8 +32,9 @@ _FACTS = (
 )
 """Fields with the same names in a row's card."""
 
-IN_METADATA = ("regions", "provisioned_throughput", "pricing_last_updated")
-"""Fields that a row has no column for: keys of its metadata."""
+_NO_STREAMING = "supports_streaming"
+IN_METADATA = ("regions", "provisioned_throughput", "pricing_last_updated", _NO_STREAMING)
+"""Fields that a row has no column for: keys of its metadata. A language model streams unless this one is false."""
 
 
 class _Checked(ModelDraft, ModelCard):
@@ -78,27 +79,35 @@ def fields_of(config: ModelConfig) -> dict[str, Any]:
 def _metadata_of(config: ModelConfig) -> dict[str, Any]:
     throughput = {name: value for name, value in asdict(config.provisioned_throughput).items() if value is not None}
     updated = config.pricing_last_updated
+    can = config.capabilities
     own = {
-        "regions": list(config.regions),
+        "regions": list(config.regions) or None,
         "provisioned_throughput": throughput if throughput != {"enabled": False} else None,
         "pricing_last_updated": updated.isoformat() if updated else None,
+        _NO_STREAMING: False if can.supports_text and not can.supports_streaming else None,
     }
-    return config.metadata | {name: value for name, value in own.items() if value}
+    return config.metadata | {name: value for name, value in own.items() if value is not None}
 
 
 def config_of(row: CatalogModel, model_id: str) -> ModelConfig:
     """Make a model of this id from a row."""
     scores = row.quality_scores.model_dump() if row.quality_scores else {}
     own = _read_metadata(row.metadata)
+    metadata = {name: value for name, value in row.metadata.items() if name not in own}
+    text = row.model_type in ROUTED_TYPES
+    capabilities = ModelCapabilities.of(row.capabilities, text=text)
+    streams = own.pop(_NO_STREAMING, True)
+    if text and streams:
+        capabilities.supports_streaming = True
     config = ModelConfig(
         model_id,
         row.provider_name or row.provider_id,
         row.display_name or "",
-        ModelCapabilities.of(row.capabilities, text=row.model_type in ROUTED_TYPES),
+        capabilities,
         context_window=row.context_window,  # type: ignore[arg-type] # None: assumed
         status=ModelStatus(row.status),
         quality_scores=QualityScores(**scores),
-        metadata={name: value for name, value in row.metadata.items() if name not in own},
+        metadata=metadata,
         active=row.offered if row.status in OFFERED_STATUSES else row.active,
         **own,
         **{name: getattr(row, name) for name in _FACTS},
@@ -117,6 +126,8 @@ def _read_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
         found["regions"] = list(regions)
     if isinstance(throughput, dict) and throughput.keys() <= {known.name for known in fields(ProvisionedThroughput)}:
         found["provisioned_throughput"] = ProvisionedThroughput(**throughput)
+    if metadata.get(_NO_STREAMING) is False:
+        found[_NO_STREAMING] = False
     with suppress(KeyError, TypeError, ValueError):
         found["pricing_last_updated"] = datetime.fromisoformat(metadata["pricing_last_updated"])
     return found

@@ -71,7 +71,12 @@ def test_cached_tokens_without_a_price_of_their_own_are_not_free() -> None:
 def test_a_model_streams_unless_it_says_otherwise() -> None:
     assert ModelCapabilities().capabilities_list == ["text", "streaming"]
     assert ModelConfig("m", "lab").supports_capability("streaming")
-    assert not ModelCapabilities(supports_streaming=False).has_capability("streaming")
+    silent = ModelCapabilities(supports_streaming=False)
+    assert not silent.has_capability("streaming")
+    assert config_of(row(capabilities=["chat"]), "m").supports_capability("streaming"), "a row that says nothing"
+    assert not config_of(row(model_type="tts"), "m").supports_capability("streaming")
+    for config in (ModelConfig("m", "lab", capabilities=silent), ModelConfig("m", "lab")):
+        assert config_of(row(provider_type="custom", **fields_of(config)), "m") == config
 
 
 def test_functions_are_tools_under_another_name() -> None:
