@@ -75,5 +75,11 @@ if __name__ == "__main__":
             with temporary_service() as (url, key):
                 os.environ["MODEL_REGISTRY_URL"], os.environ["MODEL_REGISTRY_API_KEY"] = url, key
                 run(others, chosen)
+        except SystemExit as end:
+            if not end.code:
+                print(
+                    "That service ran only for the import. Start your own with: model-registry serve", file=sys.stderr
+                )
+            raise
         except RegistryError as error:
             sys.exit(f"error: {error.message}")

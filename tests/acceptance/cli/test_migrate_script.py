@@ -45,6 +45,7 @@ def test_without_arguments_it_fills_the_supabase_project(
     assert done.returncode == 0, done.stderr
     assert "Importing pmoves/tensorzero/config/tensorzero.toml" in done.stderr
     assert project.url in done.stderr
+    assert "ran only for the import" in done.stderr
     assert key not in done.stdout + done.stderr
     (models,) = database.execute("select count(*) from models").fetchone() or (0,)
     (mappings,) = database.execute("select count(*) from service_model_mappings").fetchone() or (0,)
