@@ -9,6 +9,9 @@ from pydantic import Field
 
 from model_registry.entities.base import Draft, ShortName, Text
 
+ESTIMATE = " (estimate)"
+"""End of the source of a field that an importer estimated, in `field_sources`."""
+
 
 class Offer(Draft):
     """One model from an importer. Loosely typed, so that one bad offer is skipped and the rest imported."""
