@@ -168,7 +168,7 @@ class Operations(RowOperations):
         Errors: NotFound; Invalid, for an unknown GPU.
         """
         hardware = {"vram_gb": vram_gb, "gpu": gpu, "gpus": gpus, "ram_gb": ram_gb}
-        settings = {"method": method, "sequence_length": sequence_length, "batch_size": batch_size}
+        settings: dict[str, object] = {"method": method, "sequence_length": sequence_length, "batch_size": batch_size}
         settings |= {"optimizer": optimizer, "lora_rank": lora_rank}
         body = {"model_id": model_id, **hardware, "cuda_compute_capability": cuda_compute_capability, **settings}
         return _question(f"{GARDEN}/validate/{use}", lambda content: FitnessResult(**enveloped(content)), body)

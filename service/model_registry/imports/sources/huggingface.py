@@ -59,10 +59,10 @@ def _facts(model_id: str, config: Document, info: Document) -> tuple[dict[str, A
     text, gguf = text_config(config), object_in(info, "gguf")
     task = text_in(info, "pipeline_tag")
     model_type = _TYPES.get(task or "", "chat")
-    quantization, weights = quantization_of(config, info), weights_of(model_id, config, info)
+    quantization, weights = quantization_of(model_id, config, info), weights_of(model_id, config, info)
     left_out = dict(weights.reasons)
     memory = needed_gb(weights.bytes) if weights.bytes else None
-    context = context_length(text) or number_in(gguf, "context_length")
+    context = context_length(text) or round(number_in(gguf, "context_length") or 0) or None
     if context is not None and context > MAX_INT32:
         context, left_out["context_length"] = None, f"{context} tokens cannot be meant"
     dtype = dtype_of(text)

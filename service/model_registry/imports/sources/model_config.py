@@ -87,7 +87,7 @@ def context_length(text: Document) -> int | None:
     length = number_in(text, "model_max_length") or (min(lengths) if lengths else None)
     if "gemma3" not in (text_in(text, "model_type") or ""):
         length = max((s for rope in _ropes(text) if (s := _scaled(length, rope, text))), default=length)
-    return round(length) if length is not None and length < LARGEST else None
+    return (round(length) or None) if length is not None and length < LARGEST else None
 
 
 def _ropes(text: Document) -> Iterator[Document]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-LARGEST = 1e16
+LARGEST = 5e13
 """Numbers above are mistakes: no model has as many parameters or bytes."""
 
 _ROOM = 1.2

@@ -8,6 +8,7 @@ from typing import Any
 
 from model_registry.entities.weight_bits import METHOD_BITS
 from model_registry.imports.sources.model_config import Document, number_in, object_in, text_config, text_in
+from model_registry.imports.sources.repository_files import gguf_files, is_gguf
 
 _METHODS = {
     "awq": "awq",
@@ -59,13 +60,16 @@ class Quantization:
         return {name: value for name, value in named.items() if value} or None
 
 
-def quantization_of(config: Document, info: Document) -> Quantization | None:
-    """Read the quantization from the configuration, its language model's part, or the Hub's excerpt of it."""
+def quantization_of(model_id: str, config: Document, info: Document) -> Quantization | None:
+    """Read the quantization from the files, the configuration, its language model's part, or the Hub's excerpt."""
+    if is_gguf(info, model_id):
+        files = gguf_files(info, model_id)
+        return Quantization("gguf", files[0].kind if len(files) == 1 else None)
     for document in (text_config(config), config, text_config(object_in(info, "config"))):
         for key in ("quantization_config", "compression_config", "quantization"):
             if section := object_in(document, key):
                 return _of_section(section, document)
-    return Quantization("gguf") if object_in(info, "gguf") else None
+    return None
 
 
 def _of_section(section: Document, document: Document) -> Quantization:

@@ -51,6 +51,13 @@ def safetensors_bytes(info: Document) -> float | None:
     return None
 
 
+def is_gguf(info: Document, model_id: str) -> bool:
+    """Whether the model is in GGUF files. Of a repository that has others too, if its name ends in a type."""
+    if object_in(object_in(info, "safetensors"), "parameters") and ":" not in model_id:
+        return False
+    return bool(object_in(info, "gguf") or gguf_files(info, model_id))
+
+
 def gguf_files(info: Document, model_id: str) -> list[GgufFile]:
     """Return the models in GGUF files; only one type where the model's name ends in it: `owner/repository:Q4_K_M`."""
     shards: dict[str, list[tuple[int, float | None]]] = {}

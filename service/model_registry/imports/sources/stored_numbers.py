@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def readings(counts: Mapping[str, float], total: float | None, quantization: Qua
     if layout is not None:
         yield from _packed_readings(counts, layout, size)
         return
-    yield Reading(plain, size)
+    yield Reading(plain or None, size)
     whole = sum(counts.values())
     if total and not agree(total, whole, SAME):
         yield Reading(total, size / whole * total if size else None)
@@ -60,7 +61,7 @@ def _packed_readings(counts: Mapping[str, float], layout: Layout, size: float | 
     others = {d: n for d, n in counts.items() if d not in layout.containers}
     plain = sum(n for dtype, n in others.items() if dtype not in _NO_WEIGHTS)
     if not held:
-        yield Reading(plain, size)
+        yield Reading(plain or None, size)
         return
     if not layout.numbers:
         yield Reading(None, size)
@@ -88,7 +89,7 @@ def stored_bytes(numbers: Mapping[str, object]) -> float | None:
 
 def ratio(one: float, other: float) -> float:
     """Divide the larger by the smaller."""
-    return max(one / other, other / one)
+    return max(one / other, other / one) if one > 0 and other > 0 else math.inf
 
 
 def agree(one: float, other: float, most: float) -> bool:

@@ -8,7 +8,7 @@ and the name. Where these do not decide, nothing is stated, with the reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model_registry.entities.weight_bits import gguf_bits
 from model_registry.imports.sources.model_config import (
@@ -22,7 +22,7 @@ from model_registry.imports.sources.model_config import (
 )
 from model_registry.imports.sources.model_size import parameters_in, parameters_text
 from model_registry.imports.sources.quantization import Quantization, quantization_of
-from model_registry.imports.sources.repository_files import GgufFile, gguf_files, safetensors_bytes
+from model_registry.imports.sources.repository_files import GgufFile, gguf_files, is_gguf, safetensors_bytes
 from model_registry.imports.sources.stored_numbers import SAME, Reading, agree, all_agree, ratio, readings
 
 _DTYPE_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float8_e4m3fn": 8}
@@ -81,7 +81,7 @@ def weights_of(model_id: str, config: Document, info: Document) -> Weights:
         model_id,
         text,
         info,
-        quantization_of(config, info),
+        quantization_of(model_id, config, info),
         counts,
         number_in(stored, "total"),
         shape_of(text),
@@ -90,9 +90,13 @@ def weights_of(model_id: str, config: Document, info: Document) -> Weights:
     if text_in(info, "library_name") == "peft":
         reason = "it is an adapter: the size is that of its base model"
         return Weights(reasons={"parameters": reason, "requirements": reason})
-    if object_in(info, "gguf") or (gguf_files(info, model_id) and not counts):
+    if is_gguf(info, model_id):
         return _of_gguf(repository)
-    return _of_counts(repository) if counts else _of_nothing_counted(repository)
+    weights = _of_counts(repository) if counts else _of_nothing_counted(repository)
+    if text_in(info, "library_name") == "diffusers":
+        reason = "the Hub counts one part of a pipeline that has several"
+        return replace(weights, bytes=None, reasons=weights.reasons | {"requirements": reason})
+    return weights
 
 
 def _of_counts(repository: _Repository) -> Weights:

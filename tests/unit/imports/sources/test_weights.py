@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_registry.imports.sources.huggingface import read_huggingface
 
@@ -221,6 +223,13 @@ def test_an_adapter_has_not_the_size_of_its_model() -> None:
     assert "adapter" in offer.left_out["requirements"]
 
 
+def test_a_pipeline_has_more_parts_than_the_one_that_is_counted() -> None:
+    offer = facts("black-forest-labs/FLUX.1-dev", {}, {"BF16": 11_901_408_320}, library_name="diffusers")
+
+    assert sizes(offer) == ("11.9B", None)
+    assert "pipeline" in offer.left_out["requirements"]
+
+
 def gguf(name: str, files: Mapping[str, int | None], **more: Any) -> Any:
     siblings = [{"rfilename": file} | ({"size": size} if size else {}) for file, size in files.items()]
     return facts(name, {}, siblings=siblings, gguf={"architecture": "qwen3moe", **more})
@@ -252,6 +261,9 @@ def test_of_several_gguf_types_one_is_chosen_by_the_name() -> None:
     assert "org/m-GGUF:Q4_K_M" in several.left_out["requirements"]
     chosen = gguf("org/m-GGUF:q8_0", files, total=8_190_735_360)
     assert sizes(chosen) == ("8.2B", 10.5)
+    assert chosen.fields["quantization"] == {"method": "gguf", "type": "Q8_0"}
+    both = facts("org/m", {}, {"BF16": 8_190_735_360}, siblings=[{"rfilename": file} for file in files], gguf={})
+    assert sizes(both) == ("8.2B", 19.7)
     assert chosen.fields["urls"] == {"huggingface": "https://huggingface.co/org/m-GGUF"}
     assert sizes(gguf("org/m-GGUF", {"m-Q4_K_M.gguf": None}, total=8_190_735_360)) == ("8.2B", 6.1)
     assert sizes(gguf("org/m-GGUF", {"m.gguf": None}, total=8_190_735_360))[1] is None
@@ -266,3 +278,69 @@ def test_numbers_that_cannot_be_are_passed_over(number: Any) -> None:
     assert sizes(offer) == ("8B", 19.2)
     assert "context_length" not in offer.fields
     assert sizes(facts("org/model", {}, gguf={"total": number}))[1] is None
+
+
+NUMBERS = st.sampled_from(
+    [0, 1, 4, 8, 128, 4096, 8_000_000_000, 2**64, 10**400, 0.25, 1e-300, 1e300, -1, None, "4", True]
+)
+TYPES = ("I32", "U8", "U32", "BF16", "I64", "F8_E4M3", "Q9")
+SECTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "quant_method": st.sampled_from(
+            ["awq", "gptq", "mxfp4", "fp8", "compressed-tensors", "bitsandbytes", "hqq", 7]
+        ),
+        "bits": NUMBERS,
+        "group_size": NUMBERS,
+        "load_in_4bit": st.booleans(),
+        "format": st.sampled_from(["pack-quantized", None]),
+        "config_groups": st.dictionaries(
+            st.sampled_from("ab"),
+            st.fixed_dictionaries({"weights": st.fixed_dictionaries({"num_bits": NUMBERS, "group_size": NUMBERS})}),
+        ),
+    },
+)
+DIMENSIONS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "vocab_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_experts",
+)
+CONFIGS = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys((*DIMENSIONS, "max_position_embeddings"), NUMBERS)
+    | {
+        "quantization_config": SECTIONS,
+        "rope_scaling": st.fixed_dictionaries({"type": st.sampled_from(["yarn", "linear"]), "factor": NUMBERS}),
+    },
+)
+FILES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "rfilename": st.sampled_from(["model.safetensors", "a-Q4_0.gguf", "b-00001-of-00002.gguf", 1]),
+            "size": NUMBERS,
+        }
+    ),
+    max_size=3,
+)
+COUNTS = st.dictionaries(st.sampled_from(TYPES), NUMBERS)
+INFOS = st.fixed_dictionaries(
+    {},
+    optional={
+        "safetensors": st.fixed_dictionaries({"parameters": COUNTS, "total": NUMBERS}),
+        "gguf": st.dictionaries(st.sampled_from(["total", "totalFileSize", "context_length"]), NUMBERS),
+        "siblings": FILES,
+        "usedStorage": NUMBERS,
+    },
+)
+
+
+@given(CONFIGS | st.fixed_dictionaries({"text_config": CONFIGS}), INFOS, st.sampled_from(["o/m", "o/m-8B", "m:Q4_0"]))
+def test_any_json_is_read(config: dict[str, Any], info: dict[str, Any], name: str) -> None:
+    for offer in read_huggingface(name, config, info, None).offers:
+        memory, context = offer.fields.get("requirements"), offer.fields.get("context_length", 1)
+        assert memory is None or 0 < memory["min_vram_gb"] <= 100_000
+        assert 0 <= context < 2**31
+        assert isinstance(context, int)
