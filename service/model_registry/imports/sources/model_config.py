@@ -135,16 +135,18 @@ def shape_of(text: Document) -> Shape | None:
     """
     width, layers = number_in(text, "hidden_size", "n_embd", "d_model"), number_in(text, "num_hidden_layers", "n_layer")
     vocabulary = number_in(text, "vocab_size", "padded_vocab_size")
+    kind = text_in(text, "model_type") or ""
+    matrices = 2 if kind in _UNGATED else 3
     inner = number_in(text, "intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim")
+    if inner is None and width and kind in _UNGATED:
+        inner = 4 * width
     moe_inner = number_in(text, "moe_intermediate_size", "expert_ffn_hidden_size") or inner
     if width is None or layers is None or vocabulary is None or moe_inner is None:
         return None
-    kind = text_in(text, "model_type") or ""
-    matrices = 2 if kind in _UNGATED else 3
     experts = number_in(text, "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts") or 0
     sparse = _sparse_layers(text, layers) if experts > 1 else 0
     routed = sparse * experts * matrices * width * moe_inner
-    dense = (layers - sparse) * matrices * width * (number_in(text, "intermediate_size_mlp") or inner or 4 * width)
+    dense = (layers - sparse) * matrices * width * (number_in(text, "intermediate_size_mlp") or inner or moe_inner)
     shared = sparse * matrices * width * _shared_inner(text, moe_inner)
     tied = text.get("tie_word_embeddings")
     is_tied = tied if isinstance(tied, bool) else any(word in kind for word in _TIED)

@@ -34,6 +34,8 @@ class Layout:
     scales: float = 0.0
     """Other numbers for one weight: scales."""
     scale_bytes: float = 2.0
+    is_counted: bool = True
+    """Whether the Hub knows the layout, so that its newer counts are of weights."""
     is_given: bool = True
     """Whether the repository states the bits; otherwise they are the method's usual ones."""
 
@@ -101,7 +103,7 @@ def _mlx(section: Document) -> Quantization:
     bits, group = number_in(section, "bits") or 4, number_in(section, "group_size") or 64
     floats = text_in(section, "mode") in ("mxfp4", "nvfp4")
     scales = 1 / group if floats else 2 / group
-    layout = Layout(frozenset({"U32"}), bits / 32, scales, 1 if floats else 2)
+    layout = Layout(frozenset({"U32"}), bits / 32, scales, 1 if floats else 2, is_counted=False)
     method = text_in(section, "mode") if floats else {4: "4bit", 8: "8bit"}.get(round(bits))
     # Layers with other bits have entries of their own.
     layers = (number_in(part, "bits") for part in section.values() if isinstance(part, Mapping))

@@ -68,6 +68,8 @@ def _packed_readings(counts: Mapping[str, float], layout: Layout, size: float | 
         return
     weights = held / layout.numbers
     yield Reading(weights + max(plain - weights * layout.scales, 0), size)
+    if not layout.is_counted:
+        return
     width = next(BYTES[dtype] for dtype in counts if dtype in layout.containers)
     rest = stored_bytes(others) or 0.0
     one = layout.numbers * width + layout.scales * layout.scale_bytes

@@ -229,6 +229,10 @@ SHAPES: dict[str, tuple[dict[str, Any], float]] = {
         },
         400e9,
     ),
+    "GPT-2": (
+        {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257},
+        124e6,
+    ),
     "Gemma 2 2B": (
         {
             "model_type": "gemma2",

@@ -124,6 +124,11 @@ REAL = {
         {"U32": 1_023_803_392, "BF16": 256_259_072},
         ("8.2B", 5.6),
     ),
+    "MLX whose name states nothing": (
+        ("org/model-4bit", {"quantization": MLX["quantization"]}),
+        {"U32": 1_023_803_392, "BF16": 256_259_072},
+        ("8.2B", 5.6),
+    ),
     "MLX of several widths": (
         ("mlx-community/Qwen3-8B-mixed", QWEN_8B | {"quantization": MLX["quantization"] | {"lm_head": {"bits": 8}}}),
         {"U32": 1_100_000_000, "BF16": 256_259_072},
