@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from model_registry.entities.base import Draft
-from model_registry.entities.gpu_memory import Method, TrainingSettings, needed_vram_gb, parameter_count, training_gb
+from model_registry.entities.gpu_memory import (
+    Method,
+    TrainingSettings,
+    needed_vram_gb,
+    number,
+    parameter_count,
+    training_gb,
+)
 from model_registry.entities.gpus import GpuName, gpu_memory_gb, gpus_named
 from model_registry.entities.offer import ESTIMATE
 from model_registry.entities.weight_bits import gguf_type
@@ -88,7 +95,7 @@ def check_fitness(
     if use == "training":
         errors += _untrainable(model, training.method)
     short, unsure = _memory(model, use, hardware, training)
-    errors += [*short, *_short(model.get("requirements") or {}, hardware)]
+    errors += [*short, *_short(_part(model, "requirements"), hardware)]
     return _result(errors, warnings + unsure)
 
 
@@ -118,7 +125,7 @@ _FIXED = frozenset({"4bit", "8bit", "awq", "gptq", "int4", "int8", "nvfp4"})
 
 def _untrainable(model: Mapping[str, Any], method: Method | None) -> Iterator[str]:
     """Explain why training cannot change weights of this format."""
-    quantization = model.get("quantization") or {}
+    quantization = _part(model, "quantization")
     kind = quantization.get("method")
     if kind == "gguf" or _is_gguf(model, str(quantization.get("type") or "")):
         yield (
@@ -161,9 +168,9 @@ def _memory(
 
 def _states_training(model: Mapping[str, Any]) -> bool:
     """Whether the stated memory is meant for training too: importers estimate it for inference."""
-    stated = (model.get("requirements") or {}).get("min_vram_gb")
-    source = (model.get("field_sources") or {}).get("requirements")
-    return stated is not None and not str(source or "").endswith(ESTIMATE)
+    stated = number(_part(model, "requirements").get("min_vram_gb"))
+    source = _part(model, "field_sources").get("requirements")
+    return stated == stated and not str(source or "").endswith(ESTIMATE)  # noqa: PLR0124 (NaN: unknown)
 
 
 def _training_memory(
@@ -178,7 +185,8 @@ def _training_memory(
         return [f"{text}, and there are {there:g}"], []
     if training.method:
         return [], [text]
-    others: tuple[Method, ...] = ("lora", "full")
+    is_fixed = _part(model, "quantization").get("method") in _FIXED
+    others: tuple[Method, ...] = ("lora",) if is_fixed else ("lora", "full")
     sizes = ((other, training_gb(model, training, other)) for other in others)
     return [], [
         f"Training by the method {other} needs about {size:g} GB of GPU memory ({how}), and there are {there:g}"
@@ -189,10 +197,10 @@ def _training_memory(
 
 def _short(needs: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
     for what, least, there in (
-        ("GB of memory", needs.get("min_ram_gb"), hardware.ram_gb),
-        ("GPUs", needs.get("min_gpus"), hardware.count),
+        ("GB of memory", number(needs.get("min_ram_gb")), hardware.ram_gb),
+        ("GPUs", number(needs.get("min_gpus")), hardware.count),
     ):
-        if least is not None and there is not None and there < least:
+        if there is not None and there < least:
             yield f"It needs {least:g} {what}, and there are {there:g}"
     oldest, cuda = needs.get("cuda_compute_capability"), hardware.capability
     if oldest is not None and cuda is not None and _numbers(cuda) < _numbers(oldest):
@@ -202,10 +210,18 @@ def _short(needs: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
 def _worth_knowing(model: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
     if model["status"] == "experimental":
         yield f"The model {model['id']!r} is experimental"
-    needs = model.get("requirements") or {}
-    enough, least, there = needs.get("recommended_vram_gb"), needs.get("min_vram_gb") or 0, hardware.memory_gb
-    if enough is not None and there is not None and least <= there < enough:
+    needs, there = _part(model, "requirements"), hardware.memory_gb
+    enough, least = number(needs.get("recommended_vram_gb")), number(needs.get("min_vram_gb") or 0)
+    if there is not None and least <= there < enough:
         yield f"{enough:g} GB of GPU memory are recommended, and there are {there:g}"
+    if needs.get("cuda_compute_capability") is not None and hardware.gpu and hardware.capability is None:
+        yield f"It needs CUDA compute capability {needs['cuda_compute_capability']}; {hardware.gpu} has no CUDA"
+
+
+def _part(model: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """Return an object of the model; empty if there is none."""
+    value = model.get(field)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from model_registry.entities.fitness import Hardware, check_fitness
+from model_registry.entities.fitness import Hardware, Use, check_fitness
 from model_registry.entities.gpu_memory import TrainingSettings, training_gb
 
 MODEL: dict[str, Any] = {
@@ -212,6 +212,19 @@ def test_memory_estimated_for_inference_does_not_speak_of_training() -> None:
     assert not check_fitness(imported, "inference", Hardware(vram_gb=10)).is_valid
 
 
+def test_values_that_mean_nothing_are_passed_over() -> None:
+    """Rows written in SQL may hold any JSON."""
+    odd = {"requirements": [8], "quantization": "awq", "field_sources": 1, "parameters": 8, "vram_mb": True}
+    deep = {
+        "requirements": {"min_vram_gb": "8", "min_gpus": None, "min_ram_gb": {}},
+        "training_defaults": {"lora_config": 1},
+    }
+
+    for part in (odd, deep | {"parameters": "8B"}):
+        for use in get_args(Use):
+            check_fitness({**MODEL, **part}, use, Hardware(vram_gb=8, gpus=1, ram_gb=1))
+
+
 def test_a_gpu_by_name_has_its_memory_and_its_capability() -> None:
     model = {**MODEL, "requirements": {"min_vram_gb": 30, "min_gpus": 2, "cuda_compute_capability": "8.9"}}
 
@@ -220,6 +233,7 @@ def test_a_gpu_by_name_has_its_memory_and_its_capability() -> None:
     assert check_fitness(model, "inference", Hardware(gpu="RTX 4090", gpus=2)).errors == []
     old = check_fitness(model, "inference", Hardware(gpu="V100 32 GB", gpus=2))
     assert old.errors == ["It needs CUDA compute capability 8.9, and there is 7.0"]
+    assert "has no CUDA" in check_fitness(model, "inference", Hardware(gpu="MI300X", gpus=2)).warnings[0]
     assert Hardware(gpu="RTX 4090", vram_gb=20).memory_gb == 20
     with pytest.raises(ValidationError, match="the nearest are 'RTX 4090'"):
         Hardware(gpu="RTX 4900")
