@@ -23,7 +23,7 @@ from model_registry.catalog.field_sources import (
 )
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
