@@ -37,11 +37,6 @@ def default_function_name(service_name: str, function_name: str) -> str:
     return function_name if service_name == "tensorzero" else f"{service_name}_{function_name}"
 
 
-def spelling(service_name: str) -> str:
-    """Return what the spellings of a service's name have in common: `hi-rag`, `hirag` and `Hi_RAG` are one service."""
-    return "".join(filter(str.isalnum, service_name.casefold()))
-
-
 class FunctionDraft(Draft):
     """Writable fields of a function."""
 

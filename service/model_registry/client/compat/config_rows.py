@@ -20,7 +20,8 @@ from model_registry.client.compat.model_config import (
     fact,
 )
 from model_registry.client.rows import CatalogModel
-from model_registry.entities.base import ShortName, reasons_of
+from model_registry.entities.base import ShortName
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import OFFERED_STATUSES, ROUTED_TYPES, ModelDraft
 from model_registry.entities.model_card import Count, ModelCard
 from model_registry.errors import InvalidModel
