@@ -79,7 +79,7 @@ QUERIES = (
     'models?select=label:name&name=in.(small,"large")&order=name.desc',
     "models?select=name&name=like.*ar*e&order=name",
     "models?select=name&name=ilike.L%&order=name",
-    "models?select=name&context_length=is.null",
+    "models?select=name&context_length=is.null&order=name",
     "models?select=name&context_length=not.eq.4096&order=name",
     "models?select=name&context_length=not.is.null&order=name",
     "models?select=name&active=eq.false",
