@@ -31,6 +31,8 @@ class SupabaseProject:
         self.key = generate_private_key(SECP256R1())
         self.away = False
         """Whether the token service fails."""
+        self.answer: tuple[int, bytes] | None = None
+        """What the project's gateway itself answers to every request of PostgREST."""
         self.requests: list[str] = []
         """The requested paths."""
 
@@ -100,6 +102,9 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             if not self.path.startswith("/rest/v1/") or not self.headers.get("apikey"):
                 self._answer(401, b'{"message":"No API key found in request"}')
+                return
+            if project.answer is not None:
+                self._answer(*project.answer)
                 return
             dropped = ("host", "connection", "content-length", "accept-encoding")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}

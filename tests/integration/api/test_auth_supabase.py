@@ -91,6 +91,33 @@ async def test_a_project_that_does_not_answer_is_a_database_that_is_away(
     assert (await replica.client.get("/healthz")).status_code == 200
 
 
+GATEWAY = {
+    401: (b'{"message":"Invalid API key","hint":"Double check your API key."}', "service-role key"),
+    402: (b'{"message":"exceed_egress_quota"}', "restricted"),
+    404: (b'{"message":"no Route matched with those values"}', "SUPABASE_URL"),
+    429: (b'{"message":"API rate limit exceeded"}', "limits the number"),
+    502: (b'{"message":"An invalid response was received from the upstream server"}', "retry the write"),
+    503: (b'{"code":"error","message":"name resolution failed"}', "retry the write"),
+    522: (b"<html>522: Connection timed out</html>", "retry the write"),
+    540: (b'{"message":"Project paused"}', "paused"),
+    544: (b"", "retry the write"),
+}
+
+
+async def test_whatever_the_projects_gateway_answers_by_itself_says_what_to_do(
+    replica: Replica, project: SupabaseProject
+) -> None:
+    await add_provider(replica.client)
+    for status, (body, words) in GATEWAY.items():
+        project.answer = status, body
+        answer = await replica.client.post("/api/providers", json=PROVIDER)
+        assert words in problem(answer, 503, "E5030")["detail"], status
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await replica.client.get("/api/providers")).json()["count"] == 1
+    project.answer = None
+    assert (await replica.client.post("/api/providers", json=PROVIDER)).status_code == 201
+
+
 async def test_a_signed_in_user_may_read(client: httpx.AsyncClient, project: SupabaseProject) -> None:
     assert await may(client, project.token()) == READS
 
