@@ -31,14 +31,23 @@ class SupabaseProject:
         self.key = generate_private_key(SECP256R1())
         self.away = False
         """Whether the token service fails."""
+        self.kid = KID
+        self.secret_key: str | None = None
+        """The project's newer secret key."""
+        self.service_role_token = ""
+        """What the project's gateway sends to PostgREST in its place."""
         self.answer: tuple[int, bytes] | None = None
         """What the project's gateway itself answers to every request of PostgREST."""
         self.requests: list[str] = []
         """The requested paths."""
 
-    def token(self, *, key: EllipticCurvePrivateKey | None = None, kid: str = KID, **claims: Any) -> str:
+    def replace_key(self) -> None:
+        """Withdraw the signing key: tokens are signed with another from now on."""
+        self.key, self.kid = generate_private_key(SECP256R1()), str(uuid.uuid4())
+
+    def token(self, *, key: EllipticCurvePrivateKey | None = None, kid: str | None = None, **claims: Any) -> str:
         """A signed-in user's token, signed with the project's key unless another is given."""
-        return jwt.encode(_claims(claims), key or self.key, algorithm="ES256", headers={"kid": kid})
+        return jwt.encode(_claims(claims), key or self.key, algorithm="ES256", headers={"kid": kid or self.kid})
 
     def legacy_token(self, secret: str = SECRET, **claims: Any) -> str:
         """A token as projects without asymmetric keys issue them."""
@@ -47,7 +56,7 @@ class SupabaseProject:
     def public_keys(self) -> dict[str, Any]:
         """The JWKS."""
         key = ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return {"keys": [{**key, "kid": KID, "alg": "ES256", "use": "sig"}]}
+        return {"keys": [{**key, "kid": self.kid, "alg": "ES256", "use": "sig"}]}
 
     def user(self, authorization: str) -> dict[str, Any] | None:
         """The user of a token, like GoTrue: checks signature, expiry and subject."""
@@ -108,6 +117,9 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
                 return
             dropped = ("host", "connection", "content-length", "accept-encoding")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+            if self.headers["apikey"] == project.secret_key:
+                headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+                headers["Authorization"] = f"Bearer {project.service_role_token}"
             with closing(http.client.HTTPConnection(postgrest, timeout=LONGEST)) as connection:
                 connection.request("POST", self.path.removeprefix("/rest/v1"), body, headers)
                 answer = connection.getresponse()

@@ -57,7 +57,9 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
     assert (settings.postgrest_url, settings.supabase_url, settings.api_key, settings.port) == (None, None, None, 8110)
 
 
-@pytest.mark.parametrize("name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"])
+@pytest.mark.parametrize(
+    "name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"]
+)
 def test_the_projects_key_goes_by_all_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "the key")
 

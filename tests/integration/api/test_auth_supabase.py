@@ -269,6 +269,36 @@ async def test_the_key_that_the_registry_itself_has_is_the_service_role(
     assert await may(client, variables["SUPABASE_SERVICE_ROLE_KEY"]) == EVERYTHING
 
 
+SECRET_KEY = "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz"  # made up, in the form of a real one
+PUBLISHABLE_KEY = "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"
+
+
+async def test_the_projects_newer_secret_key_is_the_service_role(
+    start_replica: StartReplica, variables: dict[str, Any], project: SupabaseProject
+) -> None:
+    project.secret_key, project.service_role_token = SECRET_KEY, variables["SUPABASE_SERVICE_ROLE_KEY"]
+    replica = await start_replica(**{**variables, "SUPABASE_SERVICE_ROLE_KEY": SECRET_KEY})
+    async with replica.anonymous() as client:
+        assert await may(client, SECRET_KEY) == EVERYTHING
+        x_api_key = await client.post("/api/providers", json=PROVIDER, headers={"X-API-Key": SECRET_KEY})
+        assert x_api_key.status_code == 201
+        asked = len(project.requests)
+        for other in (SECRET_KEY[:-1], f"{SECRET_KEY}x", "sb_secret_", "sb_secret_a.b.c", PUBLISHABLE_KEY):
+            assert await may(client, other) == REFUSED, other
+        assert not [path for path in project.requests[asked:] if path.startswith("/auth")]
+
+
+async def test_a_publishable_key_that_stands_in_the_secret_ones_place_makes_nobody_an_administrator(
+    start_replica: StartReplica, variables: dict[str, Any], project: SupabaseProject
+) -> None:
+    anon = project.legacy_token(role="anon", sub=None)
+    for key in (PUBLISHABLE_KEY, anon):
+        replica = await start_replica(**{**variables, "SUPABASE_SERVICE_ROLE_KEY": key})
+        async with replica.anonymous() as client:
+            headers = {"Authorization": f"Bearer {key}"}
+            assert (await client.post("/api/providers", json=PROVIDER, headers=headers)).status_code in (401, 403)
+
+
 async def test_the_projects_keys_are_asked_for_once(client: httpx.AsyncClient, project: SupabaseProject) -> None:
     for _ in range(3):
         assert await may(client, project.token()) == READS
