@@ -41,6 +41,14 @@ class SupabaseProject:
         self.requests: list[str] = []
         """The requested paths."""
 
+    def forwarded(self, headers: dict[str, str]) -> dict[str, str]:
+        """What the gateway sends to PostgREST: a JWT in place of a key that is none."""
+        dropped = ("host", "connection", "content-length", "accept-encoding")
+        kept = {name.lower(): value for name, value in headers.items() if name.lower() not in dropped}
+        if kept["apikey"] == self.secret_key:
+            kept["authorization"] = f"Bearer {self.service_role_token}"
+        return kept
+
     def replace_key(self) -> None:
         """Withdraw the signing key: tokens are signed with another from now on."""
         self.key, self.kid = generate_private_key(SECP256R1()), str(uuid.uuid4())
@@ -115,11 +123,7 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
             if project.answer is not None:
                 self._answer(*project.answer)
                 return
-            dropped = ("host", "connection", "content-length", "accept-encoding")
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
-            if self.headers["apikey"] == project.secret_key:
-                headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-                headers["Authorization"] = f"Bearer {project.service_role_token}"
+            headers = project.forwarded(dict(self.headers.items()))
             with closing(http.client.HTTPConnection(postgrest, timeout=LONGEST)) as connection:
                 connection.request("POST", self.path.removeprefix("/rest/v1"), body, headers)
                 answer = connection.getresponse()

@@ -1,8 +1,8 @@
 """Who is asking, and what they may do: API keys, and the scopes that routes require (`Reader`, `Administrator`, ...).
 
 A key is one of: the admin key and the read key of the environment, a row of `api_keys` (from the snapshot, so that keys
-hold when the database is away), or a Supabase JWT or secret key where Supabase is configured. Keys are compared by hash,
-in constant time.
+hold when the database is away), or, where Supabase is configured, one of its JWTs or its secret key. Keys are compared
+by hash, in constant time.
 """
 
 from __future__ import annotations

