@@ -12,6 +12,7 @@ from typing import Any
 
 from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.items import make_offer
 
 SOURCE = "huggingface"
 
@@ -39,10 +40,12 @@ def read_huggingface(model_id: str, config: Document, info: Document, provider: 
     """Make the offer of one model, for one provider by name or for every provider that has it."""
     if not config and not info:
         return SourceContent((), (PassedOver(model_id, "config.json and the Hub's answer are both empty"),))
-    offer = Offer(
-        provider=provider, model_id=model_id, fields=_facts(model_id, config, info), estimated=["requirements"]
+    return make_offer(
+        model_id,
+        lambda: Offer(
+            provider=provider, model_id=model_id, fields=_facts(model_id, config, info), estimated=["requirements"]
+        ),
     )
-    return SourceContent((offer,))
 
 
 def _facts(model_id: str, config: Document, info: Document) -> dict[str, Any]:
