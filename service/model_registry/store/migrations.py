@@ -22,6 +22,7 @@ from yoyo.migrations import Migration, MigrationList
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store import schema as schema_files
+from model_registry.store.original_objects import refuse_original
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 LOCK_TIMEOUT = "10s"
@@ -67,12 +68,14 @@ def migrate(
     Afterwards everybody has the rights that `schema/90_access.sql` says, also when a migration failed. `public_reads`:
     whether anybody may read the catalogue through PostgREST; None keeps what is, which is closed in a new registry.
 
-    Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
+    Waits up to 10 s for another runner's lock. Errors: StorageUnavailable; StorageMisconfigured, of these
+    OriginalRegistry where the original's tables stand in the place of ours.
     """
     with _connect(database_url, lock_timeout) as connection:
         # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
         connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
-        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
+        refuse_original(connection, _checked(schema))
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
         migrations = read_migrations(str(data_directory("migrations")))
         rights = _rights(migrations, public_reads=public_reads)
         changed: tuple[str, ...] = ()
