@@ -102,7 +102,8 @@ class _Planner:
     def _model(self, row: OriginalRow) -> None:
         provider_id = self._ids[row["provider_id"]]
         model_id = row.name("model_id", _NAME)
-        known = self._find("models", id=row["id"]) or self._find("models", provider_id=provider_id, model_id=model_id)
+        same = {"provider_id": provider_id, "model_id": row["model_id"]}
+        known = self._find("models", id=row["id"]) or self._find("models", **same)
         if known is not None:
             self._is_present("models", row, known)
             return
