@@ -98,11 +98,12 @@ def open_to(database_url: str, schema: str) -> tuple[str, ...]:
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
-    """What is applied and what is not. Changes nothing but yoyo's own tables."""
+    """What is applied and what is not. Changes nothing but yoyo's own tables. Errors: as those of `migrate`."""
     migrations = read_migrations(str(data_directory("migrations")))
     with _connect(database_url) as connection:
+        refuse_original(connection, _checked(schema))
         query = "select exists (select from pg_namespace where nspname = %s)"
-        row = connection.execute(query, [_checked(schema)]).fetchone()
+        row = connection.execute(query, [schema]).fetchone()
         outdated = schema_files.outdated(connection, schema, data_directory("schema"), _newest(migrations))
         pending = {m.id for m in migrations}
         if row and row[0]:
@@ -120,7 +121,8 @@ def seed(database_url: str, schema: str) -> tuple[str, ...]:
     """Run every seed file in one transaction; answers their names. Seeds are idempotent and overwrite nothing."""
     files = sorted(data_directory("seeds").glob("*.sql"))
     with _connect(database_url) as connection, connection.transaction():
-        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(_checked(schema))))
+        refuse_original(connection, _checked(schema))
+        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
         connection.execute("select set_config('registry.actor', 'seeds', true)")
         for file in files:
             connection.execute(file.read_bytes())

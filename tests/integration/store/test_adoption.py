@@ -59,8 +59,9 @@ def test_migrating_its_schema_says_so_and_changes_nothing(original: str) -> None
     query = "select oid, relname from pg_class where relnamespace = 'pmoves_core'::regnamespace order by 1"
     before = rows(original, query)
 
-    with pytest.raises(OriginalRegistry, match=r"pmoves_core holds the tables of the original.*db adopt"):
-        migrations.migrate(original, ORIGINAL)
+    for action in (migrations.migrate, migrations.status, migrations.seed):
+        with pytest.raises(OriginalRegistry, match=r"pmoves_core holds the tables of the original.*db adopt"):
+            action(original, ORIGINAL)
 
     assert rows(original, query) == before
 
