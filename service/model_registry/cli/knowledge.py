@@ -25,6 +25,7 @@ from model_registry.imports.sources import csv_rows, huggingface, litellm_prices
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
 from model_registry.imports.sources.items import fetch_each
 from model_registry.imports.sources.litellm_prices import namesake
+from model_registry.imports.sources.weights import weights_of
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",
@@ -153,7 +154,8 @@ def import_huggingface(
 ) -> None:
     """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
-    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there.
+    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there. Of GGUF files
+    of several types, name one: `unsloth/Qwen3-8B-GGUF:Q4_K_M`.
 
     Example: `model-registry knowledge import huggingface Qwen/Qwen3-8B --provider vllm_local`
     """
@@ -218,15 +220,24 @@ def _of_file(path: Path | None) -> dict[str, Any]:
 
 def _of_hub(hub: str, model: str, provider: str | None) -> SourceContent:
     """Read a model's facts from the Hub. Not every model has a config.json: GGUF files, for example, need none."""
-    info = _object_at(f"{hub}/api/models/{quote(model)}")
-    config: dict[str, Any] = {}
-    unread = []
+    unread: list[PassedOver] = []
+    repository = quote(model.partition(":")[0])
+    info = _object_at(f"{hub}/api/models/{repository}")
+    config = _more_of(f"{hub}/{repository}/resolve/main/config.json", f"{model}'s config.json", unread)
+    if "requirements" in weights_of(model, config, info).reasons:
+        # The sizes of the files decide what the Hub's counts leave open.
+        info = _more_of(f"{hub}/api/models/{repository}?blobs=true", f"the sizes of {model}'s files", unread) or info
+    return huggingface.read_huggingface(model, config, info, provider).with_unread(unread)
+
+
+def _more_of(url: str, what: str, unread: list[PassedOver]) -> dict[str, Any]:
+    """Fetch what a model need not have: nothing where there is none, and a note where it could not be read."""
     try:
-        config = _object_at(f"{hub}/{quote(model)}/resolve/main/config.json")
+        return _object_at(url)
     except SourceUnreadable as error:
         if error.data.get("status") != NOT_FOUND:
-            unread.append(PassedOver(f"{model}'s config.json", error.message))
-    return huggingface.read_huggingface(model, config, info, provider).with_unread(unread)
+            unread.append(PassedOver(what, error.message))
+        return {}
 
 
 def _object_at(url: str, *, body: dict[str, str] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.provider import ApiBase, VariableName
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.entities.secret_values import masked_value

@@ -24,8 +24,11 @@ def make_offer(name: str, make: Callable[[], Offer]) -> SourceContent:
         json.dumps(offer.fields, allow_nan=False)  # as the request for the registry is written
         return SourceContent((offer,))
     except _ODD as error:
-        reason = f"cannot be understood ({type(error).__name__}: {str(error)[:200]})"
-        return SourceContent((), unread=(PassedOver(name, reason),))
+        return SourceContent((), unread=(_odd(name, error),))
+
+
+def _odd(name: str, error: Exception) -> PassedOver:
+    return PassedOver(name, f"cannot be understood ({type(error).__name__}: {str(error)[:200]})")
 
 
 def fetch_each(
@@ -47,5 +50,7 @@ def fetch_each(
         except SourceUnreadable as error:
             unread.append(PassedOver(name, error.message))
             failures += 1
+        except _ODD as error:
+            unread.append(_odd(name, error))
         advance(done, len(names))
     return fetched, tuple(unread)
