@@ -10,7 +10,8 @@ _ALIKE = 0.65
 """Of two names, as `difflib` counts. Lower takes `price` for `provider`."""
 _LONGEST = 80
 _MOST = 500
-"""Names that are compared, and characters of each. A comparison takes some 20 us, and callers choose what is compared."""
+"""Names that are compared, and characters of each. A comparison takes some 20 us, and callers choose what is compared.
+"""
 MOST_LISTED = 100
 
 
@@ -24,7 +25,7 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
-    """Return a hint for whoever wrote a word that is not known: the nearest one, or else all."""
+    """Return a hint for a word that is not known: the nearest one, or else all."""
     close = nearest(word, known)
     return f"did you mean {close!r}?" if close else f"known here: {listed(known)}"
 
