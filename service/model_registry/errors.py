@@ -30,7 +30,9 @@
     ├── DeadlineExceeded              E5032
     ├── StorageError                  E5000
     │   ├── StorageUnavailable        E5030
+    │   ├── StatementTimeout          E5041
     │   └── StorageMisconfigured      E5001
+    │       └── OriginalRegistry      E5042
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
@@ -254,8 +256,16 @@ class StorageUnavailable(StorageError, code="E5030"):
     retryable = True
 
 
+class StatementTimeout(StorageError, code="E5041"):
+    """The database cancelled a statement that took too long"""
+
+
 class StorageMisconfigured(StorageError, code="E5001"):
     """Database access is misconfigured"""
+
+
+class OriginalRegistry(StorageMisconfigured, code="E5042"):
+    """The schema holds tables of the original registry"""
 
 
 class NothingAccepted(RegistryError, code="E5031"):

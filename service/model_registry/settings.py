@@ -33,8 +33,10 @@ class Settings(BaseSettings):
     )
     supabase_key: SecretStr | None = Field(
         None,
-        validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"),
-        description="The project's service-role key.",
+        validation_alias=AliasChoices(
+            "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"
+        ),
+        description="A secret key of the project (`sb_secret_...`), or its service-role key.",
     )
     jwt_issuers: str = Field(
         "",

@@ -75,7 +75,9 @@ def test_in_a_container_it_listens_on_all_addresses(
     assert Settings().host == listens
 
 
-@pytest.mark.parametrize("name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"])
+@pytest.mark.parametrize(
+    "name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"]
+)
 def test_the_projects_key_goes_by_all_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "")  # as compose passes the name that is not in use
     monkeypatch.setenv(name, "the key")
