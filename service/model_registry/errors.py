@@ -52,6 +52,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from model_registry.error_code import ErrorCode
+
 SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
 """Keys of an error's data that callers see: the alternatives that they can choose from. The rest is only logged."""
 
@@ -67,32 +69,6 @@ class Reason:
     def __str__(self) -> str:
         """The reason as one line."""
         return f"{self.where}: {self.message}" if self.where else self.message
-
-
-class ErrorCode(str):
-    """An error's code, as programs of the old in-memory registry read it: `error.error_code`.
-
-    Equal to its text, and to anything with the same `code`, such as a member of another program's enumeration.
-    """
-
-    __slots__ = ()
-
-    @property
-    def code(self) -> str:
-        """The code as text."""
-        return str.__str__(self)
-
-    code_value = value = code
-
-    def __eq__(self, other: object) -> bool:
-        """Compare by code."""
-        return str.__eq__(self, other if isinstance(other, str) else getattr(other, "code", other)) is True
-
-    def __ne__(self, other: object) -> bool:
-        """Compare by code."""
-        return not self == other
-
-    __hash__ = str.__hash__
 
 
 class RegistryError(Exception):
