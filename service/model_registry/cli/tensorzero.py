@@ -51,6 +51,8 @@ _TITLES = {
     "changed": ("Changed", "Would be changed", "yellow"),
     "removed": ("Removed", "Would be removed", "red"),
     "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
+    "upgraded": ("Upgraded from old syntax", "Would be upgraded from old syntax", "cyan"),
+    "warning": ("Warnings", "Warnings", "yellow"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
 """Per action: the title when done, the title in a dry run, the colour."""
@@ -138,7 +140,7 @@ def print_summary(outcome: Outcome) -> None:
     counts = []
     for action, (done, planned, colour) in _TITLES.items():
         entries = [entry for entry in outcome.report if entry.action == action]
-        if action not in {"normalised", "removed"} or (action == "removed" and entries):
+        if action in {"created", "changed", "unchanged"} or (action == "removed" and entries):
             counts.append(f"{len(entries)} {action}")
         if entries:
             typer.secho(f"{planned if outcome.dry_run else done} ({len(entries)})", fg=colour, bold=True)

@@ -86,7 +86,7 @@ class ImportRequest(BaseModel):
 class ImportEntry(BaseModel):
     """The action taken for one entry of the project."""
 
-    action: Literal["created", "changed", "unchanged", "normalised", "removed"]
+    action: Literal["created", "changed", "unchanged", "normalised", "upgraded", "removed", "warning"]
     kind: str
     name: str
     detail: str
