@@ -14,6 +14,7 @@ from model_registry.entities.function import Function, FunctionDraft, Mapping, M
 from model_registry.entities.provider_types import is_shorthand, is_test_model
 from model_registry.gateways.tensorzero.importing.models import ModelIds
 from model_registry.gateways.tensorzero.project import Project, Table
+from model_registry.gateways.tensorzero.rendering.function_tables import shares
 from model_registry.gateways.tensorzero.rules.doubts import OF_TEST_MODEL
 from model_registry.imports.plan import Planner, WantedRow
 
@@ -219,4 +220,5 @@ def _drawn(ranks: dict[str, Rank]) -> tuple[dict[str, float], list[str]]:
     """Return what a ranking means: the candidates with their weights, and the fallbacks in order."""
     best = min((priority for priority, _ in ranks.values()), default=0)
     rest = sorted((priority, -weight, name) for name, (priority, weight) in ranks.items() if priority > best)
-    return {name: weight for name, (priority, weight) in ranks.items() if priority == best}, [r[2] for r in rest]
+    candidates = {name: weight for name, (priority, weight) in ranks.items() if priority == best}
+    return candidates if rest else shares(candidates), [name for _, _, name in rest]
