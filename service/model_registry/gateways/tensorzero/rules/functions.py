@@ -24,7 +24,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
 )
 from model_registry.gateways.tensorzero.rules.variants import EVALUATORS, ROLES, variant
 
-_NEED_JSON_MODE = {
+NEED_JSON_MODE = {
     "chat_completion": None,
     "experimental_chain_of_thought": None,
     "experimental_dynamic_in_context_learning": None,
@@ -72,8 +72,8 @@ def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Itera
 
 def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Toml) -> Iterator[Reason]:
     kind = str(variant_table.get("type"))
-    if function_type == "json" and kind in _NEED_JSON_MODE:
-        inner = _NEED_JSON_MODE[kind]
+    if function_type == "json" and kind in NEED_JSON_MODE:
+        inner = NEED_JSON_MODE[kind]
         table = variant_table.get(inner) if inner else variant_table
         if isinstance(table, Mapping) and "json_mode" not in table:
             where = (*path, inner, "json_mode") if inner else (*path, "json_mode")
