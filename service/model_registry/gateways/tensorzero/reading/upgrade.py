@@ -114,7 +114,7 @@ def _providers(tree: Table, _: set[str]) -> Iterator[Rewrite]:
                 ((scheme, name),) = place.items()
                 if scheme in _SCHEMES and isinstance(name, str):
                     table["api_key_location"] = f"{scheme}::{name}"
-                    yield dotted((*path, "api_key_location")), f"{{{scheme} = ...}} -> {scheme}::{name}"
+                    yield dotted((*path, "api_key_location")), f"{{{scheme} = ...}} -> {scheme}::..."
 
 
 def _embedding_timeouts(tree: Table, _: set[str]) -> Iterator[Rewrite]:
