@@ -62,6 +62,7 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def bring_in(source: str, reading: SourceContent, options: ImportOptions, registry: RegistryHttp) -> None:
     """Send the offers to the registry, and print what it did with them. Errors: Invalid, when there are none."""
+    reading = reading.sendable()
     if not reading.offers:
         _print_passed_over(reading)
         raise Invalid("The source contains nothing to import.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from model_registry.entities.base import Draft
+from model_registry.entities.base import Draft, json_problem
 
 
 class Offer(Draft):
@@ -51,3 +51,18 @@ class SourceContent:
 
     offers: tuple[Offer, ...]
     passed_over: tuple[PassedOver, ...] = ()
+
+    def sendable(self) -> SourceContent:
+        """Pass over the offers that JSON cannot carry: one with NaN or a lone surrogate would stop all others."""
+        offers, passed_over = [], list(self.passed_over)
+        for offer in self.offers:
+            if problem := json_problem(offer.model_dump()):
+                passed_over.append(PassedOver(printed(offer.called), problem))
+            else:
+                offers.append(offer)
+        return SourceContent(tuple(offers), tuple(passed_over))
+
+
+def printed(name: str) -> str:
+    """Return a name that every output takes."""
+    return name.encode("utf-8", "replace").decode()

@@ -61,6 +61,7 @@ class Provider(Row):
     metadata: dict[str, Any] = {}
     active: bool = True
     route_by: str | None = None
+    costs_nothing: bool = False
 
 
 class ProviderDraft(Draft):
@@ -77,6 +78,11 @@ class ProviderDraft(Draft):
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
     metadata: Metadata = Field(default={}, examples=[{"location": "local"}])
     active: bool = True
+    costs_nothing: bool = Field(
+        default=False,
+        description="Whether requests cost nothing here, as on machines of one's own: prices that its models do not "
+        "have are 0, and not unknown.",
+    )
     route_by: RouteBy | None = Field(
         None,
         description="`deployments`: gateways ask the nodes that have a model loaded, and `api_base` last. `api_base`: "

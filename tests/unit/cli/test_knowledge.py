@@ -111,6 +111,24 @@ def test_a_price_map_from_a_file_or_a_url(run: Run, world: World, price_map: str
     assert "Nothing was written" in capsys.readouterr().out
 
 
+def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World, tmp_path: Path, capsys: Any) -> None:
+    chat = '"mode": "chat", "litellm_provider": "openai"'
+    file = tmp_path / "prices.json"
+    file.write_text(f'{{"a": {{{chat}, "input_cost_per_token": NaN}}, "b": {{{chat}, "rpm": 1e999}}, "c": {{{chat}}}}}')
+    assert run("import", "litellm", str(file)) == 0
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    assert "input_cost_per_token is not a number of dollars: NaN (a)" in capsys.readouterr().out
+
+    world.asked.clear()
+    listed = '{"data": [{"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+    world.answers["GET /v1/models"] = httpx.Response(200, text=listed)
+    assert run("import", "openai", "http://h/v1", "--provider", "v") == 0
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    out = capsys.readouterr().out
+    assert "holds nan or infinity (b)" in out
+    assert "pricing.prompt is not a number of dollars: Infinity (a)" in out
+
+
 def test_a_provider_is_one_of_litellms(run: Run, price_map: str) -> None:
     assert run("import", "litellm", price_map, "--provider", "mine") == 2
 

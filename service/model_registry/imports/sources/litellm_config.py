@@ -11,6 +11,7 @@ import yaml
 from model_registry.entities.model import canonical
 from model_registry.entities.offer import PassedOver
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.imports.sources.litellm_rates import written
 
 View = Mapping[str, Any]
 
@@ -50,7 +51,7 @@ _NO_KEY = "none"
 
 
 def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[dict[str, Any], tuple[PassedOver, ...]]:
-    """Make the configuration, and list the models that LiteLLM cannot serve.
+    """Make the configuration, and list the models that LiteLLM cannot serve and prices that it cannot say.
 
     Rows are those of `GET /api/models` and `/api/providers`. Rows that share a name become one model in LiteLLM too,
     whose deployments are tried in order.
@@ -62,7 +63,11 @@ def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[d
             reason = f"LiteLLM has no route for providers of type {model['provider_type']}"
             passed_over.append(PassedOver(model["name"], reason))
         else:
-            entries.append(_entry(model, extras.get(model["provider_id"], {})))
+            entry, left_out = _entry(model, extras.get(model["provider_id"], {}))
+            entries.append(entry)
+            if left_out:
+                reason = f"LiteLLM's configuration has no place for these prices of it: {'; '.join(left_out)}"
+                passed_over.append(PassedOver(model["name"], reason))
     return {"model_list": entries}, tuple(passed_over)
 
 
@@ -72,7 +77,7 @@ def as_yaml(config: Mapping[str, Any]) -> str:
     return "# Written by the model registry. Changes belong there.\n" + text
 
 
-def _entry(model: View, extras: View) -> dict[str, Any]:
+def _entry(model: View, extras: View) -> tuple[dict[str, Any], list[str]]:
     kind = model["provider_type"]
     route = "ollama" if kind == "ollama" and model["model_type"] == "embedding" else _PREFIXES[kind]
     params: dict[str, Any] = {"model": f"{route}/{model['model_id']}"}
@@ -85,15 +90,18 @@ def _entry(model: View, extras: View) -> dict[str, Any]:
     params |= {theirs: extras[ours] for ours, theirs in _EXTRAS.items() if isinstance(extras.get(ours), str)}
     if model["routing_priority"] > 0:
         params["order"] = model["routing_priority"]
-    return {"model_name": model["name"], "litellm_params": params, "model_info": _info(model)}
+    info, left_out = _info(model)
+    return {"model_name": model["name"], "litellm_params": params, "model_info": info}, left_out
 
 
-def _info(model: View) -> dict[str, Any]:
+def _info(model: View) -> tuple[dict[str, Any], list[str]]:
     info: dict[str, Any] = {"id": model["id"], "mode": _MODES[model["model_type"]]}
     info |= {theirs: model[ours] for theirs, ours in _COUNTS.items() if model[ours]}
     info |= {theirs: per_token(model[ours]) for theirs, ours in _PRICES.items() if model[ours] is not None}
+    further, left_out = written(model, info["mode"])
+    info |= further
     tags = {canonical(tag) for tag in model["capabilities"]}
-    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in tags}
+    return info | {theirs: True for tag, theirs in _FLAGS.items() if tag in tags}, left_out
 
 
 def per_token(price: float) -> float:

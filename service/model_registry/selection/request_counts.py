@@ -1,0 +1,114 @@
+"""What one request consists of: the counts of everything that a model may charge for, and the terms it is made on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from model_registry.entities.base import FewFields, ShortName
+from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, STANDARD, UNITS, Tier, Unit
+
+_MOST = 10**12
+_SECOND_PLACES = 6
+
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+Seconds = Annotated[Decimal, Field(ge=0, le=_MOST, max_digits=20, decimal_places=_SECOND_PLACES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A request as thousands of models read it."""
+
+    said: Mapping[Unit, int | Decimal]
+    """The counts that the request gives, zeros included."""
+    charged: Mapping[Unit, int | Decimal]
+    """The counts above 0, each token in one of them only, and the request itself."""
+    input_tokens: int
+    service_tier: Tier
+    variant: str | None
+
+
+class TokenCounts(FewFields):
+    """The counts of one request. Those that are not given are 0, except where a model cannot be asked without them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_tokens: Count = Field(1000, description="All input tokens, with cached and written ones, of every medium.")
+    output_tokens: Count = Field(1000, description="All output tokens, with those of reasoning, of every medium.")
+    cached_input_tokens: Count = Field(
+        0,
+        description="Input tokens read from the provider's cache; charged at the input price where the model has "
+        "none for them.",
+    )
+    explicit_cached_input_tokens: Count | None = Field(None, description="Read from a cache that the request names.")
+    cached_audio_tokens: Count | None = None
+    cached_image_tokens: Count | None = None
+    cache_write_tokens: Count | None = Field(None, description="Input tokens that are written to the cache.")
+    cache_write_1h_tokens: Count | None = Field(None, description="The same, to be kept for an hour.")
+    cache_write_12h_tokens: Count | None = Field(None, description="The same, to be kept for twelve hours.")
+    cache_write_audio_tokens: Count | None = None
+    input_audio_tokens: Count | None = None
+    input_image_tokens: Count | None = None
+    input_video_tokens: Count | None = None
+    reasoning_tokens: Count | None = Field(None, description="Output tokens that the model thinks with.")
+    output_audio_tokens: Count | None = None
+    output_image_tokens: Count | None = None
+    output_video_tokens: Count | None = None
+    citation_tokens: Count | None = None
+    queries: Count | None = Field(None, description="Search units of a reranker, queries of a search.")
+    web_searches_low: Count | None = Field(None, description="Searches with a small context.")
+    web_searches_medium: Count | None = Field(None, description="Searches with the usual context.")
+    web_searches_high: Count | None = Field(None, description="Searches with a large context.")
+    maps_searches: Count | None = None
+    text_messages: Count | None = None
+    code_sessions: Count | None = None
+    pages: Count | None = None
+    input_images: Count | None = None
+    output_images: Count | None = None
+    input_pixels: Count | None = None
+    output_pixels: Count | None = None
+    input_characters: Count | None = None
+    output_characters: Count | None = None
+    audio_seconds: Seconds | None = Field(None, description="Length of the audio that is sent.")
+    input_video_seconds: Seconds | None = None
+    output_audio_seconds: Seconds | None = None
+    output_video_seconds: Seconds | None = None
+    running_seconds: Seconds | None = Field(None, description="Time that the provider's machines work on the request.")
+    service_tier: Tier = Field(STANDARD, description="The provider's terms for the request.")
+    variant: ShortName | None = Field(
+        None, description="Region, size or quality, as the model's `further_prices` and `price_factors` name it."
+    )
+
+    @model_validator(mode="after")
+    def _parts_within(self) -> TokenCounts:
+        for whole, parts in (("input_tokens", INPUT_PARTS), ("output_tokens", OUTPUT_PARTS)):
+            given = [part for part in parts if getattr(self, part)]
+            if sum(getattr(self, part) for part in given) > getattr(self, whole):
+                message = f"{' + '.join(given)} must not be more than {whole} ({getattr(self, whole)})"
+                raise ValueError(message)
+        return self
+
+    def said(self) -> dict[Unit, int | Decimal]:
+        """Return the counts that the request gives, zeros included."""
+        return {unit: value for unit in UNITS if (value := getattr(self, unit, None)) is not None}
+
+    def charged(self) -> dict[Unit, int | Decimal]:
+        """Return the counts above 0, each token in one of them only, and the request itself."""
+        counts = self.said()
+        for whole, parts in (("input_tokens", INPUT_PARTS), ("output_tokens", OUTPUT_PARTS)):
+            unit: Unit = "input_tokens" if whole == "input_tokens" else "output_tokens"
+            counts[unit] -= sum(int(counts.get(part, 0)) for part in parts)
+        return {unit: count for unit, count in counts.items() if count} | {"requests": 1}
+
+    def counted(self) -> Counted:
+        """Return the counts for a computation."""
+        return Counted(self.said(), self.charged(), self.input_tokens, self.service_tier, self.variant)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the costs depend on, for caches."""
+        return (*self.said().items(), self.service_tier, self.variant)
