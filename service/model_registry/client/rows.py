@@ -101,7 +101,6 @@ class ProviderFields(TypedDict, total=False):
     tensorzero: JsonObject
     metadata: JsonObject
     active: bool
-    costs_nothing: bool
     route_by: str | None
 
 

@@ -131,7 +131,7 @@ class FurtherPrice(Draft):
     )
     variant: ShortName | None = Field(
         None,
-        description="Region, size or quality for which the price holds; null: where nothing is said of them.",
+        description="Region, size or quality for which the price holds; null: where a request names none.",
         examples=["high/1024-x-1024"],
     )
 

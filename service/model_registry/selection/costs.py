@@ -181,8 +181,8 @@ def _exact(price: float) -> _Price | None:
 
 def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
     """Return each plain price that a request needs, with the number of tokens."""
-    said = tokens.said()
-    cached = sum(int(count) for unit, count in said.items() if unit.endswith("_tokens") and "cached" in unit)
+    stated = tokens.stated()
+    cached = sum(int(count) for unit, count in stated.items() if unit.endswith("_tokens") and "cached" in unit)
     counts = ((INPUT, tokens.input_tokens - cached), (CACHED, cached), (OUTPUT, tokens.output_tokens))
     return [(price, number) for price, number in counts if number]
 

@@ -94,7 +94,7 @@ class PriceSheet:
             return Priced(missing=("its further_prices and price_factors, which are not readable",))
         counts = self._counted(request)
         charges: list[Charge] = []
-        missing = [f"{unit}, which the request does not say" for unit in self._unsaid(request, counts)]
+        missing = [f"{unit}, which the request does not say" for unit in self._unstated(request, counts)]
         for unit, count in counts.items():
             if unit == "requests" and unit not in self.priced:
                 continue
@@ -107,8 +107,8 @@ class PriceSheet:
 
     def not_included(self, request: Counted) -> list[str]:
         """Return what the model charges for and the request says nothing of."""
-        said = request.said
-        return [unit for unit in self.priced if unit not in said and unit != "requests"] + self.others
+        stated = request.stated
+        return [unit for unit in self.priced if unit not in stated and unit != "requests"] + self.others
 
     def _counted(self, request: Counted) -> dict[Unit, int | Decimal]:
         """Return the counts to charge: without text where the model charges for its product only."""
@@ -121,23 +121,23 @@ class PriceSheet:
             return {u: n for u, n in counts.items() if u in known or u not in {"input_tokens", "output_tokens"}}
         return counts
 
-    def _unsaid(self, request: Counted, counts: Mapping[Unit, int | Decimal]) -> list[str]:
+    def _unstated(self, request: Counted, counts: Mapping[Unit, int | Decimal]) -> list[str]:
         """Return the counts without which the cost cannot be known."""
-        said = request.said
+        stated = request.stated
         groups = (self.products, self.always)
-        unsaid = [" or ".join(group) for group in groups if group and not any(unit in said for unit in group)]
+        unstated = [" or ".join(group) for group in groups if group and not any(unit in stated for unit in group)]
         if self.others and not self.products and not any(unit.endswith("_tokens") for unit in self.priced):
-            unsaid.append(f"what it charges for as {', '.join(self.others)}")
-        if "running_seconds" in self.priced and "running_seconds" not in said:
-            unsaid.append("running_seconds")
+            unstated.append(f"what it charges for as {', '.join(self.others)}")
+        if "running_seconds" in self.priced and "running_seconds" not in stated:
+            unstated.append("running_seconds")
         if (
             counts.get("output_tokens")
             and "reasoning_tokens" in self.priced
-            and "reasoning_tokens" not in said
+            and "reasoning_tokens" not in stated
             and self._price("reasoning_tokens", request) != self._price("output_tokens", request)
         ):
-            unsaid.append("reasoning_tokens")
-        return unsaid
+            unstated.append("reasoning_tokens")
+        return unstated
 
     def _price(self, unit: Unit, request: Counted) -> Decimal | str:
         """Return the price of one, or what is not known."""

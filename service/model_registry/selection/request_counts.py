@@ -23,7 +23,7 @@ Seconds = Annotated[Decimal, Field(ge=0, le=_MOST, max_digits=20, decimal_places
 class Counted:
     """A request as thousands of models read it."""
 
-    said: Mapping[Unit, int | Decimal]
+    stated: Mapping[Unit, int | Decimal]
     """The counts that the request gives, zeros included."""
     charged: Mapping[Unit, int | Decimal]
     """The counts above 0, each token in one of them only, and the request itself."""
@@ -92,13 +92,13 @@ class TokenCounts(FewFields):
                 raise ValueError(message)
         return self
 
-    def said(self) -> dict[Unit, int | Decimal]:
+    def stated(self) -> dict[Unit, int | Decimal]:
         """Return the counts that the request gives, zeros included."""
         return {unit: value for unit in UNITS if (value := getattr(self, unit, None)) is not None}
 
     def charged(self) -> dict[Unit, int | Decimal]:
         """Return the counts above 0, each token in one of them only, and the request itself."""
-        counts = self.said()
+        counts = self.stated()
         for whole, parts in (("input_tokens", INPUT_PARTS), ("output_tokens", OUTPUT_PARTS)):
             unit: Unit = "input_tokens" if whole == "input_tokens" else "output_tokens"
             counts[unit] -= sum(int(counts.get(part, 0)) for part in parts)
@@ -106,9 +106,9 @@ class TokenCounts(FewFields):
 
     def counted(self) -> Counted:
         """Return the counts for a computation."""
-        return Counted(self.said(), self.charged(), self.input_tokens, self.service_tier, self.variant)
+        return Counted(self.stated(), self.charged(), self.input_tokens, self.service_tier, self.variant)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What the costs depend on, for caches."""
-        return (*self.said().items(), self.service_tier, self.variant)
+        return (*self.stated().items(), self.service_tier, self.variant)

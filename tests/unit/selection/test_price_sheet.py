@@ -18,7 +18,11 @@ from model_registry.selection.price_sheet import price_sheet
 from model_registry.selection.request_counts import TokenCounts
 from support.catalogues import Catalogue
 
-PLAIN = {"cost_per_1m_input_tokens": 5, "cost_per_1m_output_tokens": 25, "cost_per_1m_cached_input_tokens": 0.5}
+PLAIN: dict[str, Any] = {
+    "cost_per_1m_input_tokens": 5,
+    "cost_per_1m_output_tokens": 25,
+    "cost_per_1m_cached_input_tokens": 0.5,
+}
 LONG = [
     {"of": "input_tokens", "per_million": 10, "above_input_tokens": 200_000},
     {"of": "output_tokens", "per_million": "37.5", "above_input_tokens": 200_000},
@@ -38,14 +42,14 @@ def asked(
 
 
 def test_the_input_tokens_of_a_request_decide_the_price_of_all_its_tokens() -> None:
-    tokens = {"output_tokens": 4000}
+    tokens: dict[str, Any] = {"output_tokens": 4000}
     assert asked(*LONG, input_tokens=585_659, **tokens) == "6.00659"
     assert asked(*LONG, input_tokens=200_001, **tokens) == "2.15001"
     assert asked(*LONG, input_tokens=200_000, **tokens) == "1.1"
 
 
 def test_a_price_of_a_shorter_request_is_no_price_of_a_longer_one() -> None:
-    longer = {"input_tokens": 300_000, "cached_input_tokens": 100_000}
+    longer: dict[str, Any] = {"input_tokens": 300_000, "cached_input_tokens": 100_000}
     assert asked(*LONG, **longer) == ["the price of cached_input_tokens above 200,000 input tokens"]
     cached = {"of": "cached_input_tokens", "per_million": 1, "above_input_tokens": 200_000}
     assert asked(*LONG, cached, **longer) == "2.1"
@@ -57,7 +61,11 @@ def test_tokens_without_a_price_of_their_own_have_that_of_the_whole() -> None:
     assert asked(written, input_tokens=1_000_000, cache_write_1h_tokens=1_000_000) == "6.25"
     assert asked(*LONG, input_tokens=1_000_000, cache_write_tokens=1_000_000) == "10"
     hour = {"of": "cache_write_1h_tokens", "per_million": 10}
-    split = {"cache_write_tokens": 500_000, "cache_write_1h_tokens": 250_000, "cached_input_tokens": 200_000}
+    split: dict[str, Any] = {
+        "cache_write_tokens": 500_000,
+        "cache_write_1h_tokens": 250_000,
+        "cached_input_tokens": 200_000,
+    }
     assert asked(written, hour, input_tokens=1_000_000, **split) == "5.975"
 
 
@@ -176,7 +184,7 @@ def test_models_with_and_without_further_prices_stand_in_one_order() -> None:
 
 def test_a_provider_can_say_that_it_costs_nothing() -> None:
     catalogue = Catalogue()
-    own = catalogue.provider("own", "ollama", costs_nothing=True)
+    own = catalogue.provider("own", "ollama", metadata={"costs_nothing": True})
     catalogue.model(own, "local")
     catalogue.model(own, "dear", cost_per_1m_input_tokens=1)
     catalogue.model(catalogue.provider("cloud", "openai"), "unknown")

@@ -27,7 +27,7 @@ def further(**entry: Any) -> list[dict[str, Any]]:
 
 
 def test_prices_may_be_text() -> None:
-    text = {"input_cost_per_token": "1e-06", "output_cost_per_token": "0.000002"}
+    text: dict[str, Any] = {"input_cost_per_token": "1e-06", "output_cost_per_token": "0.000002"}
     assert fields(**text) == {
         "cost_per_1m_input_tokens": 1.0,
         "cost_per_1m_output_tokens": 2.0,
@@ -89,7 +89,10 @@ def test_what_is_charged_by_the_piece() -> None:
 
 
 def test_regions_and_hours() -> None:
-    regions = {"regional_processing_uplift_multiplier_eu": 1.1, "provider_specific_entry": {"us": 1.2, "realtime": 1}}
+    regions: dict[str, Any] = {
+        "regional_processing_uplift_multiplier_eu": 1.1,
+        "provider_specific_entry": {"us": 1.2, "realtime": 1},
+    }
     assert fields(**regions) == {"price_factors": {"eu": "1.1", "us": "1.2"}}
     night = {"input_cost_per_token": 1e-07, "windows": [{"hours_utc": "00:00-06:00"}]}
     assert further(off_peak_pricing=night) == [{"of": "input_tokens", "per_million": "0.1", "tier": "off_peak"}]

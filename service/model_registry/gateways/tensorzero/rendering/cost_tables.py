@@ -1,7 +1,7 @@
 """Makes the gateway's `cost` of a model's prices, and says which prices it has no place for.
 
 The gateway adds up counts of an answer's usage. Tokens that are part of another count (cached ones, those of reasoning)
-are charged the difference to its price. What depends on a request's length, terms or region cannot be said.
+are charged the difference to its price. What depends on a request's length, terms or region has no place there.
 """
 
 from __future__ import annotations

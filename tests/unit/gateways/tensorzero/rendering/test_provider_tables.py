@@ -44,7 +44,11 @@ def test_parts_of_a_count_are_charged_the_difference_and_the_rest_is_named() -> 
         {"of": "output_tokens", "per_million": "3", "tier": "batch"},
         {"of": "input_images", "per_unit": "0.01"},
     ]
-    card = PRICES | {"cost_per_1m_cached_input_tokens": 0.05, "further_prices": further, "price_factors": {"eu": "1.1"}}
+    card: dict[str, Any] = PRICES | {
+        "cost_per_1m_cached_input_tokens": 0.05,
+        "further_prices": further,
+        "price_factors": {"eu": "1.1"},
+    }
     made = catalogue(tensorzero={"from_metadata": ["cost"]}, **card)
     assert provider_table(made)["cost"] == [
         *COST,
