@@ -19,8 +19,8 @@ SEEDS = Path(__file__).resolve().parent.parent / "seeds"
 PRICES = ("cost_per_1m_input_tokens", "cost_per_1m_output_tokens", "cost_per_1m_cached_input_tokens")
 FIELDS = (*PRICES, "further_prices", "price_factors", "max_output_tokens")
 HEADER = """-- Written by scripts/write_seed_prices.py: what hosted models cost, and how much they answer, from the
--- map of LiteLLM {version} (https://github.com/BerriAI/litellm). The source is `litellm`, so that an import of the map keeps
--- these prices current. Facts go into a table of their own, which `020_models.sql` reads.
+-- map of LiteLLM {version} (https://github.com/BerriAI/litellm). The source is `litellm`, so that an import of the map
+-- keeps these prices current. Facts go into a table of their own, which `020_models.sql` reads.
 
 create temporary table model_facts (name text, provider text, source text, card jsonb) on commit drop;
 

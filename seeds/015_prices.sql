@@ -1,6 +1,6 @@
 -- Written by scripts/write_seed_prices.py: what hosted models cost, and how much they answer, from the
--- map of LiteLLM 1.110.2 (https://github.com/BerriAI/litellm). The source is `litellm`, so that an import of the map keeps
--- these prices current. Facts go into a table of their own, which `020_models.sql` reads.
+-- map of LiteLLM 1.110.2 (https://github.com/BerriAI/litellm). The source is `litellm`, so that an import of the map
+-- keeps these prices current. Facts go into a table of their own, which `020_models.sql` reads.
 
 create temporary table model_facts (name text, provider text, source text, card jsonb) on commit drop;
 

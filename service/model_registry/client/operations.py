@@ -110,7 +110,7 @@ class Operations(RowOperations):
     def select_models(  # noqa: PLR0913 (the registry's own)
         self,
         *,
-        tokens: Mapping[str, int] | None = None,
+        tokens: Mapping[str, Any] | None = None,
         constraints: Mapping[str, Any] | None = None,
         weights: Mapping[str, float] | None = None,
         quality_scores: Mapping[str, float] | None = None,
@@ -129,16 +129,20 @@ class Operations(RowOperations):
         input_tokens: int | None = None,
         output_tokens: int | None = None,
         cached_input_tokens: int | None = None,
+        counts: Mapping[str, Any] | None = None,
         requests: int | None = None,
         models: Sequence[str] | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 (the registry's name)
         limit: int | None = None,
     ) -> Call[Json]:
-        """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid."""
+        """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid.
+
+        `counts`: whatever else is counted or decides the price: `{"reasoning_tokens": 500, "service_tier": "batch"}`.
+        """
         tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
         tokens["cached_input_tokens"] = cached_input_tokens
         choice = {"requests": requests, "models": models, "filter": filter, "limit": limit}
-        return _question("/api/costs/estimate", json_object, {**tokens, **choice})
+        return _question("/api/costs/estimate", json_object, {**(counts or {}), **tokens, **choice})
 
     @operation
     def model_stats(self) -> Call[Json]:

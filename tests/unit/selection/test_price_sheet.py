@@ -94,7 +94,7 @@ def test_what_a_model_thinks_is_asked_for_where_it_has_another_price() -> None:
     ],
 )
 def test_other_terms_have_their_own_prices(request_: dict[str, Any], cost: Any) -> None:
-    further = [
+    further: list[dict[str, Any]] = [
         {"of": "input_tokens", "per_million": "2.5", "tier": "batch"},
         {"of": "input_tokens", "per_million": 6, "variant": "us-gov"},
         {"of": "maps_searches", "per_unit": "0.025"},
