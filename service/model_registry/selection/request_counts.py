@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from model_registry.entities.base import FewFields, ShortName
 from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, STANDARD, UNITS, Tier, Unit
 
 _MOST = 10**12
 _SECOND_PLACES = 6
+
+_WHOLES: Mapping[Unit, tuple[Unit, ...]] = {"input_tokens": INPUT_PARTS, "output_tokens": OUTPUT_PARTS}
+"""Count -> the counts that are part of it."""
+_COUNTED = tuple(unit for unit in UNITS if unit != "requests")
 
 Count = Annotated[int, Field(ge=0, le=_MOST)]
 Seconds = Annotated[Decimal, Field(ge=0, le=_MOST, max_digits=20, decimal_places=_SECOND_PLACES)]
@@ -83,25 +87,27 @@ class TokenCounts(FewFields):
         None, description="Region, size or quality, as the model's `further_prices` and `price_factors` name it."
     )
 
-    @model_validator(mode="after")
-    def _parts_within(self) -> TokenCounts:
-        for whole, parts in (("input_tokens", INPUT_PARTS), ("output_tokens", OUTPUT_PARTS)):
-            given = [part for part in parts if getattr(self, part)]
-            if sum(getattr(self, part) for part in given) > getattr(self, whole):
-                message = f"{' + '.join(given)} must not be more than {whole} ({getattr(self, whole)})"
-                raise ValueError(message)
-        return self
+    @field_validator(*INPUT_PARTS, *OUTPUT_PARTS)
+    @classmethod
+    def _within(cls, value: int | None, others: ValidationInfo) -> int | None:
+        whole, parts = next((w, p) for w, p in _WHOLES.items() if others.field_name in p)
+        given = [part for part in parts if others.data.get(part) and part != others.field_name]
+        most = others.data.get(whole)
+        if value and most is not None and value + sum(others.data[part] for part in given) > most:
+            beside = f", together with {', '.join(given)}" if given else ""
+            message = f"must not be more than {whole} ({most}){beside}"
+            raise ValueError(message)
+        return value
 
     def stated(self) -> dict[Unit, int | Decimal]:
         """Return the counts that the request gives, zeros included."""
-        return {unit: value for unit in UNITS if (value := getattr(self, unit, None)) is not None}
+        return {unit: value for unit in _COUNTED if (value := getattr(self, unit)) is not None}
 
     def charged(self) -> dict[Unit, int | Decimal]:
         """Return the counts above 0, each token in one of them only, and the request itself."""
         counts = self.stated()
-        for whole, parts in (("input_tokens", INPUT_PARTS), ("output_tokens", OUTPUT_PARTS)):
-            unit: Unit = "input_tokens" if whole == "input_tokens" else "output_tokens"
-            counts[unit] -= sum(int(counts.get(part, 0)) for part in parts)
+        for whole, parts in _WHOLES.items():
+            counts[whole] -= sum(int(counts.get(part, 0)) for part in parts)
         return {unit: count for unit, count in counts.items() if count} | {"requests": 1}
 
     def counted(self) -> Counted:

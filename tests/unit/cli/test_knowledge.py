@@ -120,12 +120,16 @@ def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World
     assert "input_cost_per_token is not a number of dollars: NaN (a)" in capsys.readouterr().out
 
     world.asked.clear()
-    listed = '{"data": [{"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+    listed = (
+        '{"data": [{"id": "d", "max_model_len": '
+        + "9" * 5000
+        + '}, {"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+    )
     world.answers["GET /v1/models"] = httpx.Response(200, text=listed)
     assert run("import", "openai", "http://h/v1", "--provider", "v") == 0
     assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
     out = capsys.readouterr().out
-    assert "holds nan or infinity (b)" in out
+    assert "holds nan or infinity (d and 1 more)" in out
     assert "pricing.prompt is not a number of dollars: Infinity (a)" in out
 
 

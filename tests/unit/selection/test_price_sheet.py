@@ -158,6 +158,9 @@ def test_prices_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 def test_parts_are_within_their_whole() -> None:
     with pytest.raises(ValidationError, match="must not be more than output_tokens"):
         TokenCounts(output_tokens=3, reasoning_tokens=2, output_audio_tokens=2)
+    with pytest.raises(ValidationError) as refused:
+        TokenCounts(input_tokens=3, cached_input_tokens=4)
+    assert [error["loc"] for error in refused.value.errors()] == [("cached_input_tokens",)]
 
 
 def test_models_with_and_without_further_prices_stand_in_one_order() -> None:

@@ -155,7 +155,7 @@ _SCALE = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 def needed_gb(weights_bytes: float) -> float | None:
     """Return the GPU memory to run these weights, in GB (10^9 bytes), rounded up to a tenth; None for no weights."""
-    return math.ceil(weights_bytes * _ROOM / 1e8) / 10 if weights_bytes > 0 else None
+    return math.ceil(weights_bytes * _ROOM / 1e8) / 10 if 0 < weights_bytes < math.inf else None
 
 
 def stored_bytes(numbers: Mapping[str, object]) -> float | None:

@@ -88,12 +88,23 @@ def _words(model: Entry) -> Iterator[str]:
         if isinstance(abilities, list)
         else ()
     )
-    yield from (value.lower() for key in _SAYS if isinstance(value := model.get(key), str))
-    outputs = _object(model.get("architecture")).get("output_modalities") or model.get("output_modalities")
-    made = {str(kind).lower() for kind in outputs} if isinstance(outputs, list) else set()
-    # A chat model that draws or speaks too is a chat model.
-    if made and "text" not in made:
-        yield from sorted("speech" if kind == _AUDIO else kind for kind in made)
+    for key in _SAYS:
+        value = model.get(key)
+        # Text Embeddings Inference says `{"embedding": {"pooling": "cls"}}`.
+        yield from (str(word).lower() for word in ([value] if isinstance(value, str) else _object(value)))
+    taken, made = _modalities(model, "input_modalities"), _modalities(model, "output_modalities")
+    if "text" in made:
+        # A chat model that draws or speaks too is a chat model.
+        yield "audio2text" if taken == {_AUDIO} else "chat"
+    yield from sorted("speech" if kind == _AUDIO else kind for kind in made)
+    tags = model.get("capabilities")
+    if isinstance(tags, list) and not {"completion", "chat"} & {str(tag) for tag in tags}:
+        yield from (str(tag).lower() for tag in tags)
+
+
+def _modalities(model: Entry, key: str) -> set[str]:
+    value = _object(model.get("architecture")).get(key) or model.get(key)
+    return {str(kind).lower() for kind in value} if isinstance(value, list) else set()
 
 
 def _by_flags(model: Entry) -> str | None:
