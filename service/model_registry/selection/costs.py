@@ -6,6 +6,7 @@ take a few passes over lists. Models with further prices are computed one by one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -37,7 +38,7 @@ class Costs:
     known: Mask
     """The models with all prices that the request needs."""
     sheets: dict[int, Priced] = field(default_factory=dict)
-    """Position -> the cost of a model with further prices."""
+    """Position -> the cost of a model whose further prices concern the request."""
 
     def at_most(self, index: ModelIndex, limit: Decimal) -> Mask:
         """Return the models with a known cost of at most `limit` dollars."""
@@ -69,7 +70,12 @@ def _plain_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
 
 def _with_sheets(index: ModelIndex, tokens: TokenCounts, plain: Costs) -> Costs:
     """Replace the costs of models that have further prices."""
-    sheets, request = _sheets(index), tokens.counted()
+    request = tokens.counted()
+    upto = request.input_tokens if request.plain else math.inf
+    # Most models have the plain prices only, as long as a request is short.
+    sheets = {
+        position: sheet for position, sheet in _sheets(index).items() if upto > sheet.plain_up_to or upto == math.inf
+    }
     priced = {position: sheet.cost(request, free=has(index.free(), position)) for position, sheet in sheets.items()}
     totals = {position: _total(cost.charges) for position, cost in priced.items() if not cost.missing}
     digits = max((plain.digits, *(-_exponent(total) for total in totals.values())))

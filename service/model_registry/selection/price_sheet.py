@@ -8,6 +8,7 @@ the cost is not known here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
@@ -87,6 +88,10 @@ class PriceSheet:
     """Of these, what a model of its type makes or takes in every request."""
     always: list[Unit] = field(default_factory=list)
     """The same, as its prices say."""
+    thinks: bool = False
+    """Whether thinking has a price of its own."""
+    plain_up_to: float = -1
+    """The input tokens up to which the plain prices are all that a request of text has to know."""
 
     def cost(self, request: Counted, *, free: bool = False) -> Priced:
         """Compute the cost of a request. `free`: what has no price costs nothing."""
@@ -132,7 +137,7 @@ class PriceSheet:
             unstated.append("running_seconds")
         if (
             counts.get("output_tokens")
-            and "reasoning_tokens" in self.priced
+            and self.thinks
             and "reasoning_tokens" not in stated
             and self._price("reasoning_tokens", request) != self._price("output_tokens", request)
         ):
@@ -207,7 +212,22 @@ def price_sheet(model: Model) -> PriceSheet | None:
     if not sheet.products and not any(unit.endswith("_tokens") for unit in priced):
         # It takes money, though not for tokens.
         sheet.products = [unit for unit in sheet.priced if unit not in _EXTRAS]
+    sheet.thinks = any(unit == "reasoning_tokens" for unit, _, _ in sheet.steps)
+    _set_plain(sheet)
     return sheet
+
+
+def _set_plain(sheet: PriceSheet) -> None:
+    if (
+        sheet.products
+        or sheet.always
+        or sheet.others
+        or sheet.thinks
+        or {"requests", "running_seconds"} & {*sheet.priced}
+    ):
+        return
+    plain = [sheet.steps.get((unit, STANDARD, None), []) for unit in PLAIN]
+    sheet.plain_up_to = min((above for steps in plain for above, _ in steps if above), default=math.inf)
 
 
 def _items(further: object) -> Iterable[Any]:

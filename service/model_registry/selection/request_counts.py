@@ -10,13 +10,14 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from model_registry.entities.base import FewFields, ShortName
-from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, STANDARD, UNITS, Tier, Unit
+from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, PLAIN, STANDARD, UNITS, Tier, Unit
 
 _MOST = 10**12
 _SECOND_PLACES = 6
 
 _WHOLES: Mapping[Unit, tuple[Unit, ...]] = {"input_tokens": INPUT_PARTS, "output_tokens": OUTPUT_PARTS}
 """Count -> the counts that are part of it."""
+_PLAIN: frozenset[Unit] = frozenset({*PLAIN, "requests"})
 _COUNTED = tuple(unit for unit in UNITS if unit != "requests")
 
 Count = Annotated[int, Field(ge=0, le=_MOST)]
@@ -34,6 +35,11 @@ class Counted:
     input_tokens: int
     service_tier: Tier
     variant: str | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a request of text, on the usual terms."""
+        return self.service_tier == STANDARD and self.variant is None and self.charged.keys() <= _PLAIN
 
 
 class TokenCounts(FewFields):

@@ -37,7 +37,14 @@ def asked(
     model = Model(id="m", provider_id="p", name="m", model_id="m", model_type=model_type, card=fields)
     sheet = price_sheet(model)
     assert sheet is not None
-    cost = sheet.cost(TokenCounts.model_validate({"output_tokens": 0} | request).counted())
+    counted = TokenCounts.model_validate({"output_tokens": 0} | request).counted()
+    cost = sheet.cost(counted)
+    if counted.plain and counted.input_tokens <= sheet.plain_up_to:
+        without = price_sheet(
+            model.model_copy(update={"card": fields | {"further_prices": [], "price_factors": {"x": 1}}})
+        )
+        assert without is not None
+        assert without.cost(counted) == cost
     return list(cost.missing) or plain_text(sum((charge.cost for charge in cost.charges), Decimal(0)))
 
 
