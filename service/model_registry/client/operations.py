@@ -130,19 +130,19 @@ class Operations(RowOperations):
         output_tokens: int | None = None,
         cached_input_tokens: int | None = None,
         counts: Mapping[str, Any] | None = None,
+        service_tier: str | None = None,
+        variant: str | None = None,
         requests: int | None = None,
         models: Sequence[str] | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 (the registry's name)
         limit: int | None = None,
     ) -> Call[Json]:
-        """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid.
-
-        `counts`: whatever else is counted or decides the price: `{"reasoning_tokens": 500, "service_tier": "batch"}`.
-        """
+        """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid."""
         tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
         tokens["cached_input_tokens"] = cached_input_tokens
+        terms = {"counts": counts, "service_tier": service_tier, "variant": variant}
         choice = {"requests": requests, "models": models, "filter": filter, "limit": limit}
-        return _question("/api/costs/estimate", json_object, {**(counts or {}), **tokens, **choice})
+        return _question("/api/costs/estimate", json_object, {**tokens, **terms, **choice})
 
     @operation
     def model_stats(self) -> Call[Json]:

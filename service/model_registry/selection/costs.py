@@ -196,6 +196,6 @@ def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
 def _beyond_tokens(tokens: TokenCounts) -> list[str]:
     """Return what no plain price says anything of."""
     needs = [f"the price of {unit}" for unit in tokens.charged() if not unit.endswith("_tokens") and unit != "requests"]
-    needs += ["the price of citation_tokens"] if tokens.citation_tokens else []
+    needs += ["the price of citation_tokens"] if tokens.counts.citation_tokens else []
     needs += [f"the prices in the service tier {tokens.service_tier}"] if tokens.service_tier != STANDARD else []
     return needs + ([f"the prices for {tokens.variant}"] if tokens.variant is not None else [])

@@ -18,7 +18,7 @@ _SECOND_PLACES = 6
 _WHOLES: Mapping[Unit, tuple[Unit, ...]] = {"input_tokens": INPUT_PARTS, "output_tokens": OUTPUT_PARTS}
 """Count -> the counts that are part of it."""
 _PLAIN: frozenset[Unit] = frozenset({*PLAIN, "requests"})
-_COUNTED = tuple(unit for unit in UNITS if unit != "requests")
+_FURTHER = tuple(unit for unit in UNITS if unit != "requests" and unit not in PLAIN)
 
 Count = Annotated[int, Field(ge=0, le=_MOST)]
 Seconds = Annotated[Decimal, Field(ge=0, le=_MOST, max_digits=20, decimal_places=_SECOND_PLACES)]
@@ -42,18 +42,11 @@ class Counted:
         return self.service_tier == STANDARD and self.variant is None and self.charged.keys() <= _PLAIN
 
 
-class TokenCounts(FewFields):
-    """The counts of one request. Those that are not given are 0, except where a model cannot be asked without them."""
+class Counts(FewFields):
+    """Whatever a model may charge for beside plain tokens. What is left out is 0."""
 
     model_config = ConfigDict(extra="forbid")
 
-    input_tokens: Count = Field(1000, description="All input tokens, with cached and written ones, of every medium.")
-    output_tokens: Count = Field(1000, description="All output tokens, with those of reasoning, of every medium.")
-    cached_input_tokens: Count = Field(
-        0,
-        description="Input tokens read from the provider's cache; charged at the input price where the model has "
-        "none for them.",
-    )
     explicit_cached_input_tokens: Count | None = Field(None, description="Read from a cache that the request names.")
     cached_audio_tokens: Count | None = None
     cached_image_tokens: Count | None = None
@@ -88,26 +81,53 @@ class TokenCounts(FewFields):
     output_audio_seconds: Seconds | None = None
     output_video_seconds: Seconds | None = None
     running_seconds: Seconds | None = Field(None, description="Time that the provider's machines work on the request.")
+
+
+class TokenCounts(FewFields):
+    """One request: its tokens, what else it has, and its terms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_tokens: Count = Field(1000, description="All input tokens, with cached and written ones, of every medium.")
+    output_tokens: Count = Field(1000, description="All output tokens, with those of reasoning, of every medium.")
+    cached_input_tokens: Count = Field(
+        0,
+        description="Input tokens read from the provider's cache; charged at the input price where the model has "
+        "none for them.",
+    )
+    counts: Counts = Field(
+        Counts(),
+        description="What else is charged. Left out counts as 0, except where a model cannot be asked without it.",
+        examples=[{"reasoning_tokens": 300}],
+    )
     service_tier: Tier = Field(STANDARD, description="The provider's terms for the request.")
     variant: ShortName | None = Field(
         None, description="Region, size or quality, as the model's `further_prices` and `price_factors` name it."
     )
 
-    @field_validator(*INPUT_PARTS, *OUTPUT_PARTS)
+    @field_validator("cached_input_tokens", "counts")
     @classmethod
-    def _within(cls, value: int | None, others: ValidationInfo) -> int | None:
-        whole, parts = next((w, p) for w, p in _WHOLES.items() if others.field_name in p)
-        given = [part for part in parts if others.data.get(part) and part != others.field_name]
-        most = others.data.get(whole)
-        if value and most is not None and value + sum(others.data[part] for part in given) > most:
-            beside = f", together with {', '.join(given)}" if given else ""
-            message = f"must not be more than {whole} ({most}){beside}"
-            raise ValueError(message)
+    def _within(cls, value: int | Counts, others: ValidationInfo) -> int | Counts:
+        for whole, parts in _WHOLES.items():
+            given = {part: count for part in parts if (count := getattr(value, part, 0))}
+            if isinstance(value, int):
+                given = {"cached_input_tokens": value} if whole == "input_tokens" else {}
+            elif whole == "input_tokens" and (cached := others.data.get("cached_input_tokens")):
+                given["cached_input_tokens"] = cached
+            most = others.data.get(whole)
+            if most is not None and sum(given.values()) > most:
+                message = f"must not be more than {whole} ({most}): {' + '.join(given)}"
+                raise ValueError(message)
         return value
 
     def stated(self) -> dict[Unit, int | Decimal]:
         """Return the counts that the request gives, zeros included."""
-        return {unit: value for unit in _COUNTED if (value := getattr(self, unit)) is not None}
+        plain: dict[Unit, int | Decimal] = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cached_input_tokens": self.cached_input_tokens,
+        }
+        return plain | {unit: value for unit in _FURTHER if (value := getattr(self.counts, unit)) is not None}
 
     def charged(self) -> dict[Unit, int | Decimal]:
         """Return the counts above 0, each token in one of them only, and the request itself."""

@@ -86,6 +86,11 @@ _NOT_COMPARED = {
 }
 
 
+def request(counts: dict[str, Any]) -> TokenCounts:
+    own = {name: value for name, value in counts.items() if name in TokenCounts.model_fields}
+    return TokenCounts.model_validate(own | {"counts": {n: v for n, v in counts.items() if n not in own}})
+
+
 def asked(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Any], TokenCounts]]:
     """Yield model, request, LiteLLM's call and ours: one request at each model in turn, all at the telling ones."""
     for number, (key, entry) in enumerate(document.items()):
@@ -94,7 +99,7 @@ def asked(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Any], Token
         if entry["mode"] in _MODES:
             terms, counts = _MODES[entry["mode"]]
             usage = {"prompt_tokens": 0, "completion_tokens": 0}
-            yield key, entry["mode"], [key, usage, terms], TokenCounts(input_tokens=0, output_tokens=0, **counts)
+            yield key, entry["mode"], [key, usage, terms], request({"input_tokens": 0, "output_tokens": 0} | counts)
             continue
         telling = sum("_above_" in name for name in entry) > 3 or "tiered_pricing" in entry
         names = list(REQUESTS) if telling and number % 19 == 0 else [list(REQUESTS)[number % len(REQUESTS)]]
@@ -102,7 +107,7 @@ def asked(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Any], Token
             more, terms, counts = REQUESTS[name]
             usage = {"prompt_tokens": 1000, "completion_tokens": 500} | more
             ours = {"reasoning_tokens": 0, "input_tokens": usage["prompt_tokens"], "output_tokens": 500} | counts
-            yield key, name, [key, usage, terms], TokenCounts.model_validate(ours)
+            yield key, name, [key, usage, terms], request(ours)
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ async def test_long_requests_and_pictures_have_their_own_prices(client: httpx.As
 
     view = await get(client, "/api/models/tiered")
     assert view["further_prices"][1]["per_unit"] == "0.04"
-    asked = {"input_tokens": 300_000, "output_images": 2, "models": ["tiered", "local"]}
+    asked = {"input_tokens": 300_000, "counts": {"output_images": 2}, "models": ["tiered", "local"]}
     found = await post(client, "/api/costs/estimate", asked)
     assert [(item["name"], item["total"]["exact"]) for item in found["items"]] == [("local", "0"), ("tiered", "3.08")]
     found = await post(client, "/api/costs/estimate", {"models": ["tiered"], "variant": "eu"})

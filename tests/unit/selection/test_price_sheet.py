@@ -15,7 +15,7 @@ from model_registry.selection.costs import cost_parts, missing_prices, request_c
 from model_registry.selection.estimates import EstimateRequest, estimates
 from model_registry.selection.model_index import ModelIndex
 from model_registry.selection.price_sheet import price_sheet
-from model_registry.selection.request_counts import TokenCounts
+from model_registry.selection.request_counts import Counts, TokenCounts
 from support.catalogues import Catalogue
 
 PLAIN: dict[str, Any] = {
@@ -29,6 +29,12 @@ LONG = [
 ]
 
 
+def nested(request: dict[str, Any]) -> dict[str, Any]:
+    """The request, its further counts in their object."""
+    own = {name: value for name, value in request.items() if name in EstimateRequest.model_fields}
+    return own | {"counts": {name: value for name, value in request.items() if name not in own}}
+
+
 def asked(
     *further: dict[str, Any], model_type: str = "chat", card: dict[str, Any] | None = None, **request: Any
 ) -> Any:
@@ -37,7 +43,7 @@ def asked(
     model = Model(id="m", provider_id="p", name="m", model_id="m", model_type=model_type, card=fields)
     sheet = price_sheet(model)
     assert sheet is not None
-    counted = TokenCounts.model_validate({"output_tokens": 0} | request).counted()
+    counted = TokenCounts.model_validate({"output_tokens": 0} | nested(request)).counted()
     cost = sheet.cost(counted)
     if counted.plain and counted.input_tokens <= sheet.plain_up_to:
         without = price_sheet(
@@ -164,7 +170,7 @@ def test_prices_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_parts_are_within_their_whole() -> None:
     with pytest.raises(ValidationError, match="must not be more than output_tokens"):
-        TokenCounts(output_tokens=3, reasoning_tokens=2, output_audio_tokens=2)
+        TokenCounts(output_tokens=3, counts=Counts(reasoning_tokens=2, output_audio_tokens=2))
     with pytest.raises(ValidationError) as refused:
         TokenCounts(input_tokens=3, cached_input_tokens=4)
     assert [error["loc"] for error in refused.value.errors()] == [("cached_input_tokens",)]
@@ -179,7 +185,7 @@ def test_models_with_and_without_further_prices_stand_in_one_order() -> None:
     snapshot = catalogue.snapshot()
 
     def found(**request: Any) -> dict[str, Any]:
-        return estimates(snapshot, ModelIndex(snapshot), EstimateRequest.model_validate(request))
+        return estimates(snapshot, ModelIndex(snapshot), EstimateRequest.model_validate(nested(request)))
 
     short, long = found(input_tokens=100_000), found(input_tokens=300_000)
     assert [item["name"] for item in short["items"]] == ["tiered", "plain"]
@@ -199,7 +205,7 @@ def test_a_provider_can_say_that_it_costs_nothing() -> None:
     catalogue.model(own, "dear", cost_per_1m_input_tokens=1)
     catalogue.model(catalogue.provider("cloud", "openai"), "unknown")
     snapshot = catalogue.snapshot()
-    index, request = ModelIndex(snapshot), TokenCounts(output_images=1)
+    index, request = ModelIndex(snapshot), TokenCounts(counts=Counts(output_images=1))
 
     costs = request_costs(index, request)
 

@@ -25,7 +25,7 @@ class Omission:
     """A row that is left out of the configuration."""
 
     kind: str
-    """provider, model, alias, function, variant, section or deployment."""
+    """provider, model, price, alias, function, variant, section or deployment."""
     name: str
     reason: str
     switched_off: bool = False
