@@ -85,7 +85,12 @@ _SECONDS: dict[str, dict[str, Unit]] = {
     "realtime": {"input_cost_per_second": "audio_seconds", "output_cost_per_second": "output_audio_seconds"},
     "audio_speech": {"output_cost_per_second": "output_audio_seconds", "input_cost_per_second": "running_seconds"},
 }
-_OTHER_SECONDS = {"input_cost_per_second": "output_cost_per_second"}
+_SOUND = ("input_cost_per_audio_token", "output_cost_per_audio_token")
+_TRANSCRIBED = {
+    False: (*_SOUND, "input_cost_per_token"),
+    True: (*_SOUND, "input_cost_per_token", "output_cost_per_second"),
+}
+"""Prices of the same as a price per second; True: as the one of the input."""
 _RUNNING = ("cost_per_second", "input_cost_per_second", "output_cost_per_second")
 
 _IGNORED = frozenset({"input_dbu_cost_per_token", "output_dbu_cost_per_token"})
@@ -181,9 +186,8 @@ def _rate(key: str, price: Decimal, mode: str, entry: Mapping[str, Any], provide
 
 def _unit(name: str, mode: str, entry: Mapping[str, Any]) -> str | None:
     if name in _RUNNING:
-        if mode == "audio_transcription" and (
-            entry.get("input_cost_per_token") or entry.get(_OTHER_SECONDS.get(name, ""))
-        ):
+        same = _TRANSCRIBED[name == "input_cost_per_second"] if mode == "audio_transcription" else _SOUND
+        if mode in _SECONDS and any(entry.get(key) for key in same):
             # The same price, for those who count otherwise.
             return None
         return _SECONDS.get(mode, {}).get(name, "running_seconds" if mode != "video_generation" else None)

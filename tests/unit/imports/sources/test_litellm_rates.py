@@ -184,6 +184,7 @@ def test_every_price_of_the_whole_map_has_a_meaning_and_is_written_again() -> No
         "input_cost_per_video_per_second_above_15s_interval",
         "input_cost_per_video_per_second_above_8s_interval",
         "ocr_cost_per_credit",
+        "output_cost_per_second",
     }
 
 
