@@ -35,9 +35,12 @@ def test_the_gateway_bills_and_gives_up_as_the_rows_say(service: Service, tmp_pa
 
         with Gateway(service.config(), tmp_path) as gateway:
             usages = {name: gateway.usage(name) for name in (*(f"model_{kind}" for kind in TYPES), "cached", "quiet")}
+            stub.usage = {"prompt_tokens_details": {"cached_tokens": 2}}
+            partly = gateway.usage("cached")
             with pytest.raises(CallFailed, match=r"150 ?ms"):
                 gateway.complete("tensorzero::model_name::impatient")
 
+    assert partly["tensorzero_cost"] == pytest.approx((1 * 1000 + 2 * 100 + 4 * 6000) / 1e6)
     assert usages.pop("quiet").get("tensorzero_cost") is None
     for name, usage in usages.items():
         expected = (usage["prompt_tokens"] * 1000 + usage["completion_tokens"] * 6000) / 1e6
