@@ -10,8 +10,9 @@ import yaml
 
 from model_registry.entities.model import canonical
 from model_registry.entities.offer import PassedOver
+from model_registry.entities.prices import STANDARD
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.imports.sources.litellm_rates import written
+from model_registry.imports.sources.litellm_rates import FACTORS, SEARCHES, SECONDS, TIERS, UNITS, XAI
 
 View = Mapping[str, Any]
 
@@ -48,6 +49,12 @@ _EXTRAS = {"region": "aws_region_name", "location": "vertex_location", "project_
 
 _NO_KEY = "none"
 """LiteLLM's OpenAI client requires a key, even for a server that needs none."""
+
+
+_KEYS: dict[str, str] = {unit: key for key, unit in UNITS.items()}
+_SUFFIXES = {tier: suffix for suffix, tier in TIERS.items()}
+_SEARCH_KEYS = {ours: theirs for theirs, ours in SEARCHES.items()}
+_MORE_KEYS = {"running_seconds": "input_cost_per_second"}
 
 
 def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[dict[str, Any], tuple[PassedOver, ...]]:
@@ -107,3 +114,47 @@ def _info(model: View) -> tuple[dict[str, Any], list[str]]:
 def per_token(price: float) -> float:
     """Convert a price per million tokens to one per token, exactly: 0.15 is 1.5e-07."""
     return float(Decimal(str(price)) / 1_000_000)
+
+
+def written(card: Mapping[str, Any], mode: str) -> tuple[dict[str, Any], list[str]]:
+    """Write the further prices of a card as an entry has them, and name those that it has no place for."""
+    keys: dict[str, Any] = {}
+    left_out = []
+    for price in card.get("further_prices") or ():
+        unit, number = price["of"], _per_unit(price)
+        if unit in _SEARCH_KEYS and price.get("tier", STANDARD) == STANDARD:
+            keys.setdefault("search_context_cost_per_query", {})[_SEARCH_KEYS[unit]] = number
+        elif (key := _key(price, mode, inclusive=card.get("provider_type") == XAI)) is not None:
+            keys[key] = number
+        else:
+            terms = (price.get("name") or unit, price.get("tier", STANDARD), price.get("variant"))
+            left_out.append(" ".join(term for term in terms if term not in (None, STANDARD)))
+    for name, factor in (card.get("price_factors") or {}).items():
+        key = next((theirs for theirs, ours in FACTORS.items() if ours == name), None)
+        if key is not None:
+            keys[key] = float(factor)
+        if key is None or name == "us":
+            keys.setdefault("provider_specific_entry", {})[name] = float(factor)
+    return keys, left_out
+
+
+def _per_unit(price: Mapping[str, Any]) -> float | None:
+    if (million := price.get("per_million")) is not None:
+        return float(Decimal(million) / 1_000_000)
+    return None if price.get("per_unit") is None else float(price["per_unit"])
+
+
+def _key(price: Mapping[str, Any], mode: str, *, inclusive: bool) -> str | None:
+    """Return the map's key of a price."""
+    by_mode = {unit: name for name, unit in reversed(SECONDS.get(mode, {}).items())}
+    if mode.startswith("image_"):
+        # LiteLLM reads no other key.
+        by_mode["output_pixels"] = "input_cost_per_pixel"
+    key = by_mode.get(price["of"]) or _KEYS.get(price["of"]) or _MORE_KEYS.get(price["of"])
+    tier = price.get("tier", STANDARD)
+    if key is None or price.get("variant") or (tier != STANDARD and tier not in _SUFFIXES):
+        return None
+    if above := price.get("above_input_tokens"):
+        above += inclusive
+        key += f"_above_{above // 1000}k_tokens" if above % 1000 == 0 else f"_above_{above}_tokens"
+    return key if tier == STANDARD else f"{key}_{_SUFFIXES[tier]}"

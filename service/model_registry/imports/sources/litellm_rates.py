@@ -1,4 +1,4 @@
-"""Reads the prices of an entry of LiteLLM's map, and writes them again. Pure.
+"""Reads the prices of an entry of LiteLLM's map; `litellm_config.py` writes them. Pure.
 
 A key of the map is the name of what is charged, then a time to keep a cache, a length of the request and a service
 tier: `cache_creation_input_token_cost_above_1hr_above_200k_tokens_batches`. Every key that contains `cost` is a price.
@@ -70,17 +70,15 @@ UNITS: dict[str, Unit] = {
 }
 """The map's name of what is charged -> ours. Prices per second depend on the mode."""
 
-_KEYS: dict[str, str] = {unit: key for key, unit in UNITS.items()}
 _SYNONYMS = {"input_cost_per_token_cache_hit": "cache_read_input_token_cost"}
 
 TIERS = {"batches": "batch"} | {t: t for t in ("flex", "balanced", "priority", "ultrafast", "decisions")}
-_SUFFIXES = {tier: suffix for suffix, tier in TIERS.items()}
 
 _TIER = re.compile(rf"_({'|'.join(TIERS)})(?=$|_above_)")
 _LENGTH = re.compile(r"_above_(\d+)(k?)_tokens")
 _SIZE = re.compile(r"(.+_cost_per_(?:image|second))_(\d+(?:\.\d+)?[kKp]?)")
 
-_SECONDS: dict[str, dict[str, Unit]] = {
+SECONDS: dict[str, dict[str, Unit]] = {
     "audio_transcription": {"input_cost_per_second": "audio_seconds", "output_cost_per_second": "audio_seconds"},
     "realtime": {"input_cost_per_second": "audio_seconds", "output_cost_per_second": "output_audio_seconds"},
     "audio_speech": {"output_cost_per_second": "output_audio_seconds", "input_cost_per_second": "running_seconds"},
@@ -98,17 +96,15 @@ _IGNORED = frozenset({"input_dbu_cost_per_token", "output_dbu_cost_per_token"})
 
 _FIREWORKS_CACHED = Decimal("0.5")
 
-_XAI = "xai"
+XAI = "xai"
 """Its longer requests begin at the number itself."""
 
-_SEARCHES = {
+SEARCHES = {
     "search_context_size_low": "web_searches_low",
     "search_context_size_medium": "web_searches_medium",
     "search_context_size_high": "web_searches_high",
 }
-_SEARCH_KEYS = {ours: theirs for theirs, ours in _SEARCHES.items()}
-_MORE_KEYS = {"running_seconds": "input_cost_per_second"}
-_FACTORS = {
+FACTORS = {
     "regional_processing_uplift_multiplier_eu": "eu",
     "regional_processing_uplift_multiplier_us": "us",
     "fedramp_uplift_multiplier": "fedramp",
@@ -174,7 +170,7 @@ def _rate(key: str, price: Decimal, mode: str, entry: Mapping[str, Any], provide
         name, tier = name[: match.start()] + name[match.end() :], TIERS[match[1]]
     if match := _LENGTH.search(name):
         name, above = name[: match.start()] + name[match.end() :], int(match[1]) * (1000 if match[2] else 1)
-        above -= provider == _XAI
+        above -= provider == XAI
     if match := _SIZE.fullmatch(name):
         name, variant = match[1], match[2]
     unit = _unit(name, mode, entry)
@@ -187,10 +183,10 @@ def _rate(key: str, price: Decimal, mode: str, entry: Mapping[str, Any], provide
 def _unit(name: str, mode: str, entry: Mapping[str, Any]) -> str | None:
     if name in _RUNNING:
         same = _TRANSCRIBED[name == "input_cost_per_second"] if mode == "audio_transcription" else _SOUND
-        if mode in _SECONDS and any(entry.get(key) for key in same):
+        if mode in SECONDS and any(entry.get(key) for key in same):
             # The same price, for those who count otherwise.
             return None
-        return _SECONDS.get(mode, {}).get(name, "running_seconds" if mode != "video_generation" else None)
+        return SECONDS.get(mode, {}).get(name, "running_seconds" if mode != "video_generation" else None)
     if mode.startswith("image_") and not entry.get(name.replace("input", "output", 1)):
         # What a picture costs stands under either name.
         name = {
@@ -201,8 +197,8 @@ def _unit(name: str, mode: str, entry: Mapping[str, Any]) -> str | None:
 
 
 def _searches(prices: object, *, every_request: bool) -> Iterator[Rate]:
-    each = prices if isinstance(prices, Mapping) else dict.fromkeys(_SEARCHES, prices)
-    for key, unit in _SEARCHES.items():
+    each = prices if isinstance(prices, Mapping) else dict.fromkeys(SEARCHES, prices)
+    for key, unit in SEARCHES.items():
         if (price := dollars(each.get(key), key)) is not None:
             yield Rate(unit, price, every_request=every_request)
 
@@ -221,7 +217,7 @@ def _by_range(entry: Mapping[str, Any]) -> Iterator[Rate]:
 
 def factors(entry: Mapping[str, Any]) -> dict[str, str]:
     """Read the factors by which a region or a term raises all prices of tokens. Errors: Unusable."""
-    given = {ours: entry.get(theirs) for theirs, ours in _FACTORS.items()}
+    given = {ours: entry.get(theirs) for theirs, ours in FACTORS.items()}
     more = entry.get("provider_specific_entry")
     given |= {str(n): f for n, f in more.items() if _TERM.fullmatch(str(n))} if isinstance(more, Mapping) else {}
     read = {name: dollars(factor, name) for name, factor in given.items()}
@@ -239,50 +235,6 @@ def facts(found: Iterable[Rate], factor: Mapping[str, str]) -> dict[str, Any]:
         else:
             further.append(_further(rate))
     return fields | {"further_prices": further or None, "price_factors": dict(factor) or None}
-
-
-def written(card: Mapping[str, Any], mode: str) -> tuple[dict[str, Any], list[str]]:
-    """Write the further prices of a card as an entry has them, and name those that it has no place for."""
-    keys: dict[str, Any] = {}
-    left_out = []
-    for price in card.get("further_prices") or ():
-        unit, number = price["of"], _per_unit(price)
-        if unit in _SEARCH_KEYS and price.get("tier", STANDARD) == STANDARD:
-            keys.setdefault("search_context_cost_per_query", {})[_SEARCH_KEYS[unit]] = number
-        elif (key := _key(price, mode, inclusive=card.get("provider_type") == _XAI)) is not None:
-            keys[key] = number
-        else:
-            terms = (price.get("name") or unit, price.get("tier", STANDARD), price.get("variant"))
-            left_out.append(" ".join(term for term in terms if term not in (None, STANDARD)))
-    for name, factor in (card.get("price_factors") or {}).items():
-        key = next((theirs for theirs, ours in _FACTORS.items() if ours == name), None)
-        if key is not None:
-            keys[key] = float(factor)
-        if key is None or name == "us":
-            keys.setdefault("provider_specific_entry", {})[name] = float(factor)
-    return keys, left_out
-
-
-def _per_unit(price: Mapping[str, Any]) -> float | None:
-    if (million := price.get("per_million")) is not None:
-        return float(_EXACT.scaleb(Decimal(million), -_MILLION))
-    return None if price.get("per_unit") is None else float(price["per_unit"])
-
-
-def _key(price: Mapping[str, Any], mode: str, *, inclusive: bool) -> str | None:
-    """Return the map's key of a price."""
-    by_mode = {unit: name for name, unit in reversed(_SECONDS.get(mode, {}).items())}
-    if mode.startswith("image_"):
-        # LiteLLM reads no other key.
-        by_mode["output_pixels"] = "input_cost_per_pixel"
-    key = by_mode.get(price["of"]) or _KEYS.get(price["of"]) or _MORE_KEYS.get(price["of"])
-    tier = price.get("tier", STANDARD)
-    if key is None or price.get("variant") or (tier != STANDARD and tier not in _SUFFIXES):
-        return None
-    if above := price.get("above_input_tokens"):
-        above += inclusive
-        key += f"_above_{above // 1000}k_tokens" if above % 1000 == 0 else f"_above_{above}_tokens"
-    return key if tier == STANDARD else f"{key}_{_SUFFIXES[tier]}"
 
 
 def _further(rate: Rate) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import pytest
 
 from model_registry.entities.model_card import ModelCard, known
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
+from model_registry.imports.sources.litellm_config import written
 from model_registry.imports.sources.litellm_prices import read_prices
-from model_registry.imports.sources.litellm_rates import factors, facts, rates, written
+from model_registry.imports.sources.litellm_rates import factors, facts, rates
 
 TODAY = date(2026, 6, 1)
 
