@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from model_registry.entities.gpu_memory import number
 from model_registry.entities.model import Model
 from model_registry.entities.prices import INSTEAD, PLAIN, STANDARD, FurtherPrice, Tier, Unit
-from model_registry.selection.model_numbers import number
 from model_registry.selection.request_counts import Counted
 
 _MILLION = 6

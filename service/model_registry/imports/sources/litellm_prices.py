@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
 from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.prices import MOST_PRICES
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.imports.sources.litellm_rates import Rate, Unusable, dollars, factors, facts, rates
+from model_registry.imports.sources.items import Unusable, make_offer
+from model_registry.imports.sources.litellm_rates import Rate, dollars, factors, facts, rates
 
 
 class Namesake(NamedTuple):
@@ -103,8 +105,6 @@ _FLAG_TAGS = {
     "supports_web_search": ("web_search",),
     "supports_computer_use": ("computer_use",),
 }
-_FACTORS = "price_factors"
-
 _VARIANT = re.compile(
     r"\*|eu|us|us-gov|apac|au|jp|uk|ca|global|global-standard|data-zone|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment"
     r"|(us|europe|asia|australia|me|northamerica|southamerica|africa)-[a-z]+\d+|(\d+|max)-x-(\d+|max)|hd|standard|premium|minimal|low|medium|high|xhigh|ultra|max|auto|(\d+|max)-steps|invoke"
@@ -123,24 +123,27 @@ def read_prices(document: object, today: date) -> SourceContent:
         return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
     offers: dict[tuple[str | None, str | None, str], _Offered] = {}
     plain: dict[str, str] = {}
-    passed_over = []
+    passed_over: list[PassedOver] = []
+    unread: list[PassedOver] = []
     # A model's plain price is the one without a region or size before it.
     for key, entry, model_id in sorted(_entries(document), key=lambda item: item[0].count("/") - item[2].count("/")):
-        try:
-            if reason := _no_model(key, entry):
-                passed_over.append(PassedOver(key, reason))
-                continue
-            prices = rates(entry, entry["litellm_provider"], model_id)
-            offer = _offer(key, entry, model_id, today)
-        except Unusable as error:
-            passed_over.append(PassedOver(key, str(error)))
+        if reason := _no_model(key, entry):
+            passed_over.append(PassedOver(key, reason))
             continue
+        made = make_offer(key, partial(_offer, key, entry, model_id, today))
+        unread += made.unread
+        if not made.offers:
+            continue
+        (offer,) = made.offers
         offered = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), _Offered(offer))
-        offered.prices.append((_parted(entry["litellm_provider"], key)[0], prices))
+        offered.prices.append(
+            (_parted(entry["litellm_provider"], key)[0], rates(entry, entry["litellm_provider"], model_id))
+        )
         if offered.offer is not offer:
             passed_over.append(PassedOver(key, f"another price of {offered.offer.name}"))
         plain[key] = str(offered.offer.name)
-    return SourceContent(tuple(_succeeded(o.priced(), plain) for o in offers.values()), tuple(passed_over))
+    made_offers = tuple(_succeeded(offered.priced(), plain) for offered in offers.values())
+    return SourceContent(made_offers, tuple(passed_over), tuple(unread))
 
 
 @dataclass(slots=True)
@@ -163,7 +166,9 @@ class _Offered:
         ]
         distinct = {(r.of, r.name, r.tier, r.above, r.variant): r for r in reversed(found)}
         kept = list(reversed(distinct.values()))[:MOST_PRICES]
-        return self.offer.model_copy(update={"fields": self.offer.fields | facts(kept, self.offer.fields[_FACTORS])})
+        return self.offer.model_copy(
+            update={"fields": self.offer.fields | facts(kept, self.offer.fields["price_factors"] or {})}
+        )
 
 
 def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:
@@ -213,7 +218,7 @@ def _offer(key: str, entry: Entry, model_id: str, today: date) -> Offer:
         provider_type=provider.type,
         model_id=model_id,
         name=key,
-        fields=_facts(entry, today),
+        fields=_facts(entry, today) | facts(rates(entry, entry["litellm_provider"], model_id), factors(entry)),
     )
 
 
@@ -231,7 +236,6 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
         "category": "vision-vlm" if category == "text-llm" and "vision" in tags else category,
         "context_length": _count(entry.get("max_input_tokens")),
         "max_output_tokens": _count(entry.get("max_output_tokens")),
-        _FACTORS: factors(entry),
         "rate_limit_rpm": _count(entry.get("rpm")),
         "rate_limit_tpm": _count(entry.get("tpm")),
         "deprecated_on": until,

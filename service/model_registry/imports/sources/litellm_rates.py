@@ -12,6 +12,7 @@ from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 from model_registry.entities.prices import PLAIN, STANDARD, Unit, plain_text
+from model_registry.imports.sources.items import Unusable
 
 _EXACT = Context(prec=99)
 _MILLION = 6
@@ -112,10 +113,6 @@ FACTORS = {
 }
 _TERM = re.compile(r"[a-z]{2}|fast")
 """Of `provider_specific_entry`: where a request is served, and how quickly. Its other keys are no factors."""
-
-
-class Unusable(ValueError):
-    """A number that is none: NaN, infinity, or beyond every price."""
 
 
 def dollars(value: object, key: str) -> Decimal | None:

@@ -110,7 +110,7 @@ CHAT = {"litellm_provider": "azure", "mode": "chat"}
 def test_a_price_that_is_no_number_passes_its_entry_over_and_no_other(number: Any) -> None:
     reading = read(**{"azure/odd": CHAT | {"input_cost_per_token": number}, "azure/fine": CHAT})
     assert [offer.model_id for offer in reading.offers] == ["fine"]
-    [passed] = reading.passed_over
+    [passed] = reading.unread
     assert (passed.name, passed.reason.partition(": ")[0]) == (
         "azure/odd",
         "input_cost_per_token is not a number of dollars",

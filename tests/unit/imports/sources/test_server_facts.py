@@ -78,7 +78,7 @@ def test_what_a_server_says_comes_before_what_a_name_means(said: dict[str, Any],
 def test_what_is_no_model_is_passed_over_with_its_reason(model: dict[str, Any], reason: str) -> None:
     reading = read({"id": "good"}, model)
     assert [offer.model_id for offer in reading.offers] == ["good"]
-    assert [passed.reason for passed in reading.passed_over] == [reason]
+    assert [passed.reason for passed in reading.passed_over + reading.unread] == [reason]
 
 
 def test_limits_that_are_none_are_not_known() -> None:
@@ -116,7 +116,7 @@ def test_a_picture_that_costs_is_not_free() -> None:
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), 10**400, "\ud800", "a\x00b"])
 def test_one_value_that_json_cannot_carry_holds_no_other_model_back(odd: Any) -> None:
-    reading = read({"id": "odd", "description": odd}, {"id": "good"}).sendable()
+    reading = read({"id": "odd", "description": odd}, {"id": "good"})
     assert [offer.model_id for offer in reading.offers] == ["good"]
-    assert [passed.name for passed in reading.passed_over] == ["odd"]
+    assert [unread.name for unread in reading.unread] == ["odd"]
     json.dumps([offer.model_dump() for offer in reading.offers], allow_nan=False).encode()
