@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
@@ -20,6 +20,7 @@ from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_l
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.published import Published
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
@@ -74,12 +75,25 @@ class ServedView(BaseModel):
 
 
 class RefusedView(BaseModel):
-    """The newest configuration, refused by validation."""
+    """The newest configuration, refused by validation as a whole, or as far as the rows in `excluded`."""
 
     revision: int
     judge: str
     at: datetime
     reasons: list[ProblemReason]
+
+
+class ExclusionView(BaseModel):
+    """A row that the configuration is published without, because validation refuses it."""
+
+    kind: str = Field(examples=["mapping"])
+    name: str = Field(examples=["agents/chat/main"])
+    reason: str
+    since_revision: int
+    table: str = Field(examples=["service_model_mappings"])
+    id: str
+    entry: str | None = Field(description="The entry, if only one of a section is left out, such as a tool.")
+    as_accepted: bool = Field(description="Settings of the gateway itself: the value accepted last stays in use.")
 
 
 class DeliveryStatus(BaseModel):
@@ -90,6 +104,10 @@ class DeliveryStatus(BaseModel):
     judge: str = Field(description="The validator in use.")
     served: ServedView | None
     refused: RefusedView | None
+    publish: Literal["partial", "strict"] = Field(
+        description="`partial`: refused rows are left out; `strict`: they hold the whole configuration back."
+    )
+    excluded: list[ExclusionView] = Field(description="The rows left out of the served configuration.")
 
 
 @router.post(
@@ -136,7 +154,7 @@ async def check(
 async def status(state: CurrentApp, _caller: Reader) -> Response:
     """The current state of this replica."""
     publisher, delivery = state.publisher, state.publisher.delivery
-    served, refused = delivery.served, delivery.refused
+    served = delivery.served
     view = {
         "newest_revision": state.registry.snapshot.revision,
         "pending": publisher.pending,
@@ -148,15 +166,23 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
-        "refused": refused
-        and {
-            "revision": refused.revision,
-            "judge": refused.validated_by,
-            "at": _moment(refused.at),
-            "reasons": [asdict(reason) for reason in refused.reasons],
-        },
+        "refused": _refused_view(delivery),
+        "publish": "partial" if publisher.partial else "strict",
+        "excluded": [row.view() for row in delivery.excluded],
     }
     return json_response(masked_value(view)[0])
+
+
+def _refused_view(delivery: Published) -> dict[str, Any] | None:
+    refused = delivery.refused or (delivery.served if delivery.excluded else None)
+    if refused is None:
+        return None
+    return {
+        "revision": refused.revision,
+        "judge": refused.validated_by,
+        "at": _moment(refused.at),
+        "reasons": [asdict(reason) for reason in delivery.reasons],
+    }
 
 
 def _name_of(caller: Caller, request: Request) -> str:

@@ -169,8 +169,8 @@ def section_of(model: Model) -> str | None:
 
 def why_left_out(model: Model, provider: Provider | None) -> str | None:
     """Return why this row is not in the configuration, or None when it is."""
-    if provider is None:
-        return "its provider is not in the registry"
+    if provider is None:  # foreign keys allow no other reason
+        return "its provider is left out, because validation refuses it"
     if not model.active:
         return "it is not active"
     if fault := why_provider_left_out(provider) or model_fault(model, provider):

@@ -132,6 +132,8 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
     for alias in snapshot.aliases.where("alias", name):
         target = alias_target(snapshot, alias)
         if target is None:
+            if alias.context in GATEWAY_CONTEXTS and snapshot.models.get(alias.model_id) is None:
+                omissions.append(Omission("alias", name, "its model is left out, because validation refuses it"))
             continue
         section, model = target
         if (routed := group(snapshot, section, model.name)).offers:
