@@ -15,6 +15,7 @@ from model_registry.api.cached_responses import JSON, cached_body, cached_respon
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
+from model_registry.api.publication import Publication, answers_publication, note_rows
 from model_registry.api.published_config import BodyWithExclusions, Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.routes.history import LARGEST, configuration_at
@@ -103,6 +104,7 @@ class ImportAnswer(BaseModel):
     changed: int
     unchanged: int
     removed: int
+    publication: Publication | None = Field(None, description="What became of the change; only with `wait`.")
 
 
 @router.get(
@@ -190,6 +192,7 @@ def _damped(state: AppState) -> DampedSnapshot:
     operation_id="import_tensorzero",
     responses={200: {"model": ImportAnswer}, **responses(401, 403, 408, 409, 413, 422, 429, 503)},
 )
+@answers_publication
 @body_limit(PROJECT_BYTES)
 async def import_project(
     request: Request,
@@ -213,6 +216,7 @@ async def import_project(
         dry_run=dry_run,
         refresh=not dry_run,
     )
+    note_rows(plan.kept)
     content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 

@@ -18,6 +18,7 @@ from model_registry.api.cached_responses import json_response
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
+from model_registry.api.publication import ExclusionView
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.published import Published
@@ -81,19 +82,6 @@ class RefusedView(BaseModel):
     judge: str
     at: datetime
     reasons: list[ProblemReason]
-
-
-class ExclusionView(BaseModel):
-    """A row that the configuration is published without, because validation refuses it."""
-
-    kind: str = Field(examples=["mapping"])
-    name: str = Field(examples=["agents/chat/main"])
-    reason: str
-    since_revision: int
-    table: str = Field(examples=["service_model_mappings"])
-    id: str
-    entry: str | None = Field(description="The entry, if only one of a section is left out, such as a tool.")
-    as_accepted: bool = Field(description="Settings of the gateway itself: the value accepted last stays in use.")
 
 
 class DeliveryStatus(BaseModel):
