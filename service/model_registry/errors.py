@@ -32,6 +32,7 @@
     │   ├── StorageUnavailable        E5030
     │   └── StorageMisconfigured      E5001
     ├── NothingAccepted               E5031
+    ├── NotServed                     E5033
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
     ├── ModelServerUnreachable        E5004
@@ -211,6 +212,10 @@ class StorageMisconfigured(StorageError, code="E5001"):
 
 class NothingAccepted(RegistryError, code="E5031"):
     """No configuration has been accepted yet"""
+
+
+class NotServed(RegistryError, code="E5033"):
+    """Written, but not served to gateways"""
 
 
 class GatewayUnavailable(RegistryError, code="E5002"):
