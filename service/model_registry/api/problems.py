@@ -26,7 +26,6 @@ from model_registry.errors import (
     NotConfined,
     NotFound,
     NothingAccepted,
-    NotServed,
     PreconditionFailed,
     Reason,
     RegistryError,
@@ -57,7 +56,6 @@ STATUSES: dict[type[RegistryError], int] = {
     DeadlineExceeded: 503,
     StorageUnavailable: 503,
     NothingAccepted: 503,
-    NotServed: 503,
     NotConfined: 503,
     RegistryError: 500,
 }

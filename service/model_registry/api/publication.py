@@ -48,7 +48,7 @@ class ExclusionView(BaseModel):
 
     kind: str
     name: str
-    reason: str
+    reasons: list[ProblemReason]
     since_revision: int
     table: str
     id: str

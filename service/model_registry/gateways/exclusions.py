@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from model_registry.entities.base import Row
@@ -47,9 +47,14 @@ class Exclusion:
     part: Part
     kind: str
     name: str
-    reason: str
+    reasons: tuple[Reason, ...]
     since: int
     """The revision from which on it is left out."""
+
+    @property
+    def reason(self) -> str:
+        """The reasons as one line."""
+        return "; ".join(map(str, self.reasons))
 
     def view(self) -> dict[str, Any]:
         """As JSON values, for people and for the file on disk."""
@@ -57,7 +62,7 @@ class Exclusion:
         return {
             "kind": self.kind,
             "name": self.name,
-            "reason": self.reason,
+            "reasons": [asdict(reason) for reason in self.reasons],
             "since_revision": self.since,
             "table": part.table,
             "id": part.row_id,
@@ -69,7 +74,8 @@ class Exclusion:
     def read(cls, view: Mapping[str, Any]) -> Exclusion:
         """Read a result of `view`. Errors: KeyError, TypeError, ValueError."""
         part = Part(str(view["table"]), str(view["id"]), str(view["entry"] or ""), bool(view["as_accepted"]))
-        return cls(part, str(view["kind"]), str(view["name"]), str(view["reason"]), int(view["since_revision"]))
+        reasons = tuple(Reason(str(reason["where"]), str(reason["message"])) for reason in view["reasons"])
+        return cls(part, str(view["kind"]), str(view["name"]), reasons, int(view["since_revision"]))
 
 
 def exclusion(snapshot: Snapshot, part: Part, reasons: Iterable[Reason], revision: int) -> Exclusion:
@@ -82,11 +88,9 @@ def exclusion(snapshot: Snapshot, part: Part, reasons: Iterable[Reason], revisio
     else:
         kind, name = label_of(snapshot, part.table, row)
     name = f"{name}.{part.entry}" if part.entry else name
-    texts = list(dict.fromkeys(map(str, reasons)))
-    reason = "; ".join(texts[:_MOST_REASONS])[:_LONGEST_REASON]
-    if part.as_accepted:
-        reason = f"{reason} (the value that was accepted last stays in use)"
-    return Exclusion(part, kind, name, reason, revision)
+    shown = [Reason(reason.where, reason.message[:_LONGEST_REASON]) for reason in dict.fromkeys(reasons)]
+    kept = (Reason("", "the value that was accepted last stays in use"),) if part.as_accepted else ()
+    return Exclusion(part, kind, name, (*shown[:_MOST_REASONS], *kept), revision)
 
 
 def without(snapshot: Snapshot, parts: Iterable[Part], accepted: Settings) -> Snapshot:

@@ -189,7 +189,7 @@ class Selector:
             return _Attempt(files, await self.validator.check(files, gateway=gateway))
 
         search = FaultSearch(snapshot, self._suspects, validate)
-        search.refused |= {row.part: (Reason("", row.reason),) for row in kept}
+        search.refused |= {row.part: row.reasons for row in kept}
         first = await search.attempt()
         accepted, note = (first if first.accepted else None), ""
         if accepted is None and self.partial:

@@ -107,7 +107,7 @@ class Published:
         """Why the newest configuration, or rows of it, are refused."""
         if self.refused is not None:
             return self.refused.reasons
-        return tuple(Reason(f"{row.kind} {row.name}", row.reason) for row in self.excluded)
+        return tuple(dict.fromkeys(reason for row in self.excluded for reason in row.reasons))
 
     def at_revision(self, revision: int) -> Published:
         """The same after changes that concern no gateway: whichever of the two was newest is so at this revision."""

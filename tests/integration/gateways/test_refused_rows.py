@@ -60,9 +60,10 @@ async def test_it_is_said_wherever_somebody_looks(spoilt: Replica) -> None:
     metrics = (await spoilt.client.get("/metrics")).text
 
     assert (row["kind"], row["name"], row["table"]) == ("mapping", MAPPING, "service_model_mappings")
-    assert "zzz: is not a key of this table" in row["reason"]
+    assert "is not a key of this table" in row["reasons"][0]["message"]
+    assert row["reasons"][0]["where"] == "functions.agents_spoilt.variants.main.zzz"
+    assert row["reasons"] == status["refused"]["reasons"]
     assert row["since_revision"] == status["refused"]["revision"] == status["newest_revision"]
-    assert "zzz" in str(status["refused"]["reasons"])
     assert (ready["status"], ready["dependencies"]["publishing"]["status"]) == ("ready", "warning")
     assert MAPPING in ready["dependencies"]["publishing"]["detail"]
     assert "zzz" in omitted["mapping", MAPPING]

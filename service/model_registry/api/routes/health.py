@@ -110,13 +110,15 @@ def _publishing(publisher: ConfigPublisher) -> dict[str, str]:
     if delivery.refused_revision is None:
         revision = f" at revision {delivery.served.revision}" if delivery.served else ": none is validated yet"
         return {"status": "ok", "detail": f"Gateways get the whole configuration{revision}."}
-    reasons = "; ".join(map(str, delivery.reasons[:_SHOWN]))
-    more = f" (and {len(delivery.reasons) - _SHOWN} more)" if len(delivery.reasons) > _SHOWN else ""
     if delivery.refused is None:
         what = f"Rows left out of the configuration, because validation refuses them: {len(delivery.excluded)}"
+        lines = [f"{row.kind} {row.name}: {row.reason}" for row in delivery.excluded]
     else:
         since = f" Gateways keep revision {delivery.served.revision}." if delivery.served else ""
         what = f"Validation refuses the configuration of revision {delivery.refused.revision}.{since} Reasons"
+        lines = list(map(str, delivery.refused.reasons))
+    reasons = "; ".join(lines[:_SHOWN])
+    more = f" (and {len(lines) - _SHOWN} more)" if len(lines) > _SHOWN else ""
     return {"status": "warning", "detail": f"{what}: {reasons}{more}. See /api/tensorzero/status."}
 
 
