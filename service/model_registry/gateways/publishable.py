@@ -20,7 +20,7 @@ from model_registry.fleet.flap_damping import DampedSnapshot, damp
 from model_registry.gateways.exclusions import Exclusion, Part, Settings, changed_rows, exclusion, touched, without
 from model_registry.gateways.fault_search import MOST_CHECKS, MOST_SECONDS, FaultSearch, SearchLimit
 from model_registry.gateways.published import PUBLISHED_TABLES, Files, Published, Refused, Served
-from model_registry.gateways.tensorzero.rendering.bundle import bundle, with_note
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES, RenderCache, Rendered, render
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
@@ -148,13 +148,13 @@ class Selector:
         """
         self._delivery, self.unfinished = delivery, False
         kept, released = self._remembered(snapshot)
-        files = with_note(await self._files(snapshot, [row.part for row in kept]), kept)
+        files = await self._files(snapshot, [row.part for row in kept])
         served, refused = delivery.served, delivery.refused
         outcome: Outcome | None = None
         name = self.validator.name if gateway else RULES
         if served and not delivery.provisional and served.files == files and served.validated_by == name:
-            new = Published(replace(served, revision=snapshot.revision))
-            self.excluded = served.excluded
+            self.excluded = tuple(kept)
+            new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded))
         elif refused and refused.files == files:
             new = replace(delivery, refused=replace(refused, revision=snapshot.revision))
         else:
@@ -197,13 +197,11 @@ class Selector:
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
-            files = with_note(first.files, kept)
-            refused = Refused(snapshot.revision, files, self._by(first), time.time(), tuple(reasons))
+            refused = Refused(snapshot.revision, first.files, self._by(first), time.time(), tuple(reasons))
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
-        files = with_note(accepted.files, self.excluded)
         by, settings = self._by(accepted), settings_of(rest)
-        served = Served(snapshot.revision, files, by, time.time(), self.excluded, settings)
+        served = Served(snapshot.revision, accepted.files, by, time.time(), self.excluded, settings)
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(

@@ -198,9 +198,6 @@ async def test_the_rows_at_fault_are_left_out_and_no_others(
     assert CountingValidator.checks <= MOST_CHECKS.get(mistake, 3)
     assert "[models.later]" in publisher.text
     assert "debug = true" in publisher.text  # the settings of the gateway are never left out
-    for name in CASES[mistake]:
-        kind, _, label = name.partition(" ")
-        assert f'# {kind} "{label}": validation refuses it' in publisher.text
 
     rows.model(rows.local, "unrelated")
     assert await publisher.publish(rows) == "partial"
@@ -230,7 +227,6 @@ async def test_a_row_comes_back_when_the_file_that_it_names_is_mended(publisher:
 
     assert await publisher.publish(mended) == "accepted"
     assert publisher.excluded == set()
-    assert "Left out" not in publisher.text
 
 
 async def test_settings_that_were_never_accepted_hold_everything_back(process: ValidatorProcess) -> None:

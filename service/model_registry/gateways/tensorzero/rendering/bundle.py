@@ -8,14 +8,12 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.exclusions import Exclusion
 from model_registry.gateways.tensorzero.project import below
-from model_registry.gateways.tensorzero.rendering.provider_tables import Omission
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, comments, render
+from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
 from model_registry.snapshot.snapshot import Snapshot
 
 _PLACEHOLDER = ".keep"
@@ -33,15 +31,6 @@ def bundle(snapshot: Snapshot, rendered: Rendered) -> dict[str, bytes]:
         # The gateway refuses a missing directory.
         files[f"{directory}/{_PLACEHOLDER}"] = b""
     return dict(sorted((files | {CONFIG_FILE: rendered.text.encode()}).items()))
-
-
-def with_note(files: Mapping[str, bytes], excluded: Sequence[Exclusion]) -> Mapping[str, bytes]:
-    """Return the files of a configuration that names in comments the rows that it is published without.
-
-    Without the reasons: of several faults the gateway reports any, and the files must be equal on every replica.
-    """
-    note = comments("Left out", (Omission(row.kind, row.name, "validation refuses it") for row in excluded))
-    return {**files, CONFIG_FILE: files[CONFIG_FILE] + f"\n{note}".encode()} if note else files
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:

@@ -239,7 +239,7 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
         texts = cache.texts[part] = {key: cache.texts[part][key] for key in sorted(cache.texts[part])}
         fragments += texts.values()
     # Nodes' omissions stay out of the comments: gateways would reload a configuration that means the same.
-    if left_out := comments("Left out", (omission for omission in omitted if omission.kind != DEPLOYMENT)):
+    if left_out := _comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
         fragments.append(left_out)
     return Rendered("\n".join(fragments), tuple(omitted))
 
@@ -253,10 +253,10 @@ def _provider_omission(provider: Provider) -> Omission | None:
     return Omission("provider", provider.name, reason, switched_off=not provider.active) if reason else None
 
 
-def comments(title: str, omissions: Iterable[Omission]) -> str:
+def _comments(omissions: Iterable[Omission]) -> str:
     """Write omissions as TOML comments, one line each; empty when all are switched off."""
     lines = [_one_line(mask_secrets(f'# {o.kind} "{o.name}": {o.reason}')) for o in omissions if not o.switched_off]
-    return "\n".join([f"# {title}:", *lines]) + "\n" if lines else ""
+    return "\n".join(["# Left out:", *lines]) + "\n" if lines else ""
 
 
 def _one_line(text: str) -> str:
