@@ -56,10 +56,10 @@ class BodyWithExclusions(CachedBody):
     excluded: tuple[Exclusion, ...]
 
     @classmethod
-    def of(cls, body: CachedBody, publisher: ConfigPublisher) -> BodyWithExclusions:
-        """The same body, as long as no further row is refused, and none is mended."""
+    def of(cls, body: CachedBody, publisher: ConfigPublisher, excluded: tuple[Exclusion, ...]) -> BodyWithExclusions:
+        """A body made with these exclusions, as long as no further row is refused, and none is mended."""
         shared = {each.name: getattr(body, each.name) for each in fields(body)}
-        return cls(**shared, publisher=publisher, excluded=publisher.excluded)
+        return cls(**shared, publisher=publisher, excluded=excluded)
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether the answer would be the same today."""

@@ -6,6 +6,7 @@ How a configuration is rendered and validated, and which rows a reason names, ar
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class FaultSearch(Generic[A]):
     refused: dict[Part, tuple[Reason, ...]] = field(default_factory=dict)
     """The parts found so far, each with the reasons for which it was refused."""
     checks: int = 0
+    _parts: Sequence[Part] = ()
     _known: dict[frozenset[Part], A] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -103,7 +105,7 @@ class FaultSearch(Generic[A]):
         attempt = await self.attempt()
         if attempt.accepted:
             return attempt
-        parts = self.suspects.parts(self.snapshot)
+        parts = self._parts = await asyncio.to_thread(self.suspects.parts, self.snapshot)
         suspected = [part for part in parts if part in released]
         if suspected and (accepted := await self._among(suspected, few=False)):
             return accepted
@@ -118,7 +120,8 @@ class FaultSearch(Generic[A]):
     async def _named(self, attempt: A, likely: set[Part]) -> A | None:
         """Leave out what the reasons name, until nothing is refused. Collects in `likely` what is not certain."""
         while not attempt.accepted:
-            named = [found for found in self._suspects_of(attempt) if found.part not in likely]
+            pointed_at = await asyncio.to_thread(self.suspects.named, self.snapshot, attempt.reasons)
+            named = [found for found in pointed_at if found.part not in {*likely, *self.refused}]
             certain = [found for found in named if found.certain]
             if not named:
                 return None
@@ -129,11 +132,7 @@ class FaultSearch(Generic[A]):
             attempt = await self.attempt(likely)
         if not likely:
             return attempt
-        return await self._among([part for part in self.suspects.parts(self.snapshot) if part in likely], few=False)
-
-    def _suspects_of(self, attempt: A) -> list[Named]:
-        named = self.suspects.named(self.snapshot, attempt.reasons)
-        return [found for found in named if found.part not in self.refused]
+        return await self._among([part for part in self._parts if part in likely], few=False)
 
     async def _among(self, candidates: Sequence[Part], *, few: bool) -> A | None:
         """Put the candidates back one after the other, and note those that are refused; None when others are to blame.

@@ -178,8 +178,11 @@ class Selector:
         return [row for row in there if row.part not in mended], [row for row in there if row.part in mended]
 
     async def _files(self, snapshot: Snapshot, parts: Sequence[Part]) -> Files:
+        return await asyncio.to_thread(self._rendered, snapshot, parts)
+
+    def _rendered(self, snapshot: Snapshot, parts: Sequence[Part]) -> Files:
         rest = without(snapshot, parts, self._accepted_settings() or {})
-        return bundle(rest, await asyncio.to_thread(self._renderer.of, rest))
+        return bundle(rest, self._renderer.of(rest))
 
     async def _validated(
         self, snapshot: Snapshot, kept: Sequence[Exclusion], released: Sequence[Exclusion], *, gateway: bool
@@ -208,9 +211,9 @@ class Selector:
         self, search: FaultSearch[_Attempt], released: Sequence[Exclusion]
     ) -> tuple[_Attempt | None, str]:
         """Return the accepted attempt without the rows at fault; else why there is none."""
-        changed = {
-            (table, row.id) for table, row in changed_rows(self._accepted or Snapshot.empty(), search.snapshot, _TABLES)
-        }
+        before = self._accepted or Snapshot.empty()
+        rows = await asyncio.to_thread(lambda: list(changed_rows(before, search.snapshot, _TABLES)))
+        changed = {(table, row.id) for table, row in rows}
         parts, known = {row.part for row in released}, set(search.refused)
         try:
             accepted = await search.run(parts, lambda part: (part.table, part.row_id) in changed)

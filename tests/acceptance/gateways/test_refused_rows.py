@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from model_registry.entities.change import Operation
@@ -14,7 +15,10 @@ from model_registry.gateways.published import Files, Published
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.store.signal import Signal
+from support.catalogue import add_mapping, add_model, add_provider, get
 from support.catalogues import Catalogue
+from support.replica import Replica
+from support.waiting import until
 
 PATH_KEY = {"api_key_location": "path_from_env::KEY"}
 """A location that the rules let pass and no provider takes."""
@@ -238,3 +242,32 @@ async def test_settings_that_were_never_accepted_hold_everything_back(process: V
     assert fresh.now.refused is not None
     assert "zzz" in str(fresh.now.refused.reasons[0])
     assert "no rows were found" in str(fresh.now.refused.reasons[-1])
+
+
+async def test_at_the_first_start_a_mistake_holds_back_nobody_else(
+    start_replica: Any, database: psycopg.Connection
+) -> None:
+    quiet: Replica = await start_replica()
+    await add_provider(quiet.client)
+    await add_model(quiet.client, "good")
+    await add_mapping(quiet.client, "agents/chat/main", "good")
+    await add_mapping(quiet.client, "agents/bad/main", "good")
+    with database.transaction():
+        database.execute("insert into config_files (path, content) values ('broken.minijinja', '{% if')")
+        database.execute(
+            """update service_model_mappings set tensorzero = '{"system_template": "broken.minijinja"}'
+            where function_name = 'bad'"""
+        )
+    fresh: Replica = await start_replica(MODEL_REGISTRY_CHECK_WITH_GATEWAY=True)
+    await until(lambda: _validated_by_gateway(fresh))
+    served, status = await fresh.client.get("/api/tensorzero/config"), await get(fresh.client, "/api/tensorzero/status")
+
+    assert "[functions.agents_chat.variants.main]" in served.text
+    assert "agents_bad" not in served.text
+    assert [row["name"] for row in status["excluded"]] == ["agents/bad/main"]
+    assert (status["served"]["provisional"], status["pending"]) == (False, False)
+
+
+async def _validated_by_gateway(replica: Replica) -> bool:
+    served = (await get(replica.client, "/api/tensorzero/status"))["served"]
+    return bool(served and served["judge"].startswith("gateway"))

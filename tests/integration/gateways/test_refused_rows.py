@@ -29,8 +29,12 @@ async def spoilt(replica: Replica, database: psycopg.Connection) -> Replica:
 
 async def spoil(replica: Replica, database: psycopg.Connection) -> None:
     database.execute("""update service_model_mappings set tensorzero = '{"zzz": 1}' where function_name = 'spoilt'""")
-    await replica.client.get("/api/models", headers={"Cache-Control": "no-cache"})
+    await look(replica)
     await until(lambda: _excluded(replica))
+
+
+async def look(replica: Replica) -> None:
+    await replica.client.get("/api/models", headers={"Cache-Control": "no-cache"})
 
 
 async def _excluded(replica: Replica) -> Any:
@@ -84,6 +88,20 @@ async def test_a_row_that_never_went_out_makes_no_gateway_restart(spoilt: Replic
     assert before.headers["etag"] == again.headers["etag"]
     assert (gone.headers["x-registry-publication"], await _excluded(spoilt)) == ("published", [])
     assert (await spoilt.client.get(CONFIG)).headers["etag"] == before.headers["etag"]
+
+
+async def test_a_new_function_that_is_refused_changes_no_byte(replica: Replica, database: psycopg.Connection) -> None:
+    await add_provider(replica.client)
+    await add_model(replica.client, "good")
+    before = await replica.client.get(CONFIG)
+    database.execute(
+        """insert into service_model_mappings (service_name, function_name, variant_name, model_id, tensorzero)
+        select 'agents', 'spoilt', 'main', id, '{"zzz": 1}' from models"""
+    )
+    await look(replica)
+    await until(lambda: _excluded(replica))
+
+    assert (await replica.client.get(CONFIG)).headers["etag"] == before.headers["etag"]
 
 
 async def test_once_mended_it_is_back_at_once(spoilt: Replica) -> None:

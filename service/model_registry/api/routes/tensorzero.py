@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Literal
 
@@ -137,7 +138,7 @@ async def get_config(
     """
     if revision == "latest":
         snapshot = _damped(state).snapshot
-        text = state.renderer.of(snapshot).text.encode()
+        text = (await asyncio.to_thread(state.renderer.of, snapshot)).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
         await key_holder(request)  # it shows what was there before
@@ -170,13 +171,15 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
     Rows that validation refuses come first, with the reason.
     """
     damped, publisher = _damped(state), state.publisher
-    found = [Omission(row.kind, row.name, row.reason) for row in publisher.excluded]
-    found += state.renderer.of(publisher.published(damped.snapshot)).omitted
+    excluded = publisher.excluded
+    found = [Omission(row.kind, row.name, row.reason) for row in excluded]
+    rest = publisher.published(damped.snapshot)
+    found += (await asyncio.to_thread(state.renderer.of, rest)).omitted
     found += [omitted(held.deployment, held.reason) for held in damped.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     body = json_bytes({"items": items, "count": len(items)})
     cached = cached_body(request, damped.snapshot, body, tables=configuration_tables(damped.snapshot))
-    answer = BodyWithExclusions.of(cached, publisher)
+    answer = BodyWithExclusions.of(cached, publisher, excluded)
     keep(request, answer)
     return served(request, answer)
 

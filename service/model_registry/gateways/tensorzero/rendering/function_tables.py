@@ -54,7 +54,8 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
     offered: list[Variant] = []
     for mapping, model_id, name in planned:
         if reason := why_mapping_left_out(snapshot, model_id):
-            omissions.append(Omission("variant", f"{function.name}.{name}", reason))
+            refused = snapshot.models.get(model_id) is None
+            omissions.append(Omission("variant", f"{function.name}.{name}", reason, switched_off=refused))
             continue
         stands_in = name != mapping.variant_name
         variant = Variant(name, variant_table(snapshot, mapping, model_id), mapping, stands_in)
@@ -101,7 +102,8 @@ def function_entry(snapshot: Snapshot, function: Function) -> ModelEntry:
     if not variants.variants:
         useless = "none of its variants has a model that the gateway can use"
         reason = useless if variants.omissions else "it has no variant"
-        nothing = Omission("function", function.name, reason)
+        off = all(omission.switched_off for omission in variants.omissions)
+        nothing = Omission("function", function.name, reason, switched_off=off)
         return ModelEntry((), (nothing, *variants.omissions))
     table = function_table(function, variants.variants)
     return ModelEntry((("functions", function.name, table),), variants.omissions, variants.faults)

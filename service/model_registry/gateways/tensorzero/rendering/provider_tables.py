@@ -28,7 +28,8 @@ class Omission:
     name: str
     reason: str
     switched_off: bool = False
-    """Whether a person switched it off. Imports bring thousands of these: they are listed, but not in the text."""
+    """Whether it is listed, but not in the text: a person switched it off, and imports bring thousands of these; or
+    validation refuses what it needs, and gateways would restart for a comment."""
 
 
 DEPLOYMENT = "deployment"
