@@ -9,7 +9,7 @@ from model_registry import errors
 
 REFUSED = 1
 OUT_OF_REACH = 3
-NOT_SERVED = 4
+NOT_SERVED = 5
 
 EXIT_CODE_MEANINGS = {
     0: "success",

@@ -87,7 +87,7 @@ def status(
     *,
     registry: RegistryHttp,
 ) -> None:
-    """Show which revision gateways get, and what validation refuses. Exit code 0: the newest, complete; 4: not.
+    """Show which revision gateways get, and what validation refuses. Exit code 0: the newest, complete; 5: not.
 
     Example: `model-registry tensorzero status`
     """

@@ -85,7 +85,7 @@ def import_(
     """Import a TensorZero project, with the files it refers to, in one transaction.
 
     Rows named by the project are overwritten; everything else in the registry stays unchanged, unless --replace is set.
-    Exit code 4: written, but gateways do not get all of it, because validation refuses it.
+    Exit code 5: written, but gateways do not get all of it, because validation refuses it.
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
@@ -106,7 +106,7 @@ def import_(
 def render(latest: publication.Latest = False, *, registry: RegistryHttp) -> None:
     """Print the gateway configuration that the registry serves; its revision goes to standard error.
 
-    Exit code 4: an earlier one, because validation refuses the newest.
+    Exit code 5: an earlier one, because validation refuses the newest.
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
@@ -120,7 +120,7 @@ def render(latest: publication.Latest = False, *, registry: RegistryHttp) -> Non
 def export(directory: Directory, latest: publication.Latest = False, *, registry: RegistryHttp) -> None:
     """Export the gateway's configuration with its files to a directory; its revision goes to standard error.
 
-    Files of the same name are replaced; other files in the directory are left alone. Exit code 4: an earlier
+    Files of the same name are replaced; other files in the directory are left alone. Exit code 5: an earlier
     configuration, because validation refuses the newest.
 
     Example: `model-registry tensorzero export ./gateway`

@@ -204,7 +204,8 @@ class Selector:
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), settings_of(rest)
-        served = Served(snapshot.revision, accepted.files, by, time.time(), self.excluded, settings)
+        at, excluded = time.time(), self.excluded
+        served = Served(snapshot.revision, accepted.files, by, at, excluded=excluded, settings=settings)
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(

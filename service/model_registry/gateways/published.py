@@ -131,7 +131,8 @@ class AcceptedFile:
             files = {path: text.encode() for path, text in content["files"].items()}
             excluded = tuple(map(Exclusion.read, content.get("excluded", ())))
             revision, at = int(content["revision"]), float(content["at"])
-            return Served(revision, files, str(content["judge"]), at, excluded, content.get("settings"))
+            judge, settings = str(content["judge"]), content.get("settings")
+            return Served(revision, files, judge, at, excluded=excluded, settings=settings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -69,10 +69,10 @@ def test_every_command_says_what_gateways_get(
 
     assert fine.returncode == 0, fine.stderr
     for answer in (bad, again):
-        assert answer.returncode == 4
+        assert answer.returncode == 5
         assert "error: not served: " in answer.stderr
         assert "bad.minijinja" in answer.stderr
-    assert (other.returncode, unwaited.returncode) == (0 if publish == "partial" else 4, 0)
+    assert (other.returncode, unwaited.returncode) == (0 if publish == "partial" else 5, 0)
     assert "[functions.bad]" not in rendered.stdout
     assert "[functions.bad]" in latest.stdout
     assert f"Revision {now['newest_revision']}: the newest" in latest.stderr
@@ -80,10 +80,10 @@ def test_every_command_says_what_gateways_get(
     assert served == rendered.stdout
     assert (tmp_path / "new" / "tensorzero.toml").read_text() == latest.stdout
     for answer in (rendered, exported):
-        assert answer.returncode == (0 if publish == "partial" else 4)
+        assert answer.returncode == (0 if publish == "partial" else 5)
         assert "bad.minijinja" in answer.stderr
         assert f"Revision {now['served']['revision']}" in answer.stderr
-    assert (latest.returncode, newest.returncode, status.returncode) == (0, 0, 4)
+    assert (latest.returncode, newest.returncode, status.returncode) == (0, 0, 5)
     assert "bad.minijinja" in status.stderr
     if publish == "strict":
         assert f"refuses revision {now['newest_revision']}" in exported.stderr
