@@ -131,8 +131,8 @@ class AcceptedFile:
             files = {path: text.encode() for path, text in content["files"].items()}
             excluded = tuple(map(Exclusion.read, content.get("excluded", ())))
             revision, at = int(content["revision"]), float(content["at"])
-            judge, settings = str(content["judge"]), content.get("settings")
-            return Served(revision, files, judge, at, excluded=excluded, settings=settings)
+            validated_by, settings = str(content["judge"]), content.get("settings")
+            return Served(revision, files, validated_by, at, excluded=excluded, settings=settings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
