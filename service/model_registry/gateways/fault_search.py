@@ -35,6 +35,10 @@ class Attempt(Protocol):
     def reasons(self) -> Sequence[Reason]:
         """Why not."""
 
+    @property
+    def crashed(self) -> bool:
+        """Whether validation came to no end: the machine may be to blame, and not the rows."""
+
 
 A = TypeVar("A", bound=Attempt)
 
@@ -80,6 +84,8 @@ class FaultSearch(Generic[A]):
     """The parts found so far, each with the reasons for which it was refused."""
     checks: int = 0
     _parts: Sequence[Part] = ()
+    _may_crash: bool = False
+    """Whether validation crashes with all rows: only then it may be a row's fault when it does."""
     _known: dict[frozenset[Part], A] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -87,11 +93,14 @@ class FaultSearch(Generic[A]):
         """Validate without the parts found so far and these. Errors: SearchLimit."""
         parts = frozenset((*self.refused, *more))
         if parts not in self._known:
-            if self.checks >= self.most_checks or time.monotonic() - self._began > self.most_seconds:
-                raise SearchLimit
-            self.checks += 1
-            self._known[parts] = await self.validate(parts)
+            self._known[parts] = await self._checked(parts)
         return self._known[parts]
+
+    async def _checked(self, parts: frozenset[Part]) -> A:
+        if self.checks >= self.most_checks or time.monotonic() - self._began > self.most_seconds:
+            raise SearchLimit
+        self.checks += 1
+        return await self.validate(parts)
 
     async def run(self, released: Collection[Part], changed: Callable[[Part], bool]) -> A | None:
         """Return the accepted attempt without the parts in `refused`; None when no set of parts is to blame.
@@ -105,6 +114,9 @@ class FaultSearch(Generic[A]):
         attempt = await self.attempt()
         if attempt.accepted:
             return attempt
+        if attempt.crashed:
+            self._may_crash = True
+            return await self._crashed(released, changed)
         parts = self._parts = await asyncio.to_thread(self.suspects.parts, self.snapshot)
         suspected = [part for part in parts if part in released]
         if suspected and (accepted := await self._among(suspected, few=False)):
@@ -116,6 +128,24 @@ class FaultSearch(Generic[A]):
         if recent and len(recent) < len(parts) and (accepted := await self._among(recent, few=True)):
             return accepted
         return await self._among([part for part in parts if part not in self.refused], few=True)
+
+    async def _crashed(self, released: Collection[Part], changed: Callable[[Part], bool]) -> A | None:
+        """Search where validation came to no end: among recent changes only, and not without trying all of it again.
+
+        An overloaded machine takes too long for a large configuration, and not for half of it: no row is to blame.
+        """
+        before = dict(self.refused)
+        parts = self._parts = await asyncio.to_thread(self.suspects.parts, self.snapshot)
+        rest = [part for part in parts if part not in self.refused]
+        recent = [part for part in rest if part in released or changed(part)]
+        if len(recent) == len(rest):  # nothing was accepted yet, or it is not known what
+            recent = [part for part in rest if part in released]
+        accepted = await self._among(recent, few=True) if recent else None
+        again = await self._checked(frozenset(before))
+        if again.accepted:
+            self.refused = before
+            return again
+        return accepted
 
     async def _named(self, attempt: A, likely: set[Part]) -> A | None:
         """Leave out what the reasons name, until nothing is refused. Collects in `likely` what is not certain."""
@@ -154,6 +184,8 @@ class FaultSearch(Generic[A]):
             elif step > 1:
                 step //= 2
             else:
+                if attempt.crashed and not self._may_crash:
+                    raise SearchLimit  # the first attempt did not
                 owner = self._blame(rest[0], attempt.reasons)
                 rest = [part for part in rest[1:] if owner is None or self._owner(part) != owner]
                 step = len(rest) if few else 1

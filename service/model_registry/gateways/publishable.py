@@ -106,6 +106,11 @@ class _Attempt:
         """Why not."""
         return self.result.reasons
 
+    @property
+    def crashed(self) -> bool:
+        """Whether validation came to no end."""
+        return self.result.crashed
+
 
 class Selector:
     """Selects what of each snapshot is published. For one caller at a time."""
@@ -196,7 +201,7 @@ class Selector:
         first = await search.attempt()
         accepted, note = (first if first.accepted else None), ""
         if accepted is None and self.partial:
-            accepted, note = await self._search(search, released)
+            accepted, note = await self._search(search, first, released)
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
@@ -209,7 +214,7 @@ class Selector:
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(
-        self, search: FaultSearch[_Attempt], released: Sequence[Exclusion]
+        self, search: FaultSearch[_Attempt], first: _Attempt, released: Sequence[Exclusion]
     ) -> tuple[_Attempt | None, str]:
         """Return the accepted attempt without the rows at fault; else why there is none."""
         before = self._accepted or Snapshot.empty()
@@ -223,6 +228,8 @@ class Selector:
             return None, (
                 f"the rows that cause this were not found within {MOST_CHECKS} checks or {MOST_SECONDS:.0f} s"
             )
+        if accepted is None and first.crashed:
+            return None, "no row that changed since the last accepted configuration causes this"
         return accepted, "" if accepted else "no rows were found without which it is accepted"
 
     def _exclusions(

@@ -23,6 +23,7 @@ def part(number: int) -> Part:
 @dataclass(frozen=True)
 class Result:
     reasons: tuple[Reason, ...] = ()
+    crashed: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -43,12 +44,18 @@ class World:
     owned: frozenset[int] = frozenset()
     checks: int = 0
     settings_broken: bool = False
+    crashing: frozenset[int] = frozenset()
+    """Rows with which validation comes to no end."""
+    overloaded: tuple[int, int] = (0, 0)
+    """For the first so many checks the machine is too slow for more than so many rows."""
 
     async def validate(self, parts: frozenset[Part]) -> Result:
         self.checks += 1
         there = {
             number for number in range(self.rows) if part(number) not in parts and not self._owner_out(number, parts)
         }
+        if self.crashing & there or (self.checks <= self.overloaded[0] and len(there) > self.overloaded[1]):
+            return Result((Reason("", "crashes or hangs"),), crashed=True)
         faults = sorted(self.bad & there) + [min(q) for q in self.quarrels if q <= there]
         if self.settings_broken or faults:
             return Result((Reason("", str(faults[0]) if faults and self.named else "refused"),))
@@ -150,6 +157,30 @@ def test_an_owner_goes_when_many_of_its_rows_do() -> None:
     assert found(fewer)[1] == ids(*fewer.bad)
     unnamed = World(300, frozenset(range(100, 300)), owned=frozenset(range(100, 300)))
     assert found(unnamed) == (True, {"p"})
+
+
+def test_a_recent_row_with_which_validation_crashes_is_left_out() -> None:
+    world = World(1000, crashing=frozenset({517}))
+
+    assert found(world, changed=(3, 517, 800)) == (True, ids(517))
+    assert found(world, released=(517,), changed=range(1000)) == (True, ids(517))
+
+
+def test_no_row_is_blamed_for_a_machine_that_is_too_slow() -> None:
+    for checks in range(1, 30):
+        accepted, out = found(World(1000, overloaded=(checks, 600)), changed=range(500))
+        assert out == set(), (checks, accepted)
+    assert found(World(1000, overloaded=(10_000, 600)), changed=range(1000)) == (False, set())
+
+
+def test_what_crashes_only_during_the_search_ends_it() -> None:
+    class Slower(World):
+        async def validate(self, parts: frozenset[Part]) -> Result:
+            result = await super().validate(parts)
+            return result if self.checks <= 3 or result.accepted else Result(result.reasons, crashed=True)
+
+    with pytest.raises(SearchLimit):
+        found(Slower(1000, frozenset({517})))
 
 
 def test_the_search_has_a_limit_and_keeps_what_it_has() -> None:
