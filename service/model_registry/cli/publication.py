@@ -68,7 +68,7 @@ def expect_served(publication: Mapping[str, Any] | None, revision: int | None) -
     if state == "pending":
         raise NotServed(f"not served: revision {revision} is still being validated. {_HOW}")
     if state == "excluded":
-        rows = [Reason(f"{row['kind']} {row['name']}", _joined(row["reasons"])) for row in publication["excluded"]]
+        rows = [Reason(f"{row['kind']} {row['name']}", joined(row["reasons"])) for row in publication["excluded"]]
         raise NotServed(
             f"not served: the import is written, but validation refuses {_rows(len(rows))} of it. "
             "The rest is served. Mend them and import again.",
@@ -112,7 +112,7 @@ def _print_reasons(found: Mapping[str, Any] | None) -> None:
     excluded = found.get("excluded") or []
     if excluded:
         _note(f"Left out, because validation refuses them ({len(excluded)})", colour="yellow")
-        _print_lines((f"{row['kind']} {row['name']}", _joined(row["reasons"])) for row in excluded)
+        _print_lines((f"{row['kind']} {row['name']}", joined(row["reasons"])) for row in excluded)
     elif refused := found.get("refused"):
         _note(f"Refused: revision {refused['revision']}", colour="red")
         _print_lines((reason["where"], reason["message"]) for reason in refused["reasons"])
@@ -124,7 +124,8 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
         typer.echo("\n".join(f"  {printable(line)}" for line in text.split("\n")), err=True)
 
 
-def _joined(reasons: Iterable[Mapping[str, str]]) -> str:
+def joined(reasons: Iterable[Mapping[str, str]]) -> str:
+    """Return the reasons of a row as one line."""
     return "; ".join(str(Reason(reason["where"], reason["message"])) for reason in reasons)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from model_registry.cli.errors import REFUSED
 from model_registry.cli.output import printable
+from model_registry.cli.publication import joined
 from model_registry.cli.registry import ReaderKey, RegistryHttp
 from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
@@ -76,6 +77,9 @@ def _print(findings: Mapping[str, Any]) -> None:
     gateway = findings["gateway"]
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
+    left_out = [(f"{row['kind']} {row['name']}", joined(row["reasons"])) for row in findings.get("excluded", ())]
+    rows = [{"where": name, "message": reason} for name, reason in left_out]
+    _print_list("Left out of what gateways get", rows, "yellow")
     if gateway["asked"]:
         answer = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
         typer.secho(f"The gateway {answer}", fg="green" if gateway["accepted"] else "red")

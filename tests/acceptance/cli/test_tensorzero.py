@@ -66,6 +66,7 @@ def test_every_command_says_what_gateways_get(
     exported, newest = run(service, "export", tmp_path / "out"), run(service, "export", tmp_path / "new", "--latest")
     status = run(service, "status")
     now = service.client.get(STATUS).json()
+    checked = run(service, "check", "--url", service.url)
 
     assert fine.returncode == 0, fine.stderr
     for answer in (bad, again):
@@ -85,6 +86,10 @@ def test_every_command_says_what_gateways_get(
         assert f"Revision {now['served']['revision']}" in answer.stderr
     assert (latest.returncode, newest.returncode, status.returncode) == (0, 0, 5)
     assert "bad.minijinja" in status.stderr
+    assert checked.returncode == 1
+    assert ("Left out of what gateways get (1)\n  mapping tensorzero/bad/v\n" in checked.stdout) == (
+        publish == "partial"
+    )
     if publish == "strict":
         assert f"refuses revision {now['newest_revision']}" in exported.stderr
         return

@@ -64,6 +64,9 @@ class CheckAnswer(BaseModel):
     faults: list[ProblemReason]
     deprecated: list[ProblemReason]
     gateway: GatewayWord
+    excluded: list[ExclusionView] = Field(
+        description="Of the registry's own configuration: the rows that are left out of what gateways get."
+    )
 
 
 class ServedView(BaseModel):
@@ -130,7 +133,8 @@ async def check(
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
-    return json_response(found | {"revision": revision})
+    excluded = [row.view() for row in state.publisher.excluded] if revision is not None else []
+    return json_response(found | {"revision": revision, "excluded": masked_value(excluded)[0]})
 
 
 @router.get(
