@@ -9,6 +9,7 @@ from model_registry import errors
 
 REFUSED = 1
 OUT_OF_REACH = 3
+IN_PART = 4
 NOT_SERVED = 5
 
 EXIT_CODE_MEANINGS = {
@@ -16,6 +17,7 @@ EXIT_CODE_MEANINGS = {
     REFUSED: "refused",
     2: "wrong usage",
     OUT_OF_REACH: "the registry, one of its components, a source or a target cannot be reached, or denies access",
+    IN_PART: "done in part: what is missing was named",
     NOT_SERVED: "gateways do not get it: validation refuses it, or has no result yet",
 }
 """For the reference; Typer itself ends with 2."""

@@ -45,6 +45,13 @@ DryRun = Annotated[
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace the gateway project in the registry, instead of merging into it.")
 ]
+Upgrade = Annotated[
+    bool,
+    typer.Option(
+        "--upgrade",
+        help="Rewrite old syntax that today's gateway refuses, where its meaning is plain; each is reported.",
+    ),
+]
 Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
 
 _TITLES = {
@@ -52,6 +59,8 @@ _TITLES = {
     "changed": ("Changed", "Would be changed", "yellow"),
     "removed": ("Removed", "Would be removed", "red"),
     "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
+    "upgraded": ("Upgraded from old syntax", "Would be upgraded from old syntax", "cyan"),
+    "warning": ("Warnings", "Warnings", "yellow"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
 """Per action: the title when done, the title in a dry run, the colour."""
@@ -78,6 +87,7 @@ def import_(
     paths: Paths,
     dry_run: DryRun = False,
     replace: Replace = False,
+    upgrade: Upgrade = False,
     wait: publication.Wait = 30,
     *,
     registry: RegistryHttp,
@@ -90,12 +100,13 @@ def import_(
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
     with Console(stderr=True).status("Reading the project"):
-        project = read_project(paths)
+        project = read_project(paths, upgrade=upgrade)
+    options = {"replace": replace or None, "upgrade": upgrade or None}
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
         if dry_run:
-            outcome = _dry_run(project, registry, replace=replace)
+            outcome = _dry_run(project, registry, options)
         else:
-            outcome = _ask(project, registry, replace=replace, wait=wait)
+            outcome = _ask(project, registry, options | {"wait": wait or None})
     print_summary(outcome)
     with registry.expect_shape():
         publication.expect_served(outcome.publication, outcome.revision)
@@ -131,10 +142,11 @@ def export(directory: Directory, latest: publication.Latest = False, *, registry
     raise typer.Exit(code)
 
 
-def _ask(
-    project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bool = False, wait: float | None = None
-) -> Outcome:
-    params = {"dry_run": dry_run, "replace": replace or None, "wait": wait or None}
+Options = Mapping[str, bool | float | None]
+
+
+def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run: bool = False) -> Outcome:
+    params = {"dry_run": dry_run, **options}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
     answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
     with registry.expect_shape():
@@ -143,12 +155,12 @@ def _ask(
         return Outcome(report, dry_run, where, revision, registry.url, answer.get("publication"))
 
 
-def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outcome:
+def _dry_run(project: Project, registry: RegistryHttp, options: Options) -> Outcome:
     """Plan the import in the registry or, if it cannot be asked, against an empty one."""
     try:
-        return _ask(project, registry, replace=replace, dry_run=True)
+        return _ask(project, registry, options, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
-        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=replace)
+        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=bool(options["replace"]))
         return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")
 
 
@@ -157,7 +169,7 @@ def print_summary(outcome: Outcome) -> None:
     counts = []
     for action, (done, planned, colour) in _TITLES.items():
         entries = [entry for entry in outcome.report if entry.action == action]
-        if action not in {"normalised", "removed"} or (action == "removed" and entries):
+        if action in {"created", "changed", "unchanged"} or (action == "removed" and entries):
             counts.append(f"{len(entries)} {action}")
         if entries:
             typer.secho(f"{planned if outcome.dry_run else done} ({len(entries)})", fg=colour, bold=True)

@@ -10,7 +10,7 @@ _ALIKE = 0.65
 """Of two names, as `difflib` counts. Lower takes `price` for `provider`."""
 _LONGEST = 80
 _MOST = 500
-"""Names that are compared, and characters of each. A comparison takes some 20 us, and callers choose what is compared."""
+"""Names that are compared, and characters of each. One comparison takes some 20 us, and callers choose the names."""
 MOST_LISTED = 100
 
 
@@ -23,8 +23,13 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
+def letters_of(name: str) -> str:
+    """Return what the spellings of a name have in common: `hi-rag`, `hirag` and `Hi_RAG` have the same letters."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def suggestion(word: str, known: Collection[str]) -> str:
-    """Return a hint for whoever wrote a word that is not known: the nearest one, or else all."""
+    """Return a hint about a word that is not known: the nearest known one, or else all."""
     close = nearest(word, known)
     return f"did you mean {close!r}?" if close else f"known here: {listed(known)}"
 

@@ -107,6 +107,11 @@ class _Attempt:
         return self.result.reasons
 
     @property
+    def by_rules(self) -> tuple[str, ...]:
+        """Keys of the parts that only the rules checked."""
+        return self.result.gateway.by_rules if self.result.gateway else ()
+
+    @property
     def crashed(self) -> bool:
         """Whether validation came to no end."""
         return self.result.crashed
@@ -205,12 +210,13 @@ class Selector:
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
-            refused = Refused(snapshot.revision, first.files, self._by(first), time.time(), tuple(reasons))
+            by, by_rules = self._by(first), first.by_rules
+            refused = Refused(snapshot.revision, first.files, by, time.time(), tuple(reasons), by_rules)
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), settings_of(rest)
-        at, excluded = time.time(), self.excluded
-        served = Served(snapshot.revision, accepted.files, by, at, excluded=excluded, settings=settings)
+        at, by_rules = time.time(), accepted.by_rules
+        served = Served(snapshot.revision, accepted.files, by, at, by_rules, self.excluded, settings)
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(

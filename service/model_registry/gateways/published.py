@@ -57,6 +57,8 @@ class Served:
     """What accepted it: the gateway with its version, or the rules."""
     at: float
     """Epoch seconds of the result."""
+    by_rules: tuple[str, ...] = ()
+    """Keys of the parts that need a database: only the rules checked these."""
     excluded: tuple[Exclusion, ...] = ()
     """The rows that it was published without."""
     settings: Settings | None = field(default=None, repr=False)
@@ -79,6 +81,8 @@ class Refused:
     validated_by: str
     at: float
     reasons: tuple[Reason, ...]
+    by_rules: tuple[str, ...] = ()
+    """As above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,11 @@ class AcceptedFile:
             if content["format"] != _FORMAT or content["registry_id"] != registry_id:
                 return None
             files = {path: text.encode() for path, text in content["files"].items()}
+            by_rules = tuple(map(str, content.get("by_rules", ())))
             excluded = tuple(map(Exclusion.read, content.get("excluded", ())))
             revision, at = int(content["revision"]), float(content["at"])
             validated_by, settings = str(content["judge"]), content.get("settings")
-            return Served(revision, files, validated_by, at, excluded=excluded, settings=settings)
+            return Served(revision, files, validated_by, at, by_rules, excluded, settings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -147,6 +152,7 @@ class AcceptedFile:
             "revision": served.revision,
             "judge": served.validated_by,
             "at": served.at,
+            "by_rules": list(served.by_rules),
             "files": {path: content.decode() for path, content in served.files.items()},
             "excluded": [exclusion.view() for exclusion in served.excluded],
             "settings": served.settings,

@@ -54,6 +54,10 @@ class GatewayWord(BaseModel):
     accepted: bool | None
     message: str | None = Field(description="Why the gateway refused, in its own words; or why it was not asked.")
     warnings: list[str]
+    by_rules: list[str] = Field(
+        description="Keys of the parts that need a database, and so were checked by the rules and not by the gateway.",
+        examples=[["functions.f.experimentation"]],
+    )
 
 
 class CheckAnswer(BaseModel):
@@ -63,10 +67,14 @@ class CheckAnswer(BaseModel):
     revision: int | None = Field(description="The registry's revision, if its own configuration was checked.")
     faults: list[ProblemReason]
     deprecated: list[ProblemReason]
+    warnings: list[ProblemReason] = Field(description="What is accepted, and probably not meant.")
     gateway: GatewayWord
     excluded: list[ExclusionView] = Field(
         description="Of the registry's own configuration: the rows that are left out of what gateways get."
     )
+
+
+_BY_RULES = Field(description="Keys of the parts that need a database, and so were checked by the rules alone.")
 
 
 class ServedView(BaseModel):
@@ -74,6 +82,7 @@ class ServedView(BaseModel):
 
     revision: int
     judge: str = Field(examples=["gateway 2026.6.0", "rules"])
+    by_rules: list[str] = _BY_RULES
     provisional: bool = Field(description="Accepted by the rules alone; the gateway's result is pending.")
     at: datetime
 
@@ -83,6 +92,7 @@ class RefusedView(BaseModel):
 
     revision: int
     judge: str
+    by_rules: list[str] = _BY_RULES
     at: datetime
     reasons: list[ProblemReason]
 
@@ -155,6 +165,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
         and {
             "revision": served.revision,
             "judge": served.validated_by,
+            "by_rules": list(served.by_rules),
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
@@ -172,6 +183,7 @@ def _refused_view(delivery: Published) -> dict[str, Any] | None:
     return {
         "revision": refused.revision,
         "judge": refused.validated_by,
+        "by_rules": list(refused.by_rules),
         "at": _moment(refused.at),
         "reasons": [asdict(reason) for reason in delivery.reasons],
     }
