@@ -195,8 +195,10 @@ class FaultSearch(Generic[A]):
 
     def _blame(self, part: Part, reasons: Iterable[Reason]) -> Part | None:
         """Note a refused part; the owner instead, which is returned, when it has many of them."""
-        self.refused.setdefault(part, tuple(reasons))
         owner = self._owner(part)
+        if owner in self.refused:
+            return owner
+        self.refused.setdefault(part, tuple(reasons))
         if owner is None:
             return None
         owned = [other for other in self.refused if self._owner(other) == owner]

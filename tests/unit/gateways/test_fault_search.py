@@ -39,6 +39,8 @@ class World:
     quarrels: tuple[frozenset[int], ...] = ()
     named: bool = False
     """Whether the reason names the first bad row, as a gateway does."""
+    all_named: bool = False
+    """Whether it names all, as the rules do."""
     mistaken: int | None = None
     """A good row that is named as likely whenever something is refused."""
     owned: frozenset[int] = frozenset()
@@ -58,7 +60,8 @@ class World:
             return Result((Reason("", "crashes or hangs"),), crashed=True)
         faults = sorted(self.bad & there) + [min(q) for q in self.quarrels if q <= there]
         if self.settings_broken or faults:
-            return Result((Reason("", str(faults[0]) if faults and self.named else "refused"),))
+            named = faults if self.all_named else faults[:1]
+            return Result(tuple(Reason("", str(fault)) for fault in named if self.named) or (Reason("", "refused"),))
         return Result()
 
     def _owner_out(self, number: int, parts: frozenset[Part]) -> bool:
@@ -155,6 +158,8 @@ def test_an_owner_goes_when_many_of_its_rows_do() -> None:
     assert world.checks <= MANY + 2
     fewer = World(300, frozenset(range(100, 100 + MANY - 1)), named=True, owned=frozenset(range(100, 300)))
     assert found(fewer)[1] == ids(*fewer.bad)
+    at_once = World(300, frozenset(range(100, 300)), named=True, all_named=True, owned=frozenset(range(100, 300)))
+    assert (found(at_once), at_once.checks) == ((True, {"p"}), 2)
     unnamed = World(300, frozenset(range(100, 300)), owned=frozenset(range(100, 300)))
     assert found(unnamed) == (True, {"p"})
 
