@@ -21,7 +21,7 @@ from support.replica import Replica
 from support.waiting import until
 
 PATH_KEY = {"api_key_location": "path_from_env::KEY"}
-"""A location that the rules let pass and no provider takes."""
+"""A location that no provider takes."""
 
 
 class CountingValidator(Validator):
