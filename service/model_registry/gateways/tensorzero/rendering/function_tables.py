@@ -131,7 +131,8 @@ def generated_experimentation(variants: Sequence[Variant]) -> Table | None:
     candidates = {v.name: float(mapping.weight) for mapping, v in regular if mapping.priority == best}
     fallbacks = [v.name for mapping, v in regular if mapping.priority != best]
     fallbacks += [v.name for _, v in mapped if v.stands_in]
-    if len(candidates) == len(variants) and shares(candidates) == dict.fromkeys(candidates, 1.0):
+    alike = len(candidates) == len(variants) and shares(candidates) == dict.fromkeys(candidates, 1.0)
+    if alike and not any("weight" in variant.table for variant in variants):
         return None
     table: Table = {"type": "static", "candidate_variants": candidates}
     return table | ({"fallback_variants": fallbacks} if fallbacks else {})
