@@ -6,7 +6,7 @@ Makes nothing, checks nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -58,6 +58,8 @@ class Served:
     """Epoch seconds of the result."""
     by_rules: tuple[str, ...] = ()
     """Keys of the parts that need a database: only the rules checked these."""
+    warnings: tuple[Reason, ...] = ()
+    """What is accepted, and probably not meant."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -110,7 +112,9 @@ class AcceptedFile:
                 return None
             files = {path: text.encode() for path, text in content["files"].items()}
             by_rules = tuple(map(str, content.get("by_rules", ())))
-            return Served(int(content["revision"]), files, str(content["judge"]), float(content["at"]), by_rules)
+            warnings = tuple(Reason(str(w["where"]), str(w["message"])) for w in content.get("warnings", ()))
+            validated_by, at = str(content["judge"]), float(content["at"])
+            return Served(int(content["revision"]), files, validated_by, at, by_rules, warnings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -126,6 +130,7 @@ class AcceptedFile:
             "judge": served.validated_by,
             "at": served.at,
             "by_rules": list(served.by_rules),
+            "warnings": [asdict(warning) for warning in served.warnings],
             "files": {path: content.decode() for path, content in served.files.items()},
         }
         self._file.replace(json_bytes(document))

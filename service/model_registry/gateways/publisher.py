@@ -204,7 +204,7 @@ class ConfigPublisher:
             result = await self.validator.check(files, gateway=False)
             if not result.accepted:
                 return result
-            served = Served(snapshot.revision, files, RULES, time.time())
+            served = Served(snapshot.revision, files, RULES, time.time(), warnings=result.warnings)
             self.delivery = Published(served, self.delivery.refused, provisional=True)
         return await self.validator.check(files, gateway=by_gateway)
 
@@ -212,7 +212,7 @@ class ConfigPublisher:
         validated_by = self.validator.name if result.gateway else RULES
         by_rules = result.gateway.by_rules if result.gateway else ()
         if result.accepted:
-            return Published(Served(snapshot.revision, files, validated_by, time.time(), by_rules))
+            return Published(Served(snapshot.revision, files, validated_by, time.time(), by_rules, result.warnings))
         refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons, by_rules)
         return Published(None if self.delivery.provisional else self.delivery.served, refused)
 
@@ -225,6 +225,13 @@ class ConfigPublisher:
                 serving=new.served.revision if new.served else None,
                 reasons=[str(reason) for reason in new.refused.reasons[:10]],
             )
+        elif (
+            new.served
+            and new.served.warnings
+            and (before.served is None or new.served.warnings != before.served.warnings)
+        ):
+            warnings = [str(reason) for reason in new.served.warnings[:10]]
+            log.warning("configuration accepted with warnings", revision=new.served.revision, warnings=warnings)
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
         self._delivered.send()
