@@ -225,13 +225,10 @@ class ConfigPublisher:
                 serving=new.served.revision if new.served else None,
                 reasons=[str(reason) for reason in new.refused.reasons[:10]],
             )
-        elif (
-            new.served
-            and new.served.warnings
-            and (before.served is None or new.served.warnings != before.served.warnings)
-        ):
-            warnings = [str(reason) for reason in new.served.warnings[:10]]
-            log.warning("configuration accepted with warnings", revision=new.served.revision, warnings=warnings)
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
+        known = before.served.warnings if before.served else ()
+        if new.served and new.served.warnings not in ((), known):
+            warnings = [str(warning) for warning in new.served.warnings[:10]]
+            log.warning("configuration accepted with warnings", revision=new.served.revision, warnings=warnings)
         self._delivered.send()
