@@ -10,11 +10,13 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.entities.json_types import Json
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.items import make_offer
 
 SOURCE = "csv"
 
@@ -84,7 +86,8 @@ def _list_text(items: list[str]) -> str:
 
 def read_csv(text: str, provider: str | None = None) -> SourceContent:
     """Read the offers of a table. Unknown columns are ignored; `provider` applies to rows without one."""
-    offers, passed_over = [], []
+    passed_over, read, unread = [], [], []
+    number = 0
     try:
         for number, row in enumerate(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), 2):
             cells = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
@@ -93,10 +96,10 @@ def read_csv(text: str, provider: str | None = None) -> SourceContent:
             if model_id is None or at is None:
                 passed_over.append(PassedOver(f"row {number}", "names no model_id, or no provider"))
                 continue
-            offers.append(_offer(cells, model_id, at))
+            read.append(make_offer(f"row {number}", partial(_offer, cells, model_id, at)))
     except csv.Error as error:
-        passed_over.append(PassedOver("", f"is not a CSV table: {error}"))
-    return SourceContent(tuple(offers), tuple(passed_over))
+        unread.append(PassedOver(f"after row {number}", f"is not a CSV table: {error}"))
+    return SourceContent.joined([SourceContent((), tuple(passed_over), tuple(unread)), *read])
 
 
 def _offer(cells: Mapping[str, str], model_id: str, provider: str) -> Offer:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
-from model_registry.imports.sources.huggingface import needed_gb, parameters_text
+from model_registry.imports.sources.items import make_offer
 from model_registry.imports.sources.litellm_prices import per_million
+from model_registry.imports.sources.model_config import number_in
+from model_registry.imports.sources.model_size import needed_gb, parameters_text
 
 OLLAMA = "ollama"
 OPENAI = "openai"
@@ -38,7 +41,7 @@ def model_names(tags: object) -> list[str]:
 
 def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:
     """Make the offers of a server at `url` from its list and, by name, its details of each model."""
-    offers, passed_over = [], []
+    passed_over, read = [], []
     for model in _listed(tags):
         name = _name(model)
         if name is None:
@@ -46,8 +49,8 @@ def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str)
         elif name not in shown:
             passed_over.append(PassedOver(name, "the server does not show it"))
         else:
-            offers.append(_offer(name, model, _object(shown[name]), url, provider))
-    return SourceContent(tuple(offers), tuple(passed_over))
+            read.append(make_offer(name, partial(_offer, name, model, _object(shown[name]), url, provider)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
 def _listed(tags: object) -> list[Any]:
@@ -66,8 +69,8 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
     capabilities = [tag for tag in listed_tags if isinstance(tag, str)] if isinstance(listed_tags, list) else []
     embeds = "embedding" in capabilities and "completion" not in capabilities
     # Models that Ollama runs in its cloud need no memory here.
-    size = 0 if listed.get("remote_host") or shown.get("remote_host") else listed.get("size")
-    memory = needed_gb(size) if isinstance(size, int | float) else None
+    size = None if listed.get("remote_host") or shown.get("remote_host") else number_in(listed, "size")
+    memory = needed_gb(size) if size else None
     fields = {
         "model_type": "embedding" if embeds else "chat",
         "capabilities": list(dict.fromkeys(tag for theirs in capabilities for tag in _TAGS.get(theirs, (theirs,)))),
@@ -91,15 +94,15 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
 def _context_length(info: Mapping[str, Any]) -> object:
     """Find the context length. Its key starts with the architecture: `llama.context_length`; parts have others."""
     own = f"{info.get('general.architecture')}.context_length"
-    return info.get(own) or next((info[key] for key in sorted(info) if key.endswith(".context_length")), None)
+    return number_in(info, own, *(key for key in sorted(info) if key.endswith(".context_length")))
 
 
 def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
     size = _text(details, "parameter_size")
     if size is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", size):
         return size
-    count = info.get("general.parameter_count")
-    return parameters_text(count) if isinstance(count, int | float) else None
+    count = number_in(info, "general.parameter_count")
+    return parameters_text(count) if count else None
 
 
 def _quantization(details: Mapping[str, Any]) -> dict[str, str] | None:
@@ -140,17 +143,19 @@ _TYPES = (
 def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
-    offers, passed_over = [], []
+    passed_over, read = [], []
     for model in listed if isinstance(listed, list) else ():
         model_id = model.get("id") if isinstance(model, Mapping) else None
         if not isinstance(model_id, str) or not model_id:
             passed_over.append(PassedOver(str(model)[:100], "has no id"))
             continue
-        fields = _facts(model, model_id)
-        offers.append(
-            Offer(provider=provider, provider_type=provider_type, api_base=api_base, model_id=model_id, fields=fields)
-        )
-    return SourceContent(tuple(offers), tuple(passed_over))
+        at = {"provider": provider, "provider_type": provider_type, "api_base": api_base}
+        read.append(make_offer(model_id, partial(_openai_offer, model, model_id, at)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
+
+
+def _openai_offer(model: Mapping[str, Any], model_id: str, at: Mapping[str, str]) -> Offer:
+    return Offer(**at, model_id=model_id, fields=_facts(model, model_id))
 
 
 def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
