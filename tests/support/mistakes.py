@@ -287,7 +287,7 @@ MISTAKES: dict[str, Mistake] = {
         for what, rule, where, says in (
             ("no priority", "tokens_per_day = 1", "rate_limiting.rules.0", "priority"),
             ("two priorities", "tokens_per_day = 1, always = true, priority = 1", "rate_limiting.rules.0", "priority"),
-            ("no such interval", "always = true, tokens_per_year = 1", "tokens_per_year", "silently ignores"),
+            ("no such interval", "always = true, tokens_per_year = 1", "tokens_per_year", "refuses it"),
             ("half a token", "always = true, tokens_per_day = 0.5", "tokens_per_day", "whole number"),
             ("half a bucket", "always = true, cost_per_day = { capacity = 1 }", "cost_per_day", "refill_rate"),
             ("no such scope", 'always = true, scope = [{ model = "m" }]', "scope.0", "tag_key"),

@@ -216,7 +216,8 @@ class Selector:
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), settings_of(rest)
         at, by_rules = time.time(), accepted.by_rules
-        served = Served(snapshot.revision, accepted.files, by, at, by_rules, self.excluded, settings)
+        warnings = accepted.result.warnings
+        served = Served(snapshot.revision, accepted.files, by, at, by_rules, self.excluded, settings, warnings)
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(

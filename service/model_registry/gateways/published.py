@@ -6,7 +6,7 @@ Makes nothing, checks nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -63,6 +63,8 @@ class Served:
     """The rows that it was published without."""
     settings: Settings | None = field(default=None, repr=False)
     """The settings of the gateway itself, in use when later ones are refused. None: saved by an older version."""
+    warnings: tuple[Reason, ...] = ()
+    """What is accepted, and probably not meant."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -135,9 +137,10 @@ class AcceptedFile:
             files = {path: text.encode() for path, text in content["files"].items()}
             by_rules = tuple(map(str, content.get("by_rules", ())))
             excluded = tuple(map(Exclusion.read, content.get("excluded", ())))
+            warnings = tuple(Reason(str(w["where"]), str(w["message"])) for w in content.get("warnings", ()))
             revision, at = int(content["revision"]), float(content["at"])
             validated_by, settings = str(content["judge"]), content.get("settings")
-            return Served(revision, files, validated_by, at, by_rules, excluded, settings)
+            return Served(revision, files, validated_by, at, by_rules, excluded, settings, warnings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -153,6 +156,7 @@ class AcceptedFile:
             "judge": served.validated_by,
             "at": served.at,
             "by_rules": list(served.by_rules),
+            "warnings": [asdict(warning) for warning in served.warnings],
             "files": {path: content.decode() for path, content in served.files.items()},
             "excluded": [exclusion.view() for exclusion in served.excluded],
             "settings": served.settings,

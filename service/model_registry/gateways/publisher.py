@@ -178,4 +178,8 @@ class ConfigPublisher:
             )
         elif before.excluded and not new.excluded:
             log.info("no row is left out of the configuration any more")
+        known = before.served.warnings if before.served else ()
+        if new.served and new.served.warnings not in ((), known):
+            warnings = [str(warning) for warning in new.served.warnings[:10]]
+            log.warning("configuration accepted with warnings", revision=new.served.revision, warnings=warnings)
         self._delivered.send()

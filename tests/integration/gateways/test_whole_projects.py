@@ -202,3 +202,15 @@ async def test_old_syntax_comes_in_with_an_upgrade_and_the_report_has_each(repli
     assert upgrades == ["gateway.disable_observability"]
     section = (await replica.client.get("/api/tensorzero/sections/gateway")).json()
     assert section["value"] == {"observability": {"enabled": False}}
+
+
+async def test_a_test_model_is_served_with_a_warning_in_the_status_and_no_service_finds_it(replica: Replica) -> None:
+    answer = await imported(replica, {"tensorzero.toml": GOOD.replace('model = "m"', 'model = "dummy::good"')})
+    (warned,) = [entry for entry in answer["report"] if entry["action"] == "warning"]
+    assert warned["name"] == "f.v"
+    config = await replica.client.get("/api/tensorzero/config")
+    assert "dummy::good" in config.text
+    (warning,) = (await replica.client.get("/api/tensorzero/status")).json()["served"]["warnings"]
+    assert (warning["where"], "every call fails" in warning["message"]) == ("functions.f.variants.v.model", True)
+    assert (await replica.client.get("/api/mappings")).json()["count"] == 0
+    assert (await replica.client.get("/api/models", params={"name": "dummy::good"})).json()["count"] == 0

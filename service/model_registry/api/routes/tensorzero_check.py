@@ -31,6 +31,10 @@ _CLIENT_CLOSED_REQUEST = 499
 """For a caller who has closed the connection."""
 
 
+_WARNINGS = Field(description="What is accepted, and probably not meant.")
+_BY_RULES = Field(description="Keys of the parts that need a database, and so were checked by the rules alone.")
+
+
 class CheckRequest(BaseModel):
     """A TensorZero project: its TOML files and the files they refer to, by path."""
 
@@ -67,14 +71,11 @@ class CheckAnswer(BaseModel):
     revision: int | None = Field(description="The registry's revision, if its own configuration was checked.")
     faults: list[ProblemReason]
     deprecated: list[ProblemReason]
-    warnings: list[ProblemReason] = Field(description="What is accepted, and probably not meant.")
+    warnings: list[ProblemReason] = _WARNINGS
     gateway: GatewayWord
     excluded: list[ExclusionView] = Field(
         description="Of the registry's own configuration: the rows that are left out of what gateways get."
     )
-
-
-_BY_RULES = Field(description="Keys of the parts that need a database, and so were checked by the rules alone.")
 
 
 class ServedView(BaseModel):
@@ -83,6 +84,7 @@ class ServedView(BaseModel):
     revision: int
     judge: str = Field(examples=["gateway 2026.6.0", "rules"])
     by_rules: list[str] = _BY_RULES
+    warnings: list[ProblemReason] = _WARNINGS
     provisional: bool = Field(description="Accepted by the rules alone; the gateway's result is pending.")
     at: datetime
 
@@ -166,6 +168,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "revision": served.revision,
             "judge": served.validated_by,
             "by_rules": list(served.by_rules),
+            "warnings": [asdict(warning) for warning in served.warnings],
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },

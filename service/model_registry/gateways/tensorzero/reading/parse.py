@@ -63,10 +63,8 @@ def parse_project(
     problems.reasons += references.reasons
     _check_references(project, problems)
     old = upgraded(copy.deepcopy(trees)) if problems.reasons and not upgrade else []
-    hint = (
-        f". Of old syntax are {len(old)} of its keys: import it with --upgrade, over HTTP upgrade=true" if old else ""
-    )
-    problems.stop_if_any(hint)
+    hint = f"; {len(old)} of its keys are old syntax: import it with --upgrade (over HTTP upgrade=true)"
+    problems.stop_if_any(hint if old else "")
     return project
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -117,16 +117,13 @@ def function_table(function: Function, variants: Sequence[Variant]) -> Table:
     extras = plain(function.tensorzero)
     table |= {k: v for k, v in extras.items() if k not in {"type", "description", "variants", "experimentation"}}
     experimentation = extras.get("experimentation") or generated_experimentation(variants)
-    if experimentation:
+    if experimentation and not _is_even(experimentation, variants):
         table["experimentation"] = experimentation
     return table | {"variants": {variant.name: variant.table for variant in variants}}
 
 
-def generated_experimentation(variants: Sequence[Variant]) -> Table | None:
-    """Let the best priority's variants share the calls by weight; the others follow in order, stand-ins last.
-
-    None where all share them equally: so the gateway does by itself, and before 2026.3 it refuses the type static.
-    """
+def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
+    """Let the best priority's variants share the calls by weight; the others follow in order, stand-ins last."""
     mapped = [(v.mapping, v) for v in variants if v.mapping is not None]
     regular = [(mapping, v) for mapping, v in mapped if not v.stands_in]
     if not mapped:
@@ -135,15 +132,29 @@ def generated_experimentation(variants: Sequence[Variant]) -> Table | None:
     candidates = {v.name: float(mapping.weight) for mapping, v in regular if mapping.priority == best}
     fallbacks = [v.name for mapping, v in regular if mapping.priority != best]
     fallbacks += [v.name for _, v in mapped if v.stands_in]
-    if len(candidates) == len(variants) and shares(candidates) == dict.fromkeys(candidates, 1.0):
-        return None
     table: Table = {"type": "static", "candidate_variants": candidates}
     return table | ({"fallback_variants": fallbacks} if fallbacks else {})
 
 
+def _is_even(experimentation: Json, variants: Sequence[Variant]) -> bool:
+    """Whether it says what the gateway does without it: every variant is as likely as any other.
+
+    Then it is left out, because gateways before 2026.3 refuse the type static.
+    """
+    table = as_table(experimentation)
+    candidates, rest = table.get("candidate_variants"), table.keys() - {"type", "candidate_variants"}
+    if table.get("type") != "static" or any(table[key] for key in rest):
+        return False
+    weights = dict.fromkeys(map(str, candidates), 1.0) if isinstance(candidates, list) else as_table(candidates)
+    names = {variant.name for variant in variants if "weight" not in variant.table}
+    numbers = [weight for weight in weights.values() if isinstance(weight, int | float)]
+    is_all = weights.keys() == names == {variant.name for variant in variants} and len(numbers) == len(weights)
+    return is_all and set(shares(weights).values()) == {1.0}
+
+
 def shares(weights: dict[str, float]) -> dict[str, float]:
     """Return the weights, all 1 where they are equal: then they mean the same whatever they are."""
-    alike = len(set(weights.values())) == 1 and min(weights.values()) > 0
+    alike = len({float(weight) for weight in weights.values()}) == 1 and min(weights.values()) > 0
     return dict.fromkeys(weights, 1.0) if alike else weights
 
 

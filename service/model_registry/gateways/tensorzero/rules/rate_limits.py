@@ -81,7 +81,7 @@ _COUNTED = {f"{resource}_per_{interval}": resource for resource in _RESOURCES fo
 
 _cost = only(
     lambda value: is_number(value) and 0 <= value < _MOST_COST,
-    f"must be a number from 0 to {int(_MOST_COST)}: the gateway refuses to load more",
+    f"must be a number from 0 up, at most {int(_MOST_COST)}: the gateway refuses to load more",
 )
 _RULE = TableOf(
     {
