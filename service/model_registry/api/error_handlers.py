@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 
 from model_registry.api.middleware import SECURITY_HEADERS
 from model_registry.api.problems import REFUSALS, bug_response, http_problem, problem_response, summary
+from model_registry.api.unknown_input import FAULTS
 from model_registry.entities.base import Location, dotted, reasons_from
 from model_registry.errors import Invalid, Reason, RegistryError
 
@@ -50,7 +51,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(request: Request, error: RequestValidationError) -> Response:
-        reasons = tuple(reasons_from(error.errors(), _place))
+        reasons = (*request.scope.get(FAULTS, ()), *reasons_from(error.errors(), _place))
         message = summary(reasons) or "The request is not valid."
         return problem_response(_invalid_of(request)(message, reasons=reasons))
 

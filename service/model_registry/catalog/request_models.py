@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from model_registry.entities.base import MAX_INT32, Draft
+from model_registry.entities.base import MAX_INT32, Draft, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
-from model_registry.entities.provider import ProviderDraft
+from model_registry.entities.provider import DESCRIPTION, ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
 from model_registry.snapshot.lookup import find_model, find_provider
 from model_registry.snapshot.snapshot import Snapshot
@@ -49,6 +49,24 @@ class RequestModel(Draft):
 
 class ProviderBody(ProviderDraft, RequestModel):
     """A provider, as callers send it."""
+
+    description: Text | None = Field(None, description="What it is, for people. Kept as `metadata.description`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_description(cls, given: Json) -> Json:
+        metadata = given.get("metadata", {}) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(metadata, dict):
+            return given
+        if (text := given.get("description")) is None:
+            return given
+        if metadata.get(DESCRIPTION, text) != text:
+            raise ValueError("description is another name of metadata.description, but has a different value")
+        return {**given, "metadata": {**metadata, DESCRIPTION: text}}
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
+        """The row to write."""
+        return self.model_dump(exclude={"description"})
 
 
 class CategoryBody(CategoryDraft, RequestModel):

@@ -9,7 +9,7 @@ from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_
 from model_registry.entities.model import Model, flags
 from model_registry.errors import AmbiguousName, ModelNotFound
 from model_registry.garden.document_models import entry_of, find_garden_model, garden_id, status_word
-from model_registry.selection.list_filters import known
+from model_registry.selection.filter_values import known
 from model_registry.snapshot.snapshot import Snapshot
 
 View = dict[str, Any]

@@ -12,10 +12,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from model_registry.catalog.views import ModelLabel, View, model_label_view
-from model_registry.entities.base import FewFields, LongName
+from model_registry.entities.base import LongName
 from model_registry.entities.model import Model
 from model_registry.selection.list_filters import ModelFilter, passing
 from model_registry.selection.model_index import Mask, ModelIndex, has
@@ -39,8 +39,6 @@ Count = Annotated[int, Field(ge=0, le=10**12)]
 
 class TokenCounts(BaseModel):
     """The tokens of one request."""
-
-    model_config = ConfigDict(extra="forbid")
 
     input_tokens: Count = 1000
     output_tokens: Count = 1000
@@ -167,13 +165,7 @@ def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
     return [(price, number) for price, number in counts if number]
 
 
-class EstimateFilter(ModelFilter, FewFields):
-    """The filters of `GET /api/models`; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class EstimateRequest(TokenCounts, FewFields):
+class EstimateRequest(TokenCounts):
     """Number and size of the requests, and the models to compare."""
 
     requests: Annotated[int, Field(ge=0, le=10**12)] = 1
@@ -181,8 +173,8 @@ class EstimateRequest(TokenCounts, FewFields):
         None,
         description="Ids, names, providers' names or aliases. A name of several providers selects all its rows.",
     )
-    filter: EstimateFilter = Field(
-        EstimateFilter(offered=True),
+    filter: ModelFilter = Field(
+        ModelFilter(offered=True),
         description="Selects models when `models` is omitted. By default all offered models.",
     )
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
