@@ -224,6 +224,8 @@ def _clashes(content: Document, columns_by_key: Mapping[str, dict[str, Any]]) ->
         if first != key:
             yield Reason(f"models.{key}", f"is the same model of the same provider as models.{first}")
         for alias in entry.aliases or ():
+            if alias.alias == columns_by_key[key]["name"]:
+                yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is the model's own name")
             if (first := aliases.setdefault((alias.alias, alias.context), key)) != key:
                 yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is an alias of models.{first}")
 

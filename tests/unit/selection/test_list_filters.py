@@ -222,7 +222,7 @@ def test_every_number_of_a_model_can_be_sorted_by() -> None:
         ({"model_type": "poem"}, "model_type", "vision"),
         ({"capability": ["visoin"]}, "capability", "vision"),
         ({"name": "qwen"}, "name", "qwen3"),
-        ({"model_id": ""}, "model_id", "qwen3"),
+        ({"model_id": ""}, "model_id", "qwen3-id"),
         ({"tag": ["smal"]}, "tag", "small"),
         ({"framework": ""}, "framework", "vllm"),
         ({"task_type": "text_generation"}, "task_type", "text-generation"),
