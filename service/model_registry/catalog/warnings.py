@@ -57,7 +57,7 @@ def _own_names(view: View) -> Iterator[str]:
     if view.get("fallback_model_id") is not None and view["fallback_model_id"] == view["model_id"]:
         yield "fallback_model_id: is the mapping's own model, and so no fallback"
     if any(alias["alias"] == view["name"] for alias in view.get("aliases", ())):
-        yield f"name: {view['name']!r} is an alias of this model too, which means nothing any more; delete the alias"
+        yield f"name: {view['name']!r} is an alias of this model too, which is of no use any more; delete the alias"
 
 
 def _passed_over(resource: Resource, given: Mapping[str, Any], view: View) -> Iterator[str]:

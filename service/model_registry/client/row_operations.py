@@ -39,13 +39,13 @@ class RowOperations:
         self,
         *,
         type: str | None = None,  # noqa: A002 (the registry's name)
-        provider_type: str | None = None,
         active: bool | None = None,
+        provider_type: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[CatalogProvider]]:
         """List providers that pass the filters. Errors: Invalid, for an unknown value."""
-        return _PROVIDERS.list(type=type, provider_type=provider_type, active=active, limit=limit, offset=offset)
+        return _PROVIDERS.list(type=type, active=active, provider_type=provider_type, limit=limit, offset=offset)
 
     @operation
     def get_provider(self, reference: str) -> Call[CatalogProvider]:

@@ -120,6 +120,11 @@ async def test_what_is_misspelt_is_named_with_the_nearest(
     assert message in reason["message"]
 
 
+async def test_a_method_that_a_path_does_not_know_is_refused_first(client: httpx.AsyncClient) -> None:
+    for path in ("/api/models/m/versions", "/api/models/m/deployments"):
+        assert (await client.put(f"{path}?colour=red", json={"colour": 1})).status_code == 405
+
+
 async def test_everything_that_is_wrong_is_named_at_once(client: httpx.AsyncClient) -> None:
     body = {"name": "x", "vram_mb": -1, "contxt_window": 1, "metadata": {"free": 1}}
 
