@@ -72,6 +72,7 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
         )
     with registry.expect_shape():
         report: list[Entry] = answer["report"]
+        _lines("Warnings", "yellow", answer.get("warnings", ()))
         _print(reading, report, answer["revision"], dry_run=options.dry_run)
     if options.report is not None:
         passed = [{"name": passed.name, "reason": passed.reason} for passed in reading.passed_over]

@@ -49,7 +49,7 @@ def unknown_fields(value: Any, shape: Any, *, also: Collection[str] = (), at: Lo
     elif isinstance(shape, type) and issubclass(shape, BaseModel):
         yield from _of_model(value, shape, also, at)
     elif origin is dict:
-        for key, item in value.items():
+        for key, item in value.items() if parts[1] is not Any else ():
             yield from unknown_fields(item, parts[1], at=(*at, key))
     else:  # the part of a union that knows most of it
         found = [list(unknown_fields(value, part, also=also, at=at)) for part in parts if part is not type(None)]

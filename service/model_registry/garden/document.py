@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from model_registry.catalog.field_sources import by_hand
-from model_registry.entities.base import Row, json_problem, metadata_bytes, metadata_problem, reasons_of
+from model_registry.entities.base import Row, dotted, json_problem, metadata_bytes, metadata_problem, reasons_of
 from model_registry.entities.document import VERSION, Document, DocumentAlias, DocumentProvider
 from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.unknown_fields import unknown_fields
 from model_registry.errors import InvalidModel, Reason
-from model_registry.garden.document_models import columns_of, entry_of, garden_id, unknown_keys
+from model_registry.garden.document_models import columns_of, entry_of, garden_id
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
@@ -56,7 +57,7 @@ def read_document(text: bytes | str) -> ReadDocument:
         if model.id != key
     ])  # fmt: skip
     beside = {name: value for name, value in raw.items() if name != "models" and name not in _IGNORED}
-    return ReadDocument(content, raw, tuple(_places(unknown_keys(beside, Document))))
+    return ReadDocument(content, raw, tuple(dotted(field.location) for field in unknown_fields(beside, Document)))
 
 
 def exported(snapshot: Snapshot) -> dict[str, Any]:
@@ -94,11 +95,6 @@ def _provider(provider: Provider) -> dict[str, Any]:
     """List the columns that differ from those of a provider that an import creates."""
     plain = DocumentProvider().model_dump()
     return {name: value for name, default in plain.items() if (value := getattr(provider, name)) != default}
-
-
-def _places(unknown: Mapping[str, Any]) -> list[str]:
-    inner = {key: _places(value) if isinstance(value, dict) else [] for key, value in unknown.items()}
-    return [f"{key}.{place}" if place else key for key, places in inner.items() for place in places or [""]]
 
 
 def refuse(reasons: Sequence[Reason]) -> None:

@@ -217,6 +217,23 @@ async def test_capabilities_that_nobody_knows_are_taken_with_a_warning(client: h
     assert "warnings" not in await add_model(client, "c", capabilities=["Smell"])
 
 
+async def test_imports_warn_of_capabilities_that_look_misspelt(client: httpx.AsyncClient) -> None:
+    facts = [{"capabilities": ["visoin", "smell", "Tools"]}, {"capabilities": ["visoin"]}]
+    offers = [{"provider": "ollama_local", "model_id": f"m{i}", "fields": fields} for i, fields in enumerate(facts)]
+
+    imported = await client.post("/api/models/import", json={"source": "x", "offers": offers})
+
+    warning = "capabilities: 'visoin' is no known capability, and is kept as it is; did you mean 'vision'?"
+    assert imported.json()["warnings"] == [warning]
+    document = await get(client, "/api/v1/registry/document")
+    document["models"]["m1"]["capability_tags"] = ["visoin", "chatt"]
+    again = await client.put("/api/v1/registry/document?dry_run=true", json=document)
+    assert [text.split("'")[1] for text in again.json()["data"]["warnings"]] == ["chatt", "visoin"]
+    nested = {"provider": "ollama_local", "model_id": "n", "fields": {"requirements": {"min_vram": 1}}}
+    (entry,) = (await client.post("/api/models/import", json={"source": "x", "offers": [nested]})).json()["report"]
+    assert (entry["action"], "did you mean 'min_vram_gb'?" in entry["reason"]) == ("skipped", True)
+
+
 async def test_fields_that_are_shown_but_not_written_are_passed_over_with_a_warning(client: httpx.AsyncClient) -> None:
     changed = await client.patch("/api/models/m", json={"api_base": "http://x/v1", "offered": False})
 
