@@ -207,6 +207,10 @@ def _node_handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
             body = content if stub.status == 200 else {"error": "busy"}
             self._send(stub.status if content is not None else 404, body)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(200 if self.path == "/api/show" else 404, {"capabilities": ["completion", "tools"]})
+
     return Handler
 
 

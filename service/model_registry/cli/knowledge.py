@@ -6,6 +6,7 @@ Sources are read in `imports/sources/`; the registry plans the import. This modu
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
 from model_registry.imports.sources.litellm_prices import namesake
+from model_registry.imports.sources.weights import weights_of
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",
@@ -153,7 +155,8 @@ def import_huggingface(
 ) -> None:
     """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
-    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there.
+    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there. Of GGUF files
+    of several types, name one: `unsloth/Qwen3-8B-GGUF:Q4_K_M`.
 
     Example: `model-registry knowledge import huggingface Qwen/Qwen3-8B --provider vllm_local`
     """
@@ -220,11 +223,16 @@ def _of_file(path: Path | None) -> dict[str, Any]:
 
 def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a model's facts from the Hub. Not every model has a config.json: GGUF files, for example, need none."""
-    info = _object(fetch_json(f"{hub}/api/models/{quote(model)}"))
+    repository = quote(model.partition(":")[0])
+    info = _object(fetch_json(f"{hub}/api/models/{repository}"))
     try:
-        config = _object(fetch_json(f"{hub}/{quote(model)}/resolve/main/config.json"))
+        config = _object(fetch_json(f"{hub}/{repository}/resolve/main/config.json"))
     except SourceUnreadable:
         config = {}
+    if "requirements" in weights_of(model, config, info).reasons:
+        # The sizes of the files decide what the Hub's counts leave open.
+        with suppress(SourceUnreadable):
+            info = _object(fetch_json(f"{hub}/api/models/{repository}?blobs=true"))
     return config, info
 
 

@@ -91,7 +91,11 @@ def _print(reading: SourceContent, report: Sequence[Entry], revision: int, *, dr
     )
     changes = (f"{e['name']} at {e['provider']}: {', '.join(e['fields'])}" for e in by_action["changed"])
     _lines(f"{would}changed".capitalize(), "yellow", changes)
-    _lines("Kept fields", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()))
+    _lines(
+        "Fields not written",
+        "cyan",
+        _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()),
+    )
     _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
     _print_passed_over(reading)
     counts = Counter(entry["action"] for entry in models)

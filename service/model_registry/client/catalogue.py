@@ -30,7 +30,7 @@ class Catalogue:
         return max(0.0, (time.time() if now is None else now) - self.as_of)
 
     def model(self, reference: str) -> CatalogModel:
-        """Find a model by id, name, its provider's name for it, or alias, as the registry does.
+        """Find a model by id, name, `provider/name`, its provider's name for it, or alias, as the registry does.
 
         Errors: ModelNotFound, AmbiguousName.
         """
@@ -38,11 +38,13 @@ class Catalogue:
         for fitting in (
             [m for m in self.models if m.id == reference],
             [m for m in self.models if m.name == reference],
+            [m for m in self.models if reference in (f"{m.provider_name}/{m.name}", f"{m.provider_name}/{m.model_id}")],
             [m for m in self.models if m.model_id == reference],
             [m for m in self.models if m.id in called],
         ):
             if len(fitting) > 1:
-                raise AmbiguousName(f"The model {reference!r} fits {len(fitting)} rows. Use the id of one of them.")
+                message = f"The model {reference!r} fits {len(fitting)} rows. Use the id or provider/name of one."
+                raise AmbiguousName(message)
             if fitting:
                 return fitting[0]
         raise ModelNotFound(f"There is no model {reference!r}.")

@@ -19,6 +19,7 @@ from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.fitness import FitnessResult, Use
+from model_registry.entities.gpu_memory import Method, Optimizer
 
 T = TypeVar("T")
 Http = TypeVar("Http")
@@ -156,13 +157,24 @@ class Operations(RowOperations):
         use: Use,
         *,
         vram_gb: float | None = None,
+        gpu: str | None = None,
         gpus: int | None = None,
         ram_gb: float | None = None,
         cuda_compute_capability: str | None = None,
+        method: Method | None = None,
+        sequence_length: int | None = None,
+        batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+        lora_rank: int | None = None,
     ) -> Call[FitnessResult]:
-        """Check whether a model may be trained or served, on the hardware that is given. Errors: NotFound."""
-        hardware = {"vram_gb": vram_gb, "gpus": gpus, "ram_gb": ram_gb}
-        body = {"model_id": model_id, **hardware, "cuda_compute_capability": cuda_compute_capability}
+        """Check whether a model may be served, or trained by a method, on the hardware that is given.
+
+        Errors: NotFound; Invalid, for an unknown GPU.
+        """
+        hardware = {"vram_gb": vram_gb, "gpu": gpu, "gpus": gpus, "ram_gb": ram_gb}
+        settings: dict[str, object] = {"method": method, "sequence_length": sequence_length, "batch_size": batch_size}
+        settings |= {"optimizer": optimizer, "lora_rank": lora_rank}
+        body = {"model_id": model_id, **hardware, "cuda_compute_capability": cuda_compute_capability, **settings}
         return _question(f"{GARDEN}/validate/{use}", lambda content: FitnessResult(**enveloped(content)), body)
 
     @operation

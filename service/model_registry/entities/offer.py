@@ -7,7 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from model_registry.entities.base import Draft
+from model_registry.entities.base import Draft, ShortName, Text
+
+ESTIMATE = " (estimate)"
+"""End of the source of a field that an importer estimated, in `field_sources`."""
 
 
 class Offer(Draft):
@@ -30,6 +33,12 @@ class Offer(Draft):
         examples=[{"context_length": 128000, "cost_per_1m_input_tokens": 0.15}],
     )
     estimated: list[str] = Field(default=[], description="Fields that are estimated rather than given by the source.")
+    left_out: dict[ShortName, Text] = Field(
+        default={},
+        max_length=50,
+        description="Field -> why the source has no value for it. A value that this source gave earlier is cleared.",
+        examples=[{"requirements": "the repository states two different sizes"}],
+    )
 
     @property
     def called(self) -> str:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
-from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, reasons_of, without
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, without
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
 from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets

@@ -37,7 +37,7 @@ def _pairs(word: str) -> frozenset[str]:
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
-    """Return a hint for whoever wrote a word that is not known: the nearest one, or else all."""
+    """Return a hint about a word that is not known: the nearest one, or else all."""
     close = nearest(word, known)
     return f"did you mean {close!r}?" if close else f"known here: {listed(known)}"
 

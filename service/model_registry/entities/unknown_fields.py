@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from model_registry.entities.base import Location, dotted
+from model_registry.entities.field_errors import Location, dotted
 from model_registry.entities.spelling import suggestion
 from model_registry.errors import Reason
 

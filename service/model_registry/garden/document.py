@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from model_registry.catalog.field_sources import by_hand
-from model_registry.entities.base import Row, dotted, json_problem, metadata_bytes, metadata_problem, reasons_of
+from model_registry.entities.base import Row, json_problem, metadata_bytes, metadata_problem
 from model_registry.entities.document import VERSION, Document, DocumentAlias, DocumentProvider
+from model_registry.entities.field_errors import dotted, reasons_of
 from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.unknown_fields import unknown_fields

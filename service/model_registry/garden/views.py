@@ -6,6 +6,7 @@ from typing import Any
 
 from model_registry.catalog.views import is_offered
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
+from model_registry.entities.gpu_memory import TrainingSettings
 from model_registry.entities.model import Model, flags
 from model_registry.errors import AmbiguousName, ModelNotFound
 from model_registry.garden.document_models import entry_of, find_garden_model, garden_id, status_word
@@ -61,7 +62,9 @@ def garden_categories(snapshot: Snapshot) -> dict[str, View]:
     return {c.key: {"name": c.name, "description": c.description, "icon": c.icon} for c in snapshot.categories}
 
 
-def garden_fitness(snapshot: Snapshot, reference: str, use: Use, hardware: Hardware) -> FitnessResult:
+def garden_fitness(
+    snapshot: Snapshot, reference: str, use: Use, hardware: Hardware, training: TrainingSettings | None = None
+) -> FitnessResult:
     """Whether a model may be used so; one that is not there may not."""
     try:
         model = find_garden_model(snapshot, reference)
@@ -70,4 +73,5 @@ def garden_fitness(snapshot: Snapshot, reference: str, use: Use, hardware: Hardw
     provider = snapshot.providers.get(model.provider_id)
     active = model.active and provider is not None and provider.active
     entry = entry_of(snapshot, model, garden_id(snapshot, model)) | {"active": active}
-    return check_fitness(entry, use, hardware, served=provider is not None and provider.type != "custom")
+    served = provider is not None and provider.type != "custom"
+    return check_fitness(entry, use, hardware, served=served, training=training)

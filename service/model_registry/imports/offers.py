@@ -23,7 +23,7 @@ from model_registry.catalog.field_sources import (
 )
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
@@ -155,7 +155,9 @@ class _Importer:
             raise InvalidModel(f"{', '.join(unknown)}: not a field that importers fill")
         if reasons := unknown_field_reasons(unknown_fields(facts, ModelBody)):
             raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
-        left_out = {}
+        left_out = {name: why for name, why in offer.left_out.items() if name in IMPORTED_FIELDS and name not in facts}
+        # What the source gave earlier, and has no value for now, does not stay.
+        facts |= dict.fromkeys(left_out)
         category = facts.get("category")
         if isinstance(category, str) and not self.snapshot.categories.where("key", category):
             left_out["category"] = f"there is no category {category!r}"

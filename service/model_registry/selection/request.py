@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from model_registry.entities.base import MAX_INT32
+from model_registry.entities.gpus import GpuName, gpu_memory_gb
 from model_registry.entities.model import ModelStatus
 from model_registry.selection.costs import TokenCounts
 from model_registry.selection.list_filters import Words
@@ -64,6 +65,8 @@ class Constraints(_Part):
         description="Available GPU memory, GB (10^9 bytes). A model needs the larger of `requirements.min_vram_gb` and "
         "`vram_mb`.",
     )
+    gpu: GpuName | None = Field(None, description="The GPU's name, instead of `vram_gb`.", examples=["RTX 4090"])
+    gpus: Annotated[int, Field(ge=1, le=100_000)] = Field(1, description="How many of `gpu`.")
     deployed: bool | None = Field(None, description="Whether the model is loaded on a node now.")
     min_quality: QualityMinimums = QualityMinimums()
     allow_unknown: bool = Field(
@@ -71,6 +74,19 @@ class Constraints(_Part):
         description="Whether a model whose number is unknown meets a limit on it (context, cost, latency, memory, "
         "quality). By default it does not.",
     )
+
+    @property
+    def memory_gb(self) -> float | None:
+        """The available GPU memory, as given or by the GPU's name."""
+        return gpu_memory_gb(self.gpu, self.gpus) if self.vram_gb is None and self.gpu else self.vram_gb
+
+    @field_validator("gpus")
+    @classmethod
+    def _of_a_gpu(cls, value: int, others: ValidationInfo) -> int:
+        if not others.data.get("gpu"):
+            message = "counts the GPUs of the name in gpu: give gpu too, or vram_gb for all together"
+            raise ValueError(message)
+        return value
 
 
 class Weights(_Part):

@@ -138,6 +138,33 @@ async def test_models_of_servers_need_no_tag_to_be_asked(client: httpx.AsyncClie
     assert "switched off" in (await judged(client, "inference", "plain"))["error_message"]
 
 
+async def test_fitness_is_the_rule_of_selection(client: httpx.AsyncClient) -> None:
+    await add_provider(client)
+    tags = ["chat", "training"]
+    await add_model(client, "loaded", capabilities=tags, vram_mb=18_432)
+    await add_model(client, "large", capabilities=tags, parameters="30B")
+    await add_model(
+        client, "file", capabilities=tags, quantization={"method": "gguf", "type": "Q4_K_M"}, parameters="8B"
+    )
+
+    for memory in (12, 20):
+        chosen = await client.post("/api/models/select", json={"constraints": {"vram_gb": memory}})
+        fits = (await judged(client, "inference", "loaded", vram_gb=memory))["is_valid"]
+        assert fits is ("loaded" in [item["model"]["name"] for item in chosen.json()["items"]]) is (memory == 20)
+    assert "Nothing is known" in (await judged(client, "inference", "large", vram_gb=12))["warnings"][0]
+    assert "GGUF" in (await judged(client, "training", "file", gpu="H100"))["error_message"]
+    lora = await judged(client, "training", "large", gpu="RTX 4090", method="lora", sequence_length=4096)
+    assert "4096 tokens" in lora["error_message"]
+    both = await judged(client, "training", "large", gpu="RTX 4090", gpus=2, method="qlora", optimizer="adamw_8bit")
+    assert (both["is_valid"], len(both["warnings"])) == (True, 1)
+    for wrong in ({"gpu": "RTX 4900"}, {"hardware": {"gpu": "A100"}}, {"method": "magic"}):
+        refused = await client.post(f"{BASE}/validate/training", json={"model_id": "large", **wrong})
+        assert places(problem(refused, 422, "E4005")) == {"hardware.gpu" if "hardware" in wrong else next(iter(wrong))}
+    refused = await client.post(f"{BASE}/validate/inference", json={"model_id": "large", "method": "lora"})
+    assert places(problem(refused, 422, "E4005")) == {"method"}
+    assert "'RTX 4090'" in (await client.post(f"{BASE}/validate/inference", json={"model_id": "x", "gpu": "4900"})).text
+
+
 async def test_a_document_comes_out_as_it_went_in_and_keeps_to_its_schema(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"{BASE}/document")
     document, schema = answer.json(), await get(client, f"{BASE}/schema")

@@ -95,7 +95,7 @@ async def test_no_filter_takes_an_empty_value_and_none_with_one_value_takes_two(
         ("POST /api/models/import?dryrun=true", {"source": "x", "offers": []}, "dryrun", "did you mean 'dry_run'?"),
         ("DELETE /api/nodes?status=lost&lable=zone", None, "lable", "did you mean 'label'?"),
         ("POST /api/v1/registry/validate/inference", {"model_id": "m", "vram": 2}, "vram", "did you mean 'vram_gb'?"),
-        ("POST /api/v1/registry/validate/training", {"hardware": {"gpu": 1}}, "hardware.gpu", "did you mean 'gpus'?"),
+        ("POST /api/v1/registry/validate/training", {"hardware": {"gpuss": 1}}, "hardware.gpuss", "'gpus'?"),
         ("POST /api/models/select", {"constraints": {"max_costs": 1}}, "constraints.max_costs", "'max_cost'?"),
         ("POST /api/costs/estimate", {"filter": {"tags": ["x"]}}, "filter.tags", "did you mean 'tag'?"),
         ("PATCH /api/models/m", {"price": 3}, "price", "known here: "),

@@ -158,6 +158,20 @@ def test_models_of_the_hub_come_from_it_or_from_files(run: Run, world: World, tm
     assert run("import", "huggingface", "a", "b", "--config", str(config)) == 2
 
 
+def test_the_sizes_of_files_are_asked_for_where_the_counts_leave_them_open(run: Run, world: World) -> None:
+    files = [{"rfilename": "M-Q4_K_M.gguf", "size": 5_000_000_000}, {"rfilename": "M-Q8_0.gguf", "size": 8_500_000_000}]
+    world.answers["GET /api/models/Org/M-8B-GGUF"] = {"gguf": {"total": 8_000_000_000}, "siblings": files}
+
+    assert run("import", "huggingface", "Org/M-8B-GGUF") == 0
+    assert [str(request.url.query, "ascii") for request in world.asked[:3]] == ["", "", "blobs=true"]
+    assert "Org/M-8B-GGUF:Q4_K_M" in world.sent()["offers"][0]["left_out"]["requirements"]
+
+    world.asked.clear()
+    assert run("import", "huggingface", "Org/M-8B-GGUF:Q4_K_M", "--provider", "v") == 0
+    (offer,) = world.sent()["offers"]
+    assert (offer["model_id"], offer["fields"]["requirements"]) == ("Org/M-8B-GGUF:Q4_K_M", {"min_vram_gb": 6.0})
+
+
 def test_a_table_has_the_source_that_is_named(run: Run, world: World, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("provider,model_id,parameters\np,m,8B\n")

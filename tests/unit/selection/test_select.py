@@ -158,6 +158,9 @@ def test_a_cost_limit_is_kept_to_the_last_digit(snapshot: Snapshot) -> None:
         ({"min_quality": {"coding": 0.51}}, {"good"}),
         ({"vram_gb": 6.3}, {"free"}),
         ({"vram_gb": 6.2}, set()),
+        ({"gpu": "RTX 4060"}, {"free"}),
+        ({"gpu": "GTX 1060 3 GB", "gpus": 2}, set()),
+        ({"gpu": "GTX 1060 3 GB", "gpus": 3}, {"free"}),
         ({"statuses": ["deprecated"]}, set()),
     ],
 )

@@ -13,6 +13,7 @@ from model_registry.client.blocking import Client
 from model_registry.client.rows import read_row
 from model_registry.entities.document import DocumentModel
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
+from model_registry.entities.gpu_memory import TrainingSettings
 from model_registry.entities.model_card import InferenceDefaults, Quantization, Requirements, TrainingDefaults
 
 _INFERENCE = ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size")
@@ -136,7 +137,13 @@ class GardenRegistry:
         result = self.judge(model_id, "inference")
         return result.is_valid, result.error_message
 
-    def judge(self, model_id: str, use: Use, hardware: Hardware | None = None) -> FitnessResult:
+    def judge(
+        self,
+        model_id: str,
+        use: Use,
+        hardware: Hardware | None = None,
+        training: TrainingSettings | None = None,
+    ) -> FitnessResult:
         """Return the whole result: the registry's own rule, `POST /api/v1/registry/validate/...`, on the local copy."""
         model, document = self.get_model(model_id), self._document()
         if model is None:
@@ -145,7 +152,7 @@ class GardenRegistry:
         provider = document.get("providers", {}).get(model.provider, {})
         active = entry.get("active", True) and provider.get("active", True)
         served = provider.get("type", "custom") != "custom"
-        return check_fitness(entry | {"active": active}, use, hardware, served=served)
+        return check_fitness(entry | {"active": active}, use, hardware, served=served, training=training)
 
     def _document(self) -> dict[str, Any]:
         if self._client is not None:

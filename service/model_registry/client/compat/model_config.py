@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from model_registry.client.rows import CatalogModel
-from model_registry.entities.base import ShortName, reasons_of
+from model_registry.entities.base import ShortName
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import OFFERED_STATUSES, ROUTED_TYPES, ModelDraft, canonical
 from model_registry.entities.model_card import Count, ModelCard
 from model_registry.errors import InvalidModel

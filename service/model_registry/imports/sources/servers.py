@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
-from model_registry.imports.sources.huggingface import needed_gb, parameters_text
 from model_registry.imports.sources.litellm_prices import per_million
+from model_registry.imports.sources.model_config import number_in
+from model_registry.imports.sources.model_size import needed_gb, parameters_text
 
 OLLAMA = "ollama"
 OPENAI = "openai"
@@ -66,8 +67,8 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
     capabilities = [tag for tag in listed_tags if isinstance(tag, str)] if isinstance(listed_tags, list) else []
     embeds = "embedding" in capabilities and "completion" not in capabilities
     # Models that Ollama runs in its cloud need no memory here.
-    size = 0 if listed.get("remote_host") or shown.get("remote_host") else listed.get("size")
-    memory = needed_gb(size) if isinstance(size, int | float) else None
+    size = None if listed.get("remote_host") or shown.get("remote_host") else number_in(listed, "size")
+    memory = needed_gb(size) if size else None
     fields = {
         "model_type": "embedding" if embeds else "chat",
         "capabilities": list(dict.fromkeys(tag for theirs in capabilities for tag in _TAGS.get(theirs, (theirs,)))),
@@ -91,15 +92,15 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
 def _context_length(info: Mapping[str, Any]) -> object:
     """Find the context length. Its key starts with the architecture: `llama.context_length`; parts have others."""
     own = f"{info.get('general.architecture')}.context_length"
-    return info.get(own) or next((info[key] for key in sorted(info) if key.endswith(".context_length")), None)
+    return number_in(info, own, *(key for key in sorted(info) if key.endswith(".context_length")))
 
 
 def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
     size = _text(details, "parameter_size")
     if size is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", size):
         return size
-    count = info.get("general.parameter_count")
-    return parameters_text(count) if isinstance(count, int | float) else None
+    count = number_in(info, "general.parameter_count")
+    return parameters_text(count) if count else None
 
 
 def _quantization(details: Mapping[str, Any]) -> dict[str, str] | None:

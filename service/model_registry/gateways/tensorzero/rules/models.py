@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.json_types import Toml
 from model_registry.entities.provider import ApiBase
 from model_registry.entities.provider_types import (
