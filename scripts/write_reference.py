@@ -36,12 +36,12 @@ def settings_page() -> str:
         "| variable | default | meaning |",
         "| --- | --- | --- |",
     ]
-    for field in Settings.model_fields.values():
+    computed = {"cache_dir": "a cache directory of the user", "host": "`127.0.0.1`; with `DOCKED_MODE` `0.0.0.0`"}
+    for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         names = [alias] if isinstance(alias, str) else [str(choice) for choice in getattr(alias, "choices", [])]
-        default = "a cache directory of the user" if field.default_factory else field.default
-        shown = "" if default is None else f"`{default}`" if not field.default_factory else str(default)
-        lines.append(f"| {' or '.join(f'`{name}`' for name in names)} | {shown} | {field.description} |")
+        shown = computed[name] if field.default_factory else "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| {' or '.join(f'`{each}`' for each in names)} | {shown} | {field.description} |")
     return NOTE + "\n".join(lines) + "\n"
 
 

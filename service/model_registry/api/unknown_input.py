@@ -46,6 +46,9 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
 }
 """Path -> parameters that clients of others' interfaces are known to send. They are ignored."""
 
+OTHERS_QUERIES = frozenset({"/rest/v1/{name}"})
+"""Paths whose query is written in another interface's language, and read there (`catalog/rest_query.py`)."""
+
 
 def body_faults(path: str, value: Any, shape: Any) -> list[Reason]:  # noqa: ANN401 (any JSON, any type)
     """Return the fields of a body that its route does not know."""
@@ -62,10 +65,11 @@ class Parameters:
     def __init__(self, path: str, dependant: Dependant) -> None:
         self._repeatable = dict(_parameters(dependant))
         self._ignored = PARAMETERS.get(path, frozenset())
+        self._is_read_elsewhere = path in OTHERS_QUERIES
 
     def faults(self, query: QueryParams) -> list[Reason]:
         """Return what the route does not know of a query, and what is given twice and has one value."""
-        given = Counter(name for name, _ in query.multi_items())
+        given = Counter(name for name, _ in query.multi_items() if not self._is_read_elsewhere)
         return [
             Reason(name, fault)
             for name, times in given.items()

@@ -9,6 +9,7 @@ from model_registry.client.requests import json_object
 from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, CatalogProvider, R, read_row
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
+from model_registry.entities.spelling import letters_of
 from model_registry.errors import AmbiguousName, ModelNotFound
 
 
@@ -50,8 +51,12 @@ class Catalogue:
         raise ModelNotFound(f"There is no model {reference!r}.")
 
     def models_for(self, service_name: str, function_name: str | None = None) -> list[CatalogModel]:
-        """List the models that serve a service, best first, without those that are not offered."""
-        used = [m for m in self.mappings if m.service_name == service_name and function_name in (None, m.function_name)]
+        """List the models that serve a service, in any spelling, best first, without those that are not offered."""
+        services = {m.service_name for m in self.mappings}
+        alike = {service_name} & services or {s for s in services if letters_of(s) == letters_of(service_name)}
+        if len(alike) > 1:
+            raise AmbiguousName(f"The service {service_name!r} may be {' or '.join(map(repr, sorted(alike)))}.")
+        used = [m for m in self.mappings if m.service_name in alike and function_name in (None, m.function_name)]
         used.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
         models = {model.id: model for model in self.models}
         return [model for m in used if (model := models.get(m.model_id)) and model.offered]

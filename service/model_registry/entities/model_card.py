@@ -33,7 +33,8 @@ def _url_problem(value: str) -> str | None:
 
 N = TypeVar("N", int | None, float | None)
 
-Price = Annotated[float, Field(ge=0, le=1_000_000)]
+HIGHEST_PRICE = 1_000_000
+Price = Annotated[float, Field(ge=0, le=HIGHEST_PRICE)]
 """US dollars per million tokens."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_INT32)]

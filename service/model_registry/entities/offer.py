@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,26 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
-    """The offers of a source, and its entries that are none."""
+    """The offers of a source, its entries that are none, and those that could not be read."""
 
     offers: tuple[Offer, ...]
     passed_over: tuple[PassedOver, ...] = ()
+    unread: tuple[PassedOver, ...] = ()
+    """An import that has some is incomplete."""
+
+    @classmethod
+    def joined(cls, contents: Iterable[SourceContent]) -> SourceContent:
+        """All of several."""
+        several = tuple(contents)
+        return cls(
+            tuple(offer for one in several for offer in one.offers),
+            tuple(passed for one in several for passed in one.passed_over),
+            tuple(unread for one in several for unread in one.unread),
+        )
+
+    def with_unread(self, unread: Iterable[PassedOver]) -> SourceContent:
+        """The same, and what could not be fetched; that is no longer passed over for another reason."""
+        more = tuple(unread)
+        names = {one.name for one in more}
+        passed_over = tuple(one for one in self.passed_over if one.name not in names)
+        return SourceContent(self.offers, passed_over, self.unread + more)

@@ -36,8 +36,13 @@ def _pairs(word: str) -> frozenset[str]:
     return frozenset(word[at : at + 2] for at in range(len(word) - 1))
 
 
+def letters_of(name: str) -> str:
+    """Return what the spellings of a name have in common: `hi-rag`, `hirag` and `Hi_RAG` have the same letters."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def suggestion(word: str, known: Collection[str]) -> str:
-    """Return a hint about a word that is not known: the nearest one, or else all."""
+    """Return a hint about a word that is not known: the nearest known one, or else all."""
     close = nearest(word, known)
     return f"did you mean {close!r}?" if close else f"known here: {listed(known)}"
 

@@ -21,7 +21,14 @@ from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
 from model_registry.entities.unknown_fields import unknown_fields
 from model_registry.errors import InvalidModel, Reason
-from model_registry.garden.document_models import columns_of, entry_of, garden_id
+from model_registry.garden.document_models import (
+    POSITION,
+    columns_of,
+    entry_of,
+    garden_id,
+    in_document_order,
+    place,
+)
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
@@ -71,7 +78,7 @@ def exported(snapshot: Snapshot) -> dict[str, Any]:
         for provider in snapshot.providers
         if (columns := _provider(provider)) or not snapshot.models.where("provider", provider.id)
     }
-    models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
+    models = {key: entry_of(snapshot, m, key) for m in in_document_order(snapshot) if (key := garden_id(snapshot, m))}
     return {
         "version": VERSION,
         "last_updated": _last_updated(snapshot),
@@ -127,6 +134,8 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
     columns_by_key = {
         key: columns_of(entry, document.raw["models"][key], rows[key]) for key, entry in content.models.items()
     }
+    for key, position in _moved(rows).items():
+        columns_by_key[key]["metadata"] |= {POSITION: position}
     refuse(
         [
             *_broken_references(content, snapshot, columns_by_key),
@@ -197,6 +206,13 @@ def _rows(content: Document, snapshot: Snapshot) -> dict[str, Model | None]:
             row = same_model_id[0] if len(same_model_id) == 1 else None
         rows[key] = row
     return rows
+
+
+def _moved(rows: Mapping[str, Model | None]) -> dict[str, int]:
+    """Return the position of every entry, if the document has the models in another order than the list will have."""
+    known = [row for row in rows.values() if row is not None]
+    at_the_end = all(row is None for row in list(rows.values())[len(known) :])
+    return {} if at_the_end and known == sorted(known, key=place) else {key: at for at, key in enumerate(rows)}
 
 
 def _broken_references(

@@ -12,7 +12,7 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.provider import Provider
-from model_registry.entities.spelling import nearest
+from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -111,6 +111,21 @@ def find_function(snapshot: Snapshot, reference: str) -> Function:
     for service, function in splits(reference):
         match = match or _only(snapshot.functions.where("key", (service, function)))
     return _required(match, "function", reference, among=(f.name for f in snapshot.functions))
+
+
+def find_service(snapshot: Snapshot, reference: str) -> str:
+    """Find a service that has mappings, by name; else the only one whose name is spelled alike.
+
+    Errors: NotFound, which names those that are near.
+    """
+    names = sorted(map(str, snapshot.mappings.keys("service")))
+    letters = letters_of(reference)
+    alike = [name for name in names if name == reference] or [name for name in names if letters_of(name) == letters]
+    if len(alike) == 1:
+        return alike[0]
+    near = alike or [name for name in (nearest(reference, names),) if name]
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else " All services: GET /api/services."
+    raise NotFound(f"The service {reference!r} has no mappings.{hint}", allowed=near or names[:MOST_LISTED])
 
 
 def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:

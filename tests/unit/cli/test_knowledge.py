@@ -52,6 +52,8 @@ class World:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         answer = self.answers.get(f"{request.method} {request.url.path}", httpx.Response(404))
+        if isinstance(answer, Models):
+            return answer(request)
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
     def sent(self) -> dict[str, Any]:
@@ -126,6 +128,74 @@ def test_an_ollama_server_is_asked_for_every_model(run: Run, world: World) -> No
     sent = world.sent()
     assert [(o["provider"], o["api_base"]) for o in sent["offers"]] == [("gpu", "http://gpu:11434/v1")] * 2
     assert (sent["activate"], sent["only_existing"]) == (True, True)
+
+
+class Models:
+    """A server of models, some of which answer oddly: `POST /api/show` by the model's name."""
+
+    def __init__(self, shown: dict[str, Any]) -> None:
+        self.shown = shown
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        answer = self.shown[json.loads(request.content)["model"]]
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+
+def test_a_model_that_an_ollama_server_cannot_show_is_named_and_the_others_are_imported(
+    run: Run, world: World, tmp_path: Path, capsys: Any
+) -> None:
+    shown = {
+        "a": {"capabilities": []},
+        "gone": httpx.Response(404, json={"error": "model 'gone' not found"}),
+        "broken": httpx.Response(500, text="<html>"),
+        "no-json": httpx.Response(200, text="<html>"),
+        "a-list": [1],
+        "z": {"capabilities": []},
+    }
+    world.answers |= {
+        "GET /api/tags": {"models": [{"name": name} for name in shown]},
+        "POST /api/show": Models(shown),
+    }
+    report = tmp_path / "report.json"
+
+    assert run("import", "ollama", "http://gpu:11434", "--provider", "gpu", "--report", str(report)) == 4
+
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["a", "z"]
+    printed = capsys.readouterr().out
+    assert "Could not be read (4)" in printed
+    assert "gone: http://gpu:11434/api/show cannot be read: it answers 404" in printed
+    assert "4 not read" in printed
+    unread = [one["name"] for one in json.loads(report.read_text())["unread"]]
+    assert sorted(unread) == ["a-list", "broken", "gone", "no-json"]
+
+
+def test_a_server_that_shows_no_model_is_not_asked_for_all_of_them(run: Run, world: World, capsys: Any) -> None:
+    world.answers["GET /api/tags"] = {"models": [{"name": f"m{number}"} for number in range(300)]}
+
+    assert run("import", "ollama", "http://gpu:11434") == 3
+
+    assert len(world.asked) == 11
+    said = capsys.readouterr()
+    assert "Could not be read (300)" in said.out
+    assert "m0: http://gpu:11434/api/show" in said.err
+
+
+def test_a_model_that_the_hub_does_not_answer_for_is_named_and_the_others_are_imported(
+    run: Run, world: World, capsys: Any
+) -> None:
+    world.answers |= {
+        "GET /api/models/Org/A-1B": {"pipeline_tag": "text-generation"},
+        "GET /api/models/Org/Gated-1B": httpx.Response(401),
+        "GET /api/models/Org/C-1B": {"pipeline_tag": "text-generation"},
+        "GET /Org/C-1B/resolve/main/config.json": httpx.Response(503),
+    }
+
+    assert run("import", "huggingface", "Org/A-1B", "Org/Gated-1B", "Org/C-1B") == 4
+
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["Org/A-1B", "Org/C-1B"]
+    printed = capsys.readouterr().out
+    assert "Org/Gated-1B: https://huggingface.co/api/models/Org/Gated-1B cannot be read: it answers 401" in printed
+    assert "Org/C-1B's config.json" in printed
 
 
 def test_a_server_is_shown_the_key_that_a_variable_holds(

@@ -11,6 +11,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -22,6 +23,7 @@ from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.spelling import suggestion
 from model_registry.entities.unknown_fields import unknown_fields
 from model_registry.errors import Invalid, Reason
+from model_registry.imports.sources.items import make_offer
 
 SOURCE = "csv"
 
@@ -110,7 +112,8 @@ def _list_text(items: list[str]) -> str:
 
 def read_csv(text: str, provider: str | None = None) -> SourceContent:
     """Read the offers of a table; `provider` applies to rows without one. Errors: Invalid, for unknown columns."""
-    offers, passed_over = [], []
+    passed_over, read, unread = [], [], []
+    number = 0
     try:
         table = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
         _refuse_columns([column.strip() for column in table.fieldnames or () if column.strip()])
@@ -124,10 +127,10 @@ def read_csv(text: str, provider: str | None = None) -> SourceContent:
             if model_id is None or at is None:
                 passed_over.append(PassedOver(f"row {number}", "names no model_id, or no provider"))
                 continue
-            offers.append(_offer(cells, model_id, at))
+            read.append(make_offer(f"row {number}", partial(_offer, cells, model_id, at)))
     except csv.Error as error:
-        passed_over.append(PassedOver("", f"is not a CSV table: {error}"))
-    return SourceContent(tuple(offers), tuple(passed_over))
+        unread.append(PassedOver(f"after row {number}", f"is not a CSV table: {error}"))
+    return SourceContent.joined([SourceContent((), tuple(passed_over), tuple(unread)), *read])
 
 
 def _refuse_columns(columns: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ def fetch_json(
     """GET a URL's JSON, or POST a body to it.
 
     Timeout: 5 s to connect, 30 s between two pieces. No retry; follows redirects; at most `largest` bytes.
-    Errors: SourceUnreadable, for any failure.
+    Errors: SourceUnreadable, for any failure; with the HTTP status as `status`, where there is one.
     """
     method = "GET" if body is None else "POST"
     pieces, size = [], 0
@@ -78,6 +78,9 @@ def fetch_json(
                 if size > largest:
                     raise SourceUnreadable(f"{url} answers with more than {largest >> 20} MB")
                 progress(size, int(length) if length.isdecimal() else None)
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise SourceUnreadable(f"{url} cannot be read: it answers {status}", status=status) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise SourceUnreadable(f"{url} cannot be read: {error}") from error
     return _parsed(b"".join(pieces), url)

@@ -11,6 +11,7 @@ from typing import Any
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.items import make_offer
 from model_registry.imports.sources.model_config import (
     Document,
     context_length,
@@ -49,9 +50,12 @@ def read_huggingface(model_id: str, config: Document, info: Document, provider: 
     """
     if not config and not info:
         return SourceContent((), (PassedOver(model_id, "config.json and the Hub's answer are both empty"),))
+    return make_offer(model_id, lambda: _offer(model_id, config, info, provider))
+
+
+def _offer(model_id: str, config: Document, info: Document, provider: str | None) -> Offer:
     fields, left_out = _facts(model_id, config, info)
-    offer = Offer(provider=provider, model_id=model_id, fields=fields, estimated=["requirements"], left_out=left_out)
-    return SourceContent((offer,))
+    return Offer(provider=provider, model_id=model_id, fields=fields, estimated=["requirements"], left_out=left_out)
 
 
 def _facts(model_id: str, config: Document, info: Document) -> tuple[dict[str, Any], dict[str, str]]:

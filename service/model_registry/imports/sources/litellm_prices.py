@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.imports.sources.items import make_offer
 
 
 class Namesake(NamedTuple):
@@ -119,18 +121,25 @@ def read_prices(document: object, today: date) -> SourceContent:
         return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
     offers: dict[tuple[str | None, str | None, str], tuple[str, Offer]] = {}
     plain: dict[str, str] = {}
-    passed_over = []
+    passed_over: list[PassedOver] = []
+    unread: list[PassedOver] = []
     # A model's plain price is the one without a region or size before it.
     for key, entry, model_id in sorted(_entries(document), key=lambda item: item[0].count("/") - item[2].count("/")):
         if reason := _no_model(key, entry):
             passed_over.append(PassedOver(key, reason))
             continue
-        offer = _offer(key, entry, model_id, today)
+        made = make_offer(key, partial(_offer, key, entry, model_id, today))
+        unread += made.unread
+        if not made.offers:
+            continue
+        (offer,) = made.offers
         first, _ = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), (key, offer))
         if first != key:
             passed_over.append(PassedOver(key, f"another price of {first}"))
         plain[key] = first
-    return SourceContent(tuple(_succeeded(offer, plain) for _, offer in offers.values()), tuple(passed_over))
+    return SourceContent(
+        tuple(_succeeded(offer, plain) for _, offer in offers.values()), tuple(passed_over), tuple(unread)
+    )
 
 
 def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.items import make_offer
 from model_registry.imports.sources.litellm_prices import per_million
 from model_registry.imports.sources.model_config import number_in
 from model_registry.imports.sources.model_size import needed_gb, parameters_text
@@ -39,7 +41,7 @@ def model_names(tags: object) -> list[str]:
 
 def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:
     """Make the offers of a server at `url` from its list and, by name, its details of each model."""
-    offers, passed_over = [], []
+    passed_over, read = [], []
     for model in _listed(tags):
         name = _name(model)
         if name is None:
@@ -47,8 +49,8 @@ def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str)
         elif name not in shown:
             passed_over.append(PassedOver(name, "the server does not show it"))
         else:
-            offers.append(_offer(name, model, _object(shown[name]), url, provider))
-    return SourceContent(tuple(offers), tuple(passed_over))
+            read.append(make_offer(name, partial(_offer, name, model, _object(shown[name]), url, provider)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
 def _listed(tags: object) -> list[Any]:
@@ -141,17 +143,19 @@ _TYPES = (
 def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
-    offers, passed_over = [], []
+    passed_over, read = [], []
     for model in listed if isinstance(listed, list) else ():
         model_id = model.get("id") if isinstance(model, Mapping) else None
         if not isinstance(model_id, str) or not model_id:
             passed_over.append(PassedOver(str(model)[:100], "has no id"))
             continue
-        fields = _facts(model, model_id)
-        offers.append(
-            Offer(provider=provider, provider_type=provider_type, api_base=api_base, model_id=model_id, fields=fields)
-        )
-    return SourceContent(tuple(offers), tuple(passed_over))
+        at = {"provider": provider, "provider_type": provider_type, "api_base": api_base}
+        read.append(make_offer(model_id, partial(_openai_offer, model, model_id, at)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
+
+
+def _openai_offer(model: Mapping[str, Any], model_id: str, at: Mapping[str, str]) -> Offer:
+    return Offer(**at, model_id=model_id, fields=_facts(model, model_id))
 
 
 def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:

@@ -263,7 +263,7 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
             table |= {"model_name": shorthand[1].removeprefix(_RESPONSES), "api_type": "responses"}
     elif kind.credential and provider.api_key_env_var:
         table[kind.credential.key] = f"{kind.credential.scheme}{provider.api_key_env_var}"
-    elif kind.credential and kind.credential.none_allowed:
+    elif kind.credential and kind.key_optional:
         table[kind.credential.key] = "none"
     return table | derived_keys(model, kind.gateway_type, extras)
 

@@ -1,0 +1,56 @@
+"""Reads the items of a source one by one: what is wrong with one ends the import of that one, and of no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.errors import SourceUnreadable
+
+_ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading JSON of another shape, or with numbers out of all bounds, ends with."""
+MOST_FAILURES = 10
+"""In a row, after which a source is not asked for the rest: each failure can take half a minute."""
+
+T = TypeVar("T")
+
+
+def make_offer(name: str, make: Callable[[], Offer]) -> SourceContent:
+    """Make the offer of one item; an item that cannot be understood is `unread`."""
+    try:
+        offer = make()
+        json.dumps(offer.fields, allow_nan=False)  # as the request for the registry is written
+        return SourceContent((offer,))
+    except _ODD as error:
+        return SourceContent((), unread=(_odd(name, error),))
+
+
+def _odd(name: str, error: Exception) -> PassedOver:
+    return PassedOver(name, f"cannot be understood ({type(error).__name__}: {str(error)[:200]})")
+
+
+def fetch_each(
+    names: Sequence[str],
+    fetch: Callable[[str], T],
+    advance: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[dict[str, T], tuple[PassedOver, ...]]:
+    """Fetch something for each name. Answers what was fetched, and the names for which that failed, with the reason."""
+    fetched: dict[str, T] = {}
+    unread: list[PassedOver] = []
+    failures = 0
+    for done, name in enumerate(names, 1):
+        if failures == MOST_FAILURES:
+            unread.append(PassedOver(name, f"not asked for, after {MOST_FAILURES} failures in a row"))
+            continue
+        try:
+            fetched[name] = fetch(name)
+            failures = 0
+        except SourceUnreadable as error:
+            unread.append(PassedOver(name, error.message))
+            failures += 1
+        except _ODD as error:
+            unread.append(_odd(name, error))
+        advance(done, len(names))
+    return fetched, tuple(unread)
