@@ -6,7 +6,7 @@ An unknown value is an error that lists the allowed ones, never an empty list.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -17,6 +17,7 @@ from model_registry.entities.model import (
     Alias,
     Model,
     ModelStatus,
+    canonical,
 )
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
@@ -150,6 +151,9 @@ _Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class ModelFilter(BaseModel):
     """Conditions on models; all must hold."""
 
+    unknown_is_empty: ClassVar[bool] = False
+    """Whether a word that no model has matches nothing instead of being refused, as older programs expect."""
+
     model_type: Word | None = Field(
         None, description="A model type or a synonym, such as llm or vision.", examples=["chat"]
     )
@@ -209,11 +213,11 @@ def passing(snapshot: Snapshot, index: ModelIndex, filters: ModelFilter) -> Mask
 
 def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
     """Yield the models that pass each given filter."""
-    yield from (index.where("capability", capability(index, tag, "capability")) for tag in f.capability)
-    yield from (index.where("tag", known("tag", tag, index.keys("tag"))) for tag in f.tag)
-    exact = {"name": f.name, "model_id": f.model_id, "framework": f.framework, "task_type": f.task_type}
-    given = {field: value for field, value in exact.items() if value is not None}
-    yield from (index.where(field, known(field, value, index.keys(field))) for field, value in given.items())
+    if not f.unknown_is_empty:
+        _refuse_unknown(index, f)
+    yield from (index.where("capability", canonical(tag)) for tag in f.capability)
+    yield from (index.where("tag", tag) for tag in f.tag)
+    yield from (index.where(field, value) for field, value in _exact(f))
     yield from _provider_masks(snapshot, index, f)
     if f.model_type is not None:
         yield index.where("model_type", model_type(f.model_type, "model_type"))
@@ -233,6 +237,19 @@ def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Ma
     yield from (within(number, limit) for within, number, limit in limits if limit is not None)
     if words := (f.q or "").casefold().split():
         yield index.mask([all(word in text for word in words) for text in _texts(index)])
+
+
+def _refuse_unknown(index: ModelIndex, f: ModelFilter) -> None:
+    """Refuse values that no model has, and no list knows. Errors: Invalid."""
+    for tag in f.capability:
+        capability(index, tag, "capability")
+    for field, value in (*(("tag", tag) for tag in f.tag), *_exact(f)):
+        known(field, value, index.keys(field))
+
+
+def _exact(f: ModelFilter) -> Iterable[tuple[str, str]]:
+    exact = {"name": f.name, "model_id": f.model_id, "framework": f.framework, "task_type": f.task_type}
+    return [(field, value) for field, value in exact.items() if value is not None]
 
 
 def _provider_masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Mask]:
