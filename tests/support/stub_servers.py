@@ -48,6 +48,8 @@ class StubModelServer:
     def __init__(self, name: str, port: int = 0) -> None:
         self.name = name
         self.asked: list[Asked] = []
+        self.usage: dict[str, Any] = {}
+        """What it says of the tokens of a completion beside their numbers."""
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _model_handler(self))
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -85,7 +87,9 @@ def _model_handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
             model = str(body.get("model"))
             stub.asked.append(Asked(self.path, model, self.headers["Authorization"], body))
             if self.path == "/v1/chat/completions":
-                self._send(200, _completion(model, stub.answer_to(model)))
+                completion = _completion(model, stub.answer_to(model))
+                completion["usage"] |= stub.usage
+                self._send(200, completion)
             elif self.path == "/v1/embeddings":
                 self._send(200, _embeddings(model, body["input"]))
             else:

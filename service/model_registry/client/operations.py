@@ -115,7 +115,7 @@ class Operations(RowOperations):
     def select_models(  # noqa: PLR0913 (the registry's own)
         self,
         *,
-        tokens: Mapping[str, int] | None = None,
+        tokens: Mapping[str, Any] | None = None,
         constraints: Mapping[str, Any] | None = None,
         weights: Mapping[str, float] | None = None,
         quality_scores: Mapping[str, float] | None = None,
@@ -134,6 +134,9 @@ class Operations(RowOperations):
         input_tokens: int | None = None,
         output_tokens: int | None = None,
         cached_input_tokens: int | None = None,
+        counts: Mapping[str, Any] | None = None,
+        service_tier: str | None = None,
+        variant: str | None = None,
         requests: int | None = None,
         models: Sequence[str] | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 (the registry's name)
@@ -142,8 +145,9 @@ class Operations(RowOperations):
         """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid."""
         tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
         tokens["cached_input_tokens"] = cached_input_tokens
+        terms = {"counts": counts, "service_tier": service_tier, "variant": variant}
         choice = {"requests": requests, "models": models, "filter": filter, "limit": limit}
-        return _question("/api/costs/estimate", json_object, {**tokens, **choice})
+        return _question("/api/costs/estimate", json_object, {**tokens, **terms, **choice})
 
     @operation
     def model_stats(self) -> Call[Json]:

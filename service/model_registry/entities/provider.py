@@ -47,6 +47,16 @@ def _variable_problem(value: str) -> str | None:
     return None
 
 
+COSTS_NOTHING = "costs_nothing"
+"""Key of a provider's metadata."""
+
+
+def _metadata_problem(value: dict[str, Any]) -> str | None:
+    if isinstance(value.get(COSTS_NOTHING, False), bool):
+        return None
+    return f"must have true or false as {COSTS_NOTHING}"
+
+
 ApiBase = Annotated[str, StringConstraints(max_length=2000), without(http_url_problem)]
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), without(_variable_problem)]
 
@@ -73,6 +83,11 @@ class Provider(Row):
         text = self.metadata.get(DESCRIPTION)
         return text if isinstance(text, str) else None
 
+    @property
+    def costs_nothing(self) -> bool:
+        """Whether prices that its models do not have are 0, and not unknown."""
+        return self.metadata.get(COSTS_NOTHING) is True
+
 
 class ProviderDraft(Draft):
     """Writable fields of a provider."""
@@ -86,7 +101,12 @@ class ProviderDraft(Draft):
         examples=["OPENAI_API_KEY"],
     )
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
-    metadata: Metadata = Field(default={}, examples=[{"location": "local"}])
+    metadata: Annotated[Metadata, without(_metadata_problem)] = Field(
+        default={},
+        description=f"`{COSTS_NOTHING}: true`: requests cost nothing here, as on your own machines; prices that its "
+        "models do not have are 0, and not unknown.",
+        examples=[{"location": "local", COSTS_NOTHING: True}],
+    )
     active: bool = True
     route_by: RouteBy | None = Field(
         None,

@@ -93,6 +93,10 @@ def _limits(index: ModelIndex, constraints: Constraints) -> Iterator[Check]:
     """Check limits of single numbers. Unknown numbers pass only if the request allows them."""
     least, most = (index.at_least, "less"), (index.at_most, "more")
     for name, number, limit, (within, than) in (
+        *(
+            (f"max_{price}", price, getattr(constraints, f"max_{price}"), most)
+            for price in ("cost_per_1m_input_tokens", "cost_per_1m_output_tokens")
+        ),
         ("max_latency_p50_ms", "latency_p50_ms", constraints.max_latency_p50_ms, most),
         ("max_latency_p99_ms", "latency_p99_ms", constraints.max_latency_p99_ms, most),
         ("min_context", "context_window", constraints.min_context, least),

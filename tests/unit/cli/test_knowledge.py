@@ -113,6 +113,49 @@ def test_a_price_map_from_a_file_or_a_url(run: Run, world: World, price_map: str
     assert "Nothing was written" in capsys.readouterr().out
 
 
+def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World, tmp_path: Path, capsys: Any) -> None:
+    chat = '"mode": "chat", "litellm_provider": "openai"'
+    file = tmp_path / "prices.json"
+    file.write_text(f'{{"a": {{{chat}, "input_cost_per_token": NaN}}, "b": {{{chat}, "rpm": 1e999}}, "c": {{{chat}}}}}')
+    assert run("import", "litellm", str(file)) == 4
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    assert "a: input_cost_per_token is not a number of dollars: NaN" in capsys.readouterr().out
+
+    world.asked.clear()
+    listed = (
+        '{"data": [{"id": "d", "max_model_len": '
+        + "9" * 5000
+        + '}, {"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+    )
+    world.answers["GET /v1/models"] = httpx.Response(200, text=listed)
+    assert run("import", "openai", "http://h/v1", "--provider", "v") == 4
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    out = capsys.readouterr().out
+    assert "d: holds nan or infinity" in out
+    assert "a: pricing.prompt is not a number of dollars: Infinity" in out
+
+
+def test_litellms_configuration_has_the_prices_that_it_can_say_and_the_others_are_named(
+    run: Run, world: World, capsys: Any
+) -> None:
+    further = [
+        {"of": "output_tokens", "per_million": "0.9", "above_input_tokens": 200_000, "tier": "flex"},
+        {"of": "web_searches_low", "per_unit": "0.01"},
+        {"of": "input_tokens", "per_million": "0.1", "tier": "off_peak"},
+        {"of": "input_tokens", "per_million": "0.2", "variant": "us-gov"},
+        {"of": "other", "name": "base", "per_unit": "1"},
+    ]
+    model = VIEW | {"further_prices": further, "price_factors": {"eu": "1.1"}}
+    world.answers["GET /api/models"] = {"items": [model], "count": 1}
+    assert run("export", "litellm") == 0
+    shown = capsys.readouterr()
+    info = yaml.safe_load(shown.out)["model_list"][0]["model_info"]
+    assert info["output_cost_per_token_above_200k_tokens_flex"] == 9e-07
+    assert info["search_context_cost_per_query"] == {"search_context_size_low": 0.01}
+    assert info["regional_processing_uplift_multiplier_eu"] == 1.1
+    assert "no place for these prices of it: input_tokens off_peak; input_tokens us-gov; base" in shown.err
+
+
 def test_a_provider_is_one_of_litellms(run: Run, price_map: str) -> None:
     assert run("import", "litellm", price_map, "--provider", "mine") == 2
 

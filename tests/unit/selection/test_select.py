@@ -106,6 +106,15 @@ def snapshot() -> Snapshot:
     return catalogue.snapshot().preview(deployments)
 
 
+def test_weights_that_are_not_given_are_0_when_one_is() -> None:
+    def weights(**given: float) -> list[float]:
+        return list(SelectionRequest.model_validate({"weights": given}).weights.model_dump().values())
+
+    assert weights() == [1, 1, 1]
+    assert weights(cost=2) == [0, 2, 0]
+    assert weights(speed=0) == [1, 1, 0]
+
+
 def test_weights_decide_who_is_first(snapshot: Snapshot) -> None:
     only = {"quality": 0, "cost": 0, "speed": 0}
 

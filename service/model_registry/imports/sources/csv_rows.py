@@ -36,6 +36,7 @@ _WITHOUT_COLUMN: Any = None
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
 _ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
+_TABLES = frozenset({"further_prices"})
 _TEXTS = frozenset({"description", "display_name"})
 _FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")
 
@@ -79,7 +80,9 @@ def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _flat(column: str, value: object) -> Iterator[tuple[str, str]]:
-    if column in _LISTS and isinstance(value, list):
+    if column in _TABLES:
+        yield column, json.dumps(value, ensure_ascii=False)
+    elif column in _LISTS and isinstance(value, list):
         yield column, _list_text(value)
     elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
         yield column, json.dumps(value, ensure_ascii=False)
@@ -168,7 +171,7 @@ def _value(column: str, cell: str) -> Json:
     """Parse a cell. Numbers, dates and the like stay text: the field's validation converts them."""
     if column in _LISTS and not cell.startswith("["):
         return [item.strip() for item in cell.split(",") if item.strip()]
-    if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
+    if column in _LISTS | _ANYTHING | _TABLES or (column not in _TEXTS and cell.startswith("{")):
         try:
             document: Json = json.loads(cell)
         except ValueError:

@@ -18,6 +18,8 @@ _TIMEOUT = httpx.Timeout(30, connect=5)
 LARGEST = 64 * 2**20
 """Bytes. LiteLLM's whole price map has 4 MB."""
 
+_MOST_DIGITS = 400
+
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received, and the total if known."""
 
@@ -86,9 +88,14 @@ def fetch_json(
     return _parsed(b"".join(pieces), url)
 
 
+def _integer(digits: str) -> int | float:
+    """Read an integer. One of thousands of digits is infinite, and must not end a whole import."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
 def _parsed(text: str | bytes, source: str) -> Json:
     try:
-        document: Json = json.loads(text)
+        document: Json = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise SourceUnreadable(f"{source} is not JSON: {error}") from error
     return document

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from model_registry.entities.base import json_problem
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.errors import SourceUnreadable
 
@@ -17,18 +17,31 @@ MOST_FAILURES = 10
 T = TypeVar("T")
 
 
+class Unusable(ValueError):
+    """A value that is none, such as a price of NaN: the message says which."""
+
+
 def make_offer(name: str, make: Callable[[], Offer]) -> SourceContent:
     """Make the offer of one item; an item that cannot be understood is `unread`."""
     try:
         offer = make()
-        json.dumps(offer.fields, allow_nan=False)  # as the request for the registry is written
+        # What JSON cannot carry would end the request for all others.
+        if problem := json_problem(offer.model_dump()):
+            return SourceContent((), unread=(PassedOver(printed(name), problem),))
         return SourceContent((offer,))
+    except Unusable as error:
+        return SourceContent((), unread=(PassedOver(printed(name), str(error)),))
     except _ODD as error:
         return SourceContent((), unread=(_odd(name, error),))
 
 
 def _odd(name: str, error: Exception) -> PassedOver:
-    return PassedOver(name, f"cannot be understood ({type(error).__name__}: {str(error)[:200]})")
+    return PassedOver(printed(name), f"cannot be understood ({type(error).__name__}: {str(error)[:200]})")
+
+
+def printed(name: str) -> str:
+    """Return a name that every output takes."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def fetch_each(
