@@ -18,6 +18,7 @@ from model_registry import errors
 from model_registry.api.problems import status_of
 from model_registry.app import create_app
 from model_registry.cli import app as commands
+from model_registry.cli.errors import EXIT_CODE_MEANINGS
 from model_registry.entities.gpus import GPUS
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.settings import Settings
@@ -99,6 +100,8 @@ def commands_page() -> str:
     ]
     root = typer.main.get_command(commands)
     lines += [f"| `{name}` | {text} |" for name, text in _commands(root, "model-registry")]
+    lines += ["", "## Exit codes", "", "| code | meaning |", "| --- | --- |"]
+    lines += [f"| {code} | {meaning} |" for code, meaning in EXIT_CODE_MEANINGS.items()]
     return NOTE + "\n".join(lines) + "\n"
 
 

@@ -31,8 +31,9 @@ from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
 from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
+from model_registry.gateways.publishable import Renderer, Selector, Validator
 from model_registry.gateways.published import AcceptedFile
-from model_registry.gateways.publisher import ConfigPublisher, Renderer, Validator
+from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
@@ -148,7 +149,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
-    return ConfigPublisher(registry, renderer, validator, accepted, metrics.validated)
+    selector = Selector(renderer, validator, partial=settings.publish == "partial")
+    return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:

@@ -34,6 +34,7 @@
     │   └── StorageMisconfigured      E5001
     │       └── OriginalRegistry      E5042
     ├── NothingAccepted               E5031
+    ├── NotServed                     E5033
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
     ├── ModelServerUnreachable        E5004
@@ -248,6 +249,10 @@ class NothingAccepted(RegistryError, code="E5031"):
     """No configuration has been accepted yet"""
 
     retryable = True
+
+
+class NotServed(RegistryError, code="E5033"):
+    """Written, but not served to gateways"""
 
 
 class GatewayUnavailable(RegistryError, code="E5002"):

@@ -196,6 +196,12 @@ class Settings(BaseSettings):
         alias="MODEL_REGISTRY_CHECK_WITH_GATEWAY",
         description="Validate configurations with the real gateway, if the extra `gateway` is installed.",
     )
+    publish: Literal["partial", "strict"] = Field(
+        "partial",
+        alias="MODEL_REGISTRY_PUBLISH",
+        description="What happens when validation refuses rows: `partial` publishes the configuration without them, "
+        "`strict` holds all of it back until they are mended.",
+    )
     log_format: Literal["json", "console"] = Field(
         "json", alias="MODEL_REGISTRY_LOG_FORMAT", description="Format of log lines: `json` or `console`."
     )

@@ -30,6 +30,7 @@ CODES = {
     "RevisionNotFound": ("E4041", 404),
     "RevisionGone": ("E4042", 410),
     "NothingAccepted": ("E5031", 503),
+    "NotServed": ("E5033", 500),
     "Conflict": ("E4090", 409),
     "AlreadyExists": ("E4002", 409),
     "AmbiguousName": ("E4091", 409),

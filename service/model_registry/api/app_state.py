@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from model_registry.api.metrics import Metrics
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
-    from model_registry.gateways.publisher import ConfigPublisher, Renderer
+    from model_registry.gateways.publishable import Renderer
+    from model_registry.gateways.publisher import ConfigPublisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.auth import Caller
 from model_registry.api.cached_responses import expect_match, row_response
 from model_registry.api.long_work import while_there
+from model_registry.api.publication import note_rows
 from model_registry.catalog import resources
 from model_registry.catalog.request_models import RequestModel
 from model_registry.catalog.resources import Resource
@@ -127,6 +128,7 @@ async def write(state: AppState, edit: Edit, caller: Caller) -> Sequence[Operati
     operations = await plan_with_refresh(state, edit)
     try:
         await state.registry.write(operations, actor=caller.name)
+        note_rows(operation.id for operation in operations)
     except _STALE:
         # Someone was quicker than our snapshot. The plan for what they left says best what is in the way; and the
         # caller, who will now look at the row, finds it as it is.

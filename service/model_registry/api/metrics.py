@@ -99,7 +99,7 @@ class Metrics:
         self._worker_failures.labels(worker).inc()
 
     def validated(self, outcome: str, seconds: float) -> None:
-        """Count one check of a configuration: accepted or refused."""
+        """Count one new configuration: accepted, partial (accepted without some rows) or refused."""
         self._validations.labels(outcome).observe(seconds)
 
     def watch_delivery(self, look: Callable[[], Published]) -> None:
@@ -111,8 +111,13 @@ class Metrics:
         )
         self._gauge(
             "configuration_refused",
-            "1 while a newer configuration is refused and does not go out.",
-            lambda: float(look().refused is not None),
+            "1 while validation refuses the newest configuration, or rows of it.",
+            lambda: float(look().refused_revision is not None),
+        )
+        self._gauge(
+            "configuration_excluded_rows",
+            "Rows that the configuration is published without, because validation refuses them.",
+            lambda: len(look().excluded),
         )
 
     def watch_events(self, look: Callable[[], Iterable[Position]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from fastapi import Query
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import CachedBody, etag_of, keep, matches, raw_headers
 from model_registry.errors import NothingAccepted
+from model_registry.gateways.exclusions import Exclusion
 from model_registry.gateways.published import Files, Published, PublishedBody
 from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.snapshot.snapshot import Snapshot
@@ -45,6 +46,24 @@ class _ServedBody(CachedBody):
     def holds(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 (what it is made of is no snapshot)
         """Whether the answer would be the same today."""
         return self.publisher.delivery is self.delivery and not self.publisher.pending
+
+
+@dataclass(frozen=True, slots=True)
+class BodyWithExclusions(CachedBody):
+    """A response that depends on the rows that validation refuses, besides its tables."""
+
+    publisher: ConfigPublisher
+    excluded: tuple[Exclusion, ...]
+
+    @classmethod
+    def of(cls, body: CachedBody, publisher: ConfigPublisher, excluded: tuple[Exclusion, ...]) -> BodyWithExclusions:
+        """A body made with these exclusions, as long as no further row is refused, and none is mended."""
+        shared = {each.name: getattr(body, each.name) for each in fields(body)}
+        return cls(**shared, publisher=publisher, excluded=excluded)
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether the answer would be the same today."""
+        return self.publisher.excluded == self.excluded and CachedBody.holds(self, snapshot)
 
 
 async def served_answer(
@@ -83,8 +102,10 @@ async def served_answer(
 
 def _headers(publisher: ConfigPublisher, delivery: Published, revision: int, etag: str) -> dict[str, str]:
     headers = {"X-Registry-Revision": str(revision)}
-    if delivery.refused:
-        headers["X-Registry-Refused-Revision"] = str(delivery.refused.revision)
+    if (refused := delivery.refused_revision) is not None:
+        headers["X-Registry-Refused-Revision"] = str(refused)
+    if delivery.excluded:
+        headers["X-Registry-Excluded-Rows"] = str(len(delivery.excluded))
     if publisher.pending:
         headers["X-Registry-Pending-Revision"] = str(publisher.newest)
     return headers | {"ETag": etag, "Cache-Control": "no-cache"}

@@ -17,6 +17,7 @@ from model_registry.api.cached_responses import cached_response, etag_of, json_r
 from model_registry.api.edits import add_row, delete_row, edit_row
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
+from model_registry.api.publication import answers_publication
 from model_registry.catalog import resources
 from model_registry.catalog.resources import Resource
 from model_registry.catalog.warnings import WARNINGS, warnings_of, with_warnings
@@ -157,6 +158,7 @@ def _add_create(router: APIRouter, resource: Resource) -> None:
         operation_id=f"create_{resource.name}",
         responses={201: {"model": with_warnings(resource)}, **responses(401, 403, 409, 422, 503)},
     )
+    @answers_publication
     @invalid_as(resource.invalid)
     async def create(request: Request, body: body_type, state: CurrentApp, caller: Administrator) -> Response:
         return await _written(request, resource, await add_row(resource, body, state, caller), 201)
@@ -188,6 +190,7 @@ def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any
         operation_id=f"{name}_{resource.name}",
         responses={200: {"model": with_warnings(resource)}, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
+    @answers_publication
     @invalid_as(resource.invalid)
     async def edit_one(
         request: Request, reference: str, body: body_type, state: CurrentApp, caller: Administrator
@@ -208,6 +211,7 @@ def _add_delete(router: APIRouter, resource: Resource) -> None:
         operation_id=f"delete_{resource.name}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
+    @answers_publication
     async def delete(request: Request, reference: str, state: CurrentApp, caller: Administrator) -> Response:
         return await delete_row(request, resource, reference, state, caller)
 

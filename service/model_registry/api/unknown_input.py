@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 
 from model_registry.catalog.resources import RESOURCES
-from model_registry.catalog.warnings import WARNINGS
+from model_registry.catalog.warnings import OF_WRITES
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.spelling import suggestion
 from model_registry.entities.unknown_fields import field_names, unknown_field_reasons, unknown_fields
@@ -55,7 +55,7 @@ def body_faults(path: str, value: Any, shape: Any) -> list[Reason]:  # noqa: ANN
     if path in REPORTS:
         return []
     shown = SHOWN.get(path.partition("/{")[0])
-    also = {*field_names(shown), WARNINGS} if shown else ()
+    also = {*field_names(shown), *OF_WRITES} if shown else ()
     return unknown_field_reasons(unknown_fields(value, shape, also=also))
 
 

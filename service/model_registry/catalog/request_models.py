@@ -88,7 +88,7 @@ class ModelBody(ModelDraft, ModelCard, RequestModel):
         default=[],
         max_length=200,
         description="A list of tags, or an object of flags of which the true ones count.",
-        examples=[["chat", "function_calling"]],
+        examples=[["chat", "tool_use"]],
     )
     context_window: Annotated[int, Field(ge=0, le=MAX_INT32)] | None = Field(
         None, description="Same as `context_length`."

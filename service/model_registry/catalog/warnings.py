@@ -19,7 +19,9 @@ WARNINGS = "warnings"
 Warnings = Annotated[list[str], Field(description="What may not be meant so; left out if there is nothing.")]
 
 _MOST = 20
-_FOLLOWS = frozenset({"id", "version", "created_at", "updated_at", "offered", "supports", "field_sources", WARNINGS})
+OF_WRITES = frozenset({WARNINGS, "publication"})
+"""What answers to writes have beside the row."""
+_FOLLOWS = OF_WRITES | {"id", "version", "created_at", "updated_at", "offered", "supports", "field_sources"}
 """Fields of our answers that change with others: an older answer that comes back has older values."""
 
 

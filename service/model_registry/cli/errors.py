@@ -1,8 +1,4 @@
-"""How an error ends a command: the table from the error tree to exit codes, and the choices that an error leaves.
-
-0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, a source or a target cannot be
-reached, or denies access; 4 done in part: what is missing was named.
-"""
+"""How an error ends a command: the table from the error tree to exit codes, and the choices that an error leaves."""
 
 from __future__ import annotations
 
@@ -14,6 +10,17 @@ from model_registry import errors
 REFUSED = 1
 OUT_OF_REACH = 3
 IN_PART = 4
+NOT_SERVED = 5
+
+EXIT_CODE_MEANINGS = {
+    0: "success",
+    REFUSED: "refused",
+    2: "wrong usage",
+    OUT_OF_REACH: "the registry, one of its components, a source or a target cannot be reached, or denies access",
+    IN_PART: "done in part: what is missing was named",
+    NOT_SERVED: "gateways do not get it: validation refuses it, or has no result yet",
+}
+"""For the reference; Typer itself ends with 2."""
 
 EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.RegistryError: REFUSED,
@@ -27,6 +34,8 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.ModelServerUnreachable: OUT_OF_REACH,
     errors.SourceUnreadable: OUT_OF_REACH,
     errors.StackError: OUT_OF_REACH,
+    errors.NotServed: NOT_SERVED,
+    errors.NothingAccepted: NOT_SERVED,
 }
 """A class missing here has the exit code of its nearest base class."""
 

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, TypeVar
 
+import httpx
 import typer
 
 from model_registry.client.blocking import Client
 from model_registry.client.operations import DEFAULT_URL
-from model_registry.client.requests import Call
+from model_registry.client.requests import Call, error_of
 from model_registry.client.retries import RetryPolicy
 from model_registry.errors import RegistryUnreachable
 
@@ -47,6 +48,15 @@ class RegistryHttp:
         """
         with Client(self.url, self.api_key, patience=_ONCE) as client:
             return client.ask(call)
+
+    def ask_with_headers(self, call: Call[T]) -> tuple[T, httpx.Headers]:
+        """As `ask`, with the headers of the answer."""
+        with Client(self.url, self.api_key, patience=_ONCE) as client:
+            response = client.carry_out(client.core.response(call))
+        if not response.is_success:
+            raise error_of(response)
+        with self.expect_shape():
+            return call.read(response.content), response.headers
 
     @contextmanager
     def expect_shape(self) -> Iterator[None]:

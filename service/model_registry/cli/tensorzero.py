@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 
-from model_registry.cli import sync, tensorzero_check
+from model_registry.cli import publication, sync, tensorzero_check
 from model_registry.cli.output import printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 app.command("check")(tensorzero_check.check)
+app.command("status")(publication.status)
 app.command("sync")(sync.sync)
 
 Paths = Annotated[list[str], typer.Argument(help="TOML files, directories or globs of one project.", metavar="PATH...")]
@@ -76,6 +77,8 @@ class Outcome:
     against: str
     revision: int | None = None
     url: str | None = None
+    publication: Mapping[str, Any] | None = None
+    """Whether gateways get it, as the registry says; None: a dry run, or nobody waited."""
 
 
 @app.command("import")
@@ -85,12 +88,14 @@ def import_(
     dry_run: DryRun = False,
     replace: Replace = False,
     upgrade: Upgrade = False,
+    wait: publication.Wait = 30,
     *,
     registry: RegistryHttp,
 ) -> None:
     """Import a TensorZero project, with the files it refers to, in one transaction.
 
     Rows named by the project are overwritten; everything else in the registry stays unchanged, unless --replace is set.
+    Exit code 5: written, but gateways do not get all of it, because validation refuses it.
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
@@ -98,35 +103,46 @@ def import_(
         project = read_project(paths, upgrade=upgrade)
     options = {"replace": replace or None, "upgrade": upgrade or None}
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
-        outcome = _dry_run(project, registry, options) if dry_run else _ask(project, registry, options)
+        if dry_run:
+            outcome = _dry_run(project, registry, options)
+        else:
+            outcome = _ask(project, registry, options | {"wait": wait or None})
     print_summary(outcome)
+    with registry.expect_shape():
+        publication.expect_served(outcome.publication, outcome.revision)
 
 
 @app.command()
 @grouped_options
-def render(*, registry: RegistryHttp) -> None:
-    """Print the gateway configuration rendered by the registry.
+def render(latest: publication.Latest = False, *, registry: RegistryHttp) -> None:
+    """Print the gateway configuration that the registry serves; its revision goes to standard error.
+
+    Exit code 5: an earlier one, because validation refuses the newest.
 
     Example: `model-registry tensorzero render > tensorzero.toml`
     """
-    typer.echo(registry.ask(Call("GET", "/api/tensorzero/config", bytes)), nl=False)
+    content, code = publication.fetch(registry, "/api/tensorzero/config", bytes, latest=latest)
+    typer.echo(content, nl=False)
+    raise typer.Exit(code)
 
 
 @app.command()
 @grouped_options
-def export(directory: Directory, *, registry: RegistryHttp) -> None:
-    """Export the gateway's configuration with its files to a directory.
+def export(directory: Directory, latest: publication.Latest = False, *, registry: RegistryHttp) -> None:
+    """Export the gateway's configuration with its files to a directory; its revision goes to standard error.
 
-    Files of the same name are replaced; other files in the directory are left alone.
+    Files of the same name are replaced; other files in the directory are left alone. Exit code 5: an earlier
+    configuration, because validation refuses the newest.
 
     Example: `model-registry tensorzero export ./gateway`
     """
-    files = registry.ask(Call("GET", "/api/tensorzero/bundle", unpack_bundle))
+    files, code = publication.fetch(registry, "/api/tensorzero/bundle", unpack_bundle, latest=latest)
     write_bundle(files, directory)
     typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
+    raise typer.Exit(code)
 
 
-Options = Mapping[str, bool | None]
+Options = Mapping[str, bool | float | None]
 
 
 def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run: bool = False) -> Outcome:
@@ -135,7 +151,8 @@ def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run:
     answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
     with registry.expect_shape():
         report = tuple(ReportEntry(**entry) for entry in answer["report"])
-        return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
+        where, revision = f"the registry at {registry.url}", answer["revision"]
+        return Outcome(report, dry_run, where, revision, registry.url, answer.get("publication"))
 
 
 def _dry_run(project: Project, registry: RegistryHttp, options: Options) -> Outcome:

@@ -10,6 +10,7 @@ import typer
 
 from model_registry.cli.errors import REFUSED
 from model_registry.cli.output import printable
+from model_registry.cli.publication import joined
 from model_registry.cli.registry import ReaderKey, RegistryHttp
 from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
@@ -77,6 +78,9 @@ def _print(findings: Mapping[str, Any]) -> None:
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
     _print_list("Warnings", findings.get("warnings", []), "yellow")
+    left_out = [(f"{row['kind']} {row['name']}", joined(row["reasons"])) for row in findings.get("excluded", ())]
+    rows = [{"where": name, "message": reason} for name, reason in left_out]
+    _print_list("Left out of what gateways get", rows, "yellow")
     _print_gateway(gateway, fine=fine)
     typer.secho("Fine" if fine else "Refused", fg="green" if fine else "red", bold=True)
 

@@ -125,7 +125,7 @@ class ModelDraft(Draft):
     )
     model_id: LongName = Field(description="The provider's name for the model.", examples=["qwen3:8b"])
     model_type: ModelType = Field("chat", examples=["chat"])
-    capabilities: Tags = Field(default=[], max_length=200, examples=[["chat", "function_calling"]])
+    capabilities: Tags = Field(default=[], max_length=200, examples=[["chat", "tool_use"]])
     vram_mb: int | None = Field(
         None, ge=0, le=MAX_INT32, description="GPU memory of the loaded model, MiB.", examples=[6144]
     )

@@ -14,6 +14,7 @@ import structlog
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
+from model_registry.gateways.exclusions import Exclusion, Settings
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -58,6 +59,10 @@ class Served:
     """Epoch seconds of the result."""
     by_rules: tuple[str, ...] = ()
     """Keys of the parts that need a database: only the rules checked these."""
+    excluded: tuple[Exclusion, ...] = ()
+    """The rows that it was published without."""
+    settings: Settings | None = field(default=None, repr=False)
+    """The settings of the gateway itself, in use when later ones are refused. None: saved by an older version."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -89,6 +94,25 @@ class Published:
     provisional: bool = False
     """Served on the word of the rules alone, because there was nothing else and the gateway has not spoken yet."""
 
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """The rows left out of what is served."""
+        return self.served.excluded if self.served else ()
+
+    @property
+    def refused_revision(self) -> int | None:
+        """The newest revision, if validation refuses its configuration, or rows of it."""
+        if self.refused is not None:
+            return self.refused.revision
+        return self.served.revision if self.served and self.served.excluded else None
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the newest configuration, or rows of it, are refused."""
+        if self.refused is not None:
+            return self.refused.reasons
+        return tuple(dict.fromkeys(reason for row in self.excluded for reason in row.reasons))
+
     def at_revision(self, revision: int) -> Published:
         """The same after changes that concern no gateway: whichever of the two was newest is so at this revision."""
         if self.refused is not None:
@@ -110,7 +134,10 @@ class AcceptedFile:
                 return None
             files = {path: text.encode() for path, text in content["files"].items()}
             by_rules = tuple(map(str, content.get("by_rules", ())))
-            return Served(int(content["revision"]), files, str(content["judge"]), float(content["at"]), by_rules)
+            excluded = tuple(map(Exclusion.read, content.get("excluded", ())))
+            revision, at = int(content["revision"]), float(content["at"])
+            validated_by, settings = str(content["judge"]), content.get("settings")
+            return Served(revision, files, validated_by, at, by_rules, excluded, settings)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -127,5 +154,7 @@ class AcceptedFile:
             "at": served.at,
             "by_rules": list(served.by_rules),
             "files": {path: content.decode() for path, content in served.files.items()},
+            "excluded": [exclusion.view() for exclusion in served.excluded],
+            "settings": served.settings,
         }
         self._file.replace(json_bytes(document))

@@ -1,6 +1,6 @@
 """Publishing: each new configuration is rendered, validated in the background, and the newest accepted one is served.
 
-How it is validated is in `tensorzero/validation/validate.py`, what is served in `published.py`; here is when, and what
+What of it is accepted is decided in `publishable.py`, what is served is in `published.py`; here is when, and what
 follows from the result. One validation at a time; changes that arrive meanwhile are validated together, as the newest
 configuration.
 """
@@ -8,21 +8,16 @@ configuration.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from model_registry.entities.change import Change
-from model_registry.file_paths import CONFIG_FILE
-from model_registry.fleet.flap_damping import DampedSnapshot, damp
-from model_registry.gateways.published import AcceptedFile, Files, Published, Refused, Served, concerns_published
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
-from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
-from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
+from model_registry.gateways.exclusions import Exclusion
+from model_registry.gateways.publishable import Outcome, Renderer, Selector
+from model_registry.gateways.published import AcceptedFile, Published, concerns_published
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.registry import Registry
 from model_registry.store.signal import Signal
@@ -31,59 +26,6 @@ log = structlog.get_logger(__name__)
 
 DEBOUNCE_SECONDS = 0.01
 """One edit often comes as several writes; a check costs more than this."""
-RULES = "rules"
-
-_QUICK_BYTES = 100_000
-"""The rules go through so much in 40 ms, which a thread may take; more is for another process."""
-
-
-class Renderer:
-    """Keeps the last rendering, and the fragments that make the next one cheap."""
-
-    def __init__(self, registry: Registry, hold_seconds: float) -> None:
-        self._hold_seconds = hold_seconds
-        self._cache = RenderCache()
-        self._lock = threading.Lock()
-        self._warming: asyncio.Task[Rendered] | None = None
-        registry.stepped.observe(self._on_step)
-
-    def damped(self, snapshot: Snapshot, now: float) -> DampedSnapshot:
-        """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
-        return damp(snapshot, now, self._hold_seconds)
-
-    def of(self, snapshot: Snapshot) -> Rendered:
-        """The configuration of this snapshot. The lock: a full load is rendered off the event loop."""
-        with self._lock:
-            return render(snapshot, self._cache)
-
-    def _on_step(self, _before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
-        # 10,000 models take about a second at first: not on the event loop, and before anyone asks.
-        if not changes:
-            self._warming = asyncio.create_task(asyncio.to_thread(self.of, after), name="first rendering")
-
-
-@dataclass(frozen=True, slots=True)
-class Validator:
-    """Validates configurations: by the rules, and by the gateway where there is one."""
-
-    process: ValidatorProcess
-    gateway: str | None
-    """Version of the gateway that is asked; None leaves it to the rules."""
-
-    @property
-    def name(self) -> str:
-        """As it stands beside a result."""
-        return f"gateway {self.gateway}" if self.gateway else RULES
-
-    async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
-        """Validate these files. Never on the event loop."""
-        if not any(line and not line.startswith(b"#") for line in files[CONFIG_FILE].splitlines()):
-            return ValidationResult(unasked="nothing is configured")
-        if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
-            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIG_FILE,))
-        return await asyncio.to_thread(
-            self.process.check, files, gateway=gateway, configuration=(CONFIG_FILE,), ours=True
-        )
 
 
 class ConfigPublisher:
@@ -93,13 +35,16 @@ class ConfigPublisher:
         self,
         registry: Registry,
         renderer: Renderer,
-        validator: Validator,
+        selector: Selector,
         file: AcceptedFile,
         on_result: Callable[[str, float], None],
     ) -> None:
         self._registry = registry
         self._renderer = renderer
-        self.validator = validator
+        self._selector = selector
+        self.validator = selector.validator
+        self.partial = selector.partial
+        """Whether rows that validation refuses are left out; otherwise they hold back the whole configuration."""
         self._file = file
         self._on_result = on_result
         self.newest = self._validated = -1
@@ -119,8 +64,12 @@ class ConfigPublisher:
         self._registry.stepped.observe(self._on_step)
         if self._registry.loaded:
             snapshot = self._registry.snapshot
-            self.delivery = Published(self._file.load(snapshot.registry_id))
+            self._begin(snapshot.registry_id)
             self.newest = snapshot.revision
+
+    def _begin(self, registry_id: str) -> None:
+        self.delivery = Published(self._file.load(registry_id))
+        self._selector.start(self.delivery)
 
     async def close(self) -> None:
         """End the check that is going on, so that its thread is free."""
@@ -145,13 +94,22 @@ class ConfigPublisher:
         if not changes:  # loaded anew: revisions may begin again, in another registry
             self._validated = -1
             if before.registry_id != after.registry_id:
-                self.delivery = Published(self._file.load(after.registry_id))
+                self._begin(after.registry_id)
         elif not self.pending and not concerns_published(before, after, changes):
             self._validated = after.revision
             self.delivery = self.delivery.at_revision(after.revision)
         self.newest = after.revision
         if self.pending:
             self._changed.set()
+
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """The rows that validation refuses, as far as is known."""
+        return self._selector.excluded
+
+    def published(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot without the rows that validation refuses, as far as is known."""
+        return self._selector.published(snapshot)
 
     def _wake_at(self, when: float | None) -> None:
         """Look again at this time (epoch seconds): a route comes back then, and nothing else may happen."""
@@ -175,46 +133,30 @@ class ConfigPublisher:
         began, loads = time.perf_counter(), self._registry.loads
         damped = await asyncio.to_thread(self._renderer.damped, snapshot, time.time())
         self._wake_at(damped.until)
-        files = bundle(snapshot, await asyncio.to_thread(self._renderer.of, damped.snapshot))
-        served, refused = self.delivery.served, self.delivery.refused
-        result = None
-        is_final = not self.delivery.provisional
-        if served and is_final and served.files == files and served.validated_by == self.validator.name:
-            new = Published(replace(served, revision=snapshot.revision))
-        elif refused and refused.files == files:
-            new = replace(self.delivery, refused=replace(refused, revision=snapshot.revision))
-        else:
-            result = await self._validate(files, snapshot)
-            new = self._published(result, files, snapshot)
+        new, outcome = await self._selected(damped.snapshot)
         if self._registry.loads != loads:
             # The database was exchanged meanwhile, or went back to a backup: the result is about what may be no more.
+            self._selector.start(self.delivery)
             self._changed.set()
             return
         self._validated = max(self._validated, snapshot.revision)
         self._become(new)
-        if result is not None:
-            self._on_result("accepted" if result.accepted else "refused", time.perf_counter() - began)
-            if new.served is not None and result.accepted:
+        if self._selector.unfinished:
+            self._changed.set()
+        if outcome is not None:
+            self._on_result(outcome, time.perf_counter() - began)
+            if new.served is not None and outcome != "refused":
                 await asyncio.to_thread(self._file.save, new.served, snapshot.registry_id)
 
-    async def _validate(self, files: Files, snapshot: Snapshot) -> ValidationResult:
+    async def _selected(self, snapshot: Snapshot) -> tuple[Published, Outcome | None]:
         """Asks the gateway; the rules decide at once where there is nothing else that could be served meanwhile."""
         by_gateway = self.validator.gateway is not None
         if by_gateway and self.delivery.served is None:
-            result = await self.validator.check(files, gateway=False)
-            if not result.accepted:
-                return result
-            served = Served(snapshot.revision, files, RULES, time.time())
-            self.delivery = Published(served, self.delivery.refused, provisional=True)
-        return await self.validator.check(files, gateway=by_gateway)
-
-    def _published(self, result: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
-        validated_by = self.validator.name if result.gateway else RULES
-        by_rules = result.gateway.by_rules if result.gateway else ()
-        if result.accepted:
-            return Published(Served(snapshot.revision, files, validated_by, time.time(), by_rules))
-        refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons, by_rules)
-        return Published(None if self.delivery.provisional else self.delivery.served, refused)
+            new, outcome = await self._selector.select(snapshot, self.delivery, gateway=False)
+            if new.served is None:
+                return new, outcome
+            self.delivery = replace(new, refused=self.delivery.refused, provisional=True)
+        return await self._selector.select(snapshot, self.delivery, gateway=by_gateway)
 
     def _become(self, new: Published) -> None:
         before, self.delivery = self.delivery, new
@@ -227,4 +169,13 @@ class ConfigPublisher:
             )
         elif before.refused and not new.refused:
             log.info("configuration accepted again", revision=new.served.revision if new.served else None)
+        if new.excluded and new.excluded != before.excluded:
+            log.warning(
+                "rows are left out of the configuration, because validation refuses them",
+                revision=new.served.revision if new.served else None,
+                rows=[f"{row.kind} {row.name}: {row.reason}" for row in new.excluded[:10]],
+                number=len(new.excluded),
+            )
+        elif before.excluded and not new.excluded:
+            log.info("no row is left out of the configuration any more")
         self._delivered.send()

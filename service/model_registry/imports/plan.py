@@ -53,6 +53,8 @@ class ImportPlan:
     operations: tuple[Operation, ...]
     """In an order that satisfies the foreign keys. None: the registry holds all of it already."""
     report: tuple[ReportEntry, ...]
+    kept: frozenset[str] = frozenset()
+    """The ids of the rows that the source has, also of those that stay as they are."""
 
     def count(self, action: Action) -> int:
         """Count the entries of the report with this action."""
@@ -123,7 +125,7 @@ class Planner:
 
     def plan(self) -> ImportPlan:
         """Return what has been collected."""
-        return ImportPlan(tuple(self.operations), tuple(self.report))
+        return ImportPlan(tuple(self.operations), tuple(self.report), frozenset(self.kept))
 
     def note(self, action: Action, kind: str, name: str, detail: str = "") -> None:
         """Report something that is not a row."""

@@ -75,6 +75,12 @@ _REFERRED_TO = ("functions", "models", "model_providers")
 """Tables whose rows are deleted last, when nothing references them any more."""
 
 
+def label_of(snapshot: Snapshot, table: str, row: Row) -> tuple[str, str]:
+    """Return what a row of the configuration is, in one word, and its name for people."""
+    kind = _KINDS[table]
+    return kind.singular, kind.label(snapshot, row)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One column, before and after."""

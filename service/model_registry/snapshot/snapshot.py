@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as PyMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -207,12 +208,16 @@ class Snapshot:
             snapshot = replace(snapshot, tables=snapshot._changed(effects))
         return snapshot
 
+    def with_rows(self, rows: PyMapping[str, Sequence[tuple[str, Row | None]]]) -> Snapshot:
+        """Return the registry with these rows of each table replaced, or (None) without them, at the same revision."""
+        return replace(self, tables=self._changed(rows))
+
     def without_fleet(self) -> Snapshot:
         """Return the registry without deployments and nodes, at the same revision."""
         empty = {name: Table(SPECS[name], Map()) for name in ("model_deployments", "gpu_nodes")}
         return replace(self, tables=self.tables.update(empty))
 
-    def _changed(self, by_table: dict[str, list[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
+    def _changed(self, by_table: PyMapping[str, Sequence[tuple[str, Row | None]]]) -> Map[str, Table[Any]]:
         return self.tables.update({name: self.tables[name].changed(rows) for name, rows in by_table.items()})
 
     def _effects(self, operation: Operation) -> dict[str, list[tuple[str, Row | None]]]:

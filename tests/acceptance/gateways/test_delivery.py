@@ -27,8 +27,10 @@ def models() -> Iterator[StubModelServer]:
 
 @pytest.fixture
 def judged(start_service: StartService, models: StubModelServer, stack: Any) -> Service:
-    """A service that validates with the real gateway, with two models and a mapping to the first, already validated."""
-    service = start_service(MODEL_REGISTRY_CHECK_WITH_GATEWAY="true", NATS_URL=stack.environment()["NATS_URL"])
+    """A service that publishes all or nothing, by the real gateway, with two models and a mapping to the first."""
+    nats_url = stack.environment()["NATS_URL"]
+    strict = {"MODEL_REGISTRY_CHECK_WITH_GATEWAY": "true", "MODEL_REGISTRY_PUBLISH": "strict"}
+    service = start_service(**strict, NATS_URL=nats_url)
     add_mapping(service, models.api_base)
     wait_until(lambda: not service.client.get(STATUS).json()["pending"])
     return service

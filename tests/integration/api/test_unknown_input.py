@@ -221,7 +221,7 @@ async def test_capabilities_that_nobody_knows_are_taken_with_a_warning(client: h
     assert made["capabilities"] == ["visoin", "tools", "vision"]
     again = await client.patch("/api/models/a", json={"vram_mb": 1}, headers={"If-Match": read.headers["etag"]})
     assert (again.status_code, "warnings" in again.json()) == (200, False)
-    put = await client.put("/api/models/a", json={**again.json(), "warnings": ["one that came back"]})
+    put = await client.put("/api/models/a", json={**again.json(), "warnings": ["came back"], "publication": {}})
     assert (await client.get("/api/models/a")).headers["etag"] == put.headers["etag"]
     assert "'vision'" in put.json()["warnings"][0]
     assert "smell" in (await add_model(client, "b", capabilities=["smell"]))["warnings"][0]

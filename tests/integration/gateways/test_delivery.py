@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from model_registry.gateways.publishable import Validator
 from model_registry.gateways.published import Files
-from model_registry.gateways.publisher import Validator
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
@@ -41,6 +41,13 @@ async def spoil(replica: Replica, database: psycopg.Connection) -> Any:
     return await until(refused)
 
 
+@pytest.fixture
+async def strict(start_replica: Any) -> Replica:
+    """A service in which a mistake holds back the whole configuration."""
+    replica: Replica = await start_replica(MODEL_REGISTRY_PUBLISH="strict")
+    return replica
+
+
 async def repair(replica: Replica, database: psycopg.Connection) -> None:
     database.execute("delete from config_sections")
     await look(replica)
@@ -57,32 +64,32 @@ async def test_a_write_is_in_the_next_answer(replica: Replica) -> None:
     assert (status["judge"], status["served"]["judge"], status["pending"]) == ("rules", "rules", False)
 
 
-async def test_a_refused_configuration_stays_in_and_says_why(replica: Replica, database: psycopg.Connection) -> None:
-    await catalogue(replica)
-    good = await replica.client.get(CONFIG)
-    status = await spoil(replica, database)
-    served = await replica.client.get(CONFIG)
+async def test_a_refused_configuration_stays_in_and_says_why(strict: Replica, database: psycopg.Connection) -> None:
+    await catalogue(strict)
+    good = await strict.client.get(CONFIG)
+    status = await spoil(strict, database)
+    served = await strict.client.get(CONFIG)
 
     assert served.text == good.text
     assert served.headers["x-registry-revision"] == good.headers["x-registry-revision"]
     assert served.headers["x-registry-refused-revision"] == str(status["refused"]["revision"])
     assert status["refused"]["reasons"][0]["where"] == "nonsense"
-    latest = await replica.client.get(CONFIG, params={"revision": "latest"})
+    latest = await strict.client.get(CONFIG, params={"revision": "latest"})
     assert "[nonsense]" in latest.text
     assert latest.headers["x-registry-revision"] == str(status["newest_revision"])
-    again = await replica.client.get(CONFIG, headers={"If-None-Match": good.headers["etag"]})
+    again = await strict.client.get(CONFIG, headers={"If-None-Match": good.headers["etag"]})
     assert (again.status_code, again.headers["x-registry-refused-revision"]) == (
         304,
         str(status["refused"]["revision"]),
     )
 
 
-async def test_a_repaired_configuration_goes_out_again(replica: Replica, database: psycopg.Connection) -> None:
-    await catalogue(replica)
-    await spoil(replica, database)
-    await repair(replica, database)
-    await add_model(replica.client, "second")
-    response = await replica.client.get(CONFIG)
+async def test_a_repaired_configuration_goes_out_again(strict: Replica, database: psycopg.Connection) -> None:
+    await catalogue(strict)
+    await spoil(strict, database)
+    await repair(strict, database)
+    await add_model(strict.client, "second")
+    response = await strict.client.get(CONFIG)
 
     assert "[models.second]" in response.text
     assert "x-registry-refused-revision" not in response.headers
@@ -108,7 +115,7 @@ async def test_what_concerns_no_gateway_moves_the_revision_without_a_check(repli
 async def test_after_a_restart_the_last_accepted_one_goes_out(
     start_replica: Any, database: psycopg.Connection, environment: dict[str, Any]
 ) -> None:
-    kept = {"MODEL_REGISTRY_CACHE_DIR": environment["MODEL_REGISTRY_CACHE_DIR"]}
+    kept = {"MODEL_REGISTRY_CACHE_DIR": environment["MODEL_REGISTRY_CACHE_DIR"], "MODEL_REGISTRY_PUBLISH": "strict"}
     first: Replica = await start_replica(**kept)
     await catalogue(first)
     good = await first.client.get(CONFIG)
@@ -124,7 +131,7 @@ async def test_after_a_restart_the_last_accepted_one_goes_out(
 
 async def test_with_nothing_ever_accepted_nothing_is_served(start_replica: Any, database: psycopg.Connection) -> None:
     database.execute("insert into config_sections (name, value) values ('nonsense', '{}')")
-    replica: Replica = await start_replica()
+    replica: Replica = await start_replica(MODEL_REGISTRY_PUBLISH="strict")
 
     response = await replica.client.get(CONFIG)
 
@@ -133,14 +140,14 @@ async def test_with_nothing_ever_accepted_nothing_is_served(start_replica: Any, 
 
 
 async def test_a_refused_configuration_is_still_refused_after_what_concerns_no_gateway(
-    replica: Replica, database: psycopg.Connection
+    strict: Replica, database: psycopg.Connection
 ) -> None:
-    await catalogue(replica)
-    await spoil(replica, database)
+    await catalogue(strict)
+    await spoil(strict, database)
     deployment = {"node_id": "gpu-a", "provider_type": "ollama", "model_id": "good", "status": "loaded"}
-    assert (await replica.client.post("/api/deployments", json=deployment)).status_code == 201
+    assert (await strict.client.post("/api/deployments", json=deployment)).status_code == 201
 
-    status = await get(replica.client, STATUS)
+    status = await get(strict.client, STATUS)
     assert (status["refused"]["revision"], status["pending"]) == (status["newest_revision"], False)
 
 
@@ -192,13 +199,13 @@ async def test_a_wait_ends_with_the_change(replica: Replica) -> None:
     assert {'model_name = "other"' in response.text for response in responses} == {True}
 
 
-async def test_a_refused_change_ends_no_wait(replica: Replica, database: psycopg.Connection) -> None:
-    await catalogue(replica)
-    task = await waiting(replica, 60)
-    await spoil(replica, database)
+async def test_a_refused_change_ends_no_wait(strict: Replica, database: psycopg.Connection) -> None:
+    await catalogue(strict)
+    task = await waiting(strict, 60)
+    await spoil(strict, database)
     assert not task.done()
 
-    replica.state.publisher.release()
+    strict.state.publisher.release()
     assert (await asyncio.wait_for(task, 10)).status_code == 304
 
 
@@ -223,12 +230,12 @@ async def test_a_project_is_checked_over_http(replica: Replica) -> None:
 
 
 async def test_the_own_configuration_is_checked_when_none_is_sent(
-    replica: Replica, database: psycopg.Connection
+    strict: Replica, database: psycopg.Connection
 ) -> None:
-    await catalogue(replica)
-    good = (await replica.client.post("/api/tensorzero/check")).json()
+    await catalogue(strict)
+    good = (await strict.client.post("/api/tensorzero/check")).json()
     assert (good["accepted"], good["faults"]) == (True, [])
 
-    status = await spoil(replica, database)
-    bad = (await replica.client.post("/api/tensorzero/check", json={})).json()
+    status = await spoil(strict, database)
+    bad = (await strict.client.post("/api/tensorzero/check", json={})).json()
     assert (bad["accepted"], bad["revision"]) == (False, status["newest_revision"])

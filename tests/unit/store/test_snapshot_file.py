@@ -16,6 +16,8 @@ import pytest
 import structlog
 
 from model_registry.entities.change import Operation
+from model_registry.errors import Reason
+from model_registry.gateways.exclusions import Exclusion, Part
 from model_registry.gateways.published import AcceptedFile, Served
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
@@ -135,6 +137,21 @@ def test_the_accepted_configuration_survives_a_full_disk_too(tmp_path: Path) -> 
 
     assert file.load("registry") == accepted
     assert stat.S_IMODE((tmp_path / "accepted.json").stat().st_mode) == 0o600
+
+
+def test_what_was_left_out_is_kept_with_the_accepted_configuration(tmp_path: Path) -> None:
+    file = AcceptedFile(tmp_path)
+    reasons = (Reason("tools.t", "is wrong"), Reason("", "the gateway says: no"))
+    row = Exclusion(Part("config_sections", "1", "t"), "section", "tools.t", reasons, 6)
+    settings = Exclusion(Part("config_sections", "2", as_accepted=True), "section", "gateway", reasons, 7)
+    accepted = Served(7, {}, "rules", 1.0, excluded=(row, settings), settings={"gateway": {"debug": True}})
+    file.save(accepted, "registry")
+    assert file.load("registry") == accepted
+
+    document = json.loads((tmp_path / "accepted.json").read_text())
+    older = {key: value for key, value in document.items() if key not in {"excluded", "settings"}}
+    (tmp_path / "accepted.json").write_text(json.dumps(older))
+    assert file.load("registry") == replace(accepted, excluded=(), settings=None)
 
 
 def test_the_directory_is_its_owners_and_one_that_was_shared_stays_shared(tmp_path: Path, saved: SavedSnapshot) -> None:

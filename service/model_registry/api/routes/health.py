@@ -17,11 +17,14 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.liveness import NodeLiveness
+from model_registry.gateways.publisher import ConfigPublisher
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 _NO_NATS = "NATS_URL is not set: no GPU events; writes of other replicas are found by polling."
 _NO_FLEET = "Without NATS there are no heartbeats, and no node is marked as lost."
+_SHOWN = 3
+"""Reasons in a detail; all of them are in the status of the publishing."""
 NOT_SHUT_IN = "This machine's kernel cannot keep checks of untrusted projects from: "
 
 
@@ -68,6 +71,7 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
         "database": _database(state),
         "nats": _health(state.events, _NO_NATS),
         "fleet": _health(state.liveness, _NO_FLEET),
+        "publishing": _publishing(state.publisher),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
@@ -98,6 +102,24 @@ def _database(state: AppState) -> dict[str, str]:
 def _health(part: EventConsumer | NodeLiveness | None, without: str) -> dict[str, str]:
     status, detail = part.health() if part is not None else ("off", without)
     return {"status": status, "detail": detail}
+
+
+def _publishing(publisher: ConfigPublisher) -> dict[str, str]:
+    """A refused row or configuration is nobody's outage, and somebody's mistake."""
+    delivery = publisher.delivery
+    if delivery.refused_revision is None:
+        revision = f" at revision {delivery.served.revision}" if delivery.served else ": none is validated yet"
+        return {"status": "ok", "detail": f"Gateways get the whole configuration{revision}."}
+    if delivery.refused is None:
+        what = f"Rows left out of the configuration, because validation refuses them: {len(delivery.excluded)}"
+        lines = [f"{row.kind} {row.name}: {row.reason}" for row in delivery.excluded]
+    else:
+        since = f" Gateways keep revision {delivery.served.revision}." if delivery.served else ""
+        what = f"Validation refuses the configuration of revision {delivery.refused.revision}.{since} Reasons"
+        lines = list(map(str, delivery.refused.reasons))
+    reasons = "; ".join(lines[:_SHOWN])
+    more = f" (and {len(lines) - _SHOWN} more)" if len(lines) > _SHOWN else ""
+    return {"status": "warning", "detail": f"{what}: {reasons}{more}. See /api/tensorzero/status."}
 
 
 @router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))

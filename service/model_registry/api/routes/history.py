@@ -16,6 +16,7 @@ from model_registry.api.cached_responses import etag_of, json_response, matches
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
+from model_registry.api.publication import answers_publication
 from model_registry.entities.change import Action
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.selection.list_filters import check_change_filters
@@ -152,6 +153,7 @@ async def list_history(
     operation_id="rollback",
     responses={200: {"model": RollbackAnswer}, **responses(401, 403, 404, 409, 410, 422, 429, 503)},
 )
+@answers_publication
 async def rollback(
     request: Request, body: RollbackRequest, state: CurrentApp, caller: Administrator, dry_run: DryRun = False
 ) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Literal
 
@@ -11,11 +12,12 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import DryRun, Importer, Reader, key_holder
-from model_registry.api.cached_responses import JSON, cached_response
+from model_registry.api.cached_responses import JSON, cached_body, cached_response, keep, served
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses
-from model_registry.api.published_config import Wait, served_answer
+from model_registry.api.publication import Publication, answers_publication, note_rows
+from model_registry.api.published_config import BodyWithExclusions, Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.routes.history import LARGEST, configuration_at
 from model_registry.entities.secret_text import mask_secrets
@@ -24,6 +26,7 @@ from model_registry.fleet.flap_damping import DampedSnapshot
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.function_tables import function_views
+from model_registry.gateways.tensorzero.rendering.provider_tables import Omission
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES as TABLES
 from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.gateways.tensorzero.rendering.routes import omitted
@@ -102,6 +105,7 @@ class ImportAnswer(BaseModel):
     changed: int
     unchanged: int
     removed: int
+    publication: Publication | None = Field(None, description="What became of the change; only with `wait`.")
 
 
 @router.get(
@@ -134,7 +138,7 @@ async def get_config(
     """
     if revision == "latest":
         snapshot = _damped(state).snapshot
-        text = state.renderer.of(snapshot).text.encode()
+        text = (await asyncio.to_thread(state.renderer.of, snapshot)).text.encode()
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
         await key_holder(request)  # it shows what was there before
@@ -162,12 +166,22 @@ async def list_functions(request: Request, state: CurrentApp, _caller: Reader) -
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
 async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -> Response:
-    """The comments at the end of the configuration, inactive rows, and loaded deployments that receive no requests."""
-    damped = _damped(state)
-    found = [*state.renderer.of(damped.snapshot).omitted]
+    """The comments at the end of the configuration, inactive rows, and loaded deployments that receive no requests.
+
+    Rows that validation refuses come first, with the reason.
+    """
+    damped, publisher = _damped(state), state.publisher
+    excluded = publisher.excluded
+    found = [Omission(row.kind, row.name, row.reason) for row in excluded]
+    rest = publisher.published(damped.snapshot)
+    found += (await asyncio.to_thread(state.renderer.of, rest)).omitted
     found += [omitted(held.deployment, held.reason) for held in damped.held]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
-    return list_response(request, damped.snapshot, items, len(items), configuration_tables(damped.snapshot))
+    body = json_bytes({"items": items, "count": len(items)})
+    cached = cached_body(request, damped.snapshot, body, tables=configuration_tables(damped.snapshot))
+    answer = BodyWithExclusions.of(cached, publisher, excluded)
+    keep(request, answer)
+    return served(request, answer)
 
 
 def _damped(state: AppState) -> DampedSnapshot:
@@ -181,6 +195,7 @@ def _damped(state: AppState) -> DampedSnapshot:
     operation_id="import_tensorzero",
     responses={200: {"model": ImportAnswer}, **responses(401, 403, 408, 409, 413, 422, 429, 503)},
 )
+@answers_publication
 @body_limit(PROJECT_BYTES)
 async def import_project(
     request: Request,
@@ -207,6 +222,7 @@ async def import_project(
         dry_run=dry_run,
         refresh=not dry_run,
     )
+    note_rows(plan.kept)
     content = await state.work.parsing.go_on(_json, plan, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
 

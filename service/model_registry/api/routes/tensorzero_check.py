@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
@@ -18,8 +18,10 @@ from model_registry.api.cached_responses import json_response
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
+from model_registry.api.publication import ExclusionView
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.published import Published
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
@@ -67,6 +69,9 @@ class CheckAnswer(BaseModel):
     deprecated: list[ProblemReason]
     warnings: list[ProblemReason] = Field(description="What is accepted, and probably not meant.")
     gateway: GatewayWord
+    excluded: list[ExclusionView] = Field(
+        description="Of the registry's own configuration: the rows that are left out of what gateways get."
+    )
 
 
 _BY_RULES = Field(description="Keys of the parts that need a database, and so were checked by the rules alone.")
@@ -83,7 +88,7 @@ class ServedView(BaseModel):
 
 
 class RefusedView(BaseModel):
-    """The newest configuration, refused by validation."""
+    """The newest configuration, refused by validation as a whole, or as far as the rows in `excluded`."""
 
     revision: int
     judge: str
@@ -100,6 +105,10 @@ class DeliveryStatus(BaseModel):
     judge: str = Field(description="The validator in use.")
     served: ServedView | None
     refused: RefusedView | None
+    publish: Literal["partial", "strict"] = Field(
+        description="`partial`: refused rows are left out; `strict`: they hold the whole configuration back."
+    )
+    excluded: list[ExclusionView] = Field(description="The rows left out of the served configuration.")
 
 
 @router.post(
@@ -134,7 +143,8 @@ async def check(
     if findings is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
-    return json_response(found | {"revision": revision})
+    excluded = [row.view() for row in state.publisher.excluded] if revision is not None else []
+    return json_response(found | {"revision": revision, "excluded": masked_value(excluded)[0]})
 
 
 @router.get(
@@ -146,7 +156,7 @@ async def check(
 async def status(state: CurrentApp, _caller: Reader) -> Response:
     """The current state of this replica."""
     publisher, delivery = state.publisher, state.publisher.delivery
-    served, refused = delivery.served, delivery.refused
+    served = delivery.served
     view = {
         "newest_revision": state.registry.snapshot.revision,
         "pending": publisher.pending,
@@ -159,16 +169,24 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
-        "refused": refused
-        and {
-            "revision": refused.revision,
-            "judge": refused.validated_by,
-            "by_rules": list(refused.by_rules),
-            "at": _moment(refused.at),
-            "reasons": [asdict(reason) for reason in refused.reasons],
-        },
+        "refused": _refused_view(delivery),
+        "publish": "partial" if publisher.partial else "strict",
+        "excluded": [row.view() for row in delivery.excluded],
     }
     return json_response(masked_value(view)[0])
+
+
+def _refused_view(delivery: Published) -> dict[str, Any] | None:
+    refused = delivery.refused or (delivery.served if delivery.excluded else None)
+    if refused is None:
+        return None
+    return {
+        "revision": refused.revision,
+        "judge": refused.validated_by,
+        "by_rules": list(refused.by_rules),
+        "at": _moment(refused.at),
+        "reasons": [asdict(reason) for reason in delivery.reasons],
+    }
 
 
 def _name_of(caller: Caller, request: Request) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any, TypeVar
+import time
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
@@ -15,6 +17,7 @@ from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import delete_row, put_row
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import responses, summary
+from model_registry.api.publication import answers_publication
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.unknown_input import body_faults
@@ -24,7 +27,8 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.field_errors import reasons_of
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.tensorzero.project import project_path_problem
-from model_registry.gateways.tensorzero.rendering.bundle import archive
+from model_registry.gateways.tensorzero.rendering.bundle import archive, bundle
+from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.snapshot.lookup import find_file, find_section
 from model_registry.store.json_bytes import json_bytes
 
@@ -73,8 +77,19 @@ class SectionBody(BaseModel):
         **responses(401, 422, 503),
     },
 )
-async def get_bundle(request: Request, state: CurrentApp, _caller: Reader, wait: Wait = None) -> Response:
+async def get_bundle(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    revision: Annotated[Literal["latest"] | None, Query(description="`latest`: the newest, accepted or not.")] = None,
+    wait: Wait = None,
+) -> Response:
     """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
+    if revision == "latest":
+        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
+        packed = await asyncio.to_thread(lambda: archive(bundle(snapshot, state.renderer.of(snapshot))))
+        tables = configuration_tables(snapshot) | {"config_files"}
+        return cached_response(request, snapshot, packed, tables=tables, media_type=GZIP)
     return await served_answer(request, state, GZIP, archive, wait)
 
 
@@ -122,6 +137,7 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
         }
     },
 )
+@answers_publication
 @body_limit(PROJECT_BYTES)
 async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
@@ -137,6 +153,7 @@ async def put_file(request: Request, path: str, state: CurrentApp, caller: Admin
     operation_id="delete_tensorzero_file",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
+@answers_publication
 async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused with 409, naming the keys, while the configuration refers to the file."""
     return await delete_row(request, FILE, _checked(path), state, caller)
@@ -173,6 +190,7 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
     operation_id="put_tensorzero_section",
     responses=_stored(ConfigSection),
 )
+@answers_publication
 @body_limit(PROJECT_BYTES)
 async def put_section(
     request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator
@@ -189,6 +207,7 @@ async def put_section(
     operation_id="delete_tensorzero_section",
     responses=responses(401, 403, 404, 412, 422, 503),
 )
+@answers_publication
 async def delete_section(request: Request, name: str, state: CurrentApp, caller: Administrator) -> Response:
     """Refused with 409, naming the keys, while functions depend on the section."""
     return await delete_row(request, SECTION, name, state, caller)

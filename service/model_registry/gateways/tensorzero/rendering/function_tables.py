@@ -54,7 +54,8 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
     offered: list[Variant] = []
     for mapping, model_id, name in planned:
         if reason := why_mapping_left_out(snapshot, model_id):
-            omissions.append(Omission("variant", f"{function.name}.{name}", reason))
+            refused = snapshot.models.get(model_id) is None
+            omissions.append(Omission("variant", f"{function.name}.{name}", reason, switched_off=refused))
             continue
         stands_in = name != mapping.variant_name
         variant = Variant(name, variant_table(snapshot, mapping, model_id), mapping, stands_in)
@@ -77,8 +78,8 @@ def own_variants(function: Function) -> Table:
 def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
     """Return why a variant cannot use this model, or None."""
     model = snapshot.models.get(model_id)
-    if model is None:
-        return "its model is not in the registry"
+    if model is None:  # foreign keys allow no other reason
+        return "its model is left out, because validation refuses it"
     if reason := why_left_out(model, snapshot.providers.get(model.provider_id)):
         return f"its model {model.name} is left out: {reason}"
     if section_of(model) != "models":
@@ -99,7 +100,10 @@ def function_entry(snapshot: Snapshot, function: Function) -> ModelEntry:
     """Make the function's entry; an omission when no variant is left."""
     variants = function_variants(snapshot, function)
     if not variants.variants:
-        nothing = Omission("function", function.name, "none of its variants has a model that the gateway can use")
+        useless = "none of its variants has a model that the gateway can use"
+        reason = useless if variants.omissions else "it has no variant"
+        off = all(omission.switched_off for omission in variants.omissions)
+        nothing = Omission("function", function.name, reason, switched_off=off)
         return ModelEntry((), (nothing, *variants.omissions))
     table = function_table(function, variants.variants)
     return ModelEntry((("functions", function.name, table),), variants.omissions, variants.faults)

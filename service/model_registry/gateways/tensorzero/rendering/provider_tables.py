@@ -29,7 +29,8 @@ class Omission:
     name: str
     reason: str
     switched_off: bool = False
-    """Whether a person switched it off. Imports bring thousands of these: they are listed, but not in the text."""
+    """Whether it is listed, but not in the text: a person switched it off, and imports bring thousands of these; or
+    validation refuses what it needs, and gateways would restart for a comment."""
 
 
 DEPLOYMENT = "deployment"
@@ -158,8 +159,8 @@ def section_of(model: Model) -> str | None:
 
 def why_left_out(model: Model, provider: Provider | None) -> str | None:
     """Return why this row is not in the configuration, or None when it is."""
-    if provider is None:
-        return "its provider is not in the registry"
+    if provider is None:  # foreign keys allow no other reason
+        return "its provider is left out, because validation refuses it"
     if not model.active:
         return "it is not active"
     if fault := why_provider_left_out(provider) or model_fault(model, provider):

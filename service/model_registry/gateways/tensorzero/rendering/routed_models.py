@@ -134,6 +134,9 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
     for alias in snapshot.aliases.where("alias", name):
         target = alias_target(snapshot, alias)
         if target is None:
+            if alias.context in GATEWAY_CONTEXTS and snapshot.models.get(alias.model_id) is None:
+                reason = "its model is left out, because validation refuses it"
+                omissions.append(Omission("alias", name, reason, switched_off=True))
             continue
         section, model = target
         if (routed := group(snapshot, section, model.name)).offers:
@@ -162,5 +165,5 @@ def _omission(snapshot: Snapshot, model: Model) -> Omission | None:
     if reason is None:
         return None
     at = f"at provider {provider.name}: " if provider else ""
-    switched_off = not model.active or (provider is not None and not provider.active)
+    switched_off = not model.active or provider is None or not provider.active
     return Omission("model", model.name, f"{at}{reason}", switched_off)

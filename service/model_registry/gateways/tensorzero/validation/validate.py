@@ -26,6 +26,8 @@ from model_registry.gateways.tensorzero.validation.database_parts import explain
 from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess, Quoter
 from model_registry.gateways.tensorzero.validation.staging import Staged, staged
 
+CRASHED = Reason("", "the check crashes or hangs on this configuration")
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
@@ -45,6 +47,11 @@ class ValidationResult:
     def accepted(self) -> bool:
         """Whether neither rules nor gateway refuse the project."""
         return not self.faults and (self.gateway is None or self.gateway.accepted)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether validation came to no end: the machine may be to blame, and not the project."""
+        return CRASHED in self.faults or (self.gateway is not None and self.gateway.message == CRASHES)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from model_registry.errors import NotConfined, Reason
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer
 from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
-from model_registry.gateways.tensorzero.validation.validate import ValidationResult
+from model_registry.gateways.tensorzero.validation.validate import CRASHED, ValidationResult
 
 _CHILD = "model_registry.gateways.tensorzero.validation.validator_child"
 
@@ -85,7 +85,7 @@ class ValidatorProcess:
         with self._one:
             answer: dict[str, Any] | None = self.child.ask(job, 2.5 * self._timeout_s, json.loads)
         if answer is None:
-            return ValidationResult((Reason("", "the check crashes or hangs on this configuration"),))
+            return ValidationResult((CRASHED,))
         if "unconfined" in answer:
             raise NotConfined(f"Nothing is checked: {answer['unconfined']}")
         return _read(answer)

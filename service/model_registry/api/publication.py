@@ -1,0 +1,153 @@
+"""What became of a change: a write with `?wait=` answers whether gateways get it, and if not, why.
+
+Validation takes 20 ms to seconds, so that writes answer before its result, unless the caller asks to wait.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, ParamSpec, cast
+
+import orjson
+from fastapi import Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState
+from model_registry.api.cached_responses import JSON
+from model_registry.api.problems import ProblemReason
+from model_registry.entities.secret_values import masked_value
+from model_registry.gateways.exclusions import Exclusion, mentions
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.json_bytes import json_bytes
+
+P = ParamSpec("P")
+
+LONGEST_WAIT_SECONDS = 60
+_MOST_ROWS = 500
+"""Rows of one write whose references are looked at."""
+_NO_CONTENT = 204
+
+ResultWait = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=LONGEST_WAIT_SECONDS,
+        description="Wait up to this many seconds for the validation of the change, and answer its result as "
+        "`publication` and in the header `X-Registry-Publication`. By default neither.",
+    ),
+]
+
+
+class ExclusionView(BaseModel):
+    """A row that the configuration is published without, because validation refuses it."""
+
+    kind: str
+    name: str
+    reasons: list[ProblemReason]
+    since_revision: int
+    table: str
+    id: str
+    entry: str | None
+    """The entry, if only one of a section is left out, such as a tool."""
+    as_accepted: bool
+    """Settings of the gateway itself: the value accepted last stays in use."""
+
+
+class Publication(BaseModel):
+    """Whether gateways get a change.
+
+    `published`: they do. `excluded`: but for the rows in `excluded`. `refused`: the whole configuration is held back,
+    for `reasons`. `pending`: validation is still running.
+    """
+
+    state: Literal["published", "excluded", "refused", "pending"]
+    served_revision: int | None
+    excluded: list[ExclusionView]
+    reasons: list[ProblemReason]
+
+
+_rows: ContextVar[set[str] | None] = ContextVar("rows", default=None)
+"""Ids of the rows that the current request writes, collected where its answer waits for the result."""
+
+
+def note_rows(ids: Iterable[str]) -> None:
+    """Note the rows that the current request writes, or has found as it would write them."""
+    if (collected := _rows.get()) is not None:
+        collected.update(ids)
+
+
+def answers_publication(endpoint: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
+    """Let a write take `wait`, and answer with what became of it. The endpoint has the parameter `state`."""
+    signature = inspect.signature(endpoint, eval_str=True)
+
+    @functools.wraps(endpoint)
+    async def waiting(*args: P.args, **kwargs: P.kwargs) -> Response:
+        seconds = cast("float", kwargs.pop("wait"))
+        if not seconds or kwargs.get("dry_run"):
+            return await endpoint(*args, **kwargs)
+        state = cast("AppState", kwargs["state"])
+        before = state.registry.snapshot
+        written: set[str] = set()
+        token = _rows.set(written)
+        try:
+            response = await endpoint(*args, **kwargs)
+        finally:
+            _rows.reset(token)
+        return _with_publication(response, await publication(state, before, written, seconds))
+
+    option = inspect.Parameter("wait", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=ResultWait)
+    parameters = [*signature.parameters.values(), option]
+    waiting.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    waiting.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": Response}
+    return waiting
+
+
+async def publication(state: AppState, before: Snapshot, written: set[str], seconds: float) -> dict[str, Any]:
+    """Wait for the validation of what is newest, and answer a `Publication` about these rows.
+
+    Args:
+        state: the service.
+        before: the registry before the write: rows that are refused since then are refused because of it.
+        written: ids of the rows.
+        seconds: how long to wait.
+    """
+    publisher = state.publisher
+    validated = await publisher.until_validated(seconds)
+    delivery = publisher.delivery
+    excluded = list(_concerning(delivery.excluded, state.registry.snapshot, before, written))
+    refused = delivery.refused
+    outcome = "pending" if not validated else "refused" if refused else "excluded" if excluded else "published"
+    view = {
+        "state": outcome,
+        "served_revision": delivery.served.revision if delivery.served else None,
+        "excluded": [row.view() for row in excluded] if validated else [],
+        "reasons": [asdict(reason) for reason in refused.reasons] if refused and validated else [],
+    }
+    masked, _ = masked_value(view)
+    return cast("dict[str, Any]", masked)
+
+
+def _concerning(
+    excluded: Iterable[Exclusion], snapshot: Snapshot, before: Snapshot, written: set[str]
+) -> Iterable[Exclusion]:
+    """Yield the excluded rows that were written, are new with the write, or are needed by rows that were written."""
+    excluded = list(excluded)
+    rows = [row for table in snapshot.tables.values() for row_id in written if (row := table.get(row_id)) is not None]
+    needed = {name for row in rows for name in mentions(row)} if excluded and len(rows) <= _MOST_ROWS else set()
+    for row in excluded:
+        if row.part.row_id in written | needed or row.since > before.revision:
+            yield row
+
+
+def _with_publication(response: Response, view: dict[str, Any]) -> Response:
+    response.headers["X-Registry-Publication"] = view["state"]
+    if response.status_code != _NO_CONTENT and response.media_type == JSON:
+        body = orjson.loads(response.body)
+        response.body = json_bytes(body | {"publication": view})
+        response.headers["content-length"] = str(len(response.body))
+    return response
