@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model_registry.catalog.views import model_view
 from model_registry.entities.change import Operation
+from model_registry.entities.model import CAPABILITIES as WELL_KNOWN
 from model_registry.entities.model import canonical
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
@@ -115,6 +116,20 @@ _FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "q": st.sampled_from(["", "small", "GRÖSSE", "größe", "a-id", "quick usual", "one small", " All-ROUNDER "]),
 }
 FILTERS = _some(_FILTERS)
+
+
+def mean_nothing(every: list[View], f: dict[str, Any]) -> bool:
+    """Whether a filter has a value that no model has, and that is not well known either."""
+    held = {canonical(tag) for view in every for tag in view["capabilities"]} | WELL_KNOWN
+    tags = {tag for view in every for tag in view["tags"] or ()}
+    task_types = {task for view in every for task in view["task_types"] or ()}
+    return (
+        any(canonical(tag) not in held for tag in f.get("capability", ()))
+        or any(tag not in tags for tag in f.get("tag", ()))
+        or ("name" in f and f["name"] not in {view["name"] for view in every})
+        or ("framework" in f and f["framework"] not in {view["framework"] for view in every})
+        or ("task_type" in f and f["task_type"] not in task_types)
+    )
 
 
 def passes(view: View, f: dict[str, Any]) -> bool:

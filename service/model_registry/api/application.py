@@ -69,7 +69,8 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
         title="Model registry",
         version=__version__,
         description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
-        "the gateway configuration rendered from them.",
+        "the gateway configuration rendered from them. Unknown parameters and fields are refused by name; fields of "
+        "answers may be sent back.",
         lifespan=lifespan,
         redirect_slashes=False,
         # Ours are in api/metrics.py. FastAPI's would look at the environment anew at every request.

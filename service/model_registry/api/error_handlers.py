@@ -17,6 +17,7 @@ from model_registry.api.guarded_route import TOO_DEEP
 from model_registry.api.json_mistakes import json_mistake, wrong_content_type
 from model_registry.api.middleware import SECURITY_HEADERS
 from model_registry.api.problems import REFUSALS, bug_response, http_problem, problem_response, summary
+from model_registry.api.unknown_input import FAULTS
 from model_registry.entities.field_errors import Location, dotted, reasons_from
 from model_registry.errors import Invalid, Reason, RegistryError
 
@@ -52,7 +53,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(request: Request, error: RequestValidationError) -> Response:
-        reasons = _unreadable_body(request, error) or tuple(reasons_from(error.errors(), _place))
+        others = _unreadable_body(request, error) or reasons_from(error.errors(), _place)
+        reasons = (*request.scope.get(FAULTS, ()), *others)
         message = summary(reasons) or "The request is not valid."
         return problem_response(_invalid_of(request)(message, reasons=reasons))
 

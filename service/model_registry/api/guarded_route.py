@@ -1,18 +1,22 @@
-"""Which requests a route lets in, decided from its head alone: who may call it, and how large its body may be.
+"""Which requests a route lets in: from whom, with how large a body, and without anything that the route does not know.
 
 FastAPI reads and parses a body before it looks at a dependency. Every route of ours is a `GuardedRoute`, which runs the
 dependency that authorises (`Reader`, `Administrator`, ...) first, and then reads no more than the route's limit. How
-deep JSON is nested and how many values it holds is counted in its bytes, before it is parsed.
+deep JSON is nested and how many values it holds is counted in its bytes, before it is parsed. Unknown parameters and
+fields are refused together with what else is wrong, by the rules of `unknown_input.py`.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 from collections.abc import Callable, Coroutine
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
@@ -24,7 +28,8 @@ from starlette.types import Scope
 from model_registry.api import auth
 from model_registry.api.app_state import AppState
 from model_registry.api.long_work import LongWork
-from model_registry.errors import BodyTooLarge
+from model_registry.api.unknown_input import FAULTS, Parameters, body_faults
+from model_registry.errors import BodyTooLarge, Reason
 
 QUESTION_BYTES = 64 * 2**10
 """Select, estimate, validate: questions that anybody may ask."""
@@ -93,25 +98,41 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the guard."""
-        answer = super().get_route_handler()
+        answer, refuse = super().get_route_handler(), self._refusal()
         authorise, limit = self.authorise, self.body_limit
         reads_body = not (self.methods or set()) <= _WITHOUT_BODY
+        parameters = Parameters(self.path, self.dependant)
 
         async def guarded(request: Request) -> Response:
             if authorise is not None:
                 await authorise(request)
+            faults = parameters.faults(request.query_params) if request.scope["query_string"] else []
             if not reads_body:
-                return await answer(request)
+                request.scope[FAULTS] = faults
+                return await (refuse if faults else answer)(request)
             limited = _LimitedRequest(request.scope, request.receive)
             try:
                 await limited.read(limit)
-                return await answer(limited)
+                if self.body_field is not None:
+                    faults += await limited.unknown(self.path, self.body_field.field_info.annotation)
+                request.scope[FAULTS] = faults
+                return await (refuse if faults else answer)(limited)
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody is there to read it
             finally:
                 limited.leave()
 
         return guarded
+
+    def _refusal(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler with an endpoint that refuses, so that what else is wrong is named too."""
+        twin = copy.copy(self)
+        twin.dependant = dataclasses.replace(self.dependant, call=_refuse)
+        return super(GuardedRoute, twin).get_route_handler()
+
+
+async def _refuse(**_values: object) -> NoReturn:
+    raise RequestValidationError([])
 
 
 class _LimitedRequest(Request):
@@ -150,6 +171,16 @@ class _LimitedRequest(Request):
             except ValueError:
                 return await super().json()
         return self._json
+
+    async def unknown(self, path: str, shape: object) -> list[Reason]:
+        """The fields of the body that its shape does not have. What is no JSON is refused elsewhere."""
+        if "json" not in self.headers.get("content-type", ""):
+            return []
+        try:
+            value = await self.json()
+        except (ValueError, RecursionError):
+            return []
+        return await self._off_loop(lambda _: body_faults(path, value, shape), self._body)
 
     def leave(self) -> None:
         """Give back the room that the body took."""

@@ -14,7 +14,7 @@ _SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _TOO_LARGE = 413
-_BOUNDS = frozenset({408, _TOO_LARGE, 414, 429, 431})
+_BOUNDS = frozenset({408, _TOO_LARGE, 414, 422, 429, 431})
 
 
 def describe(app: FastAPI) -> None:
@@ -39,7 +39,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _say_what_any_request_may_get(document: dict[str, Any]) -> None:
-    """Document the limits enforced below every route, by `http_protocol.py` and `guarded_route.py`."""
+    """Document what `http_protocol.py` and `guarded_route.py` enforce for every route: limits, and known names only."""
     for operations in document["paths"].values():
         for operation in operations.values():
             bounds = _BOUNDS if "requestBody" in operation else _BOUNDS - {_TOO_LARGE}

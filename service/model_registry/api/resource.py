@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
-from model_registry.api.cached_responses import cached_response, row_response
+from model_registry.api.cached_responses import cached_response, etag_of, json_response
 from model_registry.api.edits import add_row, delete_row, edit_row
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
 from model_registry.api.publication import answers_publication
 from model_registry.catalog import resources
 from model_registry.catalog.resources import Resource
+from model_registry.catalog.warnings import WARNINGS, warnings_of, with_warnings
 from model_registry.entities.change import Operation
 from model_registry.selection.list_filters import ModelFilter, Sort
 from model_registry.snapshot.snapshot import Snapshot
@@ -155,12 +156,12 @@ def _add_create(router: APIRouter, resource: Resource) -> None:
         status_code=201,
         summary=f"Create {resource.one}",
         operation_id=f"create_{resource.name}",
-        responses={201: {"model": resource.view_shape}, **responses(401, 403, 409, 422, 503)},
+        responses={201: {"model": with_warnings(resource)}, **responses(401, 403, 409, 422, 503)},
     )
     @answers_publication
     @invalid_as(resource.invalid)
-    async def create(body: body_type, state: CurrentApp, caller: Administrator) -> Response:
-        return _written(state, resource, await add_row(resource, body, state, caller), 201)
+    async def create(request: Request, body: body_type, state: CurrentApp, caller: Administrator) -> Response:
+        return await _written(request, resource, await add_row(resource, body, state, caller), 201)
 
 
 def _add_read(router: APIRouter, resource: Resource) -> None:
@@ -187,7 +188,7 @@ def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any
         methods=[method],
         summary=f"{what} {resource.one}",
         operation_id=f"{name}_{resource.name}",
-        responses={200: {"model": resource.view_shape}, **responses(401, 403, 404, 409, 412, 422, 503)},
+        responses={200: {"model": with_warnings(resource)}, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
     @answers_publication
     @invalid_as(resource.invalid)
@@ -197,7 +198,8 @@ def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any
         def planned(snapshot: Snapshot, row: Any) -> Operation:  # noqa: ANN401 (a row of any resource)
             return edit(resource, snapshot, row, body)
 
-        return _written(state, resource, await edit_row(request, resource, reference, planned, state, caller), 200)
+        row_id = await edit_row(request, resource, reference, planned, state, caller)
+        return await _written(request, resource, row_id, 200)
 
 
 def _add_delete(router: APIRouter, resource: Resource) -> None:
@@ -214,8 +216,12 @@ def _add_delete(router: APIRouter, resource: Resource) -> None:
         return await delete_row(request, resource, reference, state, caller)
 
 
-def _written(state: AppState, resource: Resource, row_id: str, status: int) -> Response:
+async def _written(request: Request, resource: Resource, row_id: str, status: int) -> Response:
+    state: AppState = request.app.state.service
     snapshot = state.registry.snapshot
-    row = resource.find(snapshot, row_id)
-    headers = {"Location": f"/api/{resource.plural}/{row_id}"} if status == 201 else None  # noqa: PLR2004
-    return row_response(resource.view(snapshot, row), status, headers)
+    view = resource.view(snapshot, resource.find(snapshot, row_id))
+    headers = {"Location": f"/api/{resource.plural}/{row_id}"} if status == 201 else {}  # noqa: PLR2004
+    headers["ETag"] = etag_of(json_bytes(view))  # the row's own, also where the answer says more
+    if warnings := warnings_of(resource, snapshot, await request.json(), view):
+        view |= {WARNINGS: warnings}
+    return json_response(view, status, headers)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from model_registry.entities.base import MAX_INT32, Draft
+from model_registry.entities.base import MAX_INT32, Draft, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
-from model_registry.entities.provider import ProviderDraft
+from model_registry.entities.provider import DESCRIPTION, Provider, ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
 from model_registry.snapshot.lookup import find_model, find_provider
 from model_registry.snapshot.snapshot import Snapshot
@@ -49,6 +49,24 @@ class RequestModel(Draft):
 
 class ProviderBody(ProviderDraft, RequestModel):
     """A provider, as callers send it."""
+
+    description: Text | None = Field(None, description="What it is, for people. Kept as `metadata.description`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_description(cls, given: Json) -> Json:
+        metadata = given.get("metadata", {}) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(metadata, dict):
+            return given
+        if (text := given.get("description")) is None:
+            return given
+        if metadata.get(DESCRIPTION, text) != text:
+            raise ValueError("description is another name of metadata.description, but has a different value")
+        return {**given, "metadata": {**metadata, DESCRIPTION: text}}
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
+        """The row to write."""
+        return self.model_dump(exclude={"description"})
 
 
 class CategoryBody(CategoryDraft, RequestModel):
@@ -85,10 +103,10 @@ class ModelBody(ModelDraft, ModelCard, RequestModel):
         if reference is None:
             message = "A model needs a provider: set provider_id or provider."
             raise InvalidModel(message, reasons=[Reason("provider_id", message)])
-        try:
-            provider = find_provider(snapshot, reference)
-        except NotFound as error:
-            raise UnknownReference(error.message, reasons=[Reason("provider_id", error.message)]) from error
+        provider = _provider(snapshot, "provider_id", reference)
+        if self.provider and _provider(snapshot, "provider", self.provider).id != provider.id:
+            message = f"means another provider than provider_id, which is that of {provider.name!r}; give one of them"
+            raise InvalidModel(f"provider: {message}", reasons=[Reason("provider", message)])
         self._check_card(snapshot)
         own = self.model_dump(exclude={"provider", "provider_name", "context_window", *CARD_FIELDS})
         return own | {
@@ -119,12 +137,11 @@ class AliasBody(AliasDraft, RequestModel):
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
         """The row to write. Errors: Invalid, UnknownReference, AmbiguousName."""
-        reference = _needed("model_id", self.model_id or self.model)
-        return {
-            "model_id": _model_id(snapshot, "model_id", reference, self.provider),
-            "alias": self.alias,
-            "context": self.context,
-        }
+        model_id = _meant_model(snapshot, self)
+        if snapshot.models[model_id].name == self.alias:
+            message = "is the name of its own model, which is found by it already; choose another name"
+            raise Invalid(f"alias: {message}", reasons=[Reason("alias", message)])
+        return {"model_id": model_id, "alias": self.alias, "context": self.context}
 
 
 class FunctionBody(FunctionDraft, RequestModel):
@@ -149,21 +166,36 @@ class MappingBody(MappingDraft, RequestModel):
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:
         """The row to write. Errors: Invalid, UnknownReference, AmbiguousName."""
-        reference = _needed("model_id", self.model_id or self.model)
+        model_id = _meant_model(snapshot, self)
         fallback = self.fallback_model_id
         return self.model_dump(exclude={"model", "provider", "fallback_provider"}) | {
-            "model_id": _model_id(snapshot, "model_id", reference, self.provider),
+            "model_id": model_id,
             "fallback_model_id": None
             if fallback is None
             else _model_id(snapshot, "fallback_model_id", fallback, self.fallback_provider),
         }
 
 
-def _needed(field: str, reference: str | None) -> str:
+def _meant_model(snapshot: Snapshot, body: AliasBody | MappingBody) -> str:
+    """The id of the model that a body names as `model_id`, `model` or both. Errors: Invalid, as `_model_id`."""
+    reference = body.model_id or body.model
     if not reference:
-        message = f"{field} is required: the model's id, its name, or the provider's name for it."
-        raise Invalid(message, reasons=[Reason(field, message)])
-    return reference
+        message = "model_id is required: the model's id, its name, or the provider's name for it."
+        raise Invalid(message, reasons=[Reason("model_id", message)])
+    model_id = _model_id(snapshot, "model_id", reference, body.provider)
+    if body.model and _model_id(snapshot, "model", body.model, body.provider) != model_id:
+        message = (
+            f"means another model than model_id, which is that of {snapshot.models[model_id].name!r}; give one of them"
+        )
+        raise Invalid(f"model: {message}", reasons=[Reason("model", message)])
+    return model_id
+
+
+def _provider(snapshot: Snapshot, field: str, reference: str) -> Provider:
+    try:
+        return find_provider(snapshot, reference)
+    except NotFound as error:
+        raise UnknownReference(error.message, reasons=[Reason(field, error.message)]) from error
 
 
 def _model_id(snapshot: Snapshot, field: str, reference: str, provider: str | None) -> str:

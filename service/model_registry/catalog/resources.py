@@ -28,7 +28,7 @@ from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
-from model_registry.entities.provider import Provider
+from model_registry.entities.provider import DESCRIPTION
 from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
@@ -62,6 +62,8 @@ class Resource:
     """The columns of the unique key, for messages."""
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Columns, and the other fields of the body that set the same."""
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns, and the fields of the body that set a part of them. The rest of the column stays."""
     invalid: type[Invalid] = Invalid
     fields: Callable[[Any], dict[str, Any]] = lambda row: row.model_dump()
     """The row as fields of its body."""
@@ -93,6 +95,7 @@ def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, A
         if named & {column, *others}:
             kept.pop(column, None)
             named.add(column)
+    named.update(column for column, parts in resource.parts if named.intersection(parts))
     try:
         # Larger metadata that an older release kept stays, or shrinks.
         context = {STORED_METADATA: metadata_bytes(getattr(row, "metadata", {}))}
@@ -164,10 +167,13 @@ PROVIDER = Resource(
     "providers",
     "model_providers",
     ProviderBody,
-    Provider,
+    views.ProviderView,
     find_provider,
+    views.provider_view,
     referrers=lambda snapshot, row: (f"the model {m.name}" for m in snapshot.models.where("provider", row.id)),
     twins=lambda snapshot, new: snapshot.providers.where("name", new["name"]),
+    parts=(("metadata", ("description",)),),
+    fields=lambda row: row.model_dump() | {"metadata": {k: v for k, v in row.metadata.items() if k != DESCRIPTION}},
 )
 MODEL = Resource(
     "model",

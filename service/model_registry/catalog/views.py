@@ -17,6 +17,7 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Mapping
 from model_registry.entities.model import GATEWAY_CONTEXTS, OFFERED_STATUSES, Alias, Model, ModelColumns, flags
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
+from model_registry.entities.provider import Provider
 from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -56,6 +57,12 @@ class ModelView(ModelVersionView):
     api_base: str | None
     api_key_env_var: str | None
     aliases: list[AliasRef]
+
+
+class ProviderView(Provider):
+    """The shape of `provider_view`."""
+
+    description: str | None
 
 
 class AliasView(Alias):
@@ -103,6 +110,11 @@ class ServiceModelView(ModelView):
 def row_view(_snapshot: Snapshot, row: Row) -> View:
     """A row that is shown as it is: its columns."""
     return row.model_dump()
+
+
+def provider_view(_snapshot: Snapshot, provider: Provider) -> View:
+    """A provider with its description."""
+    return provider.model_dump() | {"description": provider.described}
 
 
 def model_label_view(snapshot: Snapshot, model: Model) -> View:
@@ -274,8 +286,7 @@ def openai_model(snapshot: Snapshot, name: str) -> View | None:
     model = next(_named(snapshot, name), None)
     if model is None:
         return None
-    # Snapshots that tests make may lack the time.
-    created = int(datetime.fromisoformat(model.created_at).timestamp()) if model.created_at else 0
+    created = int(datetime.fromisoformat(model.created_at).timestamp()) if model.created_at else 0  # some tests: none
     owner = snapshot.providers[model.provider_id].name
     return {"id": name, "object": "model", "created": created, "owned_by": owner}
 

@@ -85,6 +85,8 @@ def _print(done: dict[str, Any]) -> None:
             detail = f": {printable(entry['detail'])}" if entry["detail"] else ""
             action = typer.style(f"{entry['action']:<8}", fg=colour)
             typer.echo(f"{action} {entry['kind']} {printable(entry['name'])}{detail}")
+    for warning in done.get("warnings", ()):
+        typer.echo(f"{typer.style('warning', fg='yellow')}  {printable(warning)}")
     counts = ", ".join(f"{done[action]} {action}" for action in ("created", "changed", "unchanged", "ignored"))
     typer.echo(f"{counts}, revision {done['revision']}")
     if done["dry_run"]:

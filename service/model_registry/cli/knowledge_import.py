@@ -79,6 +79,7 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
         )
     with registry.expect_shape():
         report: list[Entry] = answer["report"]
+        _lines("Warnings", "yellow", answer.get("warnings", ()))
         _print(reading, report, answer["revision"], dry_run=options.dry_run)
     if options.report is not None:
         items = {"passed_over": reading.passed_over, "unread": reading.unread}

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 
 from model_registry.client.requests import json_object
-from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, R, read_row
+from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, CatalogProvider, R, read_row
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
-from model_registry.entities.provider import Provider
 from model_registry.entities.spelling import letters_of
 from model_registry.errors import AmbiguousName, ModelNotFound
 
@@ -18,7 +17,7 @@ from model_registry.errors import AmbiguousName, ModelNotFound
 class Catalogue:
     """Every row of every resource, at one revision."""
 
-    providers: tuple[Provider, ...]
+    providers: tuple[CatalogProvider, ...]
     categories: tuple[Category, ...]
     models: tuple[CatalogModel, ...]
     aliases: tuple[CatalogAlias, ...]
@@ -71,7 +70,7 @@ def read_catalogue(content: bytes) -> Catalogue:
         return tuple(read_row(kind, row) for row in document.get(plural, ()))
 
     return Catalogue(
-        rows("providers", Provider),
+        rows("providers", CatalogProvider),
         rows("categories", Category),
         rows("models", CatalogModel),
         rows("aliases", CatalogAlias),

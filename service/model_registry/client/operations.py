@@ -39,8 +39,10 @@ class Operations(RowOperations):
         *,
         model_type: str | None = None,
         provider: str | None = None,
+        provider_type: str | None = None,
         capability: Sequence[str] | None = None,
         name: str | None = None,
+        model_id: str | None = None,
         active: bool | None = None,
         offered: bool | None = None,
         status: Sequence[str] | None = None,
@@ -60,8 +62,10 @@ class Operations(RowOperations):
         return _MODELS.list(
             model_type=model_type,
             provider=provider,
+            provider_type=provider_type,
             capability=capability,
             name=name,
+            model_id=model_id,
             active=active,
             offered=offered,
             status=status,
@@ -191,18 +195,20 @@ class Operations(RowOperations):
         return Call("GET", path, items_of(ServiceModel), {"function": function, "deployed": deployed})
 
     @operation
-    def list_deployments(
+    def list_deployments(  # noqa: PLR0913 (a parameter a filter)
         self,
         *,
         node_id: str | None = None,
         status: str | None = None,
+        provider_type: str | None = None,
         model: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> Call[list[Deployment]]:
         """List what is loaded where, as nodes reported it. Errors: Invalid."""
-        filters = {"node_id": node_id, "status": status, "model": model, "limit": limit, "offset": offset}
-        return Call("GET", "/api/deployments", items_of(Deployment), filters)
+        filters = {"node_id": node_id, "status": status, "provider_type": provider_type, "model": model}
+        page = {"limit": limit, "offset": offset}
+        return Call("GET", "/api/deployments", items_of(Deployment), {**filters, **page})
 
     @operation
     def tensorzero_config(self) -> Call[str]:

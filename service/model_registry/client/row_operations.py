@@ -15,6 +15,7 @@ from model_registry.client.rows import (
     AliasFields,
     CatalogAlias,
     CatalogMapping,
+    CatalogProvider,
     CategoryFields,
     FunctionFields,
     MappingFields,
@@ -22,9 +23,8 @@ from model_registry.client.rows import (
 )
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
-from model_registry.entities.provider import Provider
 
-_PROVIDERS = Rows("providers", Provider)
+_PROVIDERS = Rows("providers", CatalogProvider)
 _CATEGORIES = Rows("categories", Category)
 _ALIASES = Rows("aliases", CatalogAlias)
 _FUNCTIONS = Rows("functions", Function)
@@ -40,33 +40,36 @@ class RowOperations:
         *,
         type: str | None = None,  # noqa: A002 (the registry's name)
         active: bool | None = None,
+        provider_type: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> Call[list[Provider]]:
+    ) -> Call[list[CatalogProvider]]:
         """List providers that pass the filters. Errors: Invalid, for an unknown value."""
-        return _PROVIDERS.list(type=type, active=active, limit=limit, offset=offset)
+        return _PROVIDERS.list(type=type, active=active, provider_type=provider_type, limit=limit, offset=offset)
 
     @operation
-    def get_provider(self, reference: str) -> Call[Provider]:
+    def get_provider(self, reference: str) -> Call[CatalogProvider]:
         """Get a provider. Errors: NotFound, AmbiguousName."""
         return _PROVIDERS.get(reference)
 
     @operation
     def create_provider(
         self, fields: Mapping[str, Any] | None = None, **more: Unpack[ProviderFields]
-    ) -> Call[Provider]:
+    ) -> Call[CatalogProvider]:
         """Add a provider. Errors: Invalid, with every bad field; AlreadyExists."""
         return _PROVIDERS.create(fields, more)
 
     @operation
-    def replace_provider(self, reference: str, fields: Mapping[str, Any], *, etag: str | None = None) -> Call[Provider]:
+    def replace_provider(
+        self, reference: str, fields: Mapping[str, Any], *, etag: str | None = None
+    ) -> Call[CatalogProvider]:
         """Set every field of a provider. Errors: as `create_provider`; NotFound, PreconditionFailed."""
         return _PROVIDERS.replace(reference, fields, etag)
 
     @operation
     def change_provider(
         self, reference: str, *, etag: str | None = None, **fields: Unpack[ProviderFields]
-    ) -> Call[Provider]:
+    ) -> Call[CatalogProvider]:
         """Set some fields of a provider. Errors: as `replace_provider`."""
         return _PROVIDERS.change(reference, fields, etag)
 

@@ -14,6 +14,7 @@ from model_registry.entities.base import Row
 from model_registry.entities.function import Mapping as MappingRow
 from model_registry.entities.model import Alias, ModelColumns
 from model_registry.entities.model_card import ModelCard
+from model_registry.entities.provider import Provider
 from model_registry.errors import RegistryUnreachable
 
 R = TypeVar("R", bound=BaseModel)
@@ -50,6 +51,12 @@ class ServiceModel(CatalogModel):
     priority: int
     weight: float
     fallback_model_id: str | None = None
+
+
+class CatalogProvider(Provider):
+    """A provider with its description."""
+
+    description: str | None = None
 
 
 class CatalogAlias(Alias):
@@ -96,6 +103,7 @@ class ProviderFields(TypedDict, total=False):
 
     name: str
     type: str
+    description: str | None
     api_base: str | None
     api_key_env_var: str | None
     tensorzero: JsonObject

@@ -17,13 +17,11 @@ from pydantic import (
     ConfigDict,
     StringConstraints,
     ValidationInfo,
-    model_validator,
 )
 from pydantic_core import to_json
 
 _INT64 = 2**63
 _DEEPEST = 32
-_MOST_FIELDS = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -59,22 +57,9 @@ def _fields_of(row: type[Row]) -> set[str]:
 
 
 class Draft(BaseModel):
-    """Writable fields of a row. Unknown fields are ignored, as existing clients need."""
+    """Writable fields of a row. Whether unknown ones are refused is decided where a draft comes from, not here."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class FewFields(BaseModel):
-    """A request whose unknown fields are refused by name, unless there are too many to name."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _few(cls, value: object) -> object:
-        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
-            known = ", ".join(sorted(cls.model_fields))
-            message = f"has {len(value):,} fields; the known ones are: {known}"
-            raise ValueError(message)
-        return value
 
 
 def without(problem: Callable[[Any], str | None]) -> AfterValidator:

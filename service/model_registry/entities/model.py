@@ -24,6 +24,15 @@ FLAGS = ("streaming", "vision", "tool_use", "json_mode", "structured_outputs", "
 
 _SYNONYMS = {"function_calling": "tool_use", "tools": "tool_use", "tool_calling": "tool_use"}
 
+CAPABILITIES = frozenset({
+    *FLAGS,
+    *("audio", "audio_input", "audio_output", "chat", "citations", "code", "code_completion", "code_generation"),
+    *("completion", "computer_use", "embeddings", "fill_in_the_middle", "image_edit", "image_editing"),
+    *("image_generation", "multilingual", "ocr", "parallel_tool_use", "pdf_input", "prompt_caching", "realtime"),
+    *("reasoning", "reranking", "transcription", "tts", "video", "video_input", "web_search"),
+})  # fmt: skip
+"""Capabilities that seeds and importers write. Others are allowed; near one of these, they look misspelt."""
+
 
 def canonical(tag: str) -> str:
     """Return the canonical name of a capability: `tool_use` for `function_calling`, in any case."""

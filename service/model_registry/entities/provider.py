@@ -61,6 +61,10 @@ ApiBase = Annotated[str, StringConstraints(max_length=2000), without(http_url_pr
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), without(_variable_problem)]
 
 
+DESCRIPTION = "description"
+"""The key of the metadata that holds what a provider is, for people."""
+
+
 class Provider(Row):
     """A provider as stored."""
 
@@ -72,6 +76,12 @@ class Provider(Row):
     metadata: dict[str, Any] = {}
     active: bool = True
     route_by: str | None = None
+
+    @property
+    def described(self) -> str | None:
+        """What it is, for people, where its metadata says so."""
+        text = self.metadata.get(DESCRIPTION)
+        return text if isinstance(text, str) else None
 
     @property
     def costs_nothing(self) -> bool:

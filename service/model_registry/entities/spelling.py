@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
 from itertools import islice
 
 _ALIKE = 0.65
 """Of two names, as `difflib` counts. Lower takes `price` for `provider`."""
 _LONGEST = 80
 _MOST = 500
-"""Names that are compared, and characters of each. One comparison takes some 20 us, and callers choose the names."""
+"""Limits of what is compared: characters of a name, and names. Callers choose the word, and each name costs time."""
+_LIKELY = 8
+"""Names that `difflib` compares, which is slow: those that share the most pairs of letters."""
 MOST_LISTED = 100
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:
-    """Return the known name that is most like a word, in any case; None if none is."""
+    """Return the known name that is most like a word, in any case; None if none is. `b` is most like `a.b`."""
     wanted = word[:_LONGEST].casefold()
     names = known if len(known) <= _MOST else (name for name in known if name[:1].casefold() == wanted[:1])
     folded = {name[:_LONGEST].casefold(): name for name in islice(names, _MOST)}
-    close = get_close_matches(wanted, folded, 1, _ALIKE)
+    if nested := [name for name in folded if name.endswith(f".{wanted}")]:
+        return folded[nested[0]]
+    pairs = _pairs(wanted)
+    likely = nlargest(_LIKELY, folded, key=lambda name: len(pairs & _pairs(name)) / (len(wanted) + len(name) + 1))
+    close = get_close_matches(wanted, likely, 1, _ALIKE)
     return folded[close[0]] if close else None
+
+
+@lru_cache(maxsize=2**12)
+def _pairs(word: str) -> frozenset[str]:
+    return frozenset(word[at : at + 2] for at in range(len(word) - 1))
 
 
 def letters_of(name: str) -> str:

@@ -11,7 +11,7 @@ from model_registry.catalog.views import DeploymentView, View, deployment_view
 from model_registry.entities.deployment import LIVE_STATUSES
 from model_registry.entities.node import NODE_STATUSES, Node
 from model_registry.errors import NotFound
-from model_registry.selection.list_filters import known
+from model_registry.selection.filter_values import known
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -68,11 +68,19 @@ def search_nodes(snapshot: Snapshot, *, status: str | None = None, labels: Seque
     """Nodes that pass every filter, by name. A label is `key` or `key=value`. Errors: Invalid."""
     if status is not None:
         known("status", status, NODE_STATUSES)
+    check_labels(snapshot, [label for label in labels if not label])
     return [
         node
         for node in snapshot.nodes
         if status in (None, node.status) and all(_has_label(node, label) for label in labels)
     ]
+
+
+def check_labels(snapshot: Snapshot, labels: Sequence[str]) -> None:
+    """Refuse labels that no node has. Errors: Invalid."""
+    pairs = [(key, f"{key}={text}") for node in snapshot.nodes for key, text in node.labels.items()]
+    for label in labels:
+        known("label", label, {pair["=" in label] for pair in pairs})
 
 
 def node_view(snapshot: Snapshot, node: Node, pulse: Mapping[str, Any]) -> View:

@@ -16,9 +16,10 @@ from pydantic_core import from_json
 from model_registry.catalog.field_sources import by_hand
 from model_registry.entities.base import Row, json_problem, metadata_bytes, metadata_problem
 from model_registry.entities.document import VERSION, Document, DocumentAlias, DocumentProvider
-from model_registry.entities.field_errors import reasons_of
+from model_registry.entities.field_errors import dotted, reasons_of
 from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.unknown_fields import unknown_fields
 from model_registry.errors import InvalidModel, Reason
 from model_registry.garden.document_models import (
     POSITION,
@@ -27,7 +28,6 @@ from model_registry.garden.document_models import (
     garden_id,
     in_document_order,
     place,
-    unknown_keys,
 )
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
@@ -65,7 +65,7 @@ def read_document(text: bytes | str) -> ReadDocument:
         if model.id != key
     ])  # fmt: skip
     beside = {name: value for name, value in raw.items() if name != "models" and name not in _IGNORED}
-    return ReadDocument(content, raw, tuple(_places(unknown_keys(beside, Document))))
+    return ReadDocument(content, raw, tuple(dotted(field.location) for field in unknown_fields(beside, Document)))
 
 
 def exported(snapshot: Snapshot) -> dict[str, Any]:
@@ -103,11 +103,6 @@ def _provider(provider: Provider) -> dict[str, Any]:
     """List the columns that differ from those of a provider that an import creates."""
     plain = DocumentProvider().model_dump()
     return {name: value for name, default in plain.items() if (value := getattr(provider, name)) != default}
-
-
-def _places(unknown: Mapping[str, Any]) -> list[str]:
-    inner = {key: _places(value) if isinstance(value, dict) else [] for key, value in unknown.items()}
-    return [f"{key}.{place}" if place else key for key, places in inner.items() for place in places or [""]]
 
 
 def refuse(reasons: Sequence[Reason]) -> None:
@@ -242,6 +237,8 @@ def _clashes(content: Document, columns_by_key: Mapping[str, dict[str, Any]]) ->
         if first != key:
             yield Reason(f"models.{key}", f"is the same model of the same provider as models.{first}")
         for alias in entry.aliases or ():
+            if alias.alias == columns_by_key[key]["name"]:
+                yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is the model's own name")
             if (first := aliases.setdefault((alias.alias, alias.context), key)) != key:
                 yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is an alias of models.{first}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from model_registry.entities.base import NAME_LENGTH
 from model_registry.entities.document import DocumentCapabilities, DocumentModel
 from model_registry.entities.model import USUAL_CATEGORIES, Model, canonical
 from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
+from model_registry.entities.unknown_fields import unknown_fields
 from model_registry.snapshot.lookup import find_model, splits
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -196,21 +197,16 @@ def assumed_type(category: str | None, tags: Iterable[str]) -> str:
     return _TYPES.get(category or "", "vl" if "vision" in map(canonical, tags) else "chat")
 
 
-def unknown_keys(raw: object, shape: object) -> dict[str, Any]:
-    """Return the keys of a JSON object that its shape has no field for, at every level."""
-    if not isinstance(raw, dict):
-        return {}
-    if get_origin(shape) is dict:
-        inside = {key: unknown_keys(value, get_args(shape)[1]) for key, value in raw.items()}
-    elif isinstance(shape, type) and issubclass(shape, BaseModel):
-        if shape.model_config.get("extra") == "allow":
-            return {}
-        fields = shape.model_fields
-        inside = {k: unknown_keys(v, fields[k].annotation) if k in fields else v for k, v in raw.items()}
-        return {key: value for key, value in inside.items() if key not in fields or value}
-    else:  # an optional or an annotated one
-        return next((unknown for part in get_args(shape) if (unknown := unknown_keys(raw, part))), {})
-    return {key: value for key, value in inside.items() if value}
+def unknown_keys(raw: Mapping[str, Any], shape: type[BaseModel]) -> dict[str, Any]:
+    """Return the keys of a JSON object that its shape has no field for, at every level but in lists."""
+    unknown: dict[str, Any] = {}
+    for *outer, name in (field.location for field in unknown_fields(raw, shape)):
+        if not any(isinstance(part, int) for part in outer):
+            inner, source = unknown, raw
+            for part in outer:
+                inner, source = inner.setdefault(str(part), {}), source[str(part)]
+            inner[str(name)] = source[str(name)]
+    return unknown
 
 
 def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

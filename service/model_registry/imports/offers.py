@@ -29,6 +29,7 @@ from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.entities.unknown_fields import unknown_field_reasons, unknown_fields
 from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, RegistryError
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.imports.providers import OfferedProviders
@@ -152,6 +153,8 @@ class _Importer:
             facts["context_length"] = facts.pop("context_window")
         if unknown := sorted(facts.keys() - IMPORTED_FIELDS):
             raise InvalidModel(f"{', '.join(unknown)}: not a field that importers fill")
+        if reasons := unknown_field_reasons(unknown_fields(facts, ModelBody)):
+            raise InvalidModel("; ".join(map(str, reasons)), reasons=reasons)
         left_out = {name: why for name, why in offer.left_out.items() if name in IMPORTED_FIELDS and name not in facts}
         # What the source gave earlier, and has no value for now, does not stay.
         facts |= dict.fromkeys(left_out)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from model_registry.entities.model import Model, canonical
+from model_registry.entities.model import Model
 from model_registry.selection.costs import Costs, amount, missing_prices
-from model_registry.selection.list_filters import category, model_type, provider_ids
+from model_registry.selection.filter_values import capability, category, known, model_type, provider_ids
 from model_registry.selection.model_index import Mask, ModelIndex, has
 from model_registry.selection.model_numbers import NEEDED_VRAM, NUMBERS
 from model_registry.selection.request import Constraints, SelectionRequest
@@ -32,8 +32,10 @@ def checks(snapshot: Snapshot, index: ModelIndex, request: SelectionRequest, cos
     constraints = request.constraints
     yield Check("active", index.enabled(), lambda position: _switched_off(index.rows[position]))
     yield _one_of(index, "statuses", "status", constraints.statuses, lambda m: m.status)
-    yield from _all_of(index, "capabilities", "capability", [canonical(tag) for tag in constraints.capabilities])
-    yield from _all_of(index, "tags", "tag", constraints.tags)
+    capabilities = [capability(index, tag, "constraints.capabilities") for tag in constraints.capabilities]
+    yield from _all_of(index, "capabilities", "capability", capabilities)
+    tags = [known("constraints.tags", tag, index.keys("tag")) for tag in constraints.tags]
+    yield from _all_of(index, "tags", "tag", tags)
     if constraints.model_types:
         types = [model_type(value, "constraints.model_types") for value in constraints.model_types]
         yield _one_of(index, "model_types", "model_type", types, lambda m: m.model_type)

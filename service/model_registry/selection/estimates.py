@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from model_registry.catalog.views import ModelLabel, View, model_label_view
-from model_registry.entities.base import FewFields, LongName
+from model_registry.entities.base import LongName
 from model_registry.selection.costs import (
     Amount,
     amount,
@@ -26,12 +26,6 @@ from model_registry.snapshot.snapshot import Snapshot
 CURRENCY = "USD"
 
 
-class EstimateFilter(ModelFilter, FewFields):
-    """The filters of `GET /api/models`; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class EstimateRequest(TokenCounts):
     """Number and size of the requests, and the models to compare."""
 
@@ -40,8 +34,8 @@ class EstimateRequest(TokenCounts):
         None,
         description="Ids, names, providers' names or aliases. A name of several providers selects all its rows.",
     )
-    filter: EstimateFilter = Field(
-        EstimateFilter(offered=True),
+    filter: ModelFilter = Field(
+        ModelFilter(offered=True),
         description="Selects models when `models` is omitted. By default all offered models.",
     )
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100

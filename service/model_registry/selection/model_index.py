@@ -52,6 +52,7 @@ def _words(value: object) -> frozenset[str]:
 
 _ONE: dict[str, Callable[[Model], str | None]] = {
     "name": lambda m: m.name,
+    "model_id": lambda m: m.model_id,
     "provider": lambda m: m.provider_id,
     "model_type": lambda m: m.model_type,
     "status": lambda m: m.status,

@@ -9,6 +9,7 @@ from typing import Literal
 from model_registry.entities.gpu_memory import needed_vram_gb, number, parameter_count
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import QualityScores
+from model_registry.entities.spelling import nearest
 from model_registry.errors import Invalid, Reason
 
 Read = Callable[[Model], float]
@@ -92,7 +93,11 @@ def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
     name = _SAME.get(key, key)
     allowed = [*NUMBERS, *_SAME, *sorted(f"{BENCHMARKS}{benchmark}" for benchmark in benchmarks)]
     if name not in allowed:
-        message = f"Unknown sort key {sort!r}. Allowed, with an optional '-' for descending: {', '.join(allowed)}."
+        close = nearest(key, allowed)
+        meant = f" Did you mean {close!r}?" if close else ""
+        message = (
+            f"Unknown sort key {sort!r}.{meant} Allowed, with an optional '-' for descending: {', '.join(allowed)}."
+        )
         raise Invalid(message, reasons=[Reason("sort", message)], allowed=allowed)
     return name, sort.startswith("-")
 

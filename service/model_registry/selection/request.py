@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from model_registry.entities.base import MAX_INT32, FewFields
+from model_registry.entities.base import MAX_INT32
 from model_registry.entities.gpus import GpuName, gpu_memory_gb
 from model_registry.entities.model import ModelStatus
 from model_registry.selection.list_filters import Words
@@ -19,10 +19,10 @@ _Score = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
-class _Part(FewFields):
-    """Base that refuses unknown fields, so that no misspelt constraint is ignored."""
+class _Part(BaseModel):
+    """Base of the parts of a request: no infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class QualityMinimums(_Part):

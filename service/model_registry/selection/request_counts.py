@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from model_registry.entities.base import FewFields, ShortName
+from model_registry.entities.base import ShortName
 from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, PLAIN, STANDARD, UNITS, Tier, Unit
 
 _MOST = 10**12
@@ -42,10 +42,8 @@ class Counted:
         return self.service_tier == STANDARD and self.variant is None and self.charged.keys() <= _PLAIN
 
 
-class Counts(FewFields):
+class Counts(BaseModel):
     """Whatever a model may charge for beside plain tokens. What is left out is 0."""
-
-    model_config = ConfigDict(extra="forbid")
 
     explicit_cached_input_tokens: Count | None = Field(None, description="Read from a cache that the request names.")
     cached_audio_tokens: Count | None = None
@@ -83,10 +81,8 @@ class Counts(FewFields):
     running_seconds: Seconds | None = Field(None, description="Time that the provider's machines work on the request.")
 
 
-class TokenCounts(FewFields):
+class TokenCounts(BaseModel):
     """One request: its tokens, what else it has, and its terms."""
-
-    model_config = ConfigDict(extra="forbid")
 
     input_tokens: Count = Field(1000, description="All input tokens, with cached and written ones, of every medium.")
     output_tokens: Count = Field(1000, description="All output tokens, with those of reasoning, of every medium.")

@@ -161,10 +161,11 @@ async def test_large_bodies_share_so_much_room_and_give_it_back(replica: Replica
     room = replica.state.work.bodies
     taken = room.left - 100_000
     room.take(taken)
-    body = {"source": "x", "offers": [], "note": "x" * 60_000}
+    offers = [{"model_id": "m", "fields": {"description": "x" * 60_000}}]
+    body = {"source": "x", "offers": offers}
     for _ in range(3):
         assert (await replica.client.post("/api/models/import", json=body)).status_code == 200
-    refused = await replica.client.post("/api/models/import", json={**body, "more": "x" * 60_000})
+    refused = await replica.client.post("/api/models/import", json={**body, "offers": offers * 2})
     problem(refused, 429, "E4290")
     assert (await replica.client.post("/api/models/import", json=body)).status_code == 200
     room.give_back(taken)
@@ -196,7 +197,7 @@ async def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
     monkeypatch.setattr(guarded_route, "MOST_VALUES", 1000)
     answer = await replica.client.post("/api/models/import", json={"source": "x", "offers": [1] * 1001})
     problem(answer, 413, "E4130")
-    text = {"source": "x", "offers": [], "note": ",[{" * 1000}
+    text = {"source": "x", "offers": [{"model_id": "m", "fields": {"description": ",[{" * 1000}}]}
     assert (await replica.client.post("/api/models/import", json=text)).status_code == 200
 
 

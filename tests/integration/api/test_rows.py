@@ -209,15 +209,44 @@ async def test_every_missing_field_is_named(client: httpx.AsyncClient, noun: Nou
 
 
 @every_noun
-async def test_fields_that_mean_nothing_are_ignored(client: httpx.AsyncClient, noun: Noun) -> None:
-    strange = {"colour": "red", "id": "00000000-0000-0000-0000-000000000000", "version": 99, "created_at": "never"}
+async def test_fields_of_our_own_answers_are_taken_and_change_nothing(client: httpx.AsyncClient, noun: Noun) -> None:
+    older = {"id": "00000000-0000-0000-0000-000000000000", "version": 99, "created_at": "never", "updated_at": "soon"}
 
-    made = await add(client, noun.plural, **noun.body, **strange)
-    changed = await client.patch(f"/api/{noun.plural}/{made['id']}", json=strange)
+    made = await add(client, noun.plural, **noun.body, **older)
+    changed = await client.patch(f"/api/{noun.plural}/{made['id']}", json=older)
+    again = await client.put(f"/api/{noun.plural}/{made['id']}", json=made)
 
-    assert made["id"] != strange["id"]
-    assert "colour" not in made
-    assert changed.json() == made
+    assert made["id"] != older["id"]
+    assert changed.json() == again.json() == made
+
+
+@every_noun
+async def test_an_answer_can_be_sent_to_make_another_row(client: httpx.AsyncClient, noun: Noun) -> None:
+    made = await add(client, noun.plural, **noun.body)
+    assert (await client.delete(f"/api/{noun.plural}/{made['id']}")).status_code == 204
+
+    again = await add(client, noun.plural, **made)
+
+    assert said(noun, again) == said(noun, made)
+
+
+@every_noun
+async def test_a_field_that_nobody_knows_is_refused_with_the_nearest(client: httpx.AsyncClient, noun: Noun) -> None:
+    made = await add(client, noun.plural, **noun.body)
+    field = next(iter(noun.change))
+    misspelt = f"{field[:-1]}x"
+    code = "E4003" if noun.plural == "models" else "E4005"
+
+    for method, path, body in (
+        ("POST", "", {**noun.body, misspelt: 1}),
+        ("PUT", f"/{made['id']}", {**noun.body, misspelt: 1}),
+        ("PATCH", f"/{made['id']}", {misspelt: 1}),
+    ):
+        found = problem(await client.request(method, f"/api/{noun.plural}{path}", json=body), 422, code)
+        assert found["reasons"] == [
+            {"where": misspelt, "message": f"is not a known field; did you mean {field!r}?"},
+        ]
+    assert await get(client, f"/api/{noun.plural}/{made['id']}") == made
 
 
 @every_noun

@@ -82,6 +82,10 @@ async def test_what_is_refused_is_the_registrys_own_error(client: AsyncClient, r
     with pytest.raises(InvalidModel) as invalid:
         await client.create_model(name="n", model_id="n", provider="lab", latency_p50_ms=2, latency_p99_ms=1)
     assert [reason.where for reason in invalid.value.reasons] == ["latency_p99_ms"]
+    with pytest.raises(InvalidModel, match="contxt_window: is not a known field; did you mean 'context_window'"):
+        await client.create_model(name="n", model_id="n", provider="lab", contxt_window=4)  # type: ignore[call-arg]
+    with pytest.raises(InvalidModel, match="price: is not a known field"):
+        await client.change_model("m", price=3)  # type: ignore[call-arg]
     with pytest.raises(ModelNotFound):
         await client.get_model("nobody")
     with pytest.raises(AlreadyExists):

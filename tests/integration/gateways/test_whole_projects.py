@@ -90,7 +90,7 @@ async def test_floats_that_json_writes_as_integers_stay_floats(replica: Replica)
 async def test_a_bundle_is_byte_identical_and_answers_304(replica: Replica) -> None:
     await imported(replica, SMALL)
     first = await replica.client.get("/api/tensorzero/bundle")
-    again = await replica.client.get("/api/tensorzero/bundle?fresh")
+    again = await replica.client.get("/api/tensorzero/bundle?wait=0")  # made anew
     assert first.content == again.content
     assert first.headers["content-type"] == "application/gzip"
     same = await replica.client.get("/api/tensorzero/bundle", headers={"If-None-Match": first.headers["etag"]})

@@ -24,7 +24,7 @@ from model_registry.selection.model_index import ModelIndex
 from model_registry.selection.model_numbers import NUMBERS
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
-from support.choices import FILTERS, catalogue_of, number, operations, passes, views
+from support.choices import FILTERS, catalogue_of, mean_nothing, number, operations, passes, views
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_filters_narrow_each_other_down(snapshot: Snapshot) -> None:
     assert labels([*matching(snapshot, name="a", capability=["vision"])]) == ["a vl"]
     assert labels([*matching(snapshot, provider="openai", name="a")]) == ["a embedding"]
     assert labels([*matching(snapshot, provider="local", model_type="chat")]) == ["b chat"]
-    assert matching(snapshot, name="c") == []
+    assert matching(snapshot, name="b", capability=["vision"]) == []
 
 
 def test_providers_are_filtered(snapshot: Snapshot) -> None:
@@ -121,8 +121,13 @@ def test_filters_let_through_what_a_plain_reading_of_them_lets_through(
     made: list[Operation], filters: dict[str, Any]
 ) -> None:
     snapshot = catalogue_of(made)
+    every = views(snapshot)
 
-    assert found(snapshot, filters) == [view["id"] for view in views(snapshot) if passes(view, filters)]
+    if mean_nothing(every, filters):
+        with pytest.raises(Invalid, match="Unknown "):
+            found(snapshot, filters)
+    else:
+        assert found(snapshot, filters) == [view["id"] for view in every if passes(view, filters)]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +218,14 @@ def test_every_number_of_a_model_can_be_sorted_by() -> None:
         ({"status": ["active", "gone"]}, "status", "maintenance"),
         ({"category": "cars"}, "category", "text-llm"),
         ({"provider": "nobody"}, "provider", "ollama"),
+        ({"provider_type": "nobody"}, "provider_type", "ollama"),
         ({"model_type": "poem"}, "model_type", "vision"),
+        ({"capability": ["visoin"]}, "capability", "vision"),
+        ({"name": "qwen"}, "name", "qwen3"),
+        ({"model_id": ""}, "model_id", "qwen3-id"),
+        ({"tag": ["smal"]}, "tag", "small"),
+        ({"framework": ""}, "framework", "vllm"),
+        ({"task_type": "text_generation"}, "task_type", "text-generation"),
         ({"sort": "price"}, "sort", "cost_per_1m_input_tokens"),
         ({"sort": "--vram_mb"}, "sort", "vram_mb"),
         ({"sort": ""}, "sort", "vram_mb"),
@@ -224,6 +236,8 @@ def test_an_unknown_filter_of_models_is_refused_with_the_allowed_ones(
 ) -> None:
     catalogue = Catalogue()
     catalogue.category("text-llm")
+    facts = {"tags": ["small"], "framework": "vllm", "task_types": ["text-generation"]}
+    catalogue.model(catalogue.provider(), "qwen3", **facts)
     sort = filters.pop("sort", None)
 
     with pytest.raises(Invalid, match="Unknown ") as caught:
@@ -243,5 +257,6 @@ def test_rows_that_sql_wrote_are_read_without_failing() -> None:
 
     for sort in NUMBERS:
         assert found(snapshot, {}, sort) == ["1"]
-    assert found(snapshot, {"tag": ["x"]}) == []
+    with pytest.raises(Invalid, match="Unknown tag 'x'"):
+        found(snapshot, {"tag": ["x"]})
     assert found(snapshot, {"max_cost_per_1m_input_tokens": 9}) == []

@@ -203,8 +203,6 @@ def test_a_constraint_that_means_nothing_is_refused(
 @pytest.mark.parametrize(
     "asked",
     [
-        {"constraint": {}},
-        {"constraints": {"max_costs": 1}},
         {"constraints": {"max_cost": "1e999999"}},
         {"weights": {"quality": 0, "cost": 0, "speed": 0}},
         {"weights": {"quality": float("nan")}},

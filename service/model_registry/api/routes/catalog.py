@@ -18,12 +18,11 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, add_row_routes, page, row, rows
 from model_registry.catalog.resources import ALIAS, CATEGORY, FUNCTION, MAPPING, PROVIDER, RESOURCES
-from model_registry.catalog.views import AliasView, MappingView, ModelView
+from model_registry.catalog.views import AliasView, MappingView, ModelView, ProviderView
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
-from model_registry.entities.provider import Provider
-from model_registry.selection.list_filters import search_providers
-from model_registry.snapshot.lookup import as_uuid, find_mapping, find_model, find_service
+from model_registry.selection.list_filters import search_aliases, search_functions, search_mappings, search_providers
+from model_registry.snapshot.lookup import as_uuid, find_mapping, find_service
 from model_registry.store.json_bytes import json_bytes
 
 providers = APIRouter(prefix="/api/providers", tags=["providers"], route_class=GuardedRoute)
@@ -39,20 +38,21 @@ ROUTERS = (providers, categories, aliases, functions, mappings, catalog)
     "",
     summary="List providers, ordered by name",
     operation_id="list_providers",
-    responses={200: {"model": page("ProviderList", Provider)}, **responses(401, 422, 429, 503)},
+    responses={200: {"model": page("ProviderList", ProviderView)}, **responses(401, 422, 429, 503)},
 )
 async def list_providers(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
     type: Annotated[str | None, Query(description="Only providers of this type.", examples=["openai"])] = None,  # noqa: A002 (the parameter's public name)
+    provider_type: Annotated[str | None, Query(description="Same as `type`.")] = None,
     active: bool | None = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """All providers that match the filters."""
     snapshot = state.registry.snapshot
-    found = search_providers(snapshot, provider_type=type, active=active)
+    found = search_providers(snapshot, type=type, provider_type=provider_type, active=active)
     return await rows(request, snapshot, PROVIDER, found, limit, offset)
 
 
@@ -93,7 +93,7 @@ async def list_aliases(
 ) -> Response:
     """All aliases that match the filters."""
     snapshot = state.registry.snapshot
-    found = [a for a in snapshot.aliases if alias in (None, a.alias) and context in (None, a.context)]
+    found = search_aliases(snapshot, alias=alias, context=context)
     return await rows(request, snapshot, ALIAS, found, limit, offset)
 
 
@@ -116,7 +116,7 @@ async def list_functions(
 ) -> Response:
     """All functions that match the filters."""
     snapshot = state.registry.snapshot
-    found = [f for f in snapshot.functions if service_name in (None, f.service_name)]
+    found = search_functions(snapshot, service_name=service_name)
     return await rows(request, snapshot, FUNCTION, found, limit, offset)
 
 
@@ -144,14 +144,7 @@ async def list_mappings(
 ) -> Response:
     """All mappings that match the filters."""
     snapshot = state.registry.snapshot
-    used = None if model is None else find_model(snapshot, model).id
-    found = [
-        m
-        for m in snapshot.mappings
-        if service_name in (None, m.service_name)
-        and function_name in (None, m.function_name)
-        and used in (None, m.model_id, m.fallback_model_id)
-    ]
+    found = search_mappings(snapshot, service_name=service_name, function_name=function_name, model=model)
     return await rows(request, snapshot, MAPPING, found, limit, offset)
 
 
@@ -181,7 +174,7 @@ _KEY = (b"/api/catalog", b"")
 class CatalogView(BaseModel):
     """All rows of the catalogue, each as in its own list."""
 
-    providers: list[Provider]
+    providers: list[ProviderView]
     categories: list[Category]
     models: list[ModelView]
     aliases: list[AliasView]

@@ -18,6 +18,13 @@ from model_registry.api.routes.services import OfFunction, OnlyDeployed, service
 from model_registry.catalog.views import ModelView, ServiceModelView
 from model_registry.store.json_bytes import json_bytes
 
+
+class OldModelQuery(ModelQuery):
+    """The query of `GET /api/models`; what no model has is an empty list here."""
+
+    unknown_is_empty = True
+
+
 router = APIRouter(prefix="/compat/api", tags=["compatibility"], route_class=GuardedRoute)
 
 
@@ -28,9 +35,9 @@ router = APIRouter(prefix="/compat/api", tags=["compatibility"], route_class=Gua
     responses={200: {"model": list[ModelView]}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
-    request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
+    request: Request, state: CurrentApp, _caller: Reader, query: Annotated[OldModelQuery, Query()]
 ) -> Response:
-    """The rows of `GET /api/models`, with the same filters and in the same order."""
+    """The rows of `GET /api/models`, with the same filters and order; but what no model has is an empty list."""
     return await models_response(request, state, query, bare)
 
 

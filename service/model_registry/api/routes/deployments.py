@@ -55,6 +55,9 @@ async def list_deployments(
         str | None, Query(description="Only deployments on this node (exact name).", examples=["gpu-node-1"])
     ] = None,
     status: Annotated[str | None, Query(description="Only deployments with this status.", examples=["loaded"])] = None,
+    provider_type: Annotated[
+        str | None, Query(description="Only deployments at servers of this type.", examples=["ollama"])
+    ] = None,
     model: Annotated[
         str | None, Query(description="Only deployments of this model: id, name, or announced name.")
     ] = None,
@@ -63,9 +66,10 @@ async def list_deployments(
 ) -> Response:
     """All deployments that match the filters."""
     snapshot = state.registry.snapshot
-    found = search_deployments(snapshot, node_id=node_id, status=status, model=model)
+    found = search_deployments(snapshot, node_id=node_id, provider_type=provider_type, status=status, model=model)
     part = paginate(found, limit, offset)
-    return await large_list_response(request, snapshot, part, partial(deployment_view, snapshot), len(found), _TABLES)
+    tables = (*_TABLES, "model_aliases")
+    return await large_list_response(request, snapshot, part, partial(deployment_view, snapshot), len(found), tables)
 
 
 @deployments.get(

@@ -18,6 +18,7 @@ from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_l
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses, summary
 from model_registry.catalog.field_sources import HAND
+from model_registry.catalog.warnings import WARNINGS, Warnings, import_warnings
 from model_registry.entities.base import ShortName
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.offer import Offer
@@ -77,6 +78,7 @@ class OffersAnswer(BaseModel):
     dry_run: bool
     revision: int
     report: list[ImportedRow]
+    warnings: Warnings = []
 
 
 @router.post(
@@ -109,7 +111,8 @@ async def import_models(
 def _answer(plan: ImportPlan, **beside: object) -> bytes:
     keys = ("action", "kind", "provider", "name", "fields", "kept")
     rows = [{key: getattr(entry, key) for key in keys} | {"reason": entry.detail} for entry in plan.report]
-    return json_bytes({**beside, "report": rows})
+    warnings = import_warnings(plan.operations)
+    return json_bytes({**beside, "report": rows} | ({WARNINGS: warnings} if warnings else {}))
 
 
 async def _planned(state: AppState, body: OffersBody) -> ImportPlan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -106,11 +106,22 @@ async def stats(request: Request, state: CurrentApp, _caller: Reader) -> Respons
     return cached_response(request, snapshot, json_bytes(found), tables=JOINED["models"])
 
 
-@router.api_route("/{reference:path}/versions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
-@router.api_route("/{reference:path}/deployments", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def _only_get() -> NoReturn:
+    """A dependency, so that it comes before what else may be wrong with a request."""
+    raise HTTPException(405, headers={"Allow": "GET"})
+
+
+_ONLY_READ: dict[str, Any] = {
+    "methods": ["PUT", "PATCH", "DELETE"],
+    "dependencies": [Depends(_only_get)],
+    "include_in_schema": False,
+}
+
+
+@router.api_route("/{reference:path}/versions", **_ONLY_READ)
+@router.api_route("/{reference:path}/deployments", **_ONLY_READ)
 async def refuse_to_edit_what_is_below(_caller: Administrator) -> None:
     """Keep the path from matching a model with such a name, which must be edited by its id."""
-    raise HTTPException(405, headers={"Allow": "GET"})
 
 
 add_row_routes(router, MODEL)

@@ -19,7 +19,7 @@ from model_registry.api.resource import Limit, Offset, paginate
 from model_registry.entities.change import Operation
 from model_registry.entities.node import Node, NodeDraft
 from model_registry.errors import Invalid, Reason
-from model_registry.fleet.views import FleetNodeView, find_node, node_view, search_nodes
+from model_registry.fleet.views import FleetNodeView, check_labels, find_node, node_view, search_nodes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.fleet_records import Pulse
 
@@ -76,6 +76,7 @@ async def list_nodes(
 ) -> Response:
     """Nodes that match the filters, ordered by name. `last_seen_at` and free memory are at most a few seconds old."""
     snapshot = state.registry.snapshot
+    check_labels(snapshot, label or ())
     found = search_nodes(snapshot, status=status, labels=label or ())
     pulse = await state.heartbeats.now()
     items = [_view(snapshot, node, pulse) for node in paginate(found, limit, offset)]
@@ -125,7 +126,10 @@ async def delete_nodes(
     status: Annotated[str | None, Query(description="`ready` or `lost`.", examples=["lost"])] = None,
     label: Labels = None,
 ) -> Response:
-    """At least one filter is required. One transaction; a node that sends a message meanwhile is kept."""
+    """At least one filter is required. One transaction; a node that sends a message meanwhile is kept.
+
+    A label that no node has deletes nothing: the same request may be sent again.
+    """
     if status is None and not label:
         message = "A filter is required, ?status=lost or ?label=key=value, so that no accident deletes the whole fleet."
         raise Invalid(message, reasons=[Reason("status", message)])

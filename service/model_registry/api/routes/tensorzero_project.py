@@ -16,10 +16,11 @@ from model_registry.api.auth import Administrator, Reader
 from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import delete_row, put_row
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
-from model_registry.api.problems import responses
+from model_registry.api.problems import responses, summary
 from model_registry.api.publication import answers_publication
 from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
+from model_registry.api.unknown_input import body_faults
 from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
 from model_registry.catalog.resources import FILE, SECTION
 from model_registry.entities.config import ConfigFile, ConfigSection
@@ -225,12 +226,16 @@ async def _content(request: Request) -> str:
     try:
         if request.headers.get("content-type", JSON).partition(";")[0].strip() != JSON:
             return body.decode("utf-8")
-        return FileBody.model_validate(json.loads(body), strict=True).content
+        value = json.loads(body)
+        faults = body_faults(request.scope["route"].path, value, FileBody)
+        if not faults:
+            return FileBody.model_validate(value, strict=True).content
     except ValidationError as error:
         raise Invalid("The body is not valid.", reasons=reasons_of(error)) from error
     except (ValueError, RecursionError) as error:
         # Also what is no text: templates and schemas are.
         raise Invalid("The body is neither JSON nor text in UTF-8.", reasons=[Reason("body", str(error))]) from error
+    raise Invalid(summary(tuple(faults)), reasons=faults)
 
 
 def _validated(kind: type[B], values: dict[str, Any]) -> B:

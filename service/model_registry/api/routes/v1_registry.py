@@ -16,6 +16,7 @@ from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, QUESTION_BYTES, GuardedRoute, body_limit
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
+from model_registry.catalog.warnings import WARNINGS, Warnings, import_warnings
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
 from model_registry.entities.gpu_memory import TrainingSettings
@@ -90,6 +91,7 @@ class DocumentImport(BaseModel):
     changed: int
     unchanged: int
     ignored: int = Field(description="Number of unknown keys, which are not kept.")
+    warnings: Warnings = []
 
 
 def _envelope(name: str, content: str, data: Any, **more: Any) -> type[BaseModel]:  # noqa: ANN401 (types)
@@ -234,6 +236,8 @@ async def put_document(
 
 def _json(plan: ImportPlan, *, dry_run: bool, revision: int) -> bytes:
     data = {"dry_run": dry_run, "revision": revision, **plan.short_report(*_COUNTED)}
+    if warnings := import_warnings(plan.operations):
+        data[WARNINGS] = warnings
     return json_bytes({"success": True, "data": data})
 
 

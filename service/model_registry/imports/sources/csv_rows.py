@@ -9,19 +9,30 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.entities.json_types import Json
+from model_registry.entities.model_card import ModelCard
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.entities.spelling import suggestion
+from model_registry.entities.unknown_fields import unknown_fields
+from model_registry.errors import Invalid, Reason
 from model_registry.imports.sources.items import make_offer
 
 SOURCE = "csv"
 
 KEYS = ("provider_name", "provider_type", "api_base", "name", "model_id")
 """Columns that identify a row's model. `provider` is accepted for `provider_name`."""
+
+_NAMES = frozenset({*KEYS, "provider", "context_window"})
+_WITHOUT_COLUMN: Any = None
+"""Where `csv.DictReader` puts the cells of a row that is longer than the first one."""
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
 _ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
@@ -30,6 +41,21 @@ _TEXTS = frozenset({"description", "display_name"})
 _FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")
 
 csv.field_size_limit(2**20)
+
+
+def _columns() -> list[str]:
+    """List the columns that have a fixed name, those of nested facts too."""
+    nested = (
+        f"{field}.{name}"
+        for field, info in ModelCard.model_fields.items()
+        for part in get_args(info.annotation)
+        if isinstance(part, type) and issubclass(part, BaseModel)
+        for name in part.model_fields
+    )
+    return sorted({*_NAMES, *IMPORTED_FIELDS, *nested})
+
+
+_COLUMNS = _columns()
 
 
 def write_csv(models: Iterable[Mapping[str, Any]]) -> str:
@@ -88,11 +114,16 @@ def _list_text(items: list[str]) -> str:
 
 
 def read_csv(text: str, provider: str | None = None) -> SourceContent:
-    """Read the offers of a table. Unknown columns are ignored; `provider` applies to rows without one."""
+    """Read the offers of a table; `provider` applies to rows without one. Errors: Invalid, for unknown columns."""
     passed_over, read, unread = [], [], []
     number = 0
     try:
-        for number, row in enumerate(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), 2):
+        table = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+        _refuse_columns([column.strip() for column in table.fieldnames or () if column.strip()])
+        for number, row in enumerate(table, 2):
+            if any(row.get(_WITHOUT_COLUMN) or ()) or row.get(""):
+                passed_over.append(PassedOver(f"row {number}", "has a cell in a column without a name"))
+                continue
             cells = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
             model_id = cells.get("model_id") or cells.get("name")
             at = cells.get("provider_name") or cells.get("provider") or provider
@@ -103,6 +134,21 @@ def read_csv(text: str, provider: str | None = None) -> SourceContent:
     except csv.Error as error:
         unread.append(PassedOver(f"after row {number}", f"is not a CSV table: {error}"))
     return SourceContent.joined([SourceContent((), tuple(passed_over), tuple(unread)), *read])
+
+
+def _refuse_columns(columns: Sequence[str]) -> None:
+    """Refuse columns that mean nothing, and those that stand twice. Errors: Invalid, naming each."""
+    reasons = [Reason(column, "stands twice") for column, times in Counter(columns).items() if times > 1]
+    for column in dict.fromkeys(columns):
+        facts: dict[str, Any] = {}
+        field = column.partition(".")[0]
+        _put(facts, column.split("."), None)
+        if column in _NAMES:
+            continue
+        if field not in IMPORTED_FIELDS or next(unknown_fields(facts, ModelCard, also=IMPORTED_FIELDS), None):
+            reasons.append(Reason(column, f"is not a known column; {suggestion(column, _COLUMNS)}"))
+    if reasons:
+        raise Invalid("; ".join(map(str, reasons)), reasons=reasons)
 
 
 def _offer(cells: Mapping[str, str], model_id: str, provider: str) -> Offer:

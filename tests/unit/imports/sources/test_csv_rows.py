@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.field_sources import EMPTY, IMPORTED_FIELDS
 from model_registry.catalog.views import model_view
 from model_registry.entities.model_card import ModelCard, known
+from model_registry.errors import Invalid
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.sources.csv_rows import read_csv, write_csv
 from model_registry.snapshot.snapshot import Snapshot
@@ -72,11 +74,36 @@ def test_a_table_that_was_written_says_the_same_when_it_is_read(
 
 def test_a_table_of_people_is_read_as_they_write_it() -> None:
     (offer,) = read_csv(
-        "\ufeffprovider,model_id, context_window,tags,requirements.min_vram_gb,notes\r\n"
-        'openai,gpt-4o,128000,"small, recommended",,whatever\r\n'
+        "\ufeffprovider,model_id, context_window,tags,requirements.min_vram_gb\r\n"
+        'openai,gpt-4o,128000,"small, recommended",\r\n'
     ).offers
     assert (offer.provider, offer.model_id) == ("openai", "gpt-4o")
     assert offer.fields == {"context_window": "128000", "tags": ["small", "recommended"]}
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("cost_1m_input", "did you mean 'cost_per_1m_input_tokens'"),
+        ("requirements.min_vram", "did you mean 'requirements.min_vram_gb'"),
+        ("min_vram_gb", "did you mean 'requirements.min_vram_gb'"),
+        ("benchmarks.mmlu.scor", "is not a known column"),
+        ("active", "is not a known column"),
+        ("notes", "known here: api_base, "),
+        ("model_id", "stands twice"),
+    ],
+)
+def test_a_column_that_means_nothing_is_refused_with_the_nearest(column: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message) as caught:
+        read_csv(f"provider,model_id,{column}\np,m,1\n")
+    assert [reason.where for reason in caught.value.reasons] == [column]
+
+
+def test_cells_beyond_the_columns_are_not_lost_silently() -> None:
+    for table in ("provider,model_id\np,m,1\np,n\n", "provider,model_id,\np,m,1\np,n,\n"):
+        reading = read_csv(table)
+        assert [offer.model_id for offer in reading.offers] == ["n"]
+        assert [passed.name for passed in reading.passed_over] == ["row 2"]
 
 
 def test_rows_that_name_no_model_are_passed_over_with_their_number() -> None:

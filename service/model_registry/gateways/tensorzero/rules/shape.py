@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from typing import Any, TypeGuard
 
 from model_registry.entities.json_types import Toml
+from model_registry.entities.spelling import suggestion
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path, Table, dotted
 
@@ -107,8 +107,7 @@ class TableOf:
             return f"is of older gateways, and today's refuses it; {self.removed[key]}"
         ignored = self.silent(key) if callable(self.silent) else self.silent
         fate = "silently ignores" if ignored else "refuses"
-        close = get_close_matches(key, self.keys, 1)
-        known = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(self.keys))}"
+        known = suggestion(key, sorted(self.keys))
         return f"is not a key of this table, and the gateway {fate} it; remove it ({known})"
 
 
