@@ -18,6 +18,7 @@ from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import Invalid, Reason
 from model_registry.selection.model_index import Mask, ModelIndex
 from model_registry.selection.model_numbers import SORTABLE, sorting
+from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.lookup import as_uuid
 from model_registry.snapshot.snapshot import SPECS, Snapshot
 
@@ -63,10 +64,9 @@ def check_change_filters(table: str | None, row_id: str | None) -> None:
 
 
 def _is_of_model(snapshot: Snapshot, deployment: Deployment, reference: str) -> bool:
-    if reference in (deployment.announced_model, deployment.model_id):
+    if reference == deployment.announced_model or reference in deployment.linked:
         return True
-    model = snapshot.models.get(deployment.model_id)
-    return model is not None and reference in (model.name, model.model_id)
+    return any(reference in (model.name, model.model_id) for model in models_of(snapshot, deployment))
 
 
 def known(name: str, value: str, allowed: Sequence[str]) -> str:
