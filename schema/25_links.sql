@@ -25,7 +25,7 @@ as $$
     from (
         select lower(coalesce(part[1], '') collate "C") as scheme, rtrim(lower(part[2] collate "C"), '.') as host,
                ltrim(coalesce(part[3], ''), '0') as port, coalesce(part[4], '') as path
-        from regexp_match(url, '^(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^]/?#@:[ ]+)(?::([0-9]{0,5}))?(/[^?#]*)?(?:[?#].*)?$') part
+        from regexp_match(url, '^(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^]/?#@:[ ]+)(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?$') part
         where part is not null) parts
     where host <> ''
 $$;

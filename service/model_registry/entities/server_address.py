@@ -12,7 +12,7 @@ from model_registry.entities.model_name import ascii_lower
 
 _PARTS = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^\]/?#@:\[ ]+)"
-    r"(?::([0-9]{0,5}))?(/[^?#]*)?(?:[?#].*)?",
+    r"(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?",
     re.DOTALL,
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\]")

@@ -11,7 +11,7 @@ from model_registry.entities.server_address import is_unspecified, server_addres
 @pytest.mark.parametrize(
     ("address", "urls"),
     [
-        ("gpu-1:11434", ["http://gpu-1:11434", "HTTP://GPU-1:11434/", "gpu-1:11434/v1", "https://gpu-1.:011434/v1//"]),
+        ("gpu-1:11434", ["http://gpu-1:11434", "HTTP://GPU-1:11434/", "gpu-1:11434/v1", "https://gpu-1.:11434/v1//"]),
         ("h:80", ["http://h", "http://h:80/v1/", "h"]),
         ("h:443/openai", ["https://h/openai/v1", "https://h:443/openai/"]),
         (
