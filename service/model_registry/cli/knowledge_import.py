@@ -72,10 +72,22 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
         )
     with registry.expect_shape():
         report: list[Entry] = answer["report"]
+        _print_address(reading, report)
         _print(reading, report, answer["revision"], dry_run=options.dry_run)
     if options.report is not None:
         passed = [{"name": passed.name, "reason": passed.reason} for passed in reading.passed_over]
         write_output(options.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
+
+
+def _print_address(reading: SourceContent, report: Sequence[Entry]) -> None:
+    """Say so where a server is known under another name than the one that was asked for."""
+    asked = {
+        offer.provider: offer.api_base for offer in reading.offers if offer.api_base and not offer.provider_suggested
+    }
+    there = {e["provider"] for e in report if e["kind"] == "model" and e["action"] != "skipped"} - asked.keys()
+    if len(asked) == 1 and there:
+        ((name, base),) = asked.items()
+        typer.echo(f"{base} is the address of {', '.join(sorted(there))}: its models are there, not at {name}.")
 
 
 def _print(reading: SourceContent, report: Sequence[Entry], revision: int, *, dry_run: bool) -> None:
