@@ -17,6 +17,7 @@ _PARTS = re.compile(
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\]")
 _UNSPECIFIED = re.compile(r"0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,4}\]")
+_PLAIN = re.compile(r"[^?#@]*")
 _V1 = re.compile(r"(/+v1)?/*\Z")
 
 
@@ -41,6 +42,19 @@ def server_place(url: str | None) -> tuple[str, ...]:
     """Return `host:port` alone, as the keys of an index: none when it is no URL."""
     address = server_address(url)
     return () if address is None else (address.partition("/")[0],)
+
+
+def spelled_url(url: str) -> str:
+    """Return an http or https URL with its host and port in one spelling, without slashes at its end.
+
+    The scheme, and a `/v1`, still count: a gateway sends other requests. What is no plain URL stays as it is.
+    """
+    parts = _PARTS.fullmatch(url)
+    scheme = ascii_lower(parts[1] or "") if parts else ""
+    address = server_address(url)
+    if parts is None or address is None or scheme not in {"http", "https"} or not _PLAIN.fullmatch(url):
+        return url
+    return f"{scheme}://{address.partition('/')[0]}{(parts[4] or '').rstrip('/')}"
 
 
 def is_unspecified(url: str) -> bool:
