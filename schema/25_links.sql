@@ -16,18 +16,26 @@ as $$
 $$;
 comment on function model_name_key is 'A model''s name as servers mean it: what has the same key is the same model. As name_key() in entities/model_name.py.';
 
+-- In PL/pgSQL, which keeps its plan: a load of a model asks this.
 create or replace function server_address(url text) returns text
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 as $$
-    select case when host ~ '^(localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then 'localhost' else host end
-        || ':' || case when port <> '' then port when scheme in ('https', 'wss') then '443' else '80' end
-        || regexp_replace(path, '(/+v1)?/*$', '')
-    from (
-        select lower(coalesce(part[1], '') collate "C") as scheme, rtrim(lower(part[2] collate "C"), '.') as host,
-               ltrim(coalesce(part[3], ''), '0') as port, coalesce(part[4], '') as path
-        from regexp_match(url, '^(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^]/?#@:[ ]+)(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?$') part
-        where part is not null) parts
-    where host <> ''
+declare
+    part text[] := regexp_match(url, '^(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^]/?#@:[ ]+)(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?$');
+    host text := rtrim(lower(part[2] collate "C"), '.');
+    port text := ltrim(coalesce(part[3], ''), '0');
+begin
+    if host = '' then
+        return null;
+    end if;
+    if host ~ '^(localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
+        host := 'localhost';
+    end if;
+    if port = '' then
+        port := case when lower(part[1] collate "C") in ('https', 'wss') then '443' else '80' end;
+    end if;
+    return host || ':' || port || regexp_replace(coalesce(part[4], ''), '(/+v1)?/*$', '');
+end
 $$;
 comment on function server_address is 'host:port/path of a URL in one spelling, without /v1; every name of a loopback is localhost. As server_address() in entities/server_address.py.';
 
@@ -55,7 +63,8 @@ $$;
 -- How well a row fits what a node says of itself, lower is better, or null: the provider has that type or that name; the model's
 -- type has that name (nodes say "tts"); both are servers of OpenAI's protocol, and one of them says no more than that, or both
 -- are the same. Hosted offers of the same model never fit, also those of OpenAI's protocol (metadata.location).
-create or replace function announced_type_fit(announced text, provider_type text, provider_name text, model_type text, location text)
+create or replace function announced_type_fit(
+    announced text, announced_type text, provider_type text, provider_name text, model_type text, location text)
 returns integer
 language sql immutable parallel safe
 as $$
@@ -69,52 +78,98 @@ as $$
         when provider_type in ('ollama', 'vllm', 'sglang', 'tgi')
             and (announced_type = provider_type or announced_type = 'openaicompatible') then 2
     end
-    from (select regexp_replace(lower(announced collate "C"), '[^a-z]', '', 'g') as announced_type) plain
 $$;
-comment on function announced_type_fit is 'How well a row of the catalogue fits the type that a node announces: 0 is best, null not at all.';
+comment on function announced_type_fit is 'How well a row of the catalogue fits the type that a node announces, as it is and as letters alone: 0 is best, null not at all.';
+
+create or replace function letters_of_type(announced text) returns text
+language sql immutable parallel safe
+as $$ select regexp_replace(lower(announced collate "C"), '[^a-z]', '', 'g') $$;
+comment on function letters_of_type is 'llamacpp for llama.cpp and llama_cpp.';
+
+-- The rows that a name means, of each provider (or of those in `at`) the nearest: by the provider's name for it, else in another
+-- spelling, else by the catalogue's name. Ollama knows no other spelling.
+--
+-- One plan for all calls, by indexes: triggers ask this for every deployment that they look at.
+create or replace function rows_announced(announced text, of_ollama boolean, at uuid[])
+returns table (id uuid, name text, model_type text, routing_priority integer, provider_id uuid, provider_name text,
+               provider_type text, location text, offered boolean, routed boolean, exact boolean)
+language plpgsql stable set search_path from current
+    set plan_cache_mode to force_generic_plan set enable_seqscan to off set enable_hashjoin to off set enable_mergejoin to off
+as $$
+#variable_conflict use_column
+declare
+    key text := model_name_key(announced);
+begin
+    return query
+    select n.id, n.name, n.model_type, n.routing_priority, n.provider_id, n.provider_name, n.provider_type, n.location,
+           n.offered, n.routed, n.exact
+    from (
+        select m.id, m.name::text, m.model_type, m.routing_priority, m.provider_id, p.name::text as provider_name,
+               p.type as provider_type, p.metadata ->> 'location' as location, m.active and p.active as offered,
+               p.route_by = 'deployments' is true as routed, m.model_id = announced as exact, f.distance,
+               min(f.distance) over (partition by m.provider_id) as least
+        from (
+            select a.id, case when a.model_id = announced then 0 else 1 end as distance
+            from models a where model_name_key(a.model_id) = key and (at is null or a.provider_id = any (at))
+            union all
+            select a.id, 2 from models a where model_name_key(a.name) = key and (at is null or a.provider_id = any (at))
+        ) f
+        join models m on m.id = f.id
+        join model_providers p on p.id = m.provider_id
+    ) n
+    where n.distance = n.least or n.least = 0 and n.distance = 1 and (of_ollama or n.provider_type = 'ollama');
+end
+$$;
+comment on function rows_announced is 'The rows that an announced name means, of each provider those which it means best.';
 
 -- At the server: `places` are its host and port, the surest first, and `path` is what its address has behind them. A provider
 -- there decides, whatever its type is, and a model that it does not have belongs to nobody, except to those which say that they
 -- are wherever a node has their models (route_by = deployments). One that is not active takes nothing from others. Of rows
 -- that fit equally well, those of a provider that is routed by deployments come first: for the others it makes no difference
 -- where a model is loaded. Ties go to the provider's name, so that every order of events ends in the same links.
---
--- One plan for all calls, by indexes: triggers ask this for every deployment that they look at.
 create or replace function find_announced_models(announced_type text, announced text, places text[], path text) returns uuid[]
 language plpgsql stable set search_path from current
     set plan_cache_mode to force_generic_plan set enable_seqscan to off set enable_hashjoin to off set enable_mergejoin to off
 as $$
-begin return (
-    with here as materialized (
-        select p.id, p.active, rank() over (order by
-            array_position(places, split_part(server_address(p.api_base), '/', 1)),
-            substr(server_address(p.api_base), length(split_part(server_address(p.api_base), '/', 1)) + 1) <> path) as place
-        from model_providers p
-        where split_part(server_address(p.api_base), '/', 1) = any (places)
-    ), named as materialized (
-        -- distance: by the provider's name for it, in another spelling, or by the catalogue's name. Ollama knows no other spelling.
-        select m.id, m.provider_id, m.name, m.routing_priority, p.name as provider_name, m.active and p.active as offered,
-               p.route_by = 'deployments' is true as routed, h.id is not null as is_here, m.model_id = announced as exact,
-               case when m.model_id = announced then 0 when model_name_key(m.model_id) <> model_name_key(announced) then 2
-                    when 'ollama' in (announced_type, p.type) then 0 else 1 end as distance,
-               announced_type_fit(announced_type, p.type, p.name, m.model_type, p.metadata ->> 'location') as fit
-        from models m
-        join model_providers p on p.id = m.provider_id
-        left join here h on h.id = p.id and h.place = 1
-        where model_name_key(m.model_id) = model_name_key(announced) or model_name_key(m.name) = model_name_key(announced)
-    ), nearest as (
-        select * from (select n.*, min(n.distance) over (partition by n.provider_id) as least from named n) n where n.distance = n.least
-    ), elsewhere as (
-        select n.provider_id from nearest n
-        where n.fit is not null and not n.is_here and not exists (select from nearest h where h.is_here and h.offered)
-          and (n.routed or not exists (select from here h where h.place = 1 and h.active))
-        order by n.fit, n.exact desc, n.offered desc, n.routed desc, n.provider_name, n.routing_priority, n.name, n.id
-        limit 1
-    )
-    select coalesce(array_agg(n.id order by n.is_here desc, n.offered desc, n.exact desc, n.routed desc, n.provider_name,
-                              n.fit, n.routing_priority, n.name, n.id), '{}')
-    from nearest n where n.is_here or n.provider_id = (select e.provider_id from elsewhere e)
-); end
+declare
+    here uuid[] := array(
+        select n.id from (
+            select p.id, rank() over (order by
+                array_position(places, split_part(server_address(p.api_base), '/', 1)),
+                substr(server_address(p.api_base), length(split_part(server_address(p.api_base), '/', 1)) + 1) <> path) as place
+            from model_providers p
+            where split_part(server_address(p.api_base), '/', 1) = any (places)) n
+        where n.place = 1);
+    of_ollama boolean := announced_type = 'ollama';
+    letters text := letters_of_type(announced_type);
+    at_server uuid[] := '{}';
+    is_settled boolean;
+begin
+    if here <> '{}' then
+        select coalesce(array_agg(r.id order by r.offered desc, r.exact desc, r.routed desc, r.provider_name,
+                                  r.routing_priority, r.name, r.id), '{}'), bool_or(r.offered)
+        into at_server, is_settled
+        from rows_announced(announced, of_ollama, here) r;
+        if is_settled then
+            return at_server;
+        end if;
+    end if;
+    return at_server || array(
+        with elsewhere as materialized (
+            select r.*, announced_type_fit(
+                announced_type, letters, r.provider_type, r.provider_name, r.model_type, r.location) as fit
+            from rows_announced(announced, of_ollama, null) r
+            where r.provider_id <> all (here)
+        ), best as (
+            select r.provider_id from elsewhere r
+            where r.fit is not null
+              and (r.routed or not exists (select from model_providers p where p.id = any (here) and p.active))
+            order by r.fit, r.exact desc, r.offered desc, r.routed desc, r.provider_name, r.routing_priority, r.name, r.id
+            limit 1
+        )
+        select r.id from elsewhere r where r.provider_id = (select b.provider_id from best b)
+        order by r.fit, r.exact desc, r.offered desc, r.routing_priority, r.name, r.id);
+end
 $$;
 comment on function find_announced_models is 'The rows of the catalogue that a deployment belongs to, best first, by its type, name and address.';
 
@@ -307,7 +362,8 @@ declare
     rule text := (
         select md5(string_agg(p.prosrc, ' ' order by p.proname)) from pg_proc p
         where p.oid in ('model_name_key(text)'::regprocedure, 'server_address(text)'::regprocedure,
-                        'announced_type_fit(text, text, text, text, text)'::regprocedure, 'deployment_places(text, text)'::regprocedure,
+                        'announced_type_fit(text, text, text, text, text, text)'::regprocedure, 'letters_of_type(text)'::regprocedure,
+                        'rows_announced(text, boolean, uuid[])'::regprocedure, 'deployment_places(text, text)'::regprocedure,
                         'find_announced_models(text, text, text[], text)'::regprocedure, 'models_of_deployment(model_deployments)'::regprocedure));
 begin
     if obj_description(to_regclass('model_deployments_name_key_idx'), 'pg_class') is not distinct from rule then
@@ -317,7 +373,7 @@ begin
     where d.model_id is not null and d.model_ids = '{}' and not exists (
         select from models m join model_providers p on p.id = m.provider_id
         where m.id = d.model_id and model_name_key(d.announced_model) in (model_name_key(m.model_id), model_name_key(m.name))
-          and announced_type_fit(d.provider_type, p.type, p.name, m.model_type, p.metadata ->> 'location') is not null);
+          and announced_type_fit(d.provider_type, letters_of_type(d.provider_type), p.type, p.name, m.model_type, p.metadata ->> 'location') is not null);
     update model_deployments d set address = f.address
     from (
         select c.id, coalesce(server_address(c.endpoint), server_address(n.endpoint)) as address
