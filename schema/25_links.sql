@@ -18,7 +18,7 @@ comment on function model_name_key is 'A model''s name as servers mean it: what 
 
 -- In PL/pgSQL, which keeps its plan: a load of a model asks this.
 create or replace function server_address(url text) returns text
-language plpgsql immutable strict parallel safe
+language plpgsql immutable strict parallel safe set search_path from current
 as $$
 declare
     part text[] := regexp_match(url, '^(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^]/?#@:[ ]+)(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?$');
