@@ -123,8 +123,8 @@ $$;
 comment on function rows_announced is 'The rows that an announced name means, of each provider those which it means best.';
 
 -- At the server: `places` are its host and port, the surest first, and `path` is what its address has behind them. A provider
--- there decides, whatever its type is, and a model that it does not have belongs to nobody, except to those which say that they
--- are wherever a node has their models (route_by = deployments). One that is not active takes nothing from others. Of rows
+-- there decides, whatever its type is. A model that it does not have, and that is of its type, belongs to nobody, except to those
+-- which say that they are wherever a node has their models (route_by = deployments). One that is not active takes nothing from others. Of rows
 -- that fit equally well, those of a provider that is routed by deployments come first: for the others it makes no difference
 -- where a model is loaded. Ties go to the provider's name, so that every order of events ends in the same links.
 create or replace function find_announced_models(announced_type text, announced text, places text[], path text) returns uuid[]
@@ -163,7 +163,10 @@ begin
         ), best as (
             select r.provider_id from elsewhere r
             where r.fit is not null
-              and (r.routed or not exists (select from model_providers p where p.id = any (here) and p.active))
+              and (r.routed or not exists (
+                select from model_providers p
+                where p.id = any (here) and p.active and announced_type_fit(
+                    announced_type, letters, p.type, p.name, null, p.metadata ->> 'location') is not null))
             order by r.fit, r.exact desc, r.offered desc, r.routed desc, r.provider_name, r.routing_priority, r.name, r.id
             limit 1
         )

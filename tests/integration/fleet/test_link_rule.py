@@ -196,6 +196,15 @@ def test_a_provider_at_the_address_keeps_others_away_unless_it_is_switched_off(d
     assert links(database) == {"n": ["elsewhere/m"]}
 
 
+def test_a_node_that_is_an_ollama_may_run_other_servers_too(database: psycopg.Connection) -> None:
+    provider(database, "ollama", base=ONE)
+    provider(database, "speech", "custom", "http://localhost:8880/v1")
+    model(database, "speech", "kokoro", "kokoro", model_type="tts")
+    insert(database, "gpu_nodes", node_id="n", endpoint="http://box-1:11434")
+    announce(database, "n", "kokoro", kind="tts")
+    assert links(database) == {"n": ["speech/kokoro"]}
+
+
 def test_paths_tell_servers_at_one_port_apart(database: psycopg.Connection) -> None:
     for name in ("a", "b"):
         provider(database, name, "openai_compatible", f"https://gw/{name}/v1")
