@@ -19,6 +19,7 @@ declare
         'create trigger m_link_deleted after delete on model_providers referencing old table as moved_rows for each statement execute function link_deployments_at_provider()',
         'create trigger m_link_met after insert on gpu_nodes for each row when (new.endpoint is not null) execute function link_deployments_of_node()',
         'create trigger m_link_moved after update of endpoint on gpu_nodes for each row when (old.endpoint is distinct from new.endpoint) execute function link_deployments_of_node()',
+        'create trigger m_named_by_model before insert on model_deployments for each row when (new.announced_model is null or new.provider_type is null) execute function deployment_named_by_model()',
         'create trigger m_left before update on model_deployments for each row when (old.status = ''loaded''::text and (new.status <> ''loaded''::text or new.endpoint is distinct from old.endpoint)) execute function deployment_left()',
         'create trigger m_moved after update of endpoint on gpu_nodes for each row when (old.endpoint is not null and new.endpoint is distinct from old.endpoint and new.announced_endpoint is distinct from old.announced_endpoint) execute function gpu_node_moved()'];
     tracked text;

@@ -18,6 +18,7 @@ from model_registry import errors
 from model_registry.api.problems import status_of
 from model_registry.app import create_app
 from model_registry.cli import app as commands
+from model_registry.entities.gpus import GPUS
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.settings import Settings
 
@@ -35,12 +36,12 @@ def settings_page() -> str:
         "| variable | default | meaning |",
         "| --- | --- | --- |",
     ]
-    for field in Settings.model_fields.values():
+    computed = {"cache_dir": "a cache directory of the user", "host": "`127.0.0.1`; with `DOCKED_MODE` `0.0.0.0`"}
+    for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         names = [alias] if isinstance(alias, str) else [str(choice) for choice in getattr(alias, "choices", [])]
-        default = "a cache directory of the user" if field.default_factory else field.default
-        shown = "" if default is None else f"`{default}`" if not field.default_factory else str(default)
-        lines.append(f"| {' or '.join(f'`{name}`' for name in names)} | {shown} | {field.description} |")
+        shown = computed[name] if field.default_factory else "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| {' or '.join(f'`{each}`' for each in names)} | {shown} | {field.description} |")
     return NOTE + "\n".join(lines) + "\n"
 
 
@@ -64,6 +65,26 @@ def _tree(kind: type[errors.RegistryError]) -> Iterator[type[errors.RegistryErro
     yield kind
     for child in kind.__subclasses__():
         yield from _tree(child)
+
+
+def gpus_page() -> str:
+    """Every GPU that is known by name."""
+    lines = [
+        "# GPUs",
+        "",
+        "Names that `gpu` takes in checks of hardware. Letter case, spaces, makers' names and `RTX` may differ or",
+        "be left out: `NVIDIA GeForce RTX 4090`, `rtx4090` and `4090` are the same. Where a GPU comes with",
+        "different memory, the memory is part of the name: `A100 80 GB`.",
+        "",
+        "Memory is as the maker states it (product pages and data sheets of NVIDIA, AMD and Intel). Makers mean GB of",
+        "2^30 bytes, the registry 10^9: the difference of 7% is left to the CUDA context, the display and ECC.",
+        "Capability: NVIDIA's list at <https://developer.nvidia.com/cuda-gpus>.",
+        "",
+        "| GPU | memory, GB | CUDA compute capability |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| {gpu.name} | {gpu.memory_gb} | {gpu.capability or ''} |" for gpu in GPUS]
+    return NOTE + "\n".join(lines) + "\n"
 
 
 def commands_page() -> str:
@@ -140,6 +161,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "commands.md": commands_page(),
         "provider-types.md": provider_types_page(),
+        "gpus.md": gpus_page(),
         "http.md": asyncio.run(http_page()),
     }
 

@@ -13,12 +13,12 @@ select seed.name, seed.type, seed.api_base, seed.api_key_env_var, seed.metadata
 from (
     values
         -- Yours. localhost is right where the gateway runs on the same machine as the model server; elsewhere, change it.
-        ('ollama_local', 'ollama', 'http://localhost:11434/v1', null, jsonb '{"location": "local"}'),
-        ('ollama_edge', 'ollama', 'http://ollama-edge:11434/v1', null, '{"location": "edge"}'),
-        ('vllm_local', 'vllm', 'http://localhost:8000/v1', null, '{"location": "local"}'),
+        ('ollama_local', 'ollama', 'http://localhost:11434/v1', null, jsonb '{"location": "local", "costs_nothing": true}'),
+        ('ollama_edge', 'ollama', 'http://ollama-edge:11434/v1', null, '{"location": "edge", "costs_nothing": true}'),
+        ('vllm_local', 'vllm', 'http://localhost:8000/v1', null, '{"location": "local", "costs_nothing": true}'),
         -- What follows speaks protocols that the gateway does not: for look-up by applications only.
-        ('rerank_local', 'custom', 'http://localhost:7997', null, '{"location": "local", "server": "infinity"}'),
-        ('speech_local', 'custom', 'http://localhost:8880/v1', null, '{"location": "local", "server": "kokoro-fastapi"}'),
+        ('rerank_local', 'custom', 'http://localhost:7997', null, '{"location": "local", "costs_nothing": true, "server": "infinity"}'),
+        ('speech_local', 'custom', 'http://localhost:8880/v1', null, '{"location": "local", "costs_nothing": true, "server": "kokoro-fastapi"}'),
 
         -- Hosted, by the companies that make the models.
         ('openai', 'openai', 'https://api.openai.com/v1', 'OPENAI_API_KEY', '{"location": "hosted"}'),

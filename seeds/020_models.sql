@@ -5,6 +5,8 @@
 --   * Local models: what the model's card or the Ollama library states where it could be looked up; the sizes of the
 --     rest, and the memory that rerankers and speech models take, are estimates. Measure before you rely on them.
 --
+--   * Prices, quality and latency: `015_prices.sql` and `016_measurements.sql`, with their sources.
+--
 -- vram_mb of an Ollama model is its size plus a fifth, for buffers and the cache of some 8,000 tokens, rounded up to
 -- 256 MiB. Longer contexts take more. Hosted models take none: 0.
 --
@@ -12,10 +14,11 @@
 -- machine first. One statement, because a name is taken once any earlier statement has used it.
 
 insert into models (
-    name, provider_id, model_id, model_type, context_length, vram_mb, capabilities, routing_priority, description)
+    name, provider_id, model_id, model_type, context_length, vram_mb, capabilities, routing_priority, description, card,
+    field_sources)
 select
     seed.name, p.id, seed.model_id, seed.model_type, seed.context_length, seed.vram_mb, to_jsonb(seed.capabilities),
-    seed.routing_priority, seed.description
+    seed.routing_priority, seed.description, coalesce(facts.card, '{}'), coalesce(facts.sources, '{}')
 from (
     values
         -- Ollama, on a workstation with one GPU of 8 to 32 GB
@@ -105,6 +108,11 @@ from (
         ('whisper_large_v3_turbo', 'groq', 'whisper-large-v3-turbo', 'audio', 0, 0, '{transcription,multilingual}', 0, 'Speech to text')
 ) as seed (name, provider, model_id, model_type, context_length, vram_mb, capabilities, routing_priority, description)
 join model_providers p on p.name = seed.provider
+cross join lateral (
+    select jsonb_object_agg(fact.key, fact.value) as card, jsonb_object_agg(fact.key, f.source) as sources
+    from pg_temp.model_facts f, jsonb_each(f.card) fact
+    where f.name = seed.name and coalesce(f.provider, seed.provider) = seed.provider
+) facts
 where not exists (
     select from registry_changes c
     where c.table_name = 'models' and c.after ->> 'name' = seed.name)

@@ -46,7 +46,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Settings of the developer's shell must not affect a test."""
-    prefixes = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "PG")
+    prefixes = ("MODEL_REGISTRY_", "POSTGREST_", "SUPABASE_", "NATS_", "DATABASE_URL", "DOCKED_MODE", "PG")
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(prefixes)]:
             patch.delenv(name)

@@ -31,7 +31,9 @@
     ├── DeadlineExceeded              E5032
     ├── StorageError                  E5000
     │   ├── StorageUnavailable        E5030
+    │   ├── StatementTimeout          E5041
     │   └── StorageMisconfigured      E5001
+    │       └── OriginalRegistry      E5042
     ├── NothingAccepted               E5031
     ├── GatewayUnavailable            E5002
     ├── RegistryUnreachable           E5003
@@ -50,6 +52,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from model_registry.error_code import ErrorCode
 
 SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
 """Keys of an error's data that callers see: the alternatives that they can choose from. The rest is only logged."""
@@ -72,6 +76,8 @@ class RegistryError(Exception):
     """The registry could not complete the request"""
 
     code: ClassVar[str] = "E4000"
+    retryable: ClassVar[bool] = False
+    """Whether the same request may succeed later, without a change by the caller."""
 
     def __init__(self, message: str, *, reasons: Sequence[Reason] = (), **data: Any) -> None:  # noqa: ANN401 (copied into the problem document)
         super().__init__(message)
@@ -88,6 +94,21 @@ class RegistryError(Exception):
     def title(cls) -> str:
         """The class's docstring, the same for every instance."""
         return (cls.__doc__ or "").strip()
+
+    @property
+    def error_code(self) -> ErrorCode:
+        """The code, under the old registry's name."""
+        return ErrorCode(self.code)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The data and the reasons, under the old registry's name."""
+        return self.data | ({"reasons": [str(reason) for reason in self.reasons]} if self.reasons else {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the old registry's errors had, for logs and responses."""
+        facts = {"error_code": self.code, "message": self.message, "retryable": self.retryable}
+        return facts | {"details": self.details}
 
 
 class NotFound(RegistryError, code="E4004"):
@@ -181,6 +202,8 @@ class MethodNotAllowed(RegistryError, code="E4050"):
 class RequestTimeout(RegistryError, code="E4080"):
     """The request did not arrive in time"""
 
+    retryable = True
+
 
 class BodyTooLarge(RegistryError, code="E4130"):
     """Request body too large"""
@@ -192,6 +215,8 @@ class UrlTooLong(RegistryError, code="E4140"):
 
 class TooManyRequests(RegistryError, code="E4290"):
     """Too many requests at once"""
+
+    retryable = True
 
 
 class HeadersTooLarge(RegistryError, code="E4310"):
@@ -209,13 +234,25 @@ class StorageError(RegistryError, code="E5000"):
 class StorageUnavailable(StorageError, code="E5030"):
     """Database unavailable"""
 
+    retryable = True
+
+
+class StatementTimeout(StorageError, code="E5041"):
+    """The database cancelled a statement that took too long"""
+
 
 class StorageMisconfigured(StorageError, code="E5001"):
     """Database access is misconfigured"""
 
 
+class OriginalRegistry(StorageMisconfigured, code="E5042"):
+    """The schema holds tables of the original registry"""
+
+
 class NothingAccepted(RegistryError, code="E5031"):
     """No configuration has been accepted yet"""
+
+    retryable = True
 
 
 class GatewayUnavailable(RegistryError, code="E5002"):
@@ -225,9 +262,13 @@ class GatewayUnavailable(RegistryError, code="E5002"):
 class RegistryUnreachable(RegistryError, code="E5003"):
     """The registry service cannot be reached"""
 
+    retryable = True
+
 
 class ModelServerUnreachable(RegistryError, code="E5004"):
     """A model server on this node does not respond"""
+
+    retryable = True
 
 
 class SourceUnreadable(RegistryError, code="E5005"):

@@ -15,7 +15,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
-    host: str = Field("127.0.0.1", alias="MODEL_REGISTRY_HOST", description="Address the service listens on.")
+    docked: bool = Field(
+        default=False,
+        alias="DOCKED_MODE",
+        description="The service runs in a container, whose own loopback nobody else reaches: it listens on all "
+        "addresses unless MODEL_REGISTRY_HOST is set.",
+    )
+    host: str = Field(
+        default_factory=lambda known: "0.0.0.0" if known.get("docked") else "127.0.0.1",  # noqa: S104 (in a container)
+        alias="MODEL_REGISTRY_HOST",
+        description="Address the service listens on.",
+    )
     port: int = Field(8110, alias="MODEL_REGISTRY_PORT", ge=0, le=65535, description="Port the service listens on.")
 
     supabase_url: str | None = Field(
@@ -23,8 +33,10 @@ class Settings(BaseSettings):
     )
     supabase_key: SecretStr | None = Field(
         None,
-        validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"),
-        description="The project's service-role key.",
+        validation_alias=AliasChoices(
+            "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"
+        ),
+        description="A secret key of the project (`sb_secret_...`), or its service-role key.",
     )
     jwt_issuers: str = Field(
         "",

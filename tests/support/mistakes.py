@@ -125,9 +125,6 @@ MISTAKES: dict[str, Mistake] = {
     "an embedding model in a variant": Mistake(
         GOOD.replace('model = "m"', 'model = "e"') + EMBEDDING, "functions.f.variants.v.model", "embedding"
     ),
-    "a dummy model": Mistake(
-        GOOD.replace('model = "m"', 'model = "dummy::x"'), "functions.f.variants.v.model", "fails at every call"
-    ),
     "a negative weight": Mistake(variant("weight = -1"), "functions.f.variants.v.weight"),
     "a weight of nan": Mistake(variant("weight = nan"), "functions.f.variants.v.weight"),
     "a weight of infinity": Mistake(variant("weight = inf"), "functions.f.variants.v.weight"),

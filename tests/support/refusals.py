@@ -334,14 +334,6 @@ REFUSALS = (
         "embedding model",
     ),
     Refusal(
-        "dummy model",
-        lambda c, _: c.function(
-            "new", tensorzero={"variants": {"v": {"type": "chat_completion", "model": "dummy::x"}}}
-        ),
-        "fails at every call",
-        "fails",
-    ),
-    Refusal(
         "own variant named like a mapping",
         _function(variants={"v": {**_BEST, "candidates": ["v"]}}),
         "has this name already",

@@ -48,6 +48,8 @@ class StubModelServer:
     def __init__(self, name: str, port: int = 0) -> None:
         self.name = name
         self.asked: list[Asked] = []
+        self.usage: dict[str, Any] = {}
+        """What it says of the tokens of a completion beside their numbers."""
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _model_handler(self))
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -85,7 +87,9 @@ def _model_handler(stub: StubModelServer) -> type[BaseHTTPRequestHandler]:
             model = str(body.get("model"))
             stub.asked.append(Asked(self.path, model, self.headers["Authorization"], body))
             if self.path == "/v1/chat/completions":
-                self._send(200, _completion(model, stub.answer_to(model)))
+                completion = _completion(model, stub.answer_to(model))
+                completion["usage"] |= stub.usage
+                self._send(200, completion)
             elif self.path == "/v1/embeddings":
                 self._send(200, _embeddings(model, body["input"]))
             else:
@@ -206,6 +210,10 @@ def _node_handler(stub: StubNodeServer) -> type[BaseHTTPRequestHandler]:
             content = stub.answer(self.path)
             body = content if stub.status == 200 else {"error": "busy"}
             self._send(stub.status if content is not None else 404, body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(200 if self.path == "/api/show" else 404, {"capabilities": ["completion", "tools"]})
 
     return Handler
 

@@ -31,12 +31,31 @@ class SupabaseProject:
         self.key = generate_private_key(SECP256R1())
         self.away = False
         """Whether the token service fails."""
+        self.kid = KID
+        self.secret_key: str | None = None
+        """The project's newer secret key."""
+        self.service_role_token = ""
+        """What the project's gateway sends to PostgREST in its place."""
+        self.answer: tuple[int, bytes] | None = None
+        """What the project's gateway itself answers to every request of PostgREST."""
         self.requests: list[str] = []
         """The requested paths."""
 
-    def token(self, *, key: EllipticCurvePrivateKey | None = None, kid: str = KID, **claims: Any) -> str:
+    def forwarded(self, headers: dict[str, str]) -> dict[str, str]:
+        """What the gateway sends to PostgREST: a JWT in place of a key that is none."""
+        dropped = ("host", "connection", "content-length", "accept-encoding")
+        kept = {name.lower(): value for name, value in headers.items() if name.lower() not in dropped}
+        if kept["apikey"] == self.secret_key:
+            kept["authorization"] = f"Bearer {self.service_role_token}"
+        return kept
+
+    def replace_key(self) -> None:
+        """Withdraw the signing key: tokens are signed with another from now on."""
+        self.key, self.kid = generate_private_key(SECP256R1()), str(uuid.uuid4())
+
+    def token(self, *, key: EllipticCurvePrivateKey | None = None, kid: str | None = None, **claims: Any) -> str:
         """A signed-in user's token, signed with the project's key unless another is given."""
-        return jwt.encode(_claims(claims), key or self.key, algorithm="ES256", headers={"kid": kid})
+        return jwt.encode(_claims(claims), key or self.key, algorithm="ES256", headers={"kid": kid or self.kid})
 
     def legacy_token(self, secret: str = SECRET, **claims: Any) -> str:
         """A token as projects without asymmetric keys issue them."""
@@ -45,7 +64,7 @@ class SupabaseProject:
     def public_keys(self) -> dict[str, Any]:
         """The JWKS."""
         key = ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return {"keys": [{**key, "kid": KID, "alg": "ES256", "use": "sig"}]}
+        return {"keys": [{**key, "kid": self.kid, "alg": "ES256", "use": "sig"}]}
 
     def user(self, authorization: str) -> dict[str, Any] | None:
         """The user of a token, like GoTrue: checks signature, expiry and subject."""
@@ -101,8 +120,10 @@ def supabase_project(postgrest_url: str) -> Iterator[SupabaseProject]:
             if not self.path.startswith("/rest/v1/") or not self.headers.get("apikey"):
                 self._answer(401, b'{"message":"No API key found in request"}')
                 return
-            dropped = ("host", "connection", "content-length", "accept-encoding")
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+            if project.answer is not None:
+                self._answer(*project.answer)
+                return
+            headers = project.forwarded(dict(self.headers.items()))
             with closing(http.client.HTTPConnection(postgrest, timeout=LONGEST)) as connection:
                 connection.request("POST", self.path.removeprefix("/rest/v1"), body, headers)
                 answer = connection.getresponse()

@@ -57,8 +57,29 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
     assert (settings.postgrest_url, settings.supabase_url, settings.api_key, settings.port) == (None, None, None, 8110)
 
 
-@pytest.mark.parametrize("name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"])
+@pytest.mark.parametrize(
+    ("docked", "host", "listens"),
+    [
+        ("true", "", "0.0.0.0"),  # noqa: S104 (the value is the point)
+        ("true", "10.0.0.7", "10.0.0.7"),
+        ("false", "", "127.0.0.1"),
+        ("", "", "127.0.0.1"),
+    ],
+)
+def test_in_a_container_it_listens_on_all_addresses(
+    monkeypatch: pytest.MonkeyPatch, docked: str, host: str, listens: str
+) -> None:
+    monkeypatch.setenv("DOCKED_MODE", docked)
+    monkeypatch.setenv("MODEL_REGISTRY_HOST", host)
+
+    assert Settings().host == listens
+
+
+@pytest.mark.parametrize(
+    "name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_KEY", "SUPABASE_KEY"]
+)
 def test_the_projects_key_goes_by_all_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "")  # as compose passes the name that is not in use
     monkeypatch.setenv(name, "the key")
 
     key = Settings().supabase_key

@@ -16,6 +16,7 @@ from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
 from model_registry.api.routes import (
     catalog,
+    compat,
     deployments,
     docs,
     health,
@@ -24,6 +25,7 @@ from model_registry.api.routes import (
     models,
     nodes,
     openai_models,
+    rest_v1,
     selection,
     services,
     tensorzero,
@@ -35,6 +37,7 @@ from model_registry.api.routes import (
 
 ROUTERS = (
     *catalog.ROUTERS,
+    compat.router,
     *deployments.ROUTERS,
     docs.router,
     health.router,
@@ -44,6 +47,7 @@ ROUTERS = (
     models.router,
     nodes.router,
     openai_models.router,
+    rest_v1.router,
     selection.router,
     services.router,
     tensorzero.router,

@@ -1,8 +1,8 @@
 """Who is asking, and what they may do: API keys, and the scopes that routes require (`Reader`, `Administrator`, ...).
 
 A key is one of: the admin key and the read key of the environment, a row of `api_keys` (from the snapshot, so that keys
-hold when the database is away), or a Supabase JWT where Supabase is configured. Keys are compared by hash, in constant
-time.
+hold when the database is away), or, where Supabase is configured, one of its JWTs or its secret key. Keys are compared
+by hash, in constant time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
 from model_registry.settings import Settings
 from model_registry.store.registry import Registry
+from model_registry.store.supabase_auth import SECRET_KEY
 
 HOW_TO_SET_A_KEY = (
     "Make one with `model-registry keys create NAME --scope admin`, or set MODEL_REGISTRY_API_KEY for the service."
@@ -73,8 +74,8 @@ class Authenticator:
         return not self._auth_reads
 
     def takes_any_key(self, path: str) -> bool:
-        """Whether a key is not looked at: clients of OpenAI's interface always send one, for want of a real one any."""
-        return self.reads_are_open and path.startswith("/v1/")
+        """Whether a key is not looked at: clients of OpenAI and PostgREST always send one, if need be any."""
+        return self.reads_are_open and path.startswith(("/v1/", "/rest/v1/"))
 
     def has_keys(self) -> bool:
         """Whether anybody could authenticate at all."""
@@ -92,7 +93,7 @@ class Authenticator:
         if secret is None:
             return None
         caller = self._by_hash(hash_of(secret))
-        if caller is None and self._jwt_scopes is not None and secret.count(".") == 2:  # noqa: PLR2004 (a JWT has three parts)
+        if caller is None and self._jwt_scopes is not None and _is_of_supabase(secret):
             claimed = await self._jwt_scopes(secret)
             caller = Caller(*claimed) if claimed else None
         if caller is None:
@@ -170,6 +171,11 @@ class Authenticator:
 
 def _hash(secret: SecretStr | None) -> str | None:
     return hash_of(secret.get_secret_value()) if secret else None
+
+
+def _is_of_supabase(secret: str) -> bool:
+    """Whether this looks like a JWT, which has three parts, or like a secret key of a Supabase project."""
+    return secret.count(".") == 2 or secret.startswith(SECRET_KEY)  # noqa: PLR2004
 
 
 def _shown_key(headers: Headers) -> str | None:

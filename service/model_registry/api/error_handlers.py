@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from model_registry.api.guarded_route import TOO_DEEP
+from model_registry.api.json_mistakes import json_mistake, wrong_content_type
 from model_registry.api.middleware import SECURITY_HEADERS
 from model_registry.api.problems import REFUSALS, bug_response, http_problem, problem_response, summary
-from model_registry.entities.base import Location, dotted, reasons_from
+from model_registry.entities.field_errors import Location, dotted, reasons_from
 from model_registry.errors import Invalid, Reason, RegistryError
 
 _CALLER_LEFT = 499
@@ -50,14 +52,14 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(request: Request, error: RequestValidationError) -> Response:
-        reasons = tuple(reasons_from(error.errors(), _place))
+        reasons = _unreadable_body(request, error) or tuple(reasons_from(error.errors(), _place))
         message = summary(reasons) or "The request is not valid."
         return problem_response(_invalid_of(request)(message, reasons=reasons))
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # noqa: PLR2004 (FastAPI: the body could not be parsed)
-            reason = Reason("body", "is not valid JSON in UTF-8, or is nested too deeply")
+            reason = Reason("body", error.detail if error.detail == TOO_DEEP else "is not valid JSON in UTF-8")
             return problem_response(_invalid_of(request)(str(reason), reasons=(reason,)))
         if error.status_code == 405:  # noqa: PLR2004
             headers = dict(error.headers or {})
@@ -74,6 +76,18 @@ def install_error_handlers(app: FastAPI) -> None:
 def _invalid_of(request: Request) -> type[Invalid]:
     kind: type[Invalid] = getattr(request.scope.get("endpoint"), _INVALID, Invalid)
     return kind
+
+
+def _unreadable_body(request: Request, error: RequestValidationError) -> tuple[Reason, ...]:
+    """Return why the whole body was not read: it is empty, no JSON, or does not claim to be JSON."""
+    for detail in error.errors():
+        if detail["type"] == "json_invalid":
+            return (json_mistake(str(error.body), detail["loc"][-1], detail["ctx"]["error"]),)
+        if detail["loc"] == ("body",) and isinstance(detail["input"], bytes):
+            return (wrong_content_type(request.headers.get("content-type", "")),)
+        if detail["loc"] == ("body",) and detail["type"] == "missing":
+            return (json_mistake("", 0, ""),)
+    return ()
 
 
 def _place(location: Location) -> str:

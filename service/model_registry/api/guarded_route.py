@@ -40,6 +40,7 @@ _INLINE_BYTES = 256 * 2**10
 
 DEEPEST = 64
 """Levels. A row's own JSON may have 32, a project's file none."""
+TOO_DEEP = f"is nested too deeply: at most {DEEPEST} levels"
 MOST_VALUES = 2_000_000
 """An import of 100,000 models has fewer. As Python objects they take some 200 MB."""
 
@@ -139,7 +140,7 @@ class _LimitedRequest(Request):
         if await self._off_loop(too_many_values, self._body):
             raise BodyTooLarge("The body contains too many values. Split it into several requests.")
         if await self._off_loop(too_deep, self._body):
-            raise HTTPException(400)
+            raise HTTPException(400, TOO_DEEP)
 
     async def json(self) -> Any:  # noqa: ANN401 (any JSON)
         """The body, parsed: by a parser that takes a third of the time, and lets half a surrogate pair to the other."""

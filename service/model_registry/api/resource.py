@@ -50,6 +50,10 @@ class ModelQuery(ModelFilter):
     limit: Limit = None
     offset: Offset = 0
 
+    def is_page(self) -> bool:
+        """Whether only a part is asked for."""
+        return self.limit is not None or self.offset > 0
+
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")
 """What a filtered list of models is made of: a category that is none is refused."""
@@ -69,6 +73,25 @@ async def rows(
     return await large_list_response(request, snapshot, part, view, len(matching), JOINED[resource.table])
 
 
+Envelope = Callable[[bytes, int], bytes]
+"""Puts the JSON of a list's rows, and the number of all, into a response."""
+
+
+def in_items(rows_json: bytes, count: int) -> bytes:
+    """As every list of the registry looks."""
+    return b'{"items":%b,"count":%d}' % (rows_json, count)
+
+
+def in_items_and_models(rows_json: bytes, count: int) -> bytes:
+    """The same rows twice: some programs read `models`."""
+    return b'{"items":%b,"models":%b,"count":%d}' % (rows_json, rows_json, count)
+
+
+def bare(rows_json: bytes, _count: int) -> bytes:
+    """The rows and nothing else."""
+    return rows_json
+
+
 async def large_list_response(
     request: Request,
     snapshot: Snapshot,
@@ -76,12 +99,13 @@ async def large_list_response(
     view: Callable[[T], Any],
     count: int,
     tables: Iterable[str],
+    envelope: Envelope | None = None,
 ) -> Response:
     """A list that may be long: its JSON is made off the event loop, so that other requests are answered meanwhile."""
     state: AppState = request.app.state.service
 
     def make() -> bytes:
-        return json_bytes({"items": [view(row) for row in part], "count": count})
+        return (envelope or in_items)(json_bytes([view(row) for row in part]), count)
 
     return cached_response(request, snapshot, await state.work.listed(request, len(part), make), tables=tables)
 

@@ -12,6 +12,7 @@ from typing import Any
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
+from model_registry.entities.offer import ESTIMATE
 from model_registry.snapshot.difference import same
 
 HAND = "hand"
@@ -50,7 +51,7 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 def source_label(source: str, *, estimated: bool) -> str:
     """Make an entry of `field_sources`: the importer, and whether the value is an estimate."""
-    return f"{source} (estimate)" if estimated else source
+    return f"{source}{ESTIMATE}" if estimated else source
 
 
 def fact(row: Model, name: str) -> Json:

@@ -21,9 +21,10 @@ from model_registry.catalog.request_models import (
     ProviderBody,
     RequestModel,
 )
-from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes, reasons_of
+from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
@@ -57,6 +58,8 @@ class Resource:
     """What refers to the row, in words."""
     twins: Callable[[Snapshot, dict[str, Any]], Iterable[Row]] = lambda _snapshot, _columns: ()
     """The rows that have the unique key of these columns."""
+    key: tuple[str, ...] = ("name",)
+    """The columns of the unique key, for messages."""
     replaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Columns, and the other fields of the body that set the same."""
     invalid: type[Invalid] = Invalid
@@ -119,11 +122,18 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     for other in resource.twins(snapshot, columns):
         if other.id != row_id:
             message = (
-                f"{resource.one.capitalize()} with this name already exists ({other.id}). "
+                f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists ({other.id}). "
                 f"Change it with PATCH /api/{resource.plural}/{other.id}."
             )
             raise AlreadyExists(message)
     return columns
+
+
+def _key(resource: Resource, snapshot: Snapshot, columns: dict[str, Any]) -> str:
+    values = {name: columns[name] for name in resource.key if columns[name] is not None}
+    if (provider := snapshot.providers.get(columns.get("provider_id"))) is not None:
+        values["provider"] = provider.name
+    return " and ".join(f"{name} {value!r}" for name, value in values.items())
 
 
 def _users_of(snapshot: Snapshot, model: Row) -> Iterable[str]:
@@ -191,6 +201,7 @@ CATEGORY = Resource(
         f"the model {m.name}" for m in snapshot.models if m.card.get("category") == row.key
     ),
     twins=lambda snapshot, new: snapshot.categories.where("key", new["key"]),
+    key=("key",),
 )
 ALIAS = Resource(
     "alias",
@@ -204,6 +215,7 @@ ALIAS = Resource(
         a for a in snapshot.aliases.where("alias", new["alias"]) if a.context == new["context"]
     ),
     replaces=(("model_id", ("model",)),),
+    key=("alias", "context"),
 )
 FUNCTION = Resource(
     "function",
@@ -214,6 +226,7 @@ FUNCTION = Resource(
     find_function,
     referrers=_variants_of,
     twins=_functions_named,
+    key=("service_name", "function_name"),
 )
 MAPPING = Resource(
     "mapping",
@@ -225,6 +238,7 @@ MAPPING = Resource(
     views.mapping_view,
     twins=_mappings_named,
     replaces=(("model_id", ("model",)),),
+    key=("service_name", "function_name", "variant_name"),
 )
 FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
 SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from model_registry.cli.adopt import adopt, say_not_adopted
+
 if TYPE_CHECKING:
     from model_registry.store.redaction import Finding
 
@@ -24,6 +26,7 @@ _SECRET_BYTES = 32
 """What PostgREST demands of a secret."""
 
 app = typer.Typer(help="Manage the tables, views and roles of the registry's database.", no_args_is_help=True)
+app.command()(adopt)
 
 
 @app.command()
@@ -37,7 +40,7 @@ def migrate(*, public_reads: PublicReads = None) -> None:
     Example: `DATABASE_URL=postgresql://postgres@db/postgres model-registry db migrate`
     """
     from model_registry.cli.startup import database_url, read_settings
-    from model_registry.store import migrations
+    from model_registry.store import adoption, migrations
 
     settings = read_settings()
     done = migrations.migrate(database_url(settings), settings.db_schema, public_reads=public_reads)
@@ -54,6 +57,7 @@ def migrate(*, public_reads: PublicReads = None) -> None:
     if not done.migrations and not done.schema_files:
         typer.echo("the schema is up to date")
     say_who_reads(migrations.open_to(database_url(settings), settings.db_schema))
+    say_not_adopted(adoption.not_adopted(database_url(settings), settings.db_schema))
 
 
 def say_who_reads(roles: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """How an error ends a command: the table from the error tree to exit codes, and the choices that an error leaves.
 
 0 success; 1 refused; 2 wrong usage (by Typer); 3 the registry, one of its components, a source or a target cannot be
-reached, or denies access.
+reached, or denies access; 4 done in part: what is missing was named.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from model_registry import errors
 
 REFUSED = 1
 OUT_OF_REACH = 3
+IN_PART = 4
 
 EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.RegistryError: REFUSED,

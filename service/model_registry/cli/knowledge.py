@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import NOT_FOUND
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -18,11 +19,13 @@ from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading_bar
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
-from model_registry.entities.offer import SourceContent
+from model_registry.entities.offer import PassedOver, SourceContent
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
+from model_registry.imports.sources.items import fetch_each
 from model_registry.imports.sources.litellm_prices import namesake
+from model_registry.imports.sources.weights import weights_of
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",
@@ -94,12 +97,10 @@ def import_ollama(
     root = url.rstrip("/").removesuffix("/v1")
     with reading_bar(f"Asking {root}") as advance:
         tags = fetch_json(f"{root}/api/tags")
-        names = servers.model_names(tags)
-        shown = {}
-        for done, name in enumerate(names, 1):
-            shown[name] = fetch_json(f"{root}/api/show", body={"model": name})
-            advance(done, len(names))
-    reading = servers.read_ollama(tags, shown, root, provider or "ollama")
+        shown, unread = fetch_each(
+            servers.model_names(tags), lambda name: _object_at(f"{root}/api/show", body={"model": name}), advance
+        )
+    reading = servers.read_ollama(tags, shown, root, provider or "ollama").with_unread(unread)
     if provider is None:
         reading = _each(reading, provider_suggested=True)
     bring_in(servers.OLLAMA, reading, options, registry)
@@ -161,23 +162,22 @@ def import_huggingface(
 ) -> None:
     """Import architecture, parameters, context, quantization and an estimate of the memory needed by open models.
 
-    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there.
+    Updates the rows of all providers whose model_id is the name; --provider creates a missing row there. Of GGUF files
+    of several types, name one: `unsloth/Qwen3-8B-GGUF:Q4_K_M`.
 
     Example: `model-registry knowledge import huggingface Qwen/Qwen3-8B --provider vllm_local`
     """
     if (config or info) and len(models) > 1:
         raise typer.BadParameter("--config and --info require exactly one model")
-    readings = []
+
+    def read(model: str) -> SourceContent:
+        if config or info:
+            return huggingface.read_huggingface(model, _of_file(config), _of_file(info), provider)
+        return _of_hub(hub, model, provider)
+
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
-        for done, model in enumerate(models, 1):
-            facts = (_of_file(config), _of_file(info)) if config or info else _of_hub(hub, model)
-            readings.append(huggingface.read_huggingface(model, *facts, provider))
-            advance(done, len(models))
-    reading = SourceContent(
-        tuple(offer for one in readings for offer in one.offers),
-        tuple(passed for one in readings for passed in one.passed_over),
-    )
-    bring_in(huggingface.SOURCE, reading, options, registry)
+        readings, unread = fetch_each(models, read, advance)
+    bring_in(huggingface.SOURCE, SourceContent.joined(readings.values()).with_unread(unread), options, registry)
 
 
 @importers.command("csv")
@@ -228,14 +228,34 @@ def _of_file(path: Path | None) -> dict[str, Any]:
     return _object(read_json(path)) if path else {}
 
 
-def _of_hub(hub: str, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _of_hub(hub: str, model: str, provider: str | None) -> SourceContent:
     """Read a model's facts from the Hub. Not every model has a config.json: GGUF files, for example, need none."""
-    info = _object(fetch_json(f"{hub}/api/models/{quote(model)}"))
+    unread: list[PassedOver] = []
+    repository = quote(model.partition(":")[0])
+    info = _object_at(f"{hub}/api/models/{repository}")
+    config = _more_of(f"{hub}/{repository}/resolve/main/config.json", f"{model}'s config.json", unread)
+    if "requirements" in weights_of(model, config, info).reasons:
+        # The sizes of the files decide what the Hub's counts leave open.
+        info = _more_of(f"{hub}/api/models/{repository}?blobs=true", f"the sizes of {model}'s files", unread) or info
+    return huggingface.read_huggingface(model, config, info, provider).with_unread(unread)
+
+
+def _more_of(url: str, what: str, unread: list[PassedOver]) -> dict[str, Any]:
+    """Fetch what a model need not have: nothing where there is none, and a note where it could not be read."""
     try:
-        config = _object(fetch_json(f"{hub}/{quote(model)}/resolve/main/config.json"))
-    except SourceUnreadable:
-        config = {}
-    return config, info
+        return _object_at(url)
+    except SourceUnreadable as error:
+        if error.data.get("status") != NOT_FOUND:
+            unread.append(PassedOver(what, error.message))
+        return {}
+
+
+def _object_at(url: str, *, body: dict[str, str] | None = None) -> dict[str, Any]:
+    """Fetch a JSON object. Errors: SourceUnreadable, also for an answer that is none."""
+    answer = fetch_json(url, body=body)
+    if not isinstance(answer, dict):
+        raise SourceUnreadable(f"{url} answers with no JSON object")
+    return answer
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from model_registry.cli.errors import IN_PART
 from model_registry.cli.output import printable, write_output
 from model_registry.cli.registry import RegistryHttp
 from model_registry.client.requests import Call, json_object
 from model_registry.entities.offer import SourceContent
-from model_registry.errors import Invalid
+from model_registry.errors import Invalid, SourceUnreadable
 
 _LONGEST = 20
 """Most lines printed of one kind. A price map has thousands; the file of --report has all."""
@@ -61,9 +62,15 @@ def reading_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def bring_in(source: str, reading: SourceContent, options: ImportOptions, registry: RegistryHttp) -> None:
-    """Send the offers to the registry, and print what it did with them. Errors: Invalid, when there are none."""
+    """Send the offers to the registry, and print what it did with them.
+
+    Ends with exit code 4 when some items could not be read. Errors: SourceUnreadable, when none could; Invalid, when
+    there are none.
+    """
     if not reading.offers:
         _print_passed_over(reading)
+        if reading.unread:
+            raise SourceUnreadable(f"Nothing could be read: {reading.unread[0].name}: {reading.unread[0].reason}")
         raise Invalid("The source contains nothing to import.")
     with reading_bar(f"{len(reading.offers)} models to the registry at {registry.url}"):
         params = {"dry_run": options.dry_run or None}
@@ -75,8 +82,11 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
         _print_address(reading, report)
         _print(reading, report, answer["revision"], dry_run=options.dry_run)
     if options.report is not None:
-        passed = [{"name": passed.name, "reason": passed.reason} for passed in reading.passed_over]
-        write_output(options.report, json.dumps(answer | {"passed_over": passed}, indent=2) + "\n")
+        items = {"passed_over": reading.passed_over, "unread": reading.unread}
+        listed = {kind: [{"name": one.name, "reason": one.reason} for one in ones] for kind, ones in items.items()}
+        write_output(options.report, json.dumps(answer | listed, indent=2) + "\n")
+    if reading.unread:
+        raise typer.Exit(IN_PART)
 
 
 def _print_address(reading: SourceContent, report: Sequence[Entry]) -> None:
@@ -102,18 +112,24 @@ def _print(reading: SourceContent, report: Sequence[Entry], revision: int, *, dr
     )
     changes = (f"{e['name']} at {e['provider']}: {', '.join(e['fields'])}" for e in by_action["changed"])
     _lines(f"{would}changed".capitalize(), "yellow", changes)
-    _lines("Kept fields", "cyan", _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()))
+    _lines(
+        "Fields not written",
+        "cyan",
+        _grouped((f"{f}: {why}", e["name"]) for e in models for f, why in e["kept"].items()),
+    )
     _lines("Skipped", "red", _grouped((e["reason"], e["name"]) for e in by_action["skipped"]))
     _print_passed_over(reading)
     counts = Counter(entry["action"] for entry in models)
     totals = ", ".join(f"{counts[action]} {action}" for action in ("created", "changed", "unchanged", "skipped"))
     passed = f", {len(reading.passed_over)} passed over" if reading.passed_over else ""
+    passed += f", {len(reading.unread)} not read" if reading.unread else ""
     typer.echo(f"{totals}{passed}; {_many(len(new), 'new provider')}; revision {revision}")
     if dry_run:
         typer.echo("Nothing was written.")
 
 
 def _print_passed_over(reading: SourceContent) -> None:
+    _lines("Could not be read", "red", (f"{one.name}: {one.reason}" for one in reading.unread))
     _lines("Not models for the registry", "bright_black", _grouped((p.reason, p.name) for p in reading.passed_over))
 
 

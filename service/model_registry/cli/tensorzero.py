@@ -5,7 +5,7 @@ The registry plans imports, in `gateways/tensorzero/importing/plan.py`; this mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -44,6 +44,13 @@ DryRun = Annotated[
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace the gateway project in the registry, instead of merging into it.")
 ]
+Upgrade = Annotated[
+    bool,
+    typer.Option(
+        "--upgrade",
+        help="Rewrite old syntax that today's gateway refuses, where its meaning is plain; each is reported.",
+    ),
+]
 Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
 
 _TITLES = {
@@ -51,6 +58,8 @@ _TITLES = {
     "changed": ("Changed", "Would be changed", "yellow"),
     "removed": ("Removed", "Would be removed", "red"),
     "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
+    "upgraded": ("Upgraded from old syntax", "Would be upgraded from old syntax", "cyan"),
+    "warning": ("Warnings", "Warnings", "yellow"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
 """Per action: the title when done, the title in a dry run, the colour."""
@@ -75,6 +84,7 @@ def import_(
     paths: Paths,
     dry_run: DryRun = False,
     replace: Replace = False,
+    upgrade: Upgrade = False,
     *,
     registry: RegistryHttp,
 ) -> None:
@@ -85,9 +95,10 @@ def import_(
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
     with Console(stderr=True).status("Reading the project"):
-        project = read_project(paths)
+        project = read_project(paths, upgrade=upgrade)
+    options = {"replace": replace or None, "upgrade": upgrade or None}
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
-        outcome = _dry_run(project, registry, replace=replace) if dry_run else _ask(project, registry, replace=replace)
+        outcome = _dry_run(project, registry, options) if dry_run else _ask(project, registry, options)
     print_summary(outcome)
 
 
@@ -115,8 +126,11 @@ def export(directory: Directory, *, registry: RegistryHttp) -> None:
     typer.echo(f"{len(files)} file{'s'[: len(files) != 1]} in {directory}")
 
 
-def _ask(project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bool = False) -> Outcome:
-    params = {"dry_run": dry_run, "replace": replace or None}
+Options = Mapping[str, bool | None]
+
+
+def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run: bool = False) -> Outcome:
+    params = {"dry_run": dry_run, **options}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
     answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
     with registry.expect_shape():
@@ -124,12 +138,12 @@ def _ask(project: Project, registry: RegistryHttp, *, replace: bool, dry_run: bo
         return Outcome(report, dry_run, f"the registry at {registry.url}", answer["revision"], registry.url)
 
 
-def _dry_run(project: Project, registry: RegistryHttp, *, replace: bool) -> Outcome:
+def _dry_run(project: Project, registry: RegistryHttp, options: Options) -> Outcome:
     """Plan the import in the registry or, if it cannot be asked, against an empty one."""
     try:
-        return _ask(project, registry, replace=replace, dry_run=True)
+        return _ask(project, registry, options, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
-        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=replace)
+        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=bool(options["replace"]))
         return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")
 
 
@@ -138,7 +152,7 @@ def print_summary(outcome: Outcome) -> None:
     counts = []
     for action, (done, planned, colour) in _TITLES.items():
         entries = [entry for entry in outcome.report if entry.action == action]
-        if action not in {"normalised", "removed"} or (action == "removed" and entries):
+        if action in {"created", "changed", "unchanged"} or (action == "removed" and entries):
             counts.append(f"{len(entries)} {action}")
         if entries:
             typer.secho(f"{planned if outcome.dry_run else done} ({len(entries)})", fg=colour, bold=True)

@@ -73,18 +73,28 @@ def _at(registry: RegistryHttp, paths: Iterable[str] | None) -> Mapping[str, Any
 
 
 def _print(findings: Mapping[str, Any]) -> None:
-    gateway = findings["gateway"]
+    fine, gateway = findings["accepted"], findings["gateway"]
     _print_list("Faults", findings["faults"], "red")
     _print_list("Deprecated", findings["deprecated"], "yellow")
-    if gateway["asked"]:
-        answer = "accepts it" if gateway["accepted"] else f"refuses it: {printable(gateway['message'])}"
-        typer.secho(f"The gateway {answer}", fg="green" if gateway["accepted"] else "red")
-        for warning in gateway["warnings"]:
-            typer.echo(f"  {printable(warning)}")
-    else:
-        typer.echo(f"The gateway was not asked: {gateway['message']}")
-    fine = findings["accepted"]
+    _print_list("Warnings", findings.get("warnings", []), "yellow")
+    _print_gateway(gateway, fine=fine)
     typer.secho("Fine" if fine else "Refused", fg="green" if fine else "red", bold=True)
+
+
+def _print_gateway(gateway: Mapping[str, Any], *, fine: bool) -> None:
+    """Print the gateway's own answer. What it loads may still be refused, for the faults above."""
+    if not gateway["asked"]:
+        typer.echo(f"The gateway was not asked: {gateway['message']}")
+        return
+    if not gateway["accepted"]:
+        typer.secho(f"The gateway refuses it: {printable(gateway['message'])}", fg="red")
+    elif fine:
+        typer.secho("The gateway accepts it", fg="green")
+    else:
+        what = "The gateway loads the rest of it" if gateway.get("by_rules") else "The gateway would load it"
+        typer.secho(f"{what}; it is refused for the faults above", fg="yellow")
+    for warning in gateway["warnings"]:
+        typer.echo(f"  {printable(warning)}")
 
 
 def _print_list(title: str, reasons: list[dict[str, str]], colour: str) -> None:

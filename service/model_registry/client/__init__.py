@@ -3,7 +3,15 @@
 from model_registry.client.asynchronous import AsyncClient
 from model_registry.client.blocking import Client, Subscription
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.compat.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
+from model_registry.client.compat import garden
+from model_registry.client.compat.model_config import (
+    ModelCapabilities,
+    ModelCapability,
+    ModelConfig,
+    ModelStatus,
+    ProvisionedThroughput,
+    QualityScores,
+)
 from model_registry.client.compat.model_registry import ConfigurationError, ModelRegistry
 from model_registry.client.retries import RetryPolicy
 
@@ -13,10 +21,13 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "ModelCapabilities",
+    "ModelCapability",
     "ModelConfig",
     "ModelRegistry",
     "ModelStatus",
+    "ProvisionedThroughput",
     "QualityScores",
     "RetryPolicy",
     "Subscription",
+    "garden",
 ]

@@ -10,6 +10,7 @@ from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogMode
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
+from model_registry.entities.spelling import letters_of
 from model_registry.errors import AmbiguousName, ModelNotFound
 
 
@@ -31,7 +32,7 @@ class Catalogue:
         return max(0.0, (time.time() if now is None else now) - self.as_of)
 
     def model(self, reference: str) -> CatalogModel:
-        """Find a model by id, name, its provider's name for it, or alias, as the registry does.
+        """Find a model by id, name, `provider/name`, its provider's name for it, or alias, as the registry does.
 
         Errors: ModelNotFound, AmbiguousName.
         """
@@ -39,18 +40,24 @@ class Catalogue:
         for fitting in (
             [m for m in self.models if m.id == reference],
             [m for m in self.models if m.name == reference],
+            [m for m in self.models if reference in (f"{m.provider_name}/{m.name}", f"{m.provider_name}/{m.model_id}")],
             [m for m in self.models if m.model_id == reference],
             [m for m in self.models if m.id in called],
         ):
             if len(fitting) > 1:
-                raise AmbiguousName(f"The model {reference!r} fits {len(fitting)} rows. Use the id of one of them.")
+                message = f"The model {reference!r} fits {len(fitting)} rows. Use the id or provider/name of one."
+                raise AmbiguousName(message)
             if fitting:
                 return fitting[0]
         raise ModelNotFound(f"There is no model {reference!r}.")
 
     def models_for(self, service_name: str, function_name: str | None = None) -> list[CatalogModel]:
-        """List the models that serve a service, best first, without those that are not offered."""
-        used = [m for m in self.mappings if m.service_name == service_name and function_name in (None, m.function_name)]
+        """List the models that serve a service, in any spelling, best first, without those that are not offered."""
+        services = {m.service_name for m in self.mappings}
+        alike = {service_name} & services or {s for s in services if letters_of(s) == letters_of(service_name)}
+        if len(alike) > 1:
+            raise AmbiguousName(f"The service {service_name!r} may be {' or '.join(map(repr, sorted(alike)))}.")
+        used = [m for m in self.mappings if m.service_name in alike and function_name in (None, m.function_name)]
         used.sort(key=lambda m: (m.priority, -m.weight, m.function_name, m.variant_name))
         models = {model.id: model for model in self.models}
         return [model for m in used if (model := models.get(m.model_id)) and model.offered]

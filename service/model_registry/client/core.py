@@ -20,7 +20,8 @@ from model_registry.client.catalogue import Catalogue, read_catalogue
 from model_registry.client.requests import Call, error_of
 from model_registry.client.response_cache import Answers, Kept
 from model_registry.client.retries import Reply, RetryPolicy, is_away
-from model_registry.errors import RegistryError, RegistryUnreachable
+from model_registry.entities.base import json_problem
+from model_registry.errors import Invalid, RegistryError, RegistryUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,8 @@ class Core:
                 extensions={"timeout": timeout},
             )
         except (httpx.InvalidURL, ValueError) as error:
+            if problem := json_problem(call.body):
+                raise Invalid(f"This cannot be sent as JSON: it {problem}.") from error
             raise RegistryUnreachable(f"{url} is not a valid URL of a registry: {error}") from error
 
     def _from_before(self, call: Call[T], kept: Kept, reply: Reply) -> T:

@@ -19,6 +19,7 @@ from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.fitness import FitnessResult, Use
+from model_registry.entities.gpu_memory import Method, Optimizer
 
 T = TypeVar("T")
 Http = TypeVar("Http")
@@ -110,7 +111,7 @@ class Operations(RowOperations):
     def select_models(  # noqa: PLR0913 (the registry's own)
         self,
         *,
-        tokens: Mapping[str, int] | None = None,
+        tokens: Mapping[str, Any] | None = None,
         constraints: Mapping[str, Any] | None = None,
         weights: Mapping[str, float] | None = None,
         quality_scores: Mapping[str, float] | None = None,
@@ -129,6 +130,9 @@ class Operations(RowOperations):
         input_tokens: int | None = None,
         output_tokens: int | None = None,
         cached_input_tokens: int | None = None,
+        counts: Mapping[str, Any] | None = None,
+        service_tier: str | None = None,
+        variant: str | None = None,
         requests: int | None = None,
         models: Sequence[str] | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 (the registry's name)
@@ -137,8 +141,9 @@ class Operations(RowOperations):
         """Estimate what requests of this many tokens cost with several models, in US dollars. Errors: Invalid."""
         tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
         tokens["cached_input_tokens"] = cached_input_tokens
+        terms = {"counts": counts, "service_tier": service_tier, "variant": variant}
         choice = {"requests": requests, "models": models, "filter": filter, "limit": limit}
-        return _question("/api/costs/estimate", json_object, {**tokens, **choice})
+        return _question("/api/costs/estimate", json_object, {**tokens, **terms, **choice})
 
     @operation
     def model_stats(self) -> Call[Json]:
@@ -152,13 +157,24 @@ class Operations(RowOperations):
         use: Use,
         *,
         vram_gb: float | None = None,
+        gpu: str | None = None,
         gpus: int | None = None,
         ram_gb: float | None = None,
         cuda_compute_capability: str | None = None,
+        method: Method | None = None,
+        sequence_length: int | None = None,
+        batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+        lora_rank: int | None = None,
     ) -> Call[FitnessResult]:
-        """Check whether a model may be trained or served, on the hardware that is given. Errors: NotFound."""
-        hardware = {"vram_gb": vram_gb, "gpus": gpus, "ram_gb": ram_gb}
-        body = {"model_id": model_id, **hardware, "cuda_compute_capability": cuda_compute_capability}
+        """Check whether a model may be served, or trained by a method, on the hardware that is given.
+
+        Errors: NotFound; Invalid, for an unknown GPU.
+        """
+        hardware = {"vram_gb": vram_gb, "gpu": gpu, "gpus": gpus, "ram_gb": ram_gb}
+        settings: dict[str, object] = {"method": method, "sequence_length": sequence_length, "batch_size": batch_size}
+        settings |= {"optimizer": optimizer, "lora_rank": lora_rank}
+        body = {"model_id": model_id, **hardware, "cuda_compute_capability": cuda_compute_capability, **settings}
         return _question(f"{GARDEN}/validate/{use}", lambda content: FitnessResult(**enveloped(content)), body)
 
     @operation

@@ -121,6 +121,8 @@ class ModelFields(TypedDict, total=False):
     cost_per_1m_input_tokens: float | None
     cost_per_1m_output_tokens: float | None
     cost_per_1m_cached_input_tokens: float | None
+    further_prices: Sequence[JsonObject] | None
+    price_factors: JsonObject | None
     rate_limit_rpm: int | None
     rate_limit_tpm: int | None
     latency_p50_ms: int | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
@@ -16,13 +16,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import to_json
-
-from model_registry.errors import Reason
 
 _INT64 = 2**63
 _DEEPEST = 32
@@ -182,22 +179,3 @@ Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
 """Free data about a row: a JSON object of at most 64 KiB, or no larger than what is stored."""
 
 MAX_INT32 = 2**31 - 1
-
-
-Location = tuple[int | str, ...]
-"""A value's location in pydantic's form: field names, and positions in lists."""
-
-
-def dotted(location: Location) -> str:
-    """Write a location for a reason: `models.0.name`."""
-    return ".".join(map(str, location))
-
-
-def reasons_of(error: ValidationError, where: Callable[[Location], str] = dotted) -> list[Reason]:
-    """Return one reason per field that pydantic refused."""
-    return reasons_from(error.errors(include_url=False, include_context=False, include_input=False), where)
-
-
-def reasons_from(details: Iterable[Mapping[str, Any]], where: Callable[[Location], str] = dotted) -> list[Reason]:
-    """Do the same for a list of errors from FastAPI or pydantic, without pydantic's own prefix."""
-    return [Reason(where(detail["loc"]), str(detail["msg"]).removeprefix("Value error, ")) for detail in details]

@@ -61,6 +61,9 @@ USUAL_CATEGORIES = {
 }
 """Model type -> the category that imported models get."""
 
+EXTRA_CATEGORIES = frozenset(USUAL_CATEGORIES.values()) - {"text-llm", "vision-vlm"}
+"""Categories that every registry has, and that Model Garden's programs do not expect."""
+
 ROUTED_TYPES = frozenset({"chat", "vl"})
 """Types rendered under `[models]` in a gateway configuration."""
 

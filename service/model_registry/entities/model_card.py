@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text, without
+from model_registry.entities.prices import Factor, FurtherPrices
 
 _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 
@@ -33,7 +34,8 @@ def _url_problem(value: str) -> str | None:
 
 N = TypeVar("N", int | None, float | None)
 
-Price = Annotated[float, Field(ge=0, le=1_000_000)]
+HIGHEST_PRICE = 1_000_000
+Price = Annotated[float, Field(ge=0, le=HIGHEST_PRICE)]
 """US dollars per million tokens."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_INT32)]
@@ -118,6 +120,18 @@ class ModelCard(Draft):
     cost_per_1m_input_tokens: Price | None = Field(None, description="US dollars.", examples=[0.15])
     cost_per_1m_output_tokens: Price | None = Field(None, description="US dollars.", examples=[0.6])
     cost_per_1m_cached_input_tokens: Price | None = Field(None, description="US dollars.")
+    further_prices: FurtherPrices | None = Field(
+        None,
+        description="Prices beside the three above: by length, service tier, region, size; of cache writes, reasoning, "
+        "images, seconds, ...",
+        examples=[[{"of": "input_tokens", "per_million": "2.5", "above_input_tokens": 200_000}]],
+    )
+    price_factors: dict[ShortName, Factor] | None = Field(
+        None,
+        max_length=50,
+        description="Region or term -> the factor of all prices of tokens there.",
+        examples=[{"eu": "1.1"}],
+    )
     rate_limit_rpm: Count | None = Field(None, description="Requests per minute allowed by the provider.")
     rate_limit_tpm: Count | None = Field(None, description="Tokens per minute allowed by the provider.")
     latency_p50_ms: Count | None = Field(None, description="Median response time, milliseconds.")

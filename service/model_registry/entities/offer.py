@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
-from model_registry.entities.base import Draft
+from model_registry.entities.base import Draft, ShortName, Text
+
+ESTIMATE = " (estimate)"
+"""End of the source of a field that an importer estimated, in `field_sources`."""
 
 
 class Offer(Draft):
@@ -35,6 +39,12 @@ class Offer(Draft):
         examples=[{"context_length": 128000, "cost_per_1m_input_tokens": 0.15}],
     )
     estimated: list[str] = Field(default=[], description="Fields that are estimated rather than given by the source.")
+    left_out: dict[ShortName, Text] = Field(
+        default={},
+        max_length=50,
+        description="Field -> why the source has no value for it. A value that this source gave earlier is cleared.",
+        examples=[{"requirements": "the repository states two different sizes"}],
+    )
 
     @property
     def called(self) -> str:
@@ -52,7 +62,26 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
-    """The offers of a source, and its entries that are none."""
+    """The offers of a source, its entries that are none, and those that could not be read."""
 
     offers: tuple[Offer, ...]
     passed_over: tuple[PassedOver, ...] = ()
+    unread: tuple[PassedOver, ...] = ()
+    """An import that has some is incomplete."""
+
+    @classmethod
+    def joined(cls, contents: Iterable[SourceContent]) -> SourceContent:
+        """All of several."""
+        several = tuple(contents)
+        return cls(
+            tuple(offer for one in several for offer in one.offers),
+            tuple(passed for one in several for passed in one.passed_over),
+            tuple(unread for one in several for unread in one.unread),
+        )
+
+    def with_unread(self, unread: Iterable[PassedOver]) -> SourceContent:
+        """The same, and what could not be fetched; that is no longer passed over for another reason."""
+        more = tuple(unread)
+        names = {one.name for one in more}
+        passed_over = tuple(one for one in self.passed_over if one.name not in names)
+        return SourceContent(self.offers, passed_over, self.unread + more)

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
 
-from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, reasons_of, without
+from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, without
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType, ProviderTypeName
 from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
@@ -52,6 +53,16 @@ def is_at_vendor(base: str | None, kind: ProviderType) -> bool:
     return not base or (bool(kind.home) and spelled_url(base) == spelled_url(kind.home))
 
 
+COSTS_NOTHING = "costs_nothing"
+"""Key of a provider's metadata."""
+
+
+def _metadata_problem(value: dict[str, Any]) -> str | None:
+    if isinstance(value.get(COSTS_NOTHING, False), bool):
+        return None
+    return f"must have true or false as {COSTS_NOTHING}"
+
+
 ApiBase = Annotated[str, StringConstraints(max_length=2000), without(http_url_problem)]
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=200), without(_variable_problem)]
 
@@ -68,6 +79,11 @@ class Provider(Row):
     active: bool = True
     route_by: str | None = None
 
+    @property
+    def costs_nothing(self) -> bool:
+        """Whether prices that its models do not have are 0, and not unknown."""
+        return self.metadata.get(COSTS_NOTHING) is True
+
 
 class ProviderDraft(Draft):
     """Writable fields of a provider."""
@@ -81,7 +97,12 @@ class ProviderDraft(Draft):
         examples=["OPENAI_API_KEY"],
     )
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
-    metadata: Metadata = Field(default={}, examples=[{"location": "local"}])
+    metadata: Annotated[Metadata, without(_metadata_problem)] = Field(
+        default={},
+        description=f"`{COSTS_NOTHING}: true`: requests cost nothing here, as on your own machines; prices that its "
+        "models do not have are 0, and not unknown.",
+        examples=[{"location": "local", COSTS_NOTHING: True}],
+    )
     active: bool = True
     route_by: RouteBy | None = Field(
         None,

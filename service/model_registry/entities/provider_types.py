@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from model_registry.entities.credential_schemes import CREDENTIAL_SCHEMES
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -23,8 +25,6 @@ class Credential:
     """The provider table's key for the location."""
     scheme: str = "env::"
     """Prefix of the environment variable's name. Google's types read a file whose path is in the variable."""
-    none_allowed: bool = False
-    """Whether the location may be `none`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,15 @@ class ProviderType:
         return self.base_key == "api_base"
 
     @property
+    def key_optional(self) -> bool:
+        """Whether the location of the API key may be `none`."""
+        return self.credential is not None and "none" in self.places(self.credential.key)
+
+    def places(self, key: str) -> tuple[str, ...]:
+        """Return the schemes and words by which this key of the table may say where something is."""
+        return CREDENTIAL_SCHEMES.get(self.gateway_type or "", {}).get(key, ())
+
+    @property
     def own_keys(self) -> frozenset[str]:
         """All keys of this type's provider table, without the common ones."""
         named = {self.model_key, self.model_key_instead, self.base_key, *self.more_model_keys}
@@ -100,12 +109,13 @@ COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "
 
 # Each maker names all that its types have in common, so that a type is read in one place.
 _SFT = frozenset({"sft"})
+_TOGETHER = LiteLLM("together_ai", ("together_ai",))
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(
     "openai",
     "openai",
     base_key="api_base",
-    credential=Credential("OPENAI_API_KEY", none_allowed=True),
+    credential=Credential("OPENAI_API_KEY"),
     extra_keys=frozenset({"api_type", "include_encrypted_reasoning", "provider_tools", "content_type_overrides"}),
     shorthand=True,
     embeddings=True,
@@ -120,7 +130,6 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     name: str,
     *extra: str,
     variable: str = "",
-    none_allowed: bool = False,
     embeddings: bool = False,
     openai_usage: bool = True,
     section_keys: frozenset[str] = frozenset(),
@@ -132,7 +141,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     return ProviderType(
         name,
         name,
-        credential=Credential(variable or f"{name.upper()}_API_KEY", none_allowed=none_allowed),
+        credential=Credential(variable or f"{name.upper()}_API_KEY"),
         extra_keys=frozenset(extra),
         section_keys=section_keys,
         shorthand=True,
@@ -152,7 +161,7 @@ def _server(name: str, litellm: str, model_key: str | None = "model_name") -> Pr
         model_key=model_key,
         base_key="api_base",
         base_required=True,
-        credential=Credential(f"{name.upper()}_API_KEY", none_allowed=True),
+        credential=Credential(f"{name.upper()}_API_KEY"),
         openai_usage=True,
         runs_on_nodes=True,
         many_servers=True,
@@ -240,22 +249,16 @@ _ALL = (
         account="google_ai_studio",
         home="https://generativelanguage.googleapis.com/v1beta",
     ),
-    _plain("groq", "reasoning_format", none_allowed=True, home="https://api.groq.com/openai/v1"),
+    _plain("groq", "reasoning_format", home="https://api.groq.com/openai/v1"),
     _plain("hyperbolic", home="https://api.hyperbolic.xyz/v1"),
     _plain("mistral", "prompt_mode", home="https://api.mistral.ai/v1"),
     _OPENAI,
-    _plain("openrouter", none_allowed=True, embeddings=True, home="https://openrouter.ai/api/v1"),
+    _plain("openrouter", embeddings=True, home="https://openrouter.ai/api/v1"),
     _server("sglang", litellm="openai"),
     _server("tgi", litellm="openai", model_key=None),
-    _plain(
-        "together",
-        "parse_think_blocks",
-        section_keys=_SFT,
-        litellm=LiteLLM("together_ai", ("together_ai",)),
-        home="https://api.together.xyz/v1",
-    ),
+    _plain("together", "parse_think_blocks", section_keys=_SFT, litellm=_TOGETHER, home="https://api.together.xyz/v1"),
     _server("vllm", litellm="hosted_vllm"),
-    _plain("xai", none_allowed=True, home="https://api.x.ai/v1"),
+    _plain("xai", home="https://api.x.ai/v1"),
     replace(_OPENAI_SERVER, name="openai_compatible", litellm=LiteLLM("openai")),
     replace(_OPENAI_SERVER, name="ollama", runs_on_nodes=True, litellm=LiteLLM("ollama_chat", ("ollama",))),
     ProviderType("custom", None, model_key=None, many_servers=True),
@@ -284,6 +287,11 @@ def is_shorthand(name: str) -> tuple[str, str] | None:
     prefix, separator, model = name.partition("::")
     kind = GATEWAY_TYPES.get(prefix)
     return (prefix, model) if separator and kind is not None and kind.shorthand else None
+
+
+def is_test_model(name: object) -> bool:
+    """Whether a model is one of TensorZero's own test provider: its releases load them, and fail at every call."""
+    return isinstance(name, str) and name.startswith("dummy::")
 
 
 def has_reserved_prefix(name: str) -> bool:

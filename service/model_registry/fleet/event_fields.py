@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import reasons_of
 from model_registry.entities.deployment import DeploymentEvent, EventDraft
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import InvalidEvent
 

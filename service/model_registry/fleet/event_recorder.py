@@ -14,7 +14,14 @@ import structlog
 
 from model_registry.entities.node import NodeReportBatch, RecordResult, RejectedEvent
 from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
-from model_registry.errors import InvalidEvent, RegistryError, StorageError, StorageMisconfigured, StorageUnavailable
+from model_registry.errors import (
+    InvalidEvent,
+    RegistryError,
+    StatementTimeout,
+    StorageError,
+    StorageMisconfigured,
+    StorageUnavailable,
+)
 from model_registry.fleet.event_sources import Delivery
 from model_registry.fleet.gpu_events import NOTHING, read_event
 from model_registry.fleet.status_messages import StatusDigests
@@ -37,6 +44,12 @@ _LONGEST_SECRET = 4 * 1024
 MOST_TRIES = 10
 """Attempts at an event that the database refuses without a known reason while it accepts others in between."""
 _MOST_REFUSED = 10_000
+MOST_IN_A_ROW = 20
+"""Refusals without a known reason, and nothing recorded in between: then it is the database, not the events."""
+MOST_TIMEOUTS_IN_A_ROW = 5
+"""The same of statements that the database cancelled: each of them took seconds."""
+_PIECES = 16
+"""Into how many a part without a known fault is cut: few attempts lead from thousands of events to a single one."""
 
 Count = Callable[[str, int], None]
 """Counts messages by outcome: recorded, heartbeat, ignored, rejected, failed (and delivered again)."""
@@ -77,22 +90,25 @@ class EventRecorder:
     async def record(self, read: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
         """Record in few transactions. Return the messages that are done, and those to deliver again.
 
-        A part that the database refuses is halved and tried again, down to the one message at fault.
+        A part that the database refuses is cut and tried again, down to the one message at fault. An outage ends the
+        attempt: it is the fault of no message, however the database or a gateway in front of it says so.
         """
         parts = in_parts(read)
         done: list[Delivery] = []
         left: list[Delivery] = []
+        in_a_row = 0
         while parts:
             part = parts.pop()
             try:
                 await self._record_part(part)
-            except (StorageUnavailable, StorageMisconfigured) as error:
-                left += [*part, *(one for other in parts for one in other)]
-                log.warning("events not recorded; they will be delivered again", left=len(left), error=error.message)
-                break
             except RegistryError as error:
+                in_a_row += isinstance(error, StorageError)
+                if _is_outage(error, in_a_row):
+                    left += [*part, *(one for other in parts for one in other)]
+                    log.warning("events not recorded; they will come again", left=len(left), error=error.message)
+                    break
                 if len(part) > 1:
-                    parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+                    parts += _pieces(part, _PIECES if isinstance(error, StorageError) else 2)
                 elif not isinstance(error, StorageError) and not part[0].content.is_empty:
                     parts.append([_rejection(part[0], error.message)])
                 elif self._refusals.count(part[0]) < MOST_TRIES:
@@ -103,6 +119,7 @@ class EventRecorder:
                 else:
                     done += part  # not even the rejection can be stored: it is only published
             else:
+                in_a_row = 0
                 done += part
         unsent = await self._publish_rejections([one for one in done if one.reasons])
         self._count_outcomes(done, left)
@@ -223,6 +240,19 @@ def in_parts(read: Iterable[Delivery]) -> list[list[Delivery]]:
         parts[-1].append(one)
         room -= size
     return parts
+
+
+def _is_outage(error: RegistryError, in_a_row: int) -> bool:
+    """Tell whether to stop: nothing can be recorded for now, whatever the events are."""
+    if isinstance(error, StorageUnavailable | StorageMisconfigured):
+        return True
+    most = MOST_TIMEOUTS_IN_A_ROW if isinstance(error, StatementTimeout) else MOST_IN_A_ROW
+    return isinstance(error, StorageError) and in_a_row >= most
+
+
+def _pieces(part: Sequence[Delivery], number: int) -> list[list[Delivery]]:
+    size = -(-len(part) // number)
+    return [list(part[start : start + size]) for start in range(0, len(part), size)]
 
 
 def _rejection(delivery: Delivery, reason: str) -> Delivery:

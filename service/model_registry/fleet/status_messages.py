@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import MAX_INT32, ShortName, reasons_of
+from model_registry.entities.base import MAX_INT32, ShortName
 from model_registry.entities.deployment import DeploymentEvent
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.node import NodeDraft, StatusMessage, UnreadableModel
 from model_registry.errors import InvalidEvent, Reason
 from model_registry.fleet.event_fields import (

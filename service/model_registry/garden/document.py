@@ -14,12 +14,21 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from model_registry.catalog.field_sources import by_hand
-from model_registry.entities.base import Row, json_problem, metadata_bytes, metadata_problem, reasons_of
+from model_registry.entities.base import Row, json_problem, metadata_bytes, metadata_problem
 from model_registry.entities.document import VERSION, Document, DocumentAlias, DocumentProvider
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Category, CategoryFacts, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import InvalidModel, Reason
-from model_registry.garden.document_models import columns_of, entry_of, garden_id, unknown_keys
+from model_registry.garden.document_models import (
+    POSITION,
+    columns_of,
+    entry_of,
+    garden_id,
+    in_document_order,
+    place,
+    unknown_keys,
+)
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
@@ -69,7 +78,7 @@ def exported(snapshot: Snapshot) -> dict[str, Any]:
         for provider in snapshot.providers
         if (columns := _provider(provider)) or not snapshot.models.where("provider", provider.id)
     }
-    models = {key: entry_of(snapshot, m, key) for m in snapshot.models if (key := garden_id(snapshot, m))}
+    models = {key: entry_of(snapshot, m, key) for m in in_document_order(snapshot) if (key := garden_id(snapshot, m))}
     return {
         "version": VERSION,
         "last_updated": _last_updated(snapshot),
@@ -130,6 +139,8 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
     columns_by_key = {
         key: columns_of(entry, document.raw["models"][key], rows[key]) for key, entry in content.models.items()
     }
+    for key, position in _moved(rows).items():
+        columns_by_key[key]["metadata"] |= {POSITION: position}
     refuse(
         [
             *_broken_references(content, snapshot, columns_by_key),
@@ -200,6 +211,13 @@ def _rows(content: Document, snapshot: Snapshot) -> dict[str, Model | None]:
             row = same_model_id[0] if len(same_model_id) == 1 else None
         rows[key] = row
     return rows
+
+
+def _moved(rows: Mapping[str, Model | None]) -> dict[str, int]:
+    """Return the position of every entry, if the document has the models in another order than the list will have."""
+    known = [row for row in rows.values() if row is not None]
+    at_the_end = all(row is None for row in list(rows.values())[len(known) :])
+    return {} if at_the_end and known == sorted(known, key=place) else {key: at for at, key in enumerate(rows)}
 
 
 def _broken_references(

@@ -7,6 +7,7 @@ and are exported again in their place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -17,6 +18,20 @@ from model_registry.entities.model import USUAL_CATEGORIES, Model, canonical
 from model_registry.entities.model_card import CARD_FIELDS, EMPTY_CARD, known
 from model_registry.snapshot.lookup import find_model, splits
 from model_registry.snapshot.snapshot import Snapshot
+
+POSITION = "models_registry.json#position"
+"""The key of the metadata that holds a model's place, where a document has it elsewhere than it came."""
+
+
+def place(model: Model) -> tuple[float, str, str]:
+    """Return a key that sorts models into the order of their documents: ids of one import rise."""
+    position = model.metadata.get(POSITION)
+    return position if isinstance(position, int) else inf, model.created_at or "", model.id
+
+
+def in_document_order(snapshot: Snapshot) -> list[Model]:
+    """List models in the order of the newest document that moved them, then in the order in which they came."""
+    return sorted(snapshot.models, key=place)
 
 
 def garden_id(snapshot: Snapshot, model: Model) -> str:
@@ -120,7 +135,7 @@ def _ours(snapshot: Snapshot, model: Model, key: str, flags: Mapping[str, bool])
         "active": None if model.active else False,
         "aliases": [{"alias": a.alias} | ({"context": a.context} if a.context else {}) for a in aliases],
         "tensorzero": model.tensorzero,
-        "metadata": {name: value for name, value in model.metadata.items() if name != UNKNOWN},
+        "metadata": {name: value for name, value in model.metadata.items() if name not in {UNKNOWN, POSITION}},
         "field_sources": model.field_sources,
     }
 

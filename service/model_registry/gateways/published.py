@@ -56,6 +56,8 @@ class Served:
     """What accepted it: the gateway with its version, or the rules."""
     at: float
     """Epoch seconds of the result."""
+    by_rules: tuple[str, ...] = ()
+    """Keys of the parts that need a database: only the rules checked these."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -74,6 +76,8 @@ class Refused:
     validated_by: str
     at: float
     reasons: tuple[Reason, ...]
+    by_rules: tuple[str, ...] = ()
+    """As above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ class AcceptedFile:
             if content["format"] != _FORMAT or content["registry_id"] != registry_id:
                 return None
             files = {path: text.encode() for path, text in content["files"].items()}
-            return Served(int(content["revision"]), files, str(content["judge"]), float(content["at"]))
+            by_rules = tuple(map(str, content.get("by_rules", ())))
+            return Served(int(content["revision"]), files, str(content["judge"]), float(content["at"]), by_rules)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,6 +125,7 @@ class AcceptedFile:
             "revision": served.revision,
             "judge": served.validated_by,
             "at": served.at,
+            "by_rules": list(served.by_rules),
             "files": {path: content.decode() for path, content in served.files.items()},
         }
         self._file.replace(json_bytes(document))

@@ -210,9 +210,10 @@ class ConfigPublisher:
 
     def _published(self, result: ValidationResult, files: Files, snapshot: Snapshot) -> Published:
         validated_by = self.validator.name if result.gateway else RULES
+        by_rules = result.gateway.by_rules if result.gateway else ()
         if result.accepted:
-            return Published(Served(snapshot.revision, files, validated_by, time.time()))
-        refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons)
+            return Published(Served(snapshot.revision, files, validated_by, time.time(), by_rules))
+        refused = Refused(snapshot.revision, files, validated_by, time.time(), result.reasons, by_rules)
         return Published(None if self.delivery.provisional else self.delivery.served, refused)
 
     def _become(self, new: Published) -> None:

@@ -23,7 +23,7 @@ from model_registry.catalog.field_sources import (
 )
 from model_registry.catalog.request_models import ModelBody
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.model_name import name_key, same_names
@@ -175,7 +175,9 @@ class _Importer:
             facts["context_length"] = facts.pop("context_window")
         if unknown := sorted(facts.keys() - IMPORTED_FIELDS):
             raise InvalidModel(f"{', '.join(unknown)}: not a field that importers fill")
-        left_out = {}
+        left_out = {name: why for name, why in offer.left_out.items() if name in IMPORTED_FIELDS and name not in facts}
+        # What the source gave earlier, and has no value for now, does not stay.
+        facts |= dict.fromkeys(left_out)
         category = facts.get("category")
         if isinstance(category, str) and not self.snapshot.categories.where("key", category):
             left_out["category"] = f"there is no category {category!r}"

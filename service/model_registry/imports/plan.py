@@ -18,7 +18,9 @@ from model_registry.entities.json_types import Json
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
-Action = Literal["created", "changed", "unchanged", "normalised", "removed", "ignored", "skipped"]
+Action = Literal[
+    "created", "changed", "unchanged", "normalised", "upgraded", "removed", "ignored", "skipped", "warning"
+]
 Path = tuple[str, ...]
 """A key of what is imported, from its top."""
 
@@ -30,7 +32,7 @@ class ReportEntry:
     """An entry of the source, and the action taken for it."""
 
     action: Action
-    """`normalised`: written in other words than the source's, with the same meaning."""
+    """`normalised`: written in other words than the source's, with the same meaning. `upgraded`: was old syntax."""
     kind: str
     """provider, model, embedding model, alias, category, function, variant, section, file, project, key ..."""
     name: str

@@ -12,7 +12,7 @@ from itertools import count
 
 from pydantic import ValidationError
 
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import PROVIDER_TYPES

@@ -10,12 +10,10 @@ from model_registry.entities.model import Model, canonical
 from model_registry.selection.costs import Costs, amount, missing_prices
 from model_registry.selection.list_filters import category, model_type, provider_ids
 from model_registry.selection.model_index import Mask, ModelIndex, has
-from model_registry.selection.model_numbers import NUMBERS
+from model_registry.selection.model_numbers import NEEDED_VRAM, NUMBERS
 from model_registry.selection.request import Constraints, SelectionRequest
 from model_registry.snapshot.live_deployments import live_deployments
 from model_registry.snapshot.snapshot import Snapshot
-
-_MIB_PER_GB = 1e9 / 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +91,10 @@ def _limits(index: ModelIndex, constraints: Constraints) -> Iterator[Check]:
     """Check limits of single numbers. Unknown numbers pass only if the request allows them."""
     least, most = (index.at_least, "less"), (index.at_most, "more")
     for name, number, limit, (within, than) in (
+        *(
+            (f"max_{price}", price, getattr(constraints, f"max_{price}"), most)
+            for price in ("cost_per_1m_input_tokens", "cost_per_1m_output_tokens")
+        ),
         ("max_latency_p50_ms", "latency_p50_ms", constraints.max_latency_p50_ms, most),
         ("max_latency_p99_ms", "latency_p99_ms", constraints.max_latency_p99_ms, most),
         ("min_context", "context_window", constraints.min_context, least),
@@ -101,8 +103,8 @@ def _limits(index: ModelIndex, constraints: Constraints) -> Iterator[Check]:
         if limit is not None:
             excused = index.everything ^ index.known(number) if constraints.allow_unknown else 0
             yield Check(name, within(number, limit) | excused, _outside(index, number, than, limit))
-    if constraints.vram_gb is not None:
-        yield _memory(index, constraints, constraints.vram_gb)
+    if (memory := constraints.memory_gb) is not None:
+        yield _memory(index, constraints, memory)
 
 
 def _outside(index: ModelIndex, number: str, than: str, limit: float) -> Callable[[int], str]:
@@ -116,20 +118,16 @@ def _outside(index: ModelIndex, number: str, than: str, limit: float) -> Callabl
 
 
 def _memory(index: ModelIndex, constraints: Constraints, there: float) -> Check:
-    """Check that both figures of a model's memory fit the available memory."""
-    required, loaded = "requirements.min_vram_gb", "vram_mb"
-    within = index.at_most(required, there) | (index.everything ^ index.known(required))
-    within &= index.at_most(loaded, there * _MIB_PER_GB) | (index.everything ^ index.known(loaded))
-    known = index.known(required) | index.known(loaded)
+    """Check that the memory a model needs, by the rule of `entities/gpu_memory.py`, is available."""
+    excused = index.everything ^ index.known(NEEDED_VRAM) if constraints.allow_unknown else 0
 
     def why(position: int) -> str:
-        both = index.numbers(required)[position], index.numbers(loaded)[position] / _MIB_PER_GB
-        needs = [number for number in both if number == number]  # noqa: PLR0124 (NaN: unknown)
-        return (
-            f"it needs {max(needs):.3g} GB of GPU memory, more than {there:g}" if needs else "its memory is not known"
-        )
+        needed = index.numbers(NEEDED_VRAM)[position]
+        if needed != needed:  # noqa: PLR0124 (NaN: unknown)
+            return "its memory is not known"
+        return f"it needs {needed:.3g} GB of GPU memory, more than {there:g}"
 
-    return Check("vram_gb", within if constraints.allow_unknown else within & known, why)
+    return Check("vram_gb", index.at_most(NEEDED_VRAM, there) | excused, why)
 
 
 def _cost(index: ModelIndex, request: SelectionRequest, costs: Costs) -> Check:

@@ -1,63 +1,31 @@
-"""Computes the exact costs of requests. Choosing models by cost is in `constraints.py` and `scoring.py`.
+"""Computes the exact costs of one request at all models. Choosing models by cost is in `constraints.py`, `scoring.py`.
 
-Prices are the decimals as written. They are converted to integers of the smallest decimal unit that any price needs,
-so that sums and comparisons are exact and fast.
+Plain prices of tokens are integers of the smallest decimal unit that any of them needs, so that thousands of models
+take a few passes over lists. Models with further prices are computed one by one (`price_sheet.py`), exactly as well.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field
 
-from model_registry.catalog.views import ModelLabel, View, model_label_view
-from model_registry.entities.base import FewFields, LongName
 from model_registry.entities.model import Model
-from model_registry.selection.list_filters import ModelFilter, passing
+from model_registry.entities.prices import PLAIN, STANDARD, plain_text
 from model_registry.selection.model_index import Mask, ModelIndex, has
 from model_registry.selection.model_numbers import reader
-from model_registry.snapshot.lookup import find_models
-from model_registry.snapshot.snapshot import Snapshot
+from model_registry.selection.price_sheet import EXACT, Charge, Priced, PriceSheet, price_sheet
+from model_registry.selection.request_counts import TokenCounts
 
-CURRENCY = "USD"
-
-INPUT, OUTPUT, CACHED = PRICES = (
-    "cost_per_1m_input_tokens",
-    "cost_per_1m_output_tokens",
-    "cost_per_1m_cached_input_tokens",
-)
+INPUT, OUTPUT, CACHED = PRICES = tuple(PLAIN.values())
 _MILLION_DIGITS = 6
 
 _Price = tuple[int, int]
-
-Count = Annotated[int, Field(ge=0, le=10**12)]
-
-
-class TokenCounts(BaseModel):
-    """The tokens of one request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    input_tokens: Count = 1000
-    output_tokens: Count = 1000
-    cached_input_tokens: Count = Field(
-        0,
-        description="Input tokens read from the provider's cache; charged at the input price where the model has "
-        "none for them.",
-    )
-
-    @field_validator("cached_input_tokens")
-    @classmethod
-    def _within_input(cls, value: int, others: ValidationInfo) -> int:
-        whole = others.data.get("input_tokens")
-        if whole is not None and value > whole:
-            message = f"must not be more than input_tokens ({whole})"
-            raise ValueError(message)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +37,8 @@ class Costs:
     digits: int
     known: Mask
     """The models with all prices that the request needs."""
+    sheets: dict[int, Priced] = field(default_factory=dict)
+    """Position -> the cost of a model whose further prices concern the request."""
 
     def at_most(self, index: ModelIndex, limit: Decimal) -> Mask:
         """Return the models with a known cost of at most `limit` dollars."""
@@ -83,32 +53,91 @@ class Costs:
 
 def request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
     """Compute the cost of a request at each model."""
-    counts = tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens
-    return index.memo_lru(("costs", counts), lambda: _request_costs(index, tokens))
+    return index.memo_lru(("costs", tokens.key), lambda: _with_sheets(index, tokens, _plain_costs(index, tokens)))
 
 
-def _request_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
+def _plain_costs(index: ModelIndex, tokens: TokenCounts) -> Costs:
+    """Compute the costs at plain prices."""
     prices = index.memo("prices", lambda: _Prices(index))
     units, known = [0] * len(index.rows), index.everything
+    if _beyond_tokens(tokens):
+        known = 0
     for name, number in _needed(tokens):
         known &= prices.known[name]
         units = [sofar + price * number for sofar, price in zip(units, prices.units[name], strict=True)]
-    return Costs(units, prices.digits + _MILLION_DIGITS, known)
+    return Costs(units, prices.digits + _MILLION_DIGITS, known | index.free())
+
+
+def _with_sheets(index: ModelIndex, tokens: TokenCounts, plain: Costs) -> Costs:
+    """Replace the costs of models that have further prices."""
+    request = tokens.counted()
+    upto = request.input_tokens if request.plain else math.inf
+    # Most models have the plain prices only, as long as a request is short.
+    sheets = {
+        position: sheet for position, sheet in _sheets(index).items() if upto > sheet.plain_up_to or upto == math.inf
+    }
+    priced = {position: sheet.cost(request, free=has(index.free(), position)) for position, sheet in sheets.items()}
+    totals = {position: _total(cost.charges) for position, cost in priced.items() if not cost.missing}
+    digits = max((plain.digits, *(-_exponent(total) for total in totals.values())))
+    scale = 10 ** (digits - plain.digits)
+    units = list(plain.units) if scale == 1 else [number * scale for number in plain.units]
+    for position, total in totals.items():
+        units[position] = int(EXACT.scaleb(total, digits))
+    unpriced = index.mask_of(position for position in priced if position not in totals)
+    return Costs(units, digits, (plain.known | index.mask_of(totals)) & (index.everything ^ unpriced), priced)
+
+
+def _sheets(index: ModelIndex) -> dict[int, PriceSheet]:
+    column = index.columns.column("price sheet", price_sheet)
+    return index.memo("price sheets", lambda: {at: sheet for at, sheet in enumerate(column) if sheet is not None})
+
+
+def _exponent(value: Decimal) -> int:
+    return int(value.as_tuple().exponent)
+
+
+def _total(charges: Sequence[Charge]) -> Decimal:
+    total = Decimal(0)
+    for charge in charges:
+        total = EXACT.add(total, charge.cost)
+    return total
 
 
 def cost_parts(index: ModelIndex, position: int, tokens: TokenCounts) -> dict[str, Decimal]:
-    """Return the cost of each kind of tokens at a model whose prices are known."""
+    """Return the cost of each kind of tokens, and of all else, at a model whose prices are known."""
+    if (priced := request_costs(index, tokens).sheets.get(position)) is not None:
+        kinds: dict[str, list[Charge]] = {"input": [], "cached_input": [], "output": [], "other": []}
+        for charge in priced.charges:
+            kinds[_kind(charge.unit)].append(charge)
+        return {kind: _total(charges) for kind, charges in kinds.items()}
     prices = index.memo("prices", lambda: _Prices(index))
-    kinds = {INPUT: "input", OUTPUT: "output", CACHED: "cached_input"}
     costs = {price: prices.units[price][position] * number for price, number in _needed(tokens)}
-    return {kind: dollars(costs.get(price, 0), prices.digits + _MILLION_DIGITS) for price, kind in kinds.items()}
+    names = {INPUT: "input", CACHED: "cached_input", OUTPUT: "output"}
+    parts = {kind: dollars(costs.get(price, 0), prices.digits + _MILLION_DIGITS) for price, kind in names.items()}
+    return parts | {"other": Decimal(0)}
+
+
+def _kind(unit: str) -> str:
+    if not unit.endswith("_tokens"):
+        return "other"
+    if "cached" in unit:
+        return "cached_input"
+    return "output" if unit.startswith(("output", "reasoning", "citation")) else "input"
 
 
 def missing_prices(index: ModelIndex, position: int, tokens: TokenCounts) -> list[str]:
-    """Return the unknown prices of a model that the cost of a request depends on."""
+    """Return what is not known of a model and the cost of a request depends on."""
+    if (priced := request_costs(index, tokens).sheets.get(position)) is not None:
+        return list(priced.missing)
     prices = index.memo("prices", lambda: _Prices(index))
     missing = [name for name, _ in _needed(tokens) if not has(prices.known[name], position)]
-    return list(dict.fromkeys(INPUT if name == CACHED else name for name in missing))
+    return list(dict.fromkeys([*(INPUT if name == CACHED else name for name in missing), *_beyond_tokens(tokens)]))
+
+
+def not_included(index: ModelIndex, position: int, tokens: TokenCounts) -> list[str]:
+    """Return what a model charges for and a request says nothing of."""
+    sheet = _sheets(index).get(position)
+    return [] if sheet is None else sheet.not_included(tokens.counted())
 
 
 def dollars(units: int, digits: int) -> Decimal:
@@ -118,8 +147,7 @@ def dollars(units: int, digits: int) -> Decimal:
 
 def amount(value: Decimal) -> dict[str, Any]:
     """Convert money for a response: exact text, and a number for display."""
-    text = f"{value:f}"
-    return {"exact": text.rstrip("0").rstrip(".") if "." in text else text, "number": float(value)}
+    return {"exact": plain_text(value), "number": float(value)}
 
 
 class Amount(BaseModel):
@@ -130,7 +158,7 @@ class Amount(BaseModel):
 
 
 class _Prices:
-    """Every price as an integer of one common unit."""
+    """Every plain price as an integer of one common unit."""
 
     def __init__(self, index: ModelIndex) -> None:
         read = {name: index.columns.column(("price", name), _reading(name)) for name in PRICES}
@@ -158,93 +186,16 @@ def _exact(price: float) -> _Price | None:
 
 
 def _needed(tokens: TokenCounts) -> list[tuple[str, int]]:
-    """Return each price that a request needs, with the number of tokens."""
-    counts = (
-        (INPUT, tokens.input_tokens - tokens.cached_input_tokens),
-        (CACHED, tokens.cached_input_tokens),
-        (OUTPUT, tokens.output_tokens),
-    )
+    """Return each plain price that a request needs, with the number of tokens."""
+    stated = tokens.stated()
+    cached = sum(int(count) for unit, count in stated.items() if unit.endswith("_tokens") and "cached" in unit)
+    counts = ((INPUT, tokens.input_tokens - cached), (CACHED, cached), (OUTPUT, tokens.output_tokens))
     return [(price, number) for price, number in counts if number]
 
 
-class EstimateFilter(ModelFilter, FewFields):
-    """The filters of `GET /api/models`; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class EstimateRequest(TokenCounts, FewFields):
-    """Number and size of the requests, and the models to compare."""
-
-    requests: Annotated[int, Field(ge=0, le=10**12)] = 1
-    models: Annotated[list[LongName], Field(max_length=1000)] | None = Field(
-        None,
-        description="Ids, names, providers' names or aliases. A name of several providers selects all its rows.",
-    )
-    filter: EstimateFilter = Field(
-        EstimateFilter(offered=True),
-        description="Selects models when `models` is omitted. By default all offered models.",
-    )
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-
-
-class Estimate(ModelLabel):
-    """The cost of the requests at one model."""
-
-    input: Amount
-    cached_input: Amount
-    output: Amount
-    per_request: Amount
-    total: Amount
-
-
-class Unpriced(ModelLabel):
-    """A model whose cost is unknown."""
-
-    why: str
-
-
-class Estimates(BaseModel):
-    """Costs per model, cheapest first, then in stable order."""
-
-    currency: str
-    items: list[Estimate]
-    count: int
-    unpriced: list[Unpriced]
-    unpriced_count: int
-
-
-def estimates(snapshot: Snapshot, index: ModelIndex, request: EstimateRequest) -> View:
-    """Estimate the cost at each selected model. Errors: ModelNotFound, Invalid."""
-    costs = request_costs(index, request)
-    mask = _meant(snapshot, index, request)
-    priced = sorted((costs.units[position], position) for position in index.positions(mask & costs.known))
-    unpriced = index.positions(mask & ~costs.known)
-
-    def estimate(units: int, position: int) -> dict[str, Any]:
-        parts = {kind: amount(part) for kind, part in cost_parts(index, position, request).items()}
-        whole = {
-            "per_request": amount(dollars(units, costs.digits)),
-            "total": amount(dollars(units * request.requests, costs.digits)),
-        }
-        return model_label_view(snapshot, index.rows[position]) | parts | whole
-
-    return {
-        "currency": CURRENCY,
-        "items": [estimate(units, position) for units, position in priced[: request.limit]],
-        "count": len(priced),
-        "unpriced": [_unpriced(snapshot, index, position, request) for position in unpriced[: request.limit]],
-        "unpriced_count": len(unpriced),
-    }
-
-
-def _meant(snapshot: Snapshot, index: ModelIndex, request: EstimateRequest) -> Mask:
-    if request.models is None:
-        return passing(snapshot, index, request.filter)
-    ids = {model.id for name in request.models for model in find_models(snapshot, name)}
-    return index.mask_of(position for row_id in ids if (position := index.position(row_id)) is not None)
-
-
-def _unpriced(snapshot: Snapshot, index: ModelIndex, position: int, request: EstimateRequest) -> dict[str, Any]:
-    missing = ", ".join(missing_prices(index, position, request))
-    return model_label_view(snapshot, index.rows[position]) | {"why": f"not known: {missing}"}
+def _beyond_tokens(tokens: TokenCounts) -> list[str]:
+    """Return what no plain price says anything of."""
+    needs = [f"the price of {unit}" for unit in tokens.charged() if not unit.endswith("_tokens") and unit != "requests"]
+    needs += ["the price of citation_tokens"] if tokens.counts.citation_tokens else []
+    needs += [f"the prices in the service tier {tokens.service_tier}"] if tokens.service_tier != STANDARD else []
+    return needs + ([f"the prices for {tokens.variant}"] if tokens.variant is not None else [])

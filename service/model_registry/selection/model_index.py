@@ -11,6 +11,7 @@ from itertools import compress
 from typing import Any, TypeVar
 
 from model_registry.entities.model import OFFERED_STATUSES, Model, canonical
+from model_registry.entities.prices import PLAIN
 from model_registry.selection.model_numbers import reader
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -21,6 +22,8 @@ Mask = int
 
 MADE_OF = ("models", "model_providers", "model_aliases")
 """The tables that an index depends on. It stays valid until one of them changes."""
+
+_PRICES = frozenset(PLAIN.values())
 
 _MASKS = 256
 _RECENT = 16
@@ -120,8 +123,17 @@ class ModelIndex:
         return self.mask([not allowed.isdisjoint(values) for values in self.columns.column(field, _MANY[field])])
 
     def numbers(self, name: str) -> list[float]:
-        """Return one number of each model; `UNKNOWN` where unknown."""
-        return self.columns.column(("number", name), reader(name))
+        """Return one number of each model; `UNKNOWN` where unknown. A price that a free provider leaves out is 0."""
+        column = self.columns.column(("number", name), reader(name))
+        if name not in _PRICES or not self.free():
+            return column
+        return self.memo(
+            ("number", name),
+            lambda: [
+                0.0 if gratis and value != value else value  # noqa: PLR0124 (NaN: unknown)
+                for value, gratis in zip(column, self.flags(self.free()), strict=True)
+            ],
+        )
 
     def known(self, name: str) -> Mask:
         """Return the models with a known number."""
@@ -139,6 +151,11 @@ class ModelIndex:
         """Return the active models of active providers."""
         providers = [provider.id for provider in self.providers if provider.active]
         return self.memo("enabled", lambda: self.active() & self.where("provider", *providers))
+
+    def free(self) -> Mask:
+        """Return the models of providers that cost nothing."""
+        providers = [provider.id for provider in self.providers if provider.costs_nothing]
+        return self.memo("free", lambda: self.where("provider", *providers))
 
     def active(self) -> Mask:
         """Return the models that are active themselves."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from model_registry.entities.gpu_memory import needed_vram_gb, number, parameter_count
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import QualityScores
 from model_registry.errors import Invalid, Reason
 
 Read = Callable[[Model], float]
 
-UNKNOWN = math.nan
-"""An unknown number where all must be floats: every comparison with NaN is false."""
-
-_FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-_LARGEST = 1e300
-"""The largest usable number. Larger ones were written in SQL, and would overflow."""
+NEEDED_VRAM = "needed_vram_gb"
+"""A number that is not in the view: the larger of `requirements.min_vram_gb` and `vram_mb`, in GB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,8 @@ SORTABLE = (
 
 def reader(name: str) -> Read:
     """Return a function that reads this number of a model; `UNKNOWN` where unknown."""
+    if name == NEEDED_VRAM:
+        return lambda model: needed_vram_gb(model.card.get("requirements"), model.vram_mb)
     if name in _COLUMNS:
         column = _COLUMNS[name]
         return lambda model: number(getattr(model, column))
@@ -88,16 +86,6 @@ def reader(name: str) -> Read:
     return lambda model: number(model.card.get(field))
 
 
-def parameter_count(written: object) -> float:
-    """Parse a number of parameters such as "1.1B"."""
-    if not isinstance(written, str) or written[-1:] not in _FACTORS:
-        return UNKNOWN
-    try:
-        return float(round(float(written[:-1]) * _FACTORS[written[-1]]))
-    except (ValueError, OverflowError):
-        return UNKNOWN
-
-
 def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
     """Parse a sort key: the number, and whether the largest come first. Errors: Invalid."""
     key = sort.removeprefix("-")
@@ -107,15 +95,6 @@ def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
         message = f"Unknown sort key {sort!r}. Allowed, with an optional '-' for descending: {', '.join(allowed)}."
         raise Invalid(message, reasons=[Reason("sort", message)], allowed=allowed)
     return name, sort.startswith("-")
-
-
-def number(value: object) -> float:
-    """Return a finite number, else `UNKNOWN`: rows written in SQL may hold any JSON."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST:
-        return float(value)
-    return UNKNOWN
 
 
 def _within(value: object, key: str) -> object:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from model_registry.entities.base import MAX_INT32, FewFields
+from model_registry.entities.gpus import GpuName, gpu_memory_gb
 from model_registry.entities.model import ModelStatus
-from model_registry.selection.costs import TokenCounts
 from model_registry.selection.list_filters import Words
+from model_registry.selection.request_counts import TokenCounts
 
 _Milliseconds = Annotated[int, Field(ge=0, le=MAX_INT32)]
+_Price = Annotated[float, Field(ge=0, le=1_000_000)]
 _Score = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
@@ -57,6 +59,8 @@ class Constraints(_Part):
     max_cost: Annotated[Decimal, Field(ge=0, max_digits=40, decimal_places=20)] | None = Field(
         None, description="US dollars for one request of `tokens`. Exact; a number or a string.", examples=["0.01"]
     )
+    max_cost_per_1m_input_tokens: _Price | None = Field(None, description="US dollars for a million tokens.")
+    max_cost_per_1m_output_tokens: _Price | None = Field(None, description="US dollars for a million tokens.")
     max_latency_p50_ms: _Milliseconds | None = None
     max_latency_p99_ms: _Milliseconds | None = None
     vram_gb: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
@@ -64,6 +68,8 @@ class Constraints(_Part):
         description="Available GPU memory, GB (10^9 bytes). A model needs the larger of `requirements.min_vram_gb` and "
         "`vram_mb`.",
     )
+    gpu: GpuName | None = Field(None, description="The GPU's name, instead of `vram_gb`.", examples=["RTX 4090"])
+    gpus: Annotated[int, Field(ge=1, le=100_000)] = Field(1, description="How many of `gpu`.")
     deployed: bool | None = Field(None, description="Whether the model is loaded on a node now.")
     min_quality: QualityMinimums = QualityMinimums()
     allow_unknown: bool = Field(
@@ -72,13 +78,34 @@ class Constraints(_Part):
         "quality). By default it does not.",
     )
 
+    @property
+    def memory_gb(self) -> float | None:
+        """The available GPU memory, as given or by the GPU's name."""
+        return gpu_memory_gb(self.gpu, self.gpus) if self.vram_gb is None and self.gpu else self.vram_gb
+
+    @field_validator("gpus")
+    @classmethod
+    def _of_a_gpu(cls, value: int, others: ValidationInfo) -> int:
+        if not others.data.get("gpu"):
+            message = "counts the GPUs of the name in gpu: give gpu too, or vram_gb for all together"
+            raise ValueError(message)
+        return value
+
 
 class Weights(_Part):
-    """Weights of the score's parts, relative to each other."""
+    """Weights of the score's parts, relative to each other. When one above 0 is given, those not given are 0."""
 
     quality: _Weight = 1
     cost: _Weight = 1
     speed: _Weight = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_those_given(cls, value: object) -> object:
+        # `{"speed": 0}` leaves speed out; `{"speed": 1}` wants nothing else.
+        if not isinstance(value, dict) or not any(value.values()):
+            return value
+        return dict.fromkeys(cls.model_fields, 0) | value
 
 
 class SelectionRequest(_Part):

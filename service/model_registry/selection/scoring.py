@@ -89,7 +89,7 @@ def _mean(index: ModelIndex, counting: Sequence[tuple[str, float]]) -> list[floa
 
 
 def _cost(index: ModelIndex, request: SelectionRequest, costs: Costs, share: float) -> Part:
-    what = ("cost", *(number for _, number in request.tokens))
+    what = ("cost", request.tokens.key)
     half, normalised = index.memo_lru(what, lambda: _lower_is_better(index, costs.units, costs.known))
     one = 10**costs.digits
 

@@ -27,6 +27,11 @@ def runs_on_nodes(provider: Provider | None) -> bool:
     return provider is not None and (is_routed(provider) or (not provider.route_by and provider.type in _ON_NODES))
 
 
+def is_local(provider: Provider | None) -> bool:
+    """Whether the provider's models run on servers of one's own."""
+    return provider is not None and (is_routed(provider) or provider.type in _ON_NODES)
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """A live deployment and its node."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.provider import Provider
+from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -29,17 +30,17 @@ def as_uuid(reference: str) -> str | None:
 def find_provider(snapshot: Snapshot, reference: str) -> Provider:
     """Find by id or name. Errors: NotFound."""
     provider = snapshot.providers.get(as_uuid(reference)) or _only(snapshot.providers.where("name", reference))
-    return _required(provider, "provider", reference)
+    return _required(provider, "provider", reference, among=(p.name for p in snapshot.providers))
 
 
 def find_category(snapshot: Snapshot, reference: str) -> Category:
     """Find by id or key. Errors: NotFound."""
     category = snapshot.categories.get(as_uuid(reference)) or _only(snapshot.categories.where("key", reference))
-    return _required(category, "category", reference)
+    return _required(category, "category", reference, among=(c.key for c in snapshot.categories))
 
 
 def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) -> Model:
-    """Find by id, else by name, else by the provider's name of the model, else by alias.
+    """Find by id, else by name, `provider/name`, the provider's name of the model, or alias, in this order.
 
     `provider` (id or name) selects among rows that share the name. Errors: ModelNotFound, AmbiguousName, NotFound.
     """
@@ -48,9 +49,9 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
         return model
     provider_id = find_provider(snapshot, provider).id if provider is not None else None
     if fitting := _called(snapshot, reference, provider_id):
-        return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m))
+        return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m), " or provider/name")
     offered = f" at the provider {provider!r}" if provider is not None else ""
-    message = f"There is no model {reference!r}{offered}."
+    message = f"There is no model {reference!r}{offered}.{_similar(reference, _names_of_models(snapshot))}"
     raise ModelNotFound(message)
 
 
@@ -63,12 +64,27 @@ def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
 def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list[Model]:
     for candidates in (
         snapshot.models.where("name", reference),
+        _at_provider(snapshot, reference),
         snapshot.models.where("model_id", reference),
         _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference)),
     ):
         if fitting := [m for m in candidates if provider_id in (None, m.provider_id)]:
             return fitting
     return []
+
+
+def _at_provider(snapshot: Snapshot, reference: str) -> list[Model]:
+    """Return the models that `provider/name` means: the name is ours, else the provider's."""
+    for provider_name, name in splits(reference):
+        for provider in snapshot.providers.where("name", provider_name):
+            for by in ("name", "model_id"):
+                if fitting := [m for m in snapshot.models.where(by, name) if m.provider_id == provider.id]:
+                    return fitting
+    return []
+
+
+def _names_of_models(snapshot: Snapshot) -> set[str]:
+    return {m.name for m in snapshot.models} | {m.model_id for m in snapshot.models}
 
 
 def model_label(snapshot: Snapshot, model: Model) -> str:
@@ -84,7 +100,7 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
         return alias
     fitting = snapshot.aliases.where("alias", reference)
     if not fitting:
-        message = f"There is no alias {reference!r}."
+        message = f"There is no alias {reference!r}.{_similar(reference, {a.alias for a in snapshot.aliases})}"
         raise NotFound(message)
     return _single(fitting, f"The alias {reference!r}", lambda a: f"{a.alias} in context {a.context or '(any)'}")
 
@@ -94,7 +110,22 @@ def find_function(snapshot: Snapshot, reference: str) -> Function:
     match = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
     for service, function in splits(reference):
         match = match or _only(snapshot.functions.where("key", (service, function)))
-    return _required(match, "function", reference)
+    return _required(match, "function", reference, among=(f.name for f in snapshot.functions))
+
+
+def find_service(snapshot: Snapshot, reference: str) -> str:
+    """Find a service that has mappings, by name; else the only one whose name is spelled alike.
+
+    Errors: NotFound, which names those that are near.
+    """
+    names = sorted(map(str, snapshot.mappings.keys("service")))
+    letters = letters_of(reference)
+    alike = [name for name in names if name == reference] or [name for name in names if letters_of(name) == letters]
+    if len(alike) == 1:
+        return alike[0]
+    near = alike or [name for name in (nearest(reference, names),) if name]
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else " All services: GET /api/services."
+    raise NotFound(f"The service {reference!r} has no mappings.{hint}", allowed=near or names[:MOST_LISTED])
 
 
 def find_mapping(snapshot: Snapshot, reference: str) -> Mapping:
@@ -122,12 +153,14 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
 
 def find_file(snapshot: Snapshot, path: str) -> ConfigFile:
     """By path. Errors: NotFound."""
-    return _required(_only(snapshot.files.where("path", path)), "file", path)
+    return _required(_only(snapshot.files.where("path", path)), "file", path, among=(f.path for f in snapshot.files))
 
 
 def find_section(snapshot: Snapshot, name: str) -> ConfigSection:
     """By name. Errors: NotFound."""
-    return _required(_only(snapshot.sections.where("name", name)), "section", name)
+    return _required(
+        _only(snapshot.sections.where("name", name)), "section", name, among=(s.name for s in snapshot.sections)
+    )
 
 
 def splits(reference: str) -> Iterable[tuple[str, str]]:
@@ -144,16 +177,23 @@ def _only(rows: Sequence[R]) -> R | None:
     return rows[0] if rows else None
 
 
-def _required(row: R | None, kind: str, reference: str, hint: str = "") -> R:
+def _required(row: R | None, kind: str, reference: str, hint: str = "", among: Iterable[str] = ()) -> R:
     if row is None:
-        message = f"There is no {kind} {reference!r}.{hint}"
+        message = f"There is no {kind} {reference!r}.{hint}{_similar(reference, set(among))}"
         raise NotFound(message)
     return row
 
 
-def _single(rows: Sequence[R], what: str, label: Callable[[R], str]) -> R:
+def _similar(reference: str, names: Collection[str]) -> str:
+    close = nearest(reference, names)
+    return f" Did you mean {close!r}?" if close else ""
+
+
+def _single(rows: Sequence[R], what: str, label: Callable[[R], str], other: str = "") -> R:
     if len(rows) == 1:
         return rows[0]
     choices = [{"id": row.id, "label": label(row)} for row in rows]
-    message = f"{what} matches {len(rows)} rows: {', '.join(c['label'] for c in choices)}. Use the id of one of them."
+    message = (
+        f"{what} matches {len(rows)} rows: {', '.join(c['label'] for c in choices)}. Use the id{other} of one of them."
+    )
     raise AmbiguousName(message, matches=choices)

@@ -22,6 +22,7 @@ from yoyo.migrations import Migration, MigrationList
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import StorageMisconfigured, StorageUnavailable
 from model_registry.store import schema as schema_files
+from model_registry.store.original_objects import refuse_original
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 LOCK_TIMEOUT = "10s"
@@ -67,12 +68,14 @@ def migrate(
     Afterwards everybody has the rights that `schema/90_access.sql` says, also when a migration failed. `public_reads`:
     whether anybody may read the catalogue through PostgREST; None keeps what is, which is closed in a new registry.
 
-    Waits up to 10 s for another runner's lock. Errors: StorageUnavailable, StorageMisconfigured.
+    Waits up to 10 s for another runner's lock. Errors: StorageUnavailable; StorageMisconfigured, of these
+    OriginalRegistry where the original's tables stand in the place of ours.
     """
     with _connect(database_url, lock_timeout) as connection:
         # Held until the connection closes. Yoyo's own lock is a table: two first runners would race to make it.
         connection.execute("select pg_advisory_lock(%s)", [_RUNNERS_LOCK])
-        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(_checked(schema))))
+        refuse_original(connection, _checked(schema))
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
         migrations = read_migrations(str(data_directory("migrations")))
         rights = _rights(migrations, public_reads=public_reads)
         changed: tuple[str, ...] = ()
@@ -95,11 +98,12 @@ def open_to(database_url: str, schema: str) -> tuple[str, ...]:
 
 
 def status(database_url: str, schema: str) -> MigrationStatus:
-    """What is applied and what is not. Changes nothing but yoyo's own tables."""
+    """What is applied and what is not. Changes nothing but yoyo's own tables. Errors: as those of `migrate`."""
     migrations = read_migrations(str(data_directory("migrations")))
     with _connect(database_url) as connection:
+        refuse_original(connection, _checked(schema))
         query = "select exists (select from pg_namespace where nspname = %s)"
-        row = connection.execute(query, [_checked(schema)]).fetchone()
+        row = connection.execute(query, [schema]).fetchone()
         outdated = schema_files.outdated(connection, schema, data_directory("schema"), _newest(migrations))
         pending = {m.id for m in migrations}
         if row and row[0]:
@@ -117,7 +121,8 @@ def seed(database_url: str, schema: str) -> tuple[str, ...]:
     """Run every seed file in one transaction; answers their names. Seeds are idempotent and overwrite nothing."""
     files = sorted(data_directory("seeds").glob("*.sql"))
     with _connect(database_url) as connection, connection.transaction():
-        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(_checked(schema))))
+        refuse_original(connection, _checked(schema))
+        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
         connection.execute("select set_config('registry.actor', 'seeds', true)")
         for file in files:
             connection.execute(file.read_bytes())

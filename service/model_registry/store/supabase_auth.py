@@ -1,6 +1,7 @@
 """Supabase JWTs: who the bearer is, and what they may do here.
 
-Supabase's own client checks the signature; `TokenRules` the other claims: times, issuer and audience.
+Supabase's own client checks the signature, with keys from `signing_keys.py`; `TokenRules` the other claims: times,
+issuer and audience.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ import structlog
 from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.client import supabase_client, tls
+from model_registry.store.signing_keys import SigningKeys
 
 if TYPE_CHECKING:
     import httpx
     from supabase_auth import AsyncGoTrueClient
+    from supabase_auth.types import JWKSet
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_NAME = 200
 _SERVICE_ROLE = ("service_role", frozenset({"admin"}))
+SECRET_KEY = "sb_secret_"  # noqa: S105 (a prefix)
+"""How a project's newer secret keys begin; they are no JWTs. Publishable keys (`sb_publishable_`) open nothing here."""
 LONGEST_TOKEN = 16 * 1024
 """Characters. The largest tokens of real projects have a tenth of that."""
 LEEWAY_SECONDS = 30.0
@@ -93,25 +98,28 @@ def rules_of(project_url: str, issuers: str, audiences: str) -> TokenRules:
 class SupabaseTokens:
     """The tokens of one Supabase project."""
 
-    def __init__(self, auth: AsyncGoTrueClient, own_key: str, rules: TokenRules, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, auth: AsyncGoTrueClient, own_key: str, rules: TokenRules, keys: SigningKeys, http: httpx.AsyncClient
+    ) -> None:
         self._auth = auth
         self._rules = rules
-        self._own_key = own_key
+        self._keys = keys
+        self._service_key = own_key if _is_service_key(own_key) else None
         self._http = http
 
     async def scopes(self, token: str) -> tuple[str, frozenset[str]] | None:
-        """A token's bearer and scopes; None when it does not hold.
+        """A bearer's name and scopes; None when the token, or the secret key, does not hold.
 
-        service_role may do everything. Others may read the catalogue, without any scope, and whatever
-        `app_metadata.registry_scopes` of the user grants: only administrators of the project can write that. Asks
-        Supabase for its public keys (cached), or, for symmetric tokens, for the user; 5 s at most, not retried. When
-        Supabase is away, the token counts as not valid.
+        service_role, and so the registry's own secret key, may do everything. Others may read the catalogue, without
+        any scope, and whatever `app_metadata.registry_scopes` of the user grants: only administrators of the project
+        can write that. Asks Supabase for its public keys (kept for 30 s), or, for symmetric tokens, for the user; 5 s
+        at most, not retried. When Supabase is away, symmetric tokens do not hold, and others by the last keys.
         """
-        # The project's own service key may be of the symmetric kind, and Supabase knows no user for that one.
-        if hmac.compare_digest(token.encode(), self._own_key.encode()):
+        # The project's own service key may be no JWT, or a symmetric one, for which Supabase knows no user.
+        if self._service_key and hmac.compare_digest(token.encode(), self._service_key.encode()):
             return _SERVICE_ROLE
         # Before the project is asked: a token that cannot hold costs nobody a request.
-        fault = "it is too long" if len(token) > LONGEST_TOKEN else self._rules.fault(token)
+        fault = _fault_of_form(token) or self._rules.fault(token)
         if fault is not None:
             log.info("a Supabase token was refused", reason=fault)
             return None
@@ -119,7 +127,7 @@ class SupabaseTokens:
         from supabase import AuthError  # noqa: PLC0415
 
         try:
-            answer = await self._auth.get_claims(token)
+            answer = await self._auth.get_claims(token, await self._keys_of(token))
         except (AuthError, jwt.PyJWTError, httpx.HTTPError, ValueError) as error:
             log.info("a Supabase token was refused", reason=type(error).__name__)
             return None
@@ -129,6 +137,16 @@ class SupabaseTokens:
         if claims.get("role") == "service_role":
             return _SERVICE_ROLE
         return _name(claims), frozenset(_granted(claims))
+
+    async def _keys_of(self, token: str) -> JWKSet | None:
+        """The keys of which one signed the token; None for tokens that Supabase itself is asked about.
+
+        Errors: AuthError when none of them did, and those of `SigningKeys`.
+        """
+        header = jwt.get_unverified_header(token)
+        if "kid" not in header or header["alg"] == "HS256":  # as `get_claims` tells them apart
+            return None
+        return await self._keys.including(header["kid"])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -146,7 +164,25 @@ async def connect_tokens(settings: Settings) -> SupabaseTokens | None:
     http = httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT_SECONDS, trust_env=trust_env)
     client = await supabase_client(settings, http)
     rules = rules_of(settings.supabase_url, settings.jwt_issuers, settings.jwt_audiences)
-    return SupabaseTokens(client.auth, key, rules, http)
+    address = f"{settings.supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json"
+    return SupabaseTokens(client.auth, key, rules, SigningKeys(http, address, {"apikey": key}), http)
+
+
+def _fault_of_form(token: str) -> str | None:
+    if token.startswith(SECRET_KEY):
+        return "it is not the secret key that the registry has"
+    return "it is too long" if len(token) > LONGEST_TOKEN else None
+
+
+def _is_service_key(key: str) -> bool:
+    """Whether this is a project's secret key: its publishable key can stand in its place by mistake, and is public."""
+    if key.startswith(SECRET_KEY):
+        return True
+    try:
+        claims = jwt.decode(key, options={"verify_signature": False, "verify_exp": False})
+    except (jwt.PyJWTError, ValueError):
+        return False
+    return claims.get("role") == "service_role"
 
 
 def _name(claims: dict[str, Any]) -> str:

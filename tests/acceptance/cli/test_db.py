@@ -10,6 +10,8 @@ import jwt
 import psycopg
 import pytest
 
+from support.database import new_database
+from support.paths import FIXTURES
 from support.processes import run
 
 SCHEMA = "another_registry"
@@ -69,6 +71,30 @@ def contents(environment: dict[str, str]) -> tuple[int, int, int]:
         ).fetchone()
     assert row is not None
     return row
+
+
+def test_the_original_registry_is_named_and_its_rows_are_adopted(environment: dict[str, str]) -> None:
+    texts = [(FIXTURES / "original" / f"{name}.sql").read_bytes() for name in ("schema", "rows")]
+    with new_database(environment["DATABASE_URL"]) as url:
+        with psycopg.connect(url) as connection:
+            for text in texts:
+                connection.execute(text)
+        own, elsewhere = ({"DATABASE_URL": url, "MODEL_REGISTRY_SCHEMA": name} for name in ("pmoves_core", "elsewhere"))
+        refused = run("db", "migrate", environment=own)
+        assert (refused.returncode, "model-registry db adopt" in refused.stderr) == (3, True)
+        assert "adopt --from pmoves_core" in run("db", "migrate", environment=elsewhere).stdout
+        assert "Nothing was written." in run("db", "adopt", "--dry-run", environment=own).stdout
+
+        adopted = run("db", "adopt", environment=own)
+
+        assert adopted.returncode == 4  # not everything can come over
+        assert "model_providers: 3 new" in adopted.stdout
+        assert "NOT brought over (3)" in adopted.stdout
+        assert "the original's tables are in the schema pmoves_core_original" in adopted.stdout
+        assert "a1B2a1B2" not in adopted.stdout + adopted.stderr
+        assert run("db", "migrate", environment=own).stdout == "the schema is up to date\n"
+        seeded = run("db", "adopt", "--file", str(FIXTURES / "original" / "seed.sql"), environment=own)
+        assert (seeded.returncode, "line 32" in seeded.stdout) == (4, True)
 
 
 def test_public_reads_are_kept_until_they_are_ended_and_said_while_they_last(environment: dict[str, str]) -> None:

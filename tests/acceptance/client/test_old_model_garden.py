@@ -10,6 +10,13 @@ from model_registry.client import Client
 from model_registry.client.compat import garden
 from model_registry.client.compat.garden import (
     GardenRegistry,
+    InferenceDefaults,
+    ModelCapabilities,
+    ModelCategory,
+    ModelInfo,
+    ModelRegistry,
+    ModelRequirements,
+    ModelStatus,
     get_model,
     get_registry,
     validate_model_for_inference,
@@ -41,7 +48,7 @@ def registry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_models_and_what_they_are(registry: GardenRegistry) -> None:
-    assert set(registry.get_all_models()) == set(document()["models"])
+    assert list(registry.get_all_models()) == list(document()["models"])
     model = get_model(TINY)
     assert model is not None
     assert (model.name, model.requirements.min_vram_gb) == ("TinyLlama 1.1B (4-bit)", 4)
@@ -63,6 +70,49 @@ def test_models_by_what_they_are_for(registry: GardenRegistry) -> None:
     assert TINY in ids(registry.get_models_by_tag("quantized"))
     assert OLD not in ids(registry.get_stable_models())
     assert registry.get_categories()["text-llm"]["icon"] == "✍️"
+    assert registry.get_categories().keys() == {"text-llm", "vision-vlm"}
+
+
+def test_objects_are_dictionaries_too(registry: GardenRegistry) -> None:
+    model = registry.get_all_models()[TINY]
+
+    assert (model["name"], model["requirements"]["min_vram_gb"], model.quantization.get("method")) == (
+        model.name,
+        4,
+        "4bit",
+    )
+    assert model.training_defaults["hyperparameters"]["batch_size"] == 2
+    assert model.training_defaults.get("selective_loss", {}).get("supported", False) is False
+    assert model.training_defaults.get("save_method", "merged_16bit") == "merged_16bit"
+    assert {**model.capabilities}["streaming"] is True
+    assert dict(model.quantization) == {"method": "4bit", "type": "bitsandbytes"}
+    assert ("type" in model.quantization, "nothing" in model.quantization) == (True, False)
+    with pytest.raises(KeyError):
+        model["nothing"]
+    vision = registry.get_all_models()[VISION]
+    assert vision.training_defaults["selective_loss"]["supported"] is True
+    assert (model.requirements.min_gpus, model.requirements["min_gpus"]) == (1, 1)
+
+
+def test_the_list_for_a_user_interface(registry: GardenRegistry) -> None:
+    rows = registry.get_model_list_for_ui()
+
+    assert [row["id"] for row in rows] == list(document()["models"])
+    assert rows[0] == {
+        "id": TINY,
+        "name": "TinyLlama 1.1B (4-bit)",
+        "category": "text-llm",
+        "parameters": "1.1B",
+        "description": "Tiny, for trying things out",
+        "tags": ["small", "testing", "quantized"],
+        "status": "stable",
+        "is_vision": False,
+        "is_quantized": True,
+        "min_vram_gb": 4,
+        "recommended_vram_gb": 6,
+    }
+    assert all(row["is_vision"] for row in registry.get_model_list_for_ui(category=ModelCategory.VISION_VLM))
+    assert registry.get_model_list_for_ui("cars") == []
 
 
 def test_where_training_and_serving_start_from(registry: GardenRegistry) -> None:
@@ -90,7 +140,8 @@ def test_whether_a_model_does(registry: GardenRegistry) -> None:
     is_valid, error = validate_model_for_training(READER)
     assert (is_valid, "does not support training" in str(error)) == (False, True)
     assert "deprecated" in str(validate_model_for_inference(OLD)[1])
-    assert validate_model_for_training("nobody/nothing")[0] is False
+    is_valid, error = validate_model_for_training("nobody/nothing")
+    assert (is_valid, "not found" in str(error)) == (False, True)
     assert not registry.judge(VISION, "training", Hardware(vram_gb=8)).is_valid
 
 
@@ -107,6 +158,31 @@ def test_the_local_check_equals_the_registrys(service: Service) -> None:
             here = registry.judge(model_id, "inference", Hardware(vram_gb=12, cuda_compute_capability="9.0"))
             there = client.validate_model(model_id, "inference", vram_gb=12, cuda_compute_capability="9.0")
             assert here == there
+
+
+def test_a_model_of_ones_own() -> None:
+    model = ModelInfo(
+        id="test/text-model",
+        name="Test",
+        category="text-llm",
+        provider="test",
+        base_architecture="llama",
+        parameters="1B",
+        description="d",
+        tags=["test"],
+        status="stable",
+        quantization={"method": None, "type": None},
+        requirements=ModelRequirements(min_vram_gb=4, recommended_vram_gb=8, min_ram_gb=16),
+        capabilities=ModelCapabilities(training=True, inference=True),
+        training_defaults={"hyperparameters": {}, "lora_config": {"r": 16}, "save_method": "lora"},
+        inference_defaults=InferenceDefaults(max_model_len=2048, dtype="auto", gpu_memory_utilization=0.9),
+        urls={},
+    )
+
+    assert (model.status, model.category) == (ModelStatus.STABLE.value, ModelCategory.TEXT_LLM.value)
+    assert (model.is_quantized, model["training_defaults"]["save_method"]) == (False, "lora")
+    assert (model.get_inference_config()["tensor_parallel_size"], model.requirements.min_gpus) == (1, 1)
+    assert ModelRegistry(registry_path=FILE).check_model_exists(TINY)
 
 
 def test_get_registry_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:

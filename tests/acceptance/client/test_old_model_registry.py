@@ -13,6 +13,7 @@ from model_registry.client import (
     ModelConfig,
     ModelRegistry,
     ModelStatus,
+    ProvisionedThroughput,
     QualityScores,
 )
 from model_registry.errors import InvalidModel, ModelNotFound
@@ -136,13 +137,43 @@ async def test_a_status_changes(registry: ModelRegistry) -> None:
 async def test_a_model_is_registered_again(registry: ModelRegistry) -> None:
     registry.register_model(opus())
     changed = opus()
-    changed.provider, changed.context_window, changed.rate_limit_rpm = "bedrock", 100, None
+    changed.provider, changed.context_window = "bedrock", 100
+    changed.rate_limit_rpm = None  # type: ignore[assignment] # not known any more
     changed.capabilities.supports_vision = False
 
     registry.register_model(changed)
 
     assert registry.list_models() == [changed]
     assert registry.get_providers() == ["bedrock"]
+
+
+async def test_all_of_a_model_comes_back(registry: ModelRegistry) -> None:
+    model = opus()
+    model.cost_per_1m_cached_input_tokens, model.regions, model.metadata = 1.5, ["eu"], {"team": "search"}
+    model.provisioned_throughput = ProvisionedThroughput(enabled=True, provisioned_units=2)
+    model.capabilities.supports_code_execution = True
+
+    registry.register_model(model)
+    assert registry.get_model("claude-3-opus") == model
+    model.regions, model.provisioned_throughput = [], ProvisionedThroughput()
+    model.capabilities.supports_streaming = False
+    registry.register_model(model)
+
+    assert registry.get_model("claude-3-opus") == model
+
+
+async def test_a_router_ranks_models_of_which_little_is_known(registry: ModelRegistry) -> None:
+    registry.load_default_models()
+    registry.register_model(opus())
+    registry.register_model(ModelConfig("bare", "lab"))
+
+    models = registry.get_available_models()
+
+    assert ids([m for m in models if m.context_window >= 9000]) == ["claude-3-opus", *DEFAULTS[:2]]
+    assert ids(sorted(models, key=lambda m: m.calculate_cost(1000, 500)))[-2:] == ["claude-3-opus", "bare"]
+    assert ids(sorted(models, key=lambda m: m.latency_p50_ms))[0] == "llama3.2:3b"
+    assert ids(sorted(models, key=lambda m: -m.quality_scores.reasoning))[0] == "claude-3-opus"
+    assert [m.latency_p99_ms <= 5000 for m in models if m.model_id == "bare"] == [True]
 
 
 async def test_a_model_that_is_not_there(registry: ModelRegistry) -> None:
@@ -193,9 +224,14 @@ def test_models_made_elsewhere_are_there_too(service: Service) -> None:
             client.create_provider(name=name, type="ollama", api_base=f"http://{name}:11434/v1")
             client.create_model(name="qwen", model_id="qwen3:8b", provider=name, capabilities=["chat"])
         client.create_model(name="loud", model_id="bark", provider="lab", model_type="tts")
+        client.change_model("bark", metadata={"of": "others"})
         registry = ModelRegistry(client=client)
 
         assert ids(registry.list_models()) == ["bark", "cloud/qwen", "lab/qwen"]
+        registry.register_model(ModelConfig("bark", "lab", latency_p50_ms=7, metadata={"mine": 1}))
+        held = client.get_model("bark")
+        assert (held.latency_p50_ms, held.latency_p99_ms, held.metadata) == (7, None, {"of": "others", "mine": 1})
+        registry.register_model(ModelConfig("bark", "lab", capabilities=ModelCapabilities(supports_text=False)))
         assert not registry.get_model_or_raise("bark").has_capability("text")
         assert ids(registry.get_available_models()) == ["bark", "cloud/qwen", "lab/qwen"]
         client.change_provider("lab", active=False)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pytest
+import typer
+
+from model_registry.cli.tensorzero_check import check
 from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.processes import run
@@ -148,3 +153,34 @@ def test_the_command_reads_what_its_owner_names_outside_the_project_and_nothing_
 
     assert "syntax error" in template
     assert "3 is not valid" in reference or "is not" in reference, reference
+
+
+MODEL = 'routing = ["p"]\n[models.m.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "says", "silent"),
+    [
+        ("", ["The gateway accepts it", "Fine"], ["Refused"]),
+        ("timeouts.streaming.ttft_ms = 0\n", ["would load it; it is refused", "Refused"], ["gateway accepts it\n"]),
+        ("retries = 1\n", ["The gateway refuses it", "Refused"], ["accepts it", "silently"]),
+        ("[[rate_limiting.rules]]\nalways = true\ntokens_per_fortnight = 1\n",
+         ["the gateway refuses it; remove it", "Refused"], ["accepts it", "silently"]),
+        ("[[rate_limiting.rules]]\nalways = true\nper_day = 1\n",
+         ["silently ignores it", "loads the rest of it; it is refused", "Refused"], ["accepts it"]),
+        ("[postgres]\nenabled = true\n", ["by the rules, because it needs a database: postgres", "Fine"], []),
+    ],
+)  # fmt: skip
+def test_a_check_ends_with_one_result(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    more: str,
+    says: list[str],
+    silent: list[str],
+) -> None:
+    (tmp_path / "tensorzero.toml").write_text(f"[models.m]\n{MODEL}{more}")
+    with nullcontext() if "Fine" in says else pytest.raises(typer.Exit):
+        check([str(tmp_path)])
+    out = capsys.readouterr().out
+    assert [words for words in says if words not in out] == [], out
+    assert [words for words in silent if words in out] == [], out

@@ -149,3 +149,26 @@ def test_a_service_that_is_told_to_stop_does_not_wait_for_those_who_wait(start_s
         # Before the requests that wait reach their time limit.
         assert service.program.stop(seconds=50) == 0
         assert waiting.recv(100).startswith(b"HTTP/1.1 304")
+
+
+def test_what_needs_a_database_is_served_and_the_status_says_what_only_the_rules_checked(judged: Service) -> None:
+    """Experiments that learn, and Postgres: a gateway without one refuses them, and they are right nevertheless."""
+    variants = "".join(
+        f'[functions.f.variants.{name}]\ntype = "chat_completion"\nmodel = "openai::{name}"\n' for name in "ab"
+    )
+    metric = '[metrics.m]\ntype = "boolean"\nlevel = "inference"\noptimize = "max"\n'
+    learns = '[functions.f.experimentation]\ntype = "adaptive"\nmetric = "m"\ncandidate_variants = ["a", "b"]\n'
+    text = f'[postgres]\nenabled = true\n[functions.f]\ntype = "chat"\n{variants}{learns}{metric}'
+    imported = judged.client.post("/api/tensorzero/import", json={"files": {"tensorzero.toml": text}})
+    assert imported.status_code == 200, imported.text
+
+    def served_by_gateway() -> Any:
+        status = judged.client.get(STATUS).json()
+        is_new = (status["served"] or {}).get("revision") == imported.json()["revision"]
+        return not status["pending"] and (status["refused"] or is_new) and status
+
+    status = wait_until(served_by_gateway)
+    assert status["refused"] is None
+    assert status["served"]["judge"].startswith("gateway ")
+    assert status["served"]["by_rules"] == ["postgres", "functions.f.experimentation"]
+    assert 'type = "adaptive"' in judged.config()

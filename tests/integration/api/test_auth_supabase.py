@@ -91,6 +91,33 @@ async def test_a_project_that_does_not_answer_is_a_database_that_is_away(
     assert (await replica.client.get("/healthz")).status_code == 200
 
 
+GATEWAY = {
+    401: (b'{"message":"Invalid API key","hint":"Double check your API key."}', "service-role key"),
+    402: (b'{"message":"exceed_egress_quota"}', "restricted"),
+    404: (b'{"message":"no Route matched with those values"}', "SUPABASE_URL"),
+    429: (b'{"message":"API rate limit exceeded"}', "limits the number"),
+    502: (b'{"message":"An invalid response was received from the upstream server"}', "retry the write"),
+    503: (b'{"code":"error","message":"name resolution failed"}', "retry the write"),
+    522: (b"<html>522: Connection timed out</html>", "retry the write"),
+    540: (b'{"message":"Project paused"}', "paused"),
+    544: (b"", "retry the write"),
+}
+
+
+async def test_whatever_the_projects_gateway_answers_by_itself_says_what_to_do(
+    replica: Replica, project: SupabaseProject
+) -> None:
+    await add_provider(replica.client)
+    for status, (body, words) in GATEWAY.items():
+        project.answer = status, body
+        answer = await replica.client.post("/api/providers", json=PROVIDER)
+        assert words in problem(answer, 503, "E5030")["detail"], status
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await replica.client.get("/api/providers")).json()["count"] == 1
+    project.answer = None
+    assert (await replica.client.post("/api/providers", json=PROVIDER)).status_code == 201
+
+
 async def test_a_signed_in_user_may_read(client: httpx.AsyncClient, project: SupabaseProject) -> None:
     assert await may(client, project.token()) == READS
 
@@ -240,6 +267,36 @@ async def test_the_key_that_the_registry_itself_has_is_the_service_role(
     client: httpx.AsyncClient, variables: dict[str, Any]
 ) -> None:
     assert await may(client, variables["SUPABASE_SERVICE_ROLE_KEY"]) == EVERYTHING
+
+
+SECRET_KEY = "sb_secret_" + "N7UND0UgjKTVK-Uodkm0Hg_" + "x" * 8  # in the form of a real one
+PUBLISHABLE_KEY = "sb_publishable_" + "ACJWlzQHlZjBrEguHvfOxg_" + "x" * 8
+
+
+async def test_the_projects_newer_secret_key_is_the_service_role(
+    start_replica: StartReplica, variables: dict[str, Any], project: SupabaseProject
+) -> None:
+    project.secret_key, project.service_role_token = SECRET_KEY, variables["SUPABASE_SERVICE_ROLE_KEY"]
+    replica = await start_replica(**{**variables, "SUPABASE_SERVICE_ROLE_KEY": SECRET_KEY})
+    async with replica.anonymous() as client:
+        assert await may(client, SECRET_KEY) == EVERYTHING
+        x_api_key = await client.post("/api/providers", json=PROVIDER, headers={"X-API-Key": SECRET_KEY})
+        assert x_api_key.status_code == 201
+        asked = len(project.requests)
+        for other in (SECRET_KEY[:-1], f"{SECRET_KEY}x", "sb_secret_", "sb_secret_a.b.c", PUBLISHABLE_KEY):
+            assert await may(client, other) == REFUSED, other
+        assert not [path for path in project.requests[asked:] if path.startswith("/auth")]
+
+
+async def test_a_publishable_key_that_stands_in_the_secret_ones_place_makes_nobody_an_administrator(
+    start_replica: StartReplica, variables: dict[str, Any], project: SupabaseProject
+) -> None:
+    anon = project.legacy_token(role="anon", sub=None)
+    for key in (PUBLISHABLE_KEY, anon):
+        replica = await start_replica(**{**variables, "SUPABASE_SERVICE_ROLE_KEY": key})
+        async with replica.anonymous() as client:
+            headers = {"Authorization": f"Bearer {key}"}
+            assert (await client.post("/api/providers", json=PROVIDER, headers=headers)).status_code in (401, 403)
 
 
 async def test_the_projects_keys_are_asked_for_once(client: httpx.AsyncClient, project: SupabaseProject) -> None:

@@ -123,6 +123,36 @@ async def test_costs_are_estimated_side_by_side(client: httpx.AsyncClient) -> No
     problem(await client.post("/api/costs/estimate", json={"filter": {"stauts": []}}), 422, "E4005")
 
 
+async def test_long_requests_and_pictures_have_their_own_prices(client: httpx.AsyncClient) -> None:
+    own = {"name": "own", "type": "ollama", "metadata": {"costs_nothing": True}, "api_base": "http://own:11434/v1"}
+    assert (await client.post("/api/providers", json=own)).status_code == 201
+    wrong = {"metadata": {"costs_nothing": "yes"}}
+    assert places(problem(await client.patch("/api/providers/own", json=wrong), 422, "E4005")) == {"metadata"}
+    await add_model(client, "local", "own")
+    prices = [
+        {"of": "input_tokens", "per_million": 10, "above_input_tokens": 200_000},
+        {"of": "output_images", "per_unit": "0.040"},
+    ]
+    tiered = {"cost_per_1m_input_tokens": 5, "cost_per_1m_output_tokens": 0, "further_prices": prices}
+    await add_model(client, "tiered", "cloud", **tiered)
+
+    view = await get(client, "/api/models/tiered")
+    assert view["further_prices"][1]["per_unit"] == "0.04"
+    asked = {"input_tokens": 300_000, "counts": {"output_images": 2}, "models": ["tiered", "local"]}
+    found = await post(client, "/api/costs/estimate", asked)
+    assert [(item["name"], item["total"]["exact"]) for item in found["items"]] == [("local", "0"), ("tiered", "3.08")]
+    found = await post(client, "/api/costs/estimate", {"models": ["tiered"], "variant": "eu"})
+    assert found["unpriced"][0]["why"] == (
+        "not known: the price of input_tokens for eu, the price of output_tokens for eu"
+    )
+    twice = {"further_prices": [prices[1], prices[1]]}
+    refused = problem(await client.patch("/api/models/tiered", json=twice), 422, "E4003")
+    assert places(refused) == {"further_prices"}
+    cheap = {"constraints": {"max_cost_per_1m_input_tokens": 0}, "weights": {"cost": 1}}
+    found = await post(client, "/api/models/select", cheap)
+    assert [(item["model"]["name"], len(item["parts"])) for item in found["items"]] == [("local", 1)]
+
+
 @pytest.mark.usefixtures("client")
 async def test_reading_needs_no_key_where_reads_are_open(replica: Replica) -> None:
     async with replica.anonymous() as anonymous:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.catalogue import add, add_mapping, add_model, add_provider
+from support.catalogue import add, add_mapping, add_model, add_provider, problem
 from support.replica import Replica
 
 
@@ -97,7 +97,7 @@ async def test_the_model_picker_has_something_to_show(client: httpx.AsyncClient)
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("model_type=llm", ["gpt_mini", "qwen3_8b_local", "retired"]),
+        ("model_type=llm", ["qwen3_8b_local", "gpt_mini", "retired"]),
         ("model_type=vision", ["eyes"]),
         ("provider=openai", ["eyes", "gpt_mini", "retired"]),
         ("provider=cloud&active=true&model_type=chat", ["gpt_mini"]),
@@ -108,6 +108,71 @@ async def test_operators_ask_in_their_own_words(client: httpx.AsyncClient, query
 
     assert [row["name"] for row in answer["items"]] == found
     assert answer["count"] == len(found)
+
+
+async def test_who_takes_the_first_model_of_a_type_gets_one_that_is_loaded(
+    client: httpx.AsyncClient, replica: Replica
+) -> None:
+    administrator = replica.client
+    await add_model(administrator, "another_local", model_id="phi4")
+    await add_model(administrator, "zeta_local", model_id="zeta")
+
+    async def order(**params: str) -> list[str]:
+        return [row["name"] for row in (await client.get("/api/models", params=params)).json()["items"]]
+
+    assert await order(model_type="chat") == ["qwen3_8b_local", "another_local", "zeta_local", "gpt_mini", "retired"]
+    loaded = {"node_id": "5091", "provider_type": "ollama", "model_id": "zeta", "status": "loaded"}
+    assert (await administrator.post("/api/deployments", json=loaded)).status_code == 201
+    gone = {"node_id": "5090", "provider_type": "ollama", "model_id": "qwen3:8b", "status": "unloaded"}
+    assert (await administrator.post("/api/deployments", json=gone)).status_code == 200
+    assert await order(model_type="chat") == ["zeta_local", "another_local", "qwen3_8b_local", "gpt_mini", "retired"]
+    by_name = ["another_local", "gpt_mini", "qwen3_8b_local", "retired", "zeta_local"]
+    assert [name for name in await order() if name in by_name] == by_name
+    assert (await order(model_type="chat", sort="vram_mb"))[0] == "another_local"
+
+
+async def test_programs_that_read_models_find_them(client: httpx.AsyncClient) -> None:
+    whole, part = (await client.get("/api/models")).json(), (await client.get("/api/models?limit=2")).json()
+
+    assert (whole["models"], whole["count"]) == (whole["items"], 5)
+    assert ([row["name"] for row in part["items"]], part.keys()) == (["embed_local", "eyes"], {"items", "count"})
+
+
+async def test_programs_that_expect_a_bare_list_have_a_prefix(client: httpx.AsyncClient) -> None:
+    for path in (
+        *("/api/models?model_type=chat", "/api/models?limit=1"),
+        *("/api/services/agent-zero/models", "/api/services/agent_zero/models?deployed=true"),
+    ):
+        enveloped, bare = await client.get(path), await client.get(f"/compat{path}")
+
+        assert bare.status_code == 200
+        assert bare.json() == enveloped.json()["items"]
+    assert (await client.get("/compat/api/models?model_type=cars")).status_code == 422
+    assert (await client.get("/compat/api/services/nobody/models")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["agent_zero", "agent-zero", "agentzero", "Agent Zero", "AGENT.ZERO"])
+async def test_a_service_is_found_by_every_spelling_of_its_name(client: httpx.AsyncClient, name: str) -> None:
+    rows = (await client.get(f"/api/services/{name}/models")).json()["items"]
+
+    assert [row["model_id"] for row in rows] == ["qwen3:8b", "gpt-5-mini"]
+    assert {row["service_name"] for row in rows} == {"agent_zero"}
+    assert (await client.get(f"/api/mappings/{name}")).json()["count"] == 3
+
+
+async def test_a_service_that_is_not_there_names_those_that_are_near(
+    client: httpx.AsyncClient, replica: Replica
+) -> None:
+    near = problem(await client.get("/api/services/agent_zeros/models"), 404, "E4004")
+    assert (near["allowed"], "'agent_zero'" in near["detail"]) == (["agent_zero"], True)
+    far = problem(await client.get("/api/mappings/nobody"), 404, "E4004")
+    assert far["allowed"] == ["agent_zero"]
+
+    await add_mapping(replica.client, "agent-zero/chat/v", "gpt_mini")
+    exact = (await client.get("/api/services/agent-zero/models")).json()["items"]
+    assert [row["service_name"] for row in exact] == ["agent-zero"]
+    several = problem(await client.get("/api/services/agentzero/models"), 404, "E4004")
+    assert several["allowed"] == ["agent-zero", "agent_zero"]
 
 
 async def test_operators_look_at_what_a_node_has_loaded(client: httpx.AsyncClient) -> None:

@@ -66,13 +66,24 @@ async def test_lists_have_the_envelope_and_the_columns_that_programs_read(client
     }
 
 
-async def test_a_category_chooses_and_one_that_is_not_there_is_said(client: httpx.AsyncClient) -> None:
+async def test_the_list_and_the_document_are_in_the_documents_order(client: httpx.AsyncClient) -> None:
+    document = garden()
+    assert list(document["models"]) != sorted(document["models"]), "or this proves nothing"
+
+    assert [row["id"] for row in (await get(client, f"{BASE}/models"))["data"]] == list(document["models"])
+    assert list((await get(client, f"{BASE}/document"))["models"]) == list(document["models"])
+    later = document["models"][TINY] | {"id": "aaa/later"}
+    await put(client, document | {"models": {"aaa/later": later}})
+    assert (await get(client, f"{BASE}/models"))["data"][-1]["id"] == "aaa/later"
+
+
+async def test_a_category_chooses_and_one_that_is_not_there_has_no_models(client: httpx.AsyncClient) -> None:
     visions = await get(client, f"{BASE}/models", category="vision-vlm")
     assert visions["total"] == 3
     assert all(row["is_vision"] for row in visions["data"])
 
-    refused = problem(await client.get(f"{BASE}/models", params={"category": "cars"}), 422, "E4005")
-    assert "text-llm" in refused["allowed"]
+    unknown = await get(client, f"{BASE}/models", category="cars")
+    assert (unknown["success"], unknown["data"], unknown["total"]) == (True, [], 0)
 
 
 @pytest.mark.parametrize("path", [TINY, encoded(TINY)])
@@ -80,8 +91,28 @@ async def test_ids_with_slashes_come_raw_and_encoded(client: httpx.AsyncClient, 
     answer = await get(client, f"{BASE}/models/{path}")
 
     assert answer.keys() == {"success", "data"}
-    assert garden()["models"][TINY].items() <= answer["data"].items()
+    entry = garden()["models"][TINY]
+    entry["requirements"]["min_gpus"] = 1
+    assert entry.items() <= answer["data"].items()
     assert (answer["data"]["is_quantized"], answer["data"]["offered"]) == (True, True)
+
+
+async def test_one_gpu_is_enough_where_nothing_else_is_said(client: httpx.AsyncClient) -> None:
+    await add_provider(client)
+    await add_model(client, "plain")
+
+    bare = (await get(client, f"{BASE}/models/plain"))["data"]
+    large = (await get(client, f"{BASE}/models/Qwen/Qwen2.5-VL-72B-Instruct"))["data"]
+
+    assert [
+        (m["requirements"]["min_gpus"], m["inference_defaults"]["tensor_parallel_size"]) for m in (bare, large)
+    ] == [
+        (1, 1),
+        (2, 2),
+    ]
+    entry = (await get(client, f"{BASE}/document"))["models"]["plain"]
+    assert "min_gpus" not in entry["requirements"], "what is not known is no fact"
+    assert (await judged(client, "inference", "plain", gpus=0))["is_valid"]
 
 
 async def test_a_model_that_is_not_there_is_not_found(client: httpx.AsyncClient) -> None:
@@ -93,7 +124,11 @@ async def test_categories_come_by_key(client: httpx.AsyncClient) -> None:
 
     assert answer["success"] is True
     assert answer["data"]["text-llm"] == garden()["categories"]["text-llm"]
-    assert "embedding" in answer["data"], "those of the registry are there too"
+    assert answer["data"].keys() == {"text-llm", "vision-vlm"}
+    await add_provider(client)
+    await add_model(client, "vectors", model_type="embedding", category="embedding")
+    used = await get(client, f"{BASE}/categories")
+    assert used["data"].keys() == {"text-llm", "vision-vlm", "embedding"}, "the registry's others where they are used"
 
 
 async def test_models_are_checked_by_capability_and_hardware(client: httpx.AsyncClient) -> None:
@@ -136,6 +171,33 @@ async def test_models_of_servers_need_no_tag_to_be_asked(client: httpx.AsyncClie
     assert (await judged(client, "inference", "plain"))["is_valid"]
     await client.patch("/api/providers/ollama_local", json={"active": False})
     assert "switched off" in (await judged(client, "inference", "plain"))["error_message"]
+
+
+async def test_fitness_is_the_rule_of_selection(client: httpx.AsyncClient) -> None:
+    await add_provider(client)
+    tags = ["chat", "training"]
+    await add_model(client, "loaded", capabilities=tags, vram_mb=18_432)
+    await add_model(client, "large", capabilities=tags, parameters="30B")
+    await add_model(
+        client, "file", capabilities=tags, quantization={"method": "gguf", "type": "Q4_K_M"}, parameters="8B"
+    )
+
+    for memory in (12, 20):
+        chosen = await client.post("/api/models/select", json={"constraints": {"vram_gb": memory}})
+        fits = (await judged(client, "inference", "loaded", vram_gb=memory))["is_valid"]
+        assert fits is ("loaded" in [item["model"]["name"] for item in chosen.json()["items"]]) is (memory == 20)
+    assert "Nothing is known" in (await judged(client, "inference", "large", vram_gb=12))["warnings"][0]
+    assert "GGUF" in (await judged(client, "training", "file", gpu="H100"))["error_message"]
+    lora = await judged(client, "training", "large", gpu="RTX 4090", method="lora", sequence_length=4096)
+    assert "4096 tokens" in lora["error_message"]
+    both = await judged(client, "training", "large", gpu="RTX 4090", gpus=2, method="qlora", optimizer="adamw_8bit")
+    assert (both["is_valid"], len(both["warnings"])) == (True, 1)
+    for wrong in ({"gpu": "RTX 4900"}, {"hardware": {"gpu": "A100"}}, {"method": "magic"}):
+        refused = await client.post(f"{BASE}/validate/training", json={"model_id": "large", **wrong})
+        assert places(problem(refused, 422, "E4005")) == {"hardware.gpu" if "hardware" in wrong else next(iter(wrong))}
+    refused = await client.post(f"{BASE}/validate/inference", json={"model_id": "large", "method": "lora"})
+    assert places(problem(refused, 422, "E4005")) == {"method"}
+    assert "'RTX 4090'" in (await client.post(f"{BASE}/validate/inference", json={"model_id": "x", "gpu": "4900"})).text
 
 
 async def test_a_document_comes_out_as_it_went_in_and_keeps_to_its_schema(client: httpx.AsyncClient) -> None:

@@ -69,6 +69,16 @@ async def test_new_models_come_in_switched_off_and_a_second_time_nothing_happens
     assert second["revision"] == first["revision"]
 
 
+async def test_what_a_source_leaves_out_is_cleared_and_said(replica: Replica) -> None:
+    await bring(replica.client, offer("a", requirements={"min_vram_gb": 3}))
+
+    answer = await bring(replica.client, offer("a") | {"left_out": {"requirements": "it states two sizes"}})
+
+    assert answer["report"][0]["kept"] == {"requirements": "it states two sizes"}
+    row = await get(replica.client, "/api/models/a")
+    assert (row["requirements"], row["field_sources"].keys()) == (None, FACTS.keys())
+
+
 async def test_what_people_set_or_emptied_stays_and_the_rest_follows_the_source(replica: Replica) -> None:
     client = replica.client
     await add_provider(client, "openai", type="openai", api_base=None)

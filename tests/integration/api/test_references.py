@@ -200,3 +200,63 @@ async def test_paths_and_methods_that_do_not_exist_are_problems_too(client: http
     answer = await client.delete("/api/models")
     problem(answer, 405, "E4050")
     assert "GET" in answer.headers["allow"]
+
+
+async def test_provider_slash_name_works_wherever_an_id_does(client: httpx.AsyncClient) -> None:
+    one = await add_model(client, "shared", model_id="a/1", provider="vllm_box")
+    other = await add_model(client, "shared", model_id="b:2", provider="ollama_local")
+
+    assert (await get(client, "/api/models/vllm_box/shared"))["id"] == one["id"]
+    assert (await get(client, "/api/models/vllm_box/a/1"))["id"] == one["id"], "the provider's own name too"
+    assert (await client.patch("/api/models/ollama_local/shared", json={"description": "d"})).status_code == 200
+    mapping = await add_mapping(client, "agents/chat/v", "ollama_local/shared")
+    assert mapping["model_id"] == other["id"]
+
+    several = problem(await client.get("/api/models/shared"), 409, "E4091")
+    assert {match["id"] for match in several["matches"]} == {one["id"], other["id"]}
+    assert "provider/name" in several["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "close", "code"),
+    [
+        ("models/smal", "small", "E4001"),
+        ("models/SMALL", "small", "E4001"),
+        ("providers/vllm_bx", "vllm_box", "E4004"),
+        ("aliases/defaults", "default", "E4004"),
+        ("categories/text-lm", "text-llm", "E4004"),
+    ],
+)
+async def test_what_is_not_found_is_answered_with_the_nearest_name(
+    client: httpx.AsyncClient, path: str, close: str, code: str
+) -> None:
+    await add_model(client, "small", model_id="qwen3:8b")
+    await add(client, "aliases", alias="default", model="small")
+    assert f"Did you mean '{close}'?" in problem(await client.get(f"/api/{path}"), 404, code)["detail"]
+
+
+async def test_a_dangling_reference_in_a_body_is_answered_with_the_nearest_name(client: httpx.AsyncClient) -> None:
+    await add_model(client, "small", model_id="qwen3:8b")
+    body = {"service_name": "a", "function_name": "chat", "variant_name": "v", "model_id": "smal"}
+    refused = problem(await client.post("/api/mappings", json=body), 422, "E4006")
+    assert refused["reasons"] == [{"where": "model_id", "message": "There is no model 'smal'. Did you mean 'small'?"}]
+    refused = problem(
+        await client.post("/api/models", json={"name": "x", "model_id": "y", "provider": "vllm"}), 422, "E4006"
+    )
+    assert "Did you mean 'vllm_box'?" in refused["detail"]
+
+
+async def test_a_duplicate_names_its_key_and_how_to_change_the_row(client: httpx.AsyncClient) -> None:
+    made = await add_model(client, "small", model_id="qwen3:8b")
+    refused = await client.post("/api/models", json={"name": "small", "model_id": "x", "provider": "ollama_local"})
+    detail = problem(refused, 409, "E4002")["detail"]
+    assert detail.startswith("A model with name 'small' and provider 'ollama_local' already exists")
+    assert f"PATCH /api/models/{made['id']}" in detail
+    await add_mapping(client, "agents/chat/v", "small")
+    again = await client.post(
+        "/api/mappings",
+        json={"service_name": "agents", "function_name": "chat", "variant_name": "v", "model_id": "small"},
+    )
+    assert (
+        "service_name 'agents' and function_name 'chat' and variant_name 'v'" in problem(again, 409, "E4002")["detail"]
+    )

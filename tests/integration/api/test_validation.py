@@ -230,9 +230,10 @@ async def test_malformed_json_is_the_callers_fault(client: httpx.AsyncClient, su
 
 
 async def test_a_body_that_is_not_json_by_its_header_is_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/providers", content=b"name=p", headers={"content-type": "text/plain"})
-
-    problem(answer, 422, "E4005")
+    for sent in ({"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}, {}):
+        answer = await client.post("/api/providers", content=b'{"name": "p", "type": "openai"}', headers=sent)
+        if sent or answer.status_code != 201:
+            assert "Content-Type: application/json" in problem(answer, 422, "E4005")["detail"]
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: httpx.AsyncClient) -> None:

@@ -189,3 +189,16 @@ async def test_a_project_with_any_one_mistake_writes_nothing_and_names_it(replic
         assert named, f"{name}: {reasons}"
     await replica.state.registry.refresh()
     assert replica.state.registry.snapshot.revision == before
+
+
+async def test_old_syntax_comes_in_with_an_upgrade_and_the_report_has_each(replica: Replica) -> None:
+    old = f"[gateway]\ndisable_observability = true\n{GOOD}"
+    body = {"files": {"tensorzero.toml": old}}
+    refused = await replica.client.post("/api/tensorzero/import", json=body)
+    assert (refused.status_code, "upgrade=true" in refused.text) == (422, True)
+    done = await replica.client.post("/api/tensorzero/import", json=body, params={"upgrade": "true"})
+    assert done.status_code == 200, done.text
+    upgrades = [entry["name"] for entry in done.json()["report"] if entry["action"] == "upgraded"]
+    assert upgrades == ["gateway.disable_observability"]
+    section = (await replica.client.get("/api/tensorzero/sections/gateway")).json()
+    assert section["value"] == {"observability": {"enabled": False}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -9,10 +10,17 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from model_registry.entities.change import Operation
 from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
 from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, AliasDraft, ModelDraft
+from model_registry.entities.model_card import ModelCard
 from model_registry.entities.provider import ProviderDraft
+from model_registry.selection.model_index import ModelIndex
+from model_registry.selection.request import SelectionRequest
+from model_registry.selection.select import select
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.migrations import data_directory, seed
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from model_registry.entities.base import Draft
@@ -250,3 +258,27 @@ def test_seeds_give_way_to_what_was_there_before(database_url: str) -> None:
     mappings = rows(database_url, "service_model_mappings")
     assert [row["variant_name"] for row in mappings if row["function_name"] == "chat"] == ["mine"]
     assert len(models) > 40
+
+
+def test_the_documented_question_has_answers(seeded: str) -> None:
+    """The request of docs/how-to/choose-models.md, over the starter catalogue."""
+    document = (ROOT / "docs/how-to/choose-models.md").read_text("utf-8")
+    asked = re.search(r"models/select\".*? -d '(\{.*?\})'\n```", document, re.DOTALL)
+    assert asked is not None
+    operations = [
+        Operation(table, "insert", row["id"], row)
+        for table in ("model_providers", "models")
+        for row in rows(seeded, table)
+    ]
+    snapshot = Snapshot.empty().preview(operations)
+
+    found = select(snapshot, ModelIndex(snapshot), SelectionRequest.model_validate_json(asked[1]))
+
+    costs = {(item["model"]["name"], item["model"]["provider_name"]): item["cost"]["exact"] for item in found["items"]}
+    assert costs["gpt_oss_120b", "vllm_local"] == costs["devstral_small_2", "ollama_local"] == "0"
+    assert costs["claude_haiku_4_5", "anthropic"] == "0.0065"
+    priced = [model for model in rows(seeded, "models") if model["card"].get("cost_per_1m_input_tokens") is not None]
+    assert len(priced) > 25
+    for model in rows(seeded, "models"):
+        assert set(model["card"]) == set(model["field_sources"])
+        ModelCard.model_validate(model["card"])

@@ -52,6 +52,8 @@ class World:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         answer = self.answers.get(f"{request.method} {request.url.path}", httpx.Response(404))
+        if isinstance(answer, Models):
+            return answer(request)
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
     def sent(self) -> dict[str, Any]:
@@ -111,6 +113,49 @@ def test_a_price_map_from_a_file_or_a_url(run: Run, world: World, price_map: str
     assert "Nothing was written" in capsys.readouterr().out
 
 
+def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World, tmp_path: Path, capsys: Any) -> None:
+    chat = '"mode": "chat", "litellm_provider": "openai"'
+    file = tmp_path / "prices.json"
+    file.write_text(f'{{"a": {{{chat}, "input_cost_per_token": NaN}}, "b": {{{chat}, "rpm": 1e999}}, "c": {{{chat}}}}}')
+    assert run("import", "litellm", str(file)) == 4
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    assert "a: input_cost_per_token is not a number of dollars: NaN" in capsys.readouterr().out
+
+    world.asked.clear()
+    listed = (
+        '{"data": [{"id": "d", "max_model_len": '
+        + "9" * 5000
+        + '}, {"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+    )
+    world.answers["GET /v1/models"] = httpx.Response(200, text=listed)
+    assert run("import", "openai", "http://h/v1", "--provider", "v") == 4
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
+    out = capsys.readouterr().out
+    assert "d: holds nan or infinity" in out
+    assert "a: pricing.prompt is not a number of dollars: Infinity" in out
+
+
+def test_litellms_configuration_has_the_prices_that_it_can_say_and_the_others_are_named(
+    run: Run, world: World, capsys: Any
+) -> None:
+    further = [
+        {"of": "output_tokens", "per_million": "0.9", "above_input_tokens": 200_000, "tier": "flex"},
+        {"of": "web_searches_low", "per_unit": "0.01"},
+        {"of": "input_tokens", "per_million": "0.1", "tier": "off_peak"},
+        {"of": "input_tokens", "per_million": "0.2", "variant": "us-gov"},
+        {"of": "other", "name": "base", "per_unit": "1"},
+    ]
+    model = VIEW | {"further_prices": further, "price_factors": {"eu": "1.1"}}
+    world.answers["GET /api/models"] = {"items": [model], "count": 1}
+    assert run("export", "litellm") == 0
+    shown = capsys.readouterr()
+    info = yaml.safe_load(shown.out)["model_list"][0]["model_info"]
+    assert info["output_cost_per_token_above_200k_tokens_flex"] == 9e-07
+    assert info["search_context_cost_per_query"] == {"search_context_size_low": 0.01}
+    assert info["regional_processing_uplift_multiplier_eu"] == 1.1
+    assert "no place for these prices of it: input_tokens off_peak; input_tokens us-gov; base" in shown.err
+
+
 def test_a_provider_is_one_of_litellms(run: Run, price_map: str) -> None:
     assert run("import", "litellm", price_map, "--provider", "mine") == 2
 
@@ -149,6 +194,74 @@ def test_a_server_says_what_it_is(run: Run, world: World) -> None:
         assert world.sent()["offers"][0]["provider_type"] == kind
 
 
+class Models:
+    """A server of models, some of which answer oddly: `POST /api/show` by the model's name."""
+
+    def __init__(self, shown: dict[str, Any]) -> None:
+        self.shown = shown
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        answer = self.shown[json.loads(request.content)["model"]]
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+
+def test_a_model_that_an_ollama_server_cannot_show_is_named_and_the_others_are_imported(
+    run: Run, world: World, tmp_path: Path, capsys: Any
+) -> None:
+    shown = {
+        "a": {"capabilities": []},
+        "gone": httpx.Response(404, json={"error": "model 'gone' not found"}),
+        "broken": httpx.Response(500, text="<html>"),
+        "no-json": httpx.Response(200, text="<html>"),
+        "a-list": [1],
+        "z": {"capabilities": []},
+    }
+    world.answers |= {
+        "GET /api/tags": {"models": [{"name": name} for name in shown]},
+        "POST /api/show": Models(shown),
+    }
+    report = tmp_path / "report.json"
+
+    assert run("import", "ollama", "http://gpu:11434", "--provider", "gpu", "--report", str(report)) == 4
+
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["a", "z"]
+    printed = capsys.readouterr().out
+    assert "Could not be read (4)" in printed
+    assert "gone: http://gpu:11434/api/show cannot be read: it answers 404" in printed
+    assert "4 not read" in printed
+    unread = [one["name"] for one in json.loads(report.read_text())["unread"]]
+    assert sorted(unread) == ["a-list", "broken", "gone", "no-json"]
+
+
+def test_a_server_that_shows_no_model_is_not_asked_for_all_of_them(run: Run, world: World, capsys: Any) -> None:
+    world.answers["GET /api/tags"] = {"models": [{"name": f"m{number}"} for number in range(300)]}
+
+    assert run("import", "ollama", "http://gpu:11434") == 3
+
+    assert len(world.asked) == 11
+    said = capsys.readouterr()
+    assert "Could not be read (300)" in said.out
+    assert "m0: http://gpu:11434/api/show" in said.err
+
+
+def test_a_model_that_the_hub_does_not_answer_for_is_named_and_the_others_are_imported(
+    run: Run, world: World, capsys: Any
+) -> None:
+    world.answers |= {
+        "GET /api/models/Org/A-1B": {"pipeline_tag": "text-generation"},
+        "GET /api/models/Org/Gated-1B": httpx.Response(401),
+        "GET /api/models/Org/C-1B": {"pipeline_tag": "text-generation"},
+        "GET /Org/C-1B/resolve/main/config.json": httpx.Response(503),
+    }
+
+    assert run("import", "huggingface", "Org/A-1B", "Org/Gated-1B", "Org/C-1B") == 4
+
+    assert [offer["model_id"] for offer in world.sent()["offers"]] == ["Org/A-1B", "Org/C-1B"]
+    printed = capsys.readouterr().out
+    assert "Org/Gated-1B: https://huggingface.co/api/models/Org/Gated-1B cannot be read: it answers 401" in printed
+    assert "Org/C-1B's config.json" in printed
+
+
 def test_a_server_is_shown_the_key_that_a_variable_holds(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -177,6 +290,20 @@ def test_models_of_the_hub_come_from_it_or_from_files(run: Run, world: World, tm
     assert len(world.asked) == 1
     assert world.sent()["offers"][0]["fields"]["base_architecture"] == "llama"
     assert run("import", "huggingface", "a", "b", "--config", str(config)) == 2
+
+
+def test_the_sizes_of_files_are_asked_for_where_the_counts_leave_them_open(run: Run, world: World) -> None:
+    files = [{"rfilename": "M-Q4_K_M.gguf", "size": 5_000_000_000}, {"rfilename": "M-Q8_0.gguf", "size": 8_500_000_000}]
+    world.answers["GET /api/models/Org/M-8B-GGUF"] = {"gguf": {"total": 8_000_000_000}, "siblings": files}
+
+    assert run("import", "huggingface", "Org/M-8B-GGUF") == 0
+    assert [str(request.url.query, "ascii") for request in world.asked[:3]] == ["", "", "blobs=true"]
+    assert "Org/M-8B-GGUF:Q4_K_M" in world.sent()["offers"][0]["left_out"]["requirements"]
+
+    world.asked.clear()
+    assert run("import", "huggingface", "Org/M-8B-GGUF:Q4_K_M", "--provider", "v") == 0
+    (offer,) = world.sent()["offers"]
+    assert (offer["model_id"], offer["fields"]["requirements"]) == ("Org/M-8B-GGUF:Q4_K_M", {"min_vram_gb": 6.0})
 
 
 def test_a_table_has_the_source_that_is_named(run: Run, world: World, tmp_path: Path) -> None:

@@ -255,6 +255,27 @@ def test_the_script_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().out == by_command
 
 
+def test_the_script_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def ended() -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["migrate_tensorzero.py", "--dry-run"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "scripts" / "migrate_tensorzero.py"), run_name="__main__")
+        return int(end.value.code or 0), capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
+    code, message = ended()
+    assert (code, "no tensorzero.toml at pmoves/tensorzero/config" in message) == (2, True)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "tensorzero.toml").write_text("")
+    code, message = ended()
+    assert (code, "Importing config/tensorzero.toml" in message) == (0, True)
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:9")
+    code, message = ended()
+    assert (code, "SUPABASE_SERVICE_KEY" in message) == (2, True)
+
+
 def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(Outcome([ReportEntry("created", "model", "a\x1b[2J", "b\nc")], dry_run=True, against="x"))
     assert "a\\x1b[2J  b\\nc" in capsys.readouterr().out

@@ -12,8 +12,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from model_registry.entities.node import NodeReportBatch, RecordResult
-from model_registry.errors import StorageError, StorageUnavailable
-from model_registry.fleet.event_recorder import MOST_TRIES, EventRecorder
+from model_registry.errors import InvalidModel, RegistryError, StatementTimeout, StorageError, StorageUnavailable
+from model_registry.fleet.event_recorder import MOST_IN_A_ROW, MOST_TIMEOUTS_IN_A_ROW, MOST_TRIES, EventRecorder
 from model_registry.fleet.event_sources import Delivery
 from model_registry.messaging.subjects import LOADED, REJECTED
 
@@ -31,8 +31,18 @@ class FakeRegistry:
         self.refuses: set[str] = {POISON}
         self.refuses_rejections = False
         self.away = False
+        self.fails: RegistryError | None = None
+        """What every attempt meets."""
+        self.most_events: int | None = None
+        """What it can record before it cancels a statement."""
+        self.attempts = 0
 
     async def record_reports(self, said: NodeReportBatch, *, actor: str) -> RecordResult:  # noqa: ARG002 (as the real one)
+        self.attempts += 1
+        if self.fails is not None and said.events:
+            raise self.fails
+        if self.most_events is not None and len(said.events) > self.most_events:
+            raise StatementTimeout("too long")
         if self.away:
             raise StorageUnavailable("away")
         named = [event.announced_model for event in said.events]
@@ -154,3 +164,55 @@ async def test_a_rejection_that_cannot_be_stored_is_still_published(bed: Bed) ->
 
     assert (len(done), len(left)) == (2, 0)
     assert [subject for subject, _ in bed.link.said] == [REJECTED]
+
+
+OUTAGES: list[tuple[RegistryError, int]] = [
+    (StorageUnavailable("away"), 1),
+    (StorageError("of an unknown kind"), MOST_IN_A_ROW),
+    (StatementTimeout("too long"), MOST_TIMEOUTS_IN_A_ROW),
+]
+
+
+@pytest.mark.parametrize(("failure", "most"), OUTAGES, ids=lambda value: type(value).__name__)
+async def test_an_outage_is_not_taken_for_a_poison_event_and_ends_the_attempt(
+    bed: Bed, failure: RegistryError, most: int
+) -> None:
+    """300 waiting events were sent 518 times in 12 s, halved down to single ones."""
+    waiting = [f"model-{number}" for number in range(300)]
+    bed.registry.fails = failure
+
+    for _ in range(MOST_TRIES * 2):
+        done, left = await bed.record(*waiting)
+        assert (len(done), len(left)) == (0, 300)
+        assert bed.registry.attempts <= most
+        bed.registry.attempts = 0
+    bed.registry.fails = None
+    done, left = await bed.record(*waiting)
+
+    assert (len(done), len(left), bed.registry.attempts) == (300, 0, 1)
+    assert sorted(bed.registry.kept) == sorted(waiting)
+    assert bed.link.said == []
+
+
+async def test_a_part_that_takes_too_long_is_recorded_in_pieces(bed: Bed) -> None:
+    bed.registry.most_events = 20
+
+    done, left = await bed.record(*(f"model-{number}" for number in range(300)))
+
+    assert (len(done), len(left)) == (300, 0)
+
+
+async def test_one_event_without_a_known_fault_among_many_is_found_in_few_attempts(bed: Bed) -> None:
+    done, left = await bed.record(*(f"model-{number}" for number in range(1000)), POISON, "last")
+
+    assert (len(done), len(left)) == (1001, 1)
+    assert bed.registry.attempts < 50
+
+
+async def test_any_number_of_events_with_a_known_fault_are_rejected_at_once(bed: Bed) -> None:
+    bed.registry.fails = InvalidModel("wrong")
+
+    done, left = await bed.record(*(f"model-{number}" for number in range(64)))
+
+    assert (len(done), len(left)) == (64, 0)
+    assert bed.registry.rejected == ["wrong"] * 64

@@ -261,3 +261,20 @@ def test_numbers_come_out_as_they_are_in_a_configuration() -> None:
     out = exported(imported(document))["models"][TINY]["metadata"]
 
     assert same(out, {"a": 1, "b": 1.0, "c": True})
+
+
+def test_the_documents_order_is_the_lists_also_after_it_changed() -> None:
+    document = garden()
+    models: Json = document["models"]
+    before = imported(document)
+    turned = dict(reversed(models.items()))
+    inserted = {**dict(list(turned.items())[:2]), "aaa/new": turned[TINY] | {"id": "aaa/new"}, **turned}
+
+    for order in (turned, inserted, models):
+        after = imported(document | {"models": order}, before)
+        again = plan(document | {"models": order}, after)
+
+        assert [key for key in exported(after)["models"] if key in order] == list(order)
+        assert again.operations == (), "the same order is no change"
+        assert exported(after)["models"][TINY] == models[TINY], "the order is no fact of a model"
+        before = after

@@ -216,6 +216,15 @@ def test_what_is_estimated_is_marked_and_stays_the_importers_own() -> None:
     assert only(after(first, large)).card == {"requirements": {"min_vram_gb": 2.0}}
 
 
+def test_a_value_that_the_source_has_no_longer_is_cleared_with_the_reason() -> None:
+    first = after(Snapshot.empty(), offer(requirements={"min_vram_gb": 2}, max_output_tokens=1))
+    unsure = offer(max_output_tokens=1).model_copy(update={"left_out": {"requirements": "two sizes", "active": "no"}})
+    plan = planned(first, unsure)
+    assert (plan.report[0].fields, plan.report[0].kept) == (("requirements",), {"requirements": "two sizes"})
+    assert only(first.preview(plan.operations)).card == {"max_output_tokens": 1}
+    assert planned(Snapshot.empty(), unsure).report[1].kept == {"requirements": "two sizes"}
+
+
 def test_what_a_person_and_an_importer_say_has_to_agree() -> None:
     catalogue = Catalogue()
     row = catalogue.model(catalogue.provider("openai", "openai"), "m", model_id="a")

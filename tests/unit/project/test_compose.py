@@ -191,6 +191,18 @@ def test_the_service_is_told_how_to_reach_its_parts() -> None:
     assert environment_of(SERVICES["migrate"])["DATABASE_URL"].endswith("@postgres:5432/model_registry")
 
 
+def test_a_supabase_project_takes_the_place_of_postgrest(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = environment_of(SERVICES["model-registry"])
+    chosen = {**SAMPLE, "SUPABASE_URL": "http://host.docker.internal:54321", "SUPABASE_SERVICE_KEY": "a" * 40}
+    for values, url, key in ((chosen, chosen["SUPABASE_URL"], "a" * 40), (SAMPLE, None, None)):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, interpolated(value, values))
+        settings = Settings()
+        assert (settings.supabase_url, settings.docked) == (url, True)
+        assert (settings.supabase_key.get_secret_value() if settings.supabase_key else None) == key
+    assert {"SUPABASE_URL", "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DOCKED_MODE"} <= OPTIONAL
+
+
 @pytest.mark.parametrize(("said", "closed"), [("", False), ("false", False), ("true", True)])
 def test_whether_reads_need_a_key_is_said_in_the_environment_file(*, said: str, closed: bool) -> None:
     environment = environment_of(SERVICES["model-registry"])

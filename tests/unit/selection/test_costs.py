@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.errors import ModelNotFound
-from model_registry.selection.costs import EstimateRequest, Estimates, estimates
+from model_registry.selection.estimates import EstimateRequest, Estimates, estimates
 from model_registry.selection.model_index import ModelIndex
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue

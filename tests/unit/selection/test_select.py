@@ -106,6 +106,15 @@ def snapshot() -> Snapshot:
     return catalogue.snapshot().preview(deployments)
 
 
+def test_weights_that_are_not_given_are_0_when_one_is() -> None:
+    def weights(**given: float) -> list[float]:
+        return list(SelectionRequest.model_validate({"weights": given}).weights.model_dump().values())
+
+    assert weights() == [1, 1, 1]
+    assert weights(cost=2) == [0, 2, 0]
+    assert weights(speed=0) == [1, 1, 0]
+
+
 def test_weights_decide_who_is_first(snapshot: Snapshot) -> None:
     only = {"quality": 0, "cost": 0, "speed": 0}
 
@@ -158,6 +167,9 @@ def test_a_cost_limit_is_kept_to_the_last_digit(snapshot: Snapshot) -> None:
         ({"min_quality": {"coding": 0.51}}, {"good"}),
         ({"vram_gb": 6.3}, {"free"}),
         ({"vram_gb": 6.2}, set()),
+        ({"gpu": "RTX 4060"}, {"free"}),
+        ({"gpu": "GTX 1060 3 GB", "gpus": 2}, set()),
+        ({"gpu": "GTX 1060 3 GB", "gpus": 3}, {"free"}),
         ({"statuses": ["deprecated"]}, set()),
     ],
 )

@@ -23,7 +23,7 @@ from model_registry.entities.function import Function
 from model_registry.entities.model import Category
 from model_registry.entities.provider import Provider
 from model_registry.selection.list_filters import search_providers
-from model_registry.snapshot.lookup import find_mapping, find_model
+from model_registry.snapshot.lookup import as_uuid, find_mapping, find_model, find_service
 from model_registry.store.json_bytes import json_bytes
 
 providers = APIRouter(prefix="/api/providers", tags=["providers"], route_class=GuardedRoute)
@@ -162,12 +162,13 @@ async def list_mappings(
     responses={200: {"model": MappingView | MappingList}, **responses(401, 404, 429, 503)},
 )
 async def get_mappings(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
-    """The name of a service returns a list; any other reference returns one row."""
+    """The name of a service, in any spelling, returns a list; any other reference returns one row."""
     snapshot = state.registry.snapshot
     of_service = snapshot.mappings.where("service", reference)
-    if of_service:
-        return await rows(request, snapshot, MAPPING, of_service, None, 0)
-    return row(request, snapshot, MAPPING, find_mapping(snapshot, reference))
+    if not of_service and (as_uuid(reference) or reference.count("/") > 1):
+        return row(request, snapshot, MAPPING, find_mapping(snapshot, reference))
+    of_service = of_service or snapshot.mappings.where("service", find_service(snapshot, reference))
+    return await rows(request, snapshot, MAPPING, of_service, None, 0)
 
 
 add_row_routes(mappings, MAPPING, read=False)

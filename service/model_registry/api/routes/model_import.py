@@ -18,7 +18,8 @@ from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_l
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses, summary
 from model_registry.catalog.field_sources import HAND
-from model_registry.entities.base import ShortName, reasons_of
+from model_registry.entities.base import ShortName
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.app_state import CurrentApp
+from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Administrator, KeyHolder, Reader
 from model_registry.api.cached_responses import cached_response, json_response
 from model_registry.api.guarded_route import GuardedRoute
@@ -18,10 +18,12 @@ from model_registry.api.problems import responses
 from model_registry.api.resource import (
     FILTERED_MODELS,
     JOINED,
+    Envelope,
     Limit,
     ModelQuery,
     Offset,
     add_row_routes,
+    in_items_and_models,
     large_list_response,
     list_response,
     page,
@@ -29,6 +31,7 @@ from model_registry.api.resource import (
 )
 from model_registry.api.routes.history import LARGEST, AuthorView
 from model_registry.catalog.resources import MODEL
+from model_registry.catalog.usable_order import usable_first
 from model_registry.catalog.views import (
     DeploymentView,
     ModelVersionView,
@@ -47,6 +50,16 @@ from model_registry.snapshot.live_deployments import live_deployments
 from model_registry.snapshot.lookup import as_uuid, find_model
 from model_registry.store.json_bytes import json_bytes
 
+
+class ModelList(page("ModelList", ModelView)):  # type: ignore[misc]
+    """A page of models."""
+
+    models: list[ModelView] | None = Field(
+        None,
+        description="The same rows as `items`, for programs that read this key. Only without `limit` and `offset`.",
+    )
+
+
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
 
 
@@ -54,17 +67,30 @@ router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRou
     "",
     summary="List models, ordered by name and routing order",
     operation_id="list_models",
-    responses={200: {"model": page("ModelList", ModelView)}, **responses(401, 422, 429, 503)},
+    responses={200: {"model": ModelList}, **responses(401, 422, 429, 503)},
 )
 async def list_models(
     request: Request, state: CurrentApp, _caller: Reader, query: Annotated[ModelQuery, Query()]
 ) -> Response:
-    """All models that match the filters, in a stable order or sorted by any number."""
-    snapshot = state.registry.snapshot
+    """All models that match the filters, by name and routing order, or sorted by any number.
+
+    With `model_type` and without `sort`, the first row is the one to use: offered models come first, among them those
+    that a node has loaded now, then other models on servers of your own, then those of hosted providers.
+    """
+    return await models_response(request, state, query, None if query.is_page() else in_items_and_models)
+
+
+async def models_response(
+    request: Request, state: AppState, query: ModelQuery, envelope: Envelope | None = None
+) -> Response:
+    """The list of models, in the envelope that the caller reads."""
+    snapshot, tables = state.registry.snapshot, FILTERED_MODELS
     found = search_models(snapshot, state.indexes.of(snapshot), query, query.sort)
+    if query.model_type is not None and query.sort is None:
+        found, tables = usable_first(snapshot, found), (*tables, "model_deployments", "gpu_nodes")
     part = paginate(found, query.limit, query.offset)
     view = partial(model_view, snapshot)
-    return await large_list_response(request, snapshot, part, view, len(found), FILTERED_MODELS)
+    return await large_list_response(request, snapshot, part, view, len(found), tables, envelope)
 
 
 @router.get(

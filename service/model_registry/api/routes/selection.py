@@ -15,7 +15,7 @@ from model_registry.api.problems import responses
 from model_registry.api.resource import FILTERED_MODELS, JOINED, ModelQuery, paginate
 from model_registry.entities.model import Model
 from model_registry.errors import Invalid, ModelNotFound, Reason
-from model_registry.selection.costs import EstimateRequest, Estimates, estimates
+from model_registry.selection.estimates import EstimateRequest, Estimates, estimates
 from model_registry.selection.list_filters import search_models
 from model_registry.selection.overviews import Comparison, Compatibility, columns, compare, compatibility_row
 from model_registry.selection.request import SelectionRequest

@@ -13,8 +13,21 @@ from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED, Limit, Offset, list_response, page, paginate
-from model_registry.catalog.views import ServiceModelView, deployed_models, service_models
+from model_registry.catalog.views import ServiceModelView, View, deployed_models, service_models
 from model_registry.errors import NotFound
+from model_registry.snapshot.lookup import find_service
+from model_registry.snapshot.snapshot import Snapshot
+
+_TABLES = JOINED["service_model_mappings"] + JOINED["models"]
+
+OfFunction = Annotated[str | None, Query(description="Only models for this function of the service.")]
+OnlyDeployed = Annotated[
+    bool,
+    Query(
+        description="Only models available now: those that run on nodes must be loaded on one; fallback models "
+        "come last."
+    ),
+]
 
 router = APIRouter(prefix="/api/services", tags=["services"], route_class=GuardedRoute)
 
@@ -55,25 +68,33 @@ async def list_service_models(
     service_name: str,
     state: CurrentApp,
     _caller: Reader,
-    function: Annotated[str | None, Query(description="Only models for this function of the service.")] = None,
-    deployed: Annotated[
-        bool,
-        Query(
-            description="Only models available now: those that run on nodes must be loaded on one; fallback models "
-            "come last."
-        ),
-    ] = False,
+    function: OfFunction = None,
+    deployed: OnlyDeployed = False,
 ) -> Response:
-    """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row."""
+    """Ordered by priority, then by descending weight, without inactive models and providers. Use the first row.
+
+    A service is also found by another spelling of its name: `hi-rag` for `hirag`, `agent_zero` for `agent-zero`.
+    """
     snapshot = state.registry.snapshot
-    mappings = snapshot.mappings.where("service", service_name)
-    known = {m.function_name for m in mappings}
-    if not mappings or (function is not None and function not in known):
-        what = f"a function {function!r}" if mappings else "mappings"
-        raise NotFound(f"The service {service_name!r} has no {what.removeprefix('a ')}.", allowed=sorted(known))
-    tables = JOINED["service_model_mappings"] + JOINED["models"]
-    if deployed:
-        items = deployed_models(snapshot, service_name, function)
-        return list_response(request, snapshot, items, len(items), (*tables, "model_deployments", "gpu_nodes"))
-    items = service_models(snapshot, service_name, function)
+    items, tables = service_rows(snapshot, service_name, function, deployed=deployed)
     return list_response(request, snapshot, items, len(items), tables)
+
+
+def service_rows(
+    snapshot: Snapshot, reference: str, function: str | None, *, deployed: bool
+) -> tuple[list[View], tuple[str, ...]]:
+    """List the models of a service, and the tables that they are made of. Errors: NotFound."""
+    service = _service_of(snapshot, reference, function)
+    if deployed:
+        return deployed_models(snapshot, service, function), (*_TABLES, "model_deployments", "gpu_nodes")
+    return service_models(snapshot, service, function), _TABLES
+
+
+def _service_of(snapshot: Snapshot, reference: str, function: str | None) -> str:
+    """The name of a service, in any spelling, that has this function. Errors: NotFound."""
+    service = find_service(snapshot, reference)
+    known = {mapping.function_name for mapping in snapshot.mappings.where("service", service)}
+    if function is not None and function not in known:
+        message = f"The service {service!r} has no function {function!r}."
+        raise NotFound(message, allowed=sorted(known))
+    return service

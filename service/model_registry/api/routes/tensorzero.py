@@ -87,7 +87,7 @@ class ImportRequest(BaseModel):
 class ImportEntry(BaseModel):
     """The action taken for one entry of the project."""
 
-    action: Literal["created", "changed", "unchanged", "normalised", "removed"]
+    action: Literal["created", "changed", "unchanged", "normalised", "upgraded", "removed", "warning"]
     kind: str
     name: str
     detail: str
@@ -196,15 +196,18 @@ async def import_project(
     replace: Annotated[
         bool, Query(description="Replace the gateway project in the registry, instead of merging into it.")
     ] = False,
+    upgrade: Annotated[
+        bool, Query(description="Rewrite old syntax that today's gateway refuses, where its meaning is plain.")
+    ] = False,
 ) -> Response:
-    """Rows not named by the project stay unchanged, unless `replace` is set.
+    """Rows not named by the project stay unchanged, unless `replace` is set. The report has each upgrade.
 
     Importing the same project again changes nothing.
     """
     plan, revision = await run_import(
         request,
         caller,
-        lambda: parse_project(body.files, body.configuration),
+        lambda: parse_project(body.files, body.configuration, upgrade=upgrade),
         lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace),
         dry_run=dry_run,
         refresh=not dry_run,

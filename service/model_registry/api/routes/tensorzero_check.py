@@ -52,6 +52,10 @@ class GatewayWord(BaseModel):
     accepted: bool | None
     message: str | None = Field(description="Why the gateway refused, in its own words; or why it was not asked.")
     warnings: list[str]
+    by_rules: list[str] = Field(
+        description="Keys of the parts that need a database, and so were checked by the rules and not by the gateway.",
+        examples=[["functions.f.experimentation"]],
+    )
 
 
 class CheckAnswer(BaseModel):
@@ -61,7 +65,11 @@ class CheckAnswer(BaseModel):
     revision: int | None = Field(description="The registry's revision, if its own configuration was checked.")
     faults: list[ProblemReason]
     deprecated: list[ProblemReason]
+    warnings: list[ProblemReason] = Field(description="What is accepted, and probably not meant.")
     gateway: GatewayWord
+
+
+_BY_RULES = Field(description="Keys of the parts that need a database, and so were checked by the rules alone.")
 
 
 class ServedView(BaseModel):
@@ -69,6 +77,7 @@ class ServedView(BaseModel):
 
     revision: int
     judge: str = Field(examples=["gateway 2026.6.0", "rules"])
+    by_rules: list[str] = _BY_RULES
     provisional: bool = Field(description="Accepted by the rules alone; the gateway's result is pending.")
     at: datetime
 
@@ -78,6 +87,7 @@ class RefusedView(BaseModel):
 
     revision: int
     judge: str
+    by_rules: list[str] = _BY_RULES
     at: datetime
     reasons: list[ProblemReason]
 
@@ -145,6 +155,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
         and {
             "revision": served.revision,
             "judge": served.validated_by,
+            "by_rules": list(served.by_rules),
             "provisional": delivery.provisional,
             "at": _moment(served.at),
         },
@@ -152,6 +163,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
         and {
             "revision": refused.revision,
             "judge": refused.validated_by,
+            "by_rules": list(refused.by_rules),
             "at": _moment(refused.at),
             "reasons": [asdict(reason) for reason in refused.reasons],
         },

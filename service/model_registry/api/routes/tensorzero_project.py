@@ -19,8 +19,8 @@ from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
 from model_registry.catalog.resources import FILE, SECTION
-from model_registry.entities.base import reasons_of
 from model_registry.entities.config import ConfigFile, ConfigSection
+from model_registry.entities.field_errors import reasons_of
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.tensorzero.project import project_path_problem
 from model_registry.gateways.tensorzero.rendering.bundle import archive

@@ -18,8 +18,9 @@ from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.entities.document import Document, DocumentModel, document_schema
 from model_registry.entities.fitness import FitnessResult, Hardware, Use
+from model_registry.entities.gpu_memory import TrainingSettings
 from model_registry.entities.model import CategoryFacts
-from model_registry.errors import Incomplete, Reason
+from model_registry.errors import Incomplete, Invalid, Reason
 from model_registry.garden.document import DOCUMENT_TABLES, exported, plan_document, read_document
 from model_registry.garden.views import garden_categories, garden_fitness, garden_model, garden_models
 from model_registry.imports.plan import Action, ImportPlan
@@ -63,8 +64,8 @@ class GardenDetails(DocumentModel, GardenSummary):
     model_config = ConfigDict(title="GardenDetails")
 
 
-class ValidationRequest(Hardware):
-    """The model, and the hardware to run it on: as fields beside the id, or in `hardware`."""
+class ValidationRequest(Hardware, TrainingSettings):
+    """The model, the hardware to run it on (as fields beside the id, or in `hardware`), and how to train it."""
 
     model_id: str | None = Field(None, max_length=400, examples=["unsloth/tinyllama-bnb-4bit"])
     hardware: Hardware | None = None
@@ -146,22 +147,30 @@ async def list_categories(request: Request, state: CurrentApp, _caller: Reader) 
     return _enveloped(request, snapshot, garden_categories(snapshot))
 
 
-def _add_validation(use: Use, done: str) -> None:
-    @router.post(
-        f"/validate/{use}",
-        summary=f"Check whether a model can be {done}, optionally on given hardware",
-        operation_id=f"validate_{use}",
-        openapi_extra=READ_WITH_BODY,
-        responses={200: {"model": GardenFitness}, **responses(400, 401, 422, 503)},
-    )
-    @body_limit(QUESTION_BYTES)
-    async def validate(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
-        """An unknown model yields `is_valid: false`, not an error."""
-        return _validated(state.registry.snapshot, body, use)
+@router.post(
+    "/validate/training",
+    summary="Check whether a model can be trained, optionally on given hardware",
+    operation_id="validate_training",
+    openapi_extra=READ_WITH_BODY,
+    responses={200: {"model": GardenFitness}, **responses(400, 401, 422, 503)},
+)
+@body_limit(QUESTION_BYTES)
+async def validate_training(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
+    """An unknown model yields `is_valid: false`, not an error. With a `method`, memory is estimated for it."""
+    return _validated(state.registry.snapshot, body, "training")
 
 
-_add_validation("training", "trained")
-_add_validation("inference", "served")
+@router.post(
+    "/validate/inference",
+    summary="Check whether a model can be served, optionally on given hardware",
+    operation_id="validate_inference",
+    openapi_extra=READ_WITH_BODY,
+    responses={200: {"model": GardenFitness}, **responses(400, 401, 422, 503)},
+)
+@body_limit(QUESTION_BYTES)
+async def validate_inference(body: ValidationRequest, state: CurrentApp, _caller: Reader) -> Response:
+    """An unknown model yields `is_valid: false`, not an error."""
+    return _validated(state.registry.snapshot, body, "inference")
 
 
 @router.get(
@@ -237,7 +246,11 @@ def _validated(snapshot: Snapshot, body: ValidationRequest, use: Use) -> Respons
     if not body.model_id:
         message = "model_id is required."
         raise Incomplete(message, reasons=[Reason("model_id", message)])
+    if use == "inference":
+        given = sorted(body.model_fields_set & TrainingSettings.model_fields.keys())
+        if reasons := [Reason(field, "is about training: ask /validate/training") for field in given]:
+            raise Invalid(f"{', '.join(given)}: only for training. Ask /validate/training.", reasons=reasons)
     below = body.hardware.model_dump(exclude_none=True) if body.hardware else {}
     beside = body.model_dump(include=set(Hardware.model_fields), exclude_none=True)
-    fitness = garden_fitness(snapshot, body.model_id, use, Hardware(**{**below, **beside}))
+    fitness = garden_fitness(snapshot, body.model_id, use, Hardware(**{**below, **beside}), body)
     return json_response({"success": True, "data": fitness.model_dump()})

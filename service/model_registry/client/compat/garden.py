@@ -7,59 +7,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
-
 from model_registry.client.blocking import Client
+from model_registry.client.compat.garden_models import (
+    GardenInference as InferenceDefaults,
+)
+from model_registry.client.compat.garden_models import (
+    GardenModel,
+    ModelCapabilities,
+    ModelCategory,
+    ModelRequirements,
+    ModelStatus,
+)
 from model_registry.client.rows import read_row
-from model_registry.entities.document import DocumentModel
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
-from model_registry.entities.model_card import InferenceDefaults, Quantization, Requirements, TrainingDefaults
+from model_registry.entities.gpu_memory import TrainingSettings
+from model_registry.entities.model import EXTRA_CATEGORIES
 
-_INFERENCE = ("max_model_len", "dtype", "gpu_memory_utilization", "quantization", "tensor_parallel_size")
+__all__ = [
+    "GardenModel",
+    "GardenRegistry",
+    "InferenceDefaults",
+    "ModelCapabilities",
+    "ModelCategory",
+    "ModelInfo",
+    "ModelRegistry",
+    "ModelRequirements",
+    "ModelStatus",
+    "get_model",
+    "get_registry",
+    "get_text_models",
+    "get_vision_models",
+    "validate_model_for_inference",
+    "validate_model_for_training",
+]
 
 
-class GardenModel(DocumentModel):
-    """A model as it stands in a document."""
-
-    tags: list[str] = Field(default_factory=list)
-    quantization: Quantization = Field(default_factory=Quantization)
-    requirements: Requirements = Field(default_factory=Requirements)
-    training_defaults: TrainingDefaults = Field(default_factory=TrainingDefaults)
-    inference_defaults: InferenceDefaults = Field(default_factory=InferenceDefaults)
-
-    @field_validator("tags", "quantization", "requirements", "training_defaults", "inference_defaults", mode="before")
-    @classmethod
-    def _something(cls, value: Any, info: Any) -> Any:  # noqa: ANN401 (any JSON value)
-        """Replace null by an empty value, so that programs may look into it."""
-        return ([] if info.field_name == "tags" else {}) if value is None else value
-
-    @property
-    def is_vision_model(self) -> bool:
-        """Whether it takes images."""
-        return self.capabilities.vision
-
-    @property
-    def is_quantized(self) -> bool:
-        """Whether its weights are quantised."""
-        return self.quantization.method is not None
-
-    @property
-    def supports_selective_loss(self) -> bool:
-        """Whether training may weight the parts of a structured answer."""
-        selective = self.training_defaults.selective_loss
-        return selective is not None and selective.supported
-
-    def get_training_hyperparameters(self) -> dict[str, Any]:
-        """Return the default hyperparameters of training."""
-        return dict(self.training_defaults.hyperparameters)
-
-    def get_lora_config(self) -> dict[str, Any]:
-        """Return the default settings of LoRA."""
-        return dict(self.training_defaults.lora_config)
-
-    def get_inference_config(self) -> dict[str, Any]:
-        """Return the settings of a server that loads it; None where unknown."""
-        return {name: getattr(self.inference_defaults, name) for name in _INFERENCE}
+ModelInfo = GardenModel
+"""Model Garden's name for a model."""
 
 
 class GardenRegistry:
@@ -68,9 +52,17 @@ class GardenRegistry:
     Args:
         source: a registry's URL, or the path of a document; else MODEL_REGISTRY_URL, else this machine's registry.
         client: how to ask the registry.
+        registry_path: the path of a document, under Model Garden's name.
     """
 
-    def __init__(self, source: str | Path | None = None, *, client: Client | None = None) -> None:
+    def __init__(
+        self,
+        source: str | Path | None = None,
+        *,
+        client: Client | None = None,
+        registry_path: str | Path | None = None,
+    ) -> None:
+        source = source if registry_path is None else registry_path
         is_url = isinstance(source, str) and source.startswith(("http://", "https://"))
         self._file = Path(source) if source is not None and not is_url else None
         self._client = client or (Client(str(source) if source else None) if self._file is None else None)
@@ -83,7 +75,7 @@ class GardenRegistry:
             self._client.close()
 
     def get_all_models(self) -> dict[str, GardenModel]:
-        """Return all models by id. Errors: RegistryUnreachable; FileNotFoundError, for a missing file."""
+        """Return all models by id, in the document's order. Errors: RegistryUnreachable; FileNotFoundError."""
         raw = self._document()["models"]
         if raw is not self._read[0]:  # the client returns the same object until it changes
             self._read = raw, {key: read_row(GardenModel, entry) for key, entry in raw.items()}
@@ -123,8 +115,18 @@ class GardenRegistry:
         return [model for model in self.get_all_models().values() if model.status == "stable"]
 
     def get_categories(self) -> dict[str, dict[str, Any]]:
-        """Return name, description and icon of each category, by key."""
-        return dict(self._document().get("categories", {}))
+        """Return name, description and icon of each category, by key.
+
+        The categories that a registry has beyond Model Garden's own are there only where a model uses them.
+        """
+        categories = self._document().get("categories", {})
+        extra = EXTRA_CATEGORIES if self._client is not None else frozenset()
+        unused = extra - {model.category for model in self.get_all_models().values()}
+        return {key: category for key, category in categories.items() if key not in unused}
+
+    def get_model_list_for_ui(self, category: str | None = None) -> list[dict[str, Any]]:
+        """List what a user interface shows of the models of one category, or of all."""
+        return [model.row_for_ui() for model in self.get_all_models().values() if category in {None, model.category}]
 
     def validate_model_for_training(self, model_id: str) -> tuple[bool, str | None]:
         """Check whether a model may be trained; if not, why."""
@@ -136,16 +138,22 @@ class GardenRegistry:
         result = self.judge(model_id, "inference")
         return result.is_valid, result.error_message
 
-    def judge(self, model_id: str, use: Use, hardware: Hardware | None = None) -> FitnessResult:
+    def judge(
+        self,
+        model_id: str,
+        use: Use,
+        hardware: Hardware | None = None,
+        training: TrainingSettings | None = None,
+    ) -> FitnessResult:
         """Return the whole result: the registry's own rule, `POST /api/v1/registry/validate/...`, on the local copy."""
         model, document = self.get_model(model_id), self._document()
         if model is None:
-            return unknown_model(f"There is no model {model_id!r}.")
+            return unknown_model(f"Model {model_id!r} not found in the registry.")
         entry = document["models"][model.id]
         provider = document.get("providers", {}).get(model.provider, {})
         active = entry.get("active", True) and provider.get("active", True)
         served = provider.get("type", "custom") != "custom"
-        return check_fitness(entry | {"active": active}, use, hardware, served=served)
+        return check_fitness(entry | {"active": active}, use, hardware, served=served, training=training)
 
     def _document(self) -> dict[str, Any]:
         if self._client is not None:
@@ -153,6 +161,10 @@ class GardenRegistry:
         if self._content is None and self._file is not None:
             self._content = json.loads(self._file.read_text("utf-8"))
         return self._content or {}
+
+
+ModelRegistry = GardenRegistry
+"""Model Garden's name for it."""
 
 
 @cache

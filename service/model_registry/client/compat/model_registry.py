@@ -8,15 +8,8 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol, Self
 
 from model_registry.client.blocking import Client
-from model_registry.client.compat.model_config import (
-    ModelCapabilities,
-    ModelConfig,
-    ModelStatus,
-    QualityScores,
-    checked,
-    config_of,
-    fields_of,
-)
+from model_registry.client.compat.config_rows import IN_METADATA, checked, config_of, fields_of
+from model_registry.client.compat.model_config import ModelCapabilities, ModelConfig, ModelStatus, QualityScores
 from model_registry.client.rows import CatalogModel
 from model_registry.entities.model import canonical
 from model_registry.errors import InvalidModel, ModelNotFound, Reason, RegistryError
@@ -114,7 +107,7 @@ class ModelRegistry:
 
     def get_capabilities(self) -> list[str]:
         """List the capabilities of all models, by name."""
-        return sorted({name for model in self.list_models() for name in model.capabilities.capabilities_list})
+        return sorted({canonical(name) for model in self.list_models() for name in model.capabilities_list})
 
     def update_model_status(self, model_id: str, status: ModelStatus | str) -> None:
         """Change a model's status. Errors: ModelNotFound; InvalidModel, for an unknown status."""
@@ -181,11 +174,13 @@ class _OverHttp:
         return {model_id: config_of(row, model_id) for model_id, row in self._rows().items()}
 
     def put(self, config: ModelConfig) -> None:
-        """Create a row, or change the fields that differ."""
+        """Create a row, or change the fields that differ. Metadata of others stays."""
         row = self._rows().get(config.model_id)
         wanted = fields_of(config)
         if row is not None:
             held = fields_of(config_of(row, config.model_id))
+            kept = {name: value for name, value in row.metadata.items() if name not in IN_METADATA}
+            wanted["metadata"] = kept | wanted["metadata"]
             wanted = {name: value for name, value in wanted.items() if value != held[name]}
             if not wanted:
                 return

@@ -30,6 +30,7 @@ from model_registry.gateways.tensorzero.project import (
     put,
 )
 from model_registry.gateways.tensorzero.reading.file_references import file_references
+from model_registry.gateways.tensorzero.rendering.function_tables import shares
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree
 from model_registry.gateways.tensorzero.rendering.routed_models import alias_target
 from model_registry.snapshot.snapshot import Snapshot
@@ -180,8 +181,9 @@ def _sampling(sampling: Table, variants: Table) -> Table:
     candidates = lists[0] or {}
     if isinstance(candidates, list):
         candidates = dict.fromkeys(candidates, 1.0)
-    shares = {name: float(weight) for name, weight in candidates.items()}
-    return {"candidates": shares, "fallbacks": lists[1] or [], "namespaces": spaces}
+    weights = {name: float(weight) for name, weight in candidates.items()}
+    alone = not lists[1] and not spaces
+    return {"candidates": shares(weights) if alone else weights, "fallbacks": lists[1] or [], "namespaces": spaces}
 
 
 def _hand_down_timeouts(variants: Table) -> None:

@@ -92,6 +92,8 @@ class Project:
     """The files that the tree references: path from the root -> content."""
     rewritten: tuple[tuple[str, str], ...] = ()
     """Syntax that the tree replaces: key or file, and the replacement."""
+    upgraded: tuple[tuple[str, str], ...] = ()
+    """Old syntax that today's gateway refuses, and what the tree has instead."""
 
     def table(self, name: str) -> Table:
         """Return a top-level table, empty when the project has none."""
@@ -123,16 +125,16 @@ class Problems:
         """Add a problem of a key."""
         self.reasons.append(Reason(self.project.locate(path), message))
 
-    def stop_if_any(self) -> None:
+    def stop_if_any(self, hint: str = "") -> None:
         """Refuse the project if it has problems."""
-        refuse(self.reasons)
+        refuse(self.reasons, hint)
 
 
-def refuse(reasons: list[Reason]) -> None:
-    """Raise `InvalidConfiguration` if there are any reasons."""
+def refuse(reasons: list[Reason], hint: str = "") -> None:
+    """Raise `InvalidConfiguration` if there are any reasons. The hint ends its message."""
     if reasons:
         what = str(reasons[0]) if len(reasons) == 1 else f"{len(reasons)} problems"
-        raise InvalidConfiguration(f"The project cannot be imported: {what}", reasons=reasons)
+        raise InvalidConfiguration(f"The project cannot be imported: {what}{hint}", reasons=reasons)
 
 
 def as_text(value: date | time) -> str:

@@ -10,11 +10,13 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from model_registry.catalog.field_sources import IMPORTED_FIELDS
 from model_registry.entities.json_types import Json
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.imports.sources.items import make_offer
 
 SOURCE = "csv"
 
@@ -23,6 +25,7 @@ KEYS = ("provider_name", "provider_type", "api_base", "name", "model_id")
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
 _ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
+_TABLES = frozenset({"further_prices"})
 _TEXTS = frozenset({"description", "display_name"})
 _FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")
 
@@ -51,7 +54,9 @@ def _cells(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _flat(column: str, value: object) -> Iterator[tuple[str, str]]:
-    if column in _LISTS and isinstance(value, list):
+    if column in _TABLES:
+        yield column, json.dumps(value, ensure_ascii=False)
+    elif column in _LISTS and isinstance(value, list):
         yield column, _list_text(value)
     elif column in _ANYTHING or (isinstance(value, dict) and not _is_plain(value)):
         yield column, json.dumps(value, ensure_ascii=False)
@@ -84,7 +89,8 @@ def _list_text(items: list[str]) -> str:
 
 def read_csv(text: str, provider: str | None = None) -> SourceContent:
     """Read the offers of a table. Unknown columns are ignored; `provider` applies to rows without one."""
-    offers, passed_over = [], []
+    passed_over, read, unread = [], [], []
+    number = 0
     try:
         for number, row in enumerate(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), 2):
             cells = {column.strip(): cell for column, cell in row.items() if column and isinstance(cell, str) and cell}
@@ -93,10 +99,10 @@ def read_csv(text: str, provider: str | None = None) -> SourceContent:
             if model_id is None or at is None:
                 passed_over.append(PassedOver(f"row {number}", "names no model_id, or no provider"))
                 continue
-            offers.append(_offer(cells, model_id, at))
+            read.append(make_offer(f"row {number}", partial(_offer, cells, model_id, at)))
     except csv.Error as error:
-        passed_over.append(PassedOver("", f"is not a CSV table: {error}"))
-    return SourceContent(tuple(offers), tuple(passed_over))
+        unread.append(PassedOver(f"after row {number}", f"is not a CSV table: {error}"))
+    return SourceContent.joined([SourceContent((), tuple(passed_over), tuple(unread)), *read])
 
 
 def _offer(cells: Mapping[str, str], model_id: str, provider: str) -> Offer:
@@ -119,7 +125,7 @@ def _value(column: str, cell: str) -> Json:
     """Parse a cell. Numbers, dates and the like stay text: the field's validation converts them."""
     if column in _LISTS and not cell.startswith("["):
         return [item.strip() for item in cell.split(",") if item.strip()]
-    if column in _LISTS | _ANYTHING or (column not in _TEXTS and cell.startswith("{")):
+    if column in _LISTS | _ANYTHING | _TABLES or (column not in _TEXTS and cell.startswith("{")):
         try:
             document: Json = json.loads(cell)
         except ValueError:

@@ -18,6 +18,8 @@ _TIMEOUT = httpx.Timeout(30, connect=5)
 LARGEST = 64 * 2**20
 """Bytes. LiteLLM's whole price map has 4 MB."""
 
+_MOST_DIGITS = 400
+
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received, and the total if known."""
 
@@ -61,7 +63,7 @@ def fetch_json(
     """GET a URL's JSON, or POST a body to it.
 
     Timeout: 5 s to connect, 30 s between two pieces. No retry; follows redirects; at most `largest` bytes.
-    Errors: SourceUnreadable, for any failure.
+    Errors: SourceUnreadable, for any failure; with the HTTP status as `status`, where there is one.
     """
     method = "GET" if body is None else "POST"
     pieces, size = [], 0
@@ -78,14 +80,22 @@ def fetch_json(
                 if size > largest:
                     raise SourceUnreadable(f"{url} answers with more than {largest >> 20} MB")
                 progress(size, int(length) if length.isdecimal() else None)
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise SourceUnreadable(f"{url} cannot be read: it answers {status}", status=status) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise SourceUnreadable(f"{url} cannot be read: {error}") from error
     return _parsed(b"".join(pieces), url)
 
 
+def _integer(digits: str) -> int | float:
+    """Read an integer. One of thousands of digits is infinite, and must not end a whole import."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
 def _parsed(text: str | bytes, source: str) -> Json:
     try:
-        document: Json = json.loads(text)
+        document: Json = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise SourceUnreadable(f"{source} is not JSON: {error}") from error
     return document

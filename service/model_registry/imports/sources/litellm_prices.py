@@ -5,15 +5,20 @@ Importing it would take seconds and fetch a newer map from its repository. Field
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
+from model_registry.entities.prices import MOST_PRICES
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.imports.sources.items import Unusable, make_offer
+from model_registry.imports.sources.litellm_rates import Rate, dollars, factors, facts, rates
 
 
 class Namesake(NamedTuple):
@@ -100,37 +105,70 @@ _FLAG_TAGS = {
     "supports_web_search": ("web_search",),
     "supports_computer_use": ("computer_use",),
 }
-_PRICES = {
-    "cost_per_1m_input_tokens": "input_cost_per_token",
-    "cost_per_1m_output_tokens": "output_cost_per_token",
-    "cost_per_1m_cached_input_tokens": "cache_read_input_token_cost",
-}
-
 _VARIANT = re.compile(
-    r"\*|eu|us|global|global-standard|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment|(\d+|max)-x-(\d+|max)"
-    r"|hd|standard|low|medium|high|max|auto|(\d+|max)-steps|invoke"
+    r"\*|eu|us|us-gov|apac|au|jp|uk|ca|global|global-standard|data-zone|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment"
+    r"|(us|europe|asia|australia|me|northamerica|southamerica|africa)-[a-z]+\d+|(\d+|max)-x-(\d+|max)|hd|standard|premium|minimal|low|medium|high|xhigh|ultra|max|auto|(\d+|max)-steps|invoke"
 )
 """Prefixes of a model in the map where its price depends on more: region, term, size, quality."""
+
+_PRICE_CLASS = re.compile(
+    r"(together-ai|fireworks-ai|[a-z-]+)-(embedding-|moe-)?(up-to-|above-|default$|[\d.]+[bm]-(to-)?[\d.]+[bm]$)([\d.]+[bm])?"
+)
+"""Keys for all models of a size, whose names the map does not have: `together-ai-41.1b-80b`."""
 
 
 def read_prices(document: object, today: date) -> SourceContent:
     """Read the offers of a price map. Models deprecated by `today` get that status."""
     if not isinstance(document, Mapping):
         return SourceContent((), (PassedOver("", "is not a price map: not an object of models"),))
-    offers: dict[tuple[str | None, str | None, str], tuple[str, Offer]] = {}
+    offers: dict[tuple[str | None, str | None, str], _Offered] = {}
     plain: dict[str, str] = {}
-    passed_over = []
+    passed_over: list[PassedOver] = []
+    unread: list[PassedOver] = []
     # A model's plain price is the one without a region or size before it.
     for key, entry, model_id in sorted(_entries(document), key=lambda item: item[0].count("/") - item[2].count("/")):
         if reason := _no_model(key, entry):
             passed_over.append(PassedOver(key, reason))
             continue
-        offer = _offer(key, entry, model_id, today)
-        first, _ = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), (key, offer))
-        if first != key:
-            passed_over.append(PassedOver(key, f"another price of {first}"))
-        plain[key] = first
-    return SourceContent(tuple(_succeeded(offer, plain) for _, offer in offers.values()), tuple(passed_over))
+        made = make_offer(key, partial(_offer, key, entry, model_id, today))
+        unread += made.unread
+        if not made.offers:
+            continue
+        (offer,) = made.offers
+        offered = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), _Offered(offer))
+        offered.prices.append(
+            (_parted(entry["litellm_provider"], key)[0], rates(entry, entry["litellm_provider"], model_id))
+        )
+        if offered.offer is not offer:
+            passed_over.append(PassedOver(key, f"another price of {offered.offer.name}"))
+        plain[key] = str(offered.offer.name)
+    made_offers = tuple(_succeeded(offered.priced(), plain) for offered in offers.values())
+    return SourceContent(made_offers, tuple(passed_over), tuple(unread))
+
+
+@dataclass(slots=True)
+class _Offered:
+    """A model, and its prices by region, size or quality; the first are the plain ones, if there are any."""
+
+    offer: Offer
+    prices: list[tuple[str, list[Rate]]] = field(default_factory=list)
+
+    def priced(self) -> Offer:
+        _, usual = self.prices[0]
+        every = [prices for variant, prices in self.prices if variant]
+        # Without a plain entry, what all of them say holds.
+        found = [] if self.prices[0][0] and any(prices != usual for prices in every) else list(usual)
+        found += [
+            rate._replace(variant=variant)
+            for variant, prices in self.prices
+            for rate in prices
+            if variant and rate.variant is None
+        ]
+        distinct = {(r.of, r.name, r.tier, r.above, r.variant): r for r in reversed(found)}
+        kept = list(reversed(distinct.values()))[:MOST_PRICES]
+        return self.offer.model_copy(
+            update={"fields": self.offer.fields | facts(kept, self.offer.fields["price_factors"] or {})}
+        )
 
 
 def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:
@@ -143,18 +181,27 @@ def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Entry, str]]:
     """Yield key, entry, and the provider's name of the model."""
     for key, entry in document.items():
         known = entry if isinstance(entry, Mapping) else {}
-        yield key, known, _without_variant(split_key(str(known.get("litellm_provider", "")), key))
+        yield key, known, _parted(str(known.get("litellm_provider", "")), key)[1]
 
 
-def _without_variant(model_id: str) -> str:
-    first, slash, rest = model_id.partition("/")
-    return _without_variant(rest) if slash and _VARIANT.fullmatch(first) else model_id
+def _parted(litellm_provider: str, key: str) -> tuple[str, str]:
+    """Take a key apart: region, size or quality (`high/1024-x-1024`), and the provider's name of the model."""
+    rest, variant = split_key(litellm_provider, key), []
+    while (parts := rest.partition("/"))[1] and _VARIANT.fullmatch(parts[0]):
+        variant.append(parts[0])
+        rest = parts[2]
+    # Sizes stand before the provider too: `1024-x-1024/50-steps/bedrock/amazon.nova-canvas-v1:0`.
+    return "/".join(variant), split_key(litellm_provider, rest) if variant else rest
 
 
 def _no_model(key: str, entry: Entry) -> str | None:
     """Return why an entry is no offer, or None."""
     if key == "sample_spec":
         return "describes the map's format"
+    if _PRICE_CLASS.fullmatch(key):
+        return "a price of all models of a size, and no model"
+    if key.endswith("*"):
+        return "a pattern of names, and no model"
     if alias_of := entry.get("alias_of"):
         return f"LiteLLM's own name for {alias_of}"
     if not isinstance(entry.get("litellm_provider"), str):
@@ -171,7 +218,7 @@ def _offer(key: str, entry: Entry, model_id: str, today: date) -> Offer:
         provider_type=provider.type,
         model_id=model_id,
         name=key,
-        fields=_facts(entry, today),
+        fields=_facts(entry, today) | facts(rates(entry, entry["litellm_provider"], model_id), factors(entry)),
     )
 
 
@@ -189,7 +236,6 @@ def _facts(entry: Entry, today: date) -> dict[str, Any]:
         "category": "vision-vlm" if category == "text-llm" and "vision" in tags else category,
         "context_length": _count(entry.get("max_input_tokens")),
         "max_output_tokens": _count(entry.get("max_output_tokens")),
-        **{field: per_million(entry.get(key)) for field, key in _PRICES.items()},
         "rate_limit_rpm": _count(entry.get("rpm")),
         "rate_limit_tpm": _count(entry.get("tpm")),
         "deprecated_on": until,
@@ -208,15 +254,17 @@ def _tags(entry: Entry) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-def per_million(price: object) -> object:
-    """Convert a price per token to one per million, exactly: 1.5e-07 is 0.15, and not 0.15000000000000002."""
-    if isinstance(price, bool) or not isinstance(price, int | float | Decimal):
-        return price
-    return float(Decimal(str(price)) * 1_000_000)
+def per_million(price: object) -> float | None:
+    """Convert a price of one token, or its text, to one of a million, exactly: 1.5e-07 is 0.15. Errors: Unusable."""
+    number = dollars(price, "a price")
+    return None if number is None else float(number * 1_000_000)
 
 
 def _count(number: object) -> object:
-    """Return a number of tokens or requests. The map has some as 1000.0, and 0 for unknown."""
+    """Return a number of tokens or requests. The map has some as 1000.0, and 0 for unknown. Errors: Unusable."""
+    if isinstance(number, float) and not math.isfinite(number):
+        message = f"has a limit that is no number: {number}"
+        raise Unusable(message)
     return number or None
 
 
@@ -225,7 +273,8 @@ def _text(value: object) -> str | None:
 
 
 def _date(value: object) -> str | None:
+    """Read a date; some are written 2026-9-1."""
     try:
-        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
-    except ValueError:
+        return date(*map(int, value.split("-"))).isoformat() if isinstance(value, str) else None
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -1,18 +1,20 @@
 """Reads the models of a server: Ollama's `/api/tags` and `/api/show`, or `/v1/models` of OpenAI's interface.
 
-OpenAI's own answer has only names; vLLM, Groq, Mistral and OpenRouter add facts, each in its own fields. Fetching is in
-`fetch.py`.
+What servers say beside names is read in `server_facts.py`. Fetching is in `fetch.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
-from model_registry.imports.sources.huggingface import needed_gb, parameters_text
-from model_registry.imports.sources.litellm_prices import per_million
+from model_registry.imports.sources.items import make_offer
+from model_registry.imports.sources.model_config import number_in
+from model_registry.imports.sources.model_size import needed_gb, parameters_text
+from model_registry.imports.sources.server_facts import NotCatalogued, limits, model_type, prices
 
 OLLAMA = "ollama"
 OPENAI = "openai"
@@ -38,7 +40,7 @@ def model_names(tags: object) -> list[str]:
 
 def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str) -> SourceContent:
     """Make the offers of a server at `url` from its list and, by name, its details of each model."""
-    offers, passed_over = [], []
+    passed_over, read = [], []
     for model in _listed(tags):
         name = _name(model)
         if name is None:
@@ -46,8 +48,8 @@ def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str)
         elif name not in shown:
             passed_over.append(PassedOver(name, "the server does not show it"))
         else:
-            offers.append(_offer(name, model, _object(shown[name]), url, provider))
-    return SourceContent(tuple(offers), tuple(passed_over))
+            read.append(make_offer(name, partial(_offer, name, model, _object(shown[name]), url, provider)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
 def _listed(tags: object) -> list[Any]:
@@ -66,8 +68,8 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
     capabilities = [tag for tag in listed_tags if isinstance(tag, str)] if isinstance(listed_tags, list) else []
     embeds = "embedding" in capabilities and "completion" not in capabilities
     # Models that Ollama runs in its cloud need no memory here.
-    size = 0 if listed.get("remote_host") or shown.get("remote_host") else listed.get("size")
-    memory = needed_gb(size) if isinstance(size, int | float) else None
+    size = None if listed.get("remote_host") or shown.get("remote_host") else number_in(listed, "size")
+    memory = needed_gb(size) if size else None
     fields = {
         "model_type": "embedding" if embeds else "chat",
         "capabilities": list(dict.fromkeys(tag for theirs in capabilities for tag in _TAGS.get(theirs, (theirs,)))),
@@ -91,15 +93,15 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
 def _context_length(info: Mapping[str, Any]) -> object:
     """Find the context length. Its key starts with the architecture: `llama.context_length`; parts have others."""
     own = f"{info.get('general.architecture')}.context_length"
-    return info.get(own) or next((info[key] for key in sorted(info) if key.endswith(".context_length")), None)
+    return number_in(info, own, *(key for key in sorted(info) if key.endswith(".context_length")))
 
 
 def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
     size = _text(details, "parameter_size")
     if size is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", size):
         return size
-    count = info.get("general.parameter_count")
-    return parameters_text(count) if isinstance(count, int | float) else None
+    count = number_in(info, "general.parameter_count")
+    return parameters_text(count) if count else None
 
 
 def _quantization(details: Mapping[str, Any]) -> dict[str, str] | None:
@@ -118,25 +120,6 @@ def _text(of: object, key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-_CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
-_OUTPUT = ("max_completion_tokens", "max_output_tokens")
-_PRICES = {
-    "cost_per_1m_input_tokens": "prompt",
-    "cost_per_1m_output_tokens": "completion",
-    "cost_per_1m_cached_input_tokens": "input_cache_read",
-}
-"""OpenRouter's `pricing`: US dollars per token, as text."""
-
-_TYPES = (
-    (r"embed", "embedding"),
-    (r"rerank", "reranker"),
-    (r"whisper|transcri", "audio"),
-    (r"(^|[^a-z])tts([^a-z]|$)", "tts"),
-    (r"dall-e|image|flux|stable-diffusion", "image"),
-)
-"""The interface has no model type, but the name usually implies one. All others are chat models."""
-
-
 def type_of_server(answer: object) -> str:
     """Return the provider type of a server by what its models say of their owner."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
@@ -149,29 +132,44 @@ def type_of_server(answer: object) -> str:
 def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
-    offers, passed_over = [], []
+    passed_over, read, seen = [], [], set()
     for model in listed if isinstance(listed, list) else ():
         model_id = model.get("id") if isinstance(model, Mapping) else None
         if not isinstance(model_id, str) or not model_id:
             passed_over.append(PassedOver(str(model)[:100], "has no id"))
             continue
-        fields = _facts(model, model_id)
-        offers.append(
-            Offer(provider=provider, provider_type=provider_type, api_base=api_base, model_id=model_id, fields=fields)
-        )
-    return SourceContent(tuple(offers), tuple(passed_over))
+        if reason := "stands in the answer twice" if model_id in seen else _no_model(model, model_id):
+            passed_over.append(PassedOver(model_id, reason))
+            continue
+        seen.add(model_id)
+        at = {"provider": provider, "provider_type": provider_type, "api_base": api_base}
+        read.append(make_offer(model_id, partial(_openai_offer, model, model_id, at)))
+    return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
-def _facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
+def _openai_offer(model: Mapping[str, Any], model_id: str, at: Mapping[str, str]) -> Offer:
+    return Offer(**at, model_id=model_id, fields=_openai_facts(model, model_id))
+
+
+def _no_model(model: Mapping[str, Any], model_id: str) -> str | None:
+    if "*" in model_id:
+        return "a pattern of names, and no model"
+    try:
+        model_type(model, model_id)
+    except NotCatalogued as error:
+        return f"no kind of model that is catalogued: {error}"
+    return None
+
+
+def _openai_facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
     """Return the facts in the answer only, so that others stay as they were: servers differ in what they report."""
-    top, pricing = _object(model.get("top_provider")), _object(model.get("pricing"))
+    kind = model_type(model, model_id)
     fields = {
-        "model_type": next((kind for word, kind in _TYPES if re.search(word, model_id.lower())), "chat"),
-        "context_length": _first(model, _CONTEXT),
-        "max_output_tokens": _first(model, _OUTPUT) or _first(top, _OUTPUT),
+        "model_type": kind,
+        **limits(model),
         "description": model.get("description"),
         "capabilities": _capabilities(model),
-        **{field: _price(pricing, theirs) for field, theirs in _PRICES.items()},
+        **prices(model, kind),
     }
     return {name: value for name, value in fields.items() if value not in (None, [], "")}
 
@@ -187,17 +185,3 @@ def _capabilities(model: Mapping[str, Any]) -> list[str]:
     if "image" in (_object(model.get("architecture")).get("input_modalities") or ()):
         tags.append("vision")
     return list(dict.fromkeys(tags))
-
-
-def _first(of: Mapping[str, Any], keys: tuple[str, ...]) -> object:
-    return next((of[key] for key in keys if of.get(key)), None)
-
-
-def _price(pricing: Mapping[str, Any], key: str) -> object:
-    value = pricing.get(key)
-    try:
-        price = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-    except ValueError:
-        return None
-    # A negative price depends on the model chosen at request time.
-    return None if price is None or price < 0 else per_million(price)

@@ -89,3 +89,10 @@ def test_rows_that_name_no_model_are_passed_over_with_their_number() -> None:
 def test_a_column_and_columns_below_it_do_not_break_the_reader() -> None:
     (offer,) = read_csv("provider,model_id,urls,urls.docs\np,m,nonsense,https://example.org\n").offers
     assert offer.fields == {"urls": "nonsense"}
+
+
+def test_further_prices_are_json_in_one_cell() -> None:
+    prices = [{"of": "input_tokens", "per_million": "0.3", "above_input_tokens": 128_000}]
+    model = {"provider_name": "p", "model_id": "m", "further_prices": prices, "price_factors": {"eu": "1.1"}}
+    [offer] = read_csv(write_csv([model])).offers
+    assert offer.fields == {"further_prices": prices, "price_factors": {"eu": "1.1"}}

@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
-from model_registry.entities.provider_types import is_shorthand
+from model_registry.entities.provider_types import is_shorthand, is_test_model
 from model_registry.gateways.tensorzero.importing.models import ModelIds
 from model_registry.gateways.tensorzero.project import Project, Table
+from model_registry.gateways.tensorzero.rendering.function_tables import shares
+from model_registry.gateways.tensorzero.rules.doubts import OF_TEST_MODEL
 from model_registry.imports.plan import Planner, WantedRow
 
 SERVICE = "tensorzero"
@@ -46,12 +48,20 @@ def used_shorthands(project: Project) -> dict[str, tuple[str, str]]:
     return {name: shorthand for name in without_table if (shorthand := is_shorthand(name))}
 
 
+def _is_mapped(variant: Table, project: Project) -> bool:
+    """Whether a variant becomes a mapping, by which a service finds its model.
+
+    Best-of-n and mixture-of-n have no model of their own; a test model is none that a service should find.
+    """
+    model = variant.get("model")
+    return model is not None and (model in project.table("models") or not is_test_model(model))
+
+
 def import_functions(project: Project, models: ModelIds, planner: Planner) -> None:
     """Plan the rows of every function of the project: all functions, then all mappings."""
     functions: list[tuple[Function, Table, Sampling]] = []
     for name, table in project.table("functions").items():
-        # Best-of-n and mixture-of-n have no model of their own.
-        own = {key: variant for key, variant in table["variants"].items() if "model" not in variant}
+        own = {key: variant for key, variant in table["variants"].items() if not _is_mapped(variant, project)}
         sampling = _read_sampling(table, table["variants"].keys() - own.keys())
         functions.append((_write_function(name, table, own, sampling, planner), table, sampling))
     for function, table, sampling in functions:
@@ -81,7 +91,9 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, pla
     if sampling.normalised:
         planner.note("normalised", "function", name, sampling.normalised)
     for variant in own:
-        detail = "kept with its function: it has no model of its own"
+        if model := own[variant].get("model"):
+            planner.note("warning", "variant", f"{name}.{variant}", f"its model {model} {OF_TEST_MODEL}")
+        detail = "kept with its function: it has no model that services could be routed to"
         planner.note("unchanged" if old else "created", "variant", f"{name}.{variant}", detail)
     return Function(id=row_id, service_name=key[0], function_name=key[1], name=name)
 
@@ -208,4 +220,5 @@ def _drawn(ranks: dict[str, Rank]) -> tuple[dict[str, float], list[str]]:
     """Return what a ranking means: the candidates with their weights, and the fallbacks in order."""
     best = min((priority for priority, _ in ranks.values()), default=0)
     rest = sorted((priority, -weight, name) for name, (priority, weight) in ranks.items() if priority > best)
-    return {name: weight for name, (priority, weight) in ranks.items() if priority == best}, [r[2] for r in rest]
+    candidates = {name: weight for name, (priority, weight) in ranks.items() if priority == best}
+    return candidates if rest else shares(candidates), [name for _, _, name in rest]

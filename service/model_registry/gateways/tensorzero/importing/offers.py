@@ -101,7 +101,7 @@ def connection_of(row: Provider, defaults: Defaults) -> Connection | None:
         elif row.api_key_env_var:
             location = f"{credential.scheme}{row.api_key_env_var}"
         else:
-            location = "none" if credential.none_allowed else default_location(kind, defaults)
+            location = "none" if kind.key_optional else default_location(kind, defaults)
     base = row.tensorzero.get(kind.base_key, rendered_base(row)) if kind.base_key else None
     return _connection(kind, base, location, _connection_extras(kind, row.tensorzero))
 
@@ -165,7 +165,7 @@ def _provider_row(kind: ProviderType, table: Table, location: Any, more: Table) 
     if kind.credential and location is not None:
         if isinstance(location, str) and location.startswith(kind.credential.scheme):
             row["api_key_env_var"] = location.removeprefix(kind.credential.scheme)
-        elif location != "none" or not kind.credential.none_allowed:
+        elif location != "none" or not kind.key_optional:
             extras[kind.credential.key] = location
     return row
 

@@ -55,6 +55,8 @@ def plan_import(
     import_functions(project, models, planner)
     _import_sections(project, planner)
     _import_files(project, planner)
+    for where, words in project.upgraded:
+        planner.note("upgraded", "project", where, words)
     for where, words in project.rewritten:
         planner.note("normalised", "project", where, words)
     for route in routes:

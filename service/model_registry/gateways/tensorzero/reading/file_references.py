@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_registry.entities.base import reasons_of
 from model_registry.entities.config import ConfigFileDraft
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.file_paths import CONFIG_FILE

@@ -5,6 +5,7 @@ The rules of a configuration are in `rules/`; `project_files.py` reads the disk.
 
 from __future__ import annotations
 
+import copy
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,34 +29,44 @@ from model_registry.gateways.tensorzero.project import (
     undotted,
 )
 from model_registry.gateways.tensorzero.reading.file_references import configurations, file_references, resolve
+from model_registry.gateways.tensorzero.reading.upgrade import upgraded
 from model_registry.gateways.tensorzero.rules import check_configuration
-from model_registry.gateways.tensorzero.rules.deprecated import modernised
+from model_registry.gateways.tensorzero.rules.deprecated import Rewrite, modernised
 
 _LARGE = 100_000
 """Characters; tomli takes some 20 ms for them."""
 
 
-def parse_project(files: Mapping[str, str], configuration: Iterable[str] | None = None) -> Project:
+def parse_project(
+    files: Mapping[str, str], configuration: Iterable[str] | None = None, *, upgrade: bool = False
+) -> Project:
     """Parse a project from its TOML texts and the referenced files.
 
     Args:
         files: path from the project's root -> text.
         configuration: the files that are the configuration; by default all TOML files that look like one.
+        upgrade: rewrite old syntax that today's gateway refuses.
 
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
-    trees = _configurations(files) if configuration is None else _trees(_named(files, configuration))
+    trees, changes = _configurations(files, configuration, upgrade=upgrade)
     references = resolve(trees, {name: text for name, text in files.items() if name not in trees})
     tree, upgrades = modernised(_merged(trees))
     rewritten = (*references.rewritten, *upgrades)
-    project = Project(texts=dict(files), trees=trees, tree=tree, files=references.files, rewritten=rewritten)
+    project = Project(
+        texts=dict(files), trees=trees, tree=tree, files=references.files, rewritten=rewritten, upgraded=tuple(changes)
+    )
     problems = Problems(project)
     for reason in check_configuration(tree):
         problems.add(undotted(reason.where), reason.message)
     problems.reasons += references.reasons
     _check_references(project, problems)
-    problems.stop_if_any()
+    old = upgraded(copy.deepcopy(trees)) if problems.reasons and not upgrade else []
+    hint = (
+        f". Of old syntax are {len(old)} of its keys: import it with --upgrade, over HTTP upgrade=true" if old else ""
+    )
+    problems.stop_if_any(hint)
     return project
 
 
@@ -65,18 +76,26 @@ def unchecked_project(files: Mapping[str, str]) -> Project:
     Raises:
         InvalidConfiguration: a text is no TOML, or two of them set the same key.
     """
-    trees = _configurations(files)
+    trees, _ = _configurations(files, None)
     return Project(texts=dict(files), trees=trees, tree=_merged(trees))
 
 
-def _configurations(files: Mapping[str, str]) -> dict[str, Table]:
+def _configurations(
+    files: Mapping[str, str], configuration: Iterable[str] | None, *, upgrade: bool = False
+) -> tuple[dict[str, Table], list[Rewrite]]:
+    """Return the tables of the files that are the configuration, and the upgrades of old syntax in them."""
+    if configuration is not None:
+        trees = _trees(_named(files, configuration))
+        return trees, upgraded(trees) if upgrade else []
     if not files:
         refuse([Reason("", "there is no TOML file in it")])
     # Names without a suffix come from callers that send one text and no files.
     named = {name: text for name, text in files.items() if name.endswith(".toml")} or files
-    trees = configurations(_trees(named))
+    trees = _trees(named)
+    changes = upgraded(trees) if upgrade else []
+    trees = configurations(trees)
     refuse([Reason("", "none of its TOML files is a configuration")] if not trees else [])
-    return trees
+    return trees, changes
 
 
 def _named(files: Mapping[str, str], configuration: Iterable[str]) -> dict[str, str]:

@@ -18,20 +18,21 @@ from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import BASE_PATH, MODELLED, SECTIONS, Project, refuse
 from model_registry.gateways.tensorzero.reading.file_references import file_references, is_schema, strings
 from model_registry.gateways.tensorzero.reading.parse import parse_project
+from model_registry.gateways.tensorzero.reading.upgrade import upgraded
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 
 
-def read_project(paths: Iterable[str | Path]) -> Project:
-    """Read and parse a project from files, directories and globs.
+def read_project(paths: Iterable[str | Path], *, upgrade: bool = False) -> Project:
+    """Read and parse a project from files, directories and globs, and upgrade old syntax if asked.
 
     Raises:
         InvalidConfiguration: a path is missing or unreadable, or the project is not valid.
     """
-    return parse_project(*read_files(paths))
+    return parse_project(*read_files(paths, upgrade=upgrade), upgrade=upgrade)
 
 
-def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, ...]]:
+def read_files(paths: Iterable[str | Path], *, upgrade: bool = False) -> tuple[dict[str, str], tuple[str, ...]]:
     """Read the files of these paths, directories and globs, and the files they reference: path from the root -> text.
 
     The root is their common directory, absolute references aside. Second result: the files that are the
@@ -41,8 +42,9 @@ def read_files(paths: Iterable[str | Path]) -> tuple[dict[str, str], tuple[str, 
     tomls = find_files(paths)
     texts = {file: text for file in tomls if (text := _text(file, reasons)) is not None}
     refuse(reasons)
-    near, far = _referred(texts, reasons)
-    root = Path(os.path.commonpath([*(file.parent for file in [*tomls, *near]), *_bases(texts)])) if tomls else Path()
+    references = list(_references(texts, upgrade=upgrade))
+    near, far = _referred(texts, references, reasons)
+    root = Path(os.path.commonpath([*(f.parent for f in [*tomls, *near]), *_bases(references)])) if tomls else Path()
     named = {file.relative_to(root).as_posix(): text for file, text in [*texts.items(), *near.items()]}
     refuse(reasons)
     return named | far, tuple(named)[: len(texts)]
@@ -70,11 +72,17 @@ def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], t
     return contents, tuple(Path(os.path.normpath(file)).relative_to(root).as_posix() for file in tomls)
 
 
-def _referred(texts: dict[Path, str], reasons: list[Reason]) -> tuple[dict[Path, str], dict[str, str]]:
+_Reference = tuple[Path, tuple[str, ...], str]
+"""A TOML file, a key in it that names a file or a directory, and the path that it names."""
+
+
+def _referred(
+    texts: dict[Path, str], references: Iterable[_Reference], reasons: list[Reason]
+) -> tuple[dict[Path, str], dict[str, str]]:
     """Return the files that the TOML names by relative paths, and those by absolute ones."""
     near: dict[Path, str] = {}
     far: dict[str, str] = {}
-    for toml, key, value in _references(texts):
+    for toml, key, value in references:
         target = Path(os.path.normpath(toml.parent / value))
         for file in files_below(target) if key == BASE_PATH else [target]:
             # Parsing the project reports missing files.
@@ -98,18 +106,20 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _bases(texts: dict[Path, str]) -> Iterator[Path]:
-    for toml, key, value in _references(texts):
+def _bases(references: Iterable[_Reference]) -> Iterator[Path]:
+    for toml, key, value in references:
         if key == BASE_PATH and not value.startswith("/"):
             yield Path(os.path.normpath(toml.parent / value))
 
 
-def _references(texts: dict[Path, str]) -> Iterator[tuple[Path, tuple[str, ...], str]]:
+def _references(texts: dict[Path, str], *, upgrade: bool) -> Iterator[_Reference]:
     for toml, text in texts.items():
         try:
             tree = tomli.loads(text.removeprefix("\ufeff"))
         except (tomli.TOMLDecodeError, RecursionError):
             continue  # parsing the project reports the error
+        if upgrade:
+            upgraded({"": tree})  # it may add a directory whose files are included
         yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
 
 

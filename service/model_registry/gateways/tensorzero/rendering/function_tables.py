@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -118,8 +118,11 @@ def function_table(function: Function, variants: Sequence[Variant]) -> Table:
     return table | {"variants": {variant.name: variant.table for variant in variants}}
 
 
-def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
-    """Let the best priority's variants share the calls by weight; the others follow in order, stand-ins last."""
+def generated_experimentation(variants: Sequence[Variant]) -> Table | None:
+    """Let the best priority's variants share the calls by weight; the others follow in order, stand-ins last.
+
+    None where all share them equally: so the gateway does by itself, and before 2026.3 it refuses the type static.
+    """
     mapped = [(v.mapping, v) for v in variants if v.mapping is not None]
     regular = [(mapping, v) for mapping, v in mapped if not v.stands_in]
     if not mapped:
@@ -128,8 +131,16 @@ def generated_experimentation(variants: Iterable[Variant]) -> Table | None:
     candidates = {v.name: float(mapping.weight) for mapping, v in regular if mapping.priority == best}
     fallbacks = [v.name for mapping, v in regular if mapping.priority != best]
     fallbacks += [v.name for _, v in mapped if v.stands_in]
+    if len(candidates) == len(variants) and shares(candidates) == dict.fromkeys(candidates, 1.0):
+        return None
     table: Table = {"type": "static", "candidate_variants": candidates}
     return table | ({"fallback_variants": fallbacks} if fallbacks else {})
+
+
+def shares(weights: dict[str, float]) -> dict[str, float]:
+    """Return the weights, all 1 where they are equal: then they mean the same whatever they are."""
+    alike = len(set(weights.values())) == 1 and min(weights.values()) > 0
+    return dict.fromkeys(weights, 1.0) if alike else weights
 
 
 def role_of(variant: str, experimentation: Json) -> Role:

@@ -16,6 +16,7 @@ from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider, is_at_vendor
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.project import Table, as_table
+from model_registry.gateways.tensorzero.rendering.cost_tables import PRICES, cost_table, left_out, price, prices
 from model_registry.snapshot.live_deployments import is_routed
 
 
@@ -24,7 +25,7 @@ class Omission:
     """A row that is left out of the configuration."""
 
     kind: str
-    """provider, model, alias, function, variant, section or deployment."""
+    """provider, model, price, alias, function, variant, section or deployment."""
     name: str
     reason: str
     switched_off: bool = False
@@ -38,12 +39,6 @@ DEPLOYMENT = "deployment"
 FROM_METADATA = "from_metadata"
 COST, TIMEOUTS = "cost", "timeouts"
 
-PRICES = {
-    "cost_per_1m_input_tokens": "/usage/prompt_tokens",
-    "cost_per_1m_output_tokens": "/usage/completion_tokens",
-}
-"""Price field -> pointer to its token count in an answer of OpenAI's format. US dollars per million tokens."""
-
 _LIMITS = {"total_ms": "the longest time for a whole answer", "ttft_ms": "for the first token of a streamed one"}
 """Keys of `metadata.timeouts`, in milliseconds."""
 
@@ -52,8 +47,8 @@ def derived_keys(model: Model, gateway_type: str | None, extras: Mapping[str, An
     """Return the requested keys, as far as they are valid; `metadata_faults` reports the others."""
     asked = _asked(model)
     table: Table = {}
-    if COST in asked and _knows_usage(gateway_type, extras) and (prices := _prices(model)):
-        table["cost"] = [{"pointer": PRICES[key], "cost_per_million": price} for key, price in prices.items()]
+    if COST in asked and _knows_usage(gateway_type, extras) and (cost := cost_table(model)):
+        table["cost"] = cost
     if TIMEOUTS in asked:
         table |= _timeouts(model)
     return table
@@ -87,9 +82,9 @@ def _cost_faults(
             "asks for cost, and this provider does not report usage as OpenAI does; write tensorzero.provider.cost",
         )
     for key in PRICES:
-        if model.card.get(key) is None and model.metadata.get(key) is not None and _price(model.metadata[key]) is None:
+        if model.card.get(key) is None and model.metadata.get(key) is not None and price(model.metadata[key]) is None:
             yield ("metadata", key), "must be a number from 0 up: it becomes the gateway's cost"
-    if not _prices(model):
+    if not prices(model):
         yield here, f"asks for cost, and the model has no {' or '.join(PRICES)}"
 
 
@@ -103,16 +98,10 @@ def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
     return kind is not None and kind.openai_usage and extras.get("api_type") != "responses"
 
 
-def _prices(model: Model) -> dict[str, float]:
-    # Embeddings have no output to pay for.
-    keys = list(PRICES) if model.model_type in ROUTED_TYPES else list(PRICES)[:1]
-    # Rows from before model cards may have prices in their metadata.
-    prices = {key: model.card.get(key, model.metadata.get(key)) for key in keys}
-    return {key: price for key in keys if (price := _price(prices[key])) is not None}
-
-
-def _price(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+def ignored_prices(offer: ProviderTable) -> str | None:
+    """Return which prices the cost leaves out that the row asks for, or None."""
+    extras = {**offer.provider.tensorzero, **as_table(offer.model.tensorzero.get("provider"))}
+    return left_out(offer.model) if COST in _asked(offer.model) and "cost" not in extras else None
 
 
 def _timeouts(model: Model) -> Table:
@@ -273,7 +262,7 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
             table |= {"model_name": shorthand[1].removeprefix(_RESPONSES), "api_type": "responses"}
     elif kind.credential and provider.api_key_env_var:
         table[kind.credential.key] = f"{kind.credential.scheme}{provider.api_key_env_var}"
-    elif kind.credential and kind.credential.none_allowed:
+    elif kind.credential and kind.key_optional:
         table[kind.credential.key] = "none"
     return table | derived_keys(model, kind.gateway_type, extras)
 

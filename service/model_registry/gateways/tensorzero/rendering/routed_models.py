@@ -15,6 +15,7 @@ from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     Omission,
     ProviderTable,
+    ignored_prices,
     plain,
     provider_table,
     section_of,
@@ -127,6 +128,7 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
         if routed.offers and not is_shorthand(name):
             tables[section] = (name, routed.table())
             omissions += routed.unrouted
+            omissions += [Omission("price", name, why) for offer in routed.offers if (why := ignored_prices(offer))]
         faults += [_collision(offer) for offer in routed.collisions]
         faults += [Omission("model", name, f"its rows at {reason}") for reason in routed.contradictions()]
     for alias in snapshot.aliases.where("alias", name):

@@ -18,6 +18,7 @@ from model_registry.gateways.tensorzero.reading.file_references import Survey, s
 from model_registry.gateways.tensorzero.reading.parse import unchecked_project
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.deprecated import deprecated_syntax
+from model_registry.gateways.tensorzero.rules.doubts import doubts
 from model_registry.gateways.tensorzero.rules.shape import Surroundings, surroundings_of
 
 Entry = tuple[str, str]
@@ -134,10 +135,11 @@ _ASKED_FOR = (*MODEL_TABLES, "functions")
 
 @dataclass(slots=True)
 class RuleResult:
-    """Faults and deprecated syntax of a configuration or an entry."""
+    """Faults, deprecated syntax and doubts of a configuration or an entry."""
 
     faults: list[Reason] = field(default_factory=list)
     deprecated: list[Reason] = field(default_factory=list)
+    warnings: list[Reason] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -170,7 +172,7 @@ class CachedRules:
         return together(reading.tree, self._surveys.values())
 
     def check(self, text: str, files: frozenset[str], has_file: Callable[[str], bool]) -> RuleResult | None:
-        """Equal `check_configuration` and `deprecated_syntax`; None when the text cannot be parsed incrementally.
+        """Equal the rules on a whole configuration; None when the text cannot be parsed incrementally.
 
         Args:
             text: the configuration.
@@ -192,7 +194,8 @@ class CachedRules:
                 result = _check_entry(entry, table, around, has_file)
             known[entry] = result
         self._known, self._files = known, files
-        return RuleResult(list(_all(known, lambda r: r.faults)), list(_all(known, lambda r: r.deprecated)))
+        which = (lambda r: r.faults, lambda r: r.deprecated, lambda r: r.warnings)
+        return RuleResult(*(list(_all(known, of)) for of in which))
 
 
 def _all(known: Mapping[Entry, _EntryResult], which: Callable[[RuleResult], list[Reason]]) -> Iterator[Reason]:
@@ -216,4 +219,5 @@ def _check_entry(entry: Entry, table: Toml, around: Surroundings, has_file: Call
     )
     result.faults = check_configuration(part, noted, has_file)
     result.deprecated = deprecated_syntax(part)
+    result.warnings = doubts(part, lambda model: noted.model(model) is not None)
     return result

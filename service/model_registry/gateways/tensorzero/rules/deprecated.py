@@ -103,7 +103,7 @@ def deprecated_syntax(tree: Table) -> list[Reason]:
     return [
         Reason(dotted((*path, key)), f"is deprecated: {entry.replacement}")
         for entry in DEPRECATED
-        for path, table in _tables(tree, *entry.pattern[:-1])
+        for path, table in tables(tree, *entry.pattern[:-1])
         for key in _keys(table, entry.pattern[-1])
         if entry.when(table[key]) and (not entry.beside or table.get("type") in entry.beside)
     ]
@@ -125,7 +125,7 @@ def modernised(tree: Table) -> tuple[Table, list[Rewrite]]:
     return new, rewritten
 
 
-def _tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
+def tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
     """Return the tables at a path in which `*` matches any key."""
     matches: list[tuple[Path, Any]] = [((), tree)]
     for part in path:
@@ -136,9 +136,9 @@ def _tables(tree: Toml, *path: str) -> Iterator[tuple[Path, Table]]:
 
 
 def _functions(tree: Table) -> Iterator[Rewrite]:
-    for path, function in _tables(tree, "functions", "*"):
+    for path, function in tables(tree, "functions", "*"):
         for pattern in (("experimentation",), ("experimentation", "namespaces", "*")):
-            for below, table in _tables(function, *pattern):
+            for below, table in tables(function, *pattern):
                 if table.get("type") == "track_and_stop":
                     # The default algorithm of `adaptive`.
                     table["type"] = "adaptive"
@@ -148,7 +148,7 @@ def _functions(tree: Table) -> Iterator[Rewrite]:
 
 def _timeouts(path: Path, function: Table) -> Iterator[Rewrite]:
     """Move `timeout_s` of best-of-n and mixture-of-n to the candidates, as the gateway does."""
-    for below, variant in list(_tables(function, "variants", "*")):
+    for below, variant in list(tables(function, "variants", "*")):
         seconds, names = variant.get("timeout_s"), variant.get("candidates")
         variants: Table = function["variants"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(names, list):
@@ -168,14 +168,14 @@ def _timeouts(path: Path, function: Table) -> Iterator[Rewrite]:
 
 
 def _evaluations(tree: Table) -> Iterator[Rewrite]:
-    for path, table in _tables(tree, "evaluations", "*"):
+    for path, table in tables(tree, "evaluations", "*"):
         if table.get("type") == "static":
             table["type"] = "inference"
             yield dotted(path), "evaluation of type static -> inference"
 
 
 def _providers(tree: Table) -> Iterator[Rewrite]:
-    for path, table in _tables(tree, "models", "*", "providers", "*"):
+    for path, table in tables(tree, "models", "*", "providers", "*"):
         kind = table.get("type")
         base = table.get("api_base")
         if kind == "anthropic" and isinstance(base, str) and base.rstrip("/").endswith("/messages"):
@@ -189,7 +189,7 @@ def _providers(tree: Table) -> Iterator[Rewrite]:
 
 
 def _gateway(tree: Table) -> Iterator[Rewrite]:
-    for path, table in _tables(tree, "gateway", "observability"):
+    for path, table in tables(tree, "gateway", "observability"):
         old = table.get("disable_automatic_migrations")
         clickhouse = tree.get("clickhouse", {})
         if (

@@ -1,14 +1,15 @@
-"""Rules of one function: its keys by type, its experimentation, and the consistency of its variants."""
+"""Rules of one function: its keys by type, and the consistency of its variants."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.rules.experimentation import experimentation, sampling_rules
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
     Surroundings,
@@ -17,124 +18,13 @@ from model_registry.gateways.tensorzero.rules.shape import (
     boolean,
     file_path,
     list_of,
-    not_negative,
     refused,
     text,
     unreserved,
 )
 from model_registry.gateways.tensorzero.rules.variants import EVALUATORS, ROLES, variant
 
-_LISTED = ("candidate_variants", "fallback_variants")
-_KEYS = dict.fromkeys(("static", "static_weights", "uniform"), frozenset({"type", *_LISTED, "namespaces"}))
-"""Keys that the gateway reads; it ignores others here. Adaptive experiments have more, which are not checked."""
-
-_TYPES = ("static", "adaptive", "static_weights", "uniform", "track_and_stop")
-
-
-def experimentation(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-    """Check an experimentation table by itself."""
-    if not isinstance(value, Mapping):
-        yield refused(path, "must be a table")
-        return
-    kind = value.get("type")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        yield refused((*path, "type"), f"must be one of {', '.join(_TYPES)}")
-        return
-    for key in value.keys() - _KEYS.get(kind, value.keys()):
-        yield refused((*path, key), "is not a key of this table, and the gateway silently ignores it; remove it")
-    if kind in {"static", "static_weights"}:
-        yield from _weights(path, value, around)
-    elif kind != "uniform":
-        for key in ("metric", "candidate_variants"):
-            if key not in value:
-                yield refused(path, f"the key {key!r} is missing, and the gateway requires it; add it")
-        if "metric" in value and not around.has("metrics", str(value["metric"])):
-            yield refused(
-                (*path, "metric"), f"the metric {value['metric']!r} is not in the configuration; add it under metrics"
-            )
-
-
-def _weights(path: Path, value: Mapping[str, Any], around: Surroundings) -> Iterator[Reason]:
-    here = (*path, "candidate_variants")
-    candidates = value.get("candidate_variants")
-    if not isinstance(candidates, Mapping | list):
-        yield refused(here, "must be a table of variants and weights, or a list of variants")
-        return
-    weights = candidates if isinstance(candidates, Mapping) else dict.fromkeys(map(str, candidates), 1.0)
-    bad = [fault for name, weight in weights.items() for fault in not_negative((*here, name), weight, around)]
-    yield from bad
-    if not bad and not any(weights.values()) and not value.get("fallback_variants"):
-        yield refused(
-            here, "no variant could ever be used: every weight is 0 and there is no fallback; give one a weight"
-        )
-
-
-def sampling_rules(path: Path, function: Mapping[str, Any], around: Surroundings) -> Iterator[Reason]:
-    """Check experimentation and variants together."""
-    variants, table = function.get("variants"), function.get("experimentation")
-    if not isinstance(variants, Mapping):
-        return
-    here = (*path, "experimentation")
-    if not isinstance(table, Mapping):
-        yield from _reach(here, variants, variants, None, around)
-        return
-    for name in sorted(name for name, v in variants.items() if isinstance(v, Mapping) and "weight" in v):
-        message = "cannot stand beside experimentation; remove it, and give the weight there"
-        yield refused((*path, "variants", name, "weight"), message)
-    yield from _names(here, table, variants)
-    yield from _reach(here, _reached(table, variants), variants, None, around)
-    namespaces = table.get("namespaces", {})
-    if not isinstance(namespaces, Mapping):
-        yield refused((*here, "namespaces"), "must be a table")
-        return
-    for space, inner in namespaces.items():
-        inner_path = (*here, "namespaces", space)
-        yield from experimentation(inner_path, inner, around)
-        if isinstance(inner, Mapping):
-            yield from _names(inner_path, inner, variants)
-            yield from _reach(inner_path, _reached(inner, variants), variants, space, around)
-
-
-def _names(path: Path, table: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterator[Reason]:
-    lists = {key: _listed(table.get(key)) for key in _LISTED}
-    for key, names in lists.items():
-        for name in names:
-            if not isinstance(name, str) or name not in variants:
-                yield refused((*path, key), f"the function has no variant {name!r}; add it, or take it out here")
-            elif names.count(name) > 1:
-                yield refused((*path, key), f"names {name!r} more than once; take it out once")
-    for name in lists["fallback_variants"]:
-        if name in lists["candidate_variants"]:
-            yield refused((*path, "fallback_variants"), f"{name!r} is a candidate already; take it out of one of them")
-
-
-def _listed(value: Toml) -> list[Any]:
-    return list(value) if isinstance(value, Mapping | list) else []
-
-
-def _reached(table: Mapping[str, Any], variants: Mapping[str, Any]) -> Iterable[Any]:
-    named = [name for key in _LISTED for name in _listed(table.get(key))]
-    return named or variants
-
-
-def _reach(
-    path: Path, reached: Iterable[Any], variants: Mapping[str, Any], space: str | None, around: Surroundings
-) -> Iterator[Reason]:
-    """Check that variants with a namespace, their own or their model's, are used only in that namespace."""
-    for name in reached:
-        table = variants.get(name) if isinstance(name, str) else None
-        if not isinstance(table, Mapping):
-            continue
-        model = table.get("model")
-        model_table = around.model(model) if isinstance(model, str) else None
-        for owner in (table, model_table):
-            required = owner.get("namespace") if isinstance(owner, Mapping) else None
-            if required not in (None, space):
-                message = f"reaches the variant {name!r}, which belongs to the namespace {required!r}; take it out here"
-                yield refused(path, message)
-
-
-_NEED_JSON_MODE = {
+NEED_JSON_MODE = {
     "chat_completion": None,
     "experimental_chain_of_thought": None,
     "experimental_dynamic_in_context_learning": None,
@@ -182,8 +72,8 @@ def _variants(path: Path, function: Mapping[str, Any], _: Surroundings) -> Itera
 
 def _fits(path: Path, variant_table: Mapping[str, Any], function_type: Toml) -> Iterator[Reason]:
     kind = str(variant_table.get("type"))
-    if function_type == "json" and kind in _NEED_JSON_MODE:
-        inner = _NEED_JSON_MODE[kind]
+    if function_type == "json" and kind in NEED_JSON_MODE:
+        inner = NEED_JSON_MODE[kind]
         table = variant_table.get(inner) if inner else variant_table
         if isinstance(table, Mapping) and "json_mode" not in table:
             where = (*path, inner, "json_mode") if inner else (*path, "json_mode")

@@ -5,7 +5,6 @@ The types themselves are in `entities/provider_types.py`.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,20 +12,26 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from model_registry.entities.base import reasons_of
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.json_types import Toml
 from model_registry.entities.provider import ApiBase
 from model_registry.entities.provider_types import (
     COMMON_EMBEDDING_KEYS,
     COMMON_KEYS,
     GATEWAY_TYPES,
-    Credential,
     ProviderType,
     has_reserved_prefix,
 )
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
-from model_registry.gateways.tensorzero.rules.parts import COST, EXTRA_BODY, EXTRA_HEADERS, TIMEOUTS, namespace
+from model_registry.gateways.tensorzero.rules.parts import (
+    COST,
+    EXTRA_BODY,
+    EXTRA_HEADERS,
+    TIMEOUTS,
+    credential,
+    namespace,
+)
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
     Surroundings,
@@ -36,7 +41,6 @@ from model_registry.gateways.tensorzero.rules.shape import (
     boolean,
     list_of,
     one_of,
-    only,
     refused,
     text,
     unlimited_timeout,
@@ -85,10 +89,12 @@ def provider_shape(gateway_type: str, section: str) -> TableOf:
     if kind.base_key:
         shapes[kind.base_key] = _base_url(kind)
     if kind.credential:
-        shapes[kind.credential.key] = _credential(kind.credential)
+        shapes[kind.credential.key] = credential(
+            kind.places(kind.credential.key), pairs=kind.credential.key != "api_key"
+        )
     if "content_type_overrides" in kind.extra_keys:
         shapes["content_type_overrides"] = _content_types
-    shapes |= dict.fromkeys(_AWS_KEYS & kind.extra_keys, _aws_credential)
+    shapes |= {key: credential(kind.places(key)) for key in _AWS_KEYS & kind.extra_keys}
     required = {"type", *kind.required_keys, *kind.more_model_keys} - {"region"}
     required |= {key for key in (kind.model_key,) if key and not kind.model_key_instead}
     required |= {key for key in (kind.base_key,) if key and kind.base_required}
@@ -97,10 +103,11 @@ def provider_shape(gateway_type: str, section: str) -> TableOf:
 
 
 def _base_url(kind: ProviderType) -> Shape:
-    schemes = ("env::", "dynamic::", "path::") if kind.base_key != "api_base" else ()
+    # Only the clouds' addresses may be elsewhere; `none` would be one, and no address.
+    elsewhere = tuple(place for place in kind.places(kind.base_key or "") if place.endswith("::"))
 
     def check(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        if isinstance(value, str) and schemes and value.startswith(schemes):
+        if isinstance(value, str) and value.startswith(elsewhere):
             return
         try:
             _URL.validate_python(value, strict=True)
@@ -114,37 +121,7 @@ def _base_url(kind: ProviderType) -> Shape:
     return check
 
 
-def _credential(credential: Credential) -> Shape:
-    words = ["none"] if credential.none_allowed else []
-    schemes = ["env", "path", "path_from_env", "dynamic"]
-    if credential.key == "credential_location":
-        schemes.remove("env")
-        words = ["sdk"]
-    if credential.key == "api_key":
-        schemes = ["env", "dynamic"]
-
-    def location(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
-        scheme, separator, name = value.partition("::") if isinstance(value, str) else ("", "", "")
-        if value not in words and not (separator and scheme in schemes and name):
-            known = [*(f"{scheme}::..." for scheme in schemes), *words]
-            yield refused(path, f"must say where the key is: one of {', '.join(known)}")
-
-    pair = TableOf({"default": location, "fallback": location}, frozenset({"default", "fallback"}))
-
-    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
-        takes_pair = credential.key != "api_key" and isinstance(value, Mapping)
-        yield from (pair if takes_pair else location)(path, value, around)
-
-    return check
-
-
 _AWS_KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
-
-
-_aws_credential = only(
-    lambda value: value == "sdk" or (isinstance(value, str) and re.match(r"(env|dynamic)::.", value) is not None),
-    "must say where it is: env::..., dynamic::... or sdk",
-)
 
 
 def _aws(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
@@ -157,9 +134,12 @@ def _aws(path: Path, table: Mapping[str, Any], _: Surroundings) -> Iterator[Reas
         yield refused((*path, "api_key"), f"excludes {', '.join(sorted(given))}; keep one kind of credential")
     elif given and not {"access_key_id", "secret_access_key"} <= given:
         yield refused(path, "needs both access_key_id and secret_access_key, or neither")
-    kinds = {str(table[key]).partition("::")[0] for key in given - {"session_token"}}
-    if len(kinds) > 1:
+    kinds = {key: str(table[key]).partition("::")[0] for key in given}
+    session = kinds.pop("session_token", "sdk")
+    if len(set(kinds.values())) > 1:
         yield refused(path, "access_key_id and secret_access_key must come from the same kind of source")
+    elif kinds and session not in {"sdk", *kinds.values()}:
+        yield refused((*path, "session_token"), "must come from the same kind of source as access_key_id, or be sdk")
 
 
 def _one_model_key(kind: ProviderType) -> Shape:

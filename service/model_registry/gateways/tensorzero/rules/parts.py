@@ -1,4 +1,4 @@
-"""Rules of tables that several others contain: timeouts, retries, extra bodies and headers, prices."""
+"""Rules of values that several tables contain: timeouts, retries, extra bodies and headers, prices, credentials."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model_registry.entities.json_types import Toml
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
 from model_registry.gateways.tensorzero.rules.shape import (
@@ -41,6 +42,31 @@ namespace = only(
     lambda value: isinstance(value, str) and value != "" and not value.startswith("tensorzero::"),
     "must be a name: not empty, and without 'tensorzero::' at its start",
 )
+
+
+def credential(places: tuple[str, ...], *, pairs: bool = False) -> Shape:
+    """Make the shape of a key that says where a credential is.
+
+    Args:
+        places: the schemes and words that it takes.
+        pairs: whether it also takes a table of two, of which the second counts when the first is missing.
+    """
+    words = [place for place in places if not place.endswith("::")]
+
+    def location(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+        scheme, separator, name = value.partition("::") if isinstance(value, str) else ("", "", "")
+        if value not in words and not (name and f"{scheme}{separator}" in places):
+            known = ", ".join(f"{place}..." if place.endswith("::") else place for place in places)
+            in_file = scheme in {"path", "path_from_env"} and "env::" in places
+            hint = "; the gateway reads no file here: put the key into a variable, and name that" if in_file else ""
+            yield refused(path, f"must say where the key is: one of {known}{hint}")
+
+    pair = TableOf({"default": location, "fallback": location}, frozenset({"default", "fallback"}))
+
+    def check(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+        yield from (pair if pairs and isinstance(value, Mapping) else location)(path, value, around)
+
+    return check
 
 
 def _replacement(path: Path, entry: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:

@@ -14,8 +14,8 @@ from model_registry.gateways.tensorzero.rules.shape import (
     TableOf,
     boolean,
     integer,
+    is_number,
     list_of,
-    not_negative,
     one_of,
     only,
     refused,
@@ -25,6 +25,8 @@ from model_registry.gateways.tensorzero.rules.shape import (
 _RESOURCES = ("model_inferences", "tokens", "cost")
 _INTERVALS = ("second", "minute", "hour", "day", "week", "month")
 _EACH, _TOTAL, _RESERVED = "tensorzero::each", "tensorzero::total", "tensorzero::"
+_MOST_COST = (2**63 - 1) / 10**9
+"""The gateway keeps costs as whole billionths."""
 _PUBLIC_ID = 12
 """Characters in the public part of a gateway's API key."""
 
@@ -64,6 +66,11 @@ def _scope(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
         yield refused(path, "must be a table with tag_key and tag_value, or with api_key_public_id")
 
 
+def _is_ignored(key: str) -> bool:
+    """Whether the gateway ignores an unknown key of a rule: it reads every key with `_per_` as a limit."""
+    return "_per_" not in key
+
+
 def _order(path: Path, rule: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
     always = rule.get("always") is True
     if always == ("priority" in rule):
@@ -72,15 +79,19 @@ def _order(path: Path, rule: Mapping[str, Any], _: Surroundings) -> Iterator[Rea
 
 _COUNTED = {f"{resource}_per_{interval}": resource for resource in _RESOURCES for interval in _INTERVALS}
 
+_cost = only(
+    lambda value: is_number(value) and 0 <= value < _MOST_COST,
+    f"must be a number from 0 to {int(_MOST_COST)}: the gateway refuses to load more",
+)
 _RULE = TableOf(
     {
-        **{key: _amount(not_negative if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
+        **{key: _amount(_cost if resource == "cost" else integer()) for key, resource in _COUNTED.items()},
         "scope": list_of(_scope),
         "always": boolean,
         "priority": integer(),
     },
     rules=(_order,),
-    silent=True,
+    silent=_is_ignored,
 )
 
 
@@ -99,7 +110,7 @@ RATE_LIMITING = TableOf(
     {
         "enabled": boolean,
         "backend": one_of("auto", "postgres", "valkey"),
-        "default_cost": not_negative,
+        "default_cost": _cost,
         "rules": list_of(_RULE),
     },
     rules=(_one_rule_a_scope,),

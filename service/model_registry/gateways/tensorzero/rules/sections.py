@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
+from model_registry.entities.credential_schemes import CREDENTIAL_SCHEMES
 from model_registry.entities.json_types import Toml
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
+from model_registry.gateways.tensorzero.rules.parts import credential
 from model_registry.gateways.tensorzero.rules.rate_limits import RATE_LIMITING
 from model_registry.gateways.tensorzero.rules.shape import (
     Shape,
@@ -57,12 +60,26 @@ _BATCH_WRITES = TableOf(
     {
         "enabled": boolean,
         "__force_allow_embedded_batch_writes": boolean,
-        "flush_interval_ms": integer(),
-        "max_rows": integer(),
-        "max_rows_postgres": integer(),
-        "write_queue_capacity": integer(),
-    }
+        "flush_interval_ms": integer(1),
+        "max_rows": integer(1),
+        "max_rows_postgres": integer(1),
+        "write_queue_capacity": integer(1),
+    },
+    frozenset({"enabled"}),
 )
+
+
+def _one_way_to_write(path: Path, observability: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    """Refuse batch writes beside asynchronous ones, which are on by default since 2026.4."""
+    batches = observability.get("batch_writes")
+    if (
+        isinstance(batches, Mapping)
+        and batches.get("enabled") is True
+        and observability.get("async_writes") is not False
+    ):
+        message = "excludes async_writes, which are on by default; add async_writes = false, or remove batch_writes"
+        yield refused((*path, "batch_writes"), message)
+
 
 GATEWAY = TableOf(
     {
@@ -84,6 +101,7 @@ GATEWAY = TableOf(
                 "batch_writes": _BATCH_WRITES,
                 "disable_automatic_migrations": boolean,
             },
+            rules=(_one_way_to_write,),
             removed={"skip_completed_migrations": "leave it out; it does so anyway"},
         ),
         "export": TableOf(
@@ -102,9 +120,22 @@ GATEWAY = TableOf(
                 )
             }
         ),
-        "auth": TableOf({"enabled": boolean, "cache": TableOf({"enabled": boolean, "ttl_ms": integer()})}),
-        "cache": TableOf({"enabled": boolean, "backend": text, "valkey": TableOf({"ttl_s": integer()})}),
-        "relay": TableOf({"gateway_url": text, "api_key_location": text}),
+        "auth": TableOf(
+            {"enabled": boolean, "cache": TableOf({"enabled": boolean, "ttl_ms": integer()})}, frozenset({"enabled"})
+        ),
+        "cache": TableOf(
+            {
+                "enabled": boolean,
+                "backend": one_of("auto", "clickhouse", "valkey"),
+                "valkey": TableOf({"ttl_s": integer()}),
+            }
+        ),
+        "relay": TableOf(
+            {
+                "gateway_url": text,
+                "api_key_location": credential(CREDENTIAL_SCHEMES["gateway.relay"]["api_key_location"], pairs=True),
+            }
+        ),
         "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": list_of(number)}),
     },
     removed={
@@ -142,7 +173,8 @@ def _provider_types() -> TableOf:
     for name, kind in GATEWAY_TYPES.items():
         if kind.credential and kind.credential.variable:
             location = kind.credential.key
-            keys: dict[str, Shape] = {"defaults": TableOf({location: anything}, frozenset({location}), silent=True)}
+            shape = credential(kind.places(location), pairs=True)
+            keys: dict[str, Shape] = {"defaults": TableOf({location: shape}, frozenset({location}), silent=True)}
             keys |= dict.fromkeys(sorted(kind.section_keys), anything)
             shapes[name] = TableOf(keys, silent=location == "api_key_location")
     return TableOf(shapes)
@@ -153,9 +185,15 @@ def _function_name(path: Path, value: Toml, around: Surroundings) -> Iterator[Re
         yield refused(path, f"the function {value!r} is not in the configuration; add it, or name another one")
 
 
+def _one_retention(path: Path, postgres: Mapping[str, Any], _: Surroundings) -> Iterator[Reason]:
+    if {"inference_data_retention_days", "inference_retention_days"} <= postgres.keys():
+        message = "is the old name of inference_data_retention_days, which is here too; remove one"
+        yield refused((*path, "inference_retention_days"), message)
+
+
 _STORES: Mapping[str, TableOf] = {
     "s3_compatible": TableOf(
-        {"type": text, "bucket_name": text, "region": text, "endpoint": text, "allow_http": boolean}
+        {"type": text, "bucket_name": text, "region": text, "endpoint": text, "allow_http": boolean}, silent=True
     ),
     "filesystem": TableOf({"type": text, "path": text}, frozenset({"path"}), silent=True),
     "disabled": TableOf({"type": text}, silent=True),
@@ -212,6 +250,7 @@ OTHER_SECTIONS: Mapping[str, Shape] = {
             "inference_data_retention_days": _DAYS,
             "inference_retention_days": _DAYS,
         },
+        rules=(_one_retention,),
         silent=True,
     ),
     "rate_limiting": RATE_LIMITING,

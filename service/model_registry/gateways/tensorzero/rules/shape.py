@@ -77,8 +77,8 @@ class TableOf:
     required: frozenset[str] = frozenset()
     rules: tuple[Shape, ...] = ()
     """Rules on more than one key."""
-    silent: bool = False
-    """Whether the gateway ignores unknown keys instead of refusing them."""
+    silent: bool | Callable[[str], bool] = False
+    """Whether the gateway ignores unknown keys, or this one, instead of refusing them."""
     removed: Mapping[str, str] = field(default_factory=dict)
     """Keys of older gateways -> the remedy."""
 
@@ -105,7 +105,8 @@ class TableOf:
     def _unknown(self, key: str) -> str:
         if key in self.removed:
             return f"is of older gateways, and today's refuses it; {self.removed[key]}"
-        fate = "silently ignores" if self.silent else "refuses"
+        ignored = self.silent(key) if callable(self.silent) else self.silent
+        fate = "silently ignores" if ignored else "refuses"
         close = get_close_matches(key, self.keys, 1)
         known = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(self.keys))}"
         return f"is not a key of this table, and the gateway {fate} it; remove it ({known})"

@@ -30,8 +30,11 @@ KkaWJ5Y5hc4z400CIQCv1EUe/YBRBrfPwPZpTAtW2mQ99UG5M3Sxltv7an8bUw==
 """
 """A certificate of an authority whose key was deleted: the gateway's HTTP client requires one."""
 
-ACCOUNT, AUTHORITY, AUTHORITIES = "service-account.json", "authority.pem", "authorities"
-"""Files in the gateway's working directory: a Google account, a certificate authority, and an empty directory."""
+ACCOUNT, ADDRESS, AUTHORITY, AUTHORITIES = "service-account.json", "address.txt", "authority.pem", "authorities"
+"""In the gateway's working directory: a Google account, a URL, a certificate authority, and an empty directory."""
+
+_OF_URLS = frozenset({"endpoint", "endpoint_url"})
+"""Keys of the clouds whose value may name a variable or a file with a URL."""
 
 QUIET: Mapping[str, str] = {
     "TENSORZERO_DISABLE_PSEUDONYMOUS_USAGE_ANALYTICS": "1",
@@ -69,7 +72,7 @@ def environment(texts: Iterable[tuple[str, str]] = (), directory: Path | None = 
         texts: the texts in the configuration, each with its key, from `strings`.
         directory: the directory given to `lay_out`; by default the working directory.
     """
-    account = str(directory / ACCOUNT) if directory else ACCOUNT
+    account, address = (str(directory / name) if directory else name for name in (ACCOUNT, ADDRESS))
     fixed = dict(QUIET)
     if directory:
         fixed |= {name: str(directory / fixed[name]) for name in _PATHS}
@@ -81,8 +84,8 @@ def environment(texts: Iterable[tuple[str, str]] = (), directory: Path | None = 
     for key, value in texts:
         scheme, name = credential_variable(value)
         if name and name not in fixed and not is_reserved(name):
-            made_up = _NOWHERE if key == "endpoint" else _NOT_A_KEY  # Azure's URL may come from the environment
-            asked[name] = account if scheme == "path_from_env" else asked.get(name, made_up)
+            value_of, file_of = (_NOWHERE, address) if key in _OF_URLS else (_NOT_A_KEY, account)
+            asked[name] = file_of if scheme == "path_from_env" else asked.get(name, value_of)
     return fixed | asked
 
 
@@ -107,12 +110,13 @@ _DEFAULT_VARIABLES = frozenset(QUIET) | {
 
 def stand_in(key: str) -> str:
     """Return the replacement for a credential in a file of the gateway's machine."""
-    return _NOWHERE if key == "endpoint" else f"path::{ACCOUNT}"
+    return _NOWHERE if key in _OF_URLS else f"path::{ACCOUNT}"
 
 
 def lay_out(directory: Path) -> None:
     """Write the files that the variables name."""
     (directory / ACCOUNT).write_text(service_account_json())
+    (directory / ADDRESS).write_text(_NOWHERE)
     (directory / AUTHORITY).write_text(_CERTIFICATE)
     (directory / AUTHORITIES).mkdir(exist_ok=True)
 

@@ -11,11 +11,11 @@ import re
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import tomli
 import tomli_w
@@ -23,6 +23,7 @@ import tomli_w
 from model_registry.errors import GatewayUnavailable, NotConfined
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.reading.file_references import strings
+from model_registry.gateways.tensorzero.validation.database_parts import explained, own_warnings, without_databases
 from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out
 from model_registry.gateways.tensorzero.validation.gateway_child import MARK
 from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
@@ -32,8 +33,6 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _WARNING = re.compile(r"^\S+\s+WARN\s+\S+?:\s+(?!Disabling observability)(.*)$")
 _MESSAGE = re.compile(r'message: ("(?:[^"\\]|\\.)*")', re.DOTALL)
 _VARIANT = re.compile(r"TensorZeroInternalError\(Error\((.*?)\)\) }", re.DOTALL)
-_ELSEWHERE = (("gateway", "observability"), ("gateway", "auth"), ("rate_limiting",), ("object_storage",))
-"""Parts that an embedded gateway without databases cannot load, or would write to."""
 
 CRASHES = "the gateway crashes or hangs on this configuration"
 
@@ -50,6 +49,8 @@ class GatewayAnswer:
     """Why not, in the gateway's words."""
     warnings: tuple[str, ...] = ()
     """Its warnings while loading, and the parts that it was not given."""
+    by_rules: tuple[str, ...] = ()
+    """Keys of the parts that only the rules checked, because they need a database."""
 
 
 class GatewayProcess:
@@ -101,16 +102,16 @@ class GatewayProcess:
             tree = tomli.loads(text)
         except ValueError as error:
             return GatewayAnswer(accepted=False, message=f"not valid TOML: {error}")
-        unasked: tuple[str, ...] = ()
+        by_rules: tuple[str, ...] = ()
         if isinstance(configuration, Path):
             path = configuration.absolute()
             self._let_read(path.parent)
         else:
-            unasked = set_aside(tree)
+            by_rules = without_databases(tree)
             path = self.directory / CONFIG_FILE
-            path.write_text(tomli_w.dumps(tree) if unasked else text, "utf-8")
+            path.write_text(tomli_w.dumps(tree) if by_rules else text, "utf-8")
         answer = self.load(path, environment(strings(tree)))
-        return replace(answer, warnings=answer.warnings + unasked)
+        return replace(answer, warnings=own_warnings(answer.warnings) + explained(by_rules), by_rules=by_rules)
 
     def load(self, path: Path, variables: dict[str, str]) -> GatewayAnswer:
         """Load a file, or the files of a glob, as they are, with these variables and no others."""
@@ -149,24 +150,6 @@ def distilled(refusal: str) -> str:
             return message[1][1:-1]
     variant = _VARIANT.search(refusal)
     return variant[1] if variant else refusal
-
-
-def set_aside(tree: dict[str, Any]) -> tuple[str, ...]:
-    """Remove the parts that need more than a gateway alone, and return a warning for each."""
-    parts = list(needs_more(tree))
-    for table, path in parts:
-        del table[path[-1]]
-    return tuple(f"not checked, because it needs more than a gateway: {'.'.join(path)}" for _, path in parts)
-
-
-def needs_more(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """Yield the parts that a gateway alone cannot load: the table, and the whole key."""
-    for path in _ELSEWHERE:
-        table: Any = tree
-        for parent in path[:-1]:
-            table = table.get(parent, {}) if isinstance(table, dict) else {}
-        if isinstance(table, dict) and path[-1] in table:
-            yield table, path
 
 
 LONGEST = 2000

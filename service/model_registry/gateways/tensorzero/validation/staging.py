@@ -1,6 +1,6 @@
 """Stages a project's files in a directory, so that a gateway on this machine can validate them.
 
-Sets aside and reports references to another machine and parts that need more than a gateway. Validates nothing itself.
+Sets aside and reports references to another machine, and parts that need a database. Validates nothing itself.
 
 A closed set: names come from `file_names.normalised`, the schemas have no outside references, and every other key that
 names something on a machine gets a stand-in here.
@@ -22,13 +22,13 @@ import tomli_w
 
 from model_registry.gateways.tensorzero.project import Table, dotted, put
 from model_registry.gateways.tensorzero.reading.file_references import Survey, file_references, is_schema, surveyed
+from model_registry.gateways.tensorzero.validation.database_parts import needs_databases, without_databases
 from model_registry.gateways.tensorzero.validation.dummy_credentials import (
     credential_variable,
     environment,
     is_reserved,
     stand_in,
 )
-from model_registry.gateways.tensorzero.validation.gateway_process import needs_more, set_aside
 
 _PROJECT = "project"
 _PLACEHOLDERS = {"json": "{}", "text": ""}
@@ -45,6 +45,8 @@ class Staged:
     path: Path
     variables: dict[str, str]
     unasked: tuple[str, ...]
+    by_rules: tuple[str, ...]
+    """Keys of the parts that were made loadable without a database."""
 
 
 @contextmanager
@@ -66,6 +68,7 @@ def staged(
         project = directory / _PROJECT
         project.mkdir()
         unasked: list[str] = []
+        by_rules: list[str] = []
         texts: list[tuple[str, str]] = []
         for path, content in files.items():
             target = project / path
@@ -76,12 +79,14 @@ def staged(
                 # Serialising 10,000 models takes two seconds: only when something must be set aside.
                 if _must_set_aside(survey, path, trusted=trusted) or not (ours or trusted):
                     tree = tomli.loads(content.decode("utf-8-sig"))  # a copy, as the survey's tree may be shared
-                    unasked += _put_aside(tree, path, directory, trusted=trusted)
+                    others = [other.tree for name, other in configuration.items() if name != path]
+                    by_rules += without_databases(tree, others)
+                    unasked += [] if trusted else _put_aside(tree, path, directory)
                     survey, written = surveyed(tree), tomli_w.dumps(tree).encode()
                 texts += survey.texts
             target.write_bytes(written)
         target_path = project / _glob(list(configuration))
-        yield Staged(target_path, environment(texts), tuple(unasked))
+        yield Staged(target_path, environment(texts), tuple(unasked), tuple(by_rules))
 
 
 def _glob(names: list[str]) -> str:
@@ -99,21 +104,19 @@ def is_inside(path: str) -> bool:
 
 
 def _must_set_aside(survey: Survey, path: str, *, trusted: bool) -> bool:
-    if any(needs_more(survey.tree)):
+    if needs_databases(survey.tree):
         return True
     return not trusted and (
         any(_files_elsewhere(survey.references, path)) or any(_is_elsewhere(value) for _, value in survey.texts)
     )
 
 
-def _put_aside(tree: Table, path: str, directory: Path, *, trusted: bool) -> list[str]:
-    unasked = list(set_aside(tree))
-    if not trusted:
-        for key in list(_files_elsewhere(file_references(tree), path)):
-            put(tree, key, _placeholder(directory, path, key))
-            unasked.append(f"{_ELSEWHERE}{dotted(key)}")
-        unasked += _credentials_aside(tree)
-    return unasked
+def _put_aside(tree: Table, path: str, directory: Path) -> list[str]:
+    unasked = []
+    for key in list(_files_elsewhere(file_references(tree), path)):
+        put(tree, key, _placeholder(directory, path, key))
+        unasked.append(f"{_ELSEWHERE}{dotted(key)}")
+    return [*unasked, *_credentials_aside(tree)]
 
 
 def _files_elsewhere(references: Iterable[tuple[tuple[str, ...], Any]], path: str) -> Iterator[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import tomli
@@ -20,7 +20,9 @@ from model_registry.gateways.tensorzero.reading.parse import unchecked_project
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.cached_rules import CachedRules
 from model_registry.gateways.tensorzero.rules.deprecated import deprecated_syntax
+from model_registry.gateways.tensorzero.rules.doubts import doubts
 from model_registry.gateways.tensorzero.rules.files import leading_outside, missing_files
+from model_registry.gateways.tensorzero.validation.database_parts import explained, own_warnings
 from model_registry.gateways.tensorzero.validation.gateway_process import CRASHES, GatewayAnswer, GatewayProcess, Quoter
 from model_registry.gateways.tensorzero.validation.staging import Staged, staged
 
@@ -32,6 +34,8 @@ class ValidationResult:
     faults: tuple[Reason, ...] = ()
     """Faults: what the gateway refuses, or accepts and then cannot use."""
     deprecated: tuple[Reason, ...] = ()
+    warnings: tuple[Reason, ...] = ()
+    """What is accepted, and probably not meant."""
     gateway: GatewayAnswer | None = None
     """The gateway's result; None when it did not run."""
     unasked: str | None = None
@@ -76,19 +80,19 @@ def check_project(
     except RecursionError:
         return ValidationResult((Reason("", "is nested too deeply"),), unasked="the configuration is nested too deeply")
     except ValueError as error:  # no TOML, no UTF-8, a number with thousands of digits
-        faults, deprecated = _rules(files, names, cached_rules)
         word = GatewayAnswer(accepted=False, message=f"not valid TOML: {error}") if gateway else None
-        return ValidationResult(faults, deprecated, word, unasked=None if gateway else "no gateway was asked")
+        by_rules = _rules(files, names, cached_rules)
+        return replace(by_rules, gateway=word, unasked=None if gateway else "no gateway was asked")
     if gateway is None or outside:
-        faults, deprecated = _rules(files, names, cached_rules)
+        by_rules = _rules(files, names, cached_rules)
         why = "it would open what is not in the project" if outside else "no gateway was asked"
-        return ValidationResult(_joined(faults, outside), deprecated, unasked=why)
+        return replace(by_rules, faults=_joined(by_rules.faults, outside), unasked=why)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(_ask, gateway, files, surveys, trusted=trusted, ours=cached_rules is not None)
-        faults, deprecated = _rules(files, names, cached_rules)
+        by_rules = _rules(files, names, cached_rules)
         answer = asking.result()
     unasked = None if answer else "the gateway's process does not run on this machine"
-    return ValidationResult(faults, deprecated, answer, unasked)
+    return replace(by_rules, gateway=answer, unasked=unasked)
 
 
 def findings_view(findings: ValidationResult) -> dict[str, Any]:
@@ -98,39 +102,39 @@ def findings_view(findings: ValidationResult) -> dict[str, Any]:
         "accepted": findings.accepted,
         "faults": [asdict(reason) for reason in findings.faults],
         "deprecated": [asdict(reason) for reason in findings.deprecated],
+        "warnings": [asdict(reason) for reason in findings.warnings],
         "gateway": {
             "asked": answer is not None,
             "accepted": answer.accepted if answer else None,
             "message": answer.message if answer else findings.unasked,
             "warnings": list(answer.warnings) if answer else [],
+            "by_rules": list(answer.by_rules) if answer else [],
         },
     }
 
 
-def _rules(
-    files: Mapping[str, bytes], names: tuple[str, ...], cached_rules: CachedRules | None
-) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+def _rules(files: Mapping[str, bytes], names: tuple[str, ...], cached_rules: CachedRules | None) -> ValidationResult:
     known = frozenset(posixpath.normpath(path) for path in files)
     try:
         texts = {name: files[name].decode("utf-8") for name in names}
         if cached_rules is not None and len(names) == 1:
             cached = cached_rules.check(texts[names[0]], known, _beside(names[0], known))
             if cached is not None:
-                return tuple(cached.faults), tuple(cached.deprecated)
+                return ValidationResult(tuple(cached.faults), tuple(cached.deprecated), tuple(cached.warnings))
         project = unchecked_project(texts)
     except InvalidConfiguration as error:
-        return error.reasons, ()
+        return ValidationResult(error.reasons)
     except UnicodeDecodeError as error:
-        return (Reason("", f"is not UTF-8 (byte {error.start})"),), ()
+        return ValidationResult((Reason("", f"is not UTF-8 (byte {error.start})"),))
     faults = check_configuration(project.tree)
     for name, tree in project.trees.items():
         faults += missing_files(tree, _beside(name, known))
-    deprecated = deprecated_syntax(project.tree)
+    has_model = project.table("models").__contains__
+    found = [faults, deprecated_syntax(project.tree), doubts(project.tree, has_model)]
     if len(names) > 1:
-        faults, deprecated = (
-            [Reason(project.locate(undotted(r.where)), r.message) for r in reasons] for reasons in (faults, deprecated)
-        )
-    return tuple(faults), tuple(deprecated)
+        found = [[Reason(project.locate(undotted(r.where)), r.message) for r in reasons] for reasons in found]
+    faults, deprecated, warnings = found
+    return ValidationResult(tuple(faults), tuple(deprecated), tuple(warnings))
 
 
 def _beside(name: str, known: frozenset[str]) -> Callable[[str], bool]:
@@ -180,7 +184,8 @@ def _ask(
         directory = project.path.relative_to(gateway.directory).parts[0]
     quoter = Quoter(files, directory)
     message = answer.message and quoter.message(answer.message)
-    return GatewayAnswer(answer.accepted, message, quoter.warnings(answer.warnings) + project.unasked)
+    warnings = quoter.warnings(own_warnings(answer.warnings)) + explained(project.by_rules) + project.unasked
+    return GatewayAnswer(answer.accepted, message, warnings, project.by_rules)
 
 
 def _runs(gateway: GatewayProcess, project: Staged) -> bool:

@@ -104,6 +104,10 @@ def _read(answer: dict[str, Any]) -> ValidationResult:
     return ValidationResult(
         faults=tuple(Reason(**fault) for fault in answer["faults"]),
         deprecated=tuple(Reason(**entry) for entry in answer["deprecated"]),
-        gateway=gateway and GatewayAnswer(gateway["accepted"], gateway["message"], tuple(gateway["warnings"])),
+        warnings=tuple(Reason(**entry) for entry in answer.get("warnings", ())),
+        gateway=gateway
+        and GatewayAnswer(
+            gateway["accepted"], gateway["message"], tuple(gateway["warnings"]), tuple(gateway["by_rules"])
+        ),
         unasked=answer["unasked"],
     )

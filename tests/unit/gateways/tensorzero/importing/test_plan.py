@@ -430,3 +430,16 @@ def test_sections_are_merged_by_entry_where_entries_have_names() -> None:
     sections = {row.name: row.value for row in after.sections}
     assert sections["metrics"].keys() == {"one", "two"}
     assert sections["gateway"] == {"debug": True}
+
+
+def test_a_variant_on_a_test_model_stays_with_its_function_and_no_service_is_routed_to_it() -> None:
+    text = MODEL + FUNCTION.replace('model = "m"\n', 'model = "dummy::good"\n', 1)
+    after = imported(text)
+    assert [mapping.variant_name for mapping in after.mappings] == ["b"]
+    assert {model.name for model in after.models} == {"m"}
+    rendered = configuration_tree(after)["functions"]["f"]
+    assert rendered["variants"] == tomli.loads(text)["functions"]["f"]["variants"]
+    assert rendered["experimentation"] == {"type": "static", "candidate_variants": ["a", "b"]}
+    (warning,) = [entry for entry in plan(text).report if entry.action == "warning"]
+    assert (warning.name, "every call fails" in warning.detail) == ("f.a", True)
+    assert plan(text, after).operations == ()

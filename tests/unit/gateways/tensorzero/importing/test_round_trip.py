@@ -84,7 +84,10 @@ def _experimentation(table: Tree) -> Any:
         return said
     candidates = said.get("candidate_variants", [])
     shares = dict.fromkeys(candidates, 1.0) if isinstance(candidates, list) else candidates
-    return {name: float(weight) for name, weight in shares.items()}, said.get("fallback_variants", [])
+    fallbacks = said.get("fallback_variants", [])
+    if not fallbacks and len(set(shares.values())) == 1 and all(shares.values()):
+        shares = dict.fromkeys(shares, 1.0)
+    return {name: float(weight) for name, weight in shares.items()}, fallbacks
 
 
 def new_id() -> str:

@@ -80,7 +80,6 @@ BROKEN = {
         "must be one of",
     ),
     "an unknown model": (FUNCTION, "functions.f.variants.v.model", "'m'"),
-    "a dummy model": (FUNCTION.replace('"m"', '"dummy::x"'), "functions.f.variants.v.model", "fails"),
     "an embedding model in a variant": (
         MODEL.replace("models", "embedding_models") + FUNCTION,
         "functions.f.variants.v.model",

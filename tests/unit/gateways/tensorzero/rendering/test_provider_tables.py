@@ -37,6 +37,32 @@ def test_metadata_does_not_leak_into_a_configuration() -> None:
     assert render(plain.snapshot()).text == render(priced.snapshot()).text
 
 
+def test_parts_of_a_count_are_charged_the_difference_and_the_rest_is_named() -> None:
+    further = [
+        {"of": "reasoning_tokens", "per_million": "7"},
+        {"of": "input_tokens", "per_million": "0.3", "above_input_tokens": 128_000},
+        {"of": "output_tokens", "per_million": "3", "tier": "batch"},
+        {"of": "input_images", "per_unit": "0.01"},
+    ]
+    card: dict[str, Any] = PRICES | {
+        "cost_per_1m_cached_input_tokens": 0.05,
+        "further_prices": further,
+        "price_factors": {"eu": "1.1"},
+    }
+    made = catalogue(tensorzero={"from_metadata": ["cost"]}, **card)
+    assert provider_table(made)["cost"] == [
+        *COST,
+        {"pointer": "/usage/prompt_tokens_details/cached_tokens", "cost_per_million": -0.1},
+        {"pointer": "/usage/completion_tokens_details/reasoning_tokens", "cost_per_million": 1.0},
+    ]
+    [omission] = render(made.snapshot()).omitted
+    assert omission.kind == "price"
+    assert omission.reason == (
+        "its cost in the gateway leaves out the prices of input_tokens above 128000 input tokens; output_tokens batch; "
+        "input_images; factors for eu"
+    )
+
+
 def test_prices_become_cost_where_the_row_asks() -> None:
     made = catalogue(metadata=PRICES, tensorzero={"from_metadata": ["cost"]})
     assert provider_table(made)["cost"] == COST

@@ -6,6 +6,7 @@ import re
 import tomllib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -301,3 +302,27 @@ def test_a_rendering_with_a_cache_is_the_one_without(drawn: Drawn, data: st.Data
     cache = RenderCache()
     for snapshot in data.draw(st.permutations([Snapshot.empty(), *drawn.history])):
         assert render(snapshot, cache) == render(snapshot)
+
+
+@pytest.mark.parametrize(
+    ("weights", "priorities", "said"),
+    [
+        ([1.0], [1], None),
+        ([0.5], [7], None),
+        ([1.0, 1.0, 1.0], [1, 1, 1], None),
+        ([0.5, 0.5], [1, 1], None),
+        ([0.25, 0.75], [1, 1], {"v0": 0.25, "v1": 0.75}),
+        ([1.0, 1.0], [1, 2], {"v0": 1.0}),
+        ([0.0], [1], {"v0": 0.0}),
+    ],
+)
+def test_an_experimentation_is_only_written_where_variants_differ(
+    weights: list[float], priorities: list[int], said: dict[str, float] | None
+) -> None:
+    """Gateways before 2026.3 refuse the type `static`, and draw among equals without it."""
+    catalogue = Catalogue()
+    model = catalogue.model(catalogue.provider(), "m")
+    for number, (weight, priority) in enumerate(zip(weights, priorities, strict=True)):
+        catalogue.mapping(model, f"v{number}", weight=weight, priority=priority)
+    (function,) = configuration_tree(catalogue.snapshot())["functions"].values()
+    assert function.get("experimentation", {}).get("candidate_variants") == said

@@ -46,7 +46,6 @@ WRONG = [
     ("[functions.g]\nvariants = {}", "functions.g.type: must be chat or json"),
     ('[functions.f.variants.w]\ntype = "chat_completion"', "the key 'model' is missing"),
     ('[functions.f.variants.w]\ntype = "chat_completion"\nmodel = "e"', "is an embedding model"),
-    ('[functions.f.variants.w]\ntype = "chat_completion"\nmodel = "dummy::x"', "fails at every call"),
     ('[functions.f.variants.w]\ntype = "chat_completion"\nmodel = "vllm::x"', "not in the configuration"),
     ('[functions.f.variants.w]\ntype = "chat_completion"\nmodel = "m"\nweight = nan', "finite number"),
     ('[functions.f.variants.w]\ntype = "chat_completion"\nmodel = "m"\nweight = -1', "must not be negative"),

@@ -139,3 +139,15 @@ def test_whatever_was_checked_before_the_rules_say_the_same(states: list[tuple[s
     rechecker = CachedRules()
     for state in states:
         assert judged(state, rechecker) == judged(state, None)
+
+
+def test_a_test_model_is_accepted_with_a_warning_where_it_is_named() -> None:
+    dummy = FUNCTION.replace(b"openai::x", b"dummy::good")
+    provider = b'[models."dummy::good".providers.p]\ntype = "openai"\nmodel_name = "x"\n'
+    own = b'[models."dummy::good"]\nrouting = ["p"]\n' + provider
+    for cached in (None, CachedRules()):
+        result = check_project({"t.toml": dummy}, None, cached_rules=cached)
+        assert result.accepted
+        (warning,) = result.warnings
+        assert (warning.where, "every call fails" in warning.message) == ("functions.f.variants.v.model", True)
+        assert check_project({"t.toml": dummy + own}, None, cached_rules=cached).warnings == ()
