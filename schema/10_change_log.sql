@@ -51,7 +51,8 @@ end
 $$;
 
 -- What registry_count_version does, for a table that is written thousands of times a second: it compares columns, at a
--- fifth of the price. A column that is added to the table is added here, unless it may move without being a change.
+-- fifth of the price. A column that is added to the table is added here, unless it may move without being a change, as what
+-- its links are made from may (address, model_given).
 create or replace function model_deployments_count_version() returns trigger
 language plpgsql
 as $$
@@ -59,11 +60,11 @@ begin
     if new.id <> old.id then
         raise exception 'the id of a row never changes: replicas know it by that. Delete the row and make another.';
     end if;
-    if (new.status, new.vram_allocated_mb, new.model_id, new.endpoint, new.error_message, new.left_at, new.left_before_at,
-        new.node_id, new.provider_type, new.announced_model, new.created_at)
+    if (new.status, new.vram_allocated_mb, new.model_id, new.model_ids, new.endpoint, new.error_message, new.left_at,
+        new.left_before_at, new.node_id, new.provider_type, new.announced_model, new.created_at)
        is distinct from
-       (old.status, old.vram_allocated_mb, old.model_id, old.endpoint, old.error_message, old.left_at, old.left_before_at,
-        old.node_id, old.provider_type, old.announced_model, old.created_at)
+       (old.status, old.vram_allocated_mb, old.model_id, old.model_ids, old.endpoint, old.error_message, old.left_at,
+        old.left_before_at, old.node_id, old.provider_type, old.announced_model, old.created_at)
        or new.metadata::text <> old.metadata::text then
         new.version := old.version + 1;
         new.updated_at := now();

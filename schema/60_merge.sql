@@ -115,7 +115,7 @@ begin
             node_id, provider_type, announced_model, model_id, status, vram_allocated_mb, endpoint, error_message,
             loaded_at, event_at, metadata)
         select m.node_id, m.provider_type, m.announced_model,
-               coalesce(m.model_id, find_announced_model(m.provider_type, m.announced_model)),
+               m.model_id, -- where it is null, a trigger finds it
                case when m.outdated then 'unloaded' else m.status end,
                case when not m.outdated then m.vram_allocated_mb end, case when not m.outdated then m.endpoint end,
                case when not m.outdated then m.error_message end, case when not m.outdated then m.loaded_at end,
@@ -125,7 +125,7 @@ begin
     ), changed as (
         update model_deployments d set
             -- Without one, the link stays: triggers of the catalogue keep it right.
-            model_id = coalesce(c.model_id, d.model_id), status = c.status, vram_allocated_mb = c.vram_allocated_mb, endpoint = c.endpoint,
+            model_id = coalesce(c.model_id, d.model_id), model_given = d.model_given or c.model_id is not null, status = c.status, vram_allocated_mb = c.vram_allocated_mb, endpoint = c.endpoint,
             error_message = c.error_message, event_at = c.event_at, metadata = c.metadata,
             loaded_at = case when c.since_unsaid and c.status = 'loaded' and d.status in ('loaded', 'lost')
                              then coalesce(d.loaded_at, c.loaded_at) else c.loaded_at end

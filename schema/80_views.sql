@@ -24,11 +24,17 @@ comment on view v_service_models is 'Which active models serve which function; o
 create or replace view v_active_deployments with (security_invoker = true) as
 select d.id, d.node_id, d.provider_type, d.announced_model, d.model_id, m.name as model_name, d.status,
        d.vram_allocated_mb, d.endpoint, d.loaded_at, d.last_used_at, d.event_at,
-       jsonb_build_array(jsonb_build_object(
-           'model_id', coalesce(m.model_id, d.announced_model), 'model_name', m.name, 'model_type', m.model_type,
-           'provider', p.name)) as models
+       coalesce(
+           (select jsonb_agg(
+                jsonb_build_object(
+                    'model_id', l.model_id, 'model_name', l.name, 'model_type', l.model_type, 'provider', p.name)
+                order by array_position(d.model_ids, l.id))
+            from models l
+            join model_providers p on p.id = l.provider_id
+            where l.id = any (d.model_ids)),
+           jsonb_build_array(jsonb_build_object(
+               'model_id', d.announced_model, 'model_name', null, 'model_type', null, 'provider', null))) as models
 from model_deployments d
 left join models m on m.id = d.model_id
-left join model_providers p on p.id = m.provider_id
 where d.status in ('loading', 'loaded');
 comment on view v_active_deployments is 'Deployments that are loaded or on their way, with their link to the catalogue.';

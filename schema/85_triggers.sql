@@ -9,10 +9,16 @@ declare
     wanted text[] := array[
         'create trigger m_default_name before insert or update on functions for each row execute function functions_default_name()',
         'create trigger m_create_function before insert or update of service_name, function_name on service_model_mappings for each row execute function service_model_mappings_create_function()',
+        'create trigger m_link before insert on model_deployments for each row execute function model_deployments_link()',
+        'create trigger m_link_moved before update on model_deployments for each row when (old.model_id is distinct from new.model_id or old.model_given <> new.model_given or old.endpoint is distinct from new.endpoint and (new.endpoint is not null or new.status = ''loaded''::text)) execute function model_deployments_link()',
         'create trigger m_link_inserted after insert on models referencing new table as named_rows for each statement execute function link_deployments()',
         'create trigger m_link_updated after update on models referencing old table as old_rows new table as new_rows for each statement execute function link_deployments_of_updated()',
         'create trigger m_link_deleted after delete on models referencing old table as named_rows for each statement execute function link_deployments()',
+        'create trigger m_link_inserted after insert on model_providers referencing new table as moved_rows for each statement execute function link_deployments_at_provider()',
         'create trigger m_link_updated after update on model_providers referencing old table as old_rows new table as new_rows for each statement execute function link_deployments_of_provider()',
+        'create trigger m_link_deleted after delete on model_providers referencing old table as moved_rows for each statement execute function link_deployments_at_provider()',
+        'create trigger m_link_met after insert on gpu_nodes for each row when (new.endpoint is not null) execute function link_deployments_of_node()',
+        'create trigger m_link_moved after update of endpoint on gpu_nodes for each row when (old.endpoint is distinct from new.endpoint) execute function link_deployments_of_node()',
         'create trigger m_named_by_model before insert on model_deployments for each row when (new.announced_model is null or new.provider_type is null) execute function deployment_named_by_model()',
         'create trigger m_left before update on model_deployments for each row when (old.status = ''loaded''::text and (new.status <> ''loaded''::text or new.endpoint is distinct from old.endpoint)) execute function deployment_left()',
         'create trigger m_moved after update of endpoint on gpu_nodes for each row when (old.endpoint is not null and new.endpoint is distinct from old.endpoint and new.announced_endpoint is distinct from old.announced_endpoint) execute function gpu_node_moved()'];

@@ -10,7 +10,8 @@
     │   ├── AmbiguousName             E4091
     │   ├── InUse                     E4092
     │   ├── NodeFull                  E4093
-    │   └── FleetFull                 E4094
+    │   ├── FleetFull                 E4094
+    │   └── ProviderElsewhere         E4095
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
@@ -149,6 +150,10 @@ class NodeFull(Conflict, code="E4093"):
 
 class FleetFull(Conflict, code="E4094"):
     """The registry has too many nodes"""
+
+
+class ProviderElsewhere(Conflict, code="E4095"):
+    """The provider of this name has another address"""
 
 
 class Invalid(RegistryError, code="E4005"):

@@ -14,6 +14,7 @@ def is_loopback(url: str) -> bool:
     """
     try:
         host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
+        address = None if host == "localhost" else ip_address(host)
     except ValueError:
         return False  # another name; what is no address at all is reported when it is used
+    return address is None or address.is_loopback or address.is_unspecified  # connecting to 0.0.0.0 stays here too

@@ -37,6 +37,7 @@ CODES = {
     "InUse": ("E4092", 409),
     "NodeFull": ("E4093", 409),
     "FleetFull": ("E4094", 409),
+    "ProviderElsewhere": ("E4095", 409),
     "Invalid": ("E4005", 422),
     "InvalidModel": ("E4003", 422),
     "UnknownReference": ("E4006", 422),

@@ -21,7 +21,14 @@ CLIENTS = {
     "httpx.stream",
     "ExactClient",
 }
-OURS = ["http://127.0.0.1:8110", "http://localhost", "http://LOCALHOST:1/x", "http://[::1]:8110", "http://127.1.2.3"]
+OURS = [
+    "http://127.0.0.1:8110",
+    "http://localhost",
+    "http://LOCALHOST:1/x",
+    "http://[::1]:8110",
+    "http://127.1.2.3",
+    "http://[::]:1",
+]
 OTHERS = ["http://registry:8110", "https://10.0.0.1", "http://localhost.example", "http://[::2]", "http://[", "", "lab"]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model_registry.catalog.views import View, is_offered, model_view
+from model_registry.entities.deployment import Deployment
 from model_registry.entities.model import Model
+from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.snapshot import Snapshot
 
 TABLES = (
@@ -59,9 +61,22 @@ def _active_deployments(snapshot: Snapshot) -> list[View]:
     rows = []
     for deployment in snapshot.deployments:
         if deployment.status in {"loading", "loaded"}:
-            model = snapshot.models.get(deployment.model_id)
-            rows.append({n: getattr(deployment, n) for n in names} | {"model_name": model.name if model else None})
+            linked = models_of(snapshot, deployment)
+            more = {"model_name": linked[0].name if linked else None, "models": _linked(snapshot, deployment, linked)}
+            rows.append({n: getattr(deployment, n) for n in names} | more)
     return rows
+
+
+def _linked(snapshot: Snapshot, deployment: Deployment, models: list[Model]) -> list[View]:
+    """All models of a deployment; for one without a link, the name that its node announced."""
+    if not models:
+        nothing = {"model_name": None, "model_type": None, "provider": None}
+        return [{"model_id": deployment.announced_model, **nothing}]
+    return [
+        {"model_id": m.model_id, "model_name": m.name, "model_type": m.model_type, "provider": provider.name}
+        for m in models
+        if (provider := snapshot.providers.get(m.provider_id)) is not None
+    ]
 
 
 VIEWS: dict[str, Callable[[Snapshot], list[View]]] = {

@@ -18,6 +18,7 @@ from model_registry.entities.function import Mapping
 from model_registry.entities.model import GATEWAY_CONTEXTS, OFFERED_STATUSES, Alias, Model, ModelColumns, flags
 from model_registry.entities.model_card import EMPTY_CARD, ModelCard
 from model_registry.entities.provider import Provider
+from model_registry.snapshot.deployment_links import why_unlinked
 from model_registry.snapshot.live_deployments import live_deployments, runs_on_nodes
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -87,6 +88,7 @@ class DeploymentView(Deployment):
     """The shape of `deployment_view`."""
 
     model_name: str | None
+    unlinked_reason: str | None = Field(description="Why no model of the catalogue is linked, and what to do.")
 
 
 # As `client/rows.py`, which imports nothing of the server.
@@ -192,8 +194,11 @@ def mapping_view(snapshot: Snapshot, mapping: Mapping) -> View:
 
 
 def deployment_view(snapshot: Snapshot, deployment: Deployment) -> View:
-    """A deployment with the name of its catalogued model, where there is one."""
-    return deployment.model_dump() | {"model_name": _model_name(snapshot, deployment.model_id)}
+    """A deployment with the name of its catalogued model, or the reason why there is none."""
+    return deployment.model_dump() | {
+        "model_name": _model_name(snapshot, deployment.model_id),
+        "unlinked_reason": why_unlinked(snapshot, deployment),
+    }
 
 
 def service_models(snapshot: Snapshot, service_name: str, function_name: str | None = None) -> list[View]:

@@ -89,7 +89,8 @@ def import_ollama(
 ) -> None:
     """Import the models of an Ollama server, with sizes, quantization and context.
 
-    Models are added to the provider with this URL, unless --provider names another.
+    Models are added to the provider with this URL; --provider names a new one. A provider that has another URL is
+    refused.
 
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
@@ -100,6 +101,8 @@ def import_ollama(
             servers.model_names(tags), lambda name: _object_at(f"{root}/api/show", body={"model": name}), advance
         )
     reading = servers.read_ollama(tags, shown, root, provider or "ollama").with_unread(unread)
+    if provider is None:
+        reading = _each(reading, provider_suggested=True)
     bring_in(servers.OLLAMA, reading, options, registry)
 
 
@@ -109,8 +112,12 @@ def import_openai(
     url: Annotated[str, typer.Argument(help="Base URL of the server; /models is appended.", metavar="URL")],
     provider: Annotated[str, typer.Option("--provider", help="Name of the provider in the registry.")],
     provider_type: Annotated[
-        str, typer.Option("--type", help="Type of the provider, if it is new.")
-    ] = "openai_compatible",
+        str | None,
+        typer.Option(
+            "--type",
+            help="Type of the provider, if it is new; by default vllm or sglang if detected, else openai_compatible.",
+        ),
+    ] = None,
     key_variable: Annotated[
         str | None, typer.Option("--key-variable", help="Environment variable that holds the server's API key.")
     ] = None,
@@ -130,7 +137,8 @@ def import_openai(
         headers["Authorization"] = f"Bearer {key}"
     with reading_bar(f"Asking {base}") as advance:
         answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
-    reading = servers.read_openai_models(answer, provider, provider_type, base)
+    kind = provider_type or servers.type_of_server(answer)
+    reading = servers.read_openai_models(answer, provider, kind, base)
     bring_in(servers.OPENAI, reading, options, registry)
 
 
@@ -208,10 +216,12 @@ def _is_of(entry: object, providers: list[str]) -> bool:
 
 def _at(reading: SourceContent, provider: str | None) -> SourceContent:
     """The same offers, at one provider of the registry."""
-    if provider is None:
-        return reading
-    offers = tuple(offer.model_copy(update={"provider": provider}) for offer in reading.offers)
-    return replace(reading, offers=offers)
+    return reading if provider is None else _each(reading, provider=provider)
+
+
+def _each(reading: SourceContent, **changes: Any) -> SourceContent:  # noqa: ANN401 (fields of an offer)
+    """The same offers, with other values of some fields."""
+    return replace(reading, offers=tuple(offer.model_copy(update=changes) for offer in reading.offers))
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:

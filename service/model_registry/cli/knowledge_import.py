@@ -80,6 +80,7 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
     with registry.expect_shape():
         report: list[Entry] = answer["report"]
         _lines("Warnings", "yellow", answer.get("warnings", ()))
+        _print_address(reading, report)
         _print(reading, report, answer["revision"], dry_run=options.dry_run)
     if options.report is not None:
         items = {"passed_over": reading.passed_over, "unread": reading.unread}
@@ -87,6 +88,17 @@ def bring_in(source: str, reading: SourceContent, options: ImportOptions, regist
         write_output(options.report, json.dumps(answer | listed, indent=2) + "\n")
     if reading.unread:
         raise typer.Exit(IN_PART)
+
+
+def _print_address(reading: SourceContent, report: Sequence[Entry]) -> None:
+    """Say so where a server is known under another name than the one that was asked for."""
+    asked = {
+        offer.provider: offer.api_base for offer in reading.offers if offer.api_base and not offer.provider_suggested
+    }
+    there = {e["provider"] for e in report if e["kind"] == "model" and e["action"] != "skipped"} - asked.keys()
+    if len(asked) == 1 and there:
+        ((name, base),) = asked.items()
+        typer.echo(f"{base} is the address of {', '.join(sorted(there))}: its models are there, not at {name}.")
 
 
 def _print(reading: SourceContent, report: Sequence[Entry], revision: int, *, dry_run: bool) -> None:

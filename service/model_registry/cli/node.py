@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.entities.base import ShortName
+from model_registry.entities.server_address import is_unspecified
 from model_registry.errors import ModelServerUnreachable
 from model_registry.loopback import is_loopback
 
@@ -53,7 +54,8 @@ ProviderType = Annotated[
     str | None,
     typer.Option(
         "--provider-type",
-        help="Provider type of the --openai servers; by default vllm if detected, else openai_compatible.",
+        help="Provider type of the --openai servers; by default vllm, sglang or llamacpp if detected, else "
+        "openai_compatible.",
     ),
 ]
 ServerKey = Annotated[
@@ -132,7 +134,7 @@ def _servers(
 
 
 def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None) -> list[Watch]:
-    """Each server with the URL at which others reach it."""
+    """Each server with the URL at which others reach it. One that listens everywhere has to be given a name."""
     from model_registry.node_agent.model_server import Watch
 
     if endpoint is not None and len(servers) > 1:
@@ -140,6 +142,12 @@ def _watches(servers: list[ModelServer], endpoint: str | None, host: str | None)
     watches = []
     for server in servers:
         announced = _url(endpoint, "--endpoint") if endpoint else f"{_reached_at(server.url, host)}/v1"
+        if is_unspecified(announced):
+            raise typer.BadParameter(
+                f"{announced} is every address of this machine, and none that others can use: set --host to the name "
+                "or address by which they reach it, or --endpoint to the whole URL",
+                param_hint="--endpoint" if endpoint else "--host",
+            )
         log.info("watching %s at %s, announced as %s", server.name, server.url, announced)
         if is_loopback(announced):
             log.warning("other machines cannot reach %s: set --host or --endpoint", announced)

@@ -36,6 +36,9 @@ class Deployment(Row):
     provider_type: str
     announced_model: str
     model_id: str | None = None
+    """The first of `model_ids`."""
+    model_ids: list[str] = []
+    """Every row of the catalogue that means this model at this server, the best first."""
     status: str = "loaded"
     vram_allocated_mb: int | None = None
     endpoint: str | None = None
@@ -46,6 +49,11 @@ class Deployment(Row):
     metadata: dict[str, Any] = {}
     left_at: str | None = None
     left_before_at: str | None = None
+
+    @property
+    def linked(self) -> list[str]:
+        """The ids of its models. Rows that an older version saved have only one."""
+        return self.model_ids or ([self.model_id] if self.model_id else [])
 
 
 class EventDraft(Draft):

@@ -22,6 +22,11 @@ class Offer(Draft):
         description="The provider's name. Omitted: all providers that already have the model; nothing is created.",
         examples=["openai"],
     )
+    provider_suggested: bool = Field(
+        default=False,
+        description="Whether `provider` only suggests the name of a new provider, which gets a longer one where "
+        "another address has it. Otherwise a name that has another address is refused.",
+    )
     provider_type: str | None = Field(None, description="The provider's type.", examples=["openai"])
     api_base: str | None = Field(None, description="The provider's base URL, if known to the source.")
     model_id: str = Field(description="The provider's name for the model.", examples=["gpt-4o-mini"])

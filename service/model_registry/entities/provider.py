@@ -10,9 +10,10 @@ from pydantic import AnyHttpUrl, Field, StringConstraints, TypeAdapter, Validati
 
 from model_registry.entities.base import Draft, GatewayShortName, JsonObject, Metadata, Row, without
 from model_registry.entities.field_errors import reasons_of
-from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderTypeName
+from model_registry.entities.provider_types import PROVIDER_TYPES, ProviderType, ProviderTypeName
 from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
+from model_registry.entities.server_address import spelled_url
 
 RouteBy = Literal["api_base", "deployments"]
 
@@ -45,6 +46,11 @@ def _variable_problem(value: str) -> str | None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         return "must be the name of an environment variable, such as OPENAI_API_KEY: letters, digits and underscores"
     return None
+
+
+def is_at_vendor(base: str | None, kind: ProviderType) -> bool:
+    """Whether a base URL is the one that the type has without any."""
+    return not base or (bool(kind.home) and spelled_url(base) == spelled_url(kind.home))
 
 
 COSTS_NOTHING = "costs_nothing"

@@ -74,6 +74,8 @@ class ProviderType:
     """None: LiteLLM has no such type."""
     account: str = ""
     """The name of a new provider of this type that an import makes; empty: the type's."""
+    home: str = ""
+    """The base URL of its vendor's API, where a provider without a base URL is; empty: there is not just one."""
 
     @property
     def routable(self) -> bool:
@@ -107,6 +109,7 @@ COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "
 
 # Each maker names all that its types have in common, so that a type is read in one place.
 _SFT = frozenset({"sft"})
+_TOGETHER = LiteLLM("together_ai", ("together_ai",))
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(
     "openai",
@@ -118,8 +121,9 @@ _OPENAI = ProviderType(
     embeddings=True,
     openai_usage=True,
     litellm=LiteLLM("openai", ("openai", "text-completion-openai")),
+    home="https://api.openai.com/v1",
 )
-_OPENAI_SERVER = replace(_OPENAI, base_required=True, shorthand=False, many_servers=True)
+_OPENAI_SERVER = replace(_OPENAI, base_required=True, shorthand=False, many_servers=True, home="")
 
 
 def _plain(  # noqa: PLR0913 (what hosted types differ in)
@@ -131,6 +135,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     section_keys: frozenset[str] = frozenset(),
     litellm: LiteLLM | None = None,
     account: str = "",
+    home: str = "",
 ) -> ProviderType:
     """Make a hosted type: a fixed URL, one API key, a shorthand, and by default the same name in LiteLLM."""
     return ProviderType(
@@ -144,6 +149,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
         openai_usage=openai_usage,
         litellm=litellm or LiteLLM(name, (name,)),
         account=account,
+        home=home,
     )
 
 
@@ -186,6 +192,7 @@ _ALL = (
         extra_keys=frozenset({"beta_structured_outputs", "provider_tools"}),
         shorthand=True,
         litellm=LiteLLM("anthropic", ("anthropic",)),
+        home="https://api.anthropic.com/v1",
     ),
     ProviderType(
         "aws_bedrock",
@@ -220,12 +227,13 @@ _ALL = (
         many_servers=True,
         litellm=LiteLLM("azure", ("azure", "azure_text")),
     ),
-    _plain("deepseek"),
+    _plain("deepseek", home="https://api.deepseek.com/v1"),
     _plain(
         "fireworks",
         "parse_think_blocks",
         section_keys=_SFT,
         litellm=LiteLLM("fireworks_ai", ("fireworks_ai", "fireworks_ai-embedding-models")),
+        home="https://api.fireworks.ai/inference/v1",
     ),
     _vertex("gcp_vertex_anthropic", "provider_tools", families=("anthropic_models",)),
     replace(
@@ -239,17 +247,18 @@ _ALL = (
         openai_usage=False,
         litellm=LiteLLM("gemini", ("gemini",)),
         account="google_ai_studio",
+        home="https://generativelanguage.googleapis.com/v1beta",
     ),
-    _plain("groq", "reasoning_format"),
-    _plain("hyperbolic"),
-    _plain("mistral", "prompt_mode"),
+    _plain("groq", "reasoning_format", home="https://api.groq.com/openai/v1"),
+    _plain("hyperbolic", home="https://api.hyperbolic.xyz/v1"),
+    _plain("mistral", "prompt_mode", home="https://api.mistral.ai/v1"),
     _OPENAI,
-    _plain("openrouter", embeddings=True),
+    _plain("openrouter", embeddings=True, home="https://openrouter.ai/api/v1"),
     _server("sglang", litellm="openai"),
     _server("tgi", litellm="openai", model_key=None),
-    _plain("together", "parse_think_blocks", section_keys=_SFT, litellm=LiteLLM("together_ai", ("together_ai",))),
+    _plain("together", "parse_think_blocks", section_keys=_SFT, litellm=_TOGETHER, home="https://api.together.xyz/v1"),
     _server("vllm", litellm="hosted_vllm"),
-    _plain("xai"),
+    _plain("xai", home="https://api.x.ai/v1"),
     replace(_OPENAI_SERVER, name="openai_compatible", litellm=LiteLLM("openai")),
     replace(_OPENAI_SERVER, name="ollama", runs_on_nodes=True, litellm=LiteLLM("ollama_chat", ("ollama",))),
     ProviderType("custom", None, model_key=None, many_servers=True),

@@ -87,7 +87,6 @@ class StatusReport(Draft):
             node_id=deployment.node_id,
             provider_type=deployment.provider_type,
             announced_model=deployment.announced_model,
-            model_id=deployment.model_id,
             status=self.status,
             vram_allocated_mb=deployment.vram_allocated_mb if vram is None else vram,
             endpoint=deployment.endpoint,

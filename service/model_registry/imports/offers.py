@@ -26,17 +26,21 @@ from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
+from model_registry.entities.model_name import name_key, same_names
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.entities.unknown_fields import unknown_field_reasons, unknown_fields
-from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, RegistryError
+from model_registry.errors import AlreadyExists, Invalid, InvalidModel, NotFound, ProviderElsewhere, RegistryError
 from model_registry.imports.plan import ImportPlan, Planner, ReportEntry, WantedRow
 from model_registry.imports.providers import OfferedProviders
 from model_registry.snapshot.snapshot import Snapshot
 
 Fault = Callable[[Model, Provider], str | None]
 """Tells why the gateway's rules refuse a row; the catalogue does not know them."""
+
+_OLLAMA = "ollama"
+"""The type of the servers that take several spellings for one model."""
 
 DEFAULTS = {name: Model.model_fields[name].get_default(call_default_factory=True) for name in SOURCED_COLUMNS}
 """Column -> its value in a new row when the offer leaves it out."""
@@ -87,17 +91,23 @@ class _Importer:
         self._providers = OfferedProviders(snapshot, self.new_id, only_existing=self.only_existing)
         self._rows: dict[tuple[str, str], list[Model]] = {}
         for model in snapshot.models:
-            self._rows.setdefault((model.provider_id, model.model_id), []).append(model)
+            self._rows.setdefault((model.provider_id, name_key(model.model_id)), []).append(model)
+        self._offered: set[str] = set()
+        self._elsewhere: list[ProviderElsewhere] = []
         self._names = {(model.provider_id, model.name): model.model_id for model in snapshot.models}
         self._seen: set[tuple[str, str]] = set()
+        self._taken: set[str] = set()
         # A secret in one offer does not stop the others.
         self._planner = Planner(snapshot, self.new_id, guard=lambda operation: refuse_secrets(snapshot, [operation]))
 
     def plan(self, offers: Iterable[Offer]) -> ImportPlan:
         # Offers that name a provider come first: an offer without one finds the new row on the next import.
         ordered = sorted(offers, key=lambda offer: offer.provider is None)
+        self._offered = {offer.model_id for offer in ordered}
         # Two passes: the model that replaces another one may be offered further down.
         cases = [case for offer in ordered for case in self._cases(offer)]
+        if self._elsewhere and len(self._elsewhere) == len(ordered):
+            raise self._elsewhere[0]  # nothing of it is meant for the provider that it names
         called = {case.offer.called: case for case in cases if isinstance(case, _Case)}
         for case in cases:
             if isinstance(case, ReportEntry):
@@ -124,20 +134,33 @@ class _Importer:
         try:
             cases: list[_Case | ReportEntry] = []
             for provider in self._providers.of(offer):
-                rows = self._rows.get((provider.id, offer.model_id), [])
+                rows = self._rows_of(provider, offer.model_id)
                 if rows or offer.provider is not None:
                     cases += self._at(offer, provider, rows)
             if not cases:
                 raise NotFound("no provider of the registry has it: name the provider that it is to be added to")
         except RegistryError as error:
+            if isinstance(error, ProviderElsewhere):
+                self._elsewhere.append(error)
             return [_skipped(offer, offer.provider or offer.provider_type or "", error)]
         return cases
 
+    def _rows_of(self, provider: Provider, model_id: str) -> list[Model]:
+        """Find a provider's rows of a model, whose name may be spelled as its server means it too."""
+        rows = self._rows.get((provider.id, name_key(model_id)), [])
+        ollama = provider.type == _OLLAMA
+        spellings = same_names(model_id, {row.model_id for row in rows}, ollama=ollama)
+        # Another spelling that is offered itself is another model of a server that tells them apart.
+        meant = {name for name in spellings if ollama or name == model_id or name not in self._offered}
+        return [row for row in rows if row.model_id in meant]
+
     def _at(self, offer: Offer, provider: Provider, rows: list[Model]) -> Iterable[_Case | ReportEntry]:
         try:
-            if (provider.id, offer.model_id) in self._seen:
+            known = name_key(offer.model_id) if provider.type == _OLLAMA else offer.model_id
+            if (provider.id, known) in self._seen or not self._taken.isdisjoint(row.id for row in rows):
                 raise AlreadyExists("this import offered it already")
-            self._seen.add((provider.id, offer.model_id))
+            self._seen.add((provider.id, known))
+            self._taken.update(row.id for row in rows)
             facts, left_out = self._checked(offer, provider)
             if not rows:
                 self._claim(offer, provider, facts)

@@ -53,5 +53,5 @@ def _entry(listed: Listed) -> dict[str, Any]:
 
 def _facts(listed: Listed, vram: str) -> dict[str, Any]:
     """Return what is known of a model; the two forms name its memory differently."""
-    facts = {vram: listed.model.vram_mb, "context_length": listed.model.context_length, "error_message": listed.error}
+    facts = {vram: listed.model.vram_mb, "context_length": listed.model.context_length, "error_message": listed.reason}
     return {key: value for key, value in facts.items() if value is not None}

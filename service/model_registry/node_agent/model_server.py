@@ -27,7 +27,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can be used now."""
+    """A model that is in memory, on its way there, or failed to get there."""
 
     provider_type: str
     model_id: str
@@ -35,6 +35,10 @@ class LoadedModel:
     """MiB, where the server reports it."""
     context_length: int | None = None
     """Tokens, where the server reports it."""
+    state: DeploymentStatus = "loaded"
+    """loaded, loading or error."""
+    error: str | None = None
+    """Why it failed to load."""
 
     @property
     def key(self) -> str:
@@ -98,26 +102,53 @@ class Ollama(ModelServer):
         return sorted(name for name in names if isinstance(name, str))
 
 
+_OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
+"""`owned_by` of a model -> the provider type. Of other servers it names anything, such as the model's maker."""
+
+_STATES: dict[str, DeploymentStatus] = {
+    **dict.fromkeys(("unloaded", "not-loaded", "sleeping", "unloading", "stopping", "stopped"), "unloaded"),
+    **dict.fromkeys(("loading", "starting", "downloading", "queued"), "loading"),
+    **dict.fromkeys(("failed", "error"), "error"),
+}
+"""What servers that load on demand call a model's status. llama.cpp's router: unloaded, loading, loaded, sleeping; LM
+Studio: loaded, not-loaded. Any other text, and none, is loaded: vLLM and similar servers load everything at start."""
+
+
 class OpenAICompatible(ModelServer):
-    """`/v1/models`. All listed models count as loaded: vLLM and similar servers load everything at start."""
+    """`/v1/models`. A listed model counts as loaded unless its status says something else."""
 
     name = "OpenAI-compatible server"
 
     def __init__(self, url: str, *, provider_type: str | None = None, api_key: str | None = None) -> None:
         super().__init__(url, {"Authorization": f"Bearer {api_key}"} if api_key else None)
         self._provider_type = provider_type
+        self._unloaded: list[str] = []
 
     async def loaded(self) -> list[LoadedModel]:
         """Return the served models. Errors: NoAnswer."""
-        return [
-            LoadedModel(
-                self._provider_type or ("vllm" if entry.get("owned_by") == "vllm" else "openai_compatible"),
-                name,
-                context_length=_whole(entry.get("max_model_len")),
-            )
-            for entry in await _entries(self._http, "/v1/models", "data")
-            if isinstance(name := entry.get("id"), str)
-        ]
+        entries = await _entries(self._http, "/v1/models", "data")
+        models = [self._model(entry, name) for entry in entries if isinstance(name := entry.get("id"), str)]
+        self._unloaded = sorted(model.model_id for model in models if model.state == "unloaded")
+        return [model for model in models if model.state != "unloaded"]
+
+    async def available(self) -> list[str]:
+        """Return the models that the last answer listed as not loaded."""
+        return self._unloaded
+
+    def _model(self, entry: dict[str, Any], name: str) -> LoadedModel:
+        kind = self._provider_type or _OWNERS.get(str(entry.get("owned_by")), "openai_compatible")
+        state, error = _state(entry.get("status", entry.get("state")))
+        return LoadedModel(kind, name, context_length=_whole(entry.get("max_model_len")), state=state, error=error)
+
+
+def _state(status: object) -> tuple[DeploymentStatus, str | None]:
+    """Read a model's status: a word, or llama.cpp's object. A failed model is unloaded there; here it is an error."""
+    more = status if isinstance(status, dict) else {"value": status}
+    state = _STATES.get(str(more.get("value")).lower(), "loaded")
+    if more.get("failed") is not True and state != "error":
+        return state, None
+    code = more.get("exit_code")
+    return "error", "its server failed to load it" + (f" (exit code {code})" if isinstance(code, int) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +165,12 @@ class Listed:
     @property
     def state(self) -> DeploymentStatus:
         """The deployment status, in the registry's terms."""
-        return "loaded" if self.error is None else "error"
+        return self.model.state if self.error is None else "error"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is in error."""
+        return self.error or self.model.error
 
 
 @dataclass(slots=True)

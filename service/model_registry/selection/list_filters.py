@@ -119,7 +119,7 @@ def search_deployments(
 
 def _deployments_of(snapshot: Snapshot, reference: str) -> set[str]:
     """Return the ids of a model's deployments, or of what nodes announced by this name. Errors: Invalid."""
-    found = {d.id for d in snapshot.deployments if reference in (d.announced_model, d.model_id)}
+    found = {d.id for d in snapshot.deployments if reference in (d.announced_model, *d.linked)}
     try:
         for model in find_models(snapshot, reference):
             found |= {d.id for d in snapshot.deployments.where("model", model.id)}

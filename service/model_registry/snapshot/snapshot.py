@@ -22,8 +22,10 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping, default_function_name
 from model_registry.entities.model import Alias, Category, Model, canonical
+from model_registry.entities.model_name import name_key
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
+from model_registry.entities.server_address import server_place
 from model_registry.snapshot.table import Table, TableSpec
 
 SPECS: dict[str, TableSpec[Any]] = {
@@ -33,7 +35,11 @@ SPECS: dict[str, TableSpec[Any]] = {
             "model_providers",
             Provider,
             lambda r: (r.name,),
-            {"name": lambda r: (r.name,), "route_by": lambda r: (r.route_by,) if r.route_by else ()},
+            {
+                "name": lambda r: (r.name,),
+                "route_by": lambda r: (r.route_by,) if r.route_by else (),
+                "place": lambda r: server_place(r.api_base),
+            },
         ),
         TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
         TableSpec(
@@ -43,6 +49,7 @@ SPECS: dict[str, TableSpec[Any]] = {
             {
                 "name": lambda r: (r.name,),
                 "model_id": lambda r: (r.model_id,),
+                "key": lambda r: {name_key(r.model_id), name_key(r.name)},
                 "provider": lambda r: (r.provider_id,),
                 "capability": lambda r: {canonical(tag) for tag in r.capabilities},
             },
@@ -76,7 +83,7 @@ SPECS: dict[str, TableSpec[Any]] = {
             {
                 "key": lambda r: ((r.node_id, r.provider_type, r.announced_model),),
                 "node": lambda r: (r.node_id,),
-                "model": lambda r: (r.model_id,) if r.model_id else (),
+                "model": lambda r: r.linked,
             },
         ),
         TableSpec("gpu_nodes", Node, lambda r: (r.node_id,), {"node_id": lambda r: (r.node_id,)}),

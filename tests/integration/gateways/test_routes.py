@@ -75,6 +75,41 @@ async def test_of_two_that_offer_a_model_the_routed_one_gets_the_deployment(clie
     assert tomllib.loads(text)["models"]["shared"]["routing"] == ["a_plain", "z_routed@a", "z_routed"]
 
 
+async def test_each_box_has_its_own_routes_and_every_row_of_its_model_has_them(client: httpx.AsyncClient) -> None:
+    for box in ("one", "two"):
+        await add_provider(client, box, route_by="deployments", api_base=f"http://{box}:11434/v1")
+        await add_model(client, f"chat_{box}", provider=box, model_id="Llama3.2")
+        await add_model(client, f"more_{box}", provider=box, model_id="llama3.2:latest", model_type="embedding")
+    for box in ("one", "two"):
+        row = await report(client, f"n-{box}", model_id="llama3.2:latest", endpoint=f"http://{box.upper()}:11434/")
+        assert (row["model_name"], len(row["model_ids"]), row["unlinked_reason"]) == (f"more_{box}", 2, None)
+
+    config = tomllib.loads((await client.get(CONFIG, params={"revision": "latest"})).text)
+    for box in ("one", "two"):
+        routing = [f"{box}@n-{box}", box]
+        assert config["models"][f"chat_{box}"]["routing"] == routing
+        assert config["embedding_models"][f"more_{box}"]["routing"] == routing
+        (row,) = (await get(client, f"/api/models/chat_{box}/deployments"))["items"]
+        assert row["base_url"] == f"http://{box.upper()}:11434/v1"
+    assert (await get(client, "/api/deployments", model="chat_two"))["count"] == 1
+
+
+async def test_what_is_linked_to_nothing_says_why(client: httpx.AsyncClient) -> None:
+    await add_provider(client, "box", api_base="http://box:11434/v1")
+    await add_provider(client, "cloud", type="openrouter", api_base=None)
+    await add_model(client, "hosted", provider="cloud", model_id="h")
+    said = {
+        "nothing": (await report(client, "a", model_id="x"))["unlinked_reason"],
+        "hosted": (await report(client, "a", model_id="H:latest"))["unlinked_reason"],
+        "box": (await report(client, "a", model_id="h", endpoint="http://BOX:11434"))["unlinked_reason"],
+    }
+    assert "no model of the catalogue has the model_id 'x'" in said["nothing"]
+    assert "cloud (openrouter)" in said["hosted"]
+    assert "the provider at its address, box, has no model 'h'" in said["box"]
+    omitted = {o["name"]: o["reason"] for o in (await get(client, "/api/tensorzero/omitted"))["items"]}
+    assert omitted["a/ollama/x"] == f"it is linked to no model: {said['nothing']}"
+
+
 async def test_what_comes_and_goes_is_held_and_says_so(client: httpx.AsyncClient) -> None:
     for status in ("loaded", "unloaded", "loaded"):
         await report(client, "a", status)

@@ -133,6 +133,34 @@ async def test_vllm_and_ollama_on_one_node_are_reported_together(
     assert "endpoint" not in statuses[0]
 
 
+async def test_a_server_that_loads_on_demand_says_what_is_loaded(
+    consumer: Replica, fleet: Fleet, nats_url: str
+) -> None:
+    models: dict[str, dict[str, Any]] = {
+        "out": {"status": {"value": "unloaded", "args": ["x"]}},
+        "in": {"status": {"value": "loaded"}},
+        "coming": {"status": {"value": "loading"}},
+        "broken": {"status": {"value": "unloaded", "failed": True, "exit_code": 1}},
+        "C:\\models\\win.gguf": {},
+    }
+    statuses = await heard(fleet)
+    with (
+        StubNodeServer(loaded={name: {"owned_by": "llamacpp", **said} for name, said in models.items()}) as router,
+        StubNodeServer(loaded={"acme/SG-8B": {"owned_by": "sglang"}, "word": {"status": "not-loaded"}}) as other,
+    ):
+        async with agent_of(OpenAICompatible(router.url), OpenAICompatible(other.url), url=nats_url):
+            states = {"in": "loaded", "coming": "loading", "broken": "error", "C:\\models\\win.gguf": "loaded"}
+            found = await until(partial(shown, consumer, **states, **{"acme/SG-8B": "loaded"}))
+            await until(statuses_of(statuses))
+
+    assert found is not None
+    assert {row["provider_type"] for name, row in found.items() if name in states} == {"llamacpp"}
+    assert found["acme/SG-8B"]["provider_type"] == "sglang"
+    assert found["broken"]["error_message"] == "its server failed to load it (exit code 1)"
+    assert statuses[0]["data"]["available_models"] == ["out", "word"]
+    assert len(statuses[0]["data"]["loaded_models"]) == 5
+
+
 async def test_every_status_message_has_the_vram_of_all_gpus(
     stub: StubNodeServer, fleet: Fleet, nats_url: str, tmp_path: Path
 ) -> None:

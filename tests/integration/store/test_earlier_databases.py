@@ -34,7 +34,7 @@ from support.waiting import until
 SCHEMA = "model_registry"
 FIXTURES = paths.FIXTURES / "databases"
 SECRET = "of these tests only, and long enough for HS256"  # noqa: S105 (of a server that lives as long as a test)
-NEW = ("0007_schema_files", "0008_entry_ids", "0009_closed_reads")
+NEW = ("0007_schema_files", "0008_entry_ids", "0009_closed_reads", "0010_deployment_links")
 """The migrations that take no place of the first 15."""
 RUNNERS = "^_?yoyo|^schema_files$"
 """The tables in which the runner of migrations keeps books."""
@@ -93,6 +93,10 @@ def test_every_row_the_revision_and_the_identity_are_kept(earlier_database: str)
 
     after = contents(earlier_database)
     after["registry_changes"] = [(xmin, row.replace(',"entry_id":null', "")) for xmin, row in after["registry_changes"]]
+    deployments = [json.loads(row) for _, row in after.pop("model_deployments")]
+    added = [{name: row.pop(name) for name in ("model_ids", "model_given", "address")} for row in deployments]
+    assert deployments == [json.loads(row) for _, row in before.pop("model_deployments")]
+    assert [(row["model_ids"], row["model_given"]) for row in added] == [([], False)] * len(added)
     assert after == before
     with psycopg.connect(earlier_database) as connection:
         connection.execute(f"set search_path to {SCHEMA}")
@@ -175,7 +179,7 @@ def test_one_of_the_development_version_between_comes_over_too(earlier_database:
     migrations.migrate(migrated, SCHEMA, public_reads=True)
     expected = objects(migrated, SCHEMA)
 
-    assert migrations.migrate(earlier_database, SCHEMA).migrations == ("0007_schema_files",)
+    assert migrations.migrate(earlier_database, SCHEMA).migrations == ("0007_schema_files", NEW[-1])
 
     found = objects(earlier_database, SCHEMA)
     for kind, wanted in expected.items():

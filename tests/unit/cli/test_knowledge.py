@@ -173,6 +173,27 @@ def test_an_ollama_server_is_asked_for_every_model(run: Run, world: World) -> No
     assert (sent["activate"], sent["only_existing"]) == (True, True)
 
 
+def test_a_name_that_nobody_gave_is_only_suggested_and_another_one_that_is_meant_is_said(
+    run: Run, world: World, capsys: Any
+) -> None:
+    world.answers |= {"GET /api/tags": {"models": [{"name": "a"}]}, "POST /api/show": {}}
+    assert run("import", "ollama", "http://gpu:11434") == 0
+    assert [(o["provider"], o["provider_suggested"]) for o in world.sent()["offers"]] == [("ollama", True)]
+    assert "is the address of" not in capsys.readouterr().out
+    world.asked.clear()
+    assert run("import", "ollama", "http://gpu:11434", "--provider", "mine") == 0
+    assert "http://gpu:11434/v1 is the address of p: its models are there, not at mine." in capsys.readouterr().out
+    assert "provider_suggested" not in world.sent()["offers"][0]
+
+
+def test_a_server_says_what_it_is(run: Run, world: World) -> None:
+    for owner, kind in {"sglang": "sglang", "vllm": "vllm", "acme": "openai_compatible"}.items():
+        world.answers["GET /v1/models"] = {"data": [{"id": "m", "owned_by": owner}]}
+        world.asked.clear()
+        assert run("import", "openai", "http://h:8000/v1", "--provider", "p") == 0
+        assert world.sent()["offers"][0]["provider_type"] == kind
+
+
 class Models:
     """A server of models, some of which answer oddly: `POST /api/show` by the model's name."""
 

@@ -138,7 +138,7 @@ def test_a_status_report_changes_the_status_and_leaves_what_it_does_not_say() ->
         "node_id": "gpu-a",
         "provider_type": "ollama",
         "announced_model": "qwen3:8b",
-        "model_id": MODEL,
+        "model_id": None,  # it names no row: the links stay as they are
         "vram_allocated_mb": 6144,
         "endpoint": "http://gpu-a:11434",
         "metadata": {"model_name": "q"},

@@ -16,6 +16,7 @@ from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
+from model_registry.errors import ProviderElsewhere
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
 from model_registry.snapshot.snapshot import Snapshot
@@ -67,6 +68,80 @@ def test_the_only_server_of_a_type_is_not_the_one_that_is_meant_but_one_with_the
     for kind in ("custom", "openai_compatible", "vllm"):
         only_one = catalogue_with({}, "some", kind)
         assert told(planned(only_one, offer(provider="other", kind=kind)))[1] == "created a"
+
+
+def at(base: str, name: str = "ollama", *, suggested: bool = True, model_id: str = "m", kind: str = "ollama") -> Offer:
+    """A model of a server."""
+    return Offer(provider=name, provider_suggested=suggested, provider_type=kind, api_base=base, model_id=model_id)
+
+
+def providers(snapshot: Snapshot) -> dict[str, str | None]:
+    return {provider.name: provider.api_base for provider in snapshot.providers}
+
+
+def test_each_of_three_boxes_gets_a_provider_of_its_own() -> None:
+    boxes = [f"http://{box}:11434/v1" for box in ("gpu-1", "gpu-2", "gpu-3")]
+    snapshot = Snapshot.empty()
+    for base in (*boxes, *(base.upper().replace("/V1", "/") for base in boxes)):
+        snapshot = after(snapshot, at(base))
+    assert providers(snapshot) == dict(zip(("ollama", "ollama-gpu-2", "ollama-gpu-3"), boxes, strict=True))
+    assert sorted(snapshot.providers[m.provider_id].api_base or "" for m in snapshot.models) == boxes
+    snapshot = after(snapshot, at("http://gpu-2:11435/v1"), at("http://gpu-2:11436/v1"))
+    assert list(providers(snapshot)) == ["ollama", *(f"ollama-gpu-{n}" for n in ("2", "2-11435", "2-11436", "3"))]
+
+
+@pytest.mark.parametrize("base", ["http://other:11434/v1", "http://gpu:11435", "http://localhost:11434"])
+def test_a_name_that_has_another_address_is_refused_with_what_to_write(base: str) -> None:
+    snapshot = after(Snapshot.empty(), at("http://gpu:11434/v1", "box"))
+    with pytest.raises(ProviderElsewhere, match=r"'box' is at http://gpu:11434/v1, not at .*\. Name another provider"):
+        planned(snapshot, at(base, "box", suggested=False), at(base, "box", suggested=False, model_id="n"))
+    snapshot = after(snapshot, at(base, "there"))
+    with pytest.raises(ProviderElsewhere, match="Name the provider that has this address, 'there'"):
+        planned(snapshot, at(base, "box", suggested=False))
+    # Of many offers, such as those of a CSV file, the others go in.
+    plan = planned(snapshot, at(base, "box", suggested=False), at(base, "there", suggested=False, model_id="n"))
+    assert [entry.action for entry in plan.report] == ["skipped", "created"]
+
+
+def test_a_vendors_own_address_is_known() -> None:
+    snapshot = catalogue_with({}, "groq", "groq")
+    assert told(planned(snapshot, at("https://api.groq.com/openai/v1", "mine", suggested=False, model_id="a"))) == [
+        "unchanged a"
+    ]
+    with pytest.raises(ProviderElsewhere, match=r"'groq' is at https://api\.groq\.com"):
+        planned(snapshot, at("http://localhost:8000/v1", "groq", suggested=False))
+
+
+def test_of_several_accounts_at_one_address_people_say_which() -> None:
+    catalogue = Catalogue()
+    for key in ("ONE_KEY", "TWO_KEY"):
+        catalogue.provider(key.lower(), "openai", api_base="https://api.openai.com/v1", api_key_env_var=key)
+    offer = at("https://api.openai.com/v1/", "new", suggested=False, kind="openai")
+    assert "one_key, two_key" in planned(catalogue.snapshot(), offer).report[0].detail
+    named = offer.model_copy(update={"provider": "two_key"})
+    assert told(planned(catalogue.snapshot(), named)) == ["created m"]
+
+
+@pytest.mark.parametrize(("known", "offered"), [("llama3.2", "Llama3.2:latest"), ("hf.co/o/m", "huggingface.co/O/m")])
+def test_an_ollama_knows_a_model_by_several_names(known: str, offered: str) -> None:
+    catalogue = Catalogue()
+    provider = catalogue.provider("box", "ollama", api_base="http://box:11434/v1")
+    for name in (known, offered):
+        catalogue.model(provider, name, model_id=name)
+    catalogue.model(provider, "third", model_id=f"library/{known}")
+    plan = planned(catalogue.snapshot(), at("http://box:11434/v1", model_id=offered))
+    assert [entry.action for entry in plan.report] == ["unchanged"] * 3
+    twice = planned(catalogue.snapshot(), *(at("http://box:11434", model_id=name) for name in (known, offered)))
+    assert told(twice)[-1] == f"skipped {offered}: this import offered it already"
+
+
+def test_another_spelling_is_another_model_where_both_are_offered() -> None:
+    catalogue = Catalogue()
+    catalogue.model(catalogue.provider("mine", "vllm"), "m", model_id="Org/M")
+    snapshot = catalogue.snapshot()
+    assert [entry.action for entry in planned(snapshot, offer("org/m", "mine")).report] == ["unchanged"]
+    both = planned(snapshot, offer("org/m", "mine"), offer("Org/M", "mine"))
+    assert [entry.action for entry in both.report] == ["created", "unchanged"]
 
 
 def test_two_providers_of_a_type_are_for_people_to_tell_apart() -> None:

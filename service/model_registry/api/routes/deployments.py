@@ -33,7 +33,7 @@ deployments = APIRouter(prefix="/api/deployments", tags=["deployments"], route_c
 events = APIRouter(prefix="/api/events", tags=["deployments"], route_class=GuardedRoute)
 ROUTERS = (deployments, events)
 
-_TABLES = ("model_deployments", "models")
+_TABLES = ("model_deployments", "models", "model_providers", "gpu_nodes")
 _SHAPE = {"model": DeploymentView}
 _REPORT: dict[str, Any] = {
     "status_code": 201,
@@ -82,7 +82,7 @@ async def list_nodes(request: Request, state: CurrentApp, _caller: Reader) -> Re
     """One row per node, ordered by name, with the memory that its live deployments use."""
     snapshot = state.registry.snapshot
     items = node_views(snapshot)
-    return list_response(request, snapshot, items, len(items), (*_TABLES, "gpu_nodes"))
+    return list_response(request, snapshot, items, len(items), _TABLES)
 
 
 @deployments.get(

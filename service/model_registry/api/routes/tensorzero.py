@@ -28,9 +28,10 @@ from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.function_tables import function_views
 from model_registry.gateways.tensorzero.rendering.provider_tables import Omission
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES as TABLES
-from model_registry.gateways.tensorzero.rendering.render import configuration_tables
+from model_registry.gateways.tensorzero.rendering.render import configuration_tables, has_routes
 from model_registry.gateways.tensorzero.rendering.routes import omitted
 from model_registry.imports.plan import Action, ImportPlan
+from model_registry.snapshot.deployment_links import unlinked
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -176,6 +177,10 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
     rest = publisher.published(damped.snapshot)
     found += (await asyncio.to_thread(state.renderer.of, rest)).omitted
     found += [omitted(held.deployment, held.reason) for held in damped.held]
+    if has_routes(damped.snapshot):
+        found += [
+            omitted(deployment, f"it is linked to no model: {why}") for deployment, why in unlinked(damped.snapshot)
+        ]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     body = json_bytes({"items": items, "count": len(items)})
     cached = cached_body(request, damped.snapshot, body, tables=configuration_tables(damped.snapshot))

@@ -14,6 +14,7 @@ from typing import Any
 
 from model_registry.entities.model import Alias
 from model_registry.entities.provider_types import GATEWAY_TYPES
+from model_registry.entities.server_address import spelled_url
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.tensorzero.project import (
@@ -136,9 +137,10 @@ def _fill_provider(provider: Table, defaults: Mapping[str, Table]) -> None:
     if kind is None:
         return
     base = provider.get(kind.base_key) if kind.base_key else None
-    if kind.base_key and isinstance(base, str):
-        base = base.rstrip("/")  # the gateway makes the same requests with or without the slash
-        provider[kind.base_key] = base.removesuffix("/messages") if kind.name == "anthropic" else base
+    if kind.base_key and (base or kind.home) and isinstance(base or "", str):
+        # The gateway makes the same requests with or without the slash, and to every spelling of an address.
+        base = (base or kind.home).rstrip("/")
+        provider[kind.base_key] = spelled_url(base.removesuffix("/messages") if kind.name == "anthropic" else base)
     credential = kind.credential
     if credential and credential.variable and credential.key not in provider:
         default = f"{credential.scheme}{credential.variable}"

@@ -120,6 +120,15 @@ def _text(of: object, key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def type_of_server(answer: object) -> str:
+    """Return the provider type of a server by what its models say of their owner."""
+    listed = answer.get("data") if isinstance(answer, Mapping) else answer
+    owners = (
+        [model.get("owned_by") for model in listed if isinstance(model, Mapping)] if isinstance(listed, list) else []
+    )
+    return next((kind for kind in ("vllm", "sglang") if kind in owners), "openai_compatible")
+
+
 def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer

@@ -176,6 +176,8 @@ def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Itera
         for key in offer.columns[column]:
             if column == "api_base" and table.get(key, value) != value and key not in provider.tensorzero:
                 yield f"{key} {short(table[key])} -> {short(value)}"
+            elif column == "api_base" and value and key not in table and key not in provider.tensorzero:
+                yield f"{key} left out -> {short(value)}, the gateway's default"
             elif column == "api_key_env_var" and value and key not in table:
                 yield f"{key} left out -> env::{value}, the gateway's default"
 

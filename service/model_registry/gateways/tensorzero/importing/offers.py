@@ -1,6 +1,6 @@
 """Reads a provider table of a project as an offer: one model, on one connection. `providers.py` finds its row.
 
-A connection tells providers apart: type, base URL (trailing slash aside), credentials, and what else
+A connection tells providers apart: type, base URL (in one spelling, the vendor's filled in), credentials, and what else
 says where and as whom (region, project ...). Whatever else the table says belongs to the model.
 """
 
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, ProviderType
+from model_registry.entities.server_address import spelled_url
 from model_registry.gateways.tensorzero.project import Path, Table
+from model_registry.gateways.tensorzero.rendering.provider_tables import rendered_base
 
 Defaults = dict[str, Any]
 """Provider type -> the credential location that a project's `provider_types` section gives it."""
@@ -100,7 +102,7 @@ def connection_of(row: Provider, defaults: Defaults) -> Connection | None:
             location = f"{credential.scheme}{row.api_key_env_var}"
         else:
             location = "none" if kind.key_optional else default_location(kind, defaults)
-    base = row.tensorzero.get(kind.base_key, row.api_base) if kind.base_key else None
+    base = row.tensorzero.get(kind.base_key, rendered_base(row)) if kind.base_key else None
     return _connection(kind, base, location, _connection_extras(kind, row.tensorzero))
 
 
@@ -112,7 +114,8 @@ def own_extras(row: Provider) -> Table:
 
 
 def _connection(kind: ProviderType, base: Any, location: Any, more: Table) -> Connection:  # noqa: ANN401 (as the table has it)
-    base = base.rstrip("/") if isinstance(base, str) else base
+    base = kind.home or None if base is None and kind.base_key else base
+    base = spelled_url(base) if isinstance(base, str) else base
     return Connection(kind.name, base, canonical(location), canonical(more))
 
 

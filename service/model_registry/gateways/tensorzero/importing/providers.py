@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.base import GatewayShortName
 from model_registry.entities.model import Model
-from model_registry.entities.provider import Provider
+from model_registry.entities.provider import Provider, is_at_vendor
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.gateways.tensorzero.importing.offers import (
     Connection,
@@ -141,9 +141,9 @@ class Providers:
         return name
 
     def _is_plain(self, row: Provider) -> bool:
-        credential = GATEWAY_TYPES[row.type].credential
-        default = credential.variable if credential else None
-        return not row.api_base and not row.tensorzero and row.api_key_env_var in {None, default}
+        kind = GATEWAY_TYPES[row.type]
+        default = kind.credential.variable if kind.credential else None
+        return is_at_vendor(row.api_base, kind) and not row.tensorzero and row.api_key_env_var in {None, default}
 
 
 def _embeds(offer: ImportedOffer) -> bool:
@@ -157,7 +157,7 @@ def _names(offer: ImportedOffer) -> Iterator[str]:
     except ValidationError:
         stem = offer.connection.gateway_type
     yield stem
-    for part in (_host(offer.connection.base), _readable(offer.provider.get("api_key_env_var"))):
+    for part in (_host(offer.provider.get("api_base")), _readable(offer.provider.get("api_key_env_var"))):
         if part and part != stem:
             yield f"{stem}-{part}"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
-from model_registry.entities.provider import Provider
+from model_registry.entities.provider import Provider, is_at_vendor
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
 from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.cost_tables import PRICES, cost_table, left_out, price, prices
@@ -223,7 +223,9 @@ def _shorthand_fault(model: Model, provider: Provider) -> str | None:
     if model_id not in {model.model_id, f"{_RESPONSES}{model.model_id}"}:
         return f"{start} for the model {model_id}, not {model.model_id}; give the model another name"
     variable = provider.api_key_env_var
-    if provider.api_base or (variable and kind.credential and variable != kind.credential.variable):
+    if not is_at_vendor(provider.api_base, kind) or (
+        variable and kind.credential and variable != kind.credential.variable
+    ):
         return f"{start}, which ignores the api_base and the key of {provider.name}; give the model another name"
     if provider.tensorzero or model.tensorzero or is_routed(provider):
         return f"{start}, which takes no further keys and knows no nodes; give the model another name"
@@ -238,6 +240,14 @@ def provider_table(offer: ProviderTable) -> Table:
     return {key: plain(value) for key, value in table.items() if value is not None}
 
 
+def rendered_base(provider: Provider) -> str | None:
+    """Return a provider's base URL for the gateway. Ollama has OpenAI's protocol below /v1, and its own beside it."""
+    base = provider.api_base
+    if provider.type != "ollama" or not base or "?" in base or base.rstrip("/").endswith("/v1"):
+        return base
+    return f"{base.rstrip('/')}/v1"
+
+
 def _derived(offer: ProviderTable, extras: Table) -> Table:
     model, provider = offer.model, offer.provider
     kind = PROVIDER_TYPES[provider.type]
@@ -246,7 +256,7 @@ def _derived(offer: ProviderTable, extras: Table) -> Table:
         table[kind.model_key] = model.model_id
     table |= dict.fromkeys(kind.more_model_keys, model.model_id)
     if kind.base_key and provider.api_base:
-        table[kind.base_key] = provider.api_base
+        table[kind.base_key] = rendered_base(provider)
     if shorthand := is_shorthand(model.name):
         # No credential's location: a shorthand uses the gateway's default.
         if shorthand[1].startswith(_RESPONSES):

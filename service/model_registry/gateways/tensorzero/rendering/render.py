@@ -29,6 +29,7 @@ from model_registry.gateways.tensorzero.rendering.provider_tables import (
     why_provider_left_out,
 )
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
+from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.live_deployments import is_routed
 from model_registry.snapshot.snapshot import Snapshot
@@ -98,9 +99,9 @@ def configuration_tables(snapshot: Snapshot) -> frozenset[str]:
 def routed_on(snapshot: Snapshot, node_id: str) -> Iterator[Model]:
     """Yield the models announced by a node whose providers are routed by deployments."""
     for deployment in snapshot.deployments.where("node", node_id):
-        model = snapshot.models.get(deployment.model_id)
-        if model is not None and is_routed(snapshot.providers.get(model.provider_id)):
-            yield model
+        for model in models_of(snapshot, deployment):
+            if is_routed(snapshot.providers.get(model.provider_id)):
+                yield model
 
 
 def concerns_routes(before: Snapshot, after: Snapshot, changes: Iterable[Change]) -> bool:

@@ -14,6 +14,7 @@ from model_registry.entities.model import Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider, http_url_problem
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.entities.server_address import is_unspecified
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     DEPLOYMENT,
@@ -109,6 +110,8 @@ def _address(endpoint: str | None) -> Address:
         return Address(fault=f"its endpoint is longer than {_LONGEST} characters")
     if problem := http_url_problem(endpoint):
         return Address(fault=f"its endpoint {problem}")
+    if is_unspecified(endpoint):
+        return Address(fault=f"its endpoint {endpoint} is every address of its own machine: announce the node's name")
     if added := next((added for added in _ADDED if endpoint.rstrip("/").endswith(added)), None):
         return Address(fault=f"its endpoint ends in {added}, which the gateway adds itself")
     parts = urlsplit(endpoint)

@@ -275,6 +275,50 @@ def test_shorthand_models_become_rows_on_a_provider_of_that_type() -> None:
     assert configuration_tree(snapshot)["models"].keys() == {"gpt"}
 
 
+SEEDS = (
+    ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ("anthropic", "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+    ("ollama_local", "ollama", "http://localhost:11434", None),
+)
+
+
+def seeded() -> Snapshot:
+    columns = ("name", "type", "api_base", "api_key_env_var")
+    return with_rows(*(("model_providers", dict(zip(columns, seed, strict=True))) for seed in SEEDS))
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ('type = "openai"', "openai"),
+        ('type = "openai"\napi_base = "https://API.openai.com:443/v1/"', "openai"),
+        ('type = "openai"\napi_key_location = "env::OPENAI_API_KEY"', "openai"),
+        ('type = "anthropic"', "anthropic"),
+        ('type = "openai"\napi_base = "http://127.0.0.1:11434/v1"\napi_key_location = "none"', "ollama_local"),
+        ('type = "openai"\napi_key_location = "env::OTHER_KEY"', None),
+        ('type = "openai"\napi_base = "http://localhost:11434"\napi_key_location = "none"', None),  # not below /v1
+        ('type = "openai"\napi_base = "https://api.openai.com/v2"', None),
+    ],
+)
+def test_the_same_address_with_the_same_key_is_the_same_provider(table: str, row: str | None) -> None:
+    text = f'[models.m]\nrouting = ["key"]\n[models.m.providers.key]\n{table}\nmodel_name = "x"\n'
+    done = plan(text, seeded())
+    after = imported(text, seeded())
+    assert after.providers[next(iter(after.models)).provider_id].name == (row or "key")
+    assert len(after.providers) == len(SEEDS) + (row is None)
+    assert plan(text, after).operations == ()
+    if row and "api_base" not in table:
+        assert "api_base left out -> https://api." in "".join(e.detail for e in done.report if e.action == "normalised")
+
+
+def test_a_shorthand_goes_to_the_provider_at_the_vendors_own_address() -> None:
+    text = edited(FUNCTION, ('"m"', '"openai::gpt-4o-mini"'))
+    after = imported(text, seeded())
+    (model,) = after.models
+    assert after.providers[model.provider_id].name == "openai"
+    assert plan(text, after).operations == ()
+
+
 def test_a_shorthand_never_goes_to_a_provider_with_an_address_of_its_own() -> None:
     row = {"name": "openai", "type": "openai", "api_base": "https://proxy.example.com/v1"}
     text = edited(FUNCTION, ('"m"', '"openai::gpt-4o-mini"'))

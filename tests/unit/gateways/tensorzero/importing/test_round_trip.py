@@ -31,6 +31,10 @@ PROJECTS = sorted(path.name for path in FIXTURES.iterdir())
 Tree = dict[str, Any]
 
 
+HOMES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
+"""Where the gateway sends requests without an api_base, by the type."""
+
+
 def meaning(tree: Tree) -> Tree:
     """Models with the gateway's defaults filled in, functions with one way of sharing their calls."""
     defaults = {name: table.get("defaults", {}) for name, table in tree.get("provider_types", {}).items()}
@@ -48,6 +52,8 @@ def _model(table: Tree, defaults: Tree) -> Tree:
 def _provider(table: Tree, defaults: Tree) -> Tree:
     kind = GATEWAY_TYPES[table["type"]]
     told: Tree = dict(table)
+    if kind.name in HOMES:
+        told.setdefault("api_base", HOMES[kind.name])
     if kind.base_key and isinstance(told.get(kind.base_key), str):
         told[kind.base_key] = told[kind.base_key].rstrip("/")
     if kind.credential and kind.credential.key == "api_key_location":

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_registry.errors import InvalidConfiguration
-from model_registry.gateways.tensorzero.rendering.render import render
+from model_registry.gateways.tensorzero.rendering.render import configuration_tree, render
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
@@ -111,3 +111,20 @@ def test_what_cannot_be_done_is_refused_with_the_reason(
     with pytest.raises(InvalidConfiguration) as caught:
         refuse_bad_configuration(Snapshot.empty(), made.operations)
     assert any(says in str(reason) for reason in caught.value.reasons), caught.value.reasons
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "rendered"),
+    [
+        ("ollama", "http://gpu:11434", "http://gpu:11434/v1"),
+        ("ollama", "http://gpu:11434/", "http://gpu:11434/v1"),
+        ("ollama", "http://gpu:11434/v1/", "http://gpu:11434/v1/"),
+        ("ollama", "https://proxy/ollama", "https://proxy/ollama/v1"),
+        ("openai_compatible", "http://gpu:11434", "http://gpu:11434"),
+    ],
+)
+def test_an_ollama_is_asked_below_v1(kind: str, base: str, rendered: str) -> None:
+    catalogue = Catalogue()
+    catalogue.model(catalogue.provider("p", kind, api_base=base), "m")
+    table = configuration_tree(catalogue.snapshot())["models"]["m"]["providers"]["p"]
+    assert table["api_base"] == rendered

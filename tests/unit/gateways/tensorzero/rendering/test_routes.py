@@ -100,6 +100,8 @@ def test_an_endpoint_without_a_path_gets_v1(endpoint: str, base: str) -> None:
         ("ws://h", "whole http:// or https:// URL"),
         ("http://user:hunter2@h", "must not hold a user or password"),
         ("http://h/v1/chat/completions", "which the gateway adds itself"),
+        ("http://0.0.0.0:11434", "every address of its own machine"),
+        ("http://[::]:11434/v1", "every address of its own machine"),
         ("http://h/" + "x" * 2000, "longer than"),
     ],
 )

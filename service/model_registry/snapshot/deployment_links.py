@@ -1,0 +1,71 @@
+"""The models that a deployment belongs to, and why it belongs to none. The database decides: schema/25_links.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from model_registry.entities.deployment import Deployment
+from model_registry.entities.model import Model
+from model_registry.entities.model_name import ascii_lower, name_key
+from model_registry.entities.provider import Provider
+from model_registry.entities.server_address import server_address
+from model_registry.snapshot.snapshot import Snapshot
+
+_ADD = "add it with POST /api/models, or with `model-registry knowledge import`"
+_SHOWN = 3
+
+
+def models_of(snapshot: Snapshot, deployment: Deployment) -> list[Model]:
+    """Return all rows that a deployment is linked to, the best first."""
+    models = (snapshot.models.get(model_id) for model_id in deployment.linked)
+    return [model for model in models if model is not None]
+
+
+def why_unlinked(snapshot: Snapshot, deployment: Deployment) -> str | None:
+    """Return why a deployment is linked to no model, and what to do; None when it is linked."""
+    if models_of(snapshot, deployment):
+        return None
+    named = snapshot.models.where("key", name_key(deployment.announced_model))
+    here = [provider for provider in providers_at(snapshot, deployment) if provider.active]
+    if here:
+        names = ", ".join(provider.name for provider in here[:_SHOWN])
+        return f"the provider at its address, {names}, has no model {deployment.announced_model!r}: {_ADD}"
+    if not named:
+        return f"no model of the catalogue has the model_id {deployment.announced_model!r}: {_ADD}"
+    providers = {p.id: p for model in named if (p := snapshot.providers.get(model.provider_id))}.values()
+    shown = ", ".join(f"{p.name} ({p.type})" for p in list(providers)[:_SHOWN])
+    more = f" and {len(providers) - _SHOWN} more" if len(providers) > _SHOWN else ""
+    return (
+        f"models of this name are at {shown}{more}: none of these is a server of type {deployment.provider_type!r}, "
+        "and none has its address as api_base. Change one of them, or add a provider for it"
+    )
+
+
+def unlinked(snapshot: Snapshot) -> Iterator[tuple[Deployment, str]]:
+    """Yield the loaded deployments that are linked to no model, each with the reason."""
+    for deployment in snapshot.deployments:
+        if deployment.status == "loaded" and (reason := why_unlinked(snapshot, deployment)):
+            yield deployment, reason
+
+
+def providers_at(snapshot: Snapshot, deployment: Deployment) -> list[Provider]:
+    """Return the providers at the address that a deployment announces, or its node does."""
+    node = next(iter(snapshot.nodes.where("node_id", deployment.node_id)), None)
+    address = server_address(deployment.endpoint) or server_address(node.endpoint if node else None)
+    if address is None:
+        return []
+    for place in _places(address, deployment.node_id, server_address(node.endpoint if node else None)):
+        if providers := snapshot.providers.where("place", place):
+            return providers
+    return []
+
+
+def _places(address: str, node_id: str, node_address: str | None) -> list[str]:
+    """Return the hosts and ports that an address means, the surest first, as `deployment_places` of the database."""
+    place = address.partition("/")[0]
+    host, _, port = place.rpartition(":")
+    named = f"{ascii_lower(node_id)}:{port}"
+    if host != "localhost":
+        return [place, named]
+    there = node_address.partition("/")[0].rpartition(":")[0] if node_address else "localhost"
+    return [*([] if there == "localhost" else [f"{there}:{port}"]), named, place]
