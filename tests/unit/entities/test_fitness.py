@@ -224,13 +224,18 @@ def test_values_that_mean_nothing_are_passed_over() -> None:
     """Rows written in SQL may hold any JSON."""
     odd = {"requirements": [8], "quantization": "awq", "field_sources": 1, "parameters": 8, "vram_mb": True}
     deep = {
-        "requirements": {"min_vram_gb": "8", "min_gpus": None, "min_ram_gb": {}},
+        "requirements": {
+            "min_vram_gb": "8",
+            "min_gpus": None,
+            "min_ram_gb": {},
+            "cuda_compute_capability": "sm_90",
+        },
         "training_defaults": {"lora_config": 1},
     }
 
     for part in (odd, deep | {"parameters": "8B"}):
         for use in get_args(Use):
-            check_fitness({**MODEL, **part}, use, Hardware(vram_gb=8, gpus=1, ram_gb=1))
+            check_fitness({**MODEL, **part}, use, Hardware(vram_gb=8, gpu="RTX 4090", ram_gb=1))
 
 
 def test_a_gpu_by_name_has_its_memory_and_its_capability() -> None:
