@@ -73,9 +73,9 @@ class NotCatalogued(ValueError):
 def model_type(model: Entry, model_id: str) -> str:
     """Find a model's type: what the server says, else what its name means. Errors: NotCatalogued."""
     by_name = next((kind for pattern, kind in _NAMES if re.search(pattern, model_id.lower())), None)
-    for said in _words(model):
+    for stated in _words(model):
         # Some write text_embedding or text embedding.
-        word = said if said in TYPES or said in _OTHERS else said.replace("_", "-").replace(" ", "-")
+        word = stated if stated in TYPES or stated in _OTHERS else stated.replace("_", "-").replace(" ", "-")
         if word == _AUDIO:
             return by_name if by_name in {"audio", "tts"} else "tts"
         if word in TYPES:
