@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -95,7 +96,7 @@ def check_fitness(
     if use == "training":
         errors += _untrainable(model, training.method)
     short, unsure = _memory(model, use, hardware, training)
-    errors += [*short, *_short(_part(model, "requirements"), hardware)]
+    errors += [*short, *shortages(model.get("requirements"), hardware)]
     return _result(errors, warnings + unsure)
 
 
@@ -119,6 +120,7 @@ def _against(model: Mapping[str, Any], use: Use, *, served: bool) -> Iterator[st
         yield f"The model {name!r} does not support {use}"
 
 
+_VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 _FIXED = frozenset({"4bit", "8bit", "awq", "gptq", "int4", "int8", "nvfp4"})
 """Methods of quantization whose weights full training cannot change."""
 
@@ -140,10 +142,15 @@ def _untrainable(model: Mapping[str, Any], method: Method | None) -> Iterator[st
 
 
 def _is_gguf(model: Mapping[str, Any], kind: str) -> bool:
-    names = (str(model.get(field) or "").lower() for field in ("id", "model_id", "framework"))
-    # Floating-point types have the same names elsewhere.
-    is_type = gguf_type(kind) is not None and kind.upper() not in ("F16", "BF16", "F32")
-    return is_type or any("gguf" in name for name in names)
+    names = [str(model.get(field) or "").lower() for field in ("id", "model_id", "framework")]
+    # Ollama's names end in the type: `llama3.1:8b-instruct-q4_K_M`.
+    return any("gguf" in name for name in names) or any(_is_gguf_alone(text) for text in (kind, *names[:2]))
+
+
+def _is_gguf_alone(text: str) -> bool:
+    """Whether a text has a type of GGUF's own: floating-point types have the same names elsewhere."""
+    kind = gguf_type(text)
+    return kind is not None and not kind.startswith(("F16", "BF16", "F32", "MXFP4"))
 
 
 def _memory(
@@ -195,7 +202,9 @@ def _training_memory(
     ]
 
 
-def _short(needs: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
+def shortages(requirements: object, hardware: Hardware) -> Iterator[str]:
+    """Explain what beside GPU memory is less than the requirements of a model. Values that mean nothing are none."""
+    needs = requirements if isinstance(requirements, Mapping) else {}
     for what, least, there in (
         ("GB of memory", number(needs.get("min_ram_gb")), hardware.ram_gb),
         ("GPUs", number(needs.get("min_gpus")), hardware.count),
@@ -203,7 +212,7 @@ def _short(needs: Mapping[str, Any], hardware: Hardware) -> Iterator[str]:
         if there is not None and there < least:
             yield f"It needs {least:g} {what}, and there are {there:g}"
     oldest, cuda = needs.get("cuda_compute_capability"), hardware.capability
-    if oldest is not None and cuda is not None and _numbers(cuda) < _numbers(oldest):
+    if cuda is not None and _numbers(cuda) < _numbers(str(oldest)):
         yield f"It needs CUDA compute capability {oldest}, and there is {cuda}"
 
 
@@ -225,5 +234,5 @@ def _part(model: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Parse a version for comparison: as text, 10.0 would be less than 9.0."""
-    return tuple(int(part) for part in version.split("."))
+    """Parse a version for comparison: as text, 10.0 would be less than 9.0. Nothing, if it is none."""
+    return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else ()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from model_registry.entities.fitness import Hardware, shortages
 from model_registry.entities.model import Model
 from model_registry.selection.costs import Costs, amount, missing_prices
 from model_registry.selection.filter_values import capability, category, known, model_type, provider_ids
@@ -107,6 +108,8 @@ def _limits(index: ModelIndex, constraints: Constraints) -> Iterator[Check]:
             yield Check(name, within(number, limit) | excused, _outside(index, number, than, limit))
     if (memory := constraints.memory_gb) is not None:
         yield _memory(index, constraints, memory)
+    if constraints.gpu is not None:
+        yield _gpus(index, Hardware(gpu=constraints.gpu, gpus=constraints.gpus))
 
 
 def _outside(index: ModelIndex, number: str, than: str, limit: float) -> Callable[[int], str]:
@@ -130,6 +133,18 @@ def _memory(index: ModelIndex, constraints: Constraints, there: float) -> Check:
         return f"it needs {needed:.3g} GB of GPU memory, more than {there:g}"
 
     return Check("vram_gb", index.at_most(NEEDED_VRAM, there) | excused, why)
+
+
+def _gpus(index: ModelIndex, hardware: Hardware) -> Check:
+    """Check what a model requires of GPUs beside memory, by the rule of `entities/fitness.py`."""
+    needs = index.columns.column("requirements", lambda model: model.card.get("requirements"))
+
+    def why(position: int) -> str:
+        short = (problem.removeprefix("It ") for problem in shortages(needs[position], hardware))
+        return "; ".join(f"it {problem}" for problem in short)
+
+    short = index.mask_of(at for at, need in enumerate(needs) if need and any(shortages(need, hardware)))
+    return Check("gpu", index.everything ^ short, why)
 
 
 def _cost(index: ModelIndex, request: SelectionRequest, costs: Costs) -> Check:

@@ -131,12 +131,20 @@ def test_memory_that_is_not_known_is_a_warning_where_it_is_asked_for() -> None:
         {"quantization": {"type": "Q4_K_M"}},
         {"model_id": "unsloth/Qwen3-8B-GGUF:Q4_K_M"},
         {"framework": "gguf"},
+        {"id": "llama3.1:8b-instruct-q4_K_M"},
     ],
 )
 def test_gguf_is_not_trained(weights: dict[str, Any]) -> None:
     assert "GGUF" in (check_fitness({**MODEL, **weights}, "training").error_message or "")
     assert check_fitness({**MODEL, **weights}, "inference").is_valid
     assert check_fitness({**MODEL, "quantization": {"type": "BF16"}}, "training").is_valid
+
+
+@pytest.mark.parametrize("kind", ["mxfp4", "BF16", "MXFP4_MOE"])
+def test_types_that_gguf_shares_with_others_are_trained(kind: str) -> None:
+    weights = {"id": "openai/gpt-oss-20b", "quantization": {"method": "mxfp4", "type": kind}}
+
+    assert check_fitness({**MODEL, **weights}, "training").is_valid
 
 
 def test_quantized_weights_are_not_trained_in_full() -> None:
@@ -216,13 +224,18 @@ def test_values_that_mean_nothing_are_passed_over() -> None:
     """Rows written in SQL may hold any JSON."""
     odd = {"requirements": [8], "quantization": "awq", "field_sources": 1, "parameters": 8, "vram_mb": True}
     deep = {
-        "requirements": {"min_vram_gb": "8", "min_gpus": None, "min_ram_gb": {}},
+        "requirements": {
+            "min_vram_gb": "8",
+            "min_gpus": None,
+            "min_ram_gb": {},
+            "cuda_compute_capability": "sm_90",
+        },
         "training_defaults": {"lora_config": 1},
     }
 
     for part in (odd, deep | {"parameters": "8B"}):
         for use in get_args(Use):
-            check_fitness({**MODEL, **part}, use, Hardware(vram_gb=8, gpus=1, ram_gb=1))
+            check_fitness({**MODEL, **part}, use, Hardware(vram_gb=8, gpu="RTX 4090", ram_gb=1))
 
 
 def test_a_gpu_by_name_has_its_memory_and_its_capability() -> None:

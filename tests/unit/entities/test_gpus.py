@@ -24,6 +24,10 @@ from model_registry.entities.gpus import GPUS, gpu_problem, gpus_named
         ("A6000", "RTX A6000", 48),
         ("Tesla T4", "T4", 16),
         ("AMD Instinct MI300X", "MI300X", 192),
+        ("NVIDIA H200 NVL", "H200 NVL", 141),
+        ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "RTX PRO 6000 Max-Q", 96),
+        ("NVIDIA GeForce RTX 3060 Laptop GPU", "RTX 3060 Laptop", 6),
+        ("Tesla V100S-PCIE-32GB", "V100S", 32),
     ],
 )
 def test_a_gpu_is_found_by_what_it_is_called(written: str, name: str, memory: int) -> None:

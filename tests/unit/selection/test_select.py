@@ -177,6 +177,26 @@ def test_limits_are_kept_where_they_lie(snapshot: Snapshot, constraints: dict[st
     assert set(names(chosen(snapshot, constraints=constraints))) == left
 
 
+def test_gpus_by_name_are_compared_as_validation_does() -> None:
+    """A model that `/validate/inference` refuses on a GPU is not chosen for it."""
+    catalogue = Catalogue()
+    local = catalogue.provider()
+    for name, needs in {
+        "one": {"min_vram_gb": 8, "cuda_compute_capability": "8.9"},
+        "two": {"min_vram_gb": 8, "min_gpus": 2},
+        "newer": {"min_vram_gb": 8, "cuda_compute_capability": "9.0"},
+    }.items():
+        catalogue.model(local, name, requirements=needs)
+    answer = chosen(catalogue.snapshot(), constraints={"gpu": "RTX 4090"})
+
+    assert names(answer) == ["one"]
+    reasons = {model["name"]: model["reasons"][0]["message"] for model in answer["excluded"]["models"]}
+    assert reasons == {
+        "two": "it needs 2 GPUs, and there are 1",
+        "newer": "it needs CUDA compute capability 9.0, and there is 8.9",
+    }
+
+
 def test_only_what_is_loaded_counts_as_deployed(snapshot: Snapshot) -> None:
     assert names(chosen(snapshot, constraints={"deployed": True})) == ["unknown"]
     assert set(names(chosen(snapshot, constraints={"deployed": False}))) == {"free", "good", "quick"}

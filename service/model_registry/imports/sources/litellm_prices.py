@@ -106,7 +106,8 @@ _FLAG_TAGS = {
     "supports_computer_use": ("computer_use",),
 }
 _VARIANT = re.compile(
-    r"\*|eu|us|us-gov|apac|au|jp|uk|ca|global|global-standard|data-zone|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment"
+    r"\*|eu|us|us-gov|apac|latam|emea|au|jp|uk|ca|kr|global|global-standard|data-zone|[a-z]{2}(-[a-z]+)+-\d|\d+-month-commitment"
+    r"|[a-z]*(central|east|west|north|south)[a-z]*\d?"
     r"|(us|europe|asia|australia|me|northamerica|southamerica|africa)-[a-z]+\d+|(\d+|max)-x-(\d+|max)|hd|standard|premium|minimal|low|medium|high|xhigh|ultra|max|auto|(\d+|max)-steps|invoke"
 )
 """Prefixes of a model in the map where its price depends on more: region, term, size, quality."""

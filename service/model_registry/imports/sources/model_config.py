@@ -73,6 +73,8 @@ _CONTEXT = (
     "seq_len",
     "max_target_positions",
 )
+_OFFSET = frozenset({"roberta", "xlm_roberta", "xlm_roberta_xl", "camembert", "longformer", "mpnet"})
+"""Architectures that count positions from behind the number of padding (Transformers' `create_position_ids`)."""
 _UNSCALED = frozenset({"default", "mrope", "llama3", "longrope", "su", "proportional"})
 """Kinds of position scaling where `max_position_embeddings` is the scaled length already."""
 
@@ -87,7 +89,11 @@ def context_length(text: Document) -> int | None:
     length = number_in(text, "model_max_length") or (min(lengths) if lengths else None)
     if "gemma3" not in (text_in(text, "model_type") or ""):
         length = max((s for rope in _ropes(text) if (s := _scaled(length, rope, text))), default=length)
-    return (round(length) or None) if length is not None and length < LARGEST else None
+    if (text_in(text, "model_type") or "").replace("-", "_") in _OFFSET and length in lengths:
+        # The first positions are of padding: 514 positions are 512 tokens.
+        padding = text.get("pad_token_id")
+        length -= 1 + (padding if isinstance(padding, int) and 0 <= padding < length - 1 else 1)
+    return (round(length) or None) if length is not None and 0 < length < LARGEST else None
 
 
 def _ropes(text: Document) -> Iterator[Document]:

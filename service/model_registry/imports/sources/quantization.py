@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,13 @@ _METHODS = {
     "mxfp4": "mxfp4",
     "nvfp4": "nvfp4",
 }
+_QUANTIZED = re.compile(
+    r"(?<![a-z0-9])(awq|gptq|(mx|nv)?fp[48]|int[2348]|[2-8]-?bit|w[248]a(4|8|16)|bnb|bitsandbytes|exl[23]|hqq|aqlm|quip|"
+    r"autoround|quantized|nf4|compressed-tensors|mlx-\dbit)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""Words of names and tags of repositories whose weights are quantized."""
+_MOST_TAGS = 500
 _COMPRESSED = {("int", 4): "int4", ("int", 8): "int8", ("float", 8): "fp8"}
 """compressed-tensors: type and bits of the weights -> our method."""
 
@@ -71,7 +79,14 @@ def quantization_of(model_id: str, config: Document, info: Document) -> Quantiza
         for key in ("quantization_config", "compression_config", "quantization"):
             if section := object_in(document, key):
                 return _of_section(section, document)
-    return None
+    # The name or a tag alone says that weights are smaller, and not by how much.
+    return Quantization() if _says_quantized(model_id, info) else None
+
+
+def _says_quantized(model_id: str, info: Document) -> bool:
+    tags = info.get("tags")
+    words = [model_id, *(tags[:_MOST_TAGS] if isinstance(tags, list) else ())]
+    return any(isinstance(word, str) and _QUANTIZED.search(word) for word in words)
 
 
 def _of_section(section: Document, document: Document) -> Quantization:

@@ -14,6 +14,8 @@ from model_registry.imports.sources.model_config import Document, number_in, obj
 
 _SAFETENSORS = re.compile(r"model(?:-\d{5,6}-of-(\d{5,6}))?\.safetensors")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
+_GGUF = re.compile(r"(.+)\.gguf(?:\.part\d+of(\d+)|([.-](?:split|part)[.-]?[a-z0-9]{1,3}))?", re.IGNORECASE)
+"""A file's name; pieces of one that was cut up: `.part1of2` tells how many there are, `-split-a` does not."""
 _MOST_FILES = 10_000
 
 
@@ -59,16 +61,21 @@ def is_gguf(info: Document, model_id: str) -> bool:
 
 
 def gguf_files(info: Document, model_id: str) -> list[GgufFile]:
-    """Return the models in GGUF files; only one type where the model's name ends in it: `owner/repository:Q4_K_M`."""
+    """Return the models in GGUF files; only one type where the model's name ends in it: `owner/repository:Q4_K_M`.
+
+    None where the repository has no file of that type.
+    """
     shards: dict[str, list[tuple[int, float | None]]] = {}
     for name, size in _files(info):
-        stem = name.removesuffix(".gguf")
+        match = _GGUF.fullmatch(name)
         # Beside models there are projectors of images and matrices of importance.
-        if stem == name or re.search(r"mmproj|imatrix", name, re.IGNORECASE):
+        if match is None or re.search(r"mmproj|imatrix", name, re.IGNORECASE):
             continue
-        match = _SHARD.search(stem)
-        key = stem[: match.start()] if match else stem
-        shards.setdefault(key, []).append((int(match[1]) if match else 1, size))
+        stem, pieces, cut = match.groups()
+        shard = _SHARD.search(stem)
+        key = stem[: shard.start()] if shard else stem
+        count = int(shard[1]) if shard else int(pieces or 1)
+        shards.setdefault(key, []).append((count, None if cut else size))
     files = []
     for key, parts in shards.items():
         sizes = [size for _, size in parts if size]
@@ -76,5 +83,10 @@ def gguf_files(info: Document, model_id: str) -> list[GgufFile]:
         whole = len(sizes) == len(parts) == count
         kind = gguf_type(key.rpartition("/")[2]) or gguf_type(key)
         files.append(GgufFile(f"{key}.gguf", kind, count, sum(sizes) if whole else None))
-    wanted = model_id.rpartition(":")[2].upper() if ":" in model_id else None
-    return [f for f in files if f.kind == wanted] if wanted and any(f.kind == wanted for f in files) else files
+    wanted = wanted_type(model_id)
+    return [f for f in files if f.kind == wanted] if wanted else files
+
+
+def wanted_type(model_id: str) -> str | None:
+    """Return the type in which a model's name ends; other tags, such as `latest`, are none."""
+    return gguf_type(model_id.rpartition(":")[2]) if ":" in model_id else None

@@ -26,12 +26,15 @@ TYPES = {
     **dict.fromkeys(("image", "images", "image_generation", "image_edit", "text-to-image", "text2image"), "image"),
     **dict.fromkeys(("tts", "audio_speech", "speech", "text-to-speech", "text2audio"), "tts"),
     **dict.fromkeys(("stt", "asr", "transcribe", "transcription", "audio_transcription", "audio2text"), "audio"),
-    **dict.fromkeys(("automatic-speech-recognition", "realtime"), "audio"),
+    **dict.fromkeys(("automatic-speech-recognition", "realtime", "speech-to-text"), "audio"),
+    **dict.fromkeys(("image-generation", "image-to-image", "image2image", "image-edit"), "image"),
 }
 """A server's word -> our model type."""
 
 _OTHERS = frozenset(
     {
+        "text-to-video",
+        "image-to-video",
         "moderation",
         "video",
         "video_generation",
@@ -70,7 +73,9 @@ class NotCatalogued(ValueError):
 def model_type(model: Entry, model_id: str) -> str:
     """Find a model's type: what the server says, else what its name means. Errors: NotCatalogued."""
     by_name = next((kind for pattern, kind in _NAMES if re.search(pattern, model_id.lower())), None)
-    for word in _words(model):
+    for stated in _words(model):
+        # Some write text_embedding or text embedding.
+        word = stated if stated in TYPES or stated in _OTHERS else stated.replace("_", "-").replace(" ", "-")
         if word == _AUDIO:
             return by_name if by_name in {"audio", "tts"} else "tts"
         if word in TYPES:
@@ -91,7 +96,10 @@ def _words(model: Entry) -> Iterator[str]:
     for key in _SAYS:
         value = model.get(key)
         # Text Embeddings Inference says `{"embedding": {"pooling": "cls"}}`.
-        yield from (str(word).lower() for word in ([value] if isinstance(value, str) else _object(value)))
+        several = value if isinstance(value, list) else _object(value)
+        yield from (str(word).lower() for word in ([value] if isinstance(value, str) else several))
+    if (kind := _object(model.get("capabilities")).get("type")) and isinstance(kind, str):
+        yield kind.lower()
     taken, made = _modalities(model, "input_modalities"), _modalities(model, "output_modalities")
     if "text" in made:
         # A chat model that draws or speaks too is a chat model.
@@ -103,8 +111,14 @@ def _words(model: Entry) -> Iterator[str]:
 
 
 def _modalities(model: Entry, key: str) -> set[str]:
-    value = _object(model.get("architecture")).get(key) or model.get(key)
-    return {str(kind).lower() for kind in value} if isinstance(value, list) else set()
+    about = _object(model.get("architecture"))
+    value = about.get(key) or model.get(key)
+    if not value and isinstance(both := about.get("modality") or model.get("modality"), str) and "->" in both:
+        # OpenRouter's older form: `text+image->text`.
+        value = both.split("->")[key.startswith("output")].split("+")
+    if isinstance(value, str):
+        value = value.split(",")
+    return {str(kind).strip().lower() for kind in value} if isinstance(value, list) else set()
 
 
 def _by_flags(model: Entry) -> str | None:
@@ -113,8 +127,9 @@ def _by_flags(model: Entry) -> str | None:
     if not isinstance(flags, Mapping) or flags.get("completion_chat") is not False or flags.get("completion_fim"):
         return None
     can = [str(name) for name, flag in flags.items() if flag is True]
-    if any("transcription" in name for name in can):
-        return "audio"
+    for word, kind in (("transcription", "audio"), ("embed", "embedding"), ("rerank", "reranker")):
+        if any(word in name for name in can):
+            return kind
     raise NotCatalogued(", ".join(can) or "does not chat")
 
 
@@ -165,6 +180,8 @@ _BY_MILLION = {
 """Together's `pricing` and DeepInfra's `metadata.pricing`: US dollars for a million."""
 
 _LEAST_BY_MILLION = Decimal("0.001")
+_MOST_BY_TOKEN = Decimal("0.001")
+"""1,000 dollars for a million. Chutes has prices of a million under OpenRouter's names."""
 _NOT_REQUESTS = frozenset({"hourly", "finetune", "discount"})
 
 
@@ -174,10 +191,15 @@ def prices(model: Entry, kind: str) -> dict[str, Any]:
     found = []
     for key, value in pricing.items():
         price = dollars(value, f"pricing.{key}")
+        if isinstance(value, Mapping | list) and value:
+            # Prices by length or term, in a form of the server's own.
+            found.append(Rate("other", Decimal(0), name=key[:200]))
         if price is None or key in _NOT_REQUESTS:
             continue
         if key in _BY_TOKEN:
             unit = "output_images" if key == "image" and kind == "image" else _BY_TOKEN[key]
+            if unit.endswith("_tokens") and price > _MOST_BY_TOKEN:
+                continue
             if price or not unit.startswith(("requests", "input_images", "web")):
                 found.append(Rate(unit, price))
         elif key in _BY_MILLION and (not price or price >= _LEAST_BY_MILLION):

@@ -22,7 +22,13 @@ from model_registry.imports.sources.model_config import (
 )
 from model_registry.imports.sources.model_size import parameters_in, parameters_text
 from model_registry.imports.sources.quantization import Quantization, quantization_of
-from model_registry.imports.sources.repository_files import GgufFile, gguf_files, is_gguf, safetensors_bytes
+from model_registry.imports.sources.repository_files import (
+    GgufFile,
+    gguf_files,
+    is_gguf,
+    safetensors_bytes,
+    wanted_type,
+)
 from model_registry.imports.sources.stored_numbers import SAME, Reading, agree, all_agree, ratio, readings
 
 _DTYPE_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float8_e4m3fn": 8}
@@ -221,6 +227,8 @@ def _of_gguf(repository: _Repository) -> Weights:
     reasons = {} if parameters else {"parameters": "the Hub counts the first shard only, and the name states no size"}
     if len(files) > 1:
         reasons["requirements"] = _choice(repository.model_id, files)
+    elif not files and (kind := wanted_type(repository.model_id)):
+        reasons["requirements"] = f"the repository lists no file of the type {kind}"
     if len(files) != 1:
         return Weights(parameters, None, reasons)
     (file,) = files

@@ -130,6 +130,7 @@ def test_regions_sizes_and_qualities_are_prices_of_their_model() -> None:
             "fal_ai/acme/pix": image | {"output_cost_per_image": 0.05},
             "azure/us-gov/gpt": CHAT | {"input_cost_per_token": 3e-06},
             "azure/apac/gpt": CHAT | {"input_cost_per_token": 4e-06},
+            "azure/swedencentral/gpt": CHAT | {"input_cost_per_token": 5e-06},
             "azure/gpt": CHAT | {"input_cost_per_token": 2e-06},
             "1024-x-1024/50-steps/bedrock/nova": image | {"litellm_provider": "bedrock", "output_cost_per_image": 1},
             "together-ai-up-to-4b": CHAT | {"litellm_provider": "together_ai"},
@@ -144,7 +145,7 @@ def test_regions_sizes_and_qualities_are_prices_of_their_model() -> None:
         {"of": "output_images", "per_unit": "0.2", "variant": "xhigh/1024-x-1024"},
     ]
     assert by_id["gpt"]["cost_per_1m_input_tokens"] == 2.0
-    assert [entry["variant"] for entry in by_id["gpt"]["further_prices"]] == ["us-gov", "apac"]
+    assert [entry["variant"] for entry in by_id["gpt"]["further_prices"]] == ["us-gov", "apac", "swedencentral"]
     # What all of its sizes cost holds, where there is no other price.
     assert by_id["nova"]["further_prices"][0] == {"of": "output_images", "per_unit": "1"}
     assert [

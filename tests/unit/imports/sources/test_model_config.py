@@ -129,6 +129,11 @@ CONTEXTS: dict[str, tuple[dict[str, Any], int | None]] = {
         },
         4096,
     ),
+    "positions of padding (BGE M3)": (
+        {"model_type": "xlm-roberta", "max_position_embeddings": 8194, "pad_token_id": 1},
+        8192,
+    ),
+    "positions of padding, not stated": ({"model_type": "roberta", "max_position_embeddings": 514}, 512),
     "nothing": ({"rope_scaling": {"type": "linear", "factor": 4}}, None),
     "no numbers": (
         {"max_position_embeddings": "many", "rope_scaling": {"type": "yarn", "factor": "4", "rope_type": 7}},

@@ -49,6 +49,15 @@ def fields(**model: Any) -> dict[str, Any]:
         ({"architecture": {"output_modalities": ["audio"]}}, "tts"),
         ({"output_modalities": ["image"]}, "image"),
         ({"capabilities": {"completion_chat": False, "audio_transcription": True}}, "audio"),
+        ({"capabilities": {"completion_chat": False, "embeddings": True}}, "embedding"),
+        ({"capabilities": {"type": "embeddings", "family": "text-embedding-3-small"}}, "embedding"),
+        ({"type": "text_embedding"}, "embedding"),
+        ({"type": ["embedding"]}, "embedding"),
+        ({"type": "speech-to-text"}, "audio"),
+        ({"task": "image-to-image"}, "image"),
+        ({"output_modalities": "image"}, "image"),
+        ({"architecture": {"modality": "text->image"}}, "image"),
+        ({"architecture": {"modality": "text+image->text"}, "id": "image-asker"}, "chat"),
         ({"model_type": "llama"}, "chat"),
         ({"id": "imagenet-captioner"}, "chat"),
         ({"id": "text-embedding-3"}, "embedding"),
@@ -120,3 +129,14 @@ def test_one_value_that_json_cannot_carry_holds_no_other_model_back(odd: Any) ->
     assert [offer.model_id for offer in reading.offers] == ["good"]
     assert [unread.name for unread in reading.unread] == ["odd"]
     json.dumps([offer.model_dump() for offer in reading.offers], allow_nan=False).encode()
+
+
+def test_a_price_of_a_million_under_the_name_of_one_token_is_not_known() -> None:
+    assert "cost_per_1m_input_tokens" not in fields(pricing={"prompt": 0.27, "completion": "0.3"})
+    assert fields(pricing={"prompt": "0.0006"})["cost_per_1m_input_tokens"] == 600
+
+
+def test_prices_in_a_form_of_their_own_are_named() -> None:
+    said = fields(pricing={"prompt": "0", "completion": "0", "overrides": [{"min_tokens": 200_000, "prompt": "1e-6"}]})
+
+    assert said["further_prices"] == [{"of": "other", "name": "overrides"}]

@@ -274,6 +274,43 @@ def test_of_several_gguf_types_one_is_chosen_by_the_name() -> None:
     assert sizes(gguf("org/m-GGUF", {"m.gguf": None}, total=8_190_735_360))[1] is None
 
 
+UNSURE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("TheBloke/Llama-2-70B-AWQ", {}),
+    ("acme/Llama-3-8B-GPTQ-4bit", {}),
+    ("acme/Qwen3-8B-FP8", {}),
+    ("RedHatAI/Qwen3-8B-quantized.w4a16", {}),
+    ("unsloth/Qwen3-8B-unsloth-bnb-4bit", {}),
+    ("turboderp/Llama-3-8B-exl2", {}),
+    ("acme/Qwen3-8B", {"tags": ["text-generation", "4-bit"]}),
+    ("acme/Qwen3-8B", {"tags": ["compressed-tensors"]}),
+)
+
+
+@pytest.mark.parametrize(("name", "info"), UNSURE)
+@pytest.mark.parametrize("config", [{}, {"model_type": "llama"}])
+def test_a_name_that_says_quantized_has_no_memory_of_16_bits(name: str, info: Any, config: Any) -> None:
+    offer = facts(name, config, None, pipeline_tag="text-generation", **info)
+    assert sizes(offer) == ("70B" if "70B" in name else "8B", None)
+    assert offer.left_out == {"requirements": "the bits of a quantized weight are not stated"}
+
+
+def test_a_gguf_type_that_is_not_there_has_not_the_size_of_another() -> None:
+    offer = gguf("acme/Llama-70B-GGUF:Q8_0", {"Llama-70B-Q4_K_M.gguf": 42 * 10**9}, total=70_553_706_496)
+    assert sizes(offer) == ("70.6B", None)
+    assert offer.left_out == {"requirements": "the repository lists no file of the type Q8_0"}
+    assert sizes(gguf("acme/Llama-70B-GGUF:latest", {"Llama-70B-Q4_K_M.gguf": 42 * 10**9})) == ("70B", 50.4)
+
+
+def test_pieces_of_a_gguf_file_count_together() -> None:
+    pieces = {"L.i1-IQ3_XXS.gguf.part1of2": 14 * 10**9, "L.i1-IQ3_XXS.gguf.part2of2": 13_500_000_000}
+    for kind in ("IQ3_XXS", "i1-IQ3_XXS"):
+        offer = gguf(f"acme/Llama-70B-i1-GGUF:{kind}", pieces | {"L.i1-Q2_K.gguf": 26 * 10**9})
+        assert sizes(offer) == ("70B", 33.0)
+    # How many there are is not known here: by the type's bits.
+    cut = {"l.Q8_0.gguf-split-a": 36 * 10**9, "l.Q8_0.gguf-split-b": 36 * 10**9, "l.Q4_K_M.gguf": 41 * 10**9}
+    assert sizes(gguf("acme/Llama-70B-GGUF:Q8_0", cut)) == ("70B", 89.3)
+
+
 @pytest.mark.parametrize("number", [float("inf"), float("nan"), 1e300, -5, True, "8", None, [1]])
 def test_numbers_that_cannot_be_are_passed_over(number: Any) -> None:
     offer = facts(
