@@ -290,6 +290,13 @@ async def test_a_column_that_no_view_has_is_refused_with_the_nearest(client: htt
         assert f"did you mean {meant!r}?" in found["detail"]
 
 
+async def test_a_view_and_a_body_that_cannot_be_read_are_named(client: httpx.AsyncClient) -> None:
+    assert "did you mean 'models'?" in problem(await client.get("/rest/v1/modls"), 404, "E4004")["detail"]
+    for body, message in (("9" * 5000, "a number of thousands of digits"), (b"\xff{", "is not valid JSON in UTF-8")):
+        sent = await client.post("/api/models", content=body, headers={"Content-Type": "application/json"})
+        assert message in problem(sent, 422, "E4003")["detail"]
+
+
 async def test_two_names_of_one_reference_must_mean_the_same(client: httpx.AsyncClient) -> None:
     await add_provider(client, "other")
     await add_model(client, "n")
