@@ -282,6 +282,8 @@ async def test_true_is_no_number(client: httpx.AsyncClient) -> None:
     assert places(found) == set(wrong)
     assert "vram_mb: must be a number, not true" in found["detail"]
     assert (await client.patch("/api/models/m", json={"active": True, "vram_mb": 1})).status_code == 200
+    nested = await client.patch("/api/models/m", json={"requirements": {"min_vram_gb": True}})
+    assert places(problem(nested, 422, "E4003")) == {"requirements.min_vram_gb"}
 
 
 async def test_a_column_that_no_view_has_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
