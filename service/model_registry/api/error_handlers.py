@@ -61,7 +61,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # noqa: PLR2004 (FastAPI: the body could not be parsed)
-            reason = Reason("body", error.detail if error.detail == TOO_DEEP else "is not valid JSON in UTF-8")
+            reason = Reason("body", error.detail if error.detail == TOO_DEEP else _unparsed(error.__cause__))
             return problem_response(_invalid_of(request)(str(reason), reasons=(reason,)))
         if error.status_code == 405:  # noqa: PLR2004
             headers = dict(error.headers or {})
@@ -73,6 +73,13 @@ def install_error_handlers(app: FastAPI) -> None:
         response = bug_response(error)
         response.raw_headers += SECURITY_HEADERS  # Starlette sends this response outside all middleware
         return response
+
+
+def _unparsed(cause: BaseException | None) -> str:
+    """Return why a body that may be JSON could not be parsed: its bytes are no text, or a number has no end."""
+    if isinstance(cause, ValueError) and "digits" in str(cause):
+        return "holds a number of thousands of digits"
+    return "is not valid JSON in UTF-8"
 
 
 def _invalid_of(request: Request) -> type[Invalid]:

@@ -7,6 +7,8 @@ from model_registry.errors import Reason
 _EXCERPT = 30
 """Characters of the body that are shown. The rest may be secret, and the answer must not grow with the request."""
 _PYTHON = {"True": "true", "False": "false", "None": "null", "NaN": "null", "Infinity": "null", "undefined": "null"}
+_CURLY = "\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"
+"""Quotes that word processors and chats make of straight ones."""
 _MISSING = {
     "Expecting ',' delimiter": "a comma is missing before it, or a bracket that closes",
     "Expecting ':' delimiter": "a colon is missing before it",
@@ -41,9 +43,8 @@ def _advice(body: str, position: int, problem: str) -> str:  # noqa: PLR0911 (on
         return "names and strings stand in double quotes, not single ones"
     if rest.startswith(("//", "/*", "#")):
         return "JSON has no comments"
-    for word, instead in _PYTHON.items():
-        if rest.startswith(word):
-            return f"write {instead} instead of {word}"
+    if advice := _written_otherwise(body[:position], rest):
+        return advice
     if before.endswith(",") and rest[0] in "]}":
         return "the comma before a closing bracket must go"
     if problem.startswith("Illegal trailing comma"):
@@ -53,6 +54,19 @@ def _advice(body: str, position: int, problem: str) -> str:  # noqa: PLR0911 (on
     if known := next((text for start, text in _MISSING.items() if problem.startswith(start)), None):
         return f"{known} ({_excerpt(rest)})"
     return f"a value is expected, not {_excerpt(rest)}"
+
+
+def _written_otherwise(before: str, rest: str) -> str | None:
+    """Return how JSON writes a value that other languages, and word processors, write so."""
+    if rest[0] in _CURLY:
+        return f"write straight double quotes, not {rest[0]}"
+    if rest[0].isdigit() and before.endswith("0"):
+        return "a number does not begin with 0"
+    if rest[0] in "+." and rest[1:2].isdigit():
+        return "a number begins with a digit or a minus sign"
+    return next(
+        (f"write {instead} instead of {word}" for word, instead in _PYTHON.items() if rest.startswith(word)), None
+    )
 
 
 def _excerpt(rest: str) -> str:

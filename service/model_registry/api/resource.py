@@ -19,6 +19,7 @@ from model_registry.api.error_handlers import invalid_as
 from model_registry.api.problems import responses
 from model_registry.api.publication import answers_publication
 from model_registry.catalog import resources
+from model_registry.catalog.request_models import RequestModel
 from model_registry.catalog.resources import Resource
 from model_registry.catalog.warnings import WARNINGS, warnings_of, with_warnings
 from model_registry.entities.change import Operation
@@ -135,7 +136,8 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
         name: (field.annotation, field.default if not field.is_required() else None)
         for name, field in body.model_fields.items()
     }
-    return create_model(f"{body.__name__.removesuffix('Body')}Change", **fields)
+    name = body.__name__.removesuffix("Body")
+    return create_model(f"{name}Change", __base__=RequestModel, __doc__=f"Fields of {name} to change.", **fields)
 
 
 def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) -> None:

@@ -5,9 +5,11 @@ Finding what a reference means needs a snapshot; `columns` of each body answers 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from model_registry.entities.base import MAX_INT32, Draft, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
@@ -39,8 +41,33 @@ def _tags(given: Json) -> Json:
     return [str(tag).removeprefix("supports_") for tag, flag in given.items() if flag]
 
 
+@cache
+def _numbers(shape: type[Draft]) -> frozenset[str]:
+    """Return the fields of a shape that are numbers."""
+    return frozenset(name for name, field in shape.model_fields.items() if _is_number(field.annotation))
+
+
+def _is_number(annotation: Any) -> bool:  # noqa: ANN401 (any type)
+    if get_origin(annotation) is Annotated:
+        return _is_number(get_args(annotation)[0])
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation) if _is_union(annotation) else ()))
+
+
+def _is_union(annotation: Any) -> bool:  # noqa: ANN401 (any type)
+    return get_origin(annotation) in (Union, UnionType)
+
+
 class RequestModel(Draft):
     """What callers send for a resource."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, given: Json, info: ValidationInfo) -> Json:
+        """Refuse true where a number goes: pydantic takes it for 1."""
+        if isinstance(given, bool) and info.field_name in _numbers(cls):
+            message = f"must be a number, not {str(given).lower()}"
+            raise ValueError(message)
+        return given
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
         """Return the row to write, its references as ids. Errors: Invalid, UnknownReference, AmbiguousName."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from model_registry.catalog.views import View
+from model_registry.entities.spelling import suggestion
 from model_registry.errors import Invalid, Reason
 
 _ORDER = re.compile(r"(?P<column>\w+)(?:\.(?P<way>asc|desc))?(?:\.(?P<nulls>nullsfirst|nullslast))?")
@@ -158,7 +159,8 @@ def _number(name: str, text: str) -> int:
 
 def _known(place: str, column: str, known: set[str] | None) -> str:
     if known is not None and column not in known:
-        raise _not_understood(place, f"there is no column {column!r}; known: {', '.join(sorted(known))}")
+        names = sorted(known if place != column else known.union(_CONTROL))
+        raise _not_understood(place, f"there is no column {column!r}; {suggestion(column, names)}")
     return column
 
 

@@ -12,6 +12,7 @@ from model_registry.catalog.views import View
 from model_registry.entities.change import Operation
 from model_registry.entities.model import CAPABILITIES, canonical
 from model_registry.entities.spelling import nearest, suggestion
+from model_registry.snapshot.lookup import model_label, named
 from model_registry.snapshot.snapshot import Snapshot
 
 WARNINGS = "warnings"
@@ -34,7 +35,14 @@ def with_warnings(resource: Resource) -> Any:  # noqa: ANN401 (a type made here)
 
 def warnings_of(resource: Resource, snapshot: Snapshot, given: Mapping[str, Any], view: View) -> list[str]:
     """Return the warnings about the JSON of a write, given the row that it made."""
-    return _bounded([*_capabilities(snapshot, given, view), *_own_names(view), *_passed_over(resource, given, view)])
+    return _bounded(
+        [
+            *_capabilities(snapshot, given, view),
+            *_own_names(view),
+            *_hidden(snapshot, view),
+            *_passed_over(resource, given, view),
+        ]
+    )
 
 
 def import_warnings(operations: Iterable[Operation]) -> list[str]:
@@ -76,6 +84,14 @@ def _own_names(view: View) -> Iterator[str]:
         yield "fallback_model_id: is the mapping's own model, and so no fallback"
     if any(alias["alias"] == view["name"] for alias in view.get("aliases", ())):
         yield f"name: {view['name']!r} is an alias of this model too, which is of no use any more; delete the alias"
+
+
+def _hidden(snapshot: Snapshot, view: View) -> Iterator[str]:
+    """Warn of an alias that means another model to the registry: names, and providers' names, count more."""
+    found = named(snapshot, view["alias"]) if "alias" in view else []
+    if found and [model.id for model in found] != [view["model_id"]]:
+        label = model_label(snapshot, found[0])
+        yield f"alias: names count more, and {view['alias']!r} is one of {label}; choose another alias"
 
 
 def _passed_over(resource: Resource, given: Mapping[str, Any], view: View) -> Iterator[str]:

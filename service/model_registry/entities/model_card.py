@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AnyUrl,
+    BeforeValidator,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -32,14 +33,22 @@ def _url_problem(value: str) -> str | None:
     return None
 
 
+def _no_boolean(value: object) -> object:
+    """Refuse true where a number goes: pydantic takes it for 1."""
+    if isinstance(value, bool):
+        message = f"must be a number, not {str(value).lower()}"
+        raise ValueError(message)  # noqa: TRY004 (pydantic's way to refuse)
+    return value
+
+
 N = TypeVar("N", int | None, float | None)
 
 HIGHEST_PRICE = 1_000_000
-Price = Annotated[float, Field(ge=0, le=HIGHEST_PRICE)]
+Price = Annotated[float, Field(ge=0, le=HIGHEST_PRICE), BeforeValidator(_no_boolean)]
 """US dollars per million tokens."""
-Score = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=MAX_INT32)]
-Gigabytes = Annotated[float, Field(ge=0, le=100_000)]
+Score = Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_boolean)]
+Count = Annotated[int, Field(ge=1, le=MAX_INT32), BeforeValidator(_no_boolean)]
+Gigabytes = Annotated[float, Field(ge=0, le=100_000), BeforeValidator(_no_boolean)]
 Url = Annotated[str, StringConstraints(max_length=2000), without(_url_problem)]
 
 

@@ -51,7 +51,8 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
     if fitting := _called(snapshot, reference, provider_id):
         return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m), " or provider/name")
     offered = f" at the provider {provider!r}" if provider is not None else ""
-    message = f"There is no model {reference!r}{offered}.{_similar(reference, _names_of_models(snapshot))}"
+    names = _names_of_models(snapshot, with_providers="/" in reference)
+    message = f"There is no model {reference!r}{offered}.{_similar(reference, names)}"
     raise ModelNotFound(message)
 
 
@@ -62,11 +63,18 @@ def find_models(snapshot: Snapshot, reference: str) -> list[Model]:
 
 
 def _called(snapshot: Snapshot, reference: str, provider_id: str | None) -> list[Model]:
+    if fitting := named(snapshot, reference, provider_id):
+        return fitting
+    aliased = _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference))
+    return [m for m in aliased if provider_id in (None, m.provider_id)]
+
+
+def named(snapshot: Snapshot, reference: str, provider_id: str | None = None) -> list[Model]:
+    """Return the models that a reference means by their names and their providers': before aliases count."""
     for candidates in (
         snapshot.models.where("name", reference),
         _at_provider(snapshot, reference),
         snapshot.models.where("model_id", reference),
-        _distinct(snapshot.models.get(alias.model_id) for alias in snapshot.aliases.where("alias", reference)),
     ):
         if fitting := [m for m in candidates if provider_id in (None, m.provider_id)]:
             return fitting
@@ -83,8 +91,13 @@ def _at_provider(snapshot: Snapshot, reference: str) -> list[Model]:
     return []
 
 
-def _names_of_models(snapshot: Snapshot) -> set[str]:
-    return {m.name for m in snapshot.models} | {m.model_id for m in snapshot.models}
+def _names_of_models(snapshot: Snapshot, *, with_providers: bool) -> set[str]:
+    names = {m.name for m in snapshot.models} | {m.model_id for m in snapshot.models}
+    names |= {alias.alias for alias in snapshot.aliases}
+    if with_providers:
+        providers = {p.id: p.name for p in snapshot.providers}
+        names |= {f"{providers.get(m.provider_id)}/{m.name}" for m in snapshot.models}
+    return names
 
 
 def model_label(snapshot: Snapshot, model: Model) -> str:

@@ -260,3 +260,14 @@ async def test_a_duplicate_names_its_key_and_how_to_change_the_row(client: httpx
     assert (
         "service_name 'agents' and function_name 'chat' and variant_name 'v'" in problem(again, 409, "E4002")["detail"]
     )
+
+
+async def test_a_reference_to_nothing_names_the_nearest_alias_or_providers_name(client: httpx.AsyncClient) -> None:
+    await add_model(client, "qwen")
+    await add(client, "aliases", alias="fast_chat", model="qwen")
+
+    for reference, meant in (("fsat_chat", "fast_chat"), ("ollama_local/qwne", "ollama_local/qwen")):
+        found = problem(await client.get(f"/api/models/{reference}"), 404, "E4001")
+        assert f"Did you mean {meant!r}?" in found["detail"]
+        found = problem(await client.post("/api/aliases", json={"alias": "x", "model": reference}), 422, "E4006")
+        assert f"Did you mean {meant!r}?" in found["detail"]

@@ -265,6 +265,40 @@ async def test_what_leads_to_itself_is_refused_or_warned_about(client: httpx.Asy
     assert mapping["warnings"] == ["fallback_model_id: is the mapping's own model, and so no fallback"]
 
 
+async def test_an_alias_that_names_hide_is_taken_with_a_warning(client: httpx.AsyncClient) -> None:
+    await add_model(client, "n", model_id="theirs")
+
+    for alias in ("ollama_local/n", "theirs"):
+        hidden = await add(client, "aliases", alias=alias, model="m")
+        assert hidden["warnings"][0].startswith(f"alias: names count more, and {alias!r} is one of n (theirs at ollama")
+    assert "warnings" not in await add(client, "aliases", alias="ollama_local/m", model="m")
+    assert "warnings" not in await add(client, "aliases", alias="usual", model="m")
+
+
+async def test_true_is_no_number(client: httpx.AsyncClient) -> None:
+    wrong = {"vram_mb": True, "cost_per_1m_input_tokens": False, "routing_priority": True}
+    found = problem(await client.patch("/api/models/m", json=wrong), 422, "E4003")
+
+    assert places(found) == set(wrong)
+    assert "vram_mb: must be a number, not true" in found["detail"]
+    assert (await client.patch("/api/models/m", json={"active": True, "vram_mb": 1})).status_code == 200
+    nested = await client.patch("/api/models/m", json={"requirements": {"min_vram_gb": True}})
+    assert places(problem(nested, 422, "E4003")) == {"requirements.min_vram_gb"}
+
+
+async def test_a_column_that_no_view_has_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
+    for query, meant in (("selct=name", "select"), ("contxt_length=eq.3", "context_length"), ("order=nme", "name")):
+        found = problem(await client.get(f"/rest/v1/models?{query}"), 422, "E4005")
+        assert f"did you mean {meant!r}?" in found["detail"]
+
+
+async def test_a_view_and_a_body_that_cannot_be_read_are_named(client: httpx.AsyncClient) -> None:
+    assert "did you mean 'models'?" in problem(await client.get("/rest/v1/modls"), 404, "E4004")["detail"]
+    for body, message in (("9" * 5000, "a number of thousands of digits"), (b"\xff{", "is not valid JSON in UTF-8")):
+        sent = await client.post("/api/models", content=body, headers={"Content-Type": "application/json"})
+        assert message in problem(sent, 422, "E4003")["detail"]
+
+
 async def test_two_names_of_one_reference_must_mean_the_same(client: httpx.AsyncClient) -> None:
     await add_provider(client, "other")
     await add_model(client, "n")

@@ -31,6 +31,11 @@ from model_registry.api.json_mistakes import json_mistake, wrong_content_type
         ('{"a": "b\nc"}', "a line break or tab inside a string"),
         ('{"a": "C:\\dir"}', "a backslash inside a string"),
         ('{"a": 1} // why', "JSON has no comments"),
+        ('{"a": \u201cx\u201d}', "write straight double quotes, not \u201c"),
+        ("{\u201ca\u201d: 1}", "write straight double quotes, not \u201c"),
+        ('{"a": 01}', "a number does not begin with 0"),
+        ('{"a": .5}', "a number begins with a digit"),
+        ('{"a": +1}', "a number begins with a digit"),
         ("name=x&model_id=y", "a value is expected, not 'name=x&model_id=y'"),
     ],
 )

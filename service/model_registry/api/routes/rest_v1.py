@@ -14,6 +14,7 @@ from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.catalog.rest_query import queried
 from model_registry.catalog.rest_rows import TABLES, VIEWS, rest_rows
+from model_registry.entities.spelling import suggestion
 from model_registry.errors import NotFound
 from model_registry.store.json_bytes import json_bytes
 
@@ -35,7 +36,7 @@ async def read_rows(request: Request, name: str, state: CurrentApp, _caller: Any
     `Accept-Profile` may name any schema.
     """
     if name not in _NAMES:
-        message = f"There is no view or table {name!r} here. Known: {', '.join(_NAMES)}."
+        message = f"There is no view or table {name!r} here; {suggestion(name, _NAMES)}."
         raise NotFound(message, allowed=list(_NAMES))
     snapshot, query = state.registry.snapshot, request.query_params.multi_items()
 
