@@ -28,7 +28,7 @@ begin
     if host = '' then
         return null;
     end if;
-    if host ~ '^(localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
+    if host ~ '^(localhost|127\.0\.0\.1|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
         host := 'localhost';
     end if;
     if port = '' then
@@ -37,7 +37,7 @@ begin
     return host || ':' || port || regexp_replace(coalesce(part[4], ''), '(/+v1)?/*$', '');
 end
 $$;
-comment on function server_address is 'host:port/path of a URL in one spelling, without /v1; every name of a loopback is localhost. As server_address() in entities/server_address.py.';
+comment on function server_address is 'host:port/path of a URL in one spelling, without /v1; 127.0.0.1 and its other names are localhost. As server_address() in entities/server_address.py.';
 
 -- An index keeps what its function answered when it was made: another text of the function needs another index. Its comment
 -- says which text it is of.

@@ -15,7 +15,7 @@ _PARTS = re.compile(
     r"(?::([0-9]{1,5}))?(/[^?#]*)?(?:[?#].*)?",
     re.DOTALL,
 )
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\]")
+_LOOPBACK = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\]")
 _UNSPECIFIED = re.compile(r"0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,4}\]")
 _PLAIN = re.compile(r"[^?#@]*")
 _V1 = re.compile(r"(/+v1)?/*\Z")
@@ -25,7 +25,8 @@ _V1 = re.compile(r"(/+v1)?/*\Z")
 def server_address(url: str | None) -> str | None:
     """Return `host:port/path`, without `/v1` at its end; None when it is no URL.
 
-    Case, the scheme, a default port and slashes at the end do not count. Every name of a loopback is `localhost`.
+    Case, the scheme, a default port and slashes at the end do not count. 127.0.0.1 and the other names of it are
+    `localhost`; 127.0.0.2 and its like are not: other servers may listen there at the same port.
     """
     parts = _PARTS.fullmatch(url or "")
     if parts is None:

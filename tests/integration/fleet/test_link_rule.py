@@ -115,6 +115,16 @@ def test_two_boxes_with_the_same_model_each_have_their_own_deployment(database: 
     }
 
 
+def test_each_address_of_a_loopback_is_a_box_of_its_own(database: psycopg.Connection) -> None:
+    for name in ("2", "3"):
+        provider(database, name, base=f"http://127.0.0.{name}:11434/v1")
+        model(database, name, "llama", "llama3.2")
+    for box in ("3", "2"):
+        announce(database, f"n{box}", "llama3.2:latest", f"http://127.0.0.{box}:11434")
+    announce(database, "n1", "llama3.2", "http://127.0.0.1:11434")
+    assert links(database) == {"n3": ["3/llama"], "n2": ["2/llama"], "n1": ["2/llama"]}
+
+
 def test_what_is_unloaded_stays_at_its_box(database: psycopg.Connection) -> None:
     for name, base in (("a", ONE), ("b", TWO)):
         provider(database, name, base=base)

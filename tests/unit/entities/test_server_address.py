@@ -18,6 +18,8 @@ from model_registry.entities.server_address import is_unspecified, server_addres
             "localhost:1",
             ["http://localhost:1", "http://127.0.0.1:1/v1", "http://[::1]:1", "0.0.0.0:1", "http://[::]:1"],
         ),
+        ("127.0.0.2:1", ["http://127.0.0.2:1", "127.0.0.2:1/v1"]),  # another server may listen at the same port of each
+        ("127.0.1.1:1", ["http://127.0.1.1:1/"]),
         (None, ["", "http://", "http://h:x", "http://a b"]),
     ],
 )

@@ -90,6 +90,14 @@ def test_each_of_three_boxes_gets_a_provider_of_its_own() -> None:
     assert list(providers(snapshot)) == ["ollama", *(f"ollama-gpu-{n}" for n in ("2", "2-11435", "2-11436", "3"))]
 
 
+def test_each_address_of_a_loopback_is_a_box_of_its_own() -> None:
+    boxes = [f"http://127.0.0.{number}:11434/v1" for number in (1, 2, 3)]
+    snapshot = Snapshot.empty()
+    for base in (*boxes, "http://localhost:11434"):
+        snapshot = after(snapshot, at(base))
+    assert sorted(snapshot.providers[m.provider_id].api_base or "" for m in snapshot.models) == boxes
+
+
 @pytest.mark.parametrize("base", ["http://other:11434/v1", "http://gpu:11435", "http://localhost:11434"])
 def test_a_name_that_has_another_address_is_refused_with_what_to_write(base: str) -> None:
     snapshot = after(Snapshot.empty(), at("http://gpu:11434/v1", "box"))
