@@ -30,6 +30,13 @@ begin
     end if;
     if host ~ '^(localhost|127\.0\.0\.1|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
         host := 'localhost';
+    elsif host ~ '^\[[0-9a-f:]+\]$' then
+        -- All eight groups, none with zeros in front.
+        if strpos(host, '::') > 0 then
+            host := format('[%s]', trim(':' from split_part(trim('[]' from host), '::', 1) || ':' || repeat(
+                '0:', 8 - cardinality(array_remove(string_to_array(trim('[]' from host), ':'), ''))) || split_part(trim('[]' from host), '::', 2)));
+        end if;
+        host := regexp_replace(host, '(?<![0-9a-f])0+(?=[0-9a-f])', '', 'g');
     end if;
     if port = '' then
         port := case when lower(part[1] collate "C") in ('https', 'wss') then '443' else '80' end;
@@ -74,9 +81,13 @@ as $$
         when announced = provider_type then 0
         when announced = model_type then 1
         when provider_type = 'openai_compatible'
-            and announced_type in ('ollama', 'vllm', 'sglang', 'tgi', 'llamacpp', 'lmstudio', 'nim', 'openaicompatible') then 2
+            and announced_type in (
+                'ollama', 'vllm', 'sglang', 'tgi', 'llamacpp', 'lmstudio', 'nim', 'openaicompatible', 'openai',
+                'llamaserver', 'llamacppserver', 'llamafile', 'llamaswap', 'localai', 'koboldcpp', 'mlx', 'mlxlm', 'tabbyapi', 'aphrodite',
+                'lmdeploy', 'xinference', 'textgenerationinference', 'tensorrtllm', 'trtllm', 'lemonade', 'jan') then 2
         when provider_type in ('ollama', 'vllm', 'sglang', 'tgi')
-            and (announced_type = provider_type or announced_type = 'openaicompatible') then 2
+            and (announced_type in (provider_type, 'openaicompatible')
+                or provider_type = 'tgi' and announced_type = 'textgenerationinference') then 2
     end
 $$;
 comment on function announced_type_fit is 'How well a row of the catalogue fits the type that a node announces, as it is and as letters alone: 0 is best, null not at all.';
@@ -140,8 +151,8 @@ declare
             from model_providers p
             where split_part(server_address(p.api_base), '/', 1) = any (places)) n
         where n.place = 1);
-    of_ollama boolean := announced_type = 'ollama';
     letters text := letters_of_type(announced_type);
+    of_ollama boolean := letters = 'ollama';
     at_server uuid[] := '{}';
     is_settled boolean;
 begin

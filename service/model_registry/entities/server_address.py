@@ -16,7 +16,11 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 _LOOPBACK = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\]")
-_UNSPECIFIED = re.compile(r"0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,4}\]")
+_UNSPECIFIED = re.compile(r"(0x)?0+(\.(0x)?0+){0,3}|0{1,4}:0{1,4}|\[(0{0,4}:){2,7}0{0,4}\]", re.IGNORECASE)
+_IPV6 = re.compile(r"\[[0-9a-f:]+\]")
+_ZEROS = re.compile(r"(?<![0-9a-f])0+(?=[0-9a-f])")
+_MAPPED = re.compile(r"\[(?:0{0,4}:){1,6}ffff:([0-9A-Fa-f:.]+)\]", re.IGNORECASE)
+_OLLAMAS_OWN = re.compile(r"/+api(/[a-z]+)?\Z")
 _PLAIN = re.compile(r"[^?#@]*")
 _V1 = re.compile(r"(/+v1)?/*\Z")
 
@@ -34,9 +38,21 @@ def server_address(url: str | None) -> str | None:
     scheme, host = ascii_lower(parts[1] or ""), ascii_lower(parts[2]).rstrip(".")
     if not host:
         return None
-    host = "localhost" if _LOOPBACK.fullmatch(host) else host
+    host = "localhost" if _LOOPBACK.fullmatch(host) else _all_groups(host)
     port = (parts[3] or "").lstrip("0") or ("443" if scheme in {"https", "wss"} else "80")
     return f"{host}:{port}{_V1.sub('', parts[4] or '', count=1)}"
+
+
+def _all_groups(host: str) -> str:
+    """Spell an IPv6 address with all eight groups, none with zeros in front. Any other host stays as it is."""
+    if not _IPV6.fullmatch(host):
+        return host
+    inner = host[1:-1]
+    if "::" in inner:
+        left, right = inner.split("::")[:2]
+        zeros = "0:" * (8 - len([group for group in inner.split(":") if group]))
+        inner = f"{left}:{zeros}{right}".strip(":")
+    return f"[{_ZEROS.sub('', inner)}]"
 
 
 def server_place(url: str | None) -> tuple[str, ...]:
@@ -58,7 +74,19 @@ def spelled_url(url: str) -> str:
     return f"{scheme}://{address.partition('/')[0]}{(parts[4] or '').rstrip('/')}"
 
 
+def ollama_base(url: str) -> str:
+    """Return the base URL of OpenAI's protocol of an Ollama: below `/v1`, beside its own one below `/api`."""
+    if not _PLAIN.fullmatch(url) or re.search(r"/v1(/|\Z)", url):
+        return url
+    return f"{_OLLAMAS_OWN.sub('', url.rstrip('/'))}/v1"
+
+
 def is_unspecified(url: str) -> bool:
-    """Whether a URL names all addresses of a machine, which is none that another one can use: `0.0.0.0`, `[::]`."""
+    """Whether a URL names all addresses of a machine, which is none that others can use: `0.0.0.0`, `[::]`, `0`."""
     parts = _PARTS.fullmatch(url)
-    return parts is not None and _UNSPECIFIED.fullmatch(parts[2]) is not None
+    if parts is None:
+        return False
+    host = parts[2].rstrip(".")
+    if mapped := _MAPPED.fullmatch(host):
+        host = mapped[1]
+    return _UNSPECIFIED.fullmatch(host) is not None

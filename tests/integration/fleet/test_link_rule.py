@@ -68,12 +68,14 @@ _URLS = """
     http://Box-1:11434 https://box-1:11434/v1/ box-1:11434/ HTTP://h http://h:80/v1 https://h/ https://h:443/a/v1// h.
     http://localhost:1 http://127.0.0.1:1/v1 http://127.9.9.9:1 http://[::1]:1 http://[0:0:0:0:0:0:0:1]:1 http://[::]:1
     http://0.0.0.0:1 http://[FE80::1]:08 http://u:p@h:9/x?y#z ws://h wss://h . http:// http://h:x http://h:123456 //h/x
-    http://h/V1 http://h/v1/v1 http://h//v1 http://h?q http://gw/Ollama/v1 env::X [::1] http://h:0
+    http://h/V1 http://h/v1/v1 http://h//v1 http://h?q
+    http://[2001:DB8::1] http://[2001:0db8:0:0::01]:9 http://[1::2::3] http://[:::::] http://[::1:2:3:4:5:6:7:8:9]
+    http://gw/Ollama/v1 env::X [::1] http://h:0
 """
 URLS = _URLS.split()
 _PIECES = """
     http:// https:// registry.ollama.ai/ ollama.com/ library/ hf.co/ huggingface.co/ :latest /v1 localhost 0.0.0.0 [::1]
-    :80 :443 : / x X É . ?
+    :80 :443 : / x X É . ? [ ] 0a :: 00 [2001: ::1]
 """
 PIECES = _PIECES.split()
 
@@ -156,7 +158,12 @@ def test_all_rows_of_one_model_are_linked(database: psycopg.Connection) -> None:
         ("sglang", "openai_compatible", None, True),
         ("llama.cpp", "openai_compatible", None, True),
         ("LM-Studio", "openai_compatible", None, True),
+        ("llama-server", "openai_compatible", None, True),
+        ("localai", "openai_compatible", None, True),
+        ("openai", "openai_compatible", None, True),
+        ("text-generation-inference", "tgi", None, True),
         ("openai_compatible", "sglang", None, True),
+        ("openai", "sglang", None, False),  # a vendor's name
         ("openai_compatible", "ollama", None, True),
         ("vllm", "ollama", None, False),
         ("ollama", "vllm", None, False),

@@ -173,6 +173,22 @@ def test_an_ollama_server_is_asked_for_every_model(run: Run, world: World) -> No
     assert (sent["activate"], sent["only_existing"]) == (True, True)
 
 
+@pytest.mark.parametrize("url", ["gpu:11434", "http://gpu:11434/api/", "http://gpu:11434/v1/"])
+def test_an_ollama_server_is_found_however_its_url_is_written(url: str, run: Run, world: World) -> None:
+    world.answers |= {"GET /api/tags": {"models": [{"name": "a"}]}, "POST /api/show": {}}
+    assert run("import", "ollama", url) == 0
+    assert [offer["api_base"] for offer in world.sent()["offers"]] == ["http://gpu:11434/v1"]
+
+
+@pytest.mark.parametrize("command", [["ollama", "0.0.0.0:1"], ["openai", "http://[::]:1/v1", "--provider", "p"]])
+def test_a_url_that_gateways_cannot_use_is_refused_with_what_to_write(
+    command: list[str], run: Run, world: World, capsys: Any
+) -> None:
+    assert run("import", *command) == 2
+    assert "write the name by which gateways reach it" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not world.asked
+
+
 def test_a_name_that_nobody_gave_is_only_suggested_and_another_one_that_is_meant_is_said(
     run: Run, world: World, capsys: Any
 ) -> None:
