@@ -74,6 +74,12 @@ def spelled_url(url: str) -> str:
     return f"{scheme}://{address.partition('/')[0]}{(parts[4] or '').rstrip('/')}"
 
 
+def with_host_of(url: str, other: str) -> str:
+    """Return a URL with its own port and path, and the host of the other one; as it is when one of them is no URL."""
+    parts, host = _PARTS.fullmatch(url), _PARTS.fullmatch(other)
+    return url if parts is None or host is None else url[: parts.start(2)] + host[2] + url[parts.end(2) :]
+
+
 def ollama_base(url: str) -> str:
     """Return the base URL of OpenAI's protocol of an Ollama: below `/v1`, beside its own one below `/api`."""
     if not _PLAIN.fullmatch(url) or re.search(r"/v1(/|\Z)", url):

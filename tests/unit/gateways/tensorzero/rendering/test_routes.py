@@ -101,6 +101,20 @@ def test_an_ollama_is_asked_below_v1_also_where_it_announces_its_own_protocol(en
     assert bases(catalogue.snapshot()) == {"p@n": "http://h:1/x/v1", "p@other": "http://h/api", "p": OWN}
 
 
+@pytest.mark.parametrize("endpoint", ["http://localhost:8000/v1", "http://0.0.0.0:8000", "http://[::1]:8000/v1"])
+def test_what_a_node_calls_its_loopback_is_at_the_node(endpoint: str) -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(routed(catalogue), "m")
+    for node_id, at in {"n": "https://gpu-1:9000/agent", "here": "http://127.0.0.1:9000"}.items():
+        catalogue.node(node_id, endpoint=at)
+    catalogue.deployment(m, "n", provider_type="vllm", endpoint=endpoint)
+    catalogue.deployment(m, "here", provider_type="vllm", endpoint="http://localhost:8000")
+
+    assert bases(catalogue.snapshot()) == {"p@n": "http://gpu-1:8000/v1", "p@here": "http://localhost:8000/v1"} | {
+        "p": OWN
+    }
+
+
 @pytest.mark.parametrize(
     ("endpoint", "says"),
     [
