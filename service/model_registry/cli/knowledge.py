@@ -20,6 +20,7 @@ from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
 from model_registry.entities.offer import PassedOver, SourceContent
+from model_registry.entities.model_name import name_at_hub
 from model_registry.entities.server_address import is_unspecified, ollama_base
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
@@ -172,9 +173,13 @@ def import_huggingface(
         raise typer.BadParameter("--config and --info require exactly one model")
 
     def read(model: str) -> SourceContent:
+        name = name_at_hub(model)
         if config or info:
-            return huggingface.read_huggingface(model, _of_file(config), _of_file(info), provider)
-        return _of_hub(hub, model, provider)
+            reading = huggingface.read_huggingface(name, _of_file(config), _of_file(info), provider)
+        else:
+            reading = _of_hub(hub, name, provider)
+        # A new row at an Ollama needs the name with hf.co/ in front.
+        return reading if "://" in model else _each(reading, model_id=model)
 
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         readings, unread = fetch_each(models, read, advance)

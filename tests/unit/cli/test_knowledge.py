@@ -308,6 +308,21 @@ def test_models_of_the_hub_come_from_it_or_from_files(run: Run, world: World, tm
     assert run("import", "huggingface", "a", "b", "--config", str(config)) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("hf.co/Org/M-8B", "hf.co/Org/M-8B"),
+        ("HuggingFace.co/Org/M-8B", "HuggingFace.co/Org/M-8B"),
+        ("https://huggingface.co/Org/M-8B", "Org/M-8B"),
+    ],
+)
+def test_a_model_of_the_hub_is_found_by_all_its_names(given: str, sent: str, run: Run, world: World) -> None:
+    world.answers["GET /api/models/Org/M-8B"] = {"pipeline_tag": "text-generation"}
+    assert run("import", "huggingface", given) == 0
+    (offer,) = world.sent()["offers"]
+    assert (offer["model_id"], offer["fields"]["urls"]) == (sent, {"huggingface": "https://huggingface.co/Org/M-8B"})
+
+
 def test_the_sizes_of_files_are_asked_for_where_the_counts_leave_them_open(run: Run, world: World) -> None:
     files = [{"rfilename": "M-Q4_K_M.gguf", "size": 5_000_000_000}, {"rfilename": "M-Q8_0.gguf", "size": 8_500_000_000}]
     world.answers["GET /api/models/Org/M-8B-GGUF"] = {"gguf": {"total": 8_000_000_000}, "siblings": files}

@@ -143,6 +143,14 @@ def test_an_ollama_knows_a_model_by_several_names(known: str, offered: str) -> N
     assert told(twice)[-1] == f"skipped {offered}: this import offered it already"
 
 
+@pytest.mark.parametrize(("known", "offered"), [("hf.co/o/m:q4", "O/m:Q4"), ("o/m", "huggingface.co/o/m")])
+def test_a_model_of_the_hub_is_met_with_and_without_the_hubs_name(known: str, offered: str) -> None:
+    snapshot = catalogue_with({"model_id": known}, "box", "ollama", api_base="http://box:11434/v1")
+    offers = [offer(offered, provider=None, kind=None, license="mit")]
+    assert told(planned(snapshot, *offers, source="huggingface")) == [f"changed {known}"]
+    assert told(planned(snapshot, *offers))[0].startswith("skipped")  # to an Ollama they are two models
+
+
 def test_another_spelling_is_another_model_where_both_are_offered() -> None:
     catalogue = Catalogue()
     catalogue.model(catalogue.provider("mine", "vllm"), "m", model_id="Org/M")
