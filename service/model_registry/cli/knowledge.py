@@ -19,8 +19,8 @@ from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading_bar
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
-from model_registry.entities.offer import PassedOver, SourceContent
 from model_registry.entities.model_name import name_at_hub
+from model_registry.entities.offer import PassedOver, SourceContent
 from model_registry.entities.server_address import is_unspecified, ollama_base
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
