@@ -28,8 +28,15 @@ begin
     if host = '' then
         return null;
     end if;
-    if host ~ '^(localhost|127\.[0-9.]+|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
+    if host ~ '^(localhost|127\.0\.0\.1|0\.0\.0\.0|\[(0{0,4}:){2,7}0{0,3}[01]?\])$' then
         host := 'localhost';
+    elsif host ~ '^\[[0-9a-f:]+\]$' then
+        -- All eight groups, none with zeros in front.
+        if strpos(host, '::') > 0 then
+            host := format('[%s]', trim(':' from split_part(trim('[]' from host), '::', 1) || ':' || repeat(
+                '0:', 8 - cardinality(array_remove(string_to_array(trim('[]' from host), ':'), ''))) || split_part(trim('[]' from host), '::', 2)));
+        end if;
+        host := regexp_replace(host, '(?<![0-9a-f])0+(?=[0-9a-f])', '', 'g');
     end if;
     if port = '' then
         port := case when lower(part[1] collate "C") in ('https', 'wss') then '443' else '80' end;
@@ -37,13 +44,13 @@ begin
     return host || ':' || port || regexp_replace(coalesce(part[4], ''), '(/+v1)?/*$', '');
 end
 $$;
-comment on function server_address is 'host:port/path of a URL in one spelling, without /v1; every name of a loopback is localhost. As server_address() in entities/server_address.py.';
+comment on function server_address is 'host:port/path of a URL in one spelling, without /v1; 127.0.0.1 and its other names are localhost. As server_address() in entities/server_address.py.';
 
 -- An index keeps what its function answered when it was made: another text of the function needs other indexes. The comment
 -- of one of them says which text they are of; a test says what to write here.
 do $$
 declare
-    made_of constant text := 'text 204aa954 of model_name_key, server_address';
+    made_of constant text := 'text ba4c855d of model_name_key, server_address';
 begin
     if obj_description(to_regclass('model_providers_server_idx'), 'pg_class') is distinct from made_of then
         execute 'drop index if exists models_model_id_key_idx, models_name_key_idx, model_deployments_name_key_idx, model_providers_server_idx';
@@ -72,9 +79,13 @@ as $$
         when announced = provider_type then 0
         when announced = model_type then 1
         when provider_type = 'openai_compatible'
-            and announced_type in ('ollama', 'vllm', 'sglang', 'tgi', 'llamacpp', 'lmstudio', 'nim', 'openaicompatible') then 2
+            and announced_type in (
+                'ollama', 'vllm', 'sglang', 'tgi', 'llamacpp', 'lmstudio', 'nim', 'openaicompatible', 'openai',
+                'llamaserver', 'llamacppserver', 'llamafile', 'llamaswap', 'localai', 'koboldcpp', 'mlx', 'mlxlm', 'tabbyapi', 'aphrodite',
+                'lmdeploy', 'xinference', 'textgenerationinference', 'tensorrtllm', 'trtllm', 'lemonade', 'jan') then 2
         when provider_type in ('ollama', 'vllm', 'sglang', 'tgi')
-            and (announced_type = provider_type or announced_type = 'openaicompatible') then 2
+            and (announced_type in (provider_type, 'openaicompatible')
+                or provider_type = 'tgi' and announced_type = 'textgenerationinference') then 2
     end
 $$;
 comment on function announced_type_fit is 'How well a row of the catalogue fits the type that a node announces, as it is and as letters alone: 0 is best, null not at all.';
@@ -138,8 +149,8 @@ declare
             from model_providers p
             where split_part(server_address(p.api_base), '/', 1) = any (places)) n
         where n.place = 1);
-    of_ollama boolean := announced_type = 'ollama';
     letters text := letters_of_type(announced_type);
+    of_ollama boolean := letters = 'ollama';
     at_server uuid[] := '{}';
     is_settled boolean;
 begin

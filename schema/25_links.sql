@@ -142,7 +142,7 @@ $$;
 -- a test says what to write here. A link to a row that the node's words do not fit was given by a report.
 do $$
 declare
-    linked_by constant text := 'text 854e61ce of model_name_key, server_address, announced_type_fit, letters_of_type, '
+    linked_by constant text := 'text b45ad7e0 of model_name_key, server_address, announced_type_fit, letters_of_type, '
         'rows_announced, find_announced_models, deployment_places, models_of_deployment';
 begin
     if obj_description(to_regclass('model_deployments_name_key_idx'), 'pg_class') is not distinct from linked_by then

@@ -19,7 +19,9 @@ from model_registry.cli import knowledge_export
 from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading_bar
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
+from model_registry.entities.model_name import name_at_hub
 from model_registry.entities.offer import PassedOver, SourceContent
+from model_registry.entities.server_address import is_unspecified, ollama_base
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
@@ -94,7 +96,7 @@ def import_ollama(
 
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
-    root = url.rstrip("/").removesuffix("/v1")
+    root = ollama_base(_server(url)).rstrip("/").removesuffix("/v1")
     with reading_bar(f"Asking {root}") as advance:
         tags = fetch_json(f"{root}/api/tags")
         shown, unread = fetch_each(
@@ -129,7 +131,7 @@ def import_openai(
 
     Example: `model-registry knowledge import openai http://localhost:8000/v1 --provider vllm_local --type vllm`
     """
-    base = url.rstrip("/")
+    base = _server(url)
     headers = {}
     if key_variable is not None:
         if not (key := os.environ.get(key_variable)):
@@ -171,9 +173,13 @@ def import_huggingface(
         raise typer.BadParameter("--config and --info require exactly one model")
 
     def read(model: str) -> SourceContent:
+        name = name_at_hub(model)
         if config or info:
-            return huggingface.read_huggingface(model, _of_file(config), _of_file(info), provider)
-        return _of_hub(hub, model, provider)
+            reading = huggingface.read_huggingface(name, _of_file(config), _of_file(info), provider)
+        else:
+            reading = _of_hub(hub, name, provider)
+        # A new row at an Ollama needs the name with hf.co/ in front.
+        return reading if "://" in model else _each(reading, model_id=model)
 
     with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
         readings, unread = fetch_each(models, read, advance)
@@ -248,6 +254,18 @@ def _more_of(url: str, what: str, unread: list[PassedOver]) -> dict[str, Any]:
         if error.data.get("status") != NOT_FOUND:
             unread.append(PassedOver(what, error.message))
         return {}
+
+
+def _server(url: str) -> str:
+    """The URL of a server as others reach it too. Errors: typer.BadParameter."""
+    url = (url if "://" in url else f"http://{url}").rstrip("/")
+    if is_unspecified(url):
+        raise typer.BadParameter(
+            f"{url} is every address of a machine: write the name by which gateways reach it, such as localhost where "
+            "they run on this machine",
+            param_hint="URL",
+        )
+    return url
 
 
 def _object_at(url: str, *, body: dict[str, str] | None = None) -> dict[str, Any]:

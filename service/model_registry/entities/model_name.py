@@ -14,6 +14,7 @@ from functools import lru_cache
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _OLLAMA = re.compile(r"(https?://)?((registry\.)?ollama\.(ai|com)/)?(library/)?(?=.)", re.DOTALL)
 _HUB = re.compile(r"(www\.)?(huggingface\.co|hf\.co)/(?=.)", re.DOTALL)
+_AT_HUB = re.compile(r"(https?://)?(www\.)?(huggingface\.co|hf\.co)/(?=.)", re.IGNORECASE)
 _LATEST = ":latest"
 
 
@@ -29,6 +30,11 @@ def name_key(name: str) -> str:
     if match := _HUB.match(key):
         key = f"hf.co/{key[match.end() :]}"
     return key[: -len(_LATEST)] if key.endswith(_LATEST) and key != _LATEST else key
+
+
+def name_at_hub(name: str) -> str:
+    """Return the Hub's own name of a model, `owner/repository`, also for `hf.co/owner/repository` and for its page."""
+    return _AT_HUB.sub("", name, count=1)
 
 
 def same_names(name: str, names: Iterable[str], *, ollama: bool) -> list[str]:

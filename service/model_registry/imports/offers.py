@@ -26,7 +26,7 @@ from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import CARD_FIELDS
-from model_registry.entities.model_name import name_key, same_names
+from model_registry.entities.model_name import name_at_hub, name_key, same_names
 from model_registry.entities.offer import Offer
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
@@ -39,6 +39,8 @@ from model_registry.snapshot.snapshot import Snapshot
 Fault = Callable[[Model, Provider], str | None]
 """Tells why the gateway's rules refuse a row; the catalogue does not know them."""
 
+_HUB = "huggingface"
+"""The source whose models some servers have with hf.co/ in front, and others without."""
 _OLLAMA = "ollama"
 """The type of the servers that take several spellings for one model."""
 
@@ -148,6 +150,10 @@ class _Importer:
     def _rows_of(self, provider: Provider, model_id: str) -> list[Model]:
         """Find a provider's rows of a model, whose name may be spelled as its server means it too."""
         rows = self._rows.get((provider.id, name_key(model_id)), [])
+        if not rows and self.source == _HUB:
+            bare = name_at_hub(model_id)
+            model_id = bare if bare != model_id else f"hf.co/{bare}"
+            rows = self._rows.get((provider.id, name_key(model_id)), [])
         ollama = provider.type == _OLLAMA
         spellings = same_names(model_id, {row.model_id for row in rows}, ollama=ollama)
         # Another spelling that is offered itself is another model of a server that tells them apart.

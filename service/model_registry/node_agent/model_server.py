@@ -105,10 +105,11 @@ class Ollama(ModelServer):
 _OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
 """`owned_by` of a model -> the provider type. Of other servers it names anything, such as the model's maker."""
 
+_NOT_LOADED = "unloaded not-loaded not_loaded sleeping unloading stopping stopped shutdown downloaded offline"
 _STATES: dict[str, DeploymentStatus] = {
-    **dict.fromkeys(("unloaded", "not-loaded", "sleeping", "unloading", "stopping", "stopped"), "unloaded"),
-    **dict.fromkeys(("loading", "starting", "downloading", "queued"), "loading"),
-    **dict.fromkeys(("failed", "error"), "error"),
+    **dict.fromkeys(_NOT_LOADED.split(), "unloaded"),
+    **dict.fromkeys(("loading", "starting", "downloading", "queued", "pending"), "loading"),
+    **dict.fromkeys(("failed", "error", "load_failed", "load-failed", "crashed"), "error"),
 }
 """What servers that load on demand call a model's status. llama.cpp's router: unloaded, loading, loaded, sleeping; LM
 Studio: loaded, not-loaded. Any other text, and none, is loaded: vLLM and similar servers load everything at start."""

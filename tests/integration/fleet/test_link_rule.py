@@ -69,12 +69,14 @@ _URLS = """
     http://Box-1:11434 https://box-1:11434/v1/ box-1:11434/ HTTP://h http://h:80/v1 https://h/ https://h:443/a/v1// h.
     http://localhost:1 http://127.0.0.1:1/v1 http://127.9.9.9:1 http://[::1]:1 http://[0:0:0:0:0:0:0:1]:1 http://[::]:1
     http://0.0.0.0:1 http://[FE80::1]:08 http://u:p@h:9/x?y#z ws://h wss://h . http:// http://h:x http://h:123456 //h/x
-    http://h/V1 http://h/v1/v1 http://h//v1 http://h?q http://gw/Ollama/v1 env::X [::1] http://h:0
+    http://h/V1 http://h/v1/v1 http://h//v1 http://h?q
+    http://[2001:DB8::1] http://[2001:0db8:0:0::01]:9 http://[1::2::3] http://[:::::] http://[::1:2:3:4:5:6:7:8:9]
+    http://gw/Ollama/v1 env::X [::1] http://h:0
 """
 URLS = _URLS.split()
 _PIECES = """
     http:// https:// registry.ollama.ai/ ollama.com/ library/ hf.co/ huggingface.co/ :latest /v1 localhost 0.0.0.0 [::1]
-    :80 :443 : / x X É . ?
+    :80 :443 : / x X É . ? [ ] 0a :: 00 [2001: ::1]
 """
 PIECES = _PIECES.split()
 
@@ -116,6 +118,16 @@ def test_two_boxes_with_the_same_model_each_have_their_own_deployment(database: 
     }
 
 
+def test_each_address_of_a_loopback_is_a_box_of_its_own(database: psycopg.Connection) -> None:
+    for name in ("2", "3"):
+        provider(database, name, base=f"http://127.0.0.{name}:11434/v1")
+        model(database, name, "llama", "llama3.2")
+    for box in ("3", "2"):
+        announce(database, f"n{box}", "llama3.2:latest", f"http://127.0.0.{box}:11434")
+    announce(database, "n1", "llama3.2", "http://127.0.0.1:11434")
+    assert links(database) == {"n3": ["3/llama"], "n2": ["2/llama"], "n1": ["2/llama"]}
+
+
 def test_what_is_unloaded_stays_at_its_box(database: psycopg.Connection) -> None:
     for name, base in (("a", ONE), ("b", TWO)):
         provider(database, name, base=base)
@@ -147,7 +159,12 @@ def test_all_rows_of_one_model_are_linked(database: psycopg.Connection) -> None:
         ("sglang", "openai_compatible", None, True),
         ("llama.cpp", "openai_compatible", None, True),
         ("LM-Studio", "openai_compatible", None, True),
+        ("llama-server", "openai_compatible", None, True),
+        ("localai", "openai_compatible", None, True),
+        ("openai", "openai_compatible", None, True),
+        ("text-generation-inference", "tgi", None, True),
         ("openai_compatible", "sglang", None, True),
+        ("openai", "sglang", None, False),  # a vendor's name
         ("openai_compatible", "ollama", None, True),
         ("vllm", "ollama", None, False),
         ("ollama", "vllm", None, False),

@@ -141,6 +141,7 @@ async def test_a_server_that_loads_on_demand_says_what_is_loaded(
         "in": {"status": {"value": "loaded"}},
         "coming": {"status": {"value": "loading"}},
         "broken": {"status": {"value": "unloaded", "failed": True, "exit_code": 1}},
+        "worse": {"status": {"value": "load_failed"}},
         "C:\\models\\win.gguf": {},
     }
     statuses = await heard(fleet)
@@ -149,7 +150,8 @@ async def test_a_server_that_loads_on_demand_says_what_is_loaded(
         StubNodeServer(loaded={"acme/SG-8B": {"owned_by": "sglang"}, "word": {"status": "not-loaded"}}) as other,
     ):
         async with agent_of(OpenAICompatible(router.url), OpenAICompatible(other.url), url=nats_url):
-            states = {"in": "loaded", "coming": "loading", "broken": "error", "C:\\models\\win.gguf": "loaded"}
+            states = {"in": "loaded", "coming": "loading", "C:\\models\\win.gguf": "loaded"}
+            states |= dict.fromkeys(("broken", "worse"), "error")
             found = await until(partial(shown, consumer, **states, **{"acme/SG-8B": "loaded"}))
             await until(statuses_of(statuses))
 
@@ -158,7 +160,7 @@ async def test_a_server_that_loads_on_demand_says_what_is_loaded(
     assert found["acme/SG-8B"]["provider_type"] == "sglang"
     assert found["broken"]["error_message"] == "its server failed to load it (exit code 1)"
     assert statuses[0]["data"]["available_models"] == ["out", "word"]
-    assert len(statuses[0]["data"]["loaded_models"]) == 5
+    assert len(statuses[0]["data"]["loaded_models"]) == 6
 
 
 async def test_every_status_message_has_the_vram_of_all_gpus(

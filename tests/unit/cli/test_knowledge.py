@@ -173,6 +173,22 @@ def test_an_ollama_server_is_asked_for_every_model(run: Run, world: World) -> No
     assert (sent["activate"], sent["only_existing"]) == (True, True)
 
 
+@pytest.mark.parametrize("url", ["gpu:11434", "http://gpu:11434/api/", "http://gpu:11434/v1/"])
+def test_an_ollama_server_is_found_however_its_url_is_written(url: str, run: Run, world: World) -> None:
+    world.answers |= {"GET /api/tags": {"models": [{"name": "a"}]}, "POST /api/show": {}}
+    assert run("import", "ollama", url) == 0
+    assert [offer["api_base"] for offer in world.sent()["offers"]] == ["http://gpu:11434/v1"]
+
+
+@pytest.mark.parametrize("command", [["ollama", "0.0.0.0:1"], ["openai", "http://[::]:1/v1", "--provider", "p"]])
+def test_a_url_that_gateways_cannot_use_is_refused_with_what_to_write(
+    command: list[str], run: Run, world: World, capsys: Any
+) -> None:
+    assert run("import", *command) == 2
+    assert "write the name by which gateways reach it" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not world.asked
+
+
 def test_a_name_that_nobody_gave_is_only_suggested_and_another_one_that_is_meant_is_said(
     run: Run, world: World, capsys: Any
 ) -> None:
@@ -290,6 +306,21 @@ def test_models_of_the_hub_come_from_it_or_from_files(run: Run, world: World, tm
     assert len(world.asked) == 1
     assert world.sent()["offers"][0]["fields"]["base_architecture"] == "llama"
     assert run("import", "huggingface", "a", "b", "--config", str(config)) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("hf.co/Org/M-8B", "hf.co/Org/M-8B"),
+        ("HuggingFace.co/Org/M-8B", "HuggingFace.co/Org/M-8B"),
+        ("https://huggingface.co/Org/M-8B", "Org/M-8B"),
+    ],
+)
+def test_a_model_of_the_hub_is_found_by_all_its_names(given: str, sent: str, run: Run, world: World) -> None:
+    world.answers["GET /api/models/Org/M-8B"] = {"pipeline_tag": "text-generation"}
+    assert run("import", "huggingface", given) == 0
+    (offer,) = world.sent()["offers"]
+    assert (offer["model_id"], offer["fields"]["urls"]) == (sent, {"huggingface": "https://huggingface.co/Org/M-8B"})
 
 
 def test_the_sizes_of_files_are_asked_for_where_the_counts_leave_them_open(run: Run, world: World) -> None:

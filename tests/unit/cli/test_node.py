@@ -25,6 +25,7 @@ NODE = ("node", "run", "--node-id", "gpu-1")
         (["--ollama", "a", "--host", "b/v1", "--once"], "without scheme and port"),
         (["--ollama", "a", "--host", "", "--once"], "without scheme and port"),
         (["--ollama", "0.0.0.0:11434", "--once"], "set --host"),
+        (["--ollama", "0:11434", "--once"], "set --host"),
         (["--openai", "http://[::]:8000/v1", "--once"], "set --host"),
         (["--ollama", "a", "--host", "::", "--once"], "set --host"),
         (["--ollama", "a", "--endpoint", "http://[::]:1", "--once"], "set --host"),

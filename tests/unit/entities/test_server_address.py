@@ -18,6 +18,10 @@ from model_registry.entities.server_address import is_unspecified, server_addres
             "localhost:1",
             ["http://localhost:1", "http://127.0.0.1:1/v1", "http://[::1]:1", "0.0.0.0:1", "http://[::]:1"],
         ),
+        ("127.0.0.2:1", ["http://127.0.0.2:1", "127.0.0.2:1/v1"]),  # another server may listen at the same port of each
+        ("[2001:db8:0:0:0:0:0:1]:1", ["http://[2001:DB8::1]:1", "[2001:0db8::0:0001]:1/v1"]),
+        ("[fe80:0:0:0:0:0:0:0]:80", ["http://[FE80::]", "http://[fe80::0]"]),
+        ("127.0.1.1:1", ["http://127.0.1.1:1/"]),
         (None, ["", "http://", "http://h:x", "http://a b"]),
     ],
 )
@@ -47,5 +51,6 @@ def test_a_server_that_knows_one_spelling_means_it() -> None:
 
 
 def test_all_addresses_of_a_machine_are_none_for_others() -> None:
-    assert [url for url in ("http://0.0.0.0:1", "[::]:1", "http://[0:0:0:0:0:0:0:0]", "::1", "http://[::1]", "http://10.0.0.0")
-            if is_unspecified(url)] == ["http://0.0.0.0:1", "[::]:1", "http://[0:0:0:0:0:0:0:0]"]  # fmt: skip
+    every = ["http://0.0.0.0:1", "[::]:1", "http://[0:0:0:0:0:0:0:0]", "0:1", "http://0x0/", "[::ffff:0.0.0.0]"]
+    others = ["::1", "http://[::1]", "http://10.0.0.0", "http://0.0.0.1", "http://0a", "http://[::ffff:127.0.0.1]"]
+    assert [url for url in (*every, *others) if is_unspecified(url)] == every

@@ -90,6 +90,14 @@ def test_each_of_three_boxes_gets_a_provider_of_its_own() -> None:
     assert list(providers(snapshot)) == ["ollama", *(f"ollama-gpu-{n}" for n in ("2", "2-11435", "2-11436", "3"))]
 
 
+def test_each_address_of_a_loopback_is_a_box_of_its_own() -> None:
+    boxes = [f"http://127.0.0.{number}:11434/v1" for number in (1, 2, 3)]
+    snapshot = Snapshot.empty()
+    for base in (*boxes, "http://localhost:11434"):
+        snapshot = after(snapshot, at(base))
+    assert sorted(snapshot.providers[m.provider_id].api_base or "" for m in snapshot.models) == boxes
+
+
 @pytest.mark.parametrize("base", ["http://other:11434/v1", "http://gpu:11435", "http://localhost:11434"])
 def test_a_name_that_has_another_address_is_refused_with_what_to_write(base: str) -> None:
     snapshot = after(Snapshot.empty(), at("http://gpu:11434/v1", "box"))
@@ -133,6 +141,14 @@ def test_an_ollama_knows_a_model_by_several_names(known: str, offered: str) -> N
     assert [entry.action for entry in plan.report] == ["unchanged"] * 3
     twice = planned(catalogue.snapshot(), *(at("http://box:11434", model_id=name) for name in (known, offered)))
     assert told(twice)[-1] == f"skipped {offered}: this import offered it already"
+
+
+@pytest.mark.parametrize(("known", "offered"), [("hf.co/o/m:q4", "O/m:Q4"), ("o/m", "huggingface.co/o/m")])
+def test_a_model_of_the_hub_is_met_with_and_without_the_hubs_name(known: str, offered: str) -> None:
+    snapshot = catalogue_with({"model_id": known}, "box", "ollama", api_base="http://box:11434/v1")
+    offers = [offer(offered, provider=None, kind=None, license="mit")]
+    assert told(planned(snapshot, *offers, source="huggingface")) == [f"changed {known}"]
+    assert told(planned(snapshot, *offers))[0].startswith("skipped")  # to an Ollama they are two models
 
 
 def test_another_spelling_is_another_model_where_both_are_offered() -> None:

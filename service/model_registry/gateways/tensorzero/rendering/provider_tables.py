@@ -15,6 +15,7 @@ from model_registry.entities.json_types import Json
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.provider import Provider, is_at_vendor
 from model_registry.entities.provider_types import GATEWAY_TYPES, PROVIDER_TYPES, has_reserved_prefix, is_shorthand
+from model_registry.entities.server_address import ollama_base
 from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.cost_tables import PRICES, cost_table, left_out, price, prices
 from model_registry.snapshot.live_deployments import is_routed
@@ -243,9 +244,7 @@ def provider_table(offer: ProviderTable) -> Table:
 def rendered_base(provider: Provider) -> str | None:
     """Return a provider's base URL for the gateway. Ollama has OpenAI's protocol below /v1, and its own beside it."""
     base = provider.api_base
-    if provider.type != "ollama" or not base or "?" in base or base.rstrip("/").endswith("/v1"):
-        return base
-    return f"{base.rstrip('/')}/v1"
+    return ollama_base(base) if base and provider.type == "ollama" else base
 
 
 def _derived(offer: ProviderTable, extras: Table) -> Table:

@@ -14,7 +14,7 @@ from model_registry.entities.model import Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider, http_url_problem
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.entities.server_address import is_unspecified
+from model_registry.entities.server_address import is_unspecified, ollama_base, with_host_of
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     DEPLOYMENT,
@@ -22,6 +22,7 @@ from model_registry.gateways.tensorzero.rendering.provider_tables import (
     ProviderTable,
     why_left_out,
 )
+from model_registry.loopback import is_loopback
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -94,8 +95,14 @@ def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
 
 
 def address_of(deployment: Deployment, node: Node | None) -> Address:
-    """Return the address of a deployment's server: its own endpoint, else its node's."""
-    return _address(deployment.endpoint or (node.endpoint if node else None))
+    """Return the address of a deployment's server: its own endpoint, a loopback at its node; else its node's."""
+    there = node.endpoint if node else None
+    endpoint = deployment.endpoint or there
+    if deployment.endpoint and there and is_loopback(deployment.endpoint) and not is_loopback(there):
+        # A gateway would ask itself.
+        endpoint = with_host_of(deployment.endpoint, there)
+    of_ollama = deployment.provider_type.lower() == "ollama"
+    return _address(ollama_base(endpoint) if endpoint and of_ollama else endpoint)
 
 
 @lru_cache(maxsize=4096)

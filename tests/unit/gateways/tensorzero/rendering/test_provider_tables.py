@@ -120,6 +120,8 @@ def test_what_cannot_be_done_is_refused_with_the_reason(
         ("ollama", "http://gpu:11434/", "http://gpu:11434/v1"),
         ("ollama", "http://gpu:11434/v1/", "http://gpu:11434/v1/"),
         ("ollama", "https://proxy/ollama", "https://proxy/ollama/v1"),
+        ("ollama", "http://gpu:11434/api/", "http://gpu:11434/v1"),
+        ("ollama", "http://gpu:11434/api/generate", "http://gpu:11434/v1"),
         ("openai_compatible", "http://gpu:11434", "http://gpu:11434"),
     ],
 )

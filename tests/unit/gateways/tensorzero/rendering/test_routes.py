@@ -86,9 +86,33 @@ def test_only_what_is_loaded_on_a_node_that_takes_work_is_a_route() -> None:
 )
 def test_an_endpoint_without_a_path_gets_v1(endpoint: str, base: str) -> None:
     catalogue = Catalogue()
-    catalogue.deployment(catalogue.model(routed(catalogue), "m"), endpoint=endpoint)
+    catalogue.deployment(catalogue.model(routed(catalogue), "m"), provider_type="vllm", endpoint=endpoint)
 
     assert bases(catalogue.snapshot())["p@n"] == base
+
+
+@pytest.mark.parametrize("endpoint", ["http://h:1/x", "http://h:1/x/api", "http://h:1/x/api/generate/"])
+def test_an_ollama_is_asked_below_v1_also_where_it_announces_its_own_protocol(endpoint: str) -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(routed(catalogue), "m")
+    catalogue.deployment(m, "n", provider_type="ollama", endpoint=endpoint)
+    catalogue.deployment(m, "other", provider_type="vllm", endpoint="http://h/api")
+
+    assert bases(catalogue.snapshot()) == {"p@n": "http://h:1/x/v1", "p@other": "http://h/api", "p": OWN}
+
+
+@pytest.mark.parametrize("endpoint", ["http://localhost:8000/v1", "http://0.0.0.0:8000", "http://[::1]:8000/v1"])
+def test_what_a_node_calls_its_loopback_is_at_the_node(endpoint: str) -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(routed(catalogue), "m")
+    for node_id, at in {"n": "https://gpu-1:9000/agent", "here": "http://127.0.0.1:9000"}.items():
+        catalogue.node(node_id, endpoint=at)
+    catalogue.deployment(m, "n", provider_type="vllm", endpoint=endpoint)
+    catalogue.deployment(m, "here", provider_type="vllm", endpoint="http://localhost:8000")
+
+    assert bases(catalogue.snapshot()) == {"p@n": "http://gpu-1:8000/v1", "p@here": "http://localhost:8000/v1"} | {
+        "p": OWN
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,6 +125,7 @@ def test_an_endpoint_without_a_path_gets_v1(endpoint: str, base: str) -> None:
         ("http://user:hunter2@h", "must not hold a user or password"),
         ("http://h/v1/chat/completions", "which the gateway adds itself"),
         ("http://0.0.0.0:11434", "every address of its own machine"),
+        ("http://0:11434", "every address of its own machine"),
         ("http://[::]:11434/v1", "every address of its own machine"),
         ("http://h/" + "x" * 2000, "longer than"),
     ],
