@@ -17,7 +17,7 @@ SELECT = (
     "service_name,function_name,variant_name,priority,weight,model_id,model_name,model_type,provider_name,"
     "provider_type,api_base"
 )
-OF_THE_SERVICE = {"heard_at", "status_digest", "address", "model_given"}
+OF_THE_SERVICE = {"heard_at", "status_digest", "model_given", "address"}
 """Columns of nodes and deployments that are no part of the catalogue."""
 HEADERS = {"apikey": "any", "Authorization": "Bearer any", "Accept-Profile": "pmoves_core"}
 

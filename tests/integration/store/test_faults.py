@@ -118,12 +118,12 @@ async def test_while_the_database_restarts_no_read_fails_and_writes_are_told_to_
     stopped = getattr(stack, part)
     async with reading(client) as seen:
         async with away(stopped):
-            for method, path in (
-                ("POST", "/api/providers"),
-                ("PATCH", "/api/models/m"),
-                ("DELETE", "/api/mappings/s/f/v"),
+            for method, path, body in (
+                ("POST", "/api/providers", {"name": "new", "type": "openai"}),
+                ("PATCH", "/api/models/m", {"name": "new"}),
+                ("DELETE", "/api/mappings/s/f/v", None),
             ):
-                answer = await client.request(method, path, json={"name": "new", "type": "openai"})
+                answer = await client.request(method, path, json=body)
                 problem(answer, 503, "E5030")
                 assert int(answer.headers["retry-after"]) > 0
             answer = await client.get("/api/changes")  # the log is not part of the snapshot

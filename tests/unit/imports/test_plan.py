@@ -28,7 +28,8 @@ def test_a_row_that_is_not_there_is_inserted_and_reported_with_its_summary() -> 
 
     entry = ReportEntry("created", "provider", "lab", "a new one", kept={"type": "set by hand"})
     assert row_id == "new"
-    assert plan.plan() == ImportPlan((Operation("model_providers", "insert", "new", {"name": "lab"}),), (entry,))
+    operation = Operation("model_providers", "insert", "new", {"name": "lab"})
+    assert plan.plan() == ImportPlan((operation,), (entry,), kept=frozenset({"new"}))
 
 
 def test_only_values_that_differ_are_updated_against_the_rows_version() -> None:
