@@ -1,7 +1,7 @@
 -- depends: 0009_closed_reads
 
 -- A deployment belongs to every row that means the same provider model, and its address decides which provider that is.
--- How the columns are filled is in schema/25_links.sql. Columns with constant defaults: no row is rewritten.
+-- How the columns are filled is in schema/24_link_rule.sql and 25_links.sql. Columns with constant defaults: no row is rewritten.
 alter table model_deployments
     add column model_ids uuid[] not null default '{}',
     add column model_given boolean not null default false,

@@ -2,7 +2,7 @@
 
 Ollama takes an untagged name for `:latest`, adds `registry.ollama.ai/library/` to a bare one, and ignores the case
 (https://github.com/ollama/ollama/blob/main/types/model/name.go). `hf.co` and `huggingface.co` are one host. The
-database has the same rule, `model_name_key` in schema/25_links.sql; a test compares the two.
+database has the same rule, `model_name_key` in schema/24_link_rule.sql; a test compares the two.
 """
 
 from __future__ import annotations

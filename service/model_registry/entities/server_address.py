@@ -1,6 +1,6 @@
 """Where a server is, in one spelling: the same server has the same address, however its URL is written. Pure.
 
-The database has the same rule, `server_address` in schema/25_links.sql; a test compares the two.
+The database has the same rule, `server_address` in schema/24_link_rule.sql; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The models that a deployment belongs to, and why it belongs to none. The database decides: schema/25_links.sql."""
+"""The models that a deployment belongs to, and why to none. The database decides: schema/24_link_rule.sql."""
 
 from __future__ import annotations
 

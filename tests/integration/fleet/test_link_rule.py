@@ -11,6 +11,7 @@ from psycopg import sql
 
 from model_registry.entities.model_name import name_key
 from model_registry.entities.server_address import server_address
+from model_registry.store import migrations
 
 ONE, TWO = "http://box-1:11434/v1", "http://box-2:11434/v1"
 
@@ -229,6 +230,33 @@ def test_a_row_that_the_report_names_is_never_overruled(database: psycopg.Connec
     assert links(database) == {"n": ["b/given2", "b/second"]}
     database.execute("delete from models where name = 'given2'")
     assert links(database) == {"n": ["a/m2"]}
+
+
+def test_another_rule_makes_indexes_and_links_anew(database: psycopg.Connection, database_url: str) -> None:
+    provider(database, "a", base=ONE)
+    for name in ("one", "two"):
+        model(database, "a", name, "m")
+    announce(database, "n", "m", ONE)
+
+    def applied_again(recorded: str | None) -> tuple[Any, ...] | None:
+        """Which index there is, and the number of links, after one was lost."""
+        database.execute("update model_deployments set model_ids = array[model_id]")
+        database.execute("delete from schema_files where name = '25_links'")
+        if recorded is not None:
+            literal = sql.Literal(recorded)
+            database.execute(sql.SQL("comment on index model_providers_server_idx is {}").format(literal))
+        migrations.migrate(database_url, "model_registry")
+        return database.execute(
+            "select 'model_providers_server_idx'::regclass::oid, cardinality(model_ids) from model_deployments"
+        ).fetchone()
+
+    first = applied_again(None)
+    second = applied_again("text of an earlier version")
+    assert first is not None
+    assert second is not None
+    assert (first[1], second[1]) == (1, 2)
+    assert second[0] != first[0]
+    assert applied_again(None) == (second[0], 1)
 
 
 def test_lookups_follow_indexes(database: psycopg.Connection) -> None:

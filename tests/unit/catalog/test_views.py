@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from model_registry.catalog.views import OpenAIModels, openai_model, openai_models
+from model_registry.catalog.openai_models import OpenAIModels, openai_model, openai_models
 from model_registry.entities.change import Operation
 from model_registry.entities.model import FLAGS
 from model_registry.selection.model_index import ModelIndex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_no_function_and_no_view_is_defined_twice() -> None:
 def test_a_file_of_schema_can_be_applied_again(file: Path) -> None:
     text = statements(file)
 
-    # Policies and triggers are made where they are missing, by execute.
+    # Policies, triggers and indexes are made where they are missing or others, by execute.
     assert re.findall(r"^ *create (?!or replace (?:function|view) ).*", text, re.MULTILINE) == []
     assert re.findall(r"^ *(?:drop|alter) .*", text, re.MULTILINE) == []
 
@@ -46,6 +47,27 @@ def test_a_file_of_schema_can_be_applied_again(file: Path) -> None:
 @pytest.mark.parametrize("file", SCHEMA, ids=lambda file: file.stem)
 def test_no_body_is_built_from_the_text_of_another(file: Path) -> None:
     assert re.findall(r"prosrc|pg_get_functiondef", statements(file)) == []
+
+
+def test_what_keeps_answers_of_functions_says_which_text_they_are_of() -> None:
+    """An index, say: it is made again when this text is another, and the functions are not asked for theirs."""
+    whole = "\n".join(re.sub(r"--[^\n]*", "", file.read_text()) for file in SCHEMA)
+    definition = r"^(?=create or replace function (\w+))(.*?\$\$.*?\$\$;)"
+    functions = dict(re.findall(definition, whole, re.MULTILINE | re.DOTALL))
+    seen = 0
+    for block in re.findall(r"^do \$\$.*?^\$\$;", whole, re.MULTILINE | re.DOTALL):
+        found = re.search(r"'text (\w+) of ([\w, ]+)'", re.sub(r"'\n *'", "", block))
+        if found is None:
+            continue
+        seen += 1
+        named = found[2].split(", ")
+        bodies = [functions[name] for name in named]
+        called = {name for body in bodies for name in re.findall(r"(\w+)\(", body)} & functions.keys()
+        assert called <= set(named), "these are part of the text too"
+
+        text = " ".join(" ".join([block.replace(found[1], ""), *bodies]).split())
+        assert found[1] == hashlib.sha256(text.encode()).hexdigest()[:8], "write this one, and it is made again"
+    assert seen == 2
 
 
 @pytest.mark.parametrize("file", MIGRATIONS, ids=lambda file: file.stem)

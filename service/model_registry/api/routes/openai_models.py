@@ -14,7 +14,7 @@ from model_registry.api.cached_responses import cached_response, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import JOINED
-from model_registry.catalog.views import OpenAIModel, OpenAIModels, openai_model, openai_models
+from model_registry.catalog.openai_models import OpenAIModel, OpenAIModels, openai_model, openai_models
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], route_class=GuardedRoute)
