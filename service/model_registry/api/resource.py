@@ -54,8 +54,8 @@ class ModelQuery(ModelFilter):
     offset: Offset = 0
 
     def is_page(self) -> bool:
-        """Whether only a part is asked for."""
-        return self.limit is not None or self.offset > 0
+        """Whether it says which part: `offset=0` is all of it, once."""
+        return not self.model_fields_set.isdisjoint({"limit", "offset"})
 
 
 FILTERED_MODELS = (*JOINED["models"], "model_categories")

@@ -6,6 +6,7 @@ What is not understood is refused: a condition that is passed over would answer 
 from __future__ import annotations
 
 import csv
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -87,10 +88,16 @@ def _condition(name: str, text: str) -> Callable[[Any], bool]:
         listed = _listed(name, operand[1:-1])
         return lambda value: value is not None and _text(value) in listed
     if operator in _COMPARISONS and dot:
-        compare = _COMPARISONS[operator]
-        return lambda value: value is not None and compare(value, operand)
+        return functools.partial(_compared, name, _COMPARISONS[operator], operand)
     message = f"{text!r}: an operator and a value, such as `eq.{text}`; known: {', '.join((*_COMPARISONS, 'is', 'in'))}"
     raise _not_understood(name, f"{message}, each after `not.` too")
+
+
+def _compared(name: str, compare: Callable[[Any, str], bool], operand: str, value: Any) -> bool:  # noqa: ANN401
+    try:
+        return value is not None and compare(value, operand)
+    except ValueError as error:
+        raise _not_understood(name, f"{operand!r}: the column holds numbers") from error
 
 
 def _listed(name: str, values: str) -> frozenset[str]:
@@ -101,13 +108,12 @@ def _listed(name: str, values: str) -> frozenset[str]:
 
 
 def _sign(value: Any, operand: str) -> int:  # noqa: ANN401 (any JSON value)
-    """Compare as numbers where the column holds numbers, else as text."""
+    """Compare as numbers where the column holds numbers, else as text. Errors: ValueError, for what is no number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = float(operand)
-        except ValueError:
-            number = math.nan
-        return -1 if math.isnan(number) else (value > number) - (value < number)
+        number = float(operand)
+        if math.isnan(number):
+            raise ValueError(operand)
+        return (value > number) - (value < number)
     return (_text(value) > operand) - (_text(value) < operand)
 
 

@@ -55,7 +55,7 @@ def export_csv(
 
 
 def _models(registry: RegistryHttp, *, everything: bool) -> list[dict[str, Any]]:
-    return [model for model in _items(registry, "/api/models") if everything or model["offered"]]
+    return [model for model in _items(registry, "/api/models?offset=0") if everything or model["offered"]]
 
 
 def _items(registry: RegistryHttp, path: str) -> list[dict[str, Any]]:

@@ -29,7 +29,11 @@ def read_settings(overrides: dict[str, Any] | None = None) -> Settings:
     try:
         return Settings(**(overrides or {}))
     except ValidationError as error:
-        reasons = [Reason(str(found["loc"][0]) if found["loc"] else "", _words(found)) for found in error.errors()]
+        reasons = [
+            Reason(str(found["loc"][0]) if found["loc"] else "", _words(found))
+            for found in error.errors()
+            if found["type"] != "default_factory_not_called"  # it follows from another setting, which is refused
+        ]
         message = "Invalid settings: " + "; ".join(map(str, reasons))
         raise StorageMisconfigured(message, reasons=reasons) from error
 
@@ -37,7 +41,7 @@ def read_settings(overrides: dict[str, Any] | None = None) -> Settings:
 def _words(found: ErrorDetails) -> str:
     if found["type"] == "too_short":  # pydantic words it as a number of items
         return f"must have at least {found['ctx']['min_length']} characters"
-    return found["msg"]
+    return "must be true or false" if found["type"] == "bool_parsing" else found["msg"]
 
 
 def database_url(settings: Settings) -> str:

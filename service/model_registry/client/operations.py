@@ -79,7 +79,7 @@ class Operations(RowOperations):
             q=q,
             sort=sort,
             limit=limit,
-            offset=offset,
+            offset=offset or 0,  # always, so that the answer has its rows once
         )
 
     @operation

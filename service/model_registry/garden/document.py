@@ -139,7 +139,7 @@ def plan_document(document: ReadDocument, snapshot: Snapshot, new_id: Callable[[
     refuse(
         [
             *_broken_references(content, snapshot, columns_by_key),
-            *_clashes(content, columns_by_key),
+            *_clashes(content, snapshot, columns_by_key, rows),
             *_too_large(columns_by_key, rows),
         ]
     )
@@ -228,8 +228,13 @@ def _broken_references(
             yield Reason(f"models.{key}.replaced_by", f"there is no model named {successor!r}, here or in the registry")
 
 
-def _clashes(content: Document, columns_by_key: Mapping[str, dict[str, Any]]) -> Iterator[Reason]:
-    """Find entries and aliases that share a row with another one."""
+def _clashes(
+    content: Document,
+    snapshot: Snapshot,
+    columns_by_key: Mapping[str, dict[str, Any]],
+    rows: Mapping[str, Model | None],
+) -> Iterator[Reason]:
+    """Find entries and aliases that share a row with another one. A model's own name that it has already may stay."""
     models: dict[tuple[str, str], str] = {}
     aliases: dict[tuple[str, str | None], str] = {}
     for key, entry in content.models.items():
@@ -237,7 +242,9 @@ def _clashes(content: Document, columns_by_key: Mapping[str, dict[str, Any]]) ->
         if first != key:
             yield Reason(f"models.{key}", f"is the same model of the same provider as models.{first}")
         for alias in entry.aliases or ():
-            if alias.alias == columns_by_key[key]["name"]:
+            row = rows[key]
+            held = snapshot.aliases.where("model", row.id) if row is not None else ()
+            if alias.alias == columns_by_key[key]["name"] not in {a.alias for a in held}:
                 yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is the model's own name")
             if (first := aliases.setdefault((alias.alias, alias.context), key)) != key:
                 yield Reason(f"models.{key}.aliases", f"{alias.alias!r} is an alias of models.{first}")

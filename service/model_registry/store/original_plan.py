@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 from model_registry.entities.model import ModelType
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.entities.server_address import server_address
 from model_registry.store.original_rows import COLUMNS, OriginalRow
 
 Row = dict[str, Any]
@@ -58,6 +60,7 @@ class _Planner:
 
     def __init__(self, existing: Rows) -> None:
         self._plan = AdoptionPlan()
+        self._now = datetime.now(UTC).isoformat()
         self._index: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Row]] = {
             (table, key): {} for table, keys in KEYS.items() for key in keys
         }
@@ -83,7 +86,11 @@ class _Planner:
         return self._plan
 
     def _provider(self, row: OriginalRow) -> None:
-        known = self._find("model_providers", id=row["id"]) or self._find("model_providers", name=row["name"])
+        named = self._find("model_providers", name=row["name"])
+        theirs, ours = (server_address(of["api_base"]) if of else None for of in (row, named))
+        # At another address it is another server: its models are not there.
+        same_name = None if theirs and ours and theirs != ours else named
+        known = self._find("model_providers", id=row["id"]) or same_name
         if known is not None:
             self._is_present("model_providers", row, known)
             if row["api_base"] and known["api_base"] != row["api_base"]:
@@ -188,7 +195,7 @@ class _Planner:
             "error_message": row["error_message"],
         }
         if row.moment:
-            columns["event_at"] = row.moment
+            columns["event_at"] = min(row.moment, self._now)  # what a node says next is newer
         self._insert("model_deployments", row, columns | {"metadata": row.metadata()})
         if self._find("gpu_nodes", node_id=key["node_id"]) is None:
             self._note("gpu_nodes", {"node_id": key["node_id"]})

@@ -136,6 +136,8 @@ async def test_programs_that_read_models_find_them(client: httpx.AsyncClient) ->
 
     assert (whole["models"], whole["count"]) == (whole["items"], 5)
     assert ([row["name"] for row in part["items"]], part.keys()) == (["embed_local", "eyes"], {"items", "count"})
+    once = (await client.get("/api/models?offset=0")).json()
+    assert once == {"items": whole["items"], "count": 5}
 
 
 async def test_programs_that_expect_a_bare_list_have_a_prefix(client: httpx.AsyncClient) -> None:

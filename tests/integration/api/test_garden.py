@@ -259,6 +259,19 @@ async def test_only_administrators_import(replica: Replica) -> None:
         assert (await nobody.get(f"{BASE}/document")).status_code == 200
 
 
+async def test_a_document_comes_back_when_a_model_was_given_the_name_of_its_alias(client: httpx.AsyncClient) -> None:
+    await add_provider(client)
+    await add_model(client, "qwen")
+    await add(client, "aliases", alias="best", model="qwen")
+    renamed = await client.patch("/api/models/qwen", json={"name": "best"})
+    assert renamed.status_code == 200, renamed.text
+
+    document = (await client.get("/api/v1/registry/document")).json()
+    again = await client.put("/api/v1/registry/document", json=document)
+
+    assert again.status_code == 200, again.text
+
+
 async def test_the_card_and_the_aliases_of_a_model_are_in_the_document(client: httpx.AsyncClient) -> None:
     await add_provider(client)
     await add_model(client, "qwen", model_id="qwen3:8b", cost_per_1m_input_tokens=0.5, capabilities=["json_mode"])

@@ -100,6 +100,40 @@ async def test_postgrest_answers_the_same(client: httpx.AsyncClient, stack: Any,
                 assert await read(client, query) == theirs.json()
 
 
+PAGE, COUNT = {"Range": "1-2", "Range-Unit": "items"}, {"Prefer": "count=exact"}
+ONE = {"Accept": "application/vnd.pgrst.object+json"}
+BY_HEADER = (
+    ("models?select=name&order=name", PAGE),
+    ("models?select=name&order=name", PAGE | COUNT),
+    ("models?select=name&order=name", {"Range": "2-"}),
+    ("models?select=name&order=name", {"Range": "bytes=0-1"}),
+    ("models?select=name&name=eq.small", ONE),
+    ("models?select=name&name=eq.none", ONE),
+    ("models?select=name", ONE),
+)
+
+
+async def test_postgrest_answers_the_same_to_what_clients_say_in_headers(
+    client: httpx.AsyncClient, stack: Any, subtests: pytest.Subtests
+) -> None:
+    """As `range` and `single` of Supabase's clients do."""
+    token = jwt.encode({"role": "registry_reader"}, stack.secret("postgrest_jwt"), algorithm="HS256")
+    base = stack.environment()["POSTGREST_URL"]
+    async with httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {token}"}) as postgrest:
+        for query, headers in BY_HEADER:
+            with subtests.test(query=query, headers=headers):
+                theirs = await postgrest.get(f"/{query}", headers=headers)
+                ours = await client.get(f"/rest/v1/{query}", headers=HEADERS | headers)
+                assert (ours.status_code == 406) == (theirs.status_code == 406)
+                if theirs.is_success:
+                    assert ours.json() == theirs.json()
+                else:
+                    alike = ("code", "details")
+                    assert [ours.json()[name] for name in alike] == [theirs.json()[name] for name in alike]
+                if "Prefer" in headers:
+                    assert ours.headers["content-range"] == theirs.headers["content-range"]
+
+
 async def test_columns_are_those_of_the_database(client: httpx.AsyncClient, stack: Any) -> None:
     await client.post("/api/deployments", json={"node_id": "n", "provider_type": "ollama", "model_id": "small:1b"})
     with psycopg.connect(stack.environment()["DATABASE_URL"]) as connection:
@@ -122,6 +156,8 @@ REFUSED = (
     ("models?name=similar.x", "name"),
     ("models?name=not.not.eq.x", "name"),
     ("models?name=in.(a%0Db)", "name"),
+    ("models?context_length=lt.many", "context_length"),
+    ("models?context_length=not.eq.nan", "context_length"),
     (f"models?{'name=neq.x&' * 51}", "query"),
 )
 

@@ -150,7 +150,7 @@ def test_rows_that_were_written_since_come_over_with_the_next_run(original: str)
     migrations.migrate(original, "model_registry")
     migrations.seed(original, "model_registry")
     before = counts(original, "model_registry")
-    assert adoption.not_adopted(original, "model_registry") == {ORIGINAL: 2}  # the seed has one of the models
+    assert adoption.not_adopted(original, "model_registry") == {ORIGINAL: 3}  # the seed's are elsewhere
 
     adoption.adopt(original, "model_registry")
     with psycopg.connect(original, autocommit=True) as connection:
@@ -165,8 +165,8 @@ def test_rows_that_were_written_since_come_over_with_the_next_run(original: str)
         "select p.name from model_registry.models m join model_registry.model_providers p on p.id = m.provider_id"
         " where m.model_id = 'late'",
     )
-    assert late == [{"name": "ollama_local"}]
-    assert after["model_providers"] == before["model_providers"] + 2  # ollama_local was there
+    assert late == [{"name": "ollama_local_2"}]
+    assert after["model_providers"] == before["model_providers"] + 3
 
 
 def test_its_seed_file_is_run_and_what_it_writes_comes_over(empty_database: str) -> None:
@@ -243,3 +243,36 @@ def test_a_schema_that_holds_no_original_is_said(original: str, empty_database: 
         connection.execute("drop schema pmoves_core cascade")
     with pytest.raises(StorageMisconfigured, match="No schema of this database"):
         adoption.adopt(empty_database, "model_registry")
+
+
+def test_a_name_that_another_server_has_here_is_not_its_provider(original: str) -> None:
+    """As when the registry's seeds came first: the models would be asked for where they are not."""
+    migrations.migrate(original, "model_registry")
+    with psycopg.connect(original, autocommit=True) as connection:
+        connection.execute("""
+            insert into model_registry.model_providers (name, type, api_base) values
+                ('ollama_local', 'ollama', 'http://localhost:11434/v1'),
+                ('openai_platform', 'openai_compatible', 'https://API.openai.com:443/v1/')""")
+
+    done = adoption.adopt(original, "model_registry")
+
+    of_models = """
+        select p.name, p.api_base from model_registry.models m
+        join model_registry.model_providers p on p.id = m.provider_id group by 1, 2 order by 1"""
+    assert [(row["name"], row["api_base"]) for row in rows(original, of_models)] == [
+        ("ollama_local_2", "http://ollama:11434/v1"),
+        ("openai_platform", "https://API.openai.com:443/v1/"),
+    ]
+    assert "this is 'ollama_local_2'" in "\n".join(done.plan.changed)
+    assert not any(adoption.adopt(original, "model_registry").plan.inserts.values())
+
+
+def test_a_clock_ahead_of_time_does_not_outlast_what_nodes_say_next(original: str) -> None:
+    """Programs of the original wrote local times as UTC."""
+    with psycopg.connect(original, autocommit=True) as connection:
+        connection.execute("update pmoves_core.model_deployments set last_used_at = now() + interval '8 hours'")
+
+    adoption.adopt(original, "model_registry")
+
+    late = "select max(event_at) <= now() as past from model_registry.model_deployments"
+    assert rows(original, late) == [{"past": True}]

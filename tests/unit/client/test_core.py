@@ -132,7 +132,7 @@ def test_other_questions_have_other_answers() -> None:
     client.list_models(capability=["vision", "streaming"], active=True, provider=None)
     client.list_models(limit=3)
 
-    assert server.asked[0].url.query == b"capability=vision&capability=streaming&active=true"
+    assert server.asked[0].url.query == b"capability=vision&capability=streaming&active=true&offset=0"
     assert "if-none-match" not in server.asked[1].headers
 
 

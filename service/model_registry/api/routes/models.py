@@ -56,7 +56,8 @@ class ModelList(page("ModelList", ModelView)):  # type: ignore[misc]
 
     models: list[ModelView] | None = Field(
         None,
-        description="The same rows as `items`, for programs that read this key. Only without `limit` and `offset`.",
+        description="The same rows as `items`, for programs that read this key. Only without `limit` and `offset`: "
+        "`offset=0` halves a long list.",
     )
 
 

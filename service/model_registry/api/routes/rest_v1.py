@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -21,6 +22,8 @@ from model_registry.store.json_bytes import json_bytes
 router = APIRouter(prefix="/rest/v1", tags=["compatibility"], route_class=GuardedRoute)
 
 _NAMES = (*VIEWS, *TABLES)
+_ONE_ROW = "application/vnd.pgrst.object+json"
+_RANGE = re.compile(r"([0-9]{1,10})-([0-9]{0,10})")
 
 
 @router.get(
@@ -32,13 +35,14 @@ _NAMES = (*VIEWS, *TABLES)
 async def read_rows(request: Request, name: str, state: CurrentApp, _caller: AnyReader) -> Response:
     """A bare array, in routing order.
 
-    Takes `select`, `order`, `limit`, `offset`, conditions such as `model_type=eq.chat`, and `Prefer: count=exact`.
+    Takes `select`, `order`, `limit`, `offset` (or `Range: 0-9`), conditions such as `model_type=eq.chat`,
+    `Prefer: count=exact`, and `Accept: application/vnd.pgrst.object+json` for the only row.
     `Accept-Profile` may name any schema.
     """
     if name not in _NAMES:
         message = f"There is no view or table {name!r} here; {suggestion(name, _NAMES)}."
         raise NotFound(message, allowed=list(_NAMES))
-    snapshot, query = state.registry.snapshot, request.query_params.multi_items()
+    snapshot, query = state.registry.snapshot, [*request.query_params.multi_items(), *_range(request)]
 
     def make() -> tuple[bytes, int, int]:
         found, count = queried(rest_rows(snapshot, name) or [], query)
@@ -47,6 +51,21 @@ async def read_rows(request: Request, name: str, state: CurrentApp, _caller: Any
     body, shown, count = await state.work.listed(request, len(snapshot.models) + len(snapshot.mappings), make)
     headers = {"Cache-Control": "no-cache"}
     if "count=exact" in request.headers.get("prefer", ""):
-        first = request.query_params.get("offset", "0")
+        first = dict(query).get("offset", "0")
         headers["Content-Range"] = f"{first}-{int(first) + shown - 1}/{count}" if shown else f"*/{count}"
-    return Response(body, 200, headers, JSON)
+    if _ONE_ROW not in request.headers.get("accept", ""):
+        return Response(body, 200, headers, JSON)
+    if shown == 1:
+        return Response(body[1:-1], 200, headers, _ONE_ROW)
+    details = f"The result contains {shown} rows"
+    wrong = {"code": "PGRST116", "message": "There is not exactly one row.", "details": details, "hint": None}
+    return Response(json_bytes(wrong), 406, headers, JSON)
+
+
+def _range(request: Request) -> list[tuple[str, str]]:
+    """The page that a Range header names, as parameters: `0-9` are ten rows."""
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    if match is None or {"limit", "offset"} & request.query_params.keys():
+        return []
+    page = [("offset", match[1])]
+    return [*page, ("limit", str(int(match[2]) - int(match[1]) + 1))] if match[2] else page

@@ -24,7 +24,7 @@ from model_registry.entities.base import ShortName
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model import OFFERED_STATUSES, ROUTED_TYPES, ModelDraft
 from model_registry.entities.model_card import Count, ModelCard
-from model_registry.errors import InvalidModel
+from model_registry.errors import InvalidModel, Reason
 
 _PRICES = ("cost_per_1m_input_tokens", "cost_per_1m_output_tokens")
 _FACTS = (
@@ -54,6 +54,9 @@ def checked(config: ModelConfig) -> ModelConfig:
         reasons = reasons_of(error)
         message = f"The model {config.model_id!r} is not valid: {'; '.join(map(str, reasons))}"
         raise InvalidModel(message, reasons=reasons) from error
+    except (AttributeError, TypeError) as error:  # a field of another form
+        message = f"The model {config.model_id!r} is not valid: {error}"
+        raise InvalidModel(message, reasons=[Reason("", str(error))]) from error
     return config
 
 

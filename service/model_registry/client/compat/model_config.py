@@ -6,7 +6,7 @@ never stored as a fact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -198,6 +198,15 @@ class ProvisionedThroughput:
         return asdict(self)
 
 
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "capabilities": lambda value: ModelCapabilities(**value),
+    "quality_scores": lambda value: QualityScores(**value),
+    "provisioned_throughput": lambda value: ProvisionedThroughput(**value),
+    "pricing_last_updated": datetime.fromisoformat,
+}
+"""Fields that `to_dict` writes as JSON: a model is made of that again."""
+
+
 @dataclass
 class ModelConfig:
     """A model. Checked when it is registered, not when it is made. None for a number is unknown: see `Assumed`."""
@@ -229,6 +238,8 @@ class ModelConfig:
         if value is None and name in _ASSUMED:
             # A server that the old registry knew had its type's name.
             value = assumed_price(self.provider) if _ASSUMED[name] is UNKNOWN_PRICE else _ASSUMED[name]
+        if name in _FROM_JSON and isinstance(value, dict | str):
+            value = _FROM_JSON[name](value)
         object.__setattr__(self, name, value)
 
     def is_available(self) -> bool:

@@ -63,7 +63,7 @@ class ModelRegistry:
         if model is None:
             try:
                 model = ModelConfig(**fields)
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise InvalidModel(str(error), reasons=[Reason("", str(error))]) from error
         self._store.put(checked(model))
 

@@ -6,6 +6,7 @@ import copy
 import json
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from model_registry.client import (
 )
 from model_registry.client.compat.config_rows import config_of, fields_of
 from model_registry.client.rows import CatalogModel
-from model_registry.errors import NotFound, RegistryError, StorageUnavailable, TooManyRequests
+from model_registry.errors import InvalidModel, NotFound, RegistryError, StorageUnavailable, TooManyRequests
 
 NUMBERS = (
     *("context_window", "max_output_tokens", "cost_per_1m_input_tokens", "cost_per_1m_output_tokens"),
@@ -213,3 +214,34 @@ def test_what_may_be_tried_again(kind: type[RegistryError], *, retryable: bool) 
 
 def test_statuses_are_words() -> None:
     assert (ModelStatus.ACTIVE.value, ModelConfig("m", "lab").status) == ("active", ModelStatus.ACTIVE)
+
+
+def test_a_model_is_made_of_its_own_json_again() -> None:
+    model = ModelConfig(
+        *("m", "openai"),
+        capabilities=ModelCapabilities(supports_vision=True),
+        quality_scores=QualityScores(0.5),
+        provisioned_throughput=ProvisionedThroughput(enabled=True, provisioned_units=2),
+        pricing_last_updated=datetime(2026, 1, 2, tzinfo=UTC),
+        regions=["eu"],
+    )
+
+    again = ModelConfig(**json.loads(json.dumps(model.to_dict())))
+
+    assert (again, again.to_dict()) == (model, model.to_dict())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"capabilities": {"supports_sight": True}},
+        {"capabilities": ["vision"]},
+        {"pricing_last_updated": "yesterday"},
+        {"provisioned_throughput": 7},
+        {"regions": 5},
+        {"metadata": []},
+    ],
+)
+def test_fields_of_another_form_are_refused_as_every_bad_model_is(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidModel):
+        ModelRegistry().register_model(model_id="m", provider="openai", **fields)
