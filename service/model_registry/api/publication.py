@@ -20,8 +20,9 @@ from starlette.responses import Response
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import JSON
 from model_registry.api.problems import ProblemReason
+from model_registry.entities.base import Row
 from model_registry.entities.secret_values import masked_value
-from model_registry.gateways.exclusions import Exclusion, mentions
+from model_registry.gateways.exclusions import Exclusion, changed_rows, mentions, touched
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -112,7 +113,7 @@ async def publication(state: AppState, before: Snapshot, written: set[str], seco
 
     Args:
         state: the service.
-        before: the registry before the write: rows that are refused since then are refused because of it.
+        before: the registry before the write.
         written: ids of the rows.
         seconds: how long to wait.
     """
@@ -135,13 +136,26 @@ async def publication(state: AppState, before: Snapshot, written: set[str], seco
 def _concerning(
     excluded: Iterable[Exclusion], snapshot: Snapshot, before: Snapshot, written: set[str]
 ) -> Iterable[Exclusion]:
-    """Yield the excluded rows that were written, are new with the write, or are needed by rows that were written."""
+    """Yield the excluded rows that were written, are needed by rows that were written, or are refused because of them.
+
+    Other writers may have made mistakes meanwhile: what is new and has nothing to do with these rows is theirs.
+    """
     excluded = list(excluded)
     rows = [row for table in snapshot.tables.values() for row_id in written if (row := table.get(row_id)) is not None]
     needed = {name for row in rows for name in mentions(row)} if excluded and len(rows) <= _MOST_ROWS else set()
+    new = [row.part for row in excluded if row.since > before.revision]
+    broken = touched(snapshot, new, _written(before, snapshot, written)) if new else set()
     for row in excluded:
-        if row.part.row_id in written | needed or row.since > before.revision:
+        if row.part.row_id in written | needed or row.part in broken:
             yield row
+
+
+def _written(before: Snapshot, after: Snapshot, ids: set[str]) -> Iterable[tuple[str, Row]]:
+    """Yield table and row of what was written, and of what went with it."""
+    for table, row in changed_rows(before, after, after.tables):
+        gone = after.tables[table].get(row.id) is None
+        if row.id in ids or (gone and not ids.isdisjoint(mentions(row))):
+            yield table, row
 
 
 def _with_publication(response: Response, view: dict[str, Any]) -> Response:

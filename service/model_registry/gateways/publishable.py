@@ -165,7 +165,7 @@ class Selector:
         if served and not delivery.provisional and served.files == files and served.validated_by == name:
             self.excluded = tuple(kept)
             new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded))
-        elif refused and refused.files == files:
+        elif refused and refused.files == files and not refused.crashed:
             new = replace(delivery, refused=replace(refused, revision=snapshot.revision))
         else:
             new, outcome = await self._validated(snapshot, kept, released, gateway=gateway)
@@ -211,7 +211,7 @@ class Selector:
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
             by, by_rules = self._by(first), first.by_rules
-            refused = Refused(snapshot.revision, first.files, by, time.time(), tuple(reasons), by_rules)
+            refused = Refused(snapshot.revision, first.files, by, time.time(), tuple(reasons), by_rules, first.crashed)
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), settings_of(rest)

@@ -85,6 +85,8 @@ class Refused:
     reasons: tuple[Reason, ...]
     by_rules: tuple[str, ...] = ()
     """As above."""
+    crashed: bool = False
+    """Whether validation came to no end: the machine may be to blame, so that it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

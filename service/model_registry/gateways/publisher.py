@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 DEBOUNCE_SECONDS = 0.01
 """One edit often comes as several writes; a check costs more than this."""
 
+CRASHED_AGAIN_SECONDS = 60.0
+"""A check that crashed or timed out is tried again after this: an overloaded machine recovers without a change."""
+
 
 class ConfigPublisher:
     """One loop that brings the delivery up to date with the registry."""
@@ -141,6 +144,9 @@ class ConfigPublisher:
             return
         self._validated = max(self._validated, snapshot.revision)
         self._become(new)
+        if new.refused is not None and new.refused.crashed:
+            again = time.time() + CRASHED_AGAIN_SECONDS
+            self._wake_at(min(again, damped.until or again))
         if self._selector.unfinished:
             self._changed.set()
         if outcome is not None:

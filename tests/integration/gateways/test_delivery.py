@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from model_registry.gateways import publisher
 from model_registry.gateways.publishable import Validator
 from model_registry.gateways.published import Files
-from model_registry.gateways.tensorzero.validation.validate import ValidationResult
+from model_registry.gateways.tensorzero.validation.validate import CRASHED, ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
 from support.waiting import until
@@ -171,6 +172,32 @@ async def test_an_answer_says_that_there_is_no_verdict_yet(replica: Replica, mon
     assert meanwhile.headers["x-registry-pending-revision"] == str(newest)
     assert "x-registry-pending-revision" not in after.headers
     assert after.headers["x-registry-revision"] == str(newest)
+
+
+@pytest.mark.parametrize("publish", ["partial", "strict"])
+async def test_a_check_that_came_to_no_end_is_tried_again_without_a_change(
+    publish: str, start_replica: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica: Replica = await start_replica(MODEL_REGISTRY_PUBLISH=publish)
+    await catalogue(replica)
+    await replica.client.get(CONFIG)
+    monkeypatch.setattr(publisher, "CRASHED_AGAIN_SECONDS", 0.2)
+
+    async def hang(_: Validator, _files: Files, *, gateway: bool) -> ValidationResult:  # noqa: ARG001
+        return ValidationResult((CRASHED,))
+
+    with monkeypatch.context() as overloaded:
+        overloaded.setattr(Validator, "check", hang)
+        answer = await replica.client.patch("/api/models/good", params={"wait": 30}, json={"model_id": "other"})
+
+    assert answer.json()["publication"]["state"] == "refused"
+    await until(lambda: _served_newest(replica))
+    assert "other" in (await replica.client.get(CONFIG)).text
+
+
+async def _served_newest(replica: Replica) -> bool:
+    status = await get(replica.client, STATUS)
+    return bool(status["refused"] is None and status["served"]["revision"] == status["newest_revision"])
 
 
 async def waiting(replica: Replica, seconds: float) -> asyncio.Task[Any]:

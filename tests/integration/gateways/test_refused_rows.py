@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
 import pytest
 
+from model_registry.gateways.publishable import Validator
+from model_registry.gateways.published import Files
+from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get
 from support.replica import Replica
 from support.waiting import until
@@ -134,6 +138,47 @@ async def test_a_write_that_waits_answers_what_became_of_it(spoilt: Replica) -> 
     row = await spoilt.client.get("/api/models/other")
     assert row.headers["etag"] == unrelated.headers["etag"]
     assert (await spoilt.client.post("/api/models", params={"wait": 61}, json=model)).status_code == 422
+
+
+async def test_a_write_is_not_blamed_for_a_mistake_made_meanwhile(
+    replica: Replica, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_provider(replica.client)
+    await add_model(replica.client, "good")
+    await add_model(replica.client, "gone")
+    await add_mapping(replica.client, MAPPING, "good")
+    await replica.client.get(CONFIG)
+    begun, go_on, check = asyncio.Event(), asyncio.Event(), Validator.check
+
+    async def slowly(validator: Validator, files: Files, *, gateway: bool) -> ValidationResult:
+        begun.set()
+        await go_on.wait()
+        return await check(validator, files, gateway=gateway)
+
+    monkeypatch.setattr(Validator, "check", slowly)
+    await add_model(replica.client, "first")
+    await begun.wait()  # all that follows is validated together
+    row = {"name": "other", "model_id": "other", "provider": "ollama_local"}
+    writes = [
+        asyncio.ensure_future(replica.client.post("/api/models", params={"wait": 30}, json=row)),
+        asyncio.ensure_future(replica.client.patch("/api/models/good", params={"wait": 30}, json={"model_id": "g"})),
+        asyncio.ensure_future(replica.client.delete("/api/models/gone", params={"wait": 30})),
+    ]
+    await until(lambda: _are_written(replica))
+    database.execute("""update service_model_mappings set tensorzero = '{"zzz": 1}' where function_name = 'spoilt'""")
+    await look(replica)
+    go_on.set()
+    unrelated, needed, deleted = await asyncio.gather(*writes)
+
+    assert [row["name"] for row in await _excluded(replica)] == [MAPPING]
+    assert unrelated.headers["x-registry-publication"] == deleted.headers["x-registry-publication"] == "published"
+    assert needed.headers["x-registry-publication"] == "excluded"  # the mapping names its model
+
+
+async def _are_written(replica: Replica) -> bool:
+    models = replica.state.registry.snapshot.models
+    names = {row.name for row in models}
+    return "other" in names and "gone" not in names and any(row.model_id == "g" for row in models)
 
 
 async def test_an_import_that_waits_answers_what_became_of_it(spoilt: Replica) -> None:
