@@ -34,6 +34,7 @@ from model_registry.gateways.tensorzero.project import (
     project_path_problem,
     put,
 )
+from model_registry.gateways.tensorzero.reading.includes import includable
 
 _DEEPEST = 100
 _ROLES = ("system", "user", "assistant")
@@ -200,14 +201,16 @@ def configurations(trees: Mapping[str, Table]) -> dict[str, Table]:
     return {name: tree for name, tree in trees.items() if not other(name, tree)}
 
 
-def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Resolved:
+def resolve(trees: Mapping[str, Table], sent: Mapping[str, str], *, only_included: bool = False) -> Resolved:
     """Make every reference relative to the project's root, in place, and collect the referenced files.
 
     Args:
         trees: the configuration's TOML files.
         sent: the other files, by their path from the root.
+        only_included: keep of `base_path` only what templates include.
     """
     result = Resolved()
+    includes = _included(trees, sent) if only_included else sent
     used: dict[str, str] = {}
     for name, tree in trees.items():
         moved = 0
@@ -215,15 +218,36 @@ def resolve(trees: Mapping[str, Table], sent: Mapping[str, str]) -> Resolved:
             if not isinstance(value, str) or not value:
                 continue  # the rules of a configuration report it
             target = located(name, value)
-            _pick(f"{name}: {dotted(path)}", path, value, target, sent, result, used)
+            _pick(f"{name}: {dotted(path)}", path, value, target, includes if path == BASE_PATH else sent, result, used)
             put(tree, path, kept_as(target))
             moved += kept_as(target) != posixpath.normpath(value)
         if moved:
             result.rewritten.append((name, f"{moved} path{'s'[: moved > 1]} made relative to {CONFIG_FILE}"))
     unused = [path for path in sent if path not in used]
-    result.rewritten += [(path, "left out: no key of the configuration refers to it") for path in unused]
+    why = "neither a key nor a template of the project names it" if only_included else _NO_KEY
+    result.rewritten += [(path, f"left out: {why}") for path in unused]
     _check_contents(used, result)
     return result
+
+
+_NO_KEY = "no key of the configuration refers to it"
+
+
+def _included(trees: Mapping[str, Table], sent: Mapping[str, str]) -> dict[str, str]:
+    """Return the files below `base_path` that templates include."""
+    named = [
+        (path, located(name, value))
+        for name, tree in trees.items()
+        for path, value in file_references(tree)
+        if isinstance(value, str)
+    ]
+    templates = [sent[target] for path, target in named if path != BASE_PATH and target in sent]
+    included: dict[str, str] = {}
+    for base in (target for path, target in named if path == BASE_PATH):
+        inside = {posixpath.relpath(file, base): file for file in below(sent, base)}
+        for name in includable(templates, inside, lambda name, inside=inside: sent[inside[name]]):  # type: ignore[misc]
+            included[inside[name]] = sent[inside[name]]
+    return included
 
 
 def _pick(  # noqa: PLR0913, PLR0917 (a reference and its context)

@@ -29,7 +29,7 @@ from model_registry.gateways.tensorzero.project import (
     undotted,
 )
 from model_registry.gateways.tensorzero.reading.file_references import configurations, file_references, resolve
-from model_registry.gateways.tensorzero.reading.upgrade import upgraded
+from model_registry.gateways.tensorzero.reading.upgrade import INCLUDES, upgraded
 from model_registry.gateways.tensorzero.rules import check_configuration
 from model_registry.gateways.tensorzero.rules.deprecated import Rewrite, modernised
 
@@ -51,7 +51,8 @@ def parse_project(
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
     """
     trees, changes = _configurations(files, configuration, upgrade=upgrade)
-    references = resolve(trees, {name: text for name, text in files.items() if name not in trees})
+    others = {name: text for name, text in files.items() if name not in trees}
+    references = resolve(trees, others, only_included=INCLUDES in changes)
     tree, upgrades = modernised(_merged(trees))
     rewritten = (*references.rewritten, *upgrades)
     project = Project(

@@ -17,8 +17,9 @@ import tomli
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import BASE_PATH, MODELLED, SECTIONS, Project, refuse
 from model_registry.gateways.tensorzero.reading.file_references import file_references, is_schema, strings
+from model_registry.gateways.tensorzero.reading.includes import includable
 from model_registry.gateways.tensorzero.reading.parse import parse_project
-from model_registry.gateways.tensorzero.reading.upgrade import upgraded
+from model_registry.gateways.tensorzero.reading.upgrade import INCLUDES, upgraded
 
 _ELSEWHERE = frozenset({"node_modules", "site-packages", "target", "venv", "__pycache__"})
 
@@ -72,23 +73,28 @@ def read_whole_project(paths: Iterable[str | Path]) -> tuple[dict[str, bytes], t
     return contents, tuple(Path(os.path.normpath(file)).relative_to(root).as_posix() for file in tomls)
 
 
-_Reference = tuple[Path, tuple[str, ...], str]
-"""A TOML file, a key in it that names a file or a directory, and the path that it names."""
+_Reference = tuple[Path, tuple[str, ...], str, bool]
+"""A TOML file, a key in it that names a file or a directory, the path, and whether only what is included is read."""
 
 
 def _referred(
     texts: dict[Path, str], references: Iterable[_Reference], reasons: list[Reason]
 ) -> tuple[dict[Path, str], dict[str, str]]:
-    """Return the files that the TOML names by relative paths, and those by absolute ones."""
+    """Return the files that the TOML names by relative paths, and those by absolute ones.
+
+    Files below a directory that templates could include and do not are returned without their text: to be reported.
+    """
     near: dict[Path, str] = {}
     far: dict[str, str] = {}
-    for toml, key, value in references:
+    for toml, key, value, only_included in sorted(references, key=lambda reference: reference[1] == BASE_PATH):
         target = Path(os.path.normpath(toml.parent / value))
-        for file in files_below(target) if key == BASE_PATH else [target]:
-            # Parsing the project reports missing files.
-            if not is_file(file) or file in texts:
+        files = [file for file in (files_below(target) if key == BASE_PATH else [target]) if is_file(file)]
+        # Parsing the project reports missing files.
+        wanted = _included(target, files, [*near.values(), *far.values()]) if only_included else set(files)
+        for file in files:
+            if file in texts or file in near:
                 continue
-            text = _text(file, reasons if key != BASE_PATH else [])
+            text = _text(file, reasons if key != BASE_PATH else []) if file in wanted else ""
             if text is None:
                 continue  # no mistake below base_path: templates cannot include binary files
             if value.startswith("/"):
@@ -96,6 +102,11 @@ def _referred(
             else:
                 near[file] = text
     return near, far
+
+
+def _included(directory: Path, files: Iterable[Path], templates: Iterable[str]) -> set[Path]:
+    names = {file.relative_to(directory).as_posix(): file for file in files}
+    return {names[name] for name in includable(templates, names, lambda name: _text(names[name], []) or "")}
 
 
 def is_file(path: Path) -> bool:
@@ -107,7 +118,7 @@ def is_file(path: Path) -> bool:
 
 
 def _bases(references: Iterable[_Reference]) -> Iterator[Path]:
-    for toml, key, value in references:
+    for toml, key, value, _ in references:
         if key == BASE_PATH and not value.startswith("/"):
             yield Path(os.path.normpath(toml.parent / value))
 
@@ -118,9 +129,10 @@ def _references(texts: dict[Path, str], *, upgrade: bool) -> Iterator[_Reference
             tree = tomli.loads(text.removeprefix("\ufeff"))
         except (tomli.TOMLDecodeError, RecursionError):
             continue  # parsing the project reports the error
-        if upgrade:
-            upgraded({"": tree})  # it may add a directory whose files are included
-        yield from ((toml, key, value) for key, value in file_references(tree) if isinstance(value, str) and value)
+        opened = upgrade and INCLUDES in upgraded({"": tree})  # it may add a directory whose files are included
+        for key, value in file_references(tree):
+            if isinstance(value, str) and value:
+                yield toml, key, value, opened and key == BASE_PATH
 
 
 def files_below(directory: Path) -> Iterator[Path]:

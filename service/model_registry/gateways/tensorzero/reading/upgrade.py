@@ -16,6 +16,12 @@ _OF_N = "experimental_best_of_n"
 _SCHEMES = ("env", "path", "path_from_env", "dynamic")
 _DATABASE_URLS = ("url", "database")
 
+INCLUDES = (
+    "gateway.enable_template_filesystem_access",
+    'true -> template_filesystem_access.base_path = ".", the directory of this file',
+)
+"""The change that lets templates include from a directory that nobody named: only what they do include is imported."""
+
 
 def upgraded(trees: Mapping[str, Table]) -> list[Rewrite]:
     """Upgrade the tables of a project's TOML files in place, and return each change: the key, and what became of it."""
@@ -82,7 +88,7 @@ def _gateway(tree: Table, _: set[str]) -> Iterator[Rewrite]:
     if isinstance(gateway.get(key), bool) and isinstance(access, dict):
         if gateway.pop(key) and "base_path" not in access:
             gateway["template_filesystem_access"] = access | {"base_path": "."}
-            yield f"gateway.{key}", 'true -> template_filesystem_access.base_path = ".", the directory of this file'
+            yield INCLUDES
         else:
             yield f"gateway.{key}", "left out; template_filesystem_access.base_path alone decides"
     for path, table in tables(tree, "gateway", "observability"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,45 @@ def test_templates_that_old_gateways_would_include_are_read_along(tmp_path: Path
     (tmp_path / "partials").mkdir()
     (tmp_path / "partials" / "tone.minijinja").write_text("Be kind.")
     assert "partials/tone.minijinja" in read_project([tmp_path], upgrade=True).files
+
+
+OPEN = "[gateway]\nenable_template_filesystem_access = true\n" + CHAT + PLAIN + 'system_template = "prompts/a.txt"\n'
+ALONGSIDE = {
+    "prompts/a.txt": "{%- include 'shared/rules.txt' %} {% from \"lib.md\" import x if y else z %} {% include name %}",
+    "shared/rules.txt": '{% extends ["nowhere.txt", "./base.html"] %}',
+    "lib.md": "{% macro x() %}{% endmacro %}",
+    "base.html": '{% include "../outside.txt" %}{% include ".hidden" %} {{ "notes.txt" }} {% set n = "notes.md" %}',
+    "partials/tone.j2": '{% import "deep/er.css" as c %}',
+    "deep/er.css": "",
+}
+"""What a template of the project may include."""
+PRIVATE = {
+    "other.conf": 'password = "hunter2"',
+    "notes.txt": "hunter2",
+    "notes.md": "hunter2",
+    "rules.txt": "hunter2",
+    "pyproject.toml": '[tool.x]\npassword = "hunter2"',
+    ".hidden": "hunter2",
+}
+
+
+def test_an_upgrade_takes_no_file_that_templates_do_not_include(tmp_path: Path) -> None:
+    for name, content in (ALONGSIDE | PRIVATE | {"tensorzero.toml": OPEN}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    read = read_project([tmp_path], upgrade=True)
+    assert read.files == ALONGSIDE
+    assert "hunter2" not in "".join(read.texts.values())
+    sent = parse_project({"tensorzero.toml": OPEN, **ALONGSIDE, **PRIVATE}, upgrade=True)
+    assert sent.files == ALONGSIDE
+    reasons = {"left out: neither a key nor a template of the project names it"}
+    for project, left_out in ((read, PRIVATE.keys() - {".hidden"}), (sent, PRIVATE.keys())):
+        assert {why for name, why in project.rewritten if name in PRIVATE} == reasons
+        assert {name for name, _ in project.rewritten} & PRIVATE.keys() == left_out
+
+
+def test_a_large_template_of_broken_tags_is_looked_through_in_one_go() -> None:
+    text = "{% include \"'" * 100_000
+    started = time.process_time()
+    parse_project({"tensorzero.toml": OPEN, "prompts/a.txt": text}, upgrade=True)
+    assert time.process_time() - started < 2
