@@ -245,7 +245,7 @@ sections = table(
         fetch_and_encode_input_files_before_inference=flags, global_outbound_http_timeout_ms=st.just(900_000),
         observability=table(enabled=flags, async_writes=flags, disable_automatic_migrations=flags),
         template_filesystem_access=table({"base_path": st.sampled_from(["t", ".", "./t/"])}, enabled=flags),
-        auth=table({"enabled": flags}), relay=table(gateway_url=texts), export=st.just({"otlp": {"traces": {"enabled": True}}}),  # noqa: E501
+        auth=table({"enabled": flags}), relay=table(gateway_url=st.just("http://x")), export=st.just({"otlp": {"traces": {"enabled": True}}}),  # noqa: E501
     ),
     clickhouse=st.just({}),
     postgres=table(enabled=flags, connection_pool_size=counts, inference_retention_days=counts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +126,18 @@ def aws(**keys: str) -> Tree:
     return {"models": {"m": {"routing": ["p"], "providers": {"p": table}}}}
 
 
+def relay(url: str) -> Tree:
+    return {"gateway": {"relay": {"gateway_url": url}}}
+
+
+def traces(word: str) -> Tree:
+    return {"gateway": {"export": {"otlp": {"traces": {"format": word}}}}}
+
+
+def buckets(*bounds: float) -> Tree:
+    return {"gateway": {"metrics": {"tensorzero_inference_latency_overhead_seconds_buckets": list(bounds)}}}
+
+
 FINE: list[Tree] = [
     experiment(),
     experiment(type="track_and_stop", algorithm="track_and_stop", fallback_variants=[]),
@@ -138,6 +151,9 @@ FINE: list[Tree] = [
     {"gateway": {"cache": {"backend": "clickhouse"}}},
     {"gateway": {"auth": {"enabled": True, "cache": {"enabled": True, "ttl_ms": 0}}}},
     {"gateway": {"relay": {"gateway_url": "http://127.0.0.1:9", "api_key_location": "none"}}},
+    *(relay(url) for url in ("https://gateway.example/x?y=1", "http://[::1]:1", "HTTP://A", "http://ex_ample")),
+    *(traces(word) for word in ("opentelemetry", "openinference")),
+    *(buckets(*bounds) for bounds in ((), (0,), (-0.0, 0.5), (1, 2.5, 3))),
     {"postgres": {"enabled": True, "connection_pool_size": 0}},
     {"rate_limiting": {"enabled": True, "backend": "valkey", "default_cost": 1e9}},
     limit(tokens_per_week=1, cost_per_hour=9e9),
@@ -175,6 +191,10 @@ WRONG: list[Tree] = [
     {"gateway": {"cache": {"backend": "postgres"}}},
     {"gateway": {"auth": {"cache": {"enabled": True}}}},
     {"gateway": {"relay": {"gateway_url": "http://127.0.0.1:9", "api_key_location": "sdk"}}},
+    *(relay(url) for url in ("", "nonsense", "/a", "1a:b", "http://", "http://?a", "http://a b", "http://a|b")),
+    *(relay(url) for url in ("http://a:99999", "http://a:b", "http://[::1", "http://1.2.3.999", "http://%")),
+    *(traces(word) for word in ("", "zzz", "OpenTelemetry", "open_inference")),
+    *(buckets(*bounds) for bounds in ((2, 1), (1, 1), (1, 2.5, 2.4), (-1, 1), (-1e-9,), (math.inf,), (0, math.nan))),
     {"postgres": {"inference_data_retention_days": 1, "inference_retention_days": 1}},
     {"rate_limiting": {"default_cost": 1e10}},
     limit(cost_per_hour=1e10),

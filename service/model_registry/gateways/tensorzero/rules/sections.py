@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from typing import Any
 
 from model_registry.entities.credential_schemes import CREDENTIAL_SCHEMES
 from model_registry.entities.json_types import Toml
+from model_registry.entities.provider import http_url_problem
 from model_registry.entities.provider_types import GATEWAY_TYPES
 from model_registry.errors import Reason
 from model_registry.gateways.tensorzero.project import Path
@@ -81,6 +83,25 @@ def _one_way_to_write(path: Path, observability: Mapping[str, Any], _: Surroundi
         yield refused((*path, "batch_writes"), message)
 
 
+def _url(path: Path, value: Toml, _: Surroundings) -> Iterator[Reason]:
+    problem = http_url_problem(value) if isinstance(value, str) else "must be a string"
+    if problem:
+        yield refused(path, problem.replace("api_key_env_var", "api_key_location"))
+
+
+def _ascending(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason]:
+    """Accept the upper bounds of a histogram's buckets."""
+    faults = list(list_of(number)(path, value, around))
+    yield from faults
+    bounds = [float(bound) for bound in value] if isinstance(value, list) and not faults else []
+    if bounds and bounds[0] < 0:
+        yield refused((*path, "0"), "is below 0, and no call takes less time than none; remove it")
+    for position, (lower, upper) in enumerate(pairwise(bounds), 1):
+        if upper <= lower:
+            yield refused((*path, str(position)), f"is {upper:g} after {lower:g}; sort the list, each number once")
+            return
+
+
 GATEWAY = TableOf(
     {
         "bind_address": _address,
@@ -111,7 +132,7 @@ GATEWAY = TableOf(
                         "traces": TableOf(
                             {
                                 "enabled": boolean,
-                                "format": text,
+                                "format": one_of("opentelemetry", "openinference"),
                                 "extra_headers": TablesOf(text),
                                 "include_content": boolean,
                             }
@@ -132,11 +153,11 @@ GATEWAY = TableOf(
         ),
         "relay": TableOf(
             {
-                "gateway_url": text,
+                "gateway_url": _url,
                 "api_key_location": credential(CREDENTIAL_SCHEMES["gateway.relay"]["api_key_location"], pairs=True),
             }
         ),
-        "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": list_of(number)}),
+        "metrics": TableOf({"tensorzero_inference_latency_overhead_seconds_buckets": _ascending}),
     },
     removed={
         "disable_observability": "write observability.enabled = false",
