@@ -146,7 +146,8 @@ class ModelBody(ModelDraft, ModelCard, RequestModel):
         reasons = []
         if self.category is not None and not snapshot.categories.where("key", self.category):
             allowed = ", ".join(c.key for c in snapshot.categories)
-            reasons.append(Reason("category", f"there is no category {self.category!r}. Allowed: {allowed}"))
+            rest = f". Allowed: {allowed}" if allowed else "; there are none yet"
+            reasons.append(Reason("category", f"there is no category {self.category!r}{rest}"))
         if self.replaced_by is not None and not snapshot.models.where("name", self.replaced_by):
             reasons.append(Reason("replaced_by", f"there is no model named {self.replaced_by!r}"))
         if self.context_length is not None and self.context_window not in (None, self.context_length):

@@ -78,8 +78,14 @@ class Exclusion:
         return cls(part, str(view["kind"]), str(view["name"]), reasons, int(view["since_revision"]))
 
 
-def exclusion(snapshot: Snapshot, part: Part, reasons: Iterable[Reason], revision: int) -> Exclusion:
-    """Describe a part of a snapshot that is refused for these reasons."""
+_STAYS = "the value that was accepted last stays in use"
+_GONE = "no value of it was accepted before, so gateways get none"
+
+
+def exclusion(
+    snapshot: Snapshot, part: Part, reasons: Iterable[Reason], revision: int, accepted: Settings
+) -> Exclusion:
+    """Describe a part of a snapshot that is refused for these reasons; `accepted`: the settings accepted last."""
     row = snapshot.tables[part.table].get(part.row_id)
     if row is None:
         kind, name = "row", part.row_id
@@ -89,8 +95,11 @@ def exclusion(snapshot: Snapshot, part: Part, reasons: Iterable[Reason], revisio
         kind, name = label_of(snapshot, part.table, row)
     name = f"{name}.{part.entry}" if part.entry else name
     shown = [Reason(reason.where, reason.message[:_LONGEST_REASON]) for reason in dict.fromkeys(reasons)]
-    kept = (Reason("", "the value that was accepted last stays in use"),) if part.as_accepted else ()
-    return Exclusion(part, kind, name, (*shown[:_MOST_REASONS], *kept), revision)
+    shown = shown[:_MOST_REASONS]
+    if part.as_accepted:
+        stays = isinstance(row, ConfigSection) and row.name in accepted
+        shown.append(Reason("", _STAYS if stays else _GONE))
+    return Exclusion(part, kind, name, tuple(shown), revision)
 
 
 def without(snapshot: Snapshot, parts: Iterable[Part], accepted: Settings) -> Snapshot:

@@ -249,8 +249,9 @@ class Selector:
         """Describe what the search found. What was excluded before keeps the revision since when it is."""
         known = {row.part: row for row in kept}
         since = {row.part: row.since for row in released}
+        accepted = self._accepted_settings() or {}
         return tuple(
-            known.get(part) or exclusion(snapshot, part, reasons, since.get(part, snapshot.revision))
+            known.get(part) or exclusion(snapshot, part, reasons, since.get(part, snapshot.revision), accepted)
             for part, reasons in sorted(search.refused.items())
         )
 

@@ -21,7 +21,8 @@ def known(name: str, value: str, allowed: Collection[str]) -> str:
         ordered = sorted(allowed) if isinstance(allowed, AbstractSet) else list(allowed)
         close = nearest(value, ordered)
         meant = f" Did you mean {close!r}?" if close else ""
-        message = f"Unknown {name} {value!r}.{meant} Allowed: {listed(ordered)}."
+        rest = f".{meant} Allowed: {listed(ordered)}." if ordered else ": there are none yet."
+        message = f"Unknown {name} {value!r}{rest}"
         raise Invalid(message, reasons=[Reason(name, message)], allowed=ordered)
     return value
 

@@ -12,6 +12,7 @@ from model_registry.catalog.views import ModelView
 from model_registry.entities.change import Operation
 from model_registry.entities.model import MODEL_TYPE_SYNONYMS, Model, ModelType
 from model_registry.errors import Invalid
+from model_registry.selection.filter_values import known
 from model_registry.selection.list_filters import (
     PUBLIC_TABLES,
     ModelFilter,
@@ -260,3 +261,9 @@ def test_rows_that_sql_wrote_are_read_without_failing() -> None:
     with pytest.raises(Invalid, match="Unknown tag 'x'"):
         found(snapshot, {"tag": ["x"]})
     assert found(snapshot, {"max_cost_per_1m_input_tokens": 9}) == []
+
+
+def test_a_filter_by_what_there_is_none_of_says_so() -> None:
+    with pytest.raises(Invalid) as refused:
+        known("alias", "x", set())
+    assert str(refused.value) == "Unknown alias 'x': there are none yet."

@@ -8,7 +8,7 @@ import pytest
 
 from model_registry.entities.change import Operation
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Part, exclusion, without
+from model_registry.gateways.exclusions import Part, Settings, exclusion, without
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue
@@ -46,7 +46,7 @@ def snapshot() -> Snapshot:
 def named(snapshot: Snapshot, reason: Reason, accepted: dict[str, Any] | None = None) -> dict[str, bool]:
     """The names of the rows, and whether they are certain."""
     suspects = TensorZeroSuspects(lambda: accepted).named(snapshot, [reason])
-    rows = {found: exclusion(snapshot, found.part, [], 1) for found in suspects}
+    rows = {found: exclusion(snapshot, found.part, [], 1, {}) for found in suspects}
     return {f"{row.kind} {row.name}": found.certain for found, row in rows.items()}
 
 
@@ -136,3 +136,18 @@ def test_what_others_need_comes_first(snapshot: Snapshot) -> None:
     assert not rest.models
     assert [row.value for row in rest.sections.where("name", "tools")] == [{}]
     assert rest.sections.where("name", "gateway")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ({"gateway": {"base_path": "/x"}}, "the value that was accepted last stays in use"),
+        ({"postgres": {}}, "no value of it was accepted before, so gateways get none"),
+    ],
+)
+def test_what_gateways_get_instead_of_refused_settings_is_said(
+    snapshot: Snapshot, accepted: Settings, said: str
+) -> None:
+    reason = Reason("", "the gateway says: gateway.zzz: unknown field `zzz`")
+    (part,) = {found.part for found in TensorZeroSuspects(lambda: accepted).named(snapshot, [reason])}
+    assert exclusion(snapshot, part, [reason], 1, accepted).reasons[-1].message == said
