@@ -29,6 +29,7 @@ from model_registry.gateways.tensorzero.rules.shape import (
     by_type,
     file_path,
     integer,
+    is_number,
     list_of,
     number,
     one_of,
@@ -93,7 +94,7 @@ def _ascending(path: Path, value: Toml, around: Surroundings) -> Iterator[Reason
     """Accept the upper bounds of a histogram's buckets."""
     faults = list(list_of(number)(path, value, around))
     yield from faults
-    bounds = [float(bound) for bound in value] if isinstance(value, list) and not faults else []
+    bounds = [float(bound) for bound in value if is_number(bound)] if isinstance(value, list) and not faults else []
     if bounds and bounds[0] < 0:
         yield refused((*path, "0"), "is below 0, and no call takes less time than none; remove it")
     for position, (lower, upper) in enumerate(pairwise(bounds), 1):
