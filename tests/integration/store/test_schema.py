@@ -62,7 +62,7 @@ def test_the_provider_types_of_the_database_are_those_of_the_table(database: psy
 
     assert quoted_names(database, "model_providers_type_known") == set(PROVIDER_TYPES)
     assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments"} == routable
-    for listed in re.findall(r"announced_type in \(([^)]*)\)", "".join(matching)):
+    for listed in re.findall(r"announced_type in \((\s*'[^)]*)\)", "".join(matching)):  # a list of names
         assert set(re.findall(r"'([^']+)'", listed)) >= servers, (
             "a node may announce them at an openai_compatible provider"
         )
