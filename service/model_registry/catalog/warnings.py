@@ -20,9 +20,14 @@ WARNINGS = "warnings"
 Warnings = Annotated[list[str], Field(description="What may not be meant so; left out if there is nothing.")]
 
 _MOST = 20
+MAPPING = "mapping_id"
+"""What a model's row has as a service's model, with the mapping's own fields."""
 OF_WRITES = frozenset({WARNINGS, "publication"})
 """What answers to writes have beside the row."""
-_FOLLOWS = OF_WRITES | {"id", "version", "created_at", "updated_at", "offered", "supports", "field_sources"}
+_FOLLOWS = OF_WRITES | {
+    *("id", "version", "created_at", "updated_at", "offered", "supports", "field_sources"),
+    *("deployed", "deployments", "reason"),
+}
 """Fields of our answers that change with others: an older answer that comes back has older values."""
 
 
@@ -40,7 +45,7 @@ def warnings_of(resource: Resource, snapshot: Snapshot, given: Mapping[str, Any]
             *_capabilities(snapshot, given, view),
             *_own_names(view),
             *_hidden(snapshot, view),
-            *_passed_over(resource, given, view),
+            *_passed_over(resource, given, _of_mapping(snapshot, given) | view),
         ]
     )
 
@@ -92,6 +97,12 @@ def _hidden(snapshot: Snapshot, view: View) -> Iterator[str]:
     if found and [model.id for model in found] != [view["model_id"]]:
         label = model_label(snapshot, found[0])
         yield f"alias: names count more, and {view['alias']!r} is one of {label}; choose another alias"
+
+
+def _of_mapping(snapshot: Snapshot, given: Mapping[str, Any]) -> View:
+    """The fields that a service's row of a model has from its mapping."""
+    mapping = snapshot.mappings.get(given[MAPPING]) if isinstance(given.get(MAPPING), str) else None
+    return {MAPPING: mapping.id, **mapping.model_dump(exclude={"id"})} if mapping else {}
 
 
 def _passed_over(resource: Resource, given: Mapping[str, Any], view: View) -> Iterator[str]:

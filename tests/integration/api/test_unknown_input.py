@@ -31,7 +31,7 @@ async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, dict[str
 def address(template: str) -> str:
     """A path that fits a template."""
     if template in OTHERS_QUERIES:
-        return template.replace("{name}", "models")
+        return template.replace("{name}", "get_service_models" if "/rpc/" in template else "models")
     return "/".join("x.txt" if part.startswith("{") else part for part in template.split("/"))
 
 
@@ -251,6 +251,20 @@ async def test_fields_that_are_shown_but_not_written_are_passed_over_with_a_warn
     assert changed.json()["warnings"] == ["api_base: is shown with a model, and not written with it; passed over"]
     made = await add_model(client, "n", aliases=[{"alias": "fast"}])
     assert made["warnings"] == ["aliases: is shown with a model, and not written with it; passed over"]
+
+
+async def test_a_services_row_of_a_model_can_be_sent_back(client: httpx.AsyncClient) -> None:
+    await add_mapping(client, "s/f/v", "m", priority=3, weight=0.25)
+    for query in ("", "?deployed=true"):
+        rows = (await get(client, f"/api/services/s/models{query}"))["items"]
+        for row in rows:
+            for method in ("PUT", "PATCH"):
+                sent = await client.request(method, "/api/models/m", json=row)
+                assert (sent.status_code, "warnings" in sent.json()) == (200, False), sent.text
+    (row,) = (await get(client, "/api/services/s/models"))["items"]
+    changed = await client.patch("/api/models/m", json={**row, "weight": 1})
+    assert changed.json()["warnings"] == ["weight: is shown with a model, and not written with it; passed over"]
+    assert places(problem(await client.patch("/api/models/m", json={"weight": 1}), 422, "E4003")) == {"weight"}
 
 
 async def test_what_leads_to_itself_is_refused_or_warned_about(client: httpx.AsyncClient) -> None:
