@@ -11,6 +11,7 @@ from model_registry.catalog.resources import Resource
 from model_registry.catalog.views import View
 from model_registry.entities.change import Operation
 from model_registry.entities.model import CAPABILITIES, canonical
+from model_registry.entities.server_address import is_unspecified
 from model_registry.entities.spelling import nearest, suggestion
 from model_registry.snapshot.lookup import model_label, named
 from model_registry.snapshot.snapshot import Snapshot
@@ -45,6 +46,7 @@ def warnings_of(resource: Resource, snapshot: Snapshot, given: Mapping[str, Any]
             *_capabilities(snapshot, given, view),
             *_own_names(view),
             *_hidden(snapshot, view),
+            *_unreachable(given),
             *_passed_over(resource, given, _of_mapping(snapshot, given) | view),
         ]
     )
@@ -97,6 +99,15 @@ def _hidden(snapshot: Snapshot, view: View) -> Iterator[str]:
     if found and [model.id for model in found] != [view["model_id"]]:
         label = model_label(snapshot, found[0])
         yield f"alias: names count more, and {view['alias']!r} is one of {label}; choose another alias"
+
+
+def _unreachable(given: Mapping[str, Any]) -> Iterator[str]:
+    """Warn of a server at every address of a machine, which is what it listens on."""
+    if is_unspecified(str(given.get("api_base") or "")):
+        yield (
+            "api_base: is every address of a machine, on which a server listens; write the name by which gateways "
+            "reach it, such as localhost where they run on that machine"
+        )
 
 
 def _of_mapping(snapshot: Snapshot, given: Mapping[str, Any]) -> View:
