@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 
 from model_registry.catalog.resources import RESOURCES
-from model_registry.catalog.warnings import OF_WRITES
+from model_registry.catalog.views import ModelView, ServiceModelView
+from model_registry.catalog.warnings import MAPPING, OF_WRITES
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.spelling import suggestion
 from model_registry.entities.unknown_fields import field_names, unknown_field_reasons, unknown_fields
@@ -46,7 +47,7 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
 }
 """Path -> parameters that clients of others' interfaces are known to send. They are ignored."""
 
-OTHERS_QUERIES = frozenset({"/rest/v1/{name}"})
+OTHERS_QUERIES = frozenset({"/rest/v1/{name}", "/rest/v1/rpc/{name}"})
 """Paths whose query is written in another interface's language, and read there (`catalog/rest_query.py`)."""
 
 
@@ -55,6 +56,8 @@ def body_faults(path: str, value: Any, shape: Any) -> list[Reason]:  # noqa: ANN
     if path in REPORTS:
         return []
     shown = SHOWN.get(path.partition("/{")[0])
+    if shown is ModelView and isinstance(value, dict) and MAPPING in value:
+        shown = ServiceModelView
     also = {*field_names(shown), *OF_WRITES} if shown else ()
     return unknown_field_reasons(unknown_fields(value, shape, also=also))
 

@@ -5,11 +5,9 @@ Finding what a reference means needs a snapshot; `columns` of each body answers 
 
 from __future__ import annotations
 
-from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from model_registry.entities.base import MAX_INT32, Draft, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
@@ -17,6 +15,7 @@ from model_registry.entities.function import FunctionDraft, MappingDraft, defaul
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.provider import DESCRIPTION, Provider, ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
 from model_registry.snapshot.lookup import find_model, find_provider
@@ -41,33 +40,8 @@ def _tags(given: Json) -> Json:
     return [str(tag).removeprefix("supports_") for tag, flag in given.items() if flag]
 
 
-@cache
-def _numbers(shape: type[Draft]) -> frozenset[str]:
-    """Return the fields of a shape that are numbers."""
-    return frozenset(name for name, field in shape.model_fields.items() if _is_number(field.annotation))
-
-
-def _is_number(annotation: Any) -> bool:  # noqa: ANN401 (any type)
-    if get_origin(annotation) is Annotated:
-        return _is_number(get_args(annotation)[0])
-    return annotation in (int, float) or any(map(_is_number, get_args(annotation) if _is_union(annotation) else ()))
-
-
-def _is_union(annotation: Any) -> bool:  # noqa: ANN401 (any type)
-    return get_origin(annotation) in (Union, UnionType)
-
-
-class RequestModel(Draft):
+class RequestModel(Draft, StrictNumbers):
     """What callers send for a resource."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_number(cls, given: Json, info: ValidationInfo) -> Json:
-        """Refuse true where a number goes: pydantic takes it for 1."""
-        if isinstance(given, bool) and info.field_name in _numbers(cls):
-            message = f"must be a number, not {str(given).lower()}"
-            raise ValueError(message)
-        return given
 
     def columns(self, snapshot: Snapshot) -> dict[str, Any]:  # noqa: ARG002 (for bodies with references)
         """Return the row to write, its references as ids. Errors: Invalid, UnknownReference, AmbiguousName."""

@@ -18,21 +18,26 @@ from model_registry.errors import Invalid, Reason
 
 _ORDER = re.compile(r"(?P<column>\w+)(?:\.(?P<way>asc|desc))?(?:\.(?P<nulls>nullsfirst|nullslast))?")
 _COLUMN = re.compile(r"(?:(?P<alias>\w+):)?(?P<column>\w+)")
-_CONTROL = ("select", "order", "limit", "offset")
+CONTROLS = ("select", "order", "limit", "offset")
 _MOST_ROWS = 2**31 - 1
 _MOST_TERMS = 50
 """Each looks at all rows."""
 
 
-def queried(rows: Sequence[View], query: Iterable[tuple[str, str]]) -> tuple[list[View], int]:
-    """Return the rows that a query asks for, and how many fit its conditions. Errors: Invalid."""
+def queried(
+    rows: Sequence[View], query: Iterable[tuple[str, str]], columns: Iterable[str] = ()
+) -> tuple[list[View], int]:
+    """Return the rows that a query asks for, and how many fit its conditions. Errors: Invalid.
+
+    The columns are those that rows would have, if there are none.
+    """
     controls: dict[str, str] = {}
-    known = set(rows[0]) if rows else None  # without rows, no column is wrong
+    known = set(rows[0] if rows else columns) or None  # where none are known, none is wrong
     found, terms = list(rows), list(query)
     if len(terms) > _MOST_TERMS:
         raise _not_understood("query", f"{len(terms)} parameters: at most {_MOST_TERMS}")
     for name, value in terms:
-        if name in _CONTROL:
+        if name in CONTROLS:
             controls[name] = value
         else:
             _known(name, name, known)
@@ -165,7 +170,7 @@ def _number(name: str, text: str) -> int:
 
 def _known(place: str, column: str, known: set[str] | None) -> str:
     if known is not None and column not in known:
-        names = sorted(known if place != column else known.union(_CONTROL))
+        names = sorted(known if place != column else known.union(CONTROLS))
         raise _not_understood(place, f"there is no column {column!r}; {suggestion(column, names)}")
     return column
 

@@ -36,7 +36,7 @@ def _active_models(snapshot: Snapshot) -> list[View]:
     return sorted(rows, key=lambda row: -(row["context_length"] or 0))
 
 
-def _service_models(snapshot: Snapshot) -> list[View]:
+def service_models(snapshot: Snapshot) -> list[View]:
     """Mappings to offered models, in routing order; among equals the largest context first."""
     offered = _offered(snapshot)
     rows = []
@@ -81,7 +81,7 @@ def _linked(snapshot: Snapshot, deployment: Deployment, models: list[Model]) -> 
 
 VIEWS: dict[str, Callable[[Snapshot], list[View]]] = {
     "v_active_models": _active_models,
-    "v_service_models": _service_models,
+    "v_service_models": service_models,
     "v_active_deployments": _active_deployments,
 }
 

@@ -11,6 +11,7 @@ from model_registry.catalog.resources import Resource
 from model_registry.catalog.views import View
 from model_registry.entities.change import Operation
 from model_registry.entities.model import CAPABILITIES, canonical
+from model_registry.entities.server_address import is_unspecified
 from model_registry.entities.spelling import nearest, suggestion
 from model_registry.snapshot.lookup import model_label, named
 from model_registry.snapshot.snapshot import Snapshot
@@ -20,9 +21,14 @@ WARNINGS = "warnings"
 Warnings = Annotated[list[str], Field(description="What may not be meant so; left out if there is nothing.")]
 
 _MOST = 20
+MAPPING = "mapping_id"
+"""What a model's row has as a service's model, with the mapping's own fields."""
 OF_WRITES = frozenset({WARNINGS, "publication"})
 """What answers to writes have beside the row."""
-_FOLLOWS = OF_WRITES | {"id", "version", "created_at", "updated_at", "offered", "supports", "field_sources"}
+_FOLLOWS = OF_WRITES | {
+    *("id", "version", "created_at", "updated_at", "offered", "supports", "field_sources"),
+    *("deployed", "deployments", "reason"),
+}
 """Fields of our answers that change with others: an older answer that comes back has older values."""
 
 
@@ -40,7 +46,8 @@ def warnings_of(resource: Resource, snapshot: Snapshot, given: Mapping[str, Any]
             *_capabilities(snapshot, given, view),
             *_own_names(view),
             *_hidden(snapshot, view),
-            *_passed_over(resource, given, view),
+            *_unreachable(given),
+            *_passed_over(resource, given, _of_mapping(snapshot, given) | view),
         ]
     )
 
@@ -92,6 +99,21 @@ def _hidden(snapshot: Snapshot, view: View) -> Iterator[str]:
     if found and [model.id for model in found] != [view["model_id"]]:
         label = model_label(snapshot, found[0])
         yield f"alias: names count more, and {view['alias']!r} is one of {label}; choose another alias"
+
+
+def _unreachable(given: Mapping[str, Any]) -> Iterator[str]:
+    """Warn of a server at every address of a machine, which is what it listens on."""
+    if is_unspecified(str(given.get("api_base") or "")):
+        yield (
+            "api_base: is every address of a machine, on which a server listens; write the name by which gateways "
+            "reach it, such as localhost where they run on that machine"
+        )
+
+
+def _of_mapping(snapshot: Snapshot, given: Mapping[str, Any]) -> View:
+    """The fields that a service's row of a model has from its mapping."""
+    mapping = snapshot.mappings.get(given[MAPPING]) if isinstance(given.get(MAPPING), str) else None
+    return {MAPPING: mapping.id, **mapping.model_dump(exclude={"id"})} if mapping else {}
 
 
 def _passed_over(resource: Resource, given: Mapping[str, Any], view: View) -> Iterator[str]:

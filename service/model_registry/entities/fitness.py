@@ -18,6 +18,7 @@ from model_registry.entities.gpu_memory import (
     training_gb,
 )
 from model_registry.entities.gpus import GpuName, gpu_memory_gb, gpus_named
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.offer import ESTIMATE
 from model_registry.entities.weight_bits import gguf_type
 
@@ -34,7 +35,7 @@ def _as_text(value: Any) -> Any:  # noqa: ANN401 (any input)
     return str(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class Hardware(Draft):
+class Hardware(Draft, StrictNumbers):
     """Available hardware. Missing values are not checked."""
 
     vram_gb: Annotated[float, Field(ge=0)] | None = Field(None, description="Memory of all GPUs together, GB.")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from model_registry.entities.base import Draft
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.weight_bits import METHOD_BITS
 
 UNKNOWN = math.nan
@@ -76,7 +77,7 @@ _CONTEXT_BYTES = 1.3e9
 """The CUDA context and its kernels (Hugging Face, "Model training anatomy")."""
 
 
-class TrainingSettings(Draft):
+class TrainingSettings(Draft, StrictNumbers):
     """How a model is to be trained. What is not given has the usual value."""
 
     method: Method | None = Field(None, description="`full`, `lora` (16-bit weights) or `qlora` (4-bit weights).")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.deployment import DEPLOYMENT_STATUSES, Deployment
@@ -19,6 +19,7 @@ from model_registry.entities.model import (
     ModelStatus,
     canonical,
 )
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.errors import Invalid, ModelNotFound, Reason
@@ -148,7 +149,7 @@ Words = Annotated[list[Word], Field(max_length=100)]
 _Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class ModelFilter(BaseModel):
+class ModelFilter(StrictNumbers):
     """Conditions on models; all must hold."""
 
     unknown_is_empty: ClassVar[bool] = False

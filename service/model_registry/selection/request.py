@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from model_registry.entities.base import MAX_INT32
 from model_registry.entities.gpus import GpuName, gpu_memory_gb
 from model_registry.entities.model import ModelStatus
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.selection.list_filters import Words
 from model_registry.selection.request_counts import TokenCounts
 
@@ -19,7 +20,7 @@ _Score = Annotated[float, Field(ge=0, le=1)]
 _Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
-class _Part(BaseModel):
+class _Part(StrictNumbers):
     """Base of the parts of a request: no infinite numbers."""
 
     model_config = ConfigDict(allow_inf_nan=False)

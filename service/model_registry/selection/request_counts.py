@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from model_registry.entities.base import ShortName
+from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.prices import INPUT_PARTS, OUTPUT_PARTS, PLAIN, STANDARD, UNITS, Tier, Unit
 
 _MOST = 10**12
@@ -42,7 +43,7 @@ class Counted:
         return self.service_tier == STANDARD and self.variant is None and self.charged.keys() <= _PLAIN
 
 
-class Counts(BaseModel):
+class Counts(StrictNumbers):
     """Whatever a model may charge for beside plain tokens. What is left out is 0."""
 
     explicit_cached_input_tokens: Count | None = Field(None, description="Read from a cache that the request names.")
@@ -81,7 +82,7 @@ class Counts(BaseModel):
     running_seconds: Seconds | None = Field(None, description="Time that the provider's machines work on the request.")
 
 
-class TokenCounts(BaseModel):
+class TokenCounts(StrictNumbers):
     """One request: its tokens, what else it has, and its terms."""
 
     input_tokens: Count = Field(1000, description="All input tokens, with cached and written ones, of every medium.")

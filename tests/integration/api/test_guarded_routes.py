@@ -22,6 +22,7 @@ QUESTIONS = {
     "/api/costs/estimate",
     "/api/v1/registry/validate/training",
     "/api/v1/registry/validate/inference",
+    "/rest/v1/rpc/{name}",
 }
 PROJECTS = {
     "/api/models/import",

@@ -100,6 +100,54 @@ async def test_postgrest_answers_the_same(client: httpx.AsyncClient, stack: Any,
                 assert await read(client, query) == theirs.json()
 
 
+CALLS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("get_model_by_alias", {"p_alias": "best"}, ""),
+    ("get_model_by_alias", {"p_alias": "main"}, ""),
+    ("get_model_by_alias", {"p_alias": "main", "p_context": "agents"}, ""),
+    ("get_model_by_alias", {"p_alias": "main", "p_context": "other"}, ""),
+    ("get_model_by_alias", {"p_alias": "hidden"}, ""),
+    ("get_service_models", {"p_service_name": "agents"}, ""),
+    ("get_service_models", {"p_service_name": "agents"}, "select=model_name,weight&order=weight&weight=lt.0.7"),
+    ("get_service_models", {"p_service_name": "agents", "p_function_name": "other"}, ""),
+)
+
+
+async def test_the_functions_of_the_original_answer_as_in_the_database(
+    client: httpx.AsyncClient, stack: Any, subtests: pytest.Subtests
+) -> None:
+    for alias, model, context in (("main", "small", "default"), ("main", "large", "agents"), ("hidden", "off", None)):
+        await add(client, "aliases", alias=alias, model=model, context=context)
+    token = jwt.encode({"role": "service_role"}, stack.secret("postgrest_jwt"), algorithm="HS256")
+    base = stack.environment()["POSTGREST_URL"]
+    async with httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {token}"}) as postgrest:
+        for name, arguments, query in CALLS:
+            with subtests.test(name=name, arguments=arguments, query=query):
+                theirs = await postgrest.post(f"/rpc/{name}?{query}", json=arguments)
+                assert theirs.status_code == 200, theirs.text
+                posted = await client.post(f"/rest/v1/rpc/{name}?{query}", json=arguments, headers=HEADERS)
+                assert posted.json() == theirs.json()
+                asked = f"{httpx.QueryParams(arguments)}&{query}".rstrip("&")
+                assert await read(client, f"rpc/{name}?{asked}") == theirs.json()
+
+
+async def test_a_call_that_is_not_understood_is_refused(client: httpx.AsyncClient) -> None:
+    for method in ("GET", "POST"):
+        body: dict[str, str] | None = {} if method == "POST" else None
+        unknown = problem(await client.request(method, "/rest/v1/rpc/get_model_by_alas", json=body), 404, "E4004")
+        assert "did you mean 'get_model_by_alias'?" in unknown["detail"]
+        missing = problem(await client.request(method, "/rest/v1/rpc/get_model_by_alias", json=body), 422, "E4005")
+        assert "p_alias: is missing" in missing["detail"]
+    misspelt = await client.get("/rest/v1/rpc/get_model_by_alias?p_alias=a&p_contxt=b")
+    assert "did you mean 'p_context'?" in problem(misspelt, 422, "E4005")["detail"]
+    for column in ("colour=eq.red", "select=colour"):
+        strange = await client.post(f"/rest/v1/rpc/get_model_by_alias?{column}", json={"p_alias": "nobody"})
+        assert "colour" in problem(strange, 422, "E4005")["detail"]
+    number = await client.post("/rest/v1/rpc/get_service_models", json={"p_service_name": 1})
+    assert "p_service_name: must be text" in problem(number, 422, "E4005")["detail"]
+    twice = await client.get("/rest/v1/rpc/get_model_by_alias?p_alias=a&p_alias=b")
+    assert "p_alias: is given twice" in problem(twice, 422, "E4005")["detail"]
+
+
 PAGE, COUNT = {"Range": "1-2", "Range-Unit": "items"}, {"Prefer": "count=exact"}
 ONE = {"Accept": "application/vnd.pgrst.object+json"}
 BY_HEADER = (

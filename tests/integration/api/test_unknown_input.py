@@ -31,7 +31,7 @@ async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, dict[str
 def address(template: str) -> str:
     """A path that fits a template."""
     if template in OTHERS_QUERIES:
-        return template.replace("{name}", "models")
+        return template.replace("{name}", "get_service_models" if "/rpc/" in template else "models")
     return "/".join("x.txt" if part.startswith("{") else part for part in template.split("/"))
 
 
@@ -253,6 +253,20 @@ async def test_fields_that_are_shown_but_not_written_are_passed_over_with_a_warn
     assert made["warnings"] == ["aliases: is shown with a model, and not written with it; passed over"]
 
 
+async def test_a_services_row_of_a_model_can_be_sent_back(client: httpx.AsyncClient) -> None:
+    await add_mapping(client, "s/f/v", "m", priority=3, weight=0.25)
+    for query in ("", "?deployed=true"):
+        rows = (await get(client, f"/api/services/s/models{query}"))["items"]
+        for row in rows:
+            for method in ("PUT", "PATCH"):
+                sent = await client.request(method, "/api/models/m", json=row)
+                assert (sent.status_code, "warnings" in sent.json()) == (200, False), sent.text
+    (row,) = (await get(client, "/api/services/s/models"))["items"]
+    changed = await client.patch("/api/models/m", json={**row, "weight": 1})
+    assert changed.json()["warnings"] == ["weight: is shown with a model, and not written with it; passed over"]
+    assert places(problem(await client.patch("/api/models/m", json={"weight": 1}), 422, "E4003")) == {"weight"}
+
+
 async def test_what_leads_to_itself_is_refused_or_warned_about(client: httpx.AsyncClient) -> None:
     for model in ("m", (await get(client, "/api/models/m"))["id"]):
         found = problem(await client.post("/api/aliases", json={"alias": "m", "model": model}), 422, "E4005")
@@ -263,6 +277,16 @@ async def test_what_leads_to_itself_is_refused_or_warned_about(client: httpx.Asy
     assert "an alias of this model too" in renamed.json()["warnings"][0]
     mapping = await add_mapping(client, "s/f/v", "usual", fallback_model_id="usual")
     assert mapping["warnings"] == ["fallback_model_id: is the mapping's own model, and so no fallback"]
+
+
+async def test_a_provider_at_every_address_is_taken_with_a_warning(client: httpx.AsyncClient) -> None:
+    for name, url in (("a", "http://0.0.0.0:11434"), ("b", "http://[::]:8000/v1")):
+        made = await add(client, "providers", name=name, type="ollama", api_base=url)
+        assert "every address of a machine" in made["warnings"][0]
+        assert "such as localhost" in made["warnings"][0]
+        assert made["api_base"] == url
+    assert "warnings" not in (await client.patch("/api/providers/a", json={"api_base": "http://gpu:11434"})).json()
+    assert "warnings" not in await add(client, "providers", name="c", type="ollama", api_base="http://localhost:1")
 
 
 async def test_an_alias_that_names_hide_is_taken_with_a_warning(client: httpx.AsyncClient) -> None:
@@ -284,6 +308,29 @@ async def test_true_is_no_number(client: httpx.AsyncClient) -> None:
     assert (await client.patch("/api/models/m", json={"active": True, "vram_mb": 1})).status_code == 200
     nested = await client.patch("/api/models/m", json={"requirements": {"min_vram_gb": True}})
     assert places(problem(nested, 422, "E4003")) == {"requirements.min_vram_gb"}
+
+
+async def test_true_is_no_number_in_a_question_either(client: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
+    select, estimate, fits = "models/select", "costs/estimate", "v1/registry/validate/training"
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        (select, {"weights": {"cost": True}}, "weights.cost"),
+        (select, {"weights": {"cost": 1, "speed": False}}, "weights.speed"),
+        (select, {"limit": True}, "limit"),
+        (select, {"constraints": {"max_cost": True}}, "constraints.max_cost"),
+        (select, {"constraints": {"min_quality": {"coding": True}}}, "constraints.min_quality.coding"),
+        (select, {"tokens": {"counts": {"audio_seconds": True}}}, "tokens.counts.audio_seconds"),
+        (estimate, {"requests": True}, "requests"),
+        (estimate, {"input_tokens": False}, "input_tokens"),
+        (estimate, {"filter": {"min_context": True}}, "filter.min_context"),
+        (fits, {"model_id": "m", "vram_gb": True}, "vram_gb"),
+        (fits, {"model_id": "m", "hardware": {"gpus": True}}, "hardware.gpus"),
+        (fits, {"model_id": "m", "batch_size": True}, "batch_size"),
+    )
+    for path, body, place in cases:
+        with subtests.test(path=path, body=body):
+            found = problem(await client.post(f"/api/{path}", json=body), 422, "E4005")
+            assert places(found) == {place}
+            assert "must be a number, not " in found["detail"]
 
 
 async def test_a_column_that_no_view_has_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:

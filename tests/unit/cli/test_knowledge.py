@@ -125,13 +125,15 @@ def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World
     listed = (
         '{"data": [{"id": "d", "max_model_len": '
         + "9" * 5000
-        + '}, {"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, {"id": "c"}]}'
+        + '}, {"id": "a", "pricing": {"prompt": 1e999}}, {"id": "b", "max_model_len": 1e999}, '
+        + '{"id": "e", "max_model_len": NaN}, {"id": "c"}]}'
     )
     world.answers["GET /v1/models"] = httpx.Response(200, text=listed)
     assert run("import", "openai", "http://h/v1", "--provider", "v") == 4
     assert [offer["model_id"] for offer in world.sent()["offers"]] == ["c"]
     out = capsys.readouterr().out
     assert "d: holds nan or infinity" in out
+    assert "e: holds nan or infinity" in out
     assert "a: pricing.prompt is not a number of dollars: Infinity" in out
 
 

@@ -7,11 +7,13 @@ where the server says nothing.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from model_registry.entities.base import MAX_INT32
 from model_registry.imports.sources.litellm_rates import Rate, dollars, facts
 
 Entry = Mapping[str, Any]
@@ -147,9 +149,19 @@ def _count(of: Entry, keys: tuple[str, ...]) -> object:
         value = of.get(key)
         if isinstance(value, str) and value.strip().isdecimal():
             value = int(value[:20])
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        # NaN is no number below 0: it is named, as infinity is.
+        if isinstance(value, int | float) and not isinstance(value, bool) and not value <= 0:
             return value
     return None
+
+
+def no_limits(found: Mapping[str, Any]) -> dict[str, str]:
+    """Say of each limit that a row cannot have why. NaN and infinity are left to who checks the whole offer."""
+    return {
+        name: f"the server states {value}: a whole number up to {MAX_INT32} is taken"
+        for name, value in found.items()
+        if value is not None and abs(value) < math.inf and (value > MAX_INT32 or value % 1)
+    }
 
 
 _BY_TOKEN = {

@@ -14,7 +14,7 @@ from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.items import make_offer
 from model_registry.imports.sources.model_config import number_in
 from model_registry.imports.sources.model_size import needed_gb, parameters_text
-from model_registry.imports.sources.server_facts import NotCatalogued, limits, model_type, prices
+from model_registry.imports.sources.server_facts import NotCatalogued, limits, model_type, no_limits, prices
 
 OLLAMA = "ollama"
 OPENAI = "openai"
@@ -148,7 +148,9 @@ def read_openai_models(answer: object, provider: str, provider_type: str, api_ba
 
 
 def _openai_offer(model: Mapping[str, Any], model_id: str, at: Mapping[str, str]) -> Offer:
-    return Offer(**at, model_id=model_id, fields=_openai_facts(model, model_id))
+    facts, wrong = _openai_facts(model, model_id), no_limits(limits(model))
+    fields = {name: value for name, value in facts.items() if name not in wrong}
+    return Offer.model_validate({**at, "model_id": model_id, "fields": fields, "left_out": wrong})
 
 
 def _no_model(model: Mapping[str, Any], model_id: str) -> str | None:

@@ -81,6 +81,7 @@ def test_what_a_server_says_comes_before_what_a_name_means(said: dict[str, Any],
         ),
         ({"id": "m", "pricing": {"prompt": float("inf")}}, "pricing.prompt is not a number of dollars: Infinity"),
         ({"id": "m", "pricing": {"prompt": "NaN"}}, "pricing.prompt is not a number of dollars: NaN"),
+        ({"id": "m", "max_model_len": float("nan")}, "holds nan or infinity"),
         ({"id": "good"}, "stands in the answer twice"),
     ],
 )
@@ -96,8 +97,16 @@ def test_limits_that_are_none_are_not_known() -> None:
         "context_length": 512,
         "max_output_tokens": 64,
     }
-    for nothing in (0, -1, None, float("nan"), "many", True):
+    for nothing in (0, -1, None, "many", True):
         assert fields(max_model_len=nothing, context_length=7)["context_length"] == 7
+
+
+def test_a_limit_that_no_row_can_have_is_left_out_with_its_reason() -> None:
+    for impossible in (1e18, 2**31, 8192.5, "9" * 5000):
+        (offer,) = read({"id": "m", "context_length": impossible, "max_output_tokens": 64}).offers
+        assert offer.fields == {"model_type": "chat", "max_output_tokens": 64}
+        assert "a whole number up to 2147483647" in offer.left_out["context_length"]
+    assert fields(context_length=8192.0)["context_length"] == 8192
 
 
 def test_prices_by_the_token_as_text_and_by_the_million_as_numbers() -> None:
