@@ -22,8 +22,8 @@ def _model_by_alias(snapshot: Snapshot, given: Arguments) -> list[View]:
     alias, context = given["p_alias"], given.get("p_context")
     found = [
         (row.context is not None, row.context != "default", row.context or "", model)
-        for row in snapshot.aliases
-        if row.alias == alias and (context is None or row.context == context)
+        for row in snapshot.aliases.where("alias", alias)
+        if context in (None, row.context)
         if (model := snapshot.models.get(row.model_id)) is not None and is_offered(snapshot, model)
     ]
     if not found:
@@ -36,11 +36,8 @@ def _model_by_alias(snapshot: Snapshot, given: Arguments) -> list[View]:
 def _service_models(snapshot: Snapshot, given: Arguments) -> list[View]:
     """The active models of a service, in the order in which they are to be tried."""
     service, function = given["p_service_name"], given.get("p_function_name")
-    rows = [
-        row
-        for row in service_models(snapshot)
-        if row["service_name"] == service and (function is None or row["function_name"] == function)
-    ]
+    mappings = snapshot.mappings.where("service", service)
+    rows = service_models(snapshot, [row for row in mappings if function in (None, row.function_name)])
     rows.sort(key=lambda row: (row["priority"], -row["weight"], row["variant_name"]))
     return [{name: row["id" if name == "model_id" else name] for name in _OF_SERVICE} for row in rows]
 

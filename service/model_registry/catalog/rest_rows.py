@@ -5,10 +5,11 @@ The columns are those of `schema/80_views.sql`; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from model_registry.catalog.views import View, is_offered, model_view
-from model_registry.entities.deployment import Deployment
+from model_registry.entities.deployment import LIVE_STATUSES, Deployment
+from model_registry.entities.function import Mapping
 from model_registry.entities.model import Model
 from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.snapshot import Snapshot
@@ -32,17 +33,20 @@ _OF_SERVICE = (
 
 def _active_models(snapshot: Snapshot) -> list[View]:
     """Offered models, the largest context first: programs without a mapping take the first one of a type."""
-    rows = [_model(snapshot, model, _OF_MODEL) | {"card": model.card} for model in _offered(snapshot).values()]
+    rows = [
+        _model(snapshot, model, _OF_MODEL) | {"card": model.card}
+        for model in snapshot.models
+        if is_offered(snapshot, model)
+    ]
     return sorted(rows, key=lambda row: -(row["context_length"] or 0))
 
 
-def service_models(snapshot: Snapshot) -> list[View]:
-    """Mappings to offered models, in routing order; among equals the largest context first."""
-    offered = _offered(snapshot)
+def service_models(snapshot: Snapshot, mappings: Iterable[Mapping] | None = None) -> list[View]:
+    """Mappings to offered models, in routing order; among equals the largest context first. Default: all mappings."""
     rows = []
-    for mapping in snapshot.mappings:
-        model = offered.get(mapping.model_id)
-        if model is None:
+    for mapping in snapshot.mappings if mappings is None else mappings:
+        model = snapshot.models.get(mapping.model_id)
+        if model is None or not is_offered(snapshot, model):
             continue
         fallback = snapshot.models.get(mapping.fallback_model_id)
         names = ("service_name", "function_name", "variant_name", "priority", "weight", "fallback_model_id")
@@ -60,7 +64,7 @@ def _active_deployments(snapshot: Snapshot) -> list[View]:
     )
     rows = []
     for deployment in snapshot.deployments:
-        if deployment.status in {"loading", "loaded"}:
+        if deployment.status in LIVE_STATUSES:
             linked = models_of(snapshot, deployment)
             more = {"model_name": linked[0].name if linked else None, "models": _linked(snapshot, deployment, linked)}
             rows.append({n: getattr(deployment, n) for n in names} | more)
@@ -91,10 +95,6 @@ def rest_rows(snapshot: Snapshot, name: str) -> list[View] | None:
     if name in VIEWS:
         return VIEWS[name](snapshot)
     return [row.model_dump() for row in snapshot.tables[name]] if name in TABLES else None
-
-
-def _offered(snapshot: Snapshot) -> dict[str, Model]:
-    return {model.id: model for model in snapshot.models if is_offered(snapshot, model)}
 
 
 def _model(snapshot: Snapshot, model: Model, names: tuple[str, ...]) -> View:

@@ -27,6 +27,7 @@ from model_registry.imports.sources import csv_rows, huggingface, litellm_prices
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
 from model_registry.imports.sources.items import fetch_each
 from model_registry.imports.sources.litellm_prices import namesake
+from model_registry.imports.sources.model_config import as_object
 from model_registry.imports.sources.weights import weights_of
 
 app = typer.Typer(
@@ -231,7 +232,7 @@ def _each(reading: SourceContent, **changes: Any) -> SourceContent:  # noqa: ANN
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:
-    return _object(read_json(path)) if path else {}
+    return as_object(read_json(path)) if path else {}
 
 
 def _of_hub(hub: str, model: str, provider: str | None) -> SourceContent:
@@ -274,7 +275,3 @@ def _object_at(url: str, *, body: dict[str, str] | None = None) -> dict[str, Any
     if not isinstance(answer, dict):
         raise SourceUnreadable(f"{url} answers with no JSON object")
     return answer
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -41,6 +41,12 @@ def letters_of(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
+def question(word: str, known: Collection[str]) -> str:
+    """Return the sentence that asks for the nearest known word, to be put behind another; empty if none is near."""
+    close = nearest(word, known)
+    return f" Did you mean {close!r}?" if close else ""
+
+
 def suggestion(word: str, known: Collection[str]) -> str:
     """Return a hint about a word that is not known: the nearest known one, or else all."""
     close = nearest(word, known)

@@ -8,7 +8,7 @@ from typing import get_args
 
 from model_registry.entities.model import CAPABILITIES, MODEL_TYPE_SYNONYMS, ModelType, canonical
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.entities.spelling import listed, nearest
+from model_registry.entities.spelling import listed, question
 from model_registry.errors import Invalid, Reason
 from model_registry.selection.model_index import ModelIndex
 from model_registry.snapshot.lookup import as_uuid
@@ -19,9 +19,7 @@ def known(name: str, value: str, allowed: Collection[str]) -> str:
     """Return the value of a filter. Errors: Invalid, when it is unknown, with the nearest and the allowed ones."""
     if value not in allowed:
         ordered = sorted(allowed) if isinstance(allowed, AbstractSet) else list(allowed)
-        close = nearest(value, ordered)
-        meant = f" Did you mean {close!r}?" if close else ""
-        rest = f".{meant} Allowed: {listed(ordered)}." if ordered else ": there are none yet."
+        rest = f".{question(value, ordered)} Allowed: {listed(ordered)}." if ordered else ": there are none yet."
         message = f"Unknown {name} {value!r}{rest}"
         raise Invalid(message, reasons=[Reason(name, message)], allowed=ordered)
     return value

@@ -9,7 +9,7 @@ from typing import Literal
 from model_registry.entities.gpu_memory import needed_vram_gb, number, parameter_count
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import QualityScores
-from model_registry.entities.spelling import nearest
+from model_registry.entities.spelling import question
 from model_registry.errors import Invalid, Reason
 
 Read = Callable[[Model], float]
@@ -93,10 +93,9 @@ def sorting(sort: str, benchmarks: Iterable[str]) -> tuple[str, bool]:
     name = _SAME.get(key, key)
     allowed = [*NUMBERS, *_SAME, *sorted(f"{BENCHMARKS}{benchmark}" for benchmark in benchmarks)]
     if name not in allowed:
-        close = nearest(key, allowed)
-        meant = f" Did you mean {close!r}?" if close else ""
         message = (
-            f"Unknown sort key {sort!r}.{meant} Allowed, with an optional '-' for descending: {', '.join(allowed)}."
+            f"Unknown sort key {sort!r}.{question(key, allowed)} Allowed, with an optional '-' for descending: "
+            f"{', '.join(allowed)}."
         )
         raise Invalid(message, reasons=[Reason("sort", message)], allowed=allowed)
     return name, sort.startswith("-")

@@ -9,6 +9,7 @@ from model_registry.entities.model import Model
 from model_registry.entities.model_name import ascii_lower, name_key
 from model_registry.entities.provider import Provider
 from model_registry.entities.server_address import server_address
+from model_registry.snapshot.live_deployments import node_of
 from model_registry.snapshot.snapshot import Snapshot
 
 _ADD = "add it with POST /api/models, or with `model-registry knowledge import`"
@@ -50,11 +51,12 @@ def unlinked(snapshot: Snapshot) -> Iterator[tuple[Deployment, str]]:
 
 def providers_at(snapshot: Snapshot, deployment: Deployment) -> list[Provider]:
     """Return the providers at the address that a deployment announces, or its node does."""
-    node = next(iter(snapshot.nodes.where("node_id", deployment.node_id)), None)
-    address = server_address(deployment.endpoint) or server_address(node.endpoint if node else None)
+    node = node_of(snapshot, deployment)
+    node_address = server_address(node.endpoint if node else None)
+    address = server_address(deployment.endpoint) or node_address
     if address is None:
         return []
-    for place in _places(address, deployment.node_id, server_address(node.endpoint if node else None)):
+    for place in _places(address, deployment.node_id, node_address):
         if providers := snapshot.providers.where("place", place):
             return providers
     return []

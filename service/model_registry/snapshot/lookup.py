@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.provider import Provider
-from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest
+from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest, question
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -52,7 +52,7 @@ def find_model(snapshot: Snapshot, reference: str, provider: str | None = None) 
         return _single(fitting, f"The model {reference!r}", lambda m: model_label(snapshot, m), " or provider/name")
     offered = f" at the provider {provider!r}" if provider is not None else ""
     names = _names_of_models(snapshot, with_providers="/" in reference)
-    message = f"There is no model {reference!r}{offered}.{_similar(reference, names)}"
+    message = f"There is no model {reference!r}{offered}.{question(reference, names)}"
     raise ModelNotFound(message)
 
 
@@ -113,7 +113,7 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
         return alias
     fitting = snapshot.aliases.where("alias", reference)
     if not fitting:
-        message = f"There is no alias {reference!r}.{_similar(reference, {a.alias for a in snapshot.aliases})}"
+        message = f"There is no alias {reference!r}.{question(reference, {a.alias for a in snapshot.aliases})}"
         raise NotFound(message)
     return _single(fitting, f"The alias {reference!r}", lambda a: f"{a.alias} in context {a.context or '(any)'}")
 
@@ -192,14 +192,9 @@ def _only(rows: Sequence[R]) -> R | None:
 
 def _required(row: R | None, kind: str, reference: str, hint: str = "", among: Iterable[str] = ()) -> R:
     if row is None:
-        message = f"There is no {kind} {reference!r}.{hint}{_similar(reference, set(among))}"
+        message = f"There is no {kind} {reference!r}.{hint}{question(reference, set(among))}"
         raise NotFound(message)
     return row
-
-
-def _similar(reference: str, names: Collection[str]) -> str:
-    close = nearest(reference, names)
-    return f" Did you mean {close!r}?" if close else ""
 
 
 def _single(rows: Sequence[R], what: str, label: Callable[[R], str], other: str = "") -> R:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from model_registry.entities.deployment import DEPLOYMENT_STATUSES
 from model_registry.entities.model import ModelType
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.entities.server_address import server_address
@@ -34,7 +35,6 @@ _KEY, _NAME, _TYPE = 200, 300, 64
 """Longest names, in characters."""
 _SUFFIX = 6
 _MODEL_TYPES: tuple[str, ...] = get_args(ModelType)
-_STATUSES = ("loading", "loaded", "unloaded", "error")
 _DEFAULT_PRIORITY = 5
 """Where the original has null."""
 
@@ -188,7 +188,7 @@ class _Planner:
         columns = {
             **key,
             "model_id": model["id"],
-            "status": row.one_of("status", _STATUSES, "unloaded"),
+            "status": row.one_of("status", DEPLOYMENT_STATUSES, "unloaded"),
             "vram_allocated_mb": row.checked("vram_allocated_mb"),
             "loaded_at": row["loaded_at"],
             "last_used_at": row["last_used_at"],

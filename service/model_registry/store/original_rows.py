@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from model_registry.entities.field_errors import reasons_of
-from model_registry.entities.provider import ApiBase, VariableName
+from model_registry.entities.provider import DESCRIPTION, ApiBase, VariableName
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.entities.secret_values import masked_value
 
@@ -121,7 +121,7 @@ class OriginalRow:
         if given is not None and not isinstance(given, dict):
             self._keep("metadata", "metadata is no object: see its metadata")
         if self._table == "model_providers" and self["description"]:
-            metadata.setdefault("description", self["description"])
+            metadata.setdefault(DESCRIPTION, self["description"])
         return metadata | ({ORIGINAL: self._kept} if self._kept else {})
 
     def finished(self, columns: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.prices import MOST_PRICES
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.imports.sources.items import Unusable, make_offer
-from model_registry.imports.sources.litellm_rates import Rate, dollars, factors, facts, rates
+from model_registry.imports.sources.litellm_rates import Rate, factors, facts, rates
 
 
 class Namesake(NamedTuple):
@@ -127,7 +127,7 @@ def read_prices(document: object, today: date) -> SourceContent:
     passed_over: list[PassedOver] = []
     unread: list[PassedOver] = []
     # A model's plain price is the one without a region or size before it.
-    for key, entry, model_id in sorted(_entries(document), key=lambda item: item[0].count("/") - item[2].count("/")):
+    for key, entry, variant, model_id in sorted(_entries(document), key=lambda e: e[0].count("/") - e[3].count("/")):
         if reason := _no_model(key, entry):
             passed_over.append(PassedOver(key, reason))
             continue
@@ -137,9 +137,7 @@ def read_prices(document: object, today: date) -> SourceContent:
             continue
         (offer,) = made.offers
         offered = offers.setdefault((offer.provider, offer.provider_type, offer.model_id), _Offered(offer))
-        offered.prices.append(
-            (_parted(entry["litellm_provider"], key)[0], rates(entry, entry["litellm_provider"], model_id))
-        )
+        offered.prices.append((variant, rates(entry, entry["litellm_provider"], model_id)))
         if offered.offer is not offer:
             passed_over.append(PassedOver(key, f"another price of {offered.offer.name}"))
         plain[key] = str(offered.offer.name)
@@ -178,11 +176,11 @@ def _succeeded(offer: Offer, plain: Mapping[str, str]) -> Offer:
     return offer.model_copy(update={"fields": offer.fields | {"replaced_by": successor}}) if successor else offer
 
 
-def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Entry, str]]:
-    """Yield key, entry, and the provider's name of the model."""
+def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Entry, str, str]]:
+    """Yield key, entry, region, size or quality, and the provider's name of the model."""
     for key, entry in document.items():
         known = entry if isinstance(entry, Mapping) else {}
-        yield key, known, _parted(str(known.get("litellm_provider", "")), key)[1]
+        yield key, known, *_parted(str(known.get("litellm_provider", "")), key)
 
 
 def _parted(litellm_provider: str, key: str) -> tuple[str, str]:
@@ -253,12 +251,6 @@ def _tags(entry: Entry) -> list[str]:
     if entry.get("supports_native_streaming") is False:
         tags.remove("streaming")
     return list(dict.fromkeys(tags))
-
-
-def per_million(price: object) -> float | None:
-    """Convert a price of one token, or its text, to one of a million, exactly: 1.5e-07 is 0.15. Errors: Unusable."""
-    number = dollars(price, "a price")
-    return None if number is None else float(number * 1_000_000)
 
 
 def _count(number: object) -> object:

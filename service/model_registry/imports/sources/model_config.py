@@ -44,7 +44,11 @@ def _present(config: Document) -> dict[str, Any]:
 
 def object_in(of: Document, key: str) -> dict[str, Any]:
     """Return an object; empty if there is none."""
-    value = of.get(key)
+    return as_object(of.get(key))
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return a value that is an object, and an empty one for any other."""
     return dict(value) if isinstance(value, Mapping) else {}
 
 

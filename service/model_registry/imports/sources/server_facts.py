@@ -15,6 +15,7 @@ from typing import Any
 
 from model_registry.entities.base import MAX_INT32
 from model_registry.imports.sources.litellm_rates import Rate, dollars, facts
+from model_registry.imports.sources.model_config import as_object, object_in
 
 Entry = Mapping[str, Any]
 
@@ -98,9 +99,9 @@ def _words(model: Entry) -> Iterator[str]:
     for key in _SAYS:
         value = model.get(key)
         # Text Embeddings Inference says `{"embedding": {"pooling": "cls"}}`.
-        several = value if isinstance(value, list) else _object(value)
+        several = value if isinstance(value, list) else as_object(value)
         yield from (str(word).lower() for word in ([value] if isinstance(value, str) else several))
-    if (kind := _object(model.get("capabilities")).get("type")) and isinstance(kind, str):
+    if (kind := object_in(model, "capabilities").get("type")) and isinstance(kind, str):
         yield kind.lower()
     taken, made = _modalities(model, "input_modalities"), _modalities(model, "output_modalities")
     if "text" in made:
@@ -113,7 +114,7 @@ def _words(model: Entry) -> Iterator[str]:
 
 
 def _modalities(model: Entry, key: str) -> set[str]:
-    about = _object(model.get("architecture"))
+    about = object_in(model, "architecture")
     value = about.get(key) or model.get(key)
     if not value and isinstance(both := about.get("modality") or model.get("modality"), str) and "->" in both:
         # OpenRouter's older form: `text+image->text`.
@@ -137,7 +138,7 @@ def _by_flags(model: Entry) -> str | None:
 
 def limits(model: Entry) -> dict[str, Any]:
     """Read the context and the longest output. 0 and negative numbers are none."""
-    top = _object(model.get("top_provider"))
+    top = object_in(model, "top_provider")
     return {
         "context_length": _count(model, _CONTEXT),
         "max_output_tokens": _count(model, _OUTPUT) or _count(top, _OUTPUT),
@@ -199,7 +200,7 @@ _NOT_REQUESTS = frozenset({"hourly", "finetune", "discount"})
 
 def prices(model: Entry, kind: str) -> dict[str, Any]:
     """Read the prices that a server says, as fields of a card. Errors: Unusable."""
-    pricing = _object(model.get("pricing")) or _object(_object(model.get("metadata")).get("pricing"))
+    pricing = object_in(model, "pricing") or object_in(object_in(model, "metadata"), "pricing")
     found = []
     for key, value in pricing.items():
         price = dollars(value, f"pricing.{key}")
@@ -220,7 +221,3 @@ def prices(model: Entry, kind: str) -> dict[str, Any]:
         elif price:
             found.append(Rate("other", price, name=key[:200]))
     return {name: value for name, value in facts(found, {}).items() if value is not None} if found else {}
-
-
-def _object(value: object) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}

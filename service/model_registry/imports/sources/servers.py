@@ -12,7 +12,7 @@ from typing import Any
 
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.imports.sources.items import make_offer
-from model_registry.imports.sources.model_config import number_in
+from model_registry.imports.sources.model_config import as_object, number_in, object_in, text_in
 from model_registry.imports.sources.model_size import needed_gb, parameters_text
 from model_registry.imports.sources.server_facts import NotCatalogued, limits, model_type, no_limits, prices
 
@@ -48,22 +48,22 @@ def read_ollama(tags: object, shown: Mapping[str, Any], url: str, provider: str)
         elif name not in shown:
             passed_over.append(PassedOver(name, "the server does not show it"))
         else:
-            read.append(make_offer(name, partial(_offer, name, model, _object(shown[name]), url, provider)))
+            read.append(make_offer(name, partial(_offer, name, model, as_object(shown[name]), url, provider)))
     return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
 def _listed(tags: object) -> list[Any]:
-    models = _object(tags).get("models")
+    models = as_object(tags).get("models")
     return models if isinstance(models, list) else []
 
 
 def _name(model: object) -> str | None:
-    return _text(model, "name") or _text(model, "model")
+    return text_in(as_object(model), "name") or text_in(as_object(model), "model")
 
 
 def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: str, provider: str) -> Offer:
-    details = _object(listed.get("details")) | _object(shown.get("details"))
-    info = _object(shown.get("model_info"))
+    details = object_in(listed, "details") | object_in(shown, "details")
+    info = object_in(shown, "model_info")
     listed_tags = shown.get("capabilities") or listed.get("capabilities")
     capabilities = [tag for tag in listed_tags if isinstance(tag, str)] if isinstance(listed_tags, list) else []
     embeds = "embedding" in capabilities and "completion" not in capabilities
@@ -75,7 +75,7 @@ def _offer(name: str, listed: Mapping[str, Any], shown: Mapping[str, Any], url: 
         "capabilities": list(dict.fromkeys(tag for theirs in capabilities for tag in _TAGS.get(theirs, (theirs,)))),
         "category": "embedding" if embeds else "vision-vlm" if "vision" in capabilities else "text-llm",
         "context_length": _context_length(info),
-        "base_architecture": _text(details, "family") or _text(info, "general.architecture"),
+        "base_architecture": text_in(details, "family") or text_in(info, "general.architecture"),
         "parameters": _parameters(details, info),
         "quantization": _quantization(details),
         "requirements": None if memory is None else {"min_vram_gb": memory},
@@ -97,7 +97,7 @@ def _context_length(info: Mapping[str, Any]) -> object:
 
 
 def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
-    size = _text(details, "parameter_size")
+    size = text_in(details, "parameter_size")
     if size is not None and re.fullmatch(r"\d+(\.\d+)?[KMBT]", size):
         return size
     count = number_in(info, "general.parameter_count")
@@ -105,19 +105,10 @@ def _parameters(details: Mapping[str, Any], info: Mapping[str, Any]) -> str | No
 
 
 def _quantization(details: Mapping[str, Any]) -> dict[str, str] | None:
-    level = _text(details, "quantization_level")
+    level = text_in(details, "quantization_level")
     if level is None or level == "unknown":
         return None
-    return {"type": level} | ({"method": "gguf"} if _text(details, "format") == "gguf" else {})
-
-
-def _object(value: object) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _text(of: object, key: str) -> str | None:
-    value = _object(of).get(key)
-    return value if isinstance(value, str) and value else None
+    return {"type": level} | ({"method": "gguf"} if text_in(details, "format") == "gguf" else {})
 
 
 def type_of_server(answer: object) -> str:
@@ -178,12 +169,12 @@ def _openai_facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
 
 def _capabilities(model: Mapping[str, Any]) -> list[str]:
     """Return tags from Mistral's flags and from OpenRouter's parameters and modalities."""
-    flags = _object(model.get("capabilities"))
+    flags = object_in(model, "capabilities")
     tags = [str(tag).replace("completion_chat", "chat") for tag, supported in flags.items() if supported is True]
     parameters = model.get("supported_parameters")
     if isinstance(parameters, list):
         known = {"tools": "tool_use", "structured_outputs": "structured_outputs", "response_format": "json_mode"}
         tags += [tag for theirs, tag in known.items() if theirs in parameters]
-    if "image" in (_object(model.get("architecture")).get("input_modalities") or ()):
+    if "image" in (object_in(model, "architecture").get("input_modalities") or ()):
         tags.append("vision")
     return list(dict.fromkeys(tags))

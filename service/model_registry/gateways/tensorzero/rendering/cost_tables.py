@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from model_registry.entities.gpu_memory import number
 from model_registry.entities.model import ROUTED_TYPES, Model
 from model_registry.entities.prices import STANDARD
 
@@ -41,7 +42,8 @@ def prices(model: Model) -> dict[str, float]:
 
 def price(value: object) -> float | None:
     """Return a price, if the value is one."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    found = number(value)
+    return found if found >= 0 else None
 
 
 def cost_table(model: Model) -> list[dict[str, Any]]:
