@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
@@ -25,6 +26,9 @@ from model_registry.fleet.views import FleetNodeView
 
 FAULTS = "model_registry.unknown_input"
 """Where a request carries what its route does not know, until the rest of it is validated."""
+
+_MOST_FAULTS = 100
+"""Of one query. Naming each takes time on the event loop, and anybody may send thousands."""
 
 # The one list of exceptions. Anything else that a route does not know is refused.
 
@@ -71,13 +75,14 @@ class Parameters:
         self._is_read_elsewhere = path in OTHERS_QUERIES
 
     def faults(self, query: QueryParams) -> list[Reason]:
-        """Return what the route does not know of a query, and what is given twice and has one value."""
+        """Return what the route does not know of a query, and what is given twice and has one value: the first ones."""
         given = Counter(name for name, _ in query.multi_items() if not self._is_read_elsewhere)
-        return [
+        faults = (
             Reason(name, fault)
             for name, times in given.items()
             if name not in self._ignored and (fault := self._fault(name, times))
-        ]
+        )
+        return list(islice(faults, _MOST_FAULTS))
 
     def _fault(self, name: str, times: int) -> str | None:
         if name not in self._repeatable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from model_registry.catalog.rest_rows import service_models
 from model_registry.catalog.views import View, is_offered
@@ -13,6 +14,8 @@ from model_registry.snapshot.snapshot import Snapshot
 
 _OF_ALIAS = ("model_id", "model_name", "provider_name", "api_base")
 _OF_SERVICE = ("model_id", "model_name", "variant_name", "priority", "weight", "fallback_model_id")
+_MOST_FAULTS = 20
+"""Of one call. Naming each takes time, and the caller chooses how many there are."""
 
 Arguments = Mapping[str, str | None]
 
@@ -56,15 +59,14 @@ class Function:
     def checked(self, given: Sequence[tuple[str, object]]) -> Arguments:
         """Return the arguments of a call. Errors: Invalid, for one that is unknown, missing, twice or no text."""
         names = [name for name, _ in given]
-        wrong = [
+        missing = [] if self.arguments[0] in names else [Reason(self.arguments[0], "is missing")]
+        faults = (
             Reason(name, message)
             for name, value in given
             if (message := self._fault(name, value) or ("is given twice" if names.count(name) > 1 else None))
-        ]
-        if self.arguments[0] not in names:
-            wrong.append(Reason(self.arguments[0], "is missing"))
-        if wrong:
-            raise Invalid("; ".join(map(str, wrong[:20])) + ".", reasons=wrong[:20])
+        )
+        if wrong := list(islice(chain(missing, faults), _MOST_FAULTS)):
+            raise Invalid("; ".join(map(str, wrong)) + ".", reasons=wrong)
         return {name: value for name, value in given if value is None or isinstance(value, str)}
 
     def _fault(self, name: str, value: object) -> str | None:

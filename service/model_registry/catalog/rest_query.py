@@ -20,6 +20,7 @@ _ORDER = re.compile(r"(?P<column>\w+)(?:\.(?P<way>asc|desc))?(?:\.(?P<nulls>null
 _COLUMN = re.compile(r"(?:(?P<alias>\w+):)?(?P<column>\w+)")
 CONTROLS = ("select", "order", "limit", "offset")
 _MOST_ROWS = 2**31 - 1
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _MOST_TERMS = 50
 """Each looks at all rows."""
 
@@ -163,7 +164,7 @@ def _split(terms: str, place: str) -> list[str]:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > _MOST_ROWS:
+    if not _DIGITS.fullmatch(text) or int(text) > _MOST_ROWS:
         raise _not_understood(name, f"{text!r}: a whole number up to {_MOST_ROWS}")
     return int(text)
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.gpu_memory import number
 from model_registry.entities.model import Model
-from model_registry.entities.prices import INSTEAD, PLAIN, STANDARD, FurtherPrice, Tier, Unit
+from model_registry.entities.prices import INSTEAD, PLAIN, STANDARD, Factor, FurtherPrice, Tier, Unit
 from model_registry.selection.request_counts import Counted
 
 _MILLION = 6
@@ -43,6 +43,8 @@ _EXTRAS = frozenset(
     }
 )
 """What a request has by itself, or may do without."""
+
+_FACTOR: TypeAdapter[Decimal] = TypeAdapter(Factor)
 
 EXACT = Context(prec=999)
 """Arithmetic that does not round: prices have at most 340 digits, counts 20."""
@@ -194,7 +196,7 @@ def price_sheet(model: Model) -> PriceSheet | None:
     sheet = PriceSheet(model.model_type)
     try:
         prices = [FurtherPrice.model_validate(item) for item in _items(further)]
-        sheet.factors = {str(name): Decimal(str(factor)) for name, factor in dict(factors or {}).items()}
+        sheet.factors = {str(n): _FACTOR.validate_python(str(factor)) for n, factor in dict(factors or {}).items()}
     except (ValidationError, ValueError, TypeError, ArithmeticError):
         sheet.unreadable = True
         return sheet

@@ -215,3 +215,12 @@ def test_a_provider_can_say_that_it_costs_nothing() -> None:
     assert missing_prices(index, names.index("unknown"), request)[0] == "cost_per_1m_input_tokens"
     assert cost_parts(index, names.index("local"), request)["input"] == 0
     assert index.numbers("cost_per_1m_output_tokens")[names.index("dear")] == 0
+
+
+@pytest.mark.parametrize("factor", ["1e999999999", "1e-999990", "1e999990", "-1", "NaN", 10**400])
+def test_a_factor_that_sql_wrote_and_no_model_can_have_makes_the_card_unreadable(factor: Any) -> None:
+    """Its digits would be those of the costs of all models."""
+    model = Model(id="m", provider_id="p", name="m", model_id="m", card=PLAIN | {"price_factors": {"eu": factor}})
+    sheet = price_sheet(model)
+    assert sheet is not None
+    assert sheet.unreadable

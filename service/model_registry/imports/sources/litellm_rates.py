@@ -124,10 +124,16 @@ def dollars(value: object, key: str) -> Decimal | None:
         number = Decimal(value) if isinstance(value, int) else Decimal(str(value)[: _LONGEST + 1].strip())
     except ArithmeticError:
         return None
-    if not number.is_finite() or number > _LARGEST or len(str(number)) > _LONGEST:
+    if not number.is_finite() or number > _LARGEST or len(str(number)) > _LONGEST or _is_extreme(number):
         message = f"{key} is not a number of dollars: {str(number)[:30]}"
         raise Unusable(message)
     return number if number >= 0 else None
+
+
+def _is_extreme(number: Decimal) -> bool:
+    """Whether a number has an exponent with which its digits, written out, would fill the memory: `1e-99999999`."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and abs(exponent) > _LONGEST
 
 
 def rates(entry: Mapping[str, Any], litellm_provider: str, model: str) -> list[Rate]:

@@ -10,9 +10,10 @@ import pytest
 
 from model_registry.entities.model_card import ModelCard, known
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
+from model_registry.imports.sources.items import Unusable
 from model_registry.imports.sources.litellm_config import written
 from model_registry.imports.sources.litellm_prices import read_prices
-from model_registry.imports.sources.litellm_rates import factors, facts, rates
+from model_registry.imports.sources.litellm_rates import dollars, factors, facts, rates
 
 TODAY = date(2026, 6, 1)
 
@@ -199,3 +200,9 @@ SAME = {
     "regional_processing_uplift_multiplier_us",
 }
 """Keys that mean the same as one that an entry has."""
+
+
+@pytest.mark.parametrize("price", ["1e-99999999", "0e-99999999", "1e-9999999999999", "0e9999999999999"])
+def test_a_price_with_an_exponent_that_would_fill_the_memory_is_none(price: str) -> None:
+    with pytest.raises(Unusable, match="not a number of dollars"):
+        dollars(price, "input_cost_per_request")
