@@ -120,11 +120,12 @@ def _is_migrated(connection: psycopg.Connection) -> bool:
 
 
 def _may_read(connection: psycopg.Connection, source: str) -> bool:
+    """Whether we may read these tables, and their owners have all our rights: reading may run what is theirs."""
     query = """
         select bool_and(coalesce(
-            has_table_privilege(to_regclass(format('%%I.%%I', %s::text, name)), 'select'), true))
-        from unnest(%s::text[]) name"""
-    return connection.execute(query, [source, list(COLUMNS)]).fetchone() == (True,)
+            has_table_privilege(c.oid, 'select') and pg_has_role(c.relowner, current_user, 'member'), true))
+        from unnest(%s::text[]) name left join pg_class c on c.oid = to_regclass(format('%%I.%%I', %s::text, name))"""
+    return connection.execute(query, [list(COLUMNS), source]).fetchone() == (True,)
 
 
 def _rows(connection: psycopg.Connection, schema: str | None, tables: Iterable[str]) -> Rows:

@@ -1,6 +1,7 @@
 """Runs a file of SQL that fills the original registry's tables, such as its seed file, in a schema made for that.
 
 The file is an administrator's own: it is run as `psql -f` would run it, statement by statement, past those that fail.
+But all of it is in the caller's transaction: statements that begin or end one are left out.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ _PRESENT = """
         from {ours}.service_model_mappings s join models m on m.id = s.model_id;
 """
 _SCHEMA_OF = re.compile(r'"?(\w+)"?\s*\.\s*"?model_providers\b', re.IGNORECASE)
+_CONTROL = re.compile(
+    r"\s*(?:begin|start\s+transaction|commit|end|(?P<undoes>rollback|abort|savepoint|release|prepare\s+transaction))\b",
+    re.IGNORECASE,
+)
+"""Statements that would begin or end the caller's transaction."""
 _DEFAULT_SCHEMA = "pmoves_core"
 _LONGEST_MESSAGE = 300
 
@@ -87,6 +93,10 @@ def _run(connection: psycopg.Connection, text: str, schema: str) -> Iterator[str
     for statement in sqlparse.split(text):
         start = text.find(statement, 0)
         line = text.count("\n", 0, start) + 1 if start >= 0 else line
+        if control := _CONTROL.match(sqlparse.format(statement, strip_comments=True)):
+            if control["undoes"]:
+                yield f"the statement at line {line}: {control['undoes'].lower()} is left out; all is one transaction"
+            continue
         try:
             with connection.transaction():
                 connection.execute(theirs.sub(schema, statement).encode())

@@ -19,7 +19,7 @@ _RELATIONS = (*COLUMNS, "v_active_models", "v_service_models", "v_active_deploym
 _FUNCTIONS = ("get_model_by_alias", "get_service_models")
 _LONGEST_SCHEMA = 63
 
-# Ours has a version on every row.
+# Ours has a version on every row. All are tables: who reads a view runs its functions with their own rights.
 _ORIGINALS = """
     select n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relname = 'model_providers' and c.relkind in ('r', 'p') and has_schema_privilege(n.oid, 'usage')
@@ -27,6 +27,8 @@ _ORIGINALS = """
       and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'version')
       and exists (select from pg_attribute a join pg_class m on m.oid = a.attrelid
                   where m.relnamespace = n.oid and m.relname = 'models' and a.attname = 'provider_id')
+      and not exists (select from pg_class o
+                      where o.relnamespace = n.oid and o.relname = any (%s) and o.relkind not in ('r', 'p'))
     order by 1
 """
 _THINGS = """
@@ -44,6 +46,7 @@ _FOREIGN_KEYS = """
 """
 _VIEWS = """
     select distinct v.oid, v.oid::regclass::text as place, pg_get_viewdef(v.oid) as definition, v.reloptions as options,
+        v.relowner::regrole::text as owner,
         obj_description(v.oid) as comment,
         array(select format('grant %%s on %%s to %%s', a.privilege_type, v.oid::regclass,
                             case a.grantee when 0 then 'public' else a.grantee::regrole::text end)
@@ -59,7 +62,7 @@ _VIEWS = """
 def original_schemas(connection: psycopg.Connection) -> list[str]:
     """The schemas that hold tables of the original."""
     with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(_ORIGINALS.encode()).fetchall()
+        return cursor.execute(_ORIGINALS.encode(), [list(COLUMNS)]).fetchall()
 
 
 def refuse_original(connection: psycopg.Connection, schema: str) -> None:
@@ -130,8 +133,10 @@ def _key_again(key: dict[str, Any], schema: str) -> list[str]:
 def _view_again(view: dict[str, Any], schema: str) -> list[str]:
     options = f" with ({', '.join(view['options'])})" if view["options"] else ""
     made = f"create view {view['place']}{options} as {_of_ours(view['definition'], schema)}"
+    owned = f"alter view {view['place']} owner to {view['owner']}"  # whose rights it reads with
     comment = (view["comment"] or "").replace("'", "''")
-    return [f"drop view {view['place']}", made, f"comment on view {view['place']} is '{comment}'", *view["grants"]]
+    commented = f"comment on view {view['place']} is '{comment}'"
+    return [f"drop view {view['place']}", made, owned, commented, *view["grants"]]
 
 
 def _of_ours(definition: str, schema: str) -> str:

@@ -276,3 +276,56 @@ def test_a_clock_ahead_of_time_does_not_outlast_what_nodes_say_next(original: st
 
     late = "select max(event_at) <= now() as past from model_registry.model_deployments"
     assert rows(original, late) == [{"past": True}]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_file_with_transactions_of_its_own_does_not_end_that_of_the_adoption(
+    empty_database: str, *, dry_run: bool
+) -> None:
+    text = f"/* seed */ Begin;\n{SEED.read_text()}\n-- done\nCOMMIT;\nstart transaction; end work; rollback;"
+    migrations.migrate(empty_database, "model_registry")
+
+    done = adoption.adopt_file(empty_database, "model_registry", text, dry_run=dry_run)
+
+    assert [line for line in done.failed if "rollback" in line]
+    assert len(done.failed) == 2
+    assert counts(empty_database, "model_registry")["model_providers"] == (0 if dry_run else 2)
+    assert rows(empty_database, "select nspname from pg_namespace where nspname like 'adoption%'") == []
+
+
+def test_a_view_that_follows_keeps_its_owner(original: str) -> None:
+    """As the administrator's it would show its old owner what only administrators may read."""
+    with psycopg.connect(original, autocommit=True) as connection:
+        connection.execute("""
+            drop role if exists adoption_guest; create role adoption_guest;
+            create schema guest authorization adoption_guest; create table public.hidden as select 'x' as secret;
+            grant usage on schema pmoves_core to adoption_guest; set role adoption_guest;
+            create view guest.peek as select m.name, h.secret from pmoves_core.models m, public.hidden h;
+            grant select on guest.peek to public""")
+    try:
+        done = adoption.adopt(original, ORIGINAL)
+
+        assert "the view guest.peek" in done.followed
+        owner = "select relowner::regrole::text as owner from pg_class where oid = 'guest.peek'::regclass"
+        assert rows(original, owner) == [{"owner": "adoption_guest"}]
+    finally:
+        with psycopg.connect(original, autocommit=True) as connection:
+            connection.execute("drop owned by adoption_guest cascade; drop role adoption_guest")
+
+
+def test_a_look_for_originals_runs_nothing_of_people_with_fewer_rights(original: str) -> None:
+    """A view's functions run with the rights of who reads it: `db migrate` looks by itself."""
+    with psycopg.connect(original, autocommit=True) as connection:
+        connection.execute("""
+            drop role if exists adoption_stranger; create role adoption_stranger;
+            create schema trap authorization adoption_stranger; set role adoption_stranger;
+            create table trap.model_providers (id uuid, api_key_env_var text);
+            create function trap.who() returns uuid language plpgsql as
+                $$ begin raise exception 'run as %', current_user; end $$;
+            create view trap.models as select trap.who() as provider_id""")
+    try:
+        migrations.migrate(original, "model_registry")
+        assert adoption.not_adopted(original, "model_registry") == {ORIGINAL: 3}
+    finally:
+        with psycopg.connect(original, autocommit=True) as connection:
+            connection.execute("drop owned by adoption_stranger cascade; drop role adoption_stranger")
