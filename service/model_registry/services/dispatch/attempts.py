@@ -17,12 +17,11 @@ GiveUpReason = Literal["answered", "client_left", "response_began", "not_repeata
 
 _REPEATED_STATUSES: Final = frozenset({401, 429, 500, 502, 503, 504})
 """What another target may answer differently. 401 is about our key, as the caller's never gets there."""
-_LONGEST_DELAY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Send it again after so many seconds: 0 to another target, else to any."""
+    """Send it again after `after` seconds: to another target if that is 0, else to any."""
 
     after: float
 
@@ -94,22 +93,22 @@ def next_step(  # noqa: PLR0913 (each argument is one fact of the rule)
     now: float,
     others: bool = True,
     delay: float = 1.0,
-    chance: float = 0.5,
+    chance: float = 0.0,
 ) -> Retry | GiveUp:
     """Whether to send a request again.
 
     Args:
         outcome: How the last try ended.
-        sent: Whether any byte of the request was handed to a connection, in this try or an earlier one.
+        sent: Whether any byte of the request was handed to a connection, in any try.
         first_byte: Whether the caller has got any byte of a response.
         repeatable: Whether the capability may be repeated.
-        tries: How often it was tried; with the last, so at least 1.
-        most_tries: How often it may be tried. Does not limit tries of other targets while nothing was sent.
-        budget: Of the model service; a retry is taken from it only if something was sent.
+        tries: Number of tries so far.
+        most_tries: Their limit; not for tries of other targets while nothing was sent.
+        budget: Of the model service; retries of what was sent are taken from it.
         now: Monotonic seconds.
-        others: Whether a target is left that this request was not tried at.
-        delay: Seconds before the same target is tried again; doubles from try to try, at most 10 s.
-        chance: A random number, 0 to 1, that spreads these seconds by half.
+        others: Whether a target is left that was not tried.
+        delay: Longest pause in seconds before the same target is tried again, unless it asked for a longer one.
+        chance: A random number, 0 to 1, that shortens the pause by up to half, so that not all come back at once.
     """
     over = _over(outcome, first_byte=first_byte, may_repeat=repeatable or not sent)
     if over is not None:
@@ -120,10 +119,7 @@ def next_step(  # noqa: PLR0913 (each argument is one fact of the rule)
         return GiveUp("most_tries")
     if sent and not budget.take(now):
         return GiveUp("retry_budget")
-    if others:
-        return Retry(0.0)
-    wait = min(_LONGEST_DELAY_SECONDS, delay * 2 ** (tries - 1)) * (0.5 + chance)
-    return Retry(max(wait, outcome.retry_after or 0.0))
+    return Retry(0.0 if others else max(delay * (1 - chance / 2), outcome.retry_after or 0.0))
 
 
 def _over(outcome: Outcome, *, first_byte: bool, may_repeat: bool) -> GiveUpReason | None:

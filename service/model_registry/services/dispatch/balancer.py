@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from model_registry.entities.model_service import Strategy
 from model_registry.services.dispatch.balancing import Lane, Upstream, choose
 from model_registry.services.dispatch.candidates import Candidates, condition_of, nobody
 from model_registry.services.dispatch.lease import Lease
 from model_registry.services.dispatch.states import describe, state_of
 from model_registry.services.dispatch.targets import (
     ProbeResult,
-    Strategy,
     Target,
     TargetState,
     TargetView,
@@ -59,24 +59,26 @@ class Balancer:
             sticky: Requests with the same value go to the same target (strategy `sticky`).
             repeatable: Whether it may be sent again if it fails. One that may be, tests a target that may work again.
         """
+        found = self._look_up(targets, capability, tried, now)
+        candidates = found.working(strategy, first_try=not tried, repeatable=repeatable)
+        last_resort = () if candidates else found.last_resort()
+        if not candidates and not last_resort:
+            return nobody(targets, capability) or found.unavailable(now)
+        target, lane = choose(candidates or last_resort, strategy, sticky, now)
+        self._picks += 1
+        lane.picked = self._picks
+        if last_resort:
+            lane.upstream.last_resort_at = now
+        return Lease(self._note, target, lane, now, last_resort=bool(last_resort))
+
+    def _look_up(self, targets: Sequence[Target], capability: str, tried: Collection[str], now: float) -> Candidates:
         found = Candidates()
         lanes = self._lanes_of(capability)
         for target in targets:
             if target.accepts and capability in target.capabilities and target.key not in tried:
                 lane = lanes.get(target.key) or self._new_lane(target.key, capability)
                 found.add(condition_of(target, lane, now), target, lane)
-        candidates = found.working(strategy, first_try=not tried, repeatable=repeatable)
-        last_resort = not candidates
-        if last_resort:
-            candidates = found.last_resort()
-            if not candidates:
-                return nobody(targets, capability) or found.unavailable(now)
-        target, lane = choose(candidates, strategy, sticky, now)
-        self._picks += 1
-        lane.picked = self._picks
-        if last_resort:
-            lane.upstream.last_resort_at = now
-        return Lease(self._note, target, lane, now, last_resort=last_resort)
+        return found
 
     def probed(self, target: Target, result: ProbeResult, now: float) -> None:
         """Take the result of a health check of a target into account."""

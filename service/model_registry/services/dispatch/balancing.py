@@ -7,10 +7,11 @@ from hashlib import blake2b
 from math import log
 from typing import Final
 
+from model_registry.entities.model_service import Strategy
 from model_registry.services.dispatch.breaker import Breaker
 from model_registry.services.dispatch.capacity import Places
 from model_registry.services.dispatch.health import Health
-from model_registry.services.dispatch.targets import Strategy, Target, TargetState
+from model_registry.services.dispatch.targets import Target, TargetState
 
 FAILURES_TO_OPEN: Final = 5
 RAMP_SECONDS: Final = 10.0

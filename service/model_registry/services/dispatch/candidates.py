@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from model_registry.entities.model_service import Strategy
 from model_registry.services.dispatch.balancing import Candidate, Lane
-from model_registry.services.dispatch.targets import Strategy, Target, Unavailable
+from model_registry.services.dispatch.targets import Target, Unavailable
 
 Condition = Literal["free", "busy", "test", "full", "cooling", "ejected", "testing", "ejected_full"]
 """`free`, `busy` and `test` can take a request, `full` could. `busy`: its health checks time out. `test`: a breaker

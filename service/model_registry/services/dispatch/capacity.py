@@ -23,7 +23,7 @@ class Places:
         self.in_flight += 1
 
     def give_back(self, seconds: float) -> None:
-        """Give a place back after so many seconds."""
+        """Give a place back that was taken for `seconds`."""
         self.in_flight -= 1
         self._seconds += _NEWEST_SHARE * (seconds - self._seconds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_registry.services.dispatch.balancing import RAMP_SECONDS, Upstream
+from model_registry.services.dispatch.balancing import FAILURES_TO_OPEN, RAMP_SECONDS, Upstream
 from model_registry.services.dispatch.breaker import BreakerState
 from model_registry.services.dispatch.targets import TargetState, TargetView
 
@@ -26,7 +26,7 @@ def state_of(upstream: Upstream, now: float) -> tuple[TargetState, str]:
         return "rate-limited", f"it asked for a pause: {cooling:.0f} s are left"
     if opened:
         name, lane = opened[0]
-        return "degraded", f"{name} failed too often in a row, the last time: {lane.last_failure}"
+        return "degraded", f"{name} failed {FAILURES_TO_OPEN} times in a row, the last time: {lane.last_failure}"
     return health.state, health.reason
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Strategy = Literal["round_robin", "weighted", "least_loaded", "sticky"]
 TargetState = Literal[
     "healthy",
     "busy",
