@@ -46,7 +46,9 @@ def flags(capabilities: Iterable[str]) -> dict[str, bool]:
     return {flag: flag in known for flag in FLAGS}
 
 
-ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image"]
+ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image", "other"]
+"""The interface of a model. `other`: for a task without one that gateways know, such as classification, detection,
+segmentation or forecasting; `task_types` says which."""
 
 MODEL_TYPE_SYNONYMS = {
     "llm": "chat",
@@ -67,6 +69,7 @@ USUAL_CATEGORIES = {
     "tts": "text-to-speech",
     "audio": "speech-to-text",
     "image": "image-generation",
+    "other": "other-tasks",
 }
 """Model type -> the category that imported models get."""
 

@@ -39,6 +39,22 @@ _TYPES = {
     "text-to-image": "image",
     "image-to-image": "image",
     "image-text-to-text": "vl",
+    **dict.fromkeys(
+        (
+            *(
+                "image-classification",
+                "object-detection",
+                "image-segmentation",
+                "mask-generation",
+                "keypoint-detection",
+            ),
+            *("depth-estimation", "image-feature-extraction", "zero-shot-image-classification", "video-classification"),
+            *("zero-shot-object-detection", "audio-classification", "text-classification", "token-classification"),
+            *("zero-shot-classification", "fill-mask", "time-series-forecasting", "tabular-classification"),
+            "tabular-regression",
+        ),
+        "other",
+    ),
 }
 """The Hub's tasks -> our model types. All others are chat models."""
 

@@ -1,0 +1,12 @@
+-- depends: 0010_deployment_links
+
+-- Models for tasks without an interface that gateways know: classification, detection, segmentation, forecasting.
+-- The older service writes none of them, and reads them as it reads any other type.
+alter table models
+    drop constraint models_model_type_known,
+    add constraint models_model_type_known
+        check (model_type in ('chat', 'embedding', 'reranker', 'vl', 'tts', 'audio', 'image', 'other'));
+
+insert into model_categories (key, name, description, icon)
+values ('other-tasks', 'Other tasks', 'Classification, detection, segmentation, forecasting: see task_types.', '🧩')
+on conflict do nothing;
