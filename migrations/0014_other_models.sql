@@ -6,7 +6,3 @@ alter table models
     drop constraint models_model_type_known,
     add constraint models_model_type_known
         check (model_type in ('chat', 'embedding', 'reranker', 'vl', 'tts', 'audio', 'image', 'other'));
-
-insert into model_categories (key, name, description, icon)
-values ('other-tasks', 'Other tasks', 'Classification, detection, segmentation, forecasting: see task_types.', '🧩')
-on conflict do nothing;

@@ -69,9 +69,8 @@ USUAL_CATEGORIES = {
     "tts": "text-to-speech",
     "audio": "speech-to-text",
     "image": "image-generation",
-    "other": "other-tasks",
 }
-"""Model type -> the category that imported models get."""
+"""Model type -> the category that imported models get; `other` has models of many."""
 
 EXTRA_CATEGORIES = frozenset(USUAL_CATEGORIES.values()) - {"text-llm", "vision-vlm"}
 """Categories that every registry has, and that Model Garden's programs do not expect."""

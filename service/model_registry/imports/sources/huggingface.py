@@ -89,7 +89,7 @@ def _facts(model_id: str, config: Document, info: Document) -> tuple[dict[str, A
     repository = model_id.partition(":")[0]
     fields = {
         "model_type": model_type if task else None,
-        "category": USUAL_CATEGORIES[model_type] if task else None,
+        "category": USUAL_CATEGORIES.get(model_type) if task else None,
         "task_types": [task] if task else None,
         "base_architecture": text_in(text, "model_type") or text_in(gguf, "architecture"),
         "parameters": parameters_text(weights.parameters) if weights.parameters else None,

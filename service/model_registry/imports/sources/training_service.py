@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from model_registry.catalog.request_models import ModelBody
 from model_registry.entities.field_errors import reasons_of
-from model_registry.entities.model import USUAL_CATEGORIES
 from model_registry.entities.offer import Offer, SourceContent
 from model_registry.entities.training_entry import Entry, read_entries
 from model_registry.imports.sources.items import make_offer
@@ -66,7 +65,6 @@ def facts_of(entry: Entry) -> tuple[dict[str, Any], dict[str, str]]:
     facts: dict[str, Any] = {
         **{name: entry.get(name) for name in _SAME},
         "model_type": _TYPE,
-        "category": USUAL_CATEGORIES[_TYPE],
         "capabilities": ["inference"] if entry.get("inference_only") is True else ["training", "inference"],
         "framework": entry["framework"],
         "parameters": _parameters(entry.get("params")),

@@ -88,7 +88,7 @@ def test_models_that_see_keep_their_context_below_text_config() -> None:
 def test_models_for_tasks_that_no_gateway_knows_are_no_chat_models() -> None:
     for task in ("image-classification", "object-detection", "token-classification", "time-series-forecasting"):
         fields = facts("m", {}, {"pipeline_tag": task})
-        assert (fields["model_type"], fields["category"], fields["task_types"]) == ("other", "other-tasks", [task])
+        assert (fields["model_type"], fields["task_types"]) == ("other", [task])
 
 
 def test_gguf_files_have_no_config() -> None:
