@@ -1,4 +1,4 @@
-"""What all six resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
+"""What all resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
 
 from __future__ import annotations
 
@@ -63,6 +63,15 @@ NOUNS = [
         "context",
         None,
         {"alias"},
+    ),
+    Noun(
+        "model-services",
+        {"model_type": "LSTM", "strategy": "least_loaded", "timeouts": {"training": 7200}},
+        "lstm",
+        {"description": "d"},
+        "strategy",
+        None,
+        {"model_type"},
     ),
     Noun(
         "functions",

@@ -14,7 +14,15 @@ from psycopg import sql
 SCHEMA = "model_registry"
 TRACKED = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes", "config_sections", "config_files", "api_keys"),
+    *(
+        "model_deployments",
+        "gpu_nodes",
+        "model_services",
+        "service_instances",
+        "config_sections",
+        "config_files",
+        "api_keys",
+    ),
 }
 
 

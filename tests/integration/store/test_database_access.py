@@ -16,7 +16,7 @@ from support.paths import FIXTURES
 
 CATALOGUE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
+    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
