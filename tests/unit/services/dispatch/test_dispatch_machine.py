@@ -6,10 +6,10 @@ The rules are in `support/dispatch_rules.py`. Run it with `--hypothesis-profile=
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import get_args
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,6 +36,7 @@ from support.dispatch_rules import (
     in_flight,
     paused_until,
 )
+from support.profiles import steps_of_machines
 
 CAPABILITIES = ["prediction", "training"]
 MOST_TRIES = 3
@@ -126,28 +127,47 @@ class Dispatch(RuleBasedStateMachine):
             for name, (tier, most, grace, weight) in zip("abcd", shapes, strict=False)
         }
 
-    @rule(capability=st.sampled_from(CAPABILITIES), repeatable=st.booleans())
-    def send(self, capability: str, repeatable: bool) -> None:  # noqa: FBT001 (drawn)
-        request = Request(len(self.requests), capability, repeatable)
+    @rule(
+        capability=st.sampled_from(CAPABILITIES),
+        repeatable=st.lists(st.booleans(), min_size=1, max_size=4),
+    )
+    def send(self, capability: str, repeatable: list[bool]) -> None:
+        for one in repeatable:
+            self.budget.note_request(self.now)
+            self.arrived.append(self.now)
+            self.send_one(capability, repeatable=one)
+
+    def send_one(self, capability: str, *, repeatable: bool, tried: Collection[str] = ()) -> Request:
+        request = Request(len(self.requests), capability, repeatable, set(tried))
         self.requests.append(request)
-        self.arrived.append(self.now)
-        self.budget.note_request(self.now)
         self.try_once(request)
+        return request
 
     @precondition(lambda self: self.under_way())
     @rule(data=st.data(), happened=st.sampled_from(sorted(OUTCOMES)), first_byte=st.booleans())
     def end(self, data: st.DataObject, happened: str, first_byte: bool) -> None:  # noqa: FBT001 (drawn)
         self.end_one(data.draw(st.sampled_from(self.under_way())), happened, first_byte=first_byte)
 
-    @precondition(lambda self: self.under_way())
-    @rule(data=st.data(), happened=st.sampled_from(FAILING), key=st.sampled_from("abcd"))
-    def fail_again_and_again(self, data: st.DataObject, happened: str, key: str) -> None:
-        """What ejects: everything under way at a target fails, and what is sent there next as well."""
-        del data
-        for _ in range(6):
-            for request in [one for one in self.under_way() if one.lease and one.lease.target.key == key]:
+    @rule(
+        key=st.sampled_from("abcd"),
+        capability=st.sampled_from(CAPABILITIES),
+        happened=st.sampled_from(FAILING),
+        times=st.sampled_from([5, 4, 1]),
+        seconds=st.sampled_from([1.0, 0.5, 2.0, 0.0]),
+    )
+    def fail_in_a_row(self, key: str, capability: str, happened: str, times: int, seconds: float) -> None:
+        """What ejects: requests that can go to no other target fail there. Then some time passes."""
+        for _ in range(times):
+            request = self.send_one(capability, repeatable=False, tried=set("abcd") - {key})
+            if request.lease is not None:
                 self.end_one(request, happened, first_byte=True)
-            self.send("prediction", repeatable=False)
+        self.wait(seconds)
+
+    @precondition(lambda self: self.under_way())
+    @rule(happened=st.sampled_from(["ok", "caller left"]))
+    def end_all(self, happened: str) -> None:
+        for request in self.under_way():
+            self.end_one(request, happened, first_byte=False)
 
     @precondition(lambda self: self.under_way())
     @rule(data=st.data())
@@ -352,4 +372,4 @@ class Dispatch(RuleBasedStateMachine):
 
 
 def test_every_decision_is_one_that_the_rules_allow() -> None:
-    run_state_machine_as_test(Dispatch, settings=settings())
+    run_state_machine_as_test(Dispatch, settings=steps_of_machines())
