@@ -133,7 +133,7 @@ def provider_types_page() -> str:
     for kind in PROVIDER_TYPES.values():
         base = "required" if kind.base_required else "optional" if kind.base_key else "-"
         cells = [f"`{kind.name}`", kind.gateway_type or "-", base]
-        cells += ["yes" if flag else "-" for flag in (kind.routable, kind.runs_on_nodes, kind.openai_usage)]
+        cells += ["yes" if flag else "-" for flag in (kind.routable, kind.runs_on_nodes, kind.speaks_openai)]
         cells += ["yes" if kind.embeddings else "-", f"`{kind.litellm.prefix}`" if kind.litellm else "-"]
         lines.append(f"| {' | '.join(cells)} |")
     return NOTE + "\n".join(lines) + "\n"
