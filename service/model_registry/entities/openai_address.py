@@ -1,4 +1,4 @@
-"""Where a server speaks OpenAI's protocol: the base URL of a deployment's server, or of a provider; or why there is none.
+"""Where a server speaks OpenAI's protocol: the base URL of a deployment or of a provider, or why there is none.
 
 Pure. The paths below it are in `openai_paths.py`.
 """

@@ -200,10 +200,11 @@ class TestMappings:
             catalogue.mapping(rows[name], f"v{number}", fallback_model_id=fallback, **columns)
         snapshot = catalogue.snapshot()
 
-        for asked, function in (("svc", None), ("svc/f", "f"), ("svc/g", "g")):
-            if listed := dict.fromkeys(f"{row['name']}-id" for row in deployed_models(snapshot, "svc", function)):
+        of: tuple[tuple[str, str | None], ...] = (("svc", None), ("svc/f", "f"), ("svc/g", "g"))
+        for asked, of_function in of:
+            if listed := dict.fromkeys(f"{row['name']}-id" for row in deployed_models(snapshot, "svc", of_function)):
                 assert [target.model for target in route(snapshot, asked).targets] == list(listed)
-                first = service_models(snapshot, "svc", function)[0]["name"]
+                first = service_models(snapshot, "svc", of_function)[0]["name"]
                 assert route(snapshot, asked).targets[0].model == f"{first}-id"
 
 
@@ -213,7 +214,8 @@ class TestDeployments:
         provider = catalogue.provider("p", "ollama", api_base="http://own.example:11434", route_by="deployments")
         m = catalogue.model(provider)
         for node_id, memory in (("small", 8_000), ("large", 24_000), ("cordoned", 9), ("lost", 9)):
-            columns = {"cordoned": {"cordoned": True}, "lost": {"status": "lost"}}.get(node_id, {})
+            said: dict[str, dict[str, Any]] = {"cordoned": {"cordoned": True}, "lost": {"status": "lost"}}
+            columns = said.get(node_id, {})
             catalogue.node(node_id, vram_total_mb=memory, **columns)
             catalogue.deployment(m, node_id)
         catalogue.deployment(m, "loading", status="loading")

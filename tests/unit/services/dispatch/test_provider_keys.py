@@ -24,7 +24,9 @@ def test_a_line_break_at_its_end_as_files_have_does_not_count() -> None:
     assert keys.bearer("OPENAI_API_KEY") == f"Bearer {KEY}".encode()
 
 
-@pytest.mark.parametrize("value", ["", " \n", f"{KEY}\r\nX-Evil: 1", f"{KEY} {KEY}", "k\x00y", "schlüssel", "k" * 20_000])
+@pytest.mark.parametrize(
+    "value", ["", " \n", f"{KEY}\r\nX-Evil: 1", f"{KEY} {KEY}", "k\x00y", "schlüssel", "k" * 20_000]
+)
 def test_what_no_header_may_have_is_no_key_and_is_not_repeated(value: str) -> None:
     fault = ProviderKeys({"OPENAI_API_KEY": value}).fault("OPENAI_API_KEY")
 
