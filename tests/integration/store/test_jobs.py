@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from model_registry.entities.json_types import Json
 from model_registry.store.client import Database
 
 LEASE = 3600.0
@@ -157,7 +158,7 @@ async def test_pages_are_newest_first_and_filtered(connection: Database) -> None
     for number, kind in enumerate(("LSTM", "lstm", "GRU")):
         await create(connection, job(model_type=kind, created_at=f"2026-11-30T00:00:0{number}Z"))
 
-    async def listed(types: list[str] | None, phases: list[str] | None, offset: int = 0) -> tuple[list[str], int]:
+    async def listed(types: Json, phases: Json, offset: int = 0) -> tuple[list[str], int]:
         page = await connection.call("registry_jobs", model_types=types, phases=phases, page_size=2, page_offset=offset)
         return [row["model_type"] for row in page["items"]], page["count"]
 
@@ -180,7 +181,7 @@ async def test_the_oldest_that_ended_are_trimmed_by_number_and_by_size(
     await create(connection, row)
     await update(connection, row, "one", phase="failed")
 
-    kept = dict(database.execute("select model_type, count(*) from service_jobs group by 1").fetchall())
+    kept: dict[str, int] = dict(database.execute("select model_type, count(*) from service_jobs group by 1").fetchall())
     assert kept == {"large": 2, "old": 998}, "those that ended last are kept: this one ended before all of them"
 
 
