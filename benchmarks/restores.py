@@ -32,7 +32,8 @@ from model_registry.entities.change import Operation
 from model_registry.entities.deployment import DeploymentEvent
 from model_registry.errors import RegistryError, StorageError
 from model_registry.settings import Settings
-from model_registry.snapshot.snapshot import SPECS, Snapshot
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.table_specs import SPECS
 from model_registry.store import migrations
 from model_registry.store.client import Database, connect
 from model_registry.store.registry import Registry

@@ -20,7 +20,8 @@ from model_registry.selection.list_filters import ModelFilter, search_models
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.selection.request import SelectionRequest
 from model_registry.selection.select import select
-from model_registry.snapshot.snapshot import SPECS, Snapshot
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.table_specs import SPECS
 from model_registry.store.json_bytes import json_bytes
 from report import Goal, Row
 

@@ -2,13 +2,13 @@
 -- The runner (store/schema.py) applies all files in the order of their names, in one transaction, with search_path set.
 
 -- A table on this list has the change log's triggers (85), row level security and grants (90), and can be written (50).
--- The snapshot (30) holds them in this order. A new one is also added to SPECS in snapshot/snapshot.py; a test compares the two.
+-- The snapshot (30) holds them in this order. A new one is also added to SPECS in snapshot/table_specs.py; a test compares the two.
 create or replace function registry_tracked_tables() returns text[]
 language sql immutable parallel safe
 as $$
     select array[
         'model_providers', 'model_categories', 'models', 'model_aliases', 'functions', 'service_model_mappings',
-        'model_deployments', 'gpu_nodes', 'config_sections', 'config_files', 'api_keys']
+        'model_deployments', 'gpu_nodes', 'model_services', 'service_instances', 'config_sections', 'config_files', 'api_keys']
 $$;
 comment on function registry_tracked_tables is 'The tables whose changes are in the change log.';
 

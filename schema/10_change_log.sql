@@ -28,7 +28,7 @@ $$;
 -- nodes repeat theirs every few seconds; with a change of status it is kept like any other column.
 create or replace function registry_row_state(whole jsonb) returns jsonb
 language sql immutable parallel safe
-as $$ select whole - array['version', 'updated_at', 'last_seen_at', 'last_used_at', 'event_at', 'loaded_at', 'vram_used_mb', 'vram_free_mb', 'status_at', 'status_digest', 'heard_at'] $$;
+as $$ select whole - array['version', 'updated_at', 'last_seen_at', 'last_used_at', 'event_at', 'loaded_at', 'vram_used_mb', 'vram_free_mb', 'status_at', 'status_digest', 'heard_at', 'renewed_at', 'model_type_key'] $$;
 
 -- The version of a row counts its changes; an update that changes nothing leaves it alone.
 create or replace function registry_count_version() returns trigger

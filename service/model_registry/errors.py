@@ -11,13 +11,15 @@
     │   ├── InUse                     E4092
     │   ├── NodeFull                  E4093
     │   ├── FleetFull                 E4094
-    │   └── ProviderElsewhere         E4095
+    │   ├── ProviderElsewhere         E4095
+    │   └── RepeatedRequest           E4096
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
     │   ├── InvalidConfiguration      E4007
     │   ├── InvalidEvent              E4008
     │   ├── SecretInText              E4012
+    │   ├── UnsafeAddress             E4013
     │   └── Incomplete                E4009
     ├── PreconditionFailed            E4120
     ├── NotAuthenticated              E4010
@@ -34,6 +36,14 @@
     │   ├── StatementTimeout          E5041
     │   └── StorageMisconfigured      E5001
     │       └── OriginalRegistry      E5042
+    ├── DispatchError                 E5020
+    │   ├── NoInstance                E5034
+    │   ├── QueueFull                 E5035
+    │   ├── UpstreamFailed            E5021
+    │   ├── UpstreamTimeout           E5022
+    │   ├── OutcomeUnknown            E5023
+    │   ├── ProtocolUnsupported       E5011
+    │   └── DispatchLoop              E5080
     ├── NothingAccepted               E5031
     ├── NotServed                     E5033
     ├── GatewayUnavailable            E5002
@@ -50,66 +60,9 @@ Nothing here depends on HTTP, PostgREST or exit codes: three tables elsewhere tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from model_registry.error_code import ErrorCode
-
-SHOWN_DATA = ("matches", "referrers", "allowed", "oldest", "newest")
-"""Keys of an error's data that callers see: the alternatives that they can choose from. The rest is only logged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One fault, and where it is."""
-
-    where: str
-    """The field or key, dotted: `tensorzero.timeouts.non_streaming`."""
-    message: str
-
-    def __str__(self) -> str:
-        """The reason as one line."""
-        return f"{self.where}: {self.message}" if self.where else self.message
-
-
-class RegistryError(Exception):
-    """The registry could not complete the request"""
-
-    code: ClassVar[str] = "E4000"
-    retryable: ClassVar[bool] = False
-    """Whether the same request may succeed later, without a change by the caller."""
-
-    def __init__(self, message: str, *, reasons: Sequence[Reason] = (), **data: Any) -> None:  # noqa: ANN401 (copied into the problem document)
-        super().__init__(message)
-        self.message = message
-        self.reasons = tuple(reasons)
-        self.data = data
-
-    def __init_subclass__(cls, *, code: str) -> None:
-        """Give a class its own code: none is inherited."""
-        super().__init_subclass__()
-        cls.code = code
-
-    @classmethod
-    def title(cls) -> str:
-        """The class's docstring, the same for every instance."""
-        return (cls.__doc__ or "").strip()
-
-    @property
-    def error_code(self) -> ErrorCode:
-        """The code, under the old registry's name."""
-        return ErrorCode(self.code)
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """The data and the reasons, under the old registry's name."""
-        return self.data | ({"reasons": [str(reason) for reason in self.reasons]} if self.reasons else {})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what the old registry's errors had, for logs and responses."""
-        facts = {"error_code": self.code, "message": self.message, "retryable": self.retryable}
-        return facts | {"details": self.details}
+from model_registry.error_base import SHOWN_DATA as SHOWN_DATA
+from model_registry.error_base import Reason as Reason
+from model_registry.error_base import RegistryError as RegistryError
 
 
 class NotFound(RegistryError, code="E4004"):
@@ -156,6 +109,10 @@ class ProviderElsewhere(Conflict, code="E4095"):
     """The provider of this name has another address"""
 
 
+class RepeatedRequest(Conflict, code="E4096"):
+    """The Idempotency-Key was used for another request, or its request is still running"""
+
+
 class Invalid(RegistryError, code="E4005"):
     """Validation failed"""
 
@@ -178,6 +135,10 @@ class InvalidEvent(Invalid, code="E4008"):
 
 class SecretInText(Invalid, code="E4012"):
     """Secret found in the input"""
+
+
+class UnsafeAddress(Invalid, code="E4013"):
+    """Requests are not sent to this address"""
 
 
 class Incomplete(Invalid, code="E4009"):
@@ -248,6 +209,42 @@ class StorageMisconfigured(StorageError, code="E5001"):
 
 class OriginalRegistry(StorageMisconfigured, code="E5042"):
     """The schema holds tables of the original registry"""
+
+
+class DispatchError(RegistryError, code="E5020"):
+    """The request could not be dispatched"""
+
+
+class NoInstance(DispatchError, code="E5034"):
+    """No instance can take the request"""
+
+    retryable = True
+
+
+class QueueFull(DispatchError, code="E5035"):
+    """All instances are busy, and the queue is full"""
+
+    retryable = True
+
+
+class UpstreamFailed(DispatchError, code="E5021"):
+    """The model service failed"""
+
+
+class UpstreamTimeout(DispatchError, code="E5022"):
+    """The model service did not answer in time"""
+
+
+class OutcomeUnknown(DispatchError, code="E5023"):
+    """The request was sent, and whether it was carried out is unknown"""
+
+
+class ProtocolUnsupported(DispatchError, code="E5011"):
+    """The provider speaks another protocol"""
+
+
+class DispatchLoop(DispatchError, code="E5080"):
+    """The request came back to the registry that sent it"""
 
 
 class NothingAccepted(RegistryError, code="E5031"):

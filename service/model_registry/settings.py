@@ -210,6 +210,64 @@ class Settings(BaseSettings):
         alias="MODEL_REGISTRY_LOG_LEVEL",
         description="Minimum level of log lines: `debug`, `info`, `warning` or `error`.",
     )
+    role: Literal["all", "control", "dispatch"] = Field(
+        "all",
+        alias="MODEL_REGISTRY_ROLE",
+        description="`control`: the catalogue and everything but dispatch; `dispatch`: sends requests to models and "
+        "model services, and answers reads; `all`: both.",
+    )
+    services_file: Path | None = Field(
+        None,
+        alias="MODEL_REGISTRY_SERVICES_FILE",
+        description='JSON file with model services to register at start: `{"services": {NAME: {"service_url", '
+        '"model_type", "capabilities", ...}}}`.',
+    )
+    discovery_interval: float = Field(
+        30.0,
+        alias="SERVICE_DISCOVERY_INTERVAL",
+        gt=0,
+        le=86400,
+        description="Seconds between two looks at a model service's versions, and at sources that set no interval.",
+    )
+    health_interval: float = Field(
+        10.0, alias="HEALTH_CHECK_INTERVAL", gt=0, le=3600, description="Seconds between two probes of an instance."
+    )
+    service_timeout: float = Field(
+        30.0,
+        alias="SERVICE_TIMEOUT",
+        gt=0,
+        le=86400,
+        description="Seconds for a whole request to a model service that sets no timeout of its own.",
+    )
+    balancing: Literal["round_robin", "weighted", "least_loaded", "sticky"] = Field(
+        "round_robin",
+        alias="LOAD_BALANCING_STRATEGY",
+        description="How an instance of a model service is chosen that sets no strategy of its own.",
+    )
+    most_retries: int = Field(
+        3, alias="MAX_RETRIES", ge=0, le=9, description="Further instances tried for a request that may be repeated."
+    )
+    retry_delay: float = Field(
+        1.0,
+        alias="RETRY_DELAY",
+        ge=0,
+        le=60,
+        description="Longest pause before another try, seconds. The first one is immediate if another is free.",
+    )
+    timm_url: str | None = Field(
+        None, alias="TIMM_SERVICE_URL", description="Training service of timm models: a source by itself."
+    )
+    ultralytics_url: str | None = Field(
+        None, alias="ULTRALYTICS_SERVICE_URL", description="Training service of ultralytics models: a source by itself."
+    )
+    huggingface_url: str | None = Field(
+        None, alias="HUGGINGFACE_SERVICE_URL", description="Training service of huggingface models: a source by itself."
+    )
+    training_url: str | None = Field(
+        None,
+        alias="TRAINING_SERVICE_URL",
+        description="Training service of the frameworks without a variable of their own: a source by itself.",
+    )
     shutdown_seconds: int = Field(
         10,
         alias="MODEL_REGISTRY_SHUTDOWN_SECONDS",

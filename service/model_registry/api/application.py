@@ -22,6 +22,7 @@ from model_registry.api.routes import (
     health,
     history,
     model_import,
+    model_services,
     models,
     nodes,
     openai_models,
@@ -32,6 +33,7 @@ from model_registry.api.routes import (
     tensorzero_check,
     tensorzero_diff,
     tensorzero_project,
+    training_models,
     v1_registry,
 )
 
@@ -44,6 +46,7 @@ ROUTERS = (
     *history.ROUTERS,
     *tensorzero_diff.ROUTERS,
     model_import.router,
+    model_services.router,
     models.router,
     nodes.router,
     openai_models.router,
@@ -53,6 +56,7 @@ ROUTERS = (
     tensorzero.router,
     tensorzero_check.router,
     tensorzero_project.router,
+    *training_models.ROUTERS,
     v1_registry.router,
 )
 """In any order: `in_order` decides which route takes a request that fits several."""

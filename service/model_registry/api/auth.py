@@ -39,10 +39,16 @@ class Caller:
 
     name: str
     scopes: frozenset[str]
+    services: frozenset[str] | None = None
+    """What the scopes service and dispatch are limited to, in small letters; None: everything."""
 
     def may(self, scope: Scope) -> bool:
         """Whether the key allows this; admin allows everything, and any key allows reading."""
         return scope in self.scopes or "admin" in self.scopes or scope == "read"
+
+    def may_use(self, *names: str) -> bool:
+        """Whether the key may register, or send requests to, what goes by one of these names."""
+        return self.services is None or "admin" in self.scopes or any(n.lower() in self.services for n in names)
 
 
 ANYBODY = Caller("anonymous", frozenset({"read"}))
@@ -165,7 +171,8 @@ class Authenticator:
             return None
         for key in self._registry.snapshot.api_keys.where("key_hash", shown):
             if key.revoked_at is None and hmac.compare_digest(shown, key.key_hash):
-                return Caller(key.name, frozenset(key.scopes))
+                limits = None if key.services is None else frozenset(name.lower() for name in key.services)
+                return Caller(key.name, frozenset(key.scopes), limits)
         return None
 
 
@@ -202,6 +209,7 @@ def _requires(scope: Scope) -> Authorise:
 
 
 _reader, _administrator, _node = _requires("read"), _requires("admin"), _requires("node")
+_registrant, _dispatcher = _requires("service"), _requires("dispatch")
 
 
 async def key_holder(request: Request) -> Caller:
@@ -220,7 +228,9 @@ async def _importer(request: Request) -> Caller:
     return await (key_holder if is_dry_run else _administrator)(request)
 
 
-AUTHORISERS: frozenset[Authorise] = frozenset({_reader, key_holder, _any_reader, _administrator, _importer, _node})
+AUTHORISERS: frozenset[Authorise] = frozenset({
+    *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatcher),
+})  # fmt: skip
 """The dependencies that say who may call a route."""
 
 Reader = Annotated[Caller, Depends(_reader)]
@@ -237,3 +247,5 @@ Importer = Annotated[Caller, Depends(_importer)]
 """An administrator; for a dry run a `KeyHolder`."""
 DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
 NodeReporter = Annotated[Caller, Depends(_node)]
+Registrant = Annotated[Caller, Depends(_registrant)]
+"""Who may register model services. What the key is limited to, the route asks: `Caller.may_use`."""

@@ -39,6 +39,7 @@ JOINED = {
     "model_aliases": ("model_aliases", "models"),
     "functions": ("functions",),
     "service_model_mappings": ("service_model_mappings", "models", "model_aliases", "model_providers", "functions"),
+    "model_services": ("model_services",),
 }
 """Which tables a resource's view is made of: when none of them changes, neither does the answer."""
 
@@ -150,6 +151,10 @@ def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) 
     _add_delete(router, resource)
 
 
+def _identifier(resource: Resource) -> str:
+    return resource.name.replace(" ", "_")
+
+
 def _add_create(router: APIRouter, resource: Resource) -> None:
     body_type: Any = resource.body
 
@@ -157,7 +162,7 @@ def _add_create(router: APIRouter, resource: Resource) -> None:
         "",
         status_code=201,
         summary=f"Create {resource.one}",
-        operation_id=f"create_{resource.name}",
+        operation_id=f"create_{_identifier(resource)}",
         responses={201: {"model": with_warnings(resource)}, **responses(401, 403, 409, 422, 503)},
     )
     @answers_publication
@@ -170,7 +175,7 @@ def _add_read(router: APIRouter, resource: Resource) -> None:
     @router.get(
         "/{reference:path}",
         summary=f"Get {resource.one} by id or name",
-        operation_id=f"get_{resource.name}",
+        operation_id=f"get_{_identifier(resource)}",
         responses={200: {"model": resource.view_shape}, **responses(401, 404, 409, 503)},
     )
     async def read(request: Request, reference: str, state: CurrentApp, _caller: Reader) -> Response:
@@ -189,7 +194,7 @@ def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any
         "/{reference:path}",
         methods=[method],
         summary=f"{what} {resource.one}",
-        operation_id=f"{name}_{resource.name}",
+        operation_id=f"{name}_{_identifier(resource)}",
         responses={200: {"model": with_warnings(resource)}, **responses(401, 403, 404, 409, 412, 422, 503)},
     )
     @answers_publication
@@ -210,7 +215,7 @@ def _add_delete(router: APIRouter, resource: Resource) -> None:
         status_code=204,
         summary=f"Delete {resource.one}",
         description="Refused with 409 while other rows refer to it.",
-        operation_id=f"delete_{resource.name}",
+        operation_id=f"delete_{_identifier(resource)}",
         responses=responses(401, 403, 404, 409, 412, 503),
     )
     @answers_publication

@@ -15,7 +15,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 
-from model_registry.catalog.resources import RESOURCES
+from model_registry.catalog.resources import EDITED
 from model_registry.catalog.views import ModelView, ServiceModelView
 from model_registry.catalog.warnings import MAPPING, OF_WRITES
 from model_registry.entities.config import ConfigFile, ConfigSection
@@ -33,7 +33,7 @@ _MOST_FAULTS = 100
 # The one list of exceptions. Anything else that a route does not know is refused.
 
 SHOWN: Mapping[str, type[BaseModel]] = {
-    **{f"/api/{resource.plural}": resource.view_shape for resource in RESOURCES},
+    **{f"/api/{resource.plural}": resource.view_shape for resource in EDITED},
     "/api/nodes": FleetNodeView,
     "/api/tensorzero/files": ConfigFile,
     "/api/tensorzero/sections": ConfigSection,

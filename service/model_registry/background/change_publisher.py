@@ -35,6 +35,8 @@ RESOURCES = {
     "service_model_mappings": "mapping",
     "model_deployments": "deployment",
     "gpu_nodes": "node",
+    "model_services": "model_service",
+    "service_instances": "service_instance",
     "config_sections": "config_section",
     "config_files": "config_file",
 }

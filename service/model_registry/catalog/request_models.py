@@ -15,6 +15,7 @@ from model_registry.entities.function import FunctionDraft, MappingDraft, defaul
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
+from model_registry.entities.model_service import ModelServiceDraft
 from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.provider import DESCRIPTION, Provider, ProviderDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
@@ -72,6 +73,10 @@ class ProviderBody(ProviderDraft, RequestModel):
 
 class CategoryBody(CategoryDraft, RequestModel):
     """A category, as callers send it."""
+
+
+class ModelServiceBody(ModelServiceDraft, RequestModel):
+    """A model service, as callers send it."""
 
 
 class ConfigFileBody(ConfigFileDraft, RequestModel):

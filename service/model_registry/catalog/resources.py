@@ -18,6 +18,7 @@ from model_registry.catalog.request_models import (
     FunctionBody,
     MappingBody,
     ModelBody,
+    ModelServiceBody,
     ProviderBody,
     RequestModel,
 )
@@ -28,6 +29,7 @@ from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
+from model_registry.entities.model_service import ModelService
 from model_registry.entities.provider import DESCRIPTION
 from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
@@ -37,6 +39,7 @@ from model_registry.snapshot.lookup import (
     find_function,
     find_mapping,
     find_model,
+    find_model_service,
     find_provider,
     find_section,
 )
@@ -246,7 +249,23 @@ MAPPING = Resource(
     replaces=(("model_id", ("model",)),),
     key=("service_name", "function_name", "variant_name"),
 )
+MODEL_SERVICE = Resource(
+    "model service",
+    "model-services",
+    "model_services",
+    ModelServiceBody,
+    ModelService,
+    find_model_service,
+    referrers=lambda snapshot, row: (
+        f"the instance {i.service_id}" for i in snapshot.instances.where("model_service", row.id)
+    ),
+    twins=lambda snapshot, new: snapshot.model_services.where("type", new["model_type"].lower()),
+    key=("model_type",),
+)
 FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
 SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)
 
 RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
+"""The catalogue."""
+EDITED = (*RESOURCES, MODEL_SERVICE)
+"""All that have routes of their own below /api."""

@@ -34,6 +34,7 @@ EXIT_CODES: dict[type[errors.RegistryError], int] = {
     errors.ModelServerUnreachable: OUT_OF_REACH,
     errors.SourceUnreadable: OUT_OF_REACH,
     errors.StackError: OUT_OF_REACH,
+    errors.DispatchError: OUT_OF_REACH,
     errors.NotServed: NOT_SERVED,
     errors.NothingAccepted: NOT_SERVED,
 }

@@ -25,7 +25,20 @@ app = typer.Typer(
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="The user of the key, shown in the change log.")],
-    scope: Annotated[list[str], typer.Option(help="admin (everything), node (report deployments), read. Repeatable.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help="admin (everything), node (report deployments), service (register model services), dispatch (send "
+            "requests to models and model services), read. Repeatable."
+        ),
+    ],
+    service: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Limit the scopes service and dispatch to this model type, service or model. Repeatable; "
+            "all by default."
+        ),
+    ] = None,
 ) -> None:
     """Create an API key and print it. It is shown this once: only its hash is stored.
 
@@ -40,7 +53,7 @@ def create(
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: the scopes are {', '.join(SCOPES)}", param_hint="--scope")
     secret = new_secret()
-    row = {"name": name, "key_hash": hash_of(secret), "scopes": list(dict.fromkeys(scope))}
+    row = {"name": name, "key_hash": hash_of(secret), "scopes": list(dict.fromkeys(scope)), "services": service or None}
     asyncio.run(_write([Operation("api_keys", "insert", str(uuid.uuid4()), row)]))
     typer.echo(secret)
     typer.echo("Store the key now: it is not shown again. Services accept it within a second.", err=True)
@@ -55,9 +68,10 @@ def list_keys() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "scopes", "created", "revoked")
+    table = Table("name", "scopes", "limited to", "created", "revoked")
     for key in asyncio.run(_snapshot()).api_keys:
-        table.add_row(key.name, ", ".join(key.scopes), key.created_at[:19], (key.revoked_at or "")[:19])
+        limits = ", ".join(key.services) if key.services is not None else ""
+        table.add_row(key.name, ", ".join(key.scopes), limits, key.created_at[:19], (key.revoked_at or "")[:19])
     Console().print(table)
 
 

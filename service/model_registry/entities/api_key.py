@@ -8,9 +8,10 @@ from typing import Literal, get_args
 
 from model_registry.entities.base import Row
 
-Scope = Literal["admin", "node", "read"]
+Scope = Literal["admin", "node", "read", "service", "dispatch"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""admin: everything; node: report deployments; read: reads, where these need a key."""
+"""admin: everything; node: report deployments; service: register model services; dispatch: send requests to models and
+model services; read: reads, where these need a key."""
 
 
 class ApiKey(Row):
@@ -19,6 +20,8 @@ class ApiKey(Row):
     name: str
     key_hash: str
     scopes: list[str]
+    services: list[str] | None = None
+    """What the scopes service and dispatch are limited to, without case; None: nothing."""
     revoked_at: str | None = None
 
 

@@ -27,8 +27,9 @@ from model_registry.selection.filter_values import capability, category, known, 
 from model_registry.selection.model_index import Mask, ModelIndex
 from model_registry.selection.model_numbers import SORTABLE, sorting
 from model_registry.snapshot.lookup import as_uuid, find_model, find_models
-from model_registry.snapshot.snapshot import SPECS, Snapshot
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.snapshot.table import Table
+from model_registry.snapshot.table_specs import SPECS
 
 PUBLIC_TABLES = tuple(sorted(SPECS.keys() - {"api_keys"}))
 """What the change log shows: who may read it need not know of keys."""

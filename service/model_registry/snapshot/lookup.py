@@ -11,6 +11,7 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Alias, Category, Model
+from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.provider import Provider
 from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest, question
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
@@ -162,6 +163,19 @@ def find_deployment(snapshot: Snapshot, reference: str) -> Deployment:
         for provider_type, model in splits(rest):
             match = match or _only(snapshot.deployments.where("key", (node, provider_type, model)))
     return _required(match, "deployment", reference, " Give its id, or node/provider_type/model.")
+
+
+def find_model_service(snapshot: Snapshot, reference: str) -> ModelService:
+    """Find by id or model type, without case. Errors: NotFound."""
+    service = snapshot.model_services.get(as_uuid(reference))
+    service = service or _only(snapshot.model_services.where("type", reference.lower()))
+    return _required(service, "model service", reference, among=(s.model_type for s in snapshot.model_services))
+
+
+def find_instance(snapshot: Snapshot, reference: str) -> ServiceInstance:
+    """Find by its own id (`service_id`), else by ours. Errors: NotFound."""
+    instance = _only(snapshot.instances.where("service_id", reference)) or snapshot.instances.get(as_uuid(reference))
+    return _required(instance, "instance", reference, among=(i.service_id for i in snapshot.instances))
 
 
 def find_file(snapshot: Snapshot, path: str) -> ConfigFile:

@@ -21,77 +21,12 @@ from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping, default_function_name
-from model_registry.entities.model import Alias, Category, Model, canonical
-from model_registry.entities.model_name import name_key
+from model_registry.entities.model import Alias, Category, Model
+from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
-from model_registry.entities.server_address import server_place
-from model_registry.snapshot.table import Table, TableSpec
-
-SPECS: dict[str, TableSpec[Any]] = {
-    spec.name: spec
-    for spec in (
-        TableSpec(
-            "model_providers",
-            Provider,
-            lambda r: (r.name,),
-            {
-                "name": lambda r: (r.name,),
-                "route_by": lambda r: (r.route_by,) if r.route_by else (),
-                "place": lambda r: server_place(r.api_base),
-            },
-        ),
-        TableSpec("model_categories", Category, lambda r: (r.key,), {"key": lambda r: (r.key,)}),
-        TableSpec(
-            "models",
-            Model,
-            lambda r: (r.name, r.routing_priority, r.provider_id),
-            {
-                "name": lambda r: (r.name,),
-                "model_id": lambda r: (r.model_id,),
-                "key": lambda r: {name_key(r.model_id), name_key(r.name)},
-                "provider": lambda r: (r.provider_id,),
-                "capability": lambda r: {canonical(tag) for tag in r.capabilities},
-            },
-        ),
-        TableSpec(
-            "model_aliases",
-            Alias,
-            lambda r: (r.alias, r.context or ""),
-            {"alias": lambda r: (r.alias,), "model": lambda r: (r.model_id,)},
-        ),
-        TableSpec(
-            "functions",
-            Function,
-            lambda r: (r.service_name, r.function_name),
-            {"name": lambda r: (r.name,), "key": lambda r: ((r.service_name, r.function_name),)},
-        ),
-        TableSpec(
-            "service_model_mappings",
-            Mapping,
-            lambda r: (r.service_name, r.function_name, r.priority, -r.weight, r.variant_name),
-            {
-                "service": lambda r: (r.service_name,),
-                "function": lambda r: ((r.service_name, r.function_name),),
-                "model": lambda r: {r.model_id, r.fallback_model_id} - {None},
-            },
-        ),
-        TableSpec(
-            "model_deployments",
-            Deployment,
-            lambda r: (r.node_id, r.provider_type, r.announced_model),
-            {
-                "key": lambda r: ((r.node_id, r.provider_type, r.announced_model),),
-                "node": lambda r: (r.node_id,),
-                "model": lambda r: r.linked,
-            },
-        ),
-        TableSpec("gpu_nodes", Node, lambda r: (r.node_id,), {"node_id": lambda r: (r.node_id,)}),
-        TableSpec("config_sections", ConfigSection, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
-        TableSpec("config_files", ConfigFile, lambda r: (r.path,), {"path": lambda r: (r.path,)}),
-        TableSpec("api_keys", ApiKey, lambda r: (r.name,), {"key_hash": lambda r: (r.key_hash,)}),
-    )
-}
+from model_registry.snapshot.table import Table
+from model_registry.snapshot.table_specs import SPECS
 
 R = TypeVar("R", bound=Row)
 
@@ -133,6 +68,10 @@ class Snapshot:
     """Deployments, by node."""
     nodes = _TableOf[Node]("gpu_nodes")
     """GPU nodes, by name."""
+    model_services = _TableOf[ModelService]("model_services")
+    """Model services, by model type."""
+    instances = _TableOf[ServiceInstance]("service_instances")
+    """Instances of model services, by their own ids."""
     sections = _TableOf[ConfigSection]("config_sections")
     """Unmodelled sections of the gateway's configuration."""
     files = _TableOf[ConfigFile]("config_files")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import structlog
 
+from model_registry.entities.api_key import SCOPES
 from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.client import supabase_client, tls
@@ -195,7 +196,7 @@ def _name(claims: dict[str, Any]) -> str:
 def _granted(claims: dict[str, Any]) -> list[str]:
     metadata = claims.get("app_metadata")
     scopes = metadata.get("registry_scopes") if isinstance(metadata, dict) else None
-    return [scope for scope in scopes if scope in ("admin", "node", "read")] if isinstance(scopes, list) else []
+    return [scope for scope in scopes if scope in SCOPES] if isinstance(scopes, list) else []
 
 
 def _listed(text: str) -> set[str]:

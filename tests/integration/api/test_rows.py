@@ -1,4 +1,4 @@
-"""What all six resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
+"""What all resources have in common over HTTP: rows are created, read, replaced, changed, deleted, and refused."""
 
 from __future__ import annotations
 
@@ -63,6 +63,15 @@ NOUNS = [
         "context",
         None,
         {"alias"},
+    ),
+    Noun(
+        "model-services",
+        {"model_type": "LSTM", "strategy": "least_loaded", "timeouts": {"training": 7200}},
+        "lstm",
+        {"description": "d"},
+        "strategy",
+        None,
+        {"model_type"},
     ),
     Noun(
         "functions",
@@ -133,6 +142,7 @@ async def test_a_row_cannot_take_the_key_of_another(client: httpx.AsyncClient, n
         "aliases": "alias",
         "mappings": "variant_name",
         "functions": "function_name",
+        "model-services": "model_type",
     }
     name = key.get(noun.plural, "name")
     other = await add(client, noun.plural, **{**noun.body, name: "another"})

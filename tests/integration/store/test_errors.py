@@ -32,7 +32,8 @@ from model_registry.errors import (
 from model_registry.settings import Settings
 from model_registry.store import client as store_client
 from model_registry.store.client import connect
-from model_registry.store.errors import AWAY, CONSTRAINTS, STATES, TROUBLE, DatabaseError, translated
+from model_registry.store.constraints import CONSTRAINTS
+from model_registry.store.errors import AWAY, STATES, TROUBLE, DatabaseError, translated
 from model_registry.store.registry import Registry
 from support.catalogue import add_provider, problem
 from support.replica import Replica

@@ -14,16 +14,16 @@ import pytest
 
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.store import migrations
-from model_registry.store.errors import CONSTRAINTS
+from model_registry.store.constraints import CONSTRAINTS
 
 SCHEMA = "model_registry"
 
 READABLE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes", "config_sections", "config_files"),
+    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
 }
 """Tables that everyone may read."""
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "service_jobs"}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}

@@ -6,7 +6,8 @@ from typing import Any
 
 from model_registry.entities.change import Action, Change, Operation
 from model_registry.entities.model import Model
-from model_registry.snapshot.snapshot import SPECS, Snapshot
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.table_specs import SPECS
 from support.catalogues import Catalogue, contents, stored
 
 
