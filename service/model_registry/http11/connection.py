@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Close at once. The server sees that whoever asked has left."""
+        """Close at once. The server sees that the caller has left."""
         self._close(ConnectionBroken("the request was given up", began=False))
         self._transport.abort()
 
