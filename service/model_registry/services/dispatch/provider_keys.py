@@ -1,7 +1,7 @@
 """The keys of providers: read from the environment variables that providers' rows name, and from no others.
 
-A row decides where a key is sent, so the registry's own secrets are refused by name: anyone who may write rows could else
-have them sent to an address of their own. Messages name variables, never their values.
+A row decides where a key is sent, so the registry's own secrets are refused by name: anyone who may write rows could
+else have them sent to an address of their own. Messages name variables, never their values.
 """
 
 from __future__ import annotations
