@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-_TALKS = frozenset({"chat", "vl"})
-_HEARS_OR_SPEAKS = frozenset({"audio", "tts"})
+_TEXT = frozenset({"chat", "vl"})
+_AUDIO = frozenset({"audio", "tts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class OpenAIPath:
 OPENAI_PATHS: Mapping[str, OpenAIPath] = MappingProxyType({
     f"/v1{path.below}": path
     for path in (
-        OpenAIPath("/chat/completions", "chat", _TALKS),
-        OpenAIPath("/completions", "completion", _TALKS),
-        OpenAIPath("/responses", "responses", _TALKS),
+        OpenAIPath("/chat/completions", "chat", _TEXT),
+        OpenAIPath("/completions", "completion", _TEXT),
+        OpenAIPath("/responses", "responses", _TEXT),
         OpenAIPath("/embeddings", "embedding", frozenset({"embedding"})),
         OpenAIPath("/rerank", "reranking", frozenset({"reranker"})),
-        OpenAIPath("/audio/speech", "speech", _HEARS_OR_SPEAKS),
-        OpenAIPath("/audio/transcriptions", "transcription", _HEARS_OR_SPEAKS),
-        OpenAIPath("/audio/translations", "translation", _HEARS_OR_SPEAKS),
+        OpenAIPath("/audio/speech", "speech", _AUDIO),
+        OpenAIPath("/audio/transcriptions", "transcription", _AUDIO),
+        OpenAIPath("/audio/translations", "translation", _AUDIO),
     )
 })  # fmt: skip
 """The path at the registry -> what it asks."""
