@@ -111,17 +111,17 @@ class Registrar:
 
     async def _write(self, plan: Plan, author: Author) -> Sequence[Operation]:
         """Plan and write; plan again on what the database has when somebody was quicker."""
-        for tries_left in reversed(range(_TRIES)):
+        for _ in range(_TRIES - 1):
             try:
-                operations = plan(self._registry.snapshot)
-                await self._registry.write(operations, actor=author.name)
+                return await self._write_once(plan, author)
             except _STALE:
-                if not tries_left:
-                    raise
                 await self._registry.refresh()
-            else:
-                return operations
-        raise AssertionError  # the last try returns or raises
+        return await self._write_once(plan, author)
+
+    async def _write_once(self, plan: Plan, author: Author) -> Sequence[Operation]:
+        operations = plan(self._registry.snapshot)
+        await self._registry.write(operations, actor=author.name)
+        return operations
 
 
 def plan_registration(

@@ -34,7 +34,7 @@ from support.waiting import until
 SCHEMA = "model_registry"
 FIXTURES = paths.FIXTURES / "databases"
 SECRET = "of these tests only, and long enough for HS256"  # noqa: S105 (of a server that lives as long as a test)
-NEW = ("0007_schema_files", "0008_entry_ids", "0009_closed_reads", "0010_deployment_links", "0011_model_services")
+NEW = tuple(sorted(file.stem for file in migrations.data_directory("migrations").glob("*.sql"))[6:])
 """The migrations that take no place of the first 15."""
 RUNNERS = "^_?yoyo|^schema_files$"
 """The tables in which the runner of migrations keeps books."""
@@ -179,7 +179,7 @@ def test_one_of_the_development_version_between_comes_over_too(earlier_database:
     migrations.migrate(migrated, SCHEMA, public_reads=True)
     expected = objects(migrated, SCHEMA)
 
-    assert migrations.migrate(earlier_database, SCHEMA).migrations == ("0007_schema_files", NEW[-1])
+    assert migrations.migrate(earlier_database, SCHEMA).migrations == ("0007_schema_files", *NEW[3:])
 
     found = objects(earlier_database, SCHEMA)
     for kind, wanted in expected.items():
