@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from model_registry.entities.change import Operation
+from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model_service import InstanceStatus, ModelService, ServiceInstance
-from model_registry.errors import Conflict, NotAllowed, NotFound, UnknownReference
+from model_registry.errors import Conflict, Invalid, NotAllowed, NotFound, UnknownReference
 from model_registry.services.author import Author
 from model_registry.services.registration import Registration
 from model_registry.services.service_address import checked_url
@@ -51,22 +54,14 @@ class Registrar:
         return find_instance(self._registry.snapshot, registration.service_id), is_new
 
     async def change(self, reference: str, fields: dict[str, Any], author: Author) -> ServiceInstance:
-        """Change some fields of an instance; `fields` as `Registration` has them. Errors: as `register`; NotFound."""
-        registration: Registration | None = None
+        """Change some fields of an instance, as `Registration` has them. Errors: as `register`; NotFound, Invalid."""
+        url = await checked_url(fields["service_url"], self._own_port) if "service_url" in fields else None
 
         def plan(snapshot: Snapshot) -> Sequence[Operation]:
-            nonlocal registration
             instance = find_instance(snapshot, reference)
-            kept = {
-                "service_id": instance.service_id,
-                "service_url": instance.service_url,
-                "model_type": model_service_of(snapshot, instance).model_type,
-                "capabilities": instance.capabilities,
-            }
-            registration = Registration.model_validate(kept | fields)
+            registration = _changed(snapshot, instance, fields)
             return plan_registration(snapshot, registration, url or instance.service_url, author, self._new_id)
 
-        url = await checked_url(fields["service_url"], self._own_port) if "service_url" in fields else None
         await self._write(plan, author)
         return find_instance(self._registry.snapshot, reference)
 
@@ -155,6 +150,21 @@ def plan_registration(
         )
     columns |= {"registered_by": author.name, "registered_over": author.over}
     return [*operations, Operation("service_instances", "insert", new_id(), columns)]
+
+
+def _changed(snapshot: Snapshot, instance: ServiceInstance, fields: dict[str, Any]) -> Registration:
+    kept = {
+        "service_id": instance.service_id,
+        "service_url": instance.service_url,
+        "model_type": model_service_of(snapshot, instance).model_type,
+        "capabilities": instance.capabilities,
+    }
+    try:
+        return Registration.model_validate(kept | fields)
+    except ValidationError as error:
+        reasons = reasons_of(error)
+        message = f"The change would make the instance invalid: {'; '.join(map(str, reasons))}."
+        raise Invalid(message, reasons=reasons) from error
 
 
 def model_service_of(snapshot: Snapshot, instance: ServiceInstance) -> ModelService:

@@ -1,4 +1,4 @@
-"""What a registrant says of an instance of a model service. Bounds and units are here; addresses are judged elsewhere."""
+"""What a registrant says of an instance of a model service. Addresses are judged in `service_address.py`."""
 
 from __future__ import annotations
 
@@ -31,25 +31,24 @@ ServiceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:
 
 
 class HealthCheck(Draft, StrictNumbers):
-    """How an instance is probed: a GET, answered with 200 and, where the body is JSON with a status, one of the words."""
+    """How an instance is probed: a GET, answered with 200 and, where there is a body, one of the words."""
 
     path: Annotated[str, Field(max_length=LONGEST_URL), without(_path_problem)] = Field(
         "/health", description="Below `service_url`."
     )
-    words: Annotated[list[Word], Field(min_length=1, max_length=20)] = Field(
-        default=list(HEALTHY_WORDS), description="Accepted values of `status` in the answer, compared without case."
+    words: Annotated[list[Word], Field(max_length=20)] = Field(
+        default=list(HEALTHY_WORDS),
+        description="What the answer must say: as its text, as `status`, or as a field that is true. Compared without "
+        "case. An empty list accepts every answer with 200.",
     )
     check: Literal["get", "none"] = Field(
         "get", description="`none`: it is never probed; only requests tell how it is."
     )
 
 
-class Registration(Draft, StrictNumbers):
-    """An instance of a model service. What is left out stays as it is; null sets the default."""
+class InstanceFields(Draft, StrictNumbers):
+    """What can be said of an instance of a model service. What is left out stays as it is; null sets the default."""
 
-    service_id: ServiceId = Field(
-        description="Its own name. Who registers the same again updates it.", examples=["lstm-1"]
-    )
     service_url: Annotated[str, Field(min_length=1, max_length=LONGEST_URL)] = Field(
         description="Where it answers, http or https. Not link-local, and without credentials.",
         examples=["http://10.0.0.5:8001"],
@@ -59,7 +58,8 @@ class Registration(Draft, StrictNumbers):
         examples=["LSTM"],
     )
     capabilities: Annotated[list[Capability], Field(min_length=1, max_length=MOST_CAPABILITIES)] = Field(
-        description="What it can be asked for: `prediction`, `multistep_prediction`, `forecasting`, `training`, or others.",
+        description="What it can be asked for: `prediction`, `multistep_prediction`, `forecasting`, `training`, or "
+        "others.",
         examples=[["training", "prediction"]],
     )
     weight: float | None = Field(
@@ -92,7 +92,9 @@ class Registration(Draft, StrictNumbers):
         given = self.model_dump(exclude_unset=True, exclude={"model_type", "version", "model_version"})
         if {"version", "model_version"} & self.model_fields_set:
             given["model_version"] = self.version if self.version is not None else self.model_version
-        return {_COLUMNS.get(name, name): _DEFAULTS.get(name) if value is None else value for name, value in given.items()}
+        return {
+            _COLUMNS.get(name, name): _DEFAULTS.get(name) if value is None else value for name, value in given.items()
+        }
 
     @field_validator("capabilities")
     @classmethod
@@ -104,6 +106,14 @@ class Registration(Draft, StrictNumbers):
         if None not in (self.version, self.model_version) and self.version != self.model_version:
             raise ValueError("version and model_version mean the same, but have different values")
         return self
+
+
+class Registration(InstanceFields):
+    """An instance of a model service, under its own name."""
+
+    service_id: ServiceId = Field(
+        description="Its own name. Who registers the same again updates it.", examples=["lstm-1"]
+    )
 
 
 _COLUMNS = {"timeout": "timeout_seconds"}
