@@ -21,6 +21,7 @@ from model_registry.api.routes import (
     docs,
     health,
     history,
+    instances,
     model_import,
     model_services,
     models,
@@ -33,6 +34,7 @@ from model_registry.api.routes import (
     tensorzero_check,
     tensorzero_diff,
     tensorzero_project,
+    training_models,
     v1_registry,
 )
 
@@ -43,6 +45,7 @@ ROUTERS = (
     docs.router,
     health.router,
     *history.ROUTERS,
+    instances.router,
     *tensorzero_diff.ROUTERS,
     model_import.router,
     model_services.router,
@@ -55,6 +58,7 @@ ROUTERS = (
     tensorzero.router,
     tensorzero_check.router,
     tensorzero_project.router,
+    *training_models.ROUTERS,
     v1_registry.router,
 )
 """In any order: `in_order` decides which route takes a request that fits several."""
