@@ -117,7 +117,7 @@ class ServicesChaos:
     async def _until_known(self) -> None:
         """Wait until every replica has all instances."""
         for replica in self._replicas:
-            while await asyncio.to_thread(self._known, replica) < INSTANCES + 2:
+            while await asyncio.to_thread(self._known, replica) < INSTANCES + 2:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.05)
 
     def _known(self, replica: Replica) -> int:

@@ -1,4 +1,4 @@
-"""No request lost and none carried out twice while model services fail: the short form of `make chaos ARGS=--services`."""
+"""No request is lost or carried out twice while model services fail: `make chaos ARGS=--services` in short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 import chaos_services
 from service_promises import table
 
-SHORT = "--services --seconds 5 --fault-seconds 2 --quiet-seconds 3 --timeout 1 --health-interval 0.5 --training 4 --leaving 100"
+SHORT = (
+    "--services --seconds 5 --fault-seconds 2 --quiet-seconds 3 --timeout 1 --health-interval 0.5 --training 4"
+    " --leaving 100"
+)
 
 
 def test_what_is_promised_holds_while_services_and_the_stack_fail(
