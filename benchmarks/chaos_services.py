@@ -39,7 +39,7 @@ _PREDICTION_SECONDS = 0.05
 _ONCE = 5
 """Each fifth request must not be repeated."""
 _LEAVING_AT_ONCE = 25
-_STAY_SECONDS = 0.05
+_LONGEST_STAY_SECONDS = 0.2
 _LONG_SECONDS = 60.0
 """A prediction that no caller waits for."""
 _SETTLE_SECONDS = 60.0
@@ -59,11 +59,11 @@ class ServicesChaos:
         self._stack = stack
         self._replicas = replicas
         self._instances = instances
+        self._chance = random.Random(options.seed)  # noqa: S311 (chance)
 
     async def run(self, trainer: StubModelService, slow: StubModelService) -> list[Kept]:
         """Send, break and count."""
         options = self._options
-        chance = random.Random(options.seed)  # noqa: S311 (chance)
         for one in self._instances:
             self._register(one.name, one.stub, "LSTM", ["prediction", "scoring"], LIMIT)
         self._register("trainer", trainer, "TRAINER", ["training"])
@@ -82,9 +82,8 @@ class ServicesChaos:
             options.seconds,
             fault_seconds=options.fault_seconds,
             quiet_seconds=options.quiet_seconds,
-            chance=chance,
         )
-        rounds, died = await asyncio.gather(faults, kill_at_random(victims, options.seconds, chance))
+        rounds, died = await asyncio.gather(faults, kill_at_random(victims, options.seconds, self._chance))
         stop.set()
         calls = await load
         print(
@@ -167,7 +166,8 @@ class ServicesChaos:
             name = f"leaves-{replica}-{number}"
             body = {"model_type": "SLOW", "data": [1.0]}
             async with places:
-                closed[name] = await leave(self._replicas[replica].url, "/predict", name, body, _STAY_SECONDS)
+                stay = self._chance.uniform(0, _LONGEST_STAY_SECONDS)
+                closed[name] = await leave(self._replicas[replica].url, "/predict", name, body, stay)
 
         await asyncio.gather(*(one(number) for number in range(count)))
         taken = await self._taken()

@@ -40,13 +40,14 @@ class Replica:
             argv = [COMMAND, "serve", "--port", str(self._port)]
             self._process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                httpx.get(f"{self.url}/healthz", trust_env=False)
-            except httpx.HTTPError:
-                time.sleep(0.05)
-            else:
-                return
+        with httpx.Client(trust_env=False) as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    client.get(f"{self.url}/healthz")
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+                else:
+                    return
         self.kill()
         raise StackError(f"{self.name} did not come up: {self.state}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -77,13 +76,11 @@ def start_instances(count: int, scratch: Path, seconds: float) -> list[Instance]
 
 
 async def fail_in_turns(
-    instances: Sequence[Instance], seconds: float, *, fault_seconds: float, quiet_seconds: float, chance: random.Random
+    instances: Sequence[Instance], seconds: float, *, fault_seconds: float, quiet_seconds: float
 ) -> int:
-    """Rounds of faults, all different in each round, until the time is up; at least one. Returns their number."""
+    """Rounds of faults, other ones and of other instances each time, until the time is up. Returns their number."""
     end = time.monotonic() + seconds
-    faults = list(FAULTS)
-    chance.shuffle(faults)
-    following = cycle(faults)
+    following = cycle(FAULTS)
     rounds = 0
     while not rounds or time.monotonic() + fault_seconds + quiet_seconds < end:
         broken = [one for place, one in enumerate(instances) if place != rounds % len(instances)]

@@ -27,6 +27,8 @@ class Kept:
     allowed: str
     seen: str
     kept: bool
+    timed: bool = False
+    """Whether it is about time: a machine that others use breaks it as well."""
 
 
 def table(rows: Iterable[Kept]) -> str:
@@ -59,9 +61,10 @@ def others(calls: Sequence[Call], instances: Sequence[Instance]) -> Kept:
 def at_once(instances: Sequence[Instance], limit: int) -> Kept:
     """`max_concurrent_requests` holds, in each replica."""
     most = max(
-        _most_at_once(calls, ended_early=_MOMENT) for one in instances for calls in _by(one.calls, _replica).values()
+        (_most_at_once(calls, ended_early=_MOMENT) for one in instances for calls in _by(one.calls, _replica).values()),
+        default=0,
     )
-    return Kept("requests at once at an instance, from a replica", f"{limit}", f"{most}", most <= limit)
+    return Kept("requests at once at an instance, from a replica", f"{limit}", f"{most}", 0 < most <= limit)
 
 
 def out(instances: Sequence[Instance], limit: int) -> tuple[Kept, Kept]:
@@ -89,10 +92,9 @@ def back(instances: Sequence[Instance], replicas: int) -> Kept:
         for one, window in _windows(instances)
         for calls in _by(one.calls, _replica, range(replicas)).values()
     ]
-    slowest = max(seconds)
-    return Kept(
-        "until one that is well again is back", f"{BACK_SECONDS:.0f} s", f"{slowest:.1f} s", slowest <= BACK_SECONDS
-    )
+    slowest = max(seconds, default=float("inf"))
+    promise = "until one that is well again is back"
+    return Kept(promise, f"{BACK_SECONDS:.0f} s", f"{slowest:.1f} s", slowest <= BACK_SECONDS, timed=True)
 
 
 def left(closed: dict[str, float], calls: Sequence[dict[str, Any]]) -> Kept:
@@ -103,7 +105,7 @@ def left(closed: dict[str, float], calls: Sequence[dict[str, Any]]) -> Kept:
     seconds = sorted(ended[name] - at for name, at in closed.items() if name in ended)
     p99 = seconds[int(0.99 * len(seconds))] if seconds else float("inf")
     seen = f"{p99 * 1000:.0f} ms; {len(seconds)} of {len(closed)} reached it"
-    return Kept("callers that leave: the instance knows (p99)", "100 ms", seen, p99 <= LEAVE_SECONDS)
+    return Kept("callers that leave: the instance knows (p99)", "100 ms", seen, p99 <= LEAVE_SECONDS, timed=True)
 
 
 def _windows(instances: Sequence[Instance], faults: Iterable[str] | None = None) -> Iterable[tuple[Instance, Window]]:

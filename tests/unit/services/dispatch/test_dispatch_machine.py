@@ -68,7 +68,7 @@ PROBES = {
     "401": ProbeResult("status", 401),
     "503": ProbeResult("status", 503),
 }
-FAILING = [name for name in OUTCOMES if name in {"500", "hung up", "refused"}]
+FAILING = [name for name in OUTCOMES if name in {"500", "503", "hung up", "timed out", "refused"}]
 
 
 @dataclass
@@ -133,11 +133,11 @@ class Dispatch(RuleBasedStateMachine):
     )
     def send(self, capability: str, repeatable: list[bool]) -> None:
         for one in repeatable:
-            self.budget.note_request(self.now)
-            self.arrived.append(self.now)
             self.send_one(capability, repeatable=one)
 
     def send_one(self, capability: str, *, repeatable: bool, tried: Collection[str] = ()) -> Request:
+        self.budget.note_request(self.now)
+        self.arrived.append(self.now)
         request = Request(len(self.requests), capability, repeatable, set(tried))
         self.requests.append(request)
         self.try_once(request)
@@ -152,22 +152,32 @@ class Dispatch(RuleBasedStateMachine):
         key=st.sampled_from("abcd"),
         capability=st.sampled_from(CAPABILITIES),
         happened=st.sampled_from(FAILING),
-        times=st.sampled_from([5, 4, 1]),
-        seconds=st.sampled_from([1.0, 0.5, 2.0, 0.0]),
+        row=st.sampled_from([(5, 0.0), (4, 0.0), (1, 0.0), (12, 8.0)]),
+        after=st.sampled_from([1.0, 0.5, 2.0, 0.0]),
     )
-    def fail_in_a_row(self, key: str, capability: str, happened: str, times: int, seconds: float) -> None:
+    def fail_in_a_row(self, key: str, capability: str, happened: str, row: tuple[int, float], after: float) -> None:
         """What ejects: requests that can go to no other target fail there. Then some time passes."""
+        times, between = row
         for _ in range(times):
             request = self.send_one(capability, repeatable=False, tried=set("abcd") - {key})
             if request.lease is not None:
                 self.end_one(request, happened, first_byte=True)
-        self.wait(seconds)
+            self.wait(between)
+        self.wait(after)
+
+    @rule(capability=st.sampled_from(CAPABILITIES), happened=st.sampled_from(FAILING), times=st.integers(1, 4))
+    def fail_everywhere(self, capability: str, happened: str, times: int) -> None:
+        """Requests that may be repeated fail wherever they go."""
+        for _ in range(times):
+            request = self.send_one(capability, repeatable=True)
+            while request.lease is not None:
+                self.end_one(request, happened, first_byte=False)
 
     @precondition(lambda self: self.under_way())
-    @rule(happened=st.sampled_from(["ok", "caller left"]))
+    @rule(happened=st.sampled_from(["ok", "caller left", "hung up"]))
     def end_all(self, happened: str) -> None:
         for request in self.under_way():
-            self.end_one(request, happened, first_byte=False)
+            self.end_one(request, happened, first_byte=True)
 
     @precondition(lambda self: self.under_way())
     @rule(data=st.data())
@@ -177,12 +187,17 @@ class Dispatch(RuleBasedStateMachine):
         request.lease.began(self.now)
         self.record(request, Answered(self.now, request.number, request.capability, "good", "good", ended=False))
 
-    @rule(key=st.sampled_from("abcd"), kind=st.sampled_from(sorted(PROBES)), times=st.integers(1, 2))
-    def probe(self, key: str, kind: str, times: int) -> None:
-        if key in self.targets:
-            for _ in range(times):
+    @rule(
+        key=st.sampled_from("abcd"),
+        kinds=st.lists(st.sampled_from(sorted(PROBES)), min_size=1, max_size=4),
+        seconds=st.sampled_from([0.0, 12.0]),
+    )
+    def probe(self, key: str, kinds: list[str], seconds: float) -> None:
+        for kind in kinds:
+            if key in self.targets:
                 self.balancer.probed(self.targets[key], PROBES[kind], self.now)
                 self.events[key].append(Probed(self.now, kind, self.targets[key].grace_seconds))  # type: ignore[arg-type]
+                self.wait(seconds)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 8.0, 12.0, 40.0]))
     def wait(self, seconds: float) -> None:
