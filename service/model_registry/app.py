@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -36,9 +37,14 @@ from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.http11.connections import Connections
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.directory import InstanceDirectory
+from model_registry.services.dispatch.balancer import Balancer
+from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.served_versions import ListedVersions
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -65,6 +71,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(log_database.close)
+            stack.push_async_callback(state.dispatcher.aclose)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
             address = settings.supabase_url or settings.postgrest_url or ""
@@ -143,6 +150,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         work=work,
+        dispatcher=_dispatcher(settings),
+        directory=InstanceDirectory(ListedVersions()),
     )
 
 
@@ -151,6 +160,10 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _dispatcher(settings: Settings) -> Dispatcher:
+    return Dispatcher(Balancer(), Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:

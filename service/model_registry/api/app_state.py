@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
+    from model_registry.services.directory import InstanceDirectory
+    from model_registry.services.dispatch.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class AppState:
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
     work: LongWork
+    dispatcher: Dispatcher
+    directory: InstanceDirectory
 
     def release(self) -> None:
         """Let every request go that waits for a change or for long work: the service is about to stop."""
