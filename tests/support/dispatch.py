@@ -1,5 +1,6 @@
 """A registry that dispatches, on a socket of its own: model services in its tables, and requests as their callers send
-them."""
+them.
+"""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from model_registry.api.routes import (
     docs,
     health,
     history,
+    instances,
     model_import,
     model_services,
     models,
@@ -47,6 +48,7 @@ ROUTERS = (
     docs.router,
     health.router,
     *history.ROUTERS,
+    instances.router,
     *tensorzero_diff.ROUTERS,
     model_import.router,
     model_services.router,
@@ -100,7 +102,7 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:
     """The paths that are dispatched, and what takes each."""
-    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.directory)
+    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.model_services.directory)
     return services.doors()
 
 
