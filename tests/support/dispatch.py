@@ -1,6 +1,4 @@
-"""A registry that dispatches, on a socket of its own: model services in its tables, and requests as their callers send
-them.
-"""
+"""A registry that dispatches, on a socket of its own, with model services in its tables."""
 
 from __future__ import annotations
 
@@ -35,8 +33,9 @@ class Dispatching:
         return row_id
 
     async def instance(self, service: str, service_id: str, url: str, **fields: Any) -> None:
-        """Add an instance to it."""
-        row = {"service_id": service_id, "model_service_id": service, "service_url": url, "capabilities": ALL, **fields}
+        """Add an instance to it. It is not probed: what is known of it comes from requests alone."""
+        row = {"service_id": service_id, "model_service_id": service, "service_url": url}
+        row |= {"capabilities": ALL, "health": {"check": "none"}, **fields}
         await self._write("service_instances", str(uuid.uuid4()), row)
 
     async def _write(self, table: str, row_id: str, row: dict[str, Any]) -> None:
