@@ -19,7 +19,7 @@ CATALOGUE = {
     *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "service_jobs"}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
 MADE_SINCE = {("model_services", "SELECT"), ("service_instances", "SELECT")}

@@ -23,7 +23,7 @@ READABLE = {
     *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
 }
 """Tables that everyone may read."""
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "service_jobs"}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
