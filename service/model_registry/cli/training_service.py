@@ -16,6 +16,9 @@ from model_registry.cli.serve import until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
+
+    from starlette.applications import Starlette
 
     from model_registry.training_service.models import Documents
 
@@ -77,8 +80,6 @@ def training_service(
 
     Example: `FRAMEWORK=timm model-registry training-service --models timm.json --train-command "python train.py"`
     """
-    import uvicorn
-
     from model_registry.training_service.application import training_application
     from model_registry.training_service.jobs import Jobs
     from model_registry.training_service.models import ServedModels
@@ -87,19 +88,24 @@ def training_service(
     read, refresh_seconds = _source(models, module, registry, framework)
     served = ServedModels(read, framework)
     app = training_application(served, Jobs(_split(train_command), most_jobs), refresh_seconds)
+    jobs = "" if train_command else "; without --train-command /training/start answers 503"
+    _run(app, host, port, lambda place: log.info("ready: http://%s serves %s%s", place, served.name, jobs))
+
+
+def _run(app: Starlette, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Answer requests until stopped; running ones are finished first, for at most 5 s."""
+    import uvicorn
+
     config = uvicorn.Config(
         app, host, port, log_config=None, log_level="warning", access_log=False, server_header=False, ws="none",
         lifespan="on", timeout_graceful_shutdown=5,
     )  # fmt: skip
 
     class Server(uvicorn.Server):
-        async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override] # passed on as it is
-            await super().startup(sockets)  # type: ignore[arg-type]
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            await super().startup(sockets)
             if self.started:
-                real = self.servers[0].sockets[0].getsockname()[1]
-                log.info("ready: http://%s:%d serves %s", host, real, served.name)
-                if train_command is None:
-                    log.info("no --train-command: /training/start answers 503")
+                on_ready(f"{host}:{self.servers[0].sockets[0].getsockname()[1]}")
 
     with until_stopped():
         Server(config).run()
