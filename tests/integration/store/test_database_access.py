@@ -16,10 +16,11 @@ from support.paths import FIXTURES
 
 CATALOGUE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
+    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "model_sources", "source_answers"),
+    *("config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch"}
+PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "source_turns"}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
 ANYBODY = ("anon", "authenticated")

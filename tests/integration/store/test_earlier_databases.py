@@ -34,7 +34,10 @@ from support.waiting import until
 SCHEMA = "model_registry"
 FIXTURES = paths.FIXTURES / "databases"
 SECRET = "of these tests only, and long enough for HS256"  # noqa: S105 (of a server that lives as long as a test)
-NEW = ("0007_schema_files", "0008_entry_ids", "0009_closed_reads", "0010_deployment_links", "0011_model_services")
+NEW = (
+    *("0007_schema_files", "0008_entry_ids", "0009_closed_reads", "0010_deployment_links", "0011_model_services"),
+    *("0013_model_sources",),
+)
 """The migrations that take no place of the first 15."""
 RUNNERS = "^_?yoyo|^schema_files$"
 """The tables in which the runner of migrations keeps books."""
