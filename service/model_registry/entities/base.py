@@ -23,6 +23,7 @@ from pydantic_core import to_json
 _INT64 = 2**63
 _DEEPEST = 32
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Row(BaseModel):
@@ -106,7 +107,7 @@ def json_problem(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 
 def _string_problem(value: str) -> str | None:
     if "\x00" in value:
         return "holds a NUL character, which Postgres cannot keep"
-    return "holds half a surrogate pair" if any("\ud800" <= c <= "\udfff" for c in value) else None
+    return "holds half a surrogate pair" if not value.isascii() and _SURROGATE.search(value) else None
 
 
 def metadata_bytes(value: Mapping[str, Any]) -> int:

@@ -46,7 +46,9 @@ def flags(capabilities: Iterable[str]) -> dict[str, bool]:
     return {flag: flag in known for flag in FLAGS}
 
 
-ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image"]
+ModelType = Literal["chat", "embedding", "reranker", "vl", "tts", "audio", "image", "other"]
+"""The interface of a model. `other`: for a task without one that gateways know, such as classification, detection,
+segmentation or forecasting; `task_types` says which."""
 
 MODEL_TYPE_SYNONYMS = {
     "llm": "chat",
@@ -68,7 +70,7 @@ USUAL_CATEGORIES = {
     "audio": "speech-to-text",
     "image": "image-generation",
 }
-"""Model type -> the category that imported models get."""
+"""Model type -> the category that imported models get; `other` has models of many."""
 
 EXTRA_CATEGORIES = frozenset(USUAL_CATEGORIES.values()) - {"text-llm", "vision-vlm"}
 """Categories that every registry has, and that Model Garden's programs do not expect."""

@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, ShortName, Text, without
+from model_registry.entities.base import MAX_INT32, Draft, JsonObject, LongName, Metadata, ShortName, Text, without
 from model_registry.entities.prices import Factor, FurtherPrices
 
 _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
@@ -168,6 +168,11 @@ class ModelCard(Draft):
     released_on: date | None = None
     deprecated_on: date | None = None
     retires_on: date | None = Field(None, description="Date from which the provider no longer serves the model.")
+    training_entry: Metadata | None = Field(
+        None,
+        description="The whole entry of a training service, as `/models/list` shows it; at most 64 KiB as JSON.",
+        examples=[{"framework": "timm", "model_name": "resnet50", "recommended_lr": 0.001, "priority": 0}],
+    )
 
     # On the field and not on the model, so that it is reported together with other errors.
     @field_validator("latency_p99_ms")

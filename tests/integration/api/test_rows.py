@@ -142,6 +142,7 @@ async def test_a_row_cannot_take_the_key_of_another(client: httpx.AsyncClient, n
         "aliases": "alias",
         "mappings": "variant_name",
         "functions": "function_name",
+        "model-services": "model_type",
     }
     name = key.get(noun.plural, "name")
     other = await add(client, noun.plural, **{**noun.body, name: "another"})

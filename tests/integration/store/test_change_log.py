@@ -61,6 +61,9 @@ def rows(database: psycopg.Connection) -> psycopg.Connection:
         insert into model_deployments (node_id, provider_type, announced_model, model_id)
             select 'n', 'ollama', 'm', id from models;
         insert into gpu_nodes (node_id) values ('n');
+        insert into model_services (model_type) values ('LSTM');
+        insert into service_instances (service_id, model_service_id, service_url, capabilities)
+            select 'i', id, 'http://gpu:8001', '["prediction"]' from model_services;
         insert into config_sections (name, value) values ('gateway', '{}');
         insert into config_files (path, content) values ('a', 'b');
         insert into api_keys (name, key_hash, scopes) values ('k', repeat('0', 64), '["read"]');
@@ -84,6 +87,7 @@ def test_an_update_that_changes_nothing_is_no_change(rows: psycopg.Connection) -
 def test_heartbeats_are_kept_and_are_no_changes(rows: psycopg.Connection) -> None:
     rows.execute("update gpu_nodes set last_seen_at = now(), vram_used_mb = 1, vram_free_mb = 2")
     rows.execute("update model_deployments set last_used_at = now(), event_at = now(), loaded_at = now()")
+    rows.execute("update service_instances set renewed_at = now() + interval '1 minute'")
 
     assert log(rows) == []
     assert column(rows, "select version from gpu_nodes union all select version from model_deployments") == [1, 1]

@@ -23,6 +23,10 @@ CATALOGUE = {
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "source_turns"}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
+MADE_SINCE = {
+    (table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")
+}
+"""Tables that the version of the fixture did not have: who asked for open reads then is asked again."""
 ANYBODY = ("anon", "authenticated")
 SCHEMAS = ("public", "model_registry")
 
@@ -162,7 +166,7 @@ def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, sch
 
     migrations.migrate(server, schema)
 
-    reads = READS - {("models", "SELECT")}
+    reads = READS - MADE_SINCE - {("models", "SELECT")}
     assert everybodys(server, schema) == {
         "anon": reads - {("config_files", "SELECT")},
         "authenticated": reads,
@@ -176,7 +180,7 @@ def test_a_registry_in_use_keeps_its_readers_and_loses_all_else(server: str, sch
 def test_one_in_which_nothing_was_ever_written_is_closed_although_it_was_open_before(server: str) -> None:
     made_before(server, "model_registry")
     execute(server, "model_registry", "select setval('registry_revision', 1, false)")
-    assert rights(server, "model_registry", "anon") == READS
+    assert rights(server, "model_registry", "anon") == READS - MADE_SINCE
 
     migrations.migrate(server, "model_registry")
 
@@ -235,7 +239,7 @@ def test_when_the_first_migration_to_here_fails_readers_keep_what_they_had(
     with pytest.raises(StorageMisconfigured, match="division by zero"):
         migrations.migrate(server, schema)
 
-    assert everybodys(server, schema) == OPEN
+    assert everybodys(server, schema) == {role: reads - MADE_SINCE for role, reads in OPEN.items()}
 
 
 def test_a_script_that_grants_everything_opens_nothing(migrated: str) -> None:

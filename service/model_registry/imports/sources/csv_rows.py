@@ -35,7 +35,7 @@ _WITHOUT_COLUMN: Any = None
 """Where `csv.DictReader` puts the cells of a row that is longer than the first one."""
 
 _LISTS = frozenset({"capabilities", "tags", "task_types"})
-_ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config"})
+_ANYTHING = frozenset({"training_defaults.hyperparameters", "training_defaults.lora_config", "training_entry"})
 _TABLES = frozenset({"further_prices"})
 _TEXTS = frozenset({"description", "display_name"})
 _FIELD_ORDER = ("status", "model_type", "capabilities", "context_length", "max_output_tokens", "vram_mb", "description")

@@ -39,6 +39,22 @@ _TYPES = {
     "text-to-image": "image",
     "image-to-image": "image",
     "image-text-to-text": "vl",
+    **dict.fromkeys(
+        (
+            *(
+                "image-classification",
+                "object-detection",
+                "image-segmentation",
+                "mask-generation",
+                "keypoint-detection",
+            ),
+            *("depth-estimation", "image-feature-extraction", "zero-shot-image-classification", "video-classification"),
+            *("zero-shot-object-detection", "audio-classification", "text-classification", "token-classification"),
+            *("zero-shot-classification", "fill-mask", "time-series-forecasting", "tabular-classification"),
+            "tabular-regression",
+        ),
+        "other",
+    ),
 }
 """The Hub's tasks -> our model types. All others are chat models."""
 
@@ -73,7 +89,7 @@ def _facts(model_id: str, config: Document, info: Document) -> tuple[dict[str, A
     repository = model_id.partition(":")[0]
     fields = {
         "model_type": model_type if task else None,
-        "category": USUAL_CATEGORIES[model_type] if task else None,
+        "category": USUAL_CATEGORIES.get(model_type) if task else None,
         "task_types": [task] if task else None,
         "base_architecture": text_in(text, "model_type") or text_in(gguf, "architecture"),
         "parameters": parameters_text(weights.parameters) if weights.parameters else None,

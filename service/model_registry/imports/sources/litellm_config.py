@@ -69,6 +69,8 @@ def litellm_config(models: Iterable[View], providers: Iterable[View]) -> tuple[d
         if model["provider_type"] not in _PREFIXES:
             reason = f"LiteLLM has no route for providers of type {model['provider_type']}"
             passed_over.append(PassedOver(model["name"], reason))
+        elif model["model_type"] not in _MODES:
+            passed_over.append(PassedOver(model["name"], f"LiteLLM has no models of type {model['model_type']}"))
         else:
             entry, left_out = _entry(model, extras.get(model["provider_id"], {}))
             entries.append(entry)

@@ -85,6 +85,12 @@ def test_models_that_see_keep_their_context_below_text_config() -> None:
     assert "urls" not in fields
 
 
+def test_models_for_tasks_that_no_gateway_knows_are_no_chat_models() -> None:
+    for task in ("image-classification", "object-detection", "token-classification", "time-series-forecasting"):
+        fields = facts("m", {}, {"pipeline_tag": task})
+        assert (fields["model_type"], fields["task_types"]) == ("other", [task])
+
+
 def test_gguf_files_have_no_config() -> None:
     gguf = {"gguf": {"total": 7_000_000_000, "architecture": "llama", "context_length": 8192}}
     fields = facts("Org/M-GGUF", {}, gguf)
