@@ -1,10 +1,11 @@
 -- Sources: whose turn it is, on one replica of several.
 
 -- Claims sources that are due, or (only_source) one of them whether due or not. The next turn is set at once: when the
--- replica dies, its claims end and the sources are asked again. intervals: kind -> seconds, for sources without their own;
--- a tenth more or less, so that a thousand sources made together are not always asked together.
+-- replica dies, its claims end and the sources are asked again. kinds: kind -> {"interval", "timeout"}, the seconds of
+-- sources without their own; a claim lasts for the timeout and the margin. The interval is a tenth more or less, so that a
+-- thousand sources made together are not always asked together.
 create or replace function registry_claim_sources(
-    claimer text, most integer, lease_seconds double precision, intervals jsonb, only_source uuid default null)
+    claimer text, most integer, margin_seconds double precision, kinds jsonb, only_source uuid default null)
 returns json
 language plpgsql set search_path from current
 as $$
@@ -17,7 +18,9 @@ begin
     on conflict do nothing;
 
     with due as (
-        select t.source_id, s.version, coalesce(s.interval_seconds, (intervals ->> s.kind)::double precision) as seconds
+        select t.source_id, s.version,
+               coalesce(s.interval_seconds, (kinds -> s.kind ->> 'interval')::double precision) as seconds,
+               coalesce(s.options ->> 'timeout_seconds', kinds -> s.kind ->> 'timeout')::double precision as timeout
         from source_turns t join model_sources s on s.id = t.source_id
         where case when only_source is null
                 then s.active and (t.next_at <= moment or t.source_version is distinct from s.version)
@@ -27,7 +30,7 @@ begin
     ), taken as (
         update source_turns t set
             source_version = due.version, claimed_by = claimer,
-            claimed_until = moment + make_interval(secs => lease_seconds),
+            claimed_until = moment + make_interval(secs => due.timeout + margin_seconds),
             next_at = moment + make_interval(secs => due.seconds * (0.9 + 0.2 * random()))
         from due where t.source_id = due.source_id
         returning t.source_id

@@ -23,9 +23,7 @@ CATALOGUE = {
 PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "source_turns"}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
-MADE_SINCE = {
-    (table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")
-}
+MADE_SINCE = {(table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")}
 """Tables that the version of the fixture did not have: who asked for open reads then is asked again."""
 ANYBODY = ("anon", "authenticated")
 SCHEMAS = ("public", "model_registry")

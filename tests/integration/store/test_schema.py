@@ -203,6 +203,8 @@ def test_postgrest_lets_only_the_service_call_functions(postgrest: dict[str, htt
         "registry_expire_nodes": {"heard_through": None, "silent_seconds": 1, "gap_seconds": 1, "known_revision": 0},
         "registry_heartbeats": {},
         "registry_rejected_events": {"page_size": 1, "page_offset": 0},
+        "registry_claim_sources": {"claimer": "me", "most": 1, "margin_seconds": 1, "kinds": {}},
+        "registry_end_turns": {"claimer": "me", "asked": [], "good": []},
     }
     assert arguments.keys() == RPC
     for function, sent in arguments.items():
