@@ -1,4 +1,4 @@
-"""What the sources are asked, one question after another. Pure: whoever has the connection sends the questions.
+"""What the sources are asked, one question after another. Pure: what has the connection sends the questions.
 
 An `Asking` yields questions, is sent the JSON of each answer (or has SourceUnreadable thrown in), and returns what the
 answers say. Commands send with `fetch.py`; the service, which asks a thousand sources side by side, with connections of
