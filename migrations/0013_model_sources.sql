@@ -1,4 +1,4 @@
--- depends: 0011_model_services
+-- depends: 0012_service_jobs
 
 -- Sources: what is asked again and again for the models that exist, and what each answered last.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
+from model_registry.api.edits import new_id
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.background.change_publisher import ChangePublisher
@@ -27,6 +29,7 @@ from model_registry.background.workers import (
     trim_change_log,
 )
 from model_registry.confinement.walls import missing_walls
+from model_registry.discovery.composition import make_discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -34,6 +37,7 @@ from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
 from model_registry.gateways.publishable import Renderer, Selector, Validator
 from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
+from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
@@ -71,6 +75,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             file = SnapshotFile(settings.cache_dir, f"{address}#{settings.db_schema}")
             await load_first_snapshot(registry, file)
             _warn(state)
+            stack.push_async_callback(state.discovery.close)
             supervisor = Supervisor(state.metrics.worker_failed)
             stack.callback(state.release)
             stack.push_async_callback(supervisor.stop)
@@ -143,6 +148,15 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         work=work,
+        discovery=make_discovery(
+            settings,
+            database,
+            registry,
+            new_id=new_id,
+            fault=model_fault,
+            observe=metrics.source_asked,
+            environment=os.environ,
+        ),
     )
 
 
@@ -189,6 +203,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     if settings.keep_changes_days is not None:
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
+    if settings.role != "dispatch":
+        yield Worker("discovery", state.discovery.run)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

@@ -268,6 +268,17 @@ class Settings(BaseSettings):
         alias="TRAINING_SERVICE_URL",
         description="Training service of the frameworks without a variable of their own: a source by itself.",
     )
+    sources_dir: Path | None = Field(
+        None,
+        alias="MODEL_REGISTRY_SOURCES_DIR",
+        description="Directory below which sources of the kinds `file` and `directory` may read. By default none may.",
+    )
+    sources_module: str | None = Field(
+        None,
+        alias="MODEL_REGISTRY_SOURCES_MODULE",
+        description="Module whose `get_all_models()` sources of the kind `module` ask: its name, or "
+        "`directory:name` where it is not installed, or has the name of this package.",
+    )
     shutdown_seconds: int = Field(
         10,
         alias="MODEL_REGISTRY_SHUTDOWN_SECONDS",

@@ -34,6 +34,7 @@ from model_registry.api.routes import (
     tensorzero_check,
     tensorzero_diff,
     tensorzero_project,
+    training_models,
     v1_registry,
 )
 
@@ -57,6 +58,7 @@ ROUTERS = (
     tensorzero.router,
     tensorzero_check.router,
     tensorzero_project.router,
+    *training_models.ROUTERS,
     v1_registry.router,
 )
 """In any order: `in_order` decides which route takes a request that fits several."""

@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -90,9 +91,13 @@ def cached_response(
     *,
     tables: Iterable[str],
     media_type: str = JSON,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    """A 200 with an ETag (or a 304), kept for the next caller until one of the tables changes."""
-    cached = cached_body(request, snapshot, body, tables=tables, media_type=media_type)
+    """A 200 with an ETag (or a 304), kept for the next caller until one of the tables changes.
+
+    `headers` go with it, made of the same tables.
+    """
+    cached = cached_body(request, snapshot, body, tables=tables, media_type=media_type, headers=headers)
     keep(request, cached)
     return served(request, cached)
 
@@ -110,11 +115,12 @@ def cached_body(
     *,
     tables: Iterable[str],
     media_type: str = JSON,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> CachedBody:
     """An answer with all that makes it last."""
     etag = etag_of(body)
     # no-cache: keep it, but ask whether it still holds. That is what the ETag is for.
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": etag, "Cache-Control": "no-cache", **headers}
     return CachedBody(
         tables=tuple((name, snapshot.tables[name].stamp) for name in tables),
         route=getattr(request.scope.get("route"), "path", ""),

@@ -119,15 +119,18 @@ def _expect_good(url: str, status: int, headers: Headers) -> None:
         return
     if status in _REDIRECTS:
         where = _short(headers.get("location", "somewhere"))
-        message = f"{url} answers {status}, a redirect to {where}, which is not followed: use that address if it is meant"
+        message = (
+            f"{url} answers {status}, a redirect to {where}, which is not followed: use that address if it is meant"
+        )
         raise SourceUnreadable(message, status=status)
     raise SourceUnreadable(f"{url} cannot be read: it answers {status}", status=status)
 
 
 def _validator(value: str | None) -> str | None:
     """Return an ETag or a date that may be kept and sent again; None for one that is long or looks like a secret."""
-    ordinary = value is not None and value.isprintable() and len(value) <= _LONGEST_TEXT and mask_secrets(value) == value
-    return value if ordinary else None
+    if value is None or len(value) > _LONGEST_TEXT or not value.isprintable() or mask_secrets(value) != value:
+        return None
+    return value
 
 
 def _short(text: str) -> str:

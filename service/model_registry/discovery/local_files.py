@@ -42,7 +42,7 @@ def read_files(source: Source, allowed: Path | None, provider: str, today: date)
         try:
             size += file.stat().st_size
             if size > 4 * LARGEST:
-                raise SourceUnreadable(f"the files of the directory have more than {4 * LARGEST >> 20} MB")  # noqa: TRY301 (as a file that is unreadable)
+                raise SourceUnreadable(f"the files of the directory have more than {4 * LARGEST >> 20} MB")
             contents.append(_read(file, source, provider, today))
         except (RegistryError, OSError) as error:
             reason = error.message if isinstance(error, RegistryError) else str(error.strerror)

@@ -37,7 +37,7 @@ async def ask_module(setting: str | None) -> Json:
     directory, name = split_setting(setting)
     environment = {key: value for key in _KEPT if (value := os.environ.get(key))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PROGRAM, name, directory),
+        *(sys.executable, "-P", "-c", _PROGRAM, name, directory),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -29,16 +29,18 @@ class KindFacts(NamedTuple):
     """What a kind of source takes."""
 
     address: Literal["url", "url or default", "path", "none"]
+    seconds: float = 30.0
+    """For a whole answer, of a source that sets no timeout."""
     least_seconds: float = 0.0
     """Of the interval of a source that sets none: what changes once a day is not asked twice a minute."""
 
 
 KINDS: dict[str, KindFacts] = {
     "training_service": KindFacts("url"),
-    "ollama": KindFacts("url"),
+    "ollama": KindFacts("url", 120.0),
     "openai": KindFacts("url"),
-    "litellm_prices": KindFacts("url or default", 3600.0),
-    "huggingface": KindFacts("url or default", 3600.0),
+    "litellm_prices": KindFacts("url or default", 60.0, 3600.0),
+    "huggingface": KindFacts("url or default", 300.0, 3600.0),
     "model_garden": KindFacts("url"),
     "directory": KindFacts("path"),
     "file": KindFacts("path"),
@@ -50,6 +52,13 @@ MOST_SKIPPED = 100
 
 _HAND = "hand"
 _URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN = re.compile(
+    r"(MODEL_REGISTRY|SUPABASE|POSTGREST|POSTGRES|PG|NATS|PGRST)_|PG[A-Z]+$|DATABASE_URL$|AUTHENTICATOR_PASSWORD$"
+    r"|AWS_SECRET_ACCESS_KEY$|GOOGLE_APPLICATION_CREDENTIALS$",
+    re.IGNORECASE,
+)
+"""Variables with the registry's own secrets: who may add sources may not read them."""
 _PATH = re.compile(r"[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*")
 
 
@@ -63,13 +72,20 @@ def _type_problem(value: str) -> str | None:
     return None if value in PROVIDER_TYPES else "is not a known provider type; see GET /api/providers?type="
 
 
+def variable_problem(name: str) -> str | None:
+    """Return why the value of a variable is not sent to a source, or None."""
+    if not _VARIABLE.fullmatch(name):
+        return "must be the name of an environment variable"
+    return "must not be a variable of the registry itself: the source gets its value" if _OWN.match(name) else None
+
+
 class SourceOptions(Draft):
     """What a source may bring, and what is particular to its kind."""
 
     activate: bool = Field(default=False, description="New models are active. They are not otherwise.")
     only_existing: bool = Field(default=False, description="Fill fields of models that exist; add none.")
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] | None = Field(
-        None, description="For the whole answer. Null: 30."
+        None, description="For a whole answer. Null: 30; of `ollama` 120, of `litellm_prices` 60, of `huggingface` 300."
     )
     provider_type: Annotated[str, without(_type_problem)] | None = Field(
         None, description="Of `openai`: the type of a new provider. Null: as its models say, else openai_compatible."
@@ -120,12 +136,10 @@ class SourceDraft(Draft):
         description="Seconds between two questions. Null: SERVICE_DISCOVERY_INTERVAL of the registry; of "
         "`litellm_prices` and `huggingface` at least an hour.",
     )
-    api_key_env_var: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)] | None = (
-        Field(
-            None,
-            description="Environment variable of the registry that holds the server's API key.",
-            examples=["GROQ_API_KEY"],
-        )
+    api_key_env_var: Annotated[str, StringConstraints(max_length=200), without(variable_problem)] | None = Field(
+        None,
+        description="Environment variable of the registry that holds the server's API key.",
+        examples=["GROQ_API_KEY"],
     )
     provider: ShortName | None = Field(
         None,

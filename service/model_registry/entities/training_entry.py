@@ -68,6 +68,15 @@ def read_entries(document: object, framework: str | None = None) -> TrainingEntr
     return TrainingEntries(own, tuple(entries.values()), tuple(unread))
 
 
+def entry_keys(card: Mapping[str, Any], model_id: str) -> tuple[tuple[str, str], ...]:
+    """Return the framework and the name of the entry on a model's card; nothing where it has none."""
+    entry = card.get("training_entry")
+    if not isinstance(entry, Mapping):
+        return ()
+    framework, name = entry.get("framework") or card.get("framework"), entry.get("model_name") or model_id
+    return ((framework, name),) if isinstance(framework, str) and isinstance(name, str) else ()
+
+
 def _rows(document: object) -> Iterator[tuple[str | int, str | None, object]]:
     """Yield each row with its key (or place) and the framework that it stands under."""
     listed = document.get("models") if isinstance(document, Mapping) and "models" in document else document

@@ -18,6 +18,7 @@ from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.server_address import server_place
 from model_registry.entities.source import Source, SourceAnswer
+from model_registry.entities.training_entry import entry_keys
 from model_registry.snapshot.table import TableSpec
 
 SPECS: dict[str, TableSpec[Any]] = {
@@ -44,6 +45,8 @@ SPECS: dict[str, TableSpec[Any]] = {
                 "key": lambda r: {name_key(r.model_id), name_key(r.name)},
                 "provider": lambda r: (r.provider_id,),
                 "capability": lambda r: {canonical(tag) for tag in r.capabilities},
+                "training": lambda r: entry_keys(r.card, r.model_id),
+                "training_name": lambda r: [name for _, name in entry_keys(r.card, r.model_id)],
             },
         ),
         TableSpec(

@@ -20,7 +20,15 @@ CATALOGUE = {
     *("config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "source_turns"}
+PRIVATE = {
+    "api_keys",
+    "registry_changes",
+    "registry_identity",
+    "rejected_events",
+    "fleet_watch",
+    "service_jobs",
+    "source_turns",
+}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
 MADE_SINCE = {(table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")}

@@ -24,7 +24,15 @@ READABLE = {
     *("model_sources", "source_answers"),
 }
 """Tables that everyone may read."""
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "source_turns"}
+PRIVATE = {
+    "api_keys",
+    "registry_changes",
+    "registry_identity",
+    "rejected_events",
+    "fleet_watch",
+    "service_jobs",
+    "source_turns",
+}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}

@@ -33,13 +33,13 @@ begin
             claimed_until = moment + make_interval(secs => due.timeout + margin_seconds),
             next_at = moment + make_interval(secs => due.seconds * (0.9 + 0.2 * random()))
         from due where t.source_id = due.source_id
-        returning t.source_id
+        returning t.source_id, t.good_at
     )
-    select coalesce(json_agg(source_id), '[]') into claimed from taken;
+    select coalesce(json_agg(json_build_object('id', source_id, 'good_at', good_at)), '[]') into claimed from taken;
     return claimed;
 end
 $$;
-comment on function registry_claim_sources is 'Claims sources to be asked now: answers their ids. Nobody else gets them until the lease ends.';
+comment on function registry_claim_sources is 'Claims sources to be asked now: answers their ids, and when each last answered. Nobody else gets them until the lease ends.';
 
 -- A claim that has passed to another replica meanwhile is left to it.
 create or replace function registry_end_turns(claimer text, asked uuid[], good uuid[]) returns json

@@ -1,0 +1,155 @@
+"""The models that can be trained: entries of training services, merged into one list. Pure.
+
+Several sources may have an entry of one framework and name: services, an installed module, a file. The best source's is
+shown; the others' only while no better one lists it. What people edited wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from model_registry.catalog.field_sources import EMPTY, HAND
+from model_registry.catalog.training_sources import TRAINING_KINDS
+from model_registry.catalog.training_views import priority_of, texts_of
+from model_registry.entities.model import Model, ModelStatus
+from model_registry.entities.spelling import question
+from model_registry.entities.training_entry import Entry, entry_keys
+from model_registry.errors import AmbiguousName, ModelNotFound
+from model_registry.snapshot.lookup import splits
+from model_registry.snapshot.snapshot import Snapshot
+
+TRAINING_TABLES = ("models",)
+"""What the list and the entries are made of."""
+
+_IMPORTED_ONCE = 1
+"""The place of what somebody imported by hand: it is older than a service's answer."""
+_CATALOGUE = {
+    "display_name": "display_name",
+    "description": "description",
+    "params": "parameters",
+    "task_types": "task_types",
+    "tags": "tags",
+}
+"""Field of an entry -> the catalogue's field for the same."""
+_DEFAULTS = {"recommended_batch_size": "batch_size", "recommended_lr": "learning_rate"}
+"""Field of an entry -> key of the catalogue's `training_defaults.hyperparameters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFilter:
+    """Conditions on entries; all must hold. A value that no entry has matches none."""
+
+    framework: str | None = None
+    task_type: str | None = None
+    tags: tuple[str, ...] = ()
+    """Any of them."""
+    priority: int | None = None
+
+
+def training_entries(snapshot: Snapshot, conditions: TrainingFilter = TrainingFilter()) -> list[Entry]:
+    """Return the entries that match, by framework, priority and name."""
+    table = snapshot.models
+    keys: Iterable[Any] = table.keys("training")
+    framework = conditions.framework
+    chosen = (_best(snapshot, key) for key in keys if framework in (None, key[0]))
+    entries = [entry for model in chosen if model is not None and _matches(entry := entry_of(model), conditions)]
+    return sorted(entries, key=lambda entry: (entry["framework"], priority_of(entry), entry["model_name"]))
+
+
+def find_entry(snapshot: Snapshot, framework: str, name: str) -> Entry:
+    """Return one whole entry. Errors: ModelNotFound, with the nearest name, or why it is no longer listed."""
+    if (model := _best(snapshot, (framework, name))) is not None:
+        return entry_of(model)
+    gone = snapshot.models.where("training", (framework, name))
+    rest = " No source lists it any more." if gone else question(name, _names(snapshot, framework))
+    raise ModelNotFound(f"Model '{name}' not found in framework '{framework}'.{rest}")
+
+
+def find_entry_by_name(snapshot: Snapshot, name: str) -> Entry:
+    """Return the entry that is meant by `name` or `framework/name`. Errors: ModelNotFound, AmbiguousName."""
+    named = snapshot.models.where("training_name", name)
+    keys = {key for row in named for key in entry_keys(row.card, row.model_id)} | set(splits(name))
+    entries = [entry_of(model) for key in sorted(keys) if (model := _best(snapshot, key)) is not None]
+    if len(entries) == 1:
+        return entries[0]
+    if entries:
+        choices = [f"{entry['framework']}/{entry['model_name']}" for entry in entries]
+        message = f"Several frameworks have a model '{name}': ask for one of {', '.join(choices)}."
+        raise AmbiguousName(message, allowed=choices)
+    raise ModelNotFound(f"Model '{name}' not found.{question(name, _names(snapshot, None))}")
+
+
+def entry_of(model: Model) -> Entry:
+    """Return the entry of a model as its source wrote it, with what others changed in the catalogue."""
+    card, sources = model.card, model.field_sources
+    ((framework, model_name),) = entry_keys(card, model.model_id)
+    entry = {"framework": framework, "model_name": model_name} | {
+        name: value for name, value in card["training_entry"].items() if name not in ("framework", "model_name")
+    }
+    source = sources.get("training_entry")
+    for theirs, ours in _CATALOGUE.items():
+        value = model.description if ours == "description" else card.get(ours)
+        if _overrules(sources.get(ours), source, value):
+            entry[theirs] = value
+    # A row without a status has `active`: that is no edit where the entry has none, or one that the catalogue lacks.
+    has_status = entry.get("status") in get_args(ModelStatus) or model.status != "active"
+    if has_status and _overrules(sources.get("status"), source, model.status):
+        entry["status"] = model.status
+    defaults = card.get("training_defaults")
+    if isinstance(defaults, Mapping) and _overrules(sources.get("training_defaults"), source, defaults):
+        hyperparameters = defaults.get("hyperparameters") or {}
+        entry |= {theirs: hyperparameters[ours] for theirs, ours in _DEFAULTS.items() if ours in hyperparameters}
+    return entry
+
+
+def _overrules(owner: str | None, source: str | None, value: object) -> bool:
+    """Whether the catalogue's field, from this owner, wins over the entry's, from that source (None: a person)."""
+    if owner == HAND:
+        return True  # emptied by hand
+    if owner is None:
+        return value not in EMPTY
+    return source is not None and owner != source
+
+
+def _best(snapshot: Snapshot, key: tuple[str, str]) -> Model | None:
+    """Return the row whose entry is shown for a framework and name."""
+    rows = [row for row in snapshot.models.where("training", key) if _is_listed(row)]
+    return rows[0] if len(rows) == 1 else min(rows, key=lambda row: _rank(snapshot, row), default=None)
+
+
+def _is_listed(model: Model) -> bool:
+    """Whether a row counts: a source lists it still, and no person has switched it off."""
+    if getattr(model, "missing_since", None) is not None:
+        return False
+    return model.status != "disabled" or "status" in model.field_sources
+
+
+def _rank(snapshot: Snapshot, model: Model) -> tuple[int, int, int, str, str]:
+    """Return a row's place among those of one framework and name: by people, by the sources' order, by hand imports."""
+    source = model.field_sources.get("training_entry")
+    if source is None:
+        return 0, 0, 0, "", model.id
+    found = _source_named(snapshot, source)
+    if found is None:
+        return 1, 0, _IMPORTED_ONCE, source, model.id
+    return 1, found.position, TRAINING_KINDS.get(found.kind, _IMPORTED_ONCE), source, model.id
+
+
+def _source_named(snapshot: Snapshot, name: str) -> Any:  # noqa: ANN401 (the row of a table that comes with discovery)
+    table = snapshot.tables.get("model_sources")
+    return next(iter(table.where("name", name)), None) if table else None
+
+
+def _names(snapshot: Snapshot, framework: str | None) -> set[str]:
+    keys: Iterator[Any] = snapshot.models.keys("training")
+    return {name for of, name in keys if framework in (None, of)}
+
+
+def _matches(entry: Entry, conditions: TrainingFilter) -> bool:
+    return (
+        (conditions.task_type is None or conditions.task_type in texts_of(entry.get("task_types")))
+        and (not conditions.tags or not set(conditions.tags).isdisjoint(texts_of(entry.get("tags"))))
+        and (conditions.priority is None or conditions.priority == priority_of(entry))
+    )
