@@ -17,6 +17,7 @@ from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.edits import new_id
+from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.background.change_publisher import ChangePublisher
@@ -43,6 +44,7 @@ from model_registry.gateways.tensorzero.validation.validator_process import Vali
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.model_services import make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -69,6 +71,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(log_database.close)
+            stack.push_async_callback(state.model_services.connections.aclose)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
             address = settings.supabase_url or settings.postgrest_url or ""
@@ -130,6 +133,9 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
+    instance_metrics = InstanceMetrics(metrics.collected)
+    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
+    instance_metrics.watch(registry, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -147,6 +153,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         liveness=liveness,
         heartbeats=Heartbeats(database),
+        model_services=model_services,
         work=work,
         discovery=make_discovery(
             settings,
@@ -203,6 +210,9 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     if settings.keep_changes_days is not None:
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
+    services = state.model_services
+    yield Worker("instance-prober", services.prober.run)
+    yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
     if settings.role != "dispatch":
         yield Worker("discovery", state.discovery.run)
     if link is not None:

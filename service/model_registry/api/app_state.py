@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.model_services import ModelServices
 from model_registry.settings import Settings
 from model_registry.store.fleet_records import Heartbeats
 from model_registry.store.history import History
@@ -42,6 +43,7 @@ class AppState:
     events: EventConsumer | None
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
+    model_services: ModelServices
     work: LongWork
     discovery: Discovery
 

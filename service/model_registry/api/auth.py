@@ -228,8 +228,15 @@ async def _importer(request: Request) -> Caller:
     return await (key_holder if is_dry_run else _administrator)(request)
 
 
+async def _probe_reader(request: Request) -> Caller:
+    """To read what is known is reading; to have an instance asked needs a key."""
+    asks = request.query_params.get("probe", "").lower() in _YES
+    return await (key_holder if asks else _reader)(request)
+
+
 AUTHORISERS: frozenset[Authorise] = frozenset({
     *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatcher),
+    _probe_reader,
 })  # fmt: skip
 """The dependencies that say who may call a route."""
 
@@ -246,6 +253,8 @@ Administrator = Annotated[Caller, Depends(_administrator)]
 Importer = Annotated[Caller, Depends(_importer)]
 """An administrator; for a dry run a `KeyHolder`."""
 DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
+ProbeReader = Annotated[Caller, Depends(_probe_reader)]
+"""A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
 """Who may register model services. What the key is limited to, the route asks: `Caller.may_use`."""
