@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +19,7 @@ from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
+from model_registry.api.source_metrics import SourceMetrics
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.supervisor import Supervisor, Worker
 from model_registry.background.workers import (
@@ -31,6 +31,7 @@ from model_registry.background.workers import (
 )
 from model_registry.confinement.walls import missing_walls
 from model_registry.discovery.composition import make_discovery
+from model_registry.discovery.discovery import Discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -38,7 +39,6 @@ from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
 from model_registry.gateways.publishable import Renderer, Selector, Validator
 from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
-from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
@@ -141,9 +141,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     return AppState(
         settings=settings,
         registry=registry,
-        history=History(
-            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
-        ),
+        history=_history(database, log_database, registry, work),
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
@@ -156,15 +154,13 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         model_services=model_services,
         work=work,
         discovery=make_discovery(
-            settings,
-            database,
-            registry,
-            new_id=new_id,
-            fault=model_fault,
-            observe=metrics.source_asked,
-            environment=os.environ,
+            settings, database, registry, new_id, SourceMetrics(metrics.collected, registry).asked
         ),
     )
+
+
+def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
+    return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
@@ -172,6 +168,11 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
+    observe = SourceMetrics(metrics.collected, registry).asked
+    return make_discovery(settings, database, registry, new_id, observe)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:

@@ -17,7 +17,6 @@ from model_registry.store.registry import Registry
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _VALIDATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_SOURCE_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 _REQUEST_LABELS = ("method", "route", "status")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -54,12 +53,6 @@ class Metrics:
         )
         self._worker_failures = self._counter(
             "worker_failures_total", "Workers that failed unexpectedly and were restarted, by name.", "worker"
-        )
-        self._sources = self._histogram(
-            "source_answer_seconds",
-            "Answers of sources by kind and outcome (changed, unchanged, failed), with what asking took.",
-            _SOURCE_BUCKETS,
-            ["kind", "outcome"],
         )
         self._gauge(
             "snapshot_load_seconds",
@@ -108,10 +101,6 @@ class Metrics:
     def validated(self, outcome: str, seconds: float) -> None:
         """Count one new configuration: accepted, partial (accepted without some rows) or refused."""
         self._validations.labels(outcome).observe(seconds)
-
-    def source_asked(self, kind: str, outcome: str, seconds: float) -> None:
-        """Count one answer of a source: changed, unchanged or failed."""
-        self._sources.labels(kind, outcome).observe(seconds)
 
     def watch_delivery(self, look: Callable[[], Published]) -> None:
         """Show what goes out, at the moment of the scrape."""
@@ -182,14 +171,3 @@ class _SnapshotCollector(Collector):
         for status in NODE_STATUSES:
             nodes.add_metric([status], statuses[status])
         yield nodes
-        about = "Active sources, by kind and state."
-        sources = GaugeMetricFamily("model_registry_sources", about, labels=["kind", "state"])
-        answers = snapshot.source_answers
-        states = Tally(
-            (source.kind, answer.state if (answer := answers.get(source.id)) else "never")
-            for source in snapshot.sources
-            if source.active
-        )
-        for labels, number in sorted(states.items()):
-            sources.add_metric(labels, number)
-        yield sources

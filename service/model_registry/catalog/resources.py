@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import source_views, views
+from model_registry.catalog import sources, views
 from model_registry.catalog.field_sources import by_hand
 from model_registry.catalog.request_models import (
     AliasBody,
@@ -32,8 +32,7 @@ from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.model_service import ModelService
 from model_registry.entities.provider import DESCRIPTION
-from model_registry.entities.source import Source
-from model_registry.errors import AlreadyExists, Conflict, InUse, Invalid, InvalidModel
+from model_registry.errors import AlreadyExists, InUse, Invalid, InvalidModel
 from model_registry.snapshot.lookup import (
     find_alias,
     find_category,
@@ -168,23 +167,6 @@ def _mappings_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row
     return (m for m in variants if m.variant_name == columns["variant_name"])
 
 
-def _edited_source(source: Source, columns: dict[str, Any]) -> dict[str, Any]:
-    """The same edit. Errors: Conflict, where people must not edit the source, or not its name."""
-    if source.environment_variable is not None:
-        message = (
-            f"The source {source.name!r} comes from the environment variable {source.environment_variable} of the "
-            "registry: change it there."
-        )
-        raise Conflict(message)
-    if columns.get("name", source.name) != source.name:
-        message = (
-            f"A source keeps its name: the fields of models that it filled are marked with {source.name!r}. Make "
-            "another source, then delete this one."
-        )
-        raise Conflict(message)
-    return columns
-
-
 PROVIDER = Resource(
     "provider",
     "providers",
@@ -287,14 +269,12 @@ SOURCE = Resource(
     "sources",
     "model_sources",
     SourceBody,
-    source_views.SourceView,
+    sources.SourceView,
     find_source,
-    source_views.source_view,
-    referrers=lambda _snapshot, row: (
-        [f"the environment variable {row.environment_variable}"] if row.environment_variable else []
-    ),
+    sources.source_view,
+    referrers=sources.makers,
     twins=lambda snapshot, new: snapshot.sources.where("name", new["name"]),
-    edit=_edited_source,
+    edit=sources.edited_source,
 )
 FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
 SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)

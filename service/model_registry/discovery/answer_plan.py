@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_registry.catalog.source_views import SKIPPED
+from model_registry.catalog.sources import SKIPPED
 from model_registry.entities.change import Operation
 from model_registry.entities.model import Model
 from model_registry.entities.model_name import name_key

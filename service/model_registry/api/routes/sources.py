@@ -17,7 +17,7 @@ from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, add_row_routes, page, paginate
 from model_registry.api.routes.model_import import OffersAnswer, report_answer
 from model_registry.catalog.resources import SOURCE
-from model_registry.catalog.source_views import SourceView, source_view
+from model_registry.catalog.sources import SourceView, source_view
 from model_registry.errors import SourceUnreadable
 from model_registry.snapshot.lookup import find_source
 from model_registry.store.json_bytes import json_bytes

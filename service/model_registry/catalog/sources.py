@@ -1,4 +1,4 @@
-"""Sources as callers see them, with what they answered last; and which of them are stale. Pure."""
+"""Sources as callers see them, with what they answered last; which are stale, and which may be edited. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from model_registry.catalog.views import View
 from model_registry.entities.source import Source, SourceAnswer
+from model_registry.errors import Conflict
 from model_registry.snapshot.snapshot import Snapshot
 
 Clock = Mapping[str, Any]
@@ -95,3 +96,25 @@ def stale_sources(snapshot: Snapshot, kinds: Iterable[str] | None = None) -> lis
 def by_position(snapshot: Snapshot) -> list[Source]:
     """All sources in their order: the first counts where several list the same model."""
     return sorted(snapshot.sources, key=lambda source: (source.position, source.name))
+
+
+def makers(_snapshot: Snapshot, source: Source) -> list[str]:
+    """What else than people made the source: it cannot be deleted."""
+    return [f"the environment variable {source.environment_variable}"] if source.environment_variable else []
+
+
+def edited_source(source: Source, columns: dict[str, Any]) -> dict[str, Any]:
+    """The same edit. Errors: Conflict, where people must not edit the source, or not its name."""
+    if source.environment_variable is not None:
+        message = (
+            f"The source {source.name!r} comes from the environment variable {source.environment_variable} of the "
+            "registry: change it there."
+        )
+        raise Conflict(message)
+    if columns.get("name", source.name) != source.name:
+        message = (
+            f"A source keeps its name: the fields of models that it filled are marked with {source.name!r}. Make "
+            "another source, then delete this one."
+        )
+        raise Conflict(message)
+    return columns
