@@ -6,7 +6,7 @@ shown; the others' only while no better one lists it. What people edited wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from model_registry.catalog.field_sources import EMPTY, HAND
@@ -43,8 +43,7 @@ def find_entry(snapshot: Snapshot, framework: str, name: str) -> Entry:
     if (model := _best(snapshot, (framework, name))) is not None:
         return entry_of(model)
     known = snapshot.models.where("training", (framework, name))
-    rest = " No source lists it any more." if known else question(name, _names(snapshot, framework))
-    raise ModelNotFound(f"Model '{name}' not found in framework '{framework}'{'.' * bool(rest)}{rest}")
+    raise _not_found(snapshot, f"Model '{name}' not found in framework '{framework}'", name, framework, known)
 
 
 def find_entry_by_name(snapshot: Snapshot, name: str) -> Entry:
@@ -58,8 +57,7 @@ def find_entry_by_name(snapshot: Snapshot, name: str) -> Entry:
         choices = [f"{entry['framework']}/{entry['model_name']}" for entry in entries]
         message = f"Several frameworks have a model '{name}': ask for one of {', '.join(choices)}."
         raise AmbiguousName(message, allowed=choices)
-    rest = question(name, _names(snapshot, None))
-    raise ModelNotFound(f"Model '{name}' not found{'.' * bool(rest)}{rest}")
+    raise _not_found(snapshot, f"Model '{name}' not found", name, None, named)
 
 
 def entry_of(model: Model) -> Entry:
@@ -120,6 +118,11 @@ def _overrules(owner: str | None, source: str | None, value: object) -> bool:
     return source is not None and owner != source
 
 
-def _names(snapshot: Snapshot, framework: str | None) -> set[str]:
+def _not_found(
+    snapshot: Snapshot, message: str, name: str, framework: str | None, known: Sequence[Model]
+) -> ModelNotFound:
+    """Say that a model is not there, and why, or which name is near. Old programs compare the message alone."""
     keys: Iterator[Any] = snapshot.models.keys("training")
-    return {name for of, name in keys if framework in (None, of)}
+    names = {other for of, other in keys if framework in (None, of)}
+    rest = " No source lists it any more." if known else question(name, names)
+    return ModelNotFound(f"{message}.{rest}" if rest else message)
