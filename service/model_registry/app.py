@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
+from model_registry.api.source_metrics import SourceMetrics
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.supervisor import Supervisor, Worker
 from model_registry.background.workers import (
@@ -29,6 +31,8 @@ from model_registry.background.workers import (
     trim_change_log,
 )
 from model_registry.confinement.walls import missing_walls
+from model_registry.discovery.composition import make_discovery
+from model_registry.discovery.discovery import Discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -38,10 +42,12 @@ from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.http11.connections import Connections
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
-from model_registry.services.model_services import make_model_services
+from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -68,6 +74,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(log_database.close)
+            stack.push_async_callback(state.dispatcher.aclose)
             stack.push_async_callback(state.model_services.connections.aclose)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
@@ -75,6 +82,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             file = SnapshotFile(settings.cache_dir, f"{address}#{settings.db_schema}")
             await load_first_snapshot(registry, file)
             _warn(state)
+            stack.push_async_callback(state.discovery.close)
             supervisor = Supervisor(state.metrics.worker_failed)
             stack.callback(state.release)
             stack.push_async_callback(supervisor.stop)
@@ -132,14 +140,13 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
+    dispatcher = _dispatcher(settings, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
         settings=settings,
         registry=registry,
-        history=History(
-            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
-        ),
+        history=_history(database, log_database, registry, work),
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
@@ -150,8 +157,18 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
+        dispatcher=dispatcher,
         work=work,
+        discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
+    return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
+
+
+def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
+    return Dispatcher(services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
@@ -159,6 +176,11 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
+    observe = SourceMetrics(metrics.collected, registry).asked
+    return make_discovery(settings, database, registry, new_id, observe)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
@@ -198,8 +220,12 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
     services = state.model_services
+    if services.file is not None:
+        yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
+    if settings.role != "dispatch":
+        yield Worker("discovery", state.discovery.run)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

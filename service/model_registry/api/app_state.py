@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from model_registry.api.check_slots import CheckSlots
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
+    from model_registry.discovery.discovery import Discovery
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
+    from model_registry.services.dispatch.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class AppState:
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
     model_services: ModelServices
+    dispatcher: Dispatcher
     work: LongWork
+    discovery: Discovery
 
     def release(self) -> None:
         """Let every request go that waits for a change or for long work: the service is about to stop."""

@@ -36,6 +36,7 @@ from model_registry.errors import (
     RegistryError,
     RequestTimeout,
     RevisionGone,
+    SourceUnreadable,
     StorageUnavailable,
     TooManyRequests,
     UpstreamTimeout,
@@ -68,6 +69,7 @@ STATUSES: dict[type[RegistryError], int] = {
     ProtocolUnsupported: 501,
     DispatchLoop: 508,
     NothingAccepted: 503,
+    SourceUnreadable: 502,
     NotConfined: 503,
     RegistryError: 500,
 }
@@ -162,7 +164,7 @@ def problem_response(error: RegistryError) -> Response:
     headers = {}
     if status in _RETRIED:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests) or "retry_after" in error.data:
         headers["Retry-After"] = str(error.data.get("retry_after", 1))
     if status == STATUSES[NotAuthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
