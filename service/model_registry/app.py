@@ -44,6 +44,7 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -136,6 +137,10 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
+    service_messages = None
+    if link is not None:
+        recorder = MessageRecorder(registry, link, model_services, instance_metrics.messages)
+        service_messages = EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
     dispatcher = _dispatcher(settings, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
@@ -153,6 +158,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         indexes=ModelIndexes(),
         events=events,
         liveness=liveness,
+        service_messages=service_messages,
         heartbeats=Heartbeats(database),
         model_services=model_services,
         dispatcher=dispatcher,
@@ -173,14 +179,17 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
     recorder = EventRecorder(registry, link, default_node=settings.default_node, count=metrics.events)
-    limits = StreamLimits(
+    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
+    return EventConsumer(link, recorder, _stream_limits(settings), heartbeats_wait_seconds=wait)
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
         max_age_seconds=settings.stream_max_age_hours * 3600,
         max_bytes=settings.stream_max_mb * 2**20,
         replicas=settings.stream_replicas,
         in_flight=settings.events_in_flight,
     )
-    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
-    return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
 
 
 def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection, events: EventConsumer) -> NodeLiveness:
@@ -218,5 +227,7 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("change-publisher", changes.run, before_stop=changes.drain)
     if state.events is not None:
         yield Worker("event-consumer", state.events.run, before_stop=state.events.finish, after_stop=state.events.close)
+    if (messages := state.service_messages) is not None:
+        yield Worker("service-messages", messages.run, before_stop=messages.finish, after_stop=messages.close)
     if state.liveness is not None:
         yield Worker("node-liveness", state.liveness.run)
