@@ -137,10 +137,6 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
-    service_messages = None
-    if link is not None:
-        recorder = MessageRecorder(registry, link, model_services, instance_metrics.messages)
-        service_messages = EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
     dispatcher = _dispatcher(settings, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
@@ -158,7 +154,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         indexes=ModelIndexes(),
         events=events,
         liveness=liveness,
-        service_messages=service_messages,
+        service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
         dispatcher=dispatcher,
@@ -181,6 +177,19 @@ def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection
     recorder = EventRecorder(registry, link, default_node=settings.default_node, count=metrics.events)
     wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
     return EventConsumer(link, recorder, _stream_limits(settings), heartbeats_wait_seconds=wait)
+
+
+def _message_consumer(
+    settings: Settings,
+    registry: Registry,
+    link: NatsConnection | None,
+    services: ModelServices,
+    metrics: InstanceMetrics,
+) -> EventConsumer | None:
+    if link is None:
+        return None
+    recorder = MessageRecorder(registry, link, services, metrics.messages)
+    return EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:

@@ -56,7 +56,7 @@ class MessageRecorder:
         self._newest: dict[str, datetime] = {}
         """When NATS received the newest message of an instance that was done: an older one that comes again is over."""
         self._unknown: set[str] = set()
-        """Instances whose status was rejected because they are not registered: it is said once."""
+        """Instances whose status was rejected because they are not registered: once is enough."""
 
     def read(self, delivery: Delivery) -> Delivery:
         """Leave it as it is: it is parsed where it is done."""
