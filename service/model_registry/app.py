@@ -134,9 +134,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    instance_metrics = InstanceMetrics(metrics.collected)
-    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
-    instance_metrics.watch(registry, model_services)
+    model_services, instance_metrics = _model_services(settings, registry, metrics)
     dispatcher = _dispatcher(settings, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
@@ -160,6 +158,14 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         dispatcher=dispatcher,
         work=work,
     )
+
+
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> tuple[ModelServices, InstanceMetrics]:
+    """The parts that know model services, and what they count."""
+    instances = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, instances.state_changed)
+    instances.watch(registry, services)
+    return services, instances
 
 
 def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
