@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -38,9 +39,11 @@ from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.http11.connections import Connections
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.model_services import make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -68,6 +71,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(log_database.close)
+            stack.push_async_callback(state.dispatcher.aclose)
             stack.push_async_callback(state.model_services.connections.aclose)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
@@ -150,6 +154,9 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
+        dispatcher=Dispatcher(
+            model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
+        ),
         work=work,
     )
 

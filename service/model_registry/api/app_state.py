@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
+    from model_registry.services.dispatch.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class AppState:
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
     model_services: ModelServices
+    dispatcher: Dispatcher
     work: LongWork
 
     def release(self) -> None:

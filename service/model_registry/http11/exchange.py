@@ -45,6 +45,19 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole response has come and was taken."""
+        return self._parser.complete and not self._parser.parts
+
+    def abort(self) -> None:
+        """Close the connection at once: who waits here gets ConnectionBroken."""
+        self._connection.abort()
+
+    def close(self) -> None:
+        """Leave: give the connection back, or close it at once where the response is not complete. Only once."""
         connection, parser = self._connection, self._parser
         parser.close()
         if parser.complete and parser.keeps_alive and self._whole:
