@@ -44,6 +44,8 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.dispatch.language_models import LanguageModels
+from model_registry.services.dispatch.provider_keys import ProviderKeys
 from model_registry.services.model_services import make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -136,6 +138,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
+    keys = ProviderKeys(os.environ)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -155,8 +158,9 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         heartbeats=Heartbeats(database),
         model_services=model_services,
         dispatcher=Dispatcher(
-            model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
+            model_services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay
         ),
+        language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
     )
 
