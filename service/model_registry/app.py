@@ -46,7 +46,7 @@ from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.language_models import LanguageModels
 from model_registry.services.dispatch.provider_keys import ProviderKeys
-from model_registry.services.model_services import make_model_services
+from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -139,6 +139,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
     keys = ProviderKeys(os.environ)
+    dispatcher = _dispatcher(settings, model_services, keys)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -157,12 +158,14 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=Dispatcher(
-            model_services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay
-        ),
+        dispatcher=dispatcher,
         language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
     )
+
+
+def _dispatcher(settings: Settings, services: ModelServices, keys: ProviderKeys) -> Dispatcher:
+    return Dispatcher(services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
