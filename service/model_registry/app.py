@@ -135,11 +135,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    instance_metrics = InstanceMetrics(metrics.collected)
-    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
-    instance_metrics.watch(registry, model_services)
+    model_services = _model_services(settings, registry, metrics)
     keys = ProviderKeys(os.environ)
-    dispatcher = _dispatcher(settings, model_services, keys)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -158,10 +155,17 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=dispatcher,
+        dispatcher=_dispatcher(settings, model_services, keys),
         language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
     )
+
+
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> ModelServices:
+    counted = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, counted.state_changed)
+    counted.watch(registry, services)
+    return services
 
 
 def _dispatcher(settings: Settings, services: ModelServices, keys: ProviderKeys) -> Dispatcher:

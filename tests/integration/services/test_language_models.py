@@ -283,7 +283,7 @@ class TestFailover:
         await add_provider(registry.client, "fleet", type="vllm", **gone)
         await add_model(registry.client, "m", "fleet", model_id="org/m")
         for number, node in enumerate(nodes):
-            report = {"node_id": f"n{number}", "provider_type": "vllm", "model": "org/m", "endpoint": node.url}
+            report = {"node_id": f"n{number}", "provider_type": "vllm", "model_id": "org/m", "endpoint": node.url}
             assert (await registry.client.post("/api/deployments/register", json=report)).status_code < 300
 
         for _ in range(4):

@@ -43,8 +43,8 @@ class OpenAIProblem(BaseModel):
 OnlyAvailable = Annotated[
     bool | None,
     Query(
-        description="Only what can be asked here now: at a provider of OpenAI's protocol whose key is set, or loaded on "
-        "a node, and not failing. The default with the role `dispatch`."
+        description="Only what can be asked here now: at a provider of OpenAI's protocol whose key is set, or loaded "
+        "on a node, and not failing. The default with the role `dispatch`."
     ),
 ]
 _AT_ONCE = 100
