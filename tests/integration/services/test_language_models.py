@@ -177,7 +177,6 @@ async def test_a_refused_key_is_the_registrys_matter_and_is_said_by_its_variable
 
 @pytest.mark.parametrize("value", ["two\nlines", ""])
 async def test_a_variable_that_holds_no_key_is_said_and_nothing_is_sent(
-    self,
     registry: Dispatching,
     client: openai.AsyncOpenAI,
     start_openai: StartStub,
@@ -196,7 +195,6 @@ async def test_a_variable_that_holds_no_key_is_said_and_nothing_is_sent(
 
 
 async def test_a_secret_of_the_registry_is_sent_to_nobody(
-    self,
     registry: Dispatching,
     client: openai.AsyncOpenAI,
     start_openai: StartStub,
