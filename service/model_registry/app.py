@@ -20,6 +20,7 @@ from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
+from model_registry.api.source_metrics import SourceMetrics
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.supervisor import Supervisor, Worker
 from model_registry.background.workers import (
@@ -30,6 +31,8 @@ from model_registry.background.workers import (
     trim_change_log,
 )
 from model_registry.confinement.walls import missing_walls
+from model_registry.discovery.composition import make_discovery
+from model_registry.discovery.discovery import Discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -44,6 +47,8 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.dispatch.language_models import LanguageModels
+from model_registry.services.dispatch.provider_keys import ProviderKeys
 from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
@@ -80,6 +85,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             file = SnapshotFile(settings.cache_dir, f"{address}#{settings.db_schema}")
             await load_first_snapshot(registry, file)
             _warn(state)
+            stack.push_async_callback(state.discovery.close)
             supervisor = Supervisor(state.metrics.worker_failed)
             stack.callback(state.release)
             stack.push_async_callback(supervisor.stop)
@@ -135,15 +141,13 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
     model_services, instance_metrics = _model_services(settings, registry, metrics)
-    dispatcher = _dispatcher(settings, model_services)
+    keys = ProviderKeys(os.environ)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
         settings=settings,
         registry=registry,
-        history=History(
-            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
-        ),
+        history=_history(database, log_database, registry, work),
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
@@ -155,8 +159,10 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=dispatcher,
+        dispatcher=_dispatcher(settings, model_services, keys),
+        language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
+        discovery=_discovery(settings, database, registry, metrics),
     )
 
 
@@ -168,8 +174,12 @@ def _model_services(settings: Settings, registry: Registry, metrics: Metrics) ->
     return services, instances
 
 
-def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
-    return Dispatcher(services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
+def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
+    return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
+
+
+def _dispatcher(settings: Settings, services: ModelServices, keys: ProviderKeys) -> Dispatcher:
+    return Dispatcher(services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
@@ -177,6 +187,11 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
+    observe = SourceMetrics(metrics.collected, registry).asked
+    return make_discovery(settings, database, registry, new_id, observe)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
@@ -236,6 +251,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
+    if settings.role != "dispatch":
+        yield Worker("discovery", state.discovery.run)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from model_registry.api.check_slots import CheckSlots
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
+    from model_registry.discovery.discovery import Discovery
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
+    from model_registry.services.dispatch.language_models import LanguageModels
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class AppState:
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    language_models: LanguageModels
     work: LongWork
+    discovery: Discovery
 
     def release(self) -> None:
         """Let every request go that waits for a change or for long work: the service is about to stop."""
