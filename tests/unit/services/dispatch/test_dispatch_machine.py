@@ -92,7 +92,7 @@ class Dispatch(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.balancer = Balancer()
+        self.balancer = Balancer(idle_seconds=float("inf"))
         self.budget = RetryBudget(share=0.2, per_second=BUDGET / 10)
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.requests: list[Request] = []
@@ -219,13 +219,6 @@ class Dispatch(RuleBasedStateMachine):
             old = self.targets[key]
             fields = {name: getattr(old, name) for name in ("weight", "tier", "max_concurrent", "grace_seconds")}
             self.targets[key] = Target(key, old.url, old.capabilities, **fields, accepts=not old.accepts)
-
-    @rule(kept=st.sets(st.sampled_from("abcd")))
-    def forget(self, kept: set[str]) -> None:
-        self.balancer.forget(kept)
-        for key in set(self.targets) - kept:
-            if not in_flight(self.events[key]):
-                self.events[key].clear()
 
     # What the rules say.
 
