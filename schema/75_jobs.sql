@@ -81,7 +81,7 @@ begin
     else
         changed.lease_until := clock_timestamp() + make_interval(secs => lease_seconds);
     end if;
-    changed.version := stored.version + 1;
+    changed.version := greatest(stored.version + 1, (changes ->> 'version')::integer);
     update service_jobs j set
         (model_name, phase, training_flow, service_id, request, progress, detail, error, answer, answer_body, sender, lease_until,
          version, started_at, finished_at) =
