@@ -84,6 +84,12 @@ comment on column service_instances.ttl_seconds is 'Who does not renew it for th
 comment on column service_instances.renewed_at is 'When its registrant was last heard of. No change of the registry.';
 create index service_instances_model_service_id_idx on service_instances (model_service_id);
 
+alter table fleet_watch
+    add column instances_heard_at timestamptz,
+    add column instances_heard_since timestamptz;
+comment on column fleet_watch.instances_heard_at is 'When a replica last told which instances of model services it had heard of.';
+comment on column fleet_watch.instances_heard_since is 'Since when replicas have told so without a gap: silence before does not count.';
+
 -- Keys that may only register model services, or only send requests to some of them.
 alter table api_keys
     add column services jsonb,

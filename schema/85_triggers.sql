@@ -37,6 +37,7 @@ begin
                 when 'model_deployments' then 'create trigger z_version before update on %I for each row execute function model_deployments_count_version()'
                 -- A statement that writes only what may move without being a change need not ask whether it is one.
                 when 'gpu_nodes' then 'create trigger z_version before update of id, node_id, endpoint, announced_endpoint, vram_total_mb, status, lost_at, cordoned, labels, metadata, version, created_at, updated_at on %I for each row execute function registry_count_version()'
+                when 'service_instances' then 'create trigger z_version before update of id, service_id, model_service_id, service_url, capabilities, weight, max_concurrent_requests, timeout_seconds, model_version, labels, training_flow, health, status, status_reason, ttl_seconds, registered_by, registered_over, version, created_at, updated_at on %I for each row execute function registry_count_version()'
                 else 'create trigger z_version before update on %I for each row execute function registry_count_version()' end, tracked)];
     end loop;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
+from model_registry.api.edits import new_id
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.background.change_publisher import ChangePublisher
@@ -36,9 +38,12 @@ from model_registry.gateways.published import AcceptedFile
 from model_registry.gateways.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.http11.connections import Connections
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.model_services import make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -65,6 +70,8 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(log_database.close)
+            stack.push_async_callback(state.dispatcher.aclose)
+            stack.push_async_callback(state.model_services.connections.aclose)
             if tokens is not None:
                 stack.push_async_callback(tokens.close)
             address = settings.supabase_url or settings.postgrest_url or ""
@@ -127,6 +134,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     renderer = Renderer(registry, settings.route_hold_seconds)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
+    services = make_model_services(settings, registry, new_id, metrics.state_changed)
     return AppState(
         settings=settings,
         registry=registry,
@@ -142,6 +150,10 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         liveness=liveness,
         heartbeats=Heartbeats(database),
+        model_services=services,
+        dispatcher=Dispatcher(
+            services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
+        ),
         work=work,
     )
 
@@ -189,6 +201,9 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     if settings.keep_changes_days is not None:
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
+    services = state.model_services
+    yield Worker("instance-prober", services.prober.run)
+    yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.tell)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

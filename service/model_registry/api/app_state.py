@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from model_registry.selection.model_index import ModelIndexes
+from model_registry.services.model_services import ModelServices
 from model_registry.settings import Settings
 from model_registry.store.fleet_records import Heartbeats
 from model_registry.store.history import History
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
+    from model_registry.services.dispatch.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class AppState:
     events: EventConsumer | None
     liveness: NodeLiveness | None
     heartbeats: Heartbeats
+    model_services: ModelServices
+    dispatcher: Dispatcher
     work: LongWork
 
     def release(self) -> None:

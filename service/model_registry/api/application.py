@@ -11,6 +11,9 @@ from starlette.routing import BaseRoute, Route
 from model_registry import __version__
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import BodyCache
+from model_registry.api.dispatch.application import DispatchApplication
+from model_registry.api.dispatch.door import Door
+from model_registry.api.dispatch.model_services import ModelServiceDoors
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
@@ -21,6 +24,7 @@ from model_registry.api.routes import (
     docs,
     health,
     history,
+    instances,
     model_import,
     model_services,
     models,
@@ -44,6 +48,7 @@ ROUTERS = (
     docs.router,
     health.router,
     *history.ROUTERS,
+    instances.router,
     *tensorzero_diff.ROUTERS,
     model_import.router,
     model_services.router,
@@ -90,8 +95,15 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
+    dispatch = DispatchApplication(state, dispatch_doors(state))
+    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies, dispatch=dispatch)
     return app
+
+
+def dispatch_doors(state: AppState) -> dict[str, Door]:
+    """The paths that are dispatched, and what takes each."""
+    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.model_services.directory)
+    return services.doors()
 
 
 def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:

@@ -8,7 +8,7 @@ by hash, in constant time.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
+from model_registry.loopback import is_loopback
 from model_registry.settings import Settings
 from model_registry.store.registry import Registry
 from model_registry.store.supabase_auth import SECRET_KEY
@@ -59,6 +60,9 @@ PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
+_SAME_SITE = frozenset({"none", "same-origin"})
+_KEY_HEADER = frozenset({b"x-api-key"})
+_BOTH_HEADERS = _KEY_HEADER | {b"authorization"}
 _CALLER = "model_registry.caller"
 """Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
@@ -70,6 +74,7 @@ class Authenticator:
         self._registry = registry
         self._jwt_scopes = jwt_scopes
         self._auth_reads = settings.auth_reads
+        self._is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
         self._metrics_hash = _hash(settings.metrics_token)
@@ -139,6 +144,27 @@ class Authenticator:
             raise NotAllowed(message)
         return caller
 
+    async def require_dispatch(self, request: HTTPConnection) -> Caller:
+        """The caller, who may have requests passed on. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+
+        Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
+        that listens to its own machine alone; but no page of another site that is open in a browser there.
+        """
+        caller = await self.caller(request)
+        if caller is not None:
+            if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
+                raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
+            return caller
+        if self.has_keys():
+            raise NotAuthenticated(f"An API key with the scope dispatch is required. {_HOW_TO_SEND}")
+        self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded: there may be keys)
+        if not self._is_local:
+            message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
+            raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
+        if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+            raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
+        return ANYBODY
+
     async def require_metrics(self, request: HTTPConnection) -> None:
         """Whether this may scrape: with MODEL_REGISTRY_METRICS_TOKEN set, it or an admin key; else as for reads.
 
@@ -174,6 +200,16 @@ class Authenticator:
                 limits = None if key.services is None else frozenset(name.lower() for name in key.services)
                 return Caller(key.name, frozenset(key.scopes), limits)
         return None
+
+
+def key_headers(asked: Mapping[bytes, bytes]) -> frozenset[bytes]:
+    """The names of the headers that may hold a key of this registry: nobody else gets them."""
+    is_bearer = asked.get(b"authorization", b"")[:7].lower() == b"bearer "
+    return _BOTH_HEADERS if is_bearer else _KEY_HEADER
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _hash(secret: SecretStr | None) -> str | None:
@@ -228,8 +264,15 @@ async def _importer(request: Request) -> Caller:
     return await (key_holder if is_dry_run else _administrator)(request)
 
 
+async def _probe_reader(request: Request) -> Caller:
+    """To read what is known is reading; to have an instance asked needs a key."""
+    asks = request.query_params.get("probe", "").lower() in _YES
+    return await (key_holder if asks else _reader)(request)
+
+
 AUTHORISERS: frozenset[Authorise] = frozenset({
     *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatcher),
+    _probe_reader,
 })  # fmt: skip
 """The dependencies that say who may call a route."""
 
@@ -246,6 +289,8 @@ Administrator = Annotated[Caller, Depends(_administrator)]
 Importer = Annotated[Caller, Depends(_importer)]
 """An administrator; for a dry run a `KeyHolder`."""
 DryRun = Annotated[bool, Query(description="Report what would change, without writing.")]
+ProbeReader = Annotated[Caller, Depends(_probe_reader)]
+"""A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
 """Who may register model services. What the key is limited to, the route asks: `Caller.may_use`."""

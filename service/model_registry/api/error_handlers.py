@@ -15,8 +15,8 @@ from starlette.routing import compile_path
 
 from model_registry.api.guarded_route import TOO_DEEP
 from model_registry.api.json_mistakes import json_mistake, wrong_content_type
-from model_registry.api.middleware import SECURITY_HEADERS
 from model_registry.api.problems import REFUSALS, bug_response, http_problem, problem_response, summary
+from model_registry.api.shared_headers import SECURITY_HEADERS
 from model_registry.api.unknown_input import FAULTS
 from model_registry.entities.field_errors import Location, dotted, reasons_from
 from model_registry.errors import Invalid, Reason, RegistryError

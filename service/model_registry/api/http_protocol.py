@@ -22,6 +22,9 @@ _DISCARDED_BYTES = 64 * 2**20
 """Of a body that is refused: it is read and thrown away, so that the caller reads the answer, but not for ever."""
 _PIPELINED = 32
 
+CONNECTION = "model_registry.connection"
+"""Where a request carries its connection, for what is passed on as it comes."""
+
 _TOO_LONG = UrlTooLong(f"The URL is longer than {MOST_URL_BYTES // 2**10} KiB. Send long questions as a body.")
 _TOO_LARGE = HeadersTooLarge(
     f"The headers are larger than {MOST_HEADER_BYTES // 2**10} KiB, or more than {MOST_HEADERS}. Send fewer."
@@ -41,7 +44,7 @@ class Arrivals:
     whole_seconds: float = 60.0
     """From a request's first byte to its last."""
     unread_seconds: float = 60.0
-    """For a caller to read on in an answer."""
+    """For a caller to read on in an answer; for the next piece of a request that is passed on as it comes."""
     look_seconds: float = 1.0
     refused: Callable[[str], None] = lambda _reason: None
     """Called with the reason of each refusal."""
@@ -83,6 +86,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """Whether the newest request has arrived whole."""
         self._taken = False
         """Whether the application has the newest request."""
+        self._is_patient = False
+        """Whether the newest request may take as long as it likes to arrive, as long as something comes."""
+        self._hang_up: Callable[[], object] | None = None
+        self.hung_up = False
+        """Whether the caller is gone."""
         self._head_bytes = self._discarded = self._beside_bytes = 0
         self._since = self._received = self._read_on = self.loop.time()
 
@@ -104,6 +112,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self.arrivals.open.pop(self, None)
         self.arrivals.waiting.pop(self, None)
         super().connection_lost(exc)
+        self.hung_up = True
+        if self.scope is not None:
+            scope: Any = self.scope
+            scope.pop(CONNECTION, None)  # else the two keep each other
+        if self._hang_up is not None:
+            self._hang_up()
+
+    def on_hang_up(self, act: Callable[[], object] | None) -> None:
+        """Call this when the caller hangs up; None when nothing is to be called any more. At once if that has happened.
+
+        For a request that is passed on as it comes: from here on it may arrive for as long as it likes.
+        """
+        self._hang_up = act
+        self._is_patient = act is not None
+        if self.hung_up and act is not None:
+            act()
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless the head has grown too large before it is whole."""
@@ -125,7 +149,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._whole = self._taken = False
+        scope: Any = self.scope
+        scope[CONNECTION] = self
+        self._whole = self._taken = self._is_patient = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Those behind the body are not looked at: who may do what is decided by then."""
@@ -200,10 +226,16 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         begun = not self._whole or self.cycle is None  # a kept connection between two requests is uvicorn's
         if self in arrivals.waiting and begun:
-            late = now - self._received > arrivals.idle_seconds or now - self._since > arrivals.whole_seconds
+            late = self._is_late(now)
             # A body that nobody reads is held up by us.
             if late and not self.flow.read_paused:
                 self.refuse(_TOO_SLOW, "too_slow")
+
+    def _is_late(self, now: float) -> bool:
+        arrivals, pause = self.arrivals, now - self._received
+        if self._is_patient:
+            return pause > arrivals.unread_seconds
+        return pause > arrivals.idle_seconds or now - self._since > arrivals.whole_seconds
 
     def refuse(self, error: RegistryError, reason: str) -> None:
         """Answer with a problem where no answer has begun, and close."""

@@ -18,8 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE
 from model_registry.api.cached_responses import BodyCache, CachedBody, matches
+from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
+from model_registry.api.shared_headers import SECURITY_HEADERS, missing_headers, private
 from model_registry.errors import RegistryError, StorageError
 
 log = structlog.get_logger(__name__)
@@ -33,17 +35,6 @@ _OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 _SERVER_ERROR = 500
 
 _READS = frozenset({"GET", "HEAD"})
-
-_CONTENT_SECURITY_POLICY = b"content-security-policy"
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (_CONTENT_SECURITY_POLICY, b"default-src 'none'; frame-ancestors 'none'"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
-"""Of every answer; one that is a page says a policy of its own. `Strict-Transport-Security` is for who ends TLS."""
-
-_VARY = (b"vary", b"Authorization, X-API-Key")
 
 
 @dataclass(slots=True)
@@ -59,8 +50,9 @@ class _Exchange:
 class RegistryMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache, dispatch: DispatchApplication) -> None:
         self._app = app
+        self._dispatch = dispatch
         self._state = state
         self._bodies = bodies
         self._outgoing = Outgoing()
@@ -70,6 +62,9 @@ class RegistryMiddleware:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if door := self._dispatch.door(scope["path"]):
+            await self._dispatch(door, scope, receive, send)
             return
         started = time.perf_counter()
         exchange = _Exchange(tells_nothing=not self._reads_are_open)
@@ -133,7 +128,7 @@ class RegistryMiddleware:
         """Answer from the cache. Most requests end here, so it does what it must and nothing more."""
         headers = [*cached.headers, *self._state_headers(cached.headers), *SECURITY_HEADERS]
         if not self._reads_are_open:
-            headers = _private(headers)
+            headers = private(headers)
         tags = asked.get(b"if-none-match")
         if tags is not None and matches(tags.decode("latin-1"), cached.etag):
             exchange.status = 304
@@ -163,11 +158,11 @@ class RegistryMiddleware:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                headers = [*message["headers"], *_missing_headers(message["headers"])]
+                headers = [*message["headers"], *missing_headers(message["headers"])]
                 if not exchange.tells_nothing:
                     headers += self._state_headers(headers)
                 if PRIVATE in scope or not self._reads_are_open:
-                    headers = _private(headers)
+                    headers = private(headers)
                 message["headers"] = headers
             elif without_body:
                 message = {**message, "body": b""}
@@ -199,21 +194,3 @@ class RegistryMiddleware:
         if stale is not None:
             headers.append((b"x-registry-stale", str(int(stale)).encode()))
         return headers
-
-
-def _missing_headers(given: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """What is still missing of these headers."""
-    if any(name == _CONTENT_SECURITY_POLICY for name, _ in given):
-        return tuple(header for header in SECURITY_HEADERS if header[0] != _CONTENT_SECURITY_POLICY)
-    return SECURITY_HEADERS
-
-
-def _private(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer that others may not have: no cache that several callers share may keep it.
-
-    What could be kept and asked about again, the caller may keep; the rest nobody.
-    """
-    given = list(headers)
-    kept = next((value for name, value in given if name == b"cache-control"), b"no-store")
-    control = kept if kept == b"no-store" or kept.startswith(b"private") else b"private, " + kept
-    return [*((name, value) for name, value in given if name != b"cache-control"), (b"cache-control", control), _VARY]

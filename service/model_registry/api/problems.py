@@ -162,7 +162,7 @@ def problem_response(error: RegistryError) -> Response:
     headers = {}
     if status in _RETRIED:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests) or "retry_after" in error.data:
         headers["Retry-After"] = str(error.data.get("retry_after", 1))
     if status == STATUSES[NotAuthenticated]:
         headers["WWW-Authenticate"] = "Bearer"

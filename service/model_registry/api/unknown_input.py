@@ -23,6 +23,7 @@ from model_registry.entities.spelling import suggestion
 from model_registry.entities.unknown_fields import field_names, unknown_field_reasons, unknown_fields
 from model_registry.errors import Reason
 from model_registry.fleet.views import FleetNodeView
+from model_registry.services.views import InstanceView
 
 FAULTS = "model_registry.unknown_input"
 """Where a request carries what its route does not know, until the rest of it is validated."""
@@ -37,6 +38,8 @@ SHOWN: Mapping[str, type[BaseModel]] = {
     "/api/nodes": FleetNodeView,
     "/api/tensorzero/files": ConfigFile,
     "/api/tensorzero/sections": ConfigSection,
+    "/services": InstanceView,
+    "/services/register": InstanceView,
 }
 """Path -> what its rows look like. Fields of our own answers may come back, and are ignored: GET, then PUT works."""
 

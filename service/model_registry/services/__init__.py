@@ -1,1 +1,1 @@
-"""Model services: what is registered, how it is, and sending requests to it. Storage itself is in `store/`."""
+"""Model services: which instances there are, how they are, and which version answers. `dispatch/` sends requests."""

@@ -22,6 +22,7 @@ from model_registry.errors import RegistryError, StorageError, StorageMisconfigu
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.client import Database
 from model_registry.store.fleet_records import FleetRecords
+from model_registry.store.instance_records import InstanceRecords
 from model_registry.store.json_bytes import Argument
 from model_registry.store.signal import Signal
 from model_registry.store.snapshot_file import SavedSnapshot
@@ -47,7 +48,7 @@ _OTHER_VERSION = (
 )
 
 
-class Registry(FleetRecords):
+class Registry(FleetRecords, InstanceRecords):
     """The current snapshot, and the only way to change it."""
 
     def __init__(  # noqa: PLR0913 (its parts and bounds, by name)

@@ -1,0 +1,230 @@
+"""`/services`: instances of model services: registered, renewed, drained, and how they are.
+
+The applications that use models are another thing: `/api/services`.
+
+No `from __future__ import annotations` here: FastAPI reads the annotations, and the type of a body is made here.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.auth import Caller, ProbeReader, Reader, Registrant
+from model_registry.api.cached_responses import json_response
+from model_registry.api.guarded_route import GuardedRoute
+from model_registry.api.problems import responses
+from model_registry.api.resource import Limit, Offset, in_items, page, paginate, partial
+from model_registry.entities.base import Text
+from model_registry.entities.model_service import InstanceStatus, ServiceInstance
+from model_registry.selection.filter_values import known
+from model_registry.services.author import Author
+from model_registry.services.dispatch.targets import TargetState
+from model_registry.services.registration import InstanceFields, Registration
+from model_registry.services.views import InstanceHealth, InstanceView, health_view, instance_view
+from model_registry.snapshot.lookup import find_instance, find_model_service
+from model_registry.store.json_bytes import json_bytes
+
+router = APIRouter(prefix="/services", tags=["model services"], route_class=GuardedRoute)
+
+_NOT_KEPT = {"Cache-Control": "no-store"}
+"""How an instance is moves without a change of revision."""
+_SHAPE: Any = {"model": InstanceView}
+_WRITE: Any = responses(401, 403, 404, 409, 422, 503)
+_CHANGE: Any = partial(InstanceFields)
+
+
+class Why(BaseModel):
+    """Why an instance is taken out."""
+
+    reason: Annotated[Text, Field(max_length=500)] | None = None
+
+
+@router.get(
+    "",
+    summary="List instances of model services, ordered by service_id",
+    operation_id="list_instances",
+    responses={200: {"model": page("InstanceList", InstanceView)}, **responses(401, 404, 422, 429, 503)},
+)
+async def list_instances(
+    request: Request,
+    state: CurrentApp,
+    _caller: Reader,
+    model_type: Annotated[str | None, Query(description="Only instances of this type, without case.")] = None,
+    health: Annotated[
+        str | None, Query(alias="state", description="Only instances in this state.", examples=["offline"])
+    ] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """What was registered, and how each instance is, as this replica knows it."""
+    snapshot = state.registry.snapshot
+    matching: Sequence[ServiceInstance] = list(snapshot.instances)
+    if model_type is not None:
+        service = find_model_service(snapshot, model_type)
+        matching = sorted(snapshot.instances.where("model_service", service.id), key=lambda i: i.service_id)
+    if health is not None:
+        known("state", health, get_args(TargetState))
+        matching = [instance for instance in matching if _view(state, instance)["state"] == health]
+    part = paginate(matching, limit, offset)
+    views = [_view(state, instance) for instance in part]
+    body = await state.work.listed(request, len(views), lambda: in_items(json_bytes(views), len(matching)))
+    return Response(body, headers=_NOT_KEPT, media_type="application/json")
+
+
+@router.get(
+    "/{reference}",
+    summary="Get an instance by its service_id or id",
+    operation_id="get_instance",
+    responses={200: _SHAPE, **responses(401, 404, 503)},
+)
+async def get_instance(reference: str, state: CurrentApp, _caller: Reader) -> Response:
+    """What was registered, and how the instance is, as this replica knows it."""
+    return _answer(state, find_instance(state.registry.snapshot, reference))
+
+
+@router.get(
+    "/{reference}/health",
+    summary="Get the health of an instance",
+    operation_id="get_instance_health",
+    responses={200: {"model": InstanceHealth}, **responses(401, 404, 422, 503)},
+)
+async def get_health(
+    reference: str,
+    state: CurrentApp,
+    _caller: ProbeReader,
+    probe: Annotated[bool, Query(description="Ask the instance now, for at most 5 s. Needs a key.")] = False,
+) -> Response:
+    """How the instance is, as this replica knows it: by its probes, and by what requests met."""
+    instance = find_instance(state.registry.snapshot, reference)
+    if probe:
+        await state.model_services.prober.look(instance)
+    answer = health_view(instance, state.model_services.known(instance), state.registry.origin)
+    return json_response(answer, headers=_NOT_KEPT)
+
+
+@router.post(
+    "/register",
+    status_code=201,
+    summary="Register an instance of a model service, or update it",
+    operation_id="register_instance",
+    responses={201: _SHAPE, 200: _SHAPE, **_WRITE},
+)
+async def register(body: Registration, state: CurrentApp, caller: Registrant) -> Response:
+    """Returns 201 for a new instance, 200 for a known one. To register again is to renew, too.
+
+    Fields that are left out stay as they are; null sets the default. Neither does it bring back what was drained.
+    """
+    instance, is_new = await state.model_services.registrar.register(body, _author(caller))
+    _heard(state, instance)
+    if not is_new:
+        return _answer(state, instance)
+    return _answer(state, instance, 201, {"Location": f"/services/{instance.service_id}"})
+
+
+@router.patch(
+    "/{reference}",
+    summary="Update some fields of an instance",
+    operation_id="change_instance",
+    responses={200: _SHAPE, **_WRITE},
+)
+async def change(
+    reference: str,
+    body: _CHANGE,
+    state: CurrentApp,
+    caller: Registrant,
+) -> Response:
+    """Null sets the default of a field."""
+    fields = body.model_dump(exclude_unset=True)
+    return _answer(state, await state.model_services.registrar.change(reference, fields, _author(caller)))
+
+
+@router.post(
+    "/{reference}/renew",
+    summary="Renew an instance that has a time to live",
+    operation_id="renew_instance",
+    responses={200: _SHAPE, **responses(401, 403, 404, 409, 503)},
+)
+async def renew(reference: str, state: CurrentApp, caller: Registrant) -> Response:
+    """No change of the registry. Also accepted while the database is away; then silence does not count either.
+
+    404: it is gone, register it again.
+    """
+    instance = await state.model_services.registrar.renewable(reference, _author(caller))
+    _heard(state, instance)
+    return _answer(state, instance)
+
+
+@router.post(
+    "/{reference}/drain",
+    summary="Send an instance no new requests",
+    operation_id="drain_instance",
+    responses={200: _SHAPE, **_WRITE},
+)
+async def drain(reference: str, state: CurrentApp, caller: Registrant, body: Why | None = None) -> Response:
+    """Running requests end; `in_flight` says how many there are in this replica. It stays registered."""
+    return await _set_status(state, reference, "draining", caller, body)
+
+
+@router.post(
+    "/{reference}/retire",
+    summary="Send an instance no new requests, and delete it when the running ones have ended",
+    operation_id="retire_instance",
+    responses={200: _SHAPE, **_WRITE},
+)
+async def retire(reference: str, state: CurrentApp, caller: Registrant, body: Why | None = None) -> Response:
+    """It is gone about 3 s after the last request of any replica. Until then `activate` brings it back."""
+    return await _set_status(state, reference, "retired", caller, body)
+
+
+@router.post(
+    "/{reference}/activate",
+    summary="Send an instance requests again",
+    operation_id="activate_instance",
+    responses={200: _SHAPE, **_WRITE},
+)
+async def activate(reference: str, state: CurrentApp, caller: Registrant) -> Response:
+    """After `drain` or `retire`."""
+    return await _set_status(state, reference, "active", caller, None)
+
+
+@router.delete(
+    "/{reference}",
+    status_code=204,
+    summary="Delete an instance at once",
+    operation_id="delete_instance",
+    responses=responses(401, 403, 404, 503),
+)
+async def delete(reference: str, state: CurrentApp, caller: Registrant) -> Response:
+    """Requests that are running go on. To let them end first, use `retire`."""
+    await state.model_services.registrar.remove(reference, _author(caller))
+    return Response(status_code=204)
+
+
+async def _set_status(
+    state: AppState, reference: str, status: InstanceStatus, caller: Caller, why: Why | None
+) -> Response:
+    reason = why.reason if why else None
+    return _answer(state, await state.model_services.registrar.set_status(reference, status, _author(caller), reason))
+
+
+def _author(caller: Caller) -> Author:
+    return Author(caller.name, "http", is_admin=caller.may("admin"), model_types=caller.services)
+
+
+def _heard(state: AppState, instance: ServiceInstance) -> None:
+    if instance.ttl_seconds is not None and instance.status != "retired":
+        state.model_services.liveness.renewed(instance.service_id)
+
+
+def _view(state: AppState, instance: ServiceInstance) -> dict[str, Any]:
+    return instance_view(state.registry.snapshot, instance, state.model_services.known(instance))
+
+
+def _answer(
+    state: AppState, instance: ServiceInstance, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    return json_response(_view(state, instance), status, {**_NOT_KEPT, **(headers or {})})

@@ -1,0 +1,91 @@
+"""Who is heard of, and who is gone: renewals are written together, and silence is judged by the database.
+
+A renewal is no change of the registry: it is noted in memory and written within a second, also after the database was
+away. An instance that is busy cannot renew, because training blocks its event loop: while this replica has a request
+in flight at it, or can connect to it while it trains, it counts as heard of. What is retired is heard of while requests
+are in flight, and goes when none is, whichever replica sent it (`registry_hear_instances` in
+schema/75_model_services.sql).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from model_registry.entities.model_service import ServiceInstance
+from model_registry.errors import RegistryError
+from model_registry.services.dispatch.balancer import Balancer
+from model_registry.services.instance_targets import key_of
+from model_registry.services.prober import Prober
+from model_registry.store.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+TELL_SECONDS = 1.0
+"""Between two writes of what was heard."""
+GAP_SECONDS = 5.0
+"""Without a word of any replica: then silence counts anew. An instance goes at most so much later than it could."""
+RETIRED_SECONDS = 3.0
+"""How long no replica must have held what is retired."""
+_MOST_SHOWN = 20
+
+
+class InstanceLiveness:
+    """A worker: tells the database what was heard of, and learns what is gone."""
+
+    def __init__(
+        self, registry: Registry, balancer: Balancer, prober: Prober, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._balancer = balancer
+        self._prober = prober
+        self._clock = clock
+        self._renewed: set[str] = set()
+
+    def renewed(self, service_id: str) -> None:
+        """Note that an instance's registrant was heard of."""
+        self._renewed.add(service_id)
+
+    async def run(self) -> None:
+        """Tell what was heard, once a second while there is anything to tell or anybody may fall silent."""
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Write what was heard since the last time. While the database is away it is kept; silence does not count."""
+        if not self._registry.loaded:
+            return
+        watched = [i for i in self._registry.snapshot.instances if i.ttl_seconds is not None or i.status == "retired"]
+        if not watched and not self._renewed:
+            return
+        renewed, self._renewed = self._renewed, set()
+        heard = renewed | {instance.service_id for instance in watched if self._is_held(instance)}
+        try:
+            gone = await self._registry.hear_instances(
+                sorted(heard), gap_seconds=GAP_SECONDS, retired_seconds=RETIRED_SECONDS
+            )
+        except RegistryError as error:
+            self._renewed |= renewed
+            log.debug("renewals not written; they are kept", error=error.message)
+            return
+        _log_gone(gone)
+
+    def _is_held(self, instance: ServiceInstance) -> bool:
+        view = self._balancer.view(key_of(instance), self._clock())
+        if view.in_flight or instance.status == "retired":
+            return view.in_flight > 0
+        probe = self._prober.last(instance)
+        return view.state == "busy" and probe is not None and probe.reached
+
+
+def _log_gone(gone: list[ServiceInstance]) -> None:
+    silent = [instance.service_id for instance in gone if instance.status != "retired"]
+    retired = [instance.service_id for instance in gone if instance.status == "retired"]
+    if silent:
+        log.warning("instances gone: nobody renewed them", number=len(silent), instances=silent[:_MOST_SHOWN])
+    if retired:
+        log.info("retired instances gone", number=len(retired), instances=retired[:_MOST_SHOWN])

@@ -1,0 +1,54 @@
+"""Instances of model services in the database: heard of, or gone (a part of `Registry`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from model_registry.entities.model_service import ServiceInstance
+from model_registry.snapshot.snapshot import Snapshot
+from model_registry.store.json_bytes import Argument
+
+SILENCE = "silence"
+"""The author of what happens because somebody was not heard of."""
+
+
+class InstanceRecords(ABC):
+    """The writes of which instances are the authors."""
+
+    origin: str
+
+    @property
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The newest state this service knows."""
+
+    @abstractmethod
+    async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
+        """Call a function that writes, and take in what it answers."""
+
+    async def hear_instances(
+        self, service_ids: Iterable[str], *, gap_seconds: float, retired_seconds: float
+    ) -> list[ServiceInstance]:
+        """Note that these instances were heard of, and take away those that were not; answers these.
+
+        Silence counts while this is called at least every `gap_seconds` by some replica. What is retired goes
+        `retired_seconds` after it was last heard of. Errors: those of `Database.call`.
+        """
+        before = self.snapshot
+        answer = await self._send(
+            "registry_hear_instances",
+            before,
+            SILENCE,
+            heard=list(service_ids),
+            gap_seconds=gap_seconds,
+            retired_seconds=retired_seconds,
+        )
+        gone = (
+            before.instances.get(change["row_id"])
+            for change in answer["changes"]
+            if change["table"] == "service_instances"
+            and (change["operation"], change["actor"], change["origin"]) == ("delete", SILENCE, self.origin)
+        )
+        return [instance for instance in gone if instance is not None]
