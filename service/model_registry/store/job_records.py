@@ -13,7 +13,7 @@ import httpx2
 import orjson
 
 from model_registry.entities.service_job import JobPhase, ServiceJob
-from model_registry.errors import QueueFull, StorageUnavailable
+from model_registry.errors import StorageUnavailable, TooManyRequests
 from model_registry.store.client import Database
 
 MOST_OPEN = 1000
@@ -45,7 +45,7 @@ class JobRecords:
     async def create(self, job: ServiceJob) -> tuple[ServiceJob, bool]:
         """Record a job, owned by this replica, and whether it is new: the same one may have been recorded before.
 
-        Errors: QueueFull when too many have not ended.
+        Errors: TooManyRequests when too many have not ended.
         """
         given = orjson.Fragment(job.model_dump_json(exclude_none=True))
         answer = await self._database.call("registry_create_job", job=given, most_open=MOST_OPEN, **self._lease())
@@ -53,7 +53,7 @@ class JobRecords:
             message = (
                 f"{answer['open']:,} jobs have not ended, and no more than {MOST_OPEN:,} are kept. Try again later."
             )
-            raise QueueFull(message)
+            raise TooManyRequests(message)
         return ServiceJob(**answer["job"]), bool(answer["created"])
 
     async def update(self, job: ServiceJob, fields: Collection[str]) -> ServiceJob | None:
