@@ -81,14 +81,14 @@ comment on column service_instances.training_flow is 'prepared: the data of a tr
 comment on column service_instances.health is 'How it is probed: {"path", "words", "check": "none"}.';
 comment on column service_instances.status is 'draining: no new requests, running ones end. retired: gone as soon as they have.';
 comment on column service_instances.ttl_seconds is 'Who does not renew it for this long is gone. Null: it stays.';
-comment on column service_instances.renewed_at is 'When its registrant was last heard of. No change of the registry.';
+comment on column service_instances.renewed_at is 'When its registrant, or a replica that uses it, last renewed it. No change of the registry.';
 create index service_instances_model_service_id_idx on service_instances (model_service_id);
 
 alter table fleet_watch
-    add column instances_heard_at timestamptz,
-    add column instances_heard_since timestamptz;
-comment on column fleet_watch.instances_heard_at is 'When a replica last told which instances of model services it had heard of.';
-comment on column fleet_watch.instances_heard_since is 'Since when replicas have told so without a gap: silence before does not count.';
+    add column instances_renewed_at timestamptz,
+    add column instances_watched_since timestamptz;
+comment on column fleet_watch.instances_renewed_at is 'When a replica last wrote renewals of instances of model services.';
+comment on column fleet_watch.instances_watched_since is 'Since when replicas have done so without a gap: silence before does not count.';
 
 -- Keys that may only register model services, or only send requests to some of them.
 alter table api_keys

@@ -124,16 +124,17 @@ def provider_types_page() -> str:
         "- **base URL**: whether a provider of the type has an `api_base`.",
         "- **routable**: whether `route_by` may be `deployments`.",
         "- **on nodes**: whether its models run on GPU nodes while `route_by` is not set.",
-        "- **usage**: whether responses report tokens as OpenAI's chat completions do, so that `cost` can be derived.",
+        "- **OpenAI**: whether its servers speak OpenAI's protocol: the registry sends requests of `/v1` on to them,",
+        "  and `cost` can be derived from the tokens that they report.",
         "- **LiteLLM**: the prefix of its models in LiteLLM.",
         "",
-        "| type | gateway | base URL | routable | on nodes | usage | embeddings | LiteLLM |",
+        "| type | gateway | base URL | routable | on nodes | OpenAI | embeddings | LiteLLM |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for kind in PROVIDER_TYPES.values():
         base = "required" if kind.base_required else "optional" if kind.base_key else "-"
         cells = [f"`{kind.name}`", kind.gateway_type or "-", base]
-        cells += ["yes" if flag else "-" for flag in (kind.routable, kind.runs_on_nodes, kind.openai_usage)]
+        cells += ["yes" if flag else "-" for flag in (kind.routable, kind.runs_on_nodes, kind.speaks_openai)]
         cells += ["yes" if kind.embeddings else "-", f"`{kind.litellm.prefix}`" if kind.litellm else "-"]
         lines.append(f"| {' | '.join(cells)} |")
     return NOTE + "\n".join(lines) + "\n"

@@ -17,6 +17,7 @@ from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.edits import new_id
+from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.background.change_publisher import ChangePublisher
@@ -132,9 +133,11 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
+    instance_metrics = InstanceMetrics(metrics.collected)
+    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
+    instance_metrics.watch(registry, model_services)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
-    services = make_model_services(settings, registry, new_id, metrics.state_changed)
     return AppState(
         settings=settings,
         registry=registry,
@@ -150,9 +153,9 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         events=events,
         liveness=liveness,
         heartbeats=Heartbeats(database),
-        model_services=services,
+        model_services=model_services,
         dispatcher=Dispatcher(
-            services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
+            model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
         ),
         work=work,
     )
@@ -203,7 +206,7 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
     services = state.model_services
     yield Worker("instance-prober", services.prober.run)
-    yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.tell)
+    yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

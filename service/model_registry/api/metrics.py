@@ -54,12 +54,6 @@ class Metrics:
         self._worker_failures = self._counter(
             "worker_failures_total", "Workers that failed unexpectedly and were restarted, by name.", "worker"
         )
-        self._states = self._counter(
-            "state_changes_total",
-            "Changes of state of what requests are sent to, by kind (instance, provider, deployment) and new state.",
-            "kind",
-            "state",
-        )
         self._gauge(
             "snapshot_load_seconds",
             "What the last full load of the snapshot took.",
@@ -99,10 +93,6 @@ class Metrics:
     def masked(self, where: str, number: int) -> None:
         """Count secrets that nodes sent: in events, or in rejected messages."""
         self._masked.labels(where).inc(number)
-
-    def state_changed(self, kind: str, state: str) -> None:
-        """Count one change of how an instance, a provider or a deployment is, as dispatch sees it."""
-        self._states.labels(kind, state).inc()
 
     def worker_failed(self, worker: str) -> None:
         """Count one failure of what runs without a request."""

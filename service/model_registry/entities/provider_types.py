@@ -64,8 +64,8 @@ class ProviderType:
     """Whether `<type>::<model>` names a model without a table."""
     embeddings: bool = False
     """Whether the gateway supports its embeddings."""
-    openai_usage: bool = False
-    """Whether answers report tokens as OpenAI's chat completions do: in `usage`."""
+    speaks_openai: bool = False
+    """Whether its servers take requests, and report tokens in `usage`, as OpenAI's do."""
     runs_on_nodes: bool = False
     """Whether the models run on GPU nodes by default; the provider's `route_by` overrides it."""
     many_servers: bool = False
@@ -119,7 +119,7 @@ _OPENAI = ProviderType(
     extra_keys=frozenset({"api_type", "include_encrypted_reasoning", "provider_tools", "content_type_overrides"}),
     shorthand=True,
     embeddings=True,
-    openai_usage=True,
+    speaks_openai=True,
     litellm=LiteLLM("openai", ("openai", "text-completion-openai")),
     home="https://api.openai.com/v1",
 )
@@ -131,7 +131,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     *extra: str,
     variable: str = "",
     embeddings: bool = False,
-    openai_usage: bool = True,
+    speaks_openai: bool = True,
     section_keys: frozenset[str] = frozenset(),
     litellm: LiteLLM | None = None,
     account: str = "",
@@ -146,7 +146,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
         section_keys=section_keys,
         shorthand=True,
         embeddings=embeddings,
-        openai_usage=openai_usage,
+        speaks_openai=speaks_openai,
         litellm=litellm or LiteLLM(name, (name,)),
         account=account,
         home=home,
@@ -162,7 +162,7 @@ def _server(name: str, litellm: str, model_key: str | None = "model_name") -> Pr
         base_key="api_base",
         base_required=True,
         credential=Credential(f"{name.upper()}_API_KEY"),
-        openai_usage=True,
+        speaks_openai=True,
         runs_on_nodes=True,
         many_servers=True,
         litellm=LiteLLM(litellm),
@@ -223,7 +223,7 @@ _ALL = (
         base_required=True,
         credential=Credential("AZURE_API_KEY"),
         embeddings=True,
-        openai_usage=True,
+        speaks_openai=True,
         many_servers=True,
         litellm=LiteLLM("azure", ("azure", "azure_text")),
     ),
@@ -244,7 +244,7 @@ _ALL = (
     _plain(
         "google_ai_studio_gemini",
         variable="GOOGLE_AI_STUDIO_API_KEY",
-        openai_usage=False,
+        speaks_openai=False,
         litellm=LiteLLM("gemini", ("gemini",)),
         account="google_ai_studio",
         home="https://generativelanguage.googleapis.com/v1beta",

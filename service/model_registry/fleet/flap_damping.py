@@ -64,11 +64,19 @@ def _held(snapshot: Snapshot, now: float, hold_seconds: float) -> Iterator[Held]
     for node_id in _nodes_with_routes(snapshot):
         # All models of the node: the memory they take orders the others' routes, and must not flap either.
         for deployment in snapshot.deployments.where("node", node_id):
-            left = _seconds(deployment.left_at) if deployment.status == "loaded" else None
-            before = _seconds(deployment.left_before_at) if left is not None else None
-            # Either side: the database's clock may differ from ours. Where the two are further apart, nothing is held.
-            if left and before and left - before < hold_seconds and abs(now - left) < hold_seconds:
-                yield Held(deployment, left + hold_seconds)
+            until = held_until(deployment, now, hold_seconds)
+            if until is not None:
+                yield Held(deployment, until)
+
+
+def held_until(deployment: Deployment, now: float, hold_seconds: float) -> float | None:
+    """Return until when a deployment is held, in epoch seconds; None when it is not."""
+    left = _seconds(deployment.left_at) if deployment.status == "loaded" else None
+    before = _seconds(deployment.left_before_at) if left is not None else None
+    # Either side: the database's clock may differ from ours. Where the two are further apart, nothing is held.
+    if left and before and left - before < hold_seconds and abs(now - left) < hold_seconds:
+        return left + hold_seconds
+    return None
 
 
 def _seconds(moment: str | None) -> float | None:

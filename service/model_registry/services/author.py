@@ -9,7 +9,7 @@ from model_registry.entities.model_service import ServiceInstance
 from model_registry.errors import NotAllowed
 
 Over = Literal["http", "nats", "file"]
-_SAID = {"http": "with the API key", "nats": "over NATS, by", "file": "by the services file"}
+_OWNERS = {"http": "with the API key", "nats": "over NATS, by", "file": "by the services file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Author:
         self.expect_type(model_type)
         owner = instance.registered_over, instance.registered_by
         if not self.is_admin and owner != (self.over, self.name):
-            who = f"{_SAID.get(owner[0], 'over')} {owner[1]!r}"
+            who = f"{_OWNERS.get(owner[0], 'over')} {owner[1]!r}"
             raise NotAllowed(
                 f"{instance.service_id!r} was registered {who}, and is theirs. Register under another service_id, or "
                 f"have an administrator delete it first (DELETE /services/{instance.service_id})."

@@ -1,9 +1,9 @@
-"""Who is heard of, and who is gone: renewals are written together, and silence is judged by the database.
+"""Which instances are renewed, and which are gone: renewals are written together, and the database decides.
 
 A renewal is no change of the registry: it is noted in memory and written within a second, also after the database was
 away. An instance that is busy cannot renew, because training blocks its event loop: while this replica has a request
-in flight at it, or can connect to it while it trains, it counts as heard of. What is retired is heard of while requests
-are in flight, and goes when none is, whichever replica sent it (`registry_hear_instances` in
+in flight at it, or can connect to it while it trains, it renews the instance itself. What is retired is renewed while
+requests are in flight, and goes when none is, whichever replica sent it (`registry_renew_instances` in
 schema/75_model_services.sql).
 """
 
@@ -24,8 +24,8 @@ from model_registry.store.registry import Registry
 
 log = structlog.get_logger(__name__)
 
-TELL_SECONDS = 1.0
-"""Between two writes of what was heard."""
+WRITE_SECONDS = 1.0
+"""Between two writes of renewals."""
 GAP_SECONDS = 5.0
 """Without a word of any replica: then silence counts anew. An instance goes at most so much later than it could."""
 RETIRED_SECONDS = 3.0
@@ -34,7 +34,7 @@ _MOST_SHOWN = 20
 
 
 class InstanceLiveness:
-    """A worker: tells the database what was heard of, and learns what is gone."""
+    """A worker: writes renewals, and learns which instances are gone."""
 
     def __init__(
         self, registry: Registry, balancer: Balancer, prober: Prober, clock: Callable[[], float] = time.monotonic
@@ -46,27 +46,27 @@ class InstanceLiveness:
         self._renewed: set[str] = set()
 
     def renewed(self, service_id: str) -> None:
-        """Note that an instance's registrant was heard of."""
+        """Note that an instance was renewed by its registrant."""
         self._renewed.add(service_id)
 
     async def run(self) -> None:
-        """Tell what was heard, once a second while there is anything to tell or anybody may fall silent."""
+        """Write once a second, while there are renewals or anybody may fall silent."""
         while True:
-            await asyncio.sleep(TELL_SECONDS)
-            await self.tell()
+            await asyncio.sleep(WRITE_SECONDS)
+            await self.write()
 
-    async def tell(self) -> None:
-        """Write what was heard since the last time. While the database is away it is kept; silence does not count."""
+    async def write(self) -> None:
+        """Write the renewals since the last time. While the database is away they are kept; silence does not count."""
         if not self._registry.loaded:
             return
         watched = [i for i in self._registry.snapshot.instances if i.ttl_seconds is not None or i.status == "retired"]
         if not watched and not self._renewed:
             return
         renewed, self._renewed = self._renewed, set()
-        heard = renewed | {instance.service_id for instance in watched if self._is_held(instance)}
+        held = renewed | {instance.service_id for instance in watched if self._is_held(instance)}
         try:
-            gone = await self._registry.hear_instances(
-                sorted(heard), gap_seconds=GAP_SECONDS, retired_seconds=RETIRED_SECONDS
+            gone = await self._registry.renew_instances(
+                sorted(held), gap_seconds=GAP_SECONDS, retired_seconds=RETIRED_SECONDS
             )
         except RegistryError as error:
             self._renewed |= renewed

@@ -52,7 +52,7 @@ async def probe(connections: Connections, url: str, path: str, words: Sequence[s
     try:
         async with asyncio.timeout(seconds):
             head, body = await _get(connections, url, path, MOST_BYTES, reached)
-        result = judged(head, body, words)
+        result = result_of(head, body, words)
     except TimeoutError:
         what = "no answer" if reached[0] else "no connection"
         result = ProbeResult("timeout", detail=f"{what} within {seconds:g} s at {url}{path}")
@@ -74,7 +74,7 @@ async def listed(connections: Connections, url: str, seconds: float) -> bytes | 
     return body if head.status == _OK else b""
 
 
-def judged(head: ResponseHead, body: bytes | None, words: Sequence[str]) -> ProbeResult:
+def result_of(head: ResponseHead, body: bytes | None, words: Sequence[str]) -> ProbeResult:
     """What an answer means; `body` is None when it is too long."""
     if any(name == _OWN_HEADER for name, _ in head.headers):
         return ProbeResult("unexpected_body", detail="a model registry answers there: requests would come back")
@@ -85,14 +85,14 @@ def judged(head: ResponseHead, body: bytes | None, words: Sequence[str]) -> Prob
     if body is None:
         return ProbeResult("unexpected_body", _OK, f"more than {MOST_BYTES // 1024} KiB")
     accepted = {word.lower() for word in words}
-    said = _said(body, accepted)
-    if not body.strip() or not accepted or said.lower() in accepted:
-        return ProbeResult("ok", _OK, said)
-    says = f"it says {said!r}" if said else "it does not say how it is"
+    word = _word_in(body, accepted)
+    if not body.strip() or not accepted or word.lower() in accepted:
+        return ProbeResult("ok", _OK, word)
+    says = f"it says {word!r}" if word else "it does not say how it is"
     return ProbeResult("unexpected_body", _OK, f"{says}; accepted: {', '.join(words)}")
 
 
-def _said(body: bytes, accepted: Collection[str]) -> str:
+def _word_in(body: bytes, accepted: Collection[str]) -> str:
     """The word that an answer holds: its text, its status, or the field that says yes; empty when there is none."""
     try:
         content = orjson.loads(body)

@@ -75,7 +75,7 @@ class Registrar:
             wanted = {"status": status, "status_reason": reason}
             if wanted == {"status": instance.status, "status_reason": instance.status_reason}:
                 return []
-            # `now` is the database's own: what is retired goes a while after it was last heard of, so not at once.
+            # `now` is the database's own: what is retired goes a while after it was last renewed, so not at once.
             return [Operation("service_instances", "update", instance.id, wanted | {"renewed_at": "now"})]
 
         await self._write(plan, author)

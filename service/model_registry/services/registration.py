@@ -1,4 +1,4 @@
-"""What a registrant says of an instance of a model service. Addresses are judged in `service_address.py`."""
+"""What a registrant says of an instance of a model service. Addresses are looked at in `service_address.py`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HealthCheck(Draft, StrictNumbers):
 
 
 class InstanceFields(Draft, StrictNumbers):
-    """What can be said of an instance of a model service. What is left out stays as it is; null sets the default."""
+    """What is registered of an instance of a model service. What is left out stays as it is; null sets the default."""
 
     service_url: Annotated[str, Field(min_length=1, max_length=LONGEST_URL)] = Field(
         description="Where it answers, http or https. Not link-local, and without credentials.",

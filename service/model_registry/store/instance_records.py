@@ -1,4 +1,4 @@
-"""Instances of model services in the database: heard of, or gone (a part of `Registry`)."""
+"""Instances of model services in the database: renewed, or gone (a part of `Registry`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import Argument
 
 SILENCE = "silence"
-"""The author of what happens because somebody was not heard of."""
+"""The author of what happens because somebody was silent."""
 
 
 class InstanceRecords(ABC):
@@ -28,20 +28,20 @@ class InstanceRecords(ABC):
     async def _send(self, function: str, known: Snapshot | None, actor: str, **arguments: Argument) -> dict[str, Any]:
         """Call a function that writes, and take in what it answers."""
 
-    async def hear_instances(
+    async def renew_instances(
         self, service_ids: Iterable[str], *, gap_seconds: float, retired_seconds: float
     ) -> list[ServiceInstance]:
-        """Note that these instances were heard of, and take away those that were not; answers these.
+        """Renew these instances, and delete those that were not renewed in time; answers the latter.
 
         Silence counts while this is called at least every `gap_seconds` by some replica. What is retired goes
-        `retired_seconds` after it was last heard of. Errors: those of `Database.call`.
+        `retired_seconds` after it was last renewed. Errors: those of `Database.call`.
         """
         before = self.snapshot
         answer = await self._send(
-            "registry_hear_instances",
+            "registry_renew_instances",
             before,
             SILENCE,
-            heard=list(service_ids),
+            renewed=list(service_ids),
             gap_seconds=gap_seconds,
             retired_seconds=retired_seconds,
         )

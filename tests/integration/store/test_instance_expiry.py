@@ -1,4 +1,4 @@
-"""`registry_hear_instances`: who is not heard of is gone, if the registry could hear. The tests set the clock."""
+"""`registry_renew_instances`: who does not renew is gone, if the registry could receive it. The tests set the clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAP, RETIRED, TTL = 5, 3, 30
 
 
 class Registry:
-    """Replicas that tell what they heard, at a time that the test sets."""
+    """Replicas that pass renewals on, at a time that the test sets."""
 
     def __init__(self, database: psycopg.Connection) -> None:
         self.database = database
@@ -32,18 +32,18 @@ class Registry:
     def at(self) -> datetime:
         return BEGAN + timedelta(seconds=self.now)
 
-    def tell(self, *heard: str) -> Any:
+    def tell(self, *renewed: str) -> Any:
         row = self.database.execute(
-            "select registry_hear_instances(%s, %s, %s, known_revision => 0, actor => 'silence', clock => %s)",
-            (json.dumps(heard), GAP, RETIRED, self.at()),
+            "select registry_renew_instances(%s, %s, %s, known_revision => 0, actor => 'silence', clock => %s)",
+            (json.dumps(renewed), GAP, RETIRED, self.at()),
         ).fetchone()
         return row and row[0]
 
-    def until(self, second: float, *heard: str) -> None:
+    def until(self, second: float, *renewed: str) -> None:
         """Tell every second, up to a time."""
         while self.now < second:
             self.now += 1
-            self.tell(*heard)
+            self.tell(*renewed)
 
     @property
     def names(self) -> set[str]:
@@ -79,7 +79,7 @@ def test_to_go_is_a_change_and_to_renew_is_none(registry: Registry) -> None:
     assert shown == ("service_instances", "delete", "silence")
 
 
-def test_silence_does_not_count_while_nobody_could_hear(registry: Registry) -> None:
+def test_silence_does_not_count_while_nobody_could_receive(registry: Registry) -> None:
     registry.add("a")
     registry.until(10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model_registry.http11.response_parser import ResponseHead
-from model_registry.services.probing import MOST_BYTES, judged
+from model_registry.services.probing import MOST_BYTES, result_of
 from model_registry.services.registration import HEALTHY_WORDS
 
 
@@ -22,7 +22,7 @@ from model_registry.services.registration import HEALTHY_WORDS
     ],
 )
 def test_what_says_that_it_is_well(body: bytes) -> None:
-    assert judged(ResponseHead(200, b"OK", []), body, HEALTHY_WORDS).kind == "ok"
+    assert result_of(ResponseHead(200, b"OK", []), body, HEALTHY_WORDS).kind == "ok"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_what_says_that_it_is_well(body: bytes) -> None:
     ],
 )
 def test_what_says_otherwise(body: bytes, says: str) -> None:
-    result = judged(ResponseHead(200, b"OK", []), body, HEALTHY_WORDS)
+    result = result_of(ResponseHead(200, b"OK", []), body, HEALTHY_WORDS)
 
     assert (result.kind, says in result.detail) == ("unexpected_body", True), result.detail
 
@@ -45,29 +45,29 @@ def test_what_says_otherwise(body: bytes, says: str) -> None:
 def test_the_words_are_the_instances_own() -> None:
     head = ResponseHead(200, b"OK", [])
 
-    assert judged(head, b'{"status": "UP"}', ["up"]).kind == "ok"
-    assert judged(head, b'{"status": "ok"}', ["up"]).kind == "unexpected_body"
-    assert judged(head, b"anything", []).kind == "ok"
+    assert result_of(head, b'{"status": "UP"}', ["up"]).kind == "ok"
+    assert result_of(head, b'{"status": "ok"}', ["up"]).kind == "unexpected_body"
+    assert result_of(head, b"anything", []).kind == "ok"
 
 
 @pytest.mark.parametrize("status", [201, 302, 401, 403, 404, 429, 500, 503])
 def test_any_other_status_is_what_it_is(status: int) -> None:
-    result = judged(ResponseHead(status, b"", []), b'{"status": "ok"}', HEALTHY_WORDS)
+    result = result_of(ResponseHead(status, b"", []), b'{"status": "ok"}', HEALTHY_WORDS)
 
     assert (result.kind, result.status) == ("status", status)
 
 
 def test_redirects_are_not_followed_and_it_is_said() -> None:
-    assert "not followed" in judged(ResponseHead(301, b"", []), b"", HEALTHY_WORDS).detail
+    assert "not followed" in result_of(ResponseHead(301, b"", []), b"", HEALTHY_WORDS).detail
 
 
 def test_too_long_an_answer_is_none() -> None:
-    assert f"{MOST_BYTES // 1024} KiB" in judged(ResponseHead(200, b"", []), None, HEALTHY_WORDS).detail
+    assert f"{MOST_BYTES // 1024} KiB" in result_of(ResponseHead(200, b"", []), None, HEALTHY_WORDS).detail
 
 
 def test_a_registry_that_answers_is_no_model_service() -> None:
     head = ResponseHead(200, b"", [(b"x-registry-revision", b"3")])
 
-    result = judged(head, b'{"status": "running"}', HEALTHY_WORDS)
+    result = result_of(head, b'{"status": "running"}', HEALTHY_WORDS)
 
     assert (result.kind, "come back" in result.detail) == ("unexpected_body", True)

@@ -119,7 +119,7 @@ async def register(body: Registration, state: CurrentApp, caller: Registrant) ->
     Fields that are left out stay as they are; null sets the default. Neither does it bring back what was drained.
     """
     instance, is_new = await state.model_services.registrar.register(body, _author(caller))
-    _heard(state, instance)
+    _renewed(state, instance)
     if not is_new:
         return _answer(state, instance)
     return _answer(state, instance, 201, {"Location": f"/services/{instance.service_id}"})
@@ -154,7 +154,7 @@ async def renew(reference: str, state: CurrentApp, caller: Registrant) -> Respon
     404: it is gone, register it again.
     """
     instance = await state.model_services.registrar.renewable(reference, _author(caller))
-    _heard(state, instance)
+    _renewed(state, instance)
     return _answer(state, instance)
 
 
@@ -215,7 +215,7 @@ def _author(caller: Caller) -> Author:
     return Author(caller.name, "http", is_admin=caller.may("admin"), model_types=caller.services)
 
 
-def _heard(state: AppState, instance: ServiceInstance) -> None:
+def _renewed(state: AppState, instance: ServiceInstance) -> None:
     if instance.ttl_seconds is not None and instance.status != "retired":
         state.model_services.liveness.renewed(instance.service_id)
 

@@ -41,9 +41,10 @@ from model_registry.catalog.views import (
     model_view,
 )
 from model_registry.entities.model import Model
+from model_registry.entities.openai_address import Address
 from model_registry.errors import ModelNotFound
 from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES
-from model_registry.gateways.tensorzero.rendering.routes import BEYOND, MOST_ROUTES, Address, routing_of
+from model_registry.gateways.tensorzero.rendering.routes import BEYOND, MOST_ROUTES, routing_of
 from model_registry.selection.list_filters import search_models
 from model_registry.selection.overviews import ModelStats, model_stats
 from model_registry.snapshot.live_deployments import live_deployments

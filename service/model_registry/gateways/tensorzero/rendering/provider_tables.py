@@ -97,7 +97,7 @@ def _asked(model: Model) -> list[Any]:
 
 def _knows_usage(gateway_type: str | None, extras: Mapping[str, Any]) -> bool:
     kind = GATEWAY_TYPES.get(gateway_type or "")
-    return kind is not None and kind.openai_usage and extras.get("api_type") != "responses"
+    return kind is not None and kind.speaks_openai and extras.get("api_type") != "responses"
 
 
 def ignored_prices(offer: ProviderTable) -> str | None:

@@ -6,15 +6,12 @@ Selecting and ordering live deployments is in `snapshot/live_deployments.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from urllib.parse import urlsplit
 
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.model import Model
-from model_registry.entities.node import Node
-from model_registry.entities.provider import Provider, http_url_problem
+from model_registry.entities.openai_address import Address, deployment_address
+from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
-from model_registry.entities.server_address import is_unspecified, ollama_base, with_host_of
 from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
     DEPLOYMENT,
@@ -22,7 +19,6 @@ from model_registry.gateways.tensorzero.rendering.provider_tables import (
     ProviderTable,
     why_left_out,
 )
-from model_registry.loopback import is_loopback
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -30,19 +26,6 @@ MOST_ROUTES = 100
 """Routes per row, at most. Every change of the model renders and checks each route's table again."""
 
 BEYOND = f"the {MOST_ROUTES} that come first are asked, and no more"
-
-_LONGEST = 2000
-"""The limit of `api_base`."""
-_ADDED = ("/chat/completions", "/messages")
-"""Paths that gateways add to a base URL: a URL with such an ending is an endpoint, not a base."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A base URL, or why there is none."""
-
-    base: str | None = None
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +67,7 @@ def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
     omissions = []
     keys = _keys(snapshot, offer)
     for live in live_deployments(snapshot, offer.model.id):
-        address = address_of(live.deployment, live.node)
+        address = deployment_address(live.deployment, live.node)
         if address.base and len(routes) == MOST_ROUTES:
             omissions.append(omitted(live.deployment, BEYOND))
         elif address.base:
@@ -92,38 +75,6 @@ def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
         else:
             omissions.append(omitted(live.deployment, address.fault or ""))
     return Routes(tuple(routes), tuple(omissions))
-
-
-def address_of(deployment: Deployment, node: Node | None) -> Address:
-    """Return the address of a deployment's server: its own endpoint, a loopback at its node; else its node's."""
-    there = node.endpoint if node else None
-    endpoint = deployment.endpoint or there
-    if deployment.endpoint and there and is_loopback(deployment.endpoint) and not is_loopback(there):
-        # A gateway would ask itself.
-        endpoint = with_host_of(deployment.endpoint, there)
-    of_ollama = deployment.provider_type.lower() == "ollama"
-    return _address(ollama_base(endpoint) if endpoint and of_ollama else endpoint)
-
-
-@lru_cache(maxsize=4096)
-def _address(endpoint: str | None) -> Address:
-    """Make a base URL of an endpoint, with `/v1` when it has no path.
-
-    Ollama announces `http://host:11434`; all servers we route to have the OpenAI protocol under `/v1`.
-    """
-    if not endpoint:
-        return Address(fault="it has no endpoint, and neither has its node")
-    if len(endpoint) > _LONGEST:
-        return Address(fault=f"its endpoint is longer than {_LONGEST} characters")
-    if problem := http_url_problem(endpoint):
-        return Address(fault=f"its endpoint {problem}")
-    if is_unspecified(endpoint):
-        return Address(fault=f"its endpoint {endpoint} is every address of its own machine: announce the node's name")
-    if added := next((added for added in _ADDED if endpoint.rstrip("/").endswith(added)), None):
-        return Address(fault=f"its endpoint ends in {added}, which the gateway adds itself")
-    parts = urlsplit(endpoint)
-    bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
-    return Address(parts._replace(path="/v1").geturl() if bare else endpoint)
 
 
 def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Address:
@@ -140,7 +91,7 @@ def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Addr
         return Address(fault=f"its node is {node.status}")
     if node is not None and node.cordoned:
         return Address(fault="its node is cordoned")
-    return address_of(deployment, node)
+    return deployment_address(deployment, node)
 
 
 def omitted(deployment: Deployment, reason: str) -> Omission:

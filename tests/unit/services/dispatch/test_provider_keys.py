@@ -1,0 +1,53 @@
+"""Keys of providers come from the variables that rows name; the registry's own stay where they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from model_registry.services.dispatch.provider_keys import ProviderKeys
+from model_registry.settings import Settings
+
+KEY = "sk-not-a-real-key"
+
+
+def test_a_variable_that_is_set_gives_its_value_as_a_bearer_token() -> None:
+    keys = ProviderKeys({"OPENAI_API_KEY": KEY})
+
+    assert keys.fault("OPENAI_API_KEY") is None
+    assert keys.bearer("OPENAI_API_KEY") == f"Bearer {KEY}".encode()
+
+
+def test_a_line_break_at_its_end_as_files_have_does_not_count() -> None:
+    keys = ProviderKeys({"OPENAI_API_KEY": f"{KEY}\n"})
+
+    assert keys.fault("OPENAI_API_KEY") is None
+    assert keys.bearer("OPENAI_API_KEY") == f"Bearer {KEY}".encode()
+
+
+@pytest.mark.parametrize(
+    "value", ["", " \n", f"{KEY}\r\nX-Evil: 1", f"{KEY} {KEY}", "k\x00y", "schlüssel", "k" * 20_000]
+)
+def test_what_no_header_may_have_is_no_key_and_is_not_repeated(value: str) -> None:
+    fault = ProviderKeys({"OPENAI_API_KEY": value}).fault("OPENAI_API_KEY")
+
+    assert fault
+    assert "OPENAI_API_KEY" in fault
+    assert value.strip() == "" or value not in fault
+
+
+def test_a_missing_one_says_where_it_is_missing() -> None:
+    assert ProviderKeys({}).fault("GROQ_API_KEY") == "GROQ_API_KEY is not set where the registry runs"
+
+
+def test_no_variable_of_the_registrys_own_is_sent_to_anybody() -> None:
+    own = {str(field.alias) for field in Settings.model_fields.values() if field.alias}
+    own |= {"SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_KEY", "PGPASSWORD", "POSTGRES_PASSWORD", "PGRST_JWT_SECRET"}
+    assert {"POSTGREST_KEY", "MODEL_REGISTRY_API_KEY", "DATABASE_URL", "AUTHENTICATOR_PASSWORD", "NATS_TOKEN"} <= own
+    keys = ProviderKeys(dict.fromkeys(own, KEY))
+
+    for name in own:
+        assert "the registry's own" in (keys.fault(name) or ""), name
+
+
+def test_nor_in_another_case_as_settings_are_read() -> None:
+    assert "the registry's own" in (ProviderKeys({"postgrest_key": KEY}).fault("postgrest_key") or "")
