@@ -1,4 +1,4 @@
-"""Headers that every answer carries, whoever makes it: for browsers, and for caches that several callers share."""
+"""Headers of every answer: for browsers, and for caches that several callers share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One try of a request at one target: connect, send, wait for the head, read the body, and say how it ended.
 
-The caller left: the task is cancelled, and whoever is in here closes on the way out. Too slow: the connection is
+The caller left: the task is cancelled, and what is open is closed on the way out. Too slow: the connection is
 aborted by a timer, which is cheaper than a cancelled task, and tells which of the two it was.
 """
 

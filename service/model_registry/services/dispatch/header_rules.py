@@ -23,7 +23,7 @@ _OF_CONNECTION = frozenset({
     *(b"proxy-authenticate", b"proxy-authorization", b"http2-settings"),
 })  # fmt: skip
 _NOT_SENT = _OF_CONNECTION | {b"host", b"content-length", b"expect", b"cookie", b"cookie2", HOPS}
-"""Of a request. The length is said anew."""
+"""Of a request. The length is set anew."""
 _TRACE = frozenset({b"traceparent", b"tracestate"})
 _NOT_SHOWN = _OF_CONNECTION | {
     *(b"set-cookie", b"set-cookie2", b"date", b"server", b"www-authenticate", b"clear-site-data", b"refresh"),
@@ -75,7 +75,7 @@ def request_headers(given: Iterable[Header], replica: bytes, *, secret: frozense
 
 
 def new_traceparent() -> bytes:
-    """Begin a trace (W3C Trace Context): not sampled, so that whoever traces decides."""
+    """Begin a trace (W3C Trace Context): not sampled, so that those who trace decide."""
     drawn = os.urandom(24).hex()
     return f"00-{drawn[:32]}-{drawn[32:]}-00".encode()
 
