@@ -18,6 +18,7 @@ from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
+from model_registry.api.job_metrics import JobMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.background.change_publisher import ChangePublisher
@@ -44,6 +45,7 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.jobs.parts import make_jobs
 from model_registry.services.model_services import make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -64,7 +66,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     registry = _registry(settings, database, work)
     link = _nats_connection(settings, registry.origin, pace)
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
-    state = _state(settings, database, log_database, registry, authenticator, link, work)
+    state = _state(settings, database, log_database, registry, authenticator, link, work, pace)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -126,6 +128,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     authenticator: Authenticator,
     link: NatsConnection | None,
     work: LongWork,
+    pace: Pace,
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
@@ -136,6 +139,12 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
+    dispatcher = Dispatcher(
+        model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
+    )
+    directory = model_services.directory
+    jobs = make_jobs(settings, database, registry, directory, dispatcher, retry_seconds=pace.retry)
+    JobMetrics(metrics.collected, jobs)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -154,9 +163,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=Dispatcher(
-            model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
-        ),
+        dispatcher=dispatcher,
+        jobs=jobs,
         work=work,
     )
 
@@ -207,6 +215,7 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
     services = state.model_services
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
+    yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
+    from model_registry.services.jobs.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class AppState:
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    jobs: Jobs
     work: LongWork
 
     def release(self) -> None:
@@ -53,6 +55,7 @@ class AppState:
         self.publisher.release()
         self.checks.close()
         self.registry.stepped.release()
+        self.jobs.release()
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would run it in a thread

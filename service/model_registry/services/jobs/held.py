@@ -33,7 +33,7 @@ class HeldJob:
         """Change the job here; it is recorded soon, or by `JobBook.before_sending`."""
         self.job = self.job.model_copy(update={**fields, "version": self.job.version + 1})
         self.unrecorded |= fields.keys()
-        self._notify()
+        self.notify()
 
     def explain(self, detail: str | None) -> None:
         """Say what the job waits for. What has been explained already is no change."""
@@ -50,8 +50,9 @@ class HeldJob:
         self.lost = True
         if stored is not None:
             self.job = stored
-        self._notify()
+        self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Wake those who wait for a change."""
         self.changed.set()
         self.changed = asyncio.Event()

@@ -1,11 +1,11 @@
-"""The jobs of a registry, as its API sees them: made, looked up, followed, cancelled; and the worker that keeps them."""
+"""The jobs of a registry, for its API: made, looked up, followed, cancelled; and the worker that keeps them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +20,7 @@ from model_registry.services.jobs.held import HeldJob, JobLost
 from model_registry.services.jobs.states import UNSENT
 from model_registry.services.jobs.training import TrainingFlows
 from model_registry.store.job_records import JobPage
+from model_registry.store.signal import Signal
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,7 @@ _CREATE_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at a job that another replica works on."""
 _STOP_SECONDS: Final = 4.0
+_TICKS_PER_RENEWAL: Final = 4
 CANCELLED: Final = "Cancelled before the training was sent."
 
 
@@ -48,6 +50,10 @@ class Jobs:
         self._flows = flows
         self._works = works
         self._tick_seconds = tick_seconds
+        """Between two records of progress; every fourth time leases are renewed."""
+        self.ended: Signal[ServiceJob] = Signal()
+        """A job that this replica worked on has ended."""
+        self._looks = _Looks(book)
         self._renewed_at = 0.0
         self._stopping = False
 
@@ -128,39 +134,45 @@ class Jobs:
                 held.task.cancel()
         return SeenJob(stored, held is None or held.durable)
 
-    async def follow(self, job_id: str) -> AsyncIterator[SeenJob]:
+    async def follow(self, job_id: str) -> AsyncGenerator[SeenJob, None]:
         """The job now, and after each change, until it has ended. Errors: those of `get`."""
-        seen = await self.get(job_id)
-        yield seen
-        while not seen.job.ended:
-            seen = await self._next(seen)
+        seen: SeenJob | None = await self.get(job_id)
+        while seen is not None:
             yield seen
+            seen = None if seen.job.ended else await self._next(seen)
 
-    async def wait(self, seen: SeenJob, seconds: float) -> SeenJob:
+    async def wait(self, begun: SeenJob, seconds: float) -> SeenJob:
         """The job at its end, or after this time."""
+        latest = begun
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async for seen in self.follow(seen.job.id):  # noqa: B007 (the last one counts)
-                    pass
-        return seen
+                async for seen in self.follow(begun.job.id):
+                    latest = seen
+        return latest
 
-    async def _next(self, seen: SeenJob) -> SeenJob:
-        """The job when it differs from what was seen. While it cannot be looked up, there is no news."""
-        while True:
+    async def _next(self, seen: SeenJob) -> SeenJob | None:
+        """The job when it differs from what was seen; None when this replica stops, or the job is not kept any more.
+
+        While the database is away, there is no news of another replica's job.
+        """
+        while not self._stopping:
             held = self._book.get(seen.job.id)
             if held is not None and not held.lost:
-                changed = held.changed
-                if held.job.version == seen.job.version and held.durable == seen.durable:
-                    await changed.wait()
-                    continue
-                return SeenJob(held.job, held.durable)
-            await asyncio.sleep(_LOOK_SECONDS)
+                if (held.job.version, held.durable) != (seen.job.version, seen.durable):
+                    return SeenJob(held.job, held.durable)
+                await held.changed.wait()
+                continue
             with contextlib.suppress(StorageError):
-                found = await self._book.records.by_id([seen.job.id])
-                if not found:
-                    raise NotFound(f"The job {seen.job.id!r} is not kept any more.")
-                if found[0].version != seen.job.version:
-                    return SeenJob(found[0])
+                now = await self._looks.at(seen.job.id)
+                if now is None or now.version != seen.job.version:
+                    return None if now is None else SeenJob(now)
+        return None
+
+    def release(self) -> None:
+        """Let every caller go that waits for a job: the service is about to stop."""
+        self._stopping = True
+        for held in self._book:
+            held.notify()
 
     # The worker -------------------------------------------------------------------------------------------------------
 
@@ -174,7 +186,7 @@ class Jobs:
         for held in self._book:
             await self._keep(held)
         loop = asyncio.get_running_loop()
-        if loop.time() - self._renewed_at < self._book.records.lease_seconds / 4:
+        if loop.time() - self._renewed_at < _TICKS_PER_RENEWAL * self._tick_seconds:
             return
         try:
             await self._renew()
@@ -225,6 +237,8 @@ class Jobs:
             is_unsent = held.job.phase in UNSENT
             error = RegistryError("The registry failed. See its log.")
             end(held, "failed" if is_unsent else "unknown", error, None if is_unsent else what_to_do(held))
+        if held.job.ended and not held.lost:
+            self.ended.send(held.job)
         with contextlib.suppress(RegistryError):
             await self._book.record(held)
 
@@ -242,6 +256,27 @@ class Jobs:
                 for held in self._book:
                     await self._book.record(held)
                 await self._book.records.release()
+
+
+class _Looks:
+    """Looks at jobs of other replicas: one question a second, however many callers wait."""
+
+    def __init__(self, book: JobBook) -> None:
+        self._book = book
+        self._wanted: set[str] = set()
+        self._looking: asyncio.Task[dict[str, ServiceJob]] | None = None
+
+    async def at(self, job_id: str) -> ServiceJob | None:
+        """The job within about a second; None when there is none. Errors: those of `Database.call`."""
+        self._wanted.add(job_id)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="looks at jobs")
+        return (await asyncio.shield(self._looking)).get(job_id)
+
+    async def _look(self) -> dict[str, ServiceJob]:
+        await asyncio.sleep(_LOOK_SECONDS)
+        wanted, self._wanted = sorted(self._wanted), set()
+        return {job.id: job for job in await self._book.records.by_id(wanted)}
 
 
 def digest_of(request: str) -> str:
@@ -265,6 +300,5 @@ def _why_not_cancelled(job: ServiceJob) -> str:
     if job.status in ENDED:
         return f"The job {job.id} has ended: {job.status}."
     return (
-        f"The training was sent to {job.service_id}: the registry cannot stop it, and does not claim to. Stop it at the "
-        "service."
+        f"The training was sent to {job.service_id}: the registry cannot stop it, and does not claim to. Stop it there."
     )
