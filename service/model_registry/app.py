@@ -46,7 +46,7 @@ from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.jobs.parts import make_jobs
-from model_registry.services.model_services import make_model_services
+from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
 from model_registry.store.fleet_records import Heartbeats
@@ -139,11 +139,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
-    dispatcher = Dispatcher(
-        model_services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay
-    )
-    directory = model_services.directory
-    jobs = make_jobs(settings, database, registry, directory, dispatcher, retry_seconds=pace.retry)
+    dispatcher = _dispatcher(settings, model_services)
+    jobs = make_jobs(settings, database, registry, model_services, dispatcher, pace.retry)
     JobMetrics(metrics.collected, jobs)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
@@ -167,6 +164,10 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         jobs=jobs,
         work=work,
     )
+
+
+def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
+    return Dispatcher(services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:

@@ -34,7 +34,7 @@ class Dispatching:
 
     async def instance(self, service: str, service_id: str, url: str, **fields: Any) -> None:
         """Add an instance to it. It is not probed: what is known of it comes from requests alone."""
-        row = {"service_id": service_id, "model_service_id": service, "service_url": url}
+        row: dict[str, Any] = {"service_id": service_id, "model_service_id": service, "service_url": url}
         row |= {"capabilities": ALL, "health": {"check": "none"}, **fields}
         await self._write("service_instances", str(uuid.uuid4()), row)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from model_registry import __version__
-from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, up
+from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, training_service, up
 from model_registry.cli.errors import OUT_OF_REACH, choices, exit_code
 from model_registry.cli.output import printable
 from model_registry.entities.secret_text import mask_secrets
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("serve")(serve.serve)
+app.command("training-service")(training_service.training_service)
 app.command("history")(history.history)
 app.command("diff")(history.diff)
 app.command("rollback")(history.rollback)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx
@@ -10,13 +9,9 @@ import pytest
 
 from model_registry.imports.sources.training_service import SOURCE, read_training_models
 from support.catalogue import get, problem
-from support.paths import FIXTURES
 from support.replica import Replica
+from support.training_entries import DOCUMENTS, ENTRIES
 
-DOCUMENTS = {file.stem: json.loads(file.read_text()) for file in sorted((FIXTURES / "training_services").iterdir())}
-ENTRIES: dict[tuple[str, str], dict[str, Any]] = {
-    (entry["framework"], entry["model_name"]): entry for document in DOCUMENTS.values() for entry in document["models"]
-}
 LISTED = (
     *("framework", "model_name", "display_name", "description", "params", "input_size", "task_types"),
     *("pretrained_available", "recommended_batch_size", "recommended_lr", "tags", "priority"),

@@ -127,7 +127,7 @@ class Dispatcher:
         retry_delay: float = 1.0,
         tried: Callable[[Plan, Target, Outcome], None] = lambda _plan, _target, _outcome: None,
     ) -> None:
-        """`key_of`: the value of the environment variable that a target names. `tried` is called with every failed try."""
+        """`key_of`: the value of the environment variable that a target names. `tried` gets every failed try."""
         self.balancer = balancer
         self.waiting = WaitingRequests(self._pick, self._give_back)
         self._connections = connections

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from model_registry.entities.service_job import ServiceJob
 
@@ -32,6 +33,8 @@ class HeldJob:
     def change(self, **fields: object) -> None:
         """Change the job here; it is recorded soon, or by `JobBook.before_sending`."""
         self.job = self.job.model_copy(update={**fields, "version": self.job.version + 1})
+        if self.job.ended and self.job.finished_at is None:
+            self.job = self.job.model_copy(update={"finished_at": datetime.now(UTC).isoformat()})
         self.unrecorded |= fields.keys()
         self.notify()
 

@@ -19,6 +19,7 @@ from model_registry.services.jobs.endings import end, what_to_do
 from model_registry.services.jobs.held import HeldJob, JobLost
 from model_registry.services.jobs.states import UNSENT
 from model_registry.services.jobs.training import TrainingFlows
+from model_registry.snapshot.lookup import as_uuid
 from model_registry.store.job_records import JobPage
 from model_registry.store.signal import Signal
 
@@ -93,7 +94,7 @@ class Jobs:
         held = self._book.get(job_id)
         if held is not None and not held.lost:
             return SeenJob(held.job, held.durable)
-        found = await self._book.records.by_id([job_id])
+        found = await self._book.records.by_id([job_id]) if as_uuid(job_id) == job_id else []
         if not found:
             raise NotFound(f"There is no job {job_id!r}. The newest 1,000 that ended are kept.")
         return SeenJob(found[0])
@@ -119,7 +120,7 @@ class Jobs:
         held = self._book.get(job_id)
         if held is not None and not held.durable and held.certain:
             if held.job.phase in UNSENT:
-                held.change(phase="cancelled", detail=CANCELLED, finished_at=datetime.now(UTC).isoformat())
+                held.change(phase="cancelled", detail=CANCELLED)
             stored: ServiceJob | None = held.job
         else:
             stored = await self._book.records.cancel(job_id, CANCELLED)

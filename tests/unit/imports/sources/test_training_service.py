@@ -14,11 +14,9 @@ from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
 from model_registry.imports.sources.training_service import SOURCE, facts_of, read_training_models
 from model_registry.snapshot.snapshot import Snapshot
-from support.paths import FIXTURES
+from support.training_entries import DOCUMENTS, ENTRIES
 
 IDS = count()
-DOCUMENTS = {file.stem: json.loads(file.read_text()) for file in sorted((FIXTURES / "training_services").iterdir())}
-ENTRIES = [entry for document in DOCUMENTS.values() for entry in document["models"]]
 
 
 def planned(snapshot: Snapshot, document: Any, provider: str, framework: str | None = None) -> ImportPlan:
@@ -38,8 +36,8 @@ def test_the_ten_entries_arrive_equal_field_by_field() -> None:
     kept = {(m.card["framework"], m.model_id): m.card["training_entry"] for m in with_all().models}
 
     assert len(ENTRIES) == 10
-    assert kept == {(entry["framework"], entry["model_name"]): entry for entry in ENTRIES}
-    for entry in ENTRIES:  # 97.0 stays 97.0, also where 97 is equal
+    assert kept == ENTRIES
+    for entry in ENTRIES.values():  # 97.0 stays 97.0, also where 97 is equal
         assert json.dumps(kept[entry["framework"], entry["model_name"]], sort_keys=True) == json.dumps(
             entry, sort_keys=True
         )
