@@ -214,6 +214,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
     services = state.model_services
+    if services.file is not None:
+        yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
     yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
