@@ -21,6 +21,7 @@ from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.job_metrics import JobMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
+from model_registry.api.source_metrics import SourceMetrics
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.supervisor import Supervisor, Worker
 from model_registry.background.workers import (
@@ -31,6 +32,8 @@ from model_registry.background.workers import (
     trim_change_log,
 )
 from model_registry.confinement.walls import missing_walls
+from model_registry.discovery.composition import make_discovery
+from model_registry.discovery.discovery import Discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -81,6 +84,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             file = SnapshotFile(settings.cache_dir, f"{address}#{settings.db_schema}")
             await load_first_snapshot(registry, file)
             _warn(state)
+            stack.push_async_callback(state.discovery.close)
             supervisor = Supervisor(state.metrics.worker_failed)
             stack.callback(state.release)
             stack.push_async_callback(supervisor.stop)
@@ -147,9 +151,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     return AppState(
         settings=settings,
         registry=registry,
-        history=History(
-            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
-        ),
+        history=_history(database, log_database, registry, work),
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
@@ -163,7 +165,12 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         dispatcher=dispatcher,
         jobs=jobs,
         work=work,
+        discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
+    return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
 def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
@@ -175,6 +182,11 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
+    observe = SourceMetrics(metrics.collected, registry).asked
+    return make_discovery(settings, database, registry, new_id, observe)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
@@ -218,7 +230,13 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
+<<<<<<< HEAD
     yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
+||||||| f6220c6
+=======
+    if settings.role != "dispatch":
+        yield Worker("discovery", state.discovery.run)
+>>>>>>> main
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)
