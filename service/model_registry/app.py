@@ -230,13 +230,9 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
-<<<<<<< HEAD
     yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
-||||||| f6220c6
-=======
     if settings.role != "dispatch":
         yield Worker("discovery", state.discovery.run)
->>>>>>> main
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)
