@@ -140,14 +140,10 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    instance_metrics = InstanceMetrics(metrics.collected)
-    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
-    instance_metrics.watch(registry, model_services)
+    model_services = _model_services(settings, registry, metrics)
     dispatcher = _dispatcher(settings, model_services)
     jobs = make_jobs(settings, database, registry, model_services, dispatcher, pace.retry)
     JobMetrics(metrics.collected, jobs)
-    publisher = _config_publisher(settings, registry, renderer, metrics)
-    metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
         settings=settings,
         registry=registry,
@@ -155,7 +151,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
-        publisher=publisher,
+        publisher=_config_publisher(settings, registry, renderer, metrics),
         checks=CheckSlots(),
         indexes=ModelIndexes(),
         events=events,
@@ -167,6 +163,13 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> ModelServices:
+    instances = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, instances.state_changed)
+    instances.watch(registry, services)
+    return services
 
 
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
@@ -181,7 +184,9 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
-    return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    publisher = ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    metrics.watch_delivery(lambda: publisher.delivery)
+    return publisher
 
 
 def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:

@@ -108,7 +108,7 @@ class TrainingReports:
     async def _beat(
         self, request: DispatchRequest, waiting: asyncio.Future[Answer] | asyncio.Future[bytes], *, between: bool
     ) -> bool:
-        """Send comments while something is waited for, `between` two events; False when it failed, which was said."""
+        """Send comments while something is waited for, `between` two events; False when it failed: the stream ended."""
         while not waiting.done():
             await asyncio.wait([waiting], timeout=self._heartbeat_seconds)
             if not waiting.done() and between:

@@ -17,6 +17,7 @@ from model_registry.errors import Conflict, NotFound, OutcomeUnknown, RegistryEr
 from model_registry.services.jobs.book import JobBook
 from model_registry.services.jobs.endings import end, what_to_do
 from model_registry.services.jobs.held import HeldJob, JobLost
+from model_registry.services.jobs.looks import JobLooks
 from model_registry.services.jobs.states import UNSENT
 from model_registry.services.jobs.training import TrainingFlows
 from model_registry.snapshot.lookup import as_uuid
@@ -27,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 _CREATE_SECONDS: Final = 3.0
 """For how long a caller waits until a job is recorded. It is worked on all the same."""
-_LOOK_SECONDS: Final = 1.0
-"""Between two looks at a job that another replica works on."""
 _STOP_SECONDS: Final = 4.0
 _TICKS_PER_RENEWAL: Final = 4
 CANCELLED: Final = "Cancelled before the training was sent."
@@ -54,7 +53,7 @@ class Jobs:
         """Between two records of progress; every fourth time leases are renewed."""
         self.ended: Signal[ServiceJob] = Signal()
         """A job that this replica worked on has ended."""
-        self._looks = _Looks(book)
+        self._looks = JobLooks(book.records)
         self._renewed_at = 0.0
         self._stopping = False
 
@@ -257,27 +256,6 @@ class Jobs:
                 for held in self._book:
                     await self._book.record(held)
                 await self._book.records.release()
-
-
-class _Looks:
-    """Looks at jobs of other replicas: one question a second, however many callers wait."""
-
-    def __init__(self, book: JobBook) -> None:
-        self._book = book
-        self._wanted: set[str] = set()
-        self._looking: asyncio.Task[dict[str, ServiceJob]] | None = None
-
-    async def at(self, job_id: str) -> ServiceJob | None:
-        """The job within about a second; None when there is none. Errors: those of `Database.call`."""
-        self._wanted.add(job_id)
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="looks at jobs")
-        return (await asyncio.shield(self._looking)).get(job_id)
-
-    async def _look(self) -> dict[str, ServiceJob]:
-        await asyncio.sleep(_LOOK_SECONDS)
-        wanted, self._wanted = sorted(self._wanted), set()
-        return {job.id: job for job in await self._book.records.by_id(wanted)}
 
 
 def digest_of(request: str) -> str:
