@@ -13,6 +13,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import BodyCache
 from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.dispatch.door import Door
+from model_registry.api.dispatch.language_models import LanguageModelDoors
 from model_registry.api.dispatch.model_services import ModelServiceDoors
 from model_registry.api.dispatch.training import TrainingJobs
 from model_registry.api.dispatch.training_reports import TrainingReports
@@ -115,7 +116,8 @@ def dispatch_doors(state: AppState) -> dict[str, Door]:
     training = TrainingJobs(state.settings, state.registry, directory, state.jobs)
     reports = TrainingReports(state.registry, state.jobs, ServiceRequests(state.dispatcher, state.registry.origin))
     services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, directory, training)
-    return services.doors() | training.doors() | reports.doors()
+    models = LanguageModelDoors(state.settings, state.registry, state.dispatcher, state.language_models)
+    return services.doors() | training.doors() | reports.doors() | models.doors()
 
 
 def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:
