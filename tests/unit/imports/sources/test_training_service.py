@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from model_registry.catalog.training_models import find_entry
 from model_registry.catalog.training_views import comparison_view, guide_view, list_view
 from model_registry.entities.model import Model
+from model_registry.errors import SourceUnreadable
 from model_registry.gateways.tensorzero.rendering.provider_tables import why_left_out
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
@@ -137,6 +138,12 @@ def test_a_source_of_one_framework_passes_over_models_of_others() -> None:
     assert [offer.model_id for offer in content.offers] == ["a", "b"]
     (passed,) = content.passed_over
     assert (passed.name, passed.reason) == ("other/c", "is of another framework than timm")
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "no"}}, {"detail": "Not Found"}, {"timm": {"a": {}}}])
+def test_an_answer_without_a_list_is_none_of_a_service(answer: Any) -> None:
+    with pytest.raises(SourceUnreadable, match="http://p/models/list answers without a list"):
+        read_training_models(answer, framework="f", provider="p", api_base="http://p")
 
 
 odd = st.recursive(
