@@ -23,7 +23,7 @@ from model_registry.entities.model_service import InstanceStatus, ServiceInstanc
 from model_registry.selection.filter_values import known
 from model_registry.services.author import Author
 from model_registry.services.dispatch.targets import TargetState
-from model_registry.services.registration import InstanceFields, Registration
+from model_registry.services.registration import Registration
 from model_registry.services.views import InstanceHealth, InstanceView, health_view, instance_view
 from model_registry.snapshot.lookup import find_instance, find_model_service
 from model_registry.store.json_bytes import json_bytes
@@ -34,7 +34,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 """How an instance is moves without a change of revision."""
 _SHAPE: Any = {"model": InstanceView}
 _WRITE: Any = responses(401, 403, 404, 409, 422, 503)
-_CHANGE: Any = partial(InstanceFields)
+_CHANGE: Any = partial(Registration)
 
 
 class Why(BaseModel):
