@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+import discovery
 import events
 import hostile
 import knowledge
@@ -45,6 +46,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "start": start.measure,
     "knowledge": knowledge.measure,
     "hostile": hostile.measure,
+    "discovery": discovery.measure,
 }
 
 

@@ -17,6 +17,7 @@ from model_registry.cli import (
     model_services,
     node,
     serve,
+    sources,
     tensorzero,
     training_service,
     up,
@@ -45,6 +46,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model_services.app, name="model-services")
 app.add_typer(node.app, name="node")
+app.add_typer(sources.app, name="sources")
 app.add_typer(tensorzero.app, name="tensorzero")
 
 
