@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+from pydantic import Field
+
 from model_registry.client.requests import Call, Json, Rows, json_object, operation, quoted
 from model_registry.entities.source import Source
 
@@ -20,8 +22,8 @@ class CatalogSource(Source):
     next_at: str | None = None
     asking: bool = False
     models: int = 0
-    counts: dict[str, int] = {}
-    skipped: list[dict[str, str]] = []
+    counts: dict[str, int] = Field(default_factory=dict)
+    skipped: list[dict[str, str]] = Field(default_factory=list)
     skipped_count: int = 0
 
 
