@@ -131,7 +131,7 @@ async def test_an_equal_answer_is_asked_for_with_its_etag_and_is_no_revision(
         return any(headers.get("if-none-match") == '"one"' for _, headers in server.asked)
 
     async def answered() -> bool:
-        return (await get(replica.client, "/api/sources/gpu_1"))["state"] == "ok"
+        return bool((await get(replica.client, "/api/sources/gpu_1"))["state"] == "ok")
 
     await until(answered)
     revision = replica.state.registry.snapshot.revision
@@ -170,7 +170,7 @@ async def test_a_source_that_is_being_asked_is_not_asked_beside(start_replica: A
         return bool(items) and items[0]["asking"] and bool(server.asked)
 
     await until(asking)
-    beside = await second.client.post("/api/sources/gpu_1/refresh")
+    beside = await second.client.post("/api/sources/gpu_1/refresh", params={"wait": 0})
 
     problem(beside, 429, "E4290")
     assert len(server.asked) == 1

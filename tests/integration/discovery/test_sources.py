@@ -110,7 +110,7 @@ async def test_the_environment_makes_sources_that_people_do_not_write(start_repl
     second = await start_replica()
 
     async def gone() -> bool:
-        return (await get(second.client, "/api/sources"))["count"] == 0
+        return bool((await get(second.client, "/api/sources"))["count"] == 0)
 
     await until(gone)
 
