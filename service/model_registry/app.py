@@ -47,6 +47,9 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.dispatch.language_models import LanguageModels
+from model_registry.services.dispatch.provider_keys import ProviderKeys
+from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -137,10 +140,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    instance_metrics = InstanceMetrics(metrics.collected)
-    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
-    instance_metrics.watch(registry, model_services)
-    dispatcher = _dispatcher(settings, model_services)
+    model_services, instance_metrics = _model_services(settings, registry, metrics)
+    keys = ProviderKeys(os.environ)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -155,20 +156,30 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         indexes=ModelIndexes(),
         events=events,
         liveness=liveness,
+        service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=dispatcher,
+        dispatcher=_dispatcher(settings, model_services, keys),
+        language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> tuple[ModelServices, InstanceMetrics]:
+    """The parts that know model services, and what they count."""
+    instances = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, instances.state_changed)
+    instances.watch(registry, services)
+    return services, instances
 
 
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
     return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
-def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
-    return Dispatcher(services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
+def _dispatcher(settings: Settings, services: ModelServices, keys: ProviderKeys) -> Dispatcher:
+    return Dispatcher(services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay)
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
@@ -185,14 +196,30 @@ def _discovery(settings: Settings, database: Database, registry: Registry, metri
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
     recorder = EventRecorder(registry, link, default_node=settings.default_node, count=metrics.events)
-    limits = StreamLimits(
+    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
+    return EventConsumer(link, recorder, _stream_limits(settings), heartbeats_wait_seconds=wait)
+
+
+def _message_consumer(
+    settings: Settings,
+    registry: Registry,
+    link: NatsConnection | None,
+    services: ModelServices,
+    metrics: InstanceMetrics,
+) -> EventConsumer | None:
+    if link is None:
+        return None
+    recorder = MessageRecorder(registry, link, services, metrics.messages)
+    return EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
         max_age_seconds=settings.stream_max_age_hours * 3600,
         max_bytes=settings.stream_max_mb * 2**20,
         replicas=settings.stream_replicas,
         in_flight=settings.events_in_flight,
     )
-    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
-    return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
 
 
 def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection, events: EventConsumer) -> NodeLiveness:
@@ -232,5 +259,7 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("change-publisher", changes.run, before_stop=changes.drain)
     if state.events is not None:
         yield Worker("event-consumer", state.events.run, before_stop=state.events.finish, after_stop=state.events.close)
+    if (messages := state.service_messages) is not None:
+        yield Worker("service-messages", messages.run, before_stop=messages.finish, after_stop=messages.close)
     if state.liveness is not None:
         yield Worker("node-liveness", state.liveness.run)

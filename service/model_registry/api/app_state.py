@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
+    from model_registry.services.dispatch.language_models import LanguageModels
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,11 @@ class AppState:
     indexes: ModelIndexes
     events: EventConsumer | None
     liveness: NodeLiveness | None
+    service_messages: EventConsumer | None
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    language_models: LanguageModels
     work: LongWork
     discovery: Discovery
 

@@ -72,21 +72,24 @@ def with_version(rest: bytes, version: str) -> bytes:
 
 
 def _read_all(body: bytes) -> Fields:
-    text = body.decode("latin-1")  # a character is a byte: places in one are places in the other
-    try:
-        members = _members(text)
-    except json.JSONDecodeError as error:
-        reason = json_mistake(body.decode("utf-8", "replace"), error.pos, error.msg)
-        raise Invalid(str(reason), reasons=[reason]) from None
-    except (ValueError, RecursionError):
-        raise _invalid("body", "is nested too deeply") from None
     own, kept = {}, []
-    for name, start, value, end in members:
+    for name, start, value, end in read_members(body):
         if name in OWN_FIELDS:
             own[name] = _value(name, body[value:end])
         else:
             kept.append(body[start:end])
     return Fields(own, b"{" + b",".join(kept) + b"}")
+
+
+def read_members(body: bytes) -> list[tuple[str, int, int, int]]:
+    """The members of an object: name, where it starts, where its value starts, where that ends. Errors: Invalid."""
+    try:
+        return _members(body.decode("latin-1"))  # a character is a byte: places in one are places in the other
+    except json.JSONDecodeError as error:
+        reason = json_mistake(body.decode("utf-8", "replace"), error.pos, error.msg)
+        raise Invalid(str(reason), reasons=[reason]) from None
+    except (ValueError, RecursionError):
+        raise _invalid("body", "is nested too deeply") from None
 
 
 def _members(text: str) -> list[tuple[str, int, int, int]]:
