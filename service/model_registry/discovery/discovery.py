@@ -81,11 +81,11 @@ class Discovery:
             await asyncio.gather(*self._asking, writing, return_exceptions=True)
 
     async def close(self) -> None:
-        """Give up the claims of what is not asked to the end, and close the connections: the service is stopping."""
+        """Give up what is not asked to the end, and its claims: the service is stopping."""
         for refreshing in self._refreshing:
             refreshing.cancel()
         await asyncio.gather(*self._refreshing, return_exceptions=True)
-        await self._parts.asker.close()
+        self._parts.asker.close()
         if self._claimed:
             with contextlib.suppress(RegistryError):
                 await self._parts.turns.end(self._claimed, ())
