@@ -112,7 +112,7 @@ class Asker:
             return answer
         first = exchange.first or Fetched(None)
         digest, offers = await self._reading.go_on(_digests, content)
-        # Where a source spells names differently from the rows, rows cannot be told by them.
+        # Where a source spells names differently from the rows, rows are not found by them.
         comparable = raw.offers if raw and source.kind != _OF_SEVERAL else {}
         self._raw[source.id] = _Raw(answer.question, exchange.digest, digest, offers, first.etag, first.last_modified)
         if settled is not None and digest == settled.digest:
