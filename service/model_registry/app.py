@@ -16,6 +16,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
+from model_registry.api.dispatch.metrics import DispatchMetrics
 from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
@@ -136,7 +137,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     instance_metrics = InstanceMetrics(metrics.collected)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
-    dispatcher = _dispatcher(settings, model_services)
+    dispatch_metrics = DispatchMetrics(metrics.collected)
+    dispatcher = _dispatcher(settings, model_services, dispatch_metrics)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -156,12 +158,21 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         heartbeats=Heartbeats(database),
         model_services=model_services,
         dispatcher=dispatcher,
+        dispatch_metrics=dispatch_metrics,
         work=work,
     )
 
 
-def _dispatcher(settings: Settings, services: ModelServices) -> Dispatcher:
-    return Dispatcher(services.balancer, Connections(), key_of=os.environ.get, retry_delay=settings.retry_delay)
+def _dispatcher(settings: Settings, services: ModelServices, metrics: DispatchMetrics) -> Dispatcher:
+    dispatcher = Dispatcher(
+        services.balancer,
+        Connections(),
+        key_of=os.environ.get,
+        retry_delay=settings.retry_delay,
+        tried=metrics.failed_try,
+    )
+    metrics.watch(dispatcher)
+    return dispatcher
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:

@@ -60,7 +60,7 @@ PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
-_SAME_SITE = frozenset({"none", "same-origin"})
+_SAME_SITE = frozenset({b"none", b"same-origin"})
 _KEY_HEADER = frozenset({b"x-api-key"})
 _BOTH_HEADERS = _KEY_HEADER | {b"authorization"}
 _CALLER = "model_registry.caller"
@@ -144,13 +144,16 @@ class Authenticator:
             raise NotAllowed(message)
         return caller
 
-    async def require_dispatch(self, request: HTTPConnection) -> Caller:
-        """The caller, who may have requests passed on. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+    async def require_dispatch(self, asked: Mapping[bytes, bytes]) -> Caller:
+        """The caller, by the headers of a request, who may have it passed on.
+
+        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
 
         Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
         that listens to its own machine alone; but no page of another site that is open in a browser there.
         """
-        caller = await self.caller(request)
+        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
@@ -161,7 +164,7 @@ class Authenticator:
         if not self._is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
-        if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
             raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
         return ANYBODY
 
@@ -222,11 +225,14 @@ def _is_of_supabase(secret: str) -> bool:
 
 
 def _shown_key(headers: Headers) -> str | None:
-    authorization = headers.get("authorization", "")
+    return _secret(headers.get("authorization", ""), headers.get("x-api-key", ""))
+
+
+def _secret(authorization: str, api_key: str) -> str | None:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get("x-api-key") or None
+    return api_key or None
 
 
 Authorise = Callable[[Request], Awaitable[Caller]]

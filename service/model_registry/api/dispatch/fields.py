@@ -41,7 +41,7 @@ class Fields:
         value = self.own.get(name)
         if value is None or (isinstance(value, str) and value):
             return value
-        raise _invalid(name, "must be a text")
+        raise invalid(name, "must be a text")
 
 
 def read_fields(body: bytes) -> Fields:
@@ -72,21 +72,24 @@ def with_version(rest: bytes, version: str) -> bytes:
 
 
 def _read_all(body: bytes) -> Fields:
-    text = body.decode("latin-1")  # a character is a byte: places in one are places in the other
-    try:
-        members = _members(text)
-    except json.JSONDecodeError as error:
-        reason = json_mistake(body.decode("utf-8", "replace"), error.pos, error.msg)
-        raise Invalid(str(reason), reasons=[reason]) from None
-    except (ValueError, RecursionError):
-        raise _invalid("body", "is nested too deeply") from None
     own, kept = {}, []
-    for name, start, value, end in members:
+    for name, start, value, end in read_members(body):
         if name in OWN_FIELDS:
             own[name] = _value(name, body[value:end])
         else:
             kept.append(body[start:end])
     return Fields(own, b"{" + b",".join(kept) + b"}")
+
+
+def read_members(body: bytes) -> list[tuple[str, int, int, int]]:
+    """The members of an object: name, where it starts, where its value starts, where that ends. Errors: Invalid."""
+    try:
+        return _members(body.decode("latin-1"))  # a character is a byte: places in one are places in the other
+    except json.JSONDecodeError as error:
+        reason = json_mistake(body.decode("utf-8", "replace"), error.pos, error.msg)
+        raise Invalid(str(reason), reasons=[reason]) from None
+    except (ValueError, RecursionError):
+        raise invalid("body", "is nested too deeply") from None
 
 
 def _members(text: str) -> list[tuple[str, int, int, int]]:
@@ -113,6 +116,8 @@ def _members(text: str) -> list[tuple[str, int, int, int]]:
         at = _skip(text, end)
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
+            if text[at : at + 1] == "}":
+                raise json.JSONDecodeError("Illegal trailing comma", text, at)
         elif text[at : at + 1] != "}":
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
     if _skip(text, at + 1) != len(text):
@@ -129,15 +134,16 @@ def _value(name: str, written: bytes) -> Any:  # noqa: ANN401 (any JSON)
     try:
         return orjson.loads(written)
     except ValueError:
-        raise _invalid(name, "is not valid JSON in UTF-8") from None
+        raise invalid(name, "is not valid JSON in UTF-8") from None
 
 
 def _decoded(name: bytes) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise _invalid(MODEL_TYPE, "is not UTF-8") from None
+        raise invalid(MODEL_TYPE, "is not UTF-8") from None
 
 
-def _invalid(where: str, message: str) -> Invalid:
+def invalid(where: str, message: str) -> Invalid:
+    """Return the refusal of one field."""
     return Invalid(f"{where}: {message}", reasons=[Reason(where, message)])
