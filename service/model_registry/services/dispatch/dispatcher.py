@@ -127,7 +127,15 @@ class Dispatcher:
         retry_delay: float = 1.0,
         tried: Callable[[Plan, Target, Outcome], None] = lambda _plan, _target, _outcome: None,
     ) -> None:
-        """`key_of`: the value of the environment variable that a target names. `tried` gets every failed try."""
+        """Put it together; nothing runs by itself.
+
+        Args:
+            balancer: Of this replica.
+            connections: To upstreams.
+            key_of: Gives the value of the environment variable that a target names.
+            retry_delay: The longest pause before another try, seconds.
+            tried: Called with every failed try.
+        """
         self.balancer = balancer
         self.waiting = WaitingRequests(self._pick, self._give_back)
         self._connections = connections
@@ -193,7 +201,7 @@ class Dispatcher:
             target.accepts and plan.capability in target.capabilities and target.key not in course.tried
             for target in plan.targets
         )
-        return next_step(
+        step = next_step(
             outcome,
             sent=course.sent,
             first_byte=False,
@@ -206,6 +214,11 @@ class Dispatcher:
             delay=self._retry_delay,
             chance=random.random(),  # noqa: S311 (spreads retries)
         )
+        if isinstance(step, GiveUp) or not step.after:
+            return step
+        if (outcome.retry_after or 0.0) > self._retry_delay:
+            return GiveUp("answered")  # the caller learns when to come back, and does not hang until then
+        return Retry(min(step.after, self._retry_delay))
 
     def _answer(self, course: _Course, attempt: Attempt) -> Answer:
         return Answer(attempt, course.tries, self.waiting.look)
