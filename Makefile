@@ -42,8 +42,8 @@ bench: $(STAMP) ## measure, and print a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing must be lost (ARGS="--seed 2")
-	$(BIN)/python benchmarks/chaos.py $(ARGS)
+chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing must be lost (ARGS="--seed 2"; ARGS=--services: model services fail)
+	PYTHONPATH=tests $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 .PHONY: audit
 audit: $(STAMP) ## look for known vulnerabilities in both locks; fails if no service can be reached

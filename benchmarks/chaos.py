@@ -1,6 +1,7 @@
 """Nothing lost, nothing invented: a fleet publishes while components are killed and restarted at random.
 
     python benchmarks/chaos.py --seed 1 --nodes 1000 --models 8 --seconds 60
+    python benchmarks/chaos.py --services    # model services fail instead: chaos_services.py
 
 Real NATS, PostgREST and Postgres, three replicas; PostgREST, Postgres, NATS and the first replica die by SIGKILL. At
 the end every replica and the database must match the state of the fleet exactly; otherwise the exit code is 1.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,64 +22,20 @@ from typing import LiteralString
 import httpx
 import psycopg
 
+import chaos_services
 from acknowledgements import HOLD_COMMITS, HOLD_NO_COMMITS, Acknowledgements, Ledger
 from casualties import Victim, kill_at_random
 from fleet import Found, Key, Publisher, deployments_of, differences, model_of
 from fleet_simulation import Habits, Model, SimulatedFleet
 from model_registry.devstack.embedded import EmbeddedStack
-from model_registry.devstack.ports import LOOPBACK, choose_port
-from model_registry.errors import StackError
 from model_registry.messaging.connection import NatsConnection, cancel
 from model_registry.messaging.login import NatsLogin
 from model_registry.store import migrations
-from servers import API_KEY, COMMAND, surroundings
+from replicas import Replica, make_replicas
 
 SCHEMA = "model_registry"
-_START_SECONDS = 180
 _SHOWN = 20
-_SHOWN_OF_LOG = 2000
 _TELL_SECONDS = 10
-
-
-class Replica:
-    """`model-registry serve` as a process that can be killed, and restarted on the same port with the same cache."""
-
-    def __init__(self, number: int, port: int, environment: dict[str, str], scratch: Path) -> None:
-        self._port = port
-        own = {"MODEL_REGISTRY_API_KEY": API_KEY, "MODEL_REGISTRY_CACHE_DIR": str(scratch / f"cache-{number}")}
-        self._environment = {**surroundings(), **environment, **own}
-        self._log = scratch / f"replica-{number}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.name = f"replica {number}"
-        self.url = f"http://{LOOPBACK}:{self._port}"
-
-    @property
-    def state(self) -> str:
-        """Whether it is running, and the end of its log."""
-        code = self._process.poll() if self._process is not None else None
-        return f"{'runs' if code is None else f'ended with {code}'}; {self._log.read_text()[-_SHOWN_OF_LOG:]}"
-
-    def start(self) -> None:
-        """Start it and return when it responds. Errors: StackError."""
-        with self._log.open("ab") as log:
-            argv = [COMMAND, "serve", "--port", str(self._port)]
-            self._process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                httpx.get(f"{self.url}/healthz", trust_env=False)
-            except httpx.HTTPError:
-                time.sleep(0.05)
-            else:
-                return
-        self.kill()
-        raise StackError(f"{self.name} did not come up: {self.state}")
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
 
 def in_database(url: str) -> tuple[dict[Key, Model], dict[str, str], list[str]]:
@@ -190,10 +147,7 @@ def wrong_after_chaos(options: argparse.Namespace, stack: EmbeddedStack, scratch
         "MODEL_REGISTRY_CHECK_WITH_GATEWAY": "false",
         "MODEL_REGISTRY_LOG_LEVEL": "warning",
     }
-    ports: set[int] = set()
-    for _ in range(options.replicas):
-        ports.add(choose_port(None, taken=ports))
-    replicas = [Replica(number, port, environment, scratch) for number, port in enumerate(ports)]
+    replicas = make_replicas(options.replicas, environment, scratch)
     _execute(stack, HOLD_COMMITS)
     try:
         with ThreadPoolExecutor() as pool:
@@ -248,4 +202,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(chaos_services.main() if "--services" in sys.argv else main())

@@ -1,4 +1,4 @@
--- depends: 0011_model_services
+-- depends: 0013_model_sources
 
 -- Models for tasks without an interface that gateways know: classification, detection, segmentation, forecasting.
 -- The older service writes none of them, and reads them as it reads any other type.

@@ -8,7 +8,8 @@ language sql immutable parallel safe
 as $$
     select array[
         'model_providers', 'model_categories', 'models', 'model_aliases', 'functions', 'service_model_mappings',
-        'model_deployments', 'gpu_nodes', 'model_services', 'service_instances', 'config_sections', 'config_files', 'api_keys']
+        'model_deployments', 'gpu_nodes', 'model_services', 'service_instances', 'model_sources', 'source_answers',
+        'config_sections', 'config_files', 'api_keys']
 $$;
 comment on function registry_tracked_tables is 'The tables whose changes are in the change log.';
 

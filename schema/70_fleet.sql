@@ -154,7 +154,12 @@ as $$
         'nodes', coalesce((
             select json_object_agg(n.node_id, json_build_object(
                 'last_seen_at', n.last_seen_at, 'vram_used_mb', n.vram_used_mb, 'vram_free_mb', n.vram_free_mb))
-            from gpu_nodes n), '{}'))
+            from gpu_nodes n), '{}'),
+        'sources', coalesce((
+            select json_object_agg(t.source_id, json_build_object(
+                'asked_at', t.asked_at, 'good_at', t.good_at, 'next_at', t.next_at,
+                'asking', t.claimed_until is not null and t.claimed_until > clock_timestamp()))
+            from source_turns t), '{}'))
 $$;
 comment on function registry_heartbeats is 'What moves on every node without being a change, and how well the fleet is heard.';
 

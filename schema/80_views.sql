@@ -6,7 +6,7 @@ select m.id, m.name, m.model_id, m.model_type, m.capabilities, m.vram_mb, m.cont
        m.routing_priority, m.metadata, p.id as provider_id, p.name as provider_name, p.type as provider_type,
        p.api_base, p.api_key_env_var, m.status, m.card,
        (select coalesce(jsonb_agg(jsonb_build_object('alias', a.alias, 'context', a.context) order by a.context, a.alias), '[]')
-        from model_aliases a where a.model_id = m.id) as aliases
+        from model_aliases a where a.model_id = m.id) as aliases, m.missing_since
 from models m
 join model_providers p on p.id = m.provider_id
 where m.active and p.active and m.status in ('active', 'experimental');

@@ -21,6 +21,7 @@ from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
+from model_registry.api.source_metrics import SourceMetrics
 from model_registry.background.change_publisher import ChangePublisher
 from model_registry.background.supervisor import Supervisor, Worker
 from model_registry.background.workers import (
@@ -31,6 +32,8 @@ from model_registry.background.workers import (
     trim_change_log,
 )
 from model_registry.confinement.walls import missing_walls
+from model_registry.discovery.composition import make_discovery
+from model_registry.discovery.discovery import Discovery
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
@@ -80,6 +83,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
             file = SnapshotFile(settings.cache_dir, f"{address}#{settings.db_schema}")
             await load_first_snapshot(registry, file)
             _warn(state)
+            stack.push_async_callback(state.discovery.close)
             supervisor = Supervisor(state.metrics.worker_failed)
             stack.callback(state.release)
             stack.push_async_callback(supervisor.stop)
@@ -130,7 +134,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
-    events = _event_consumer(settings, registry, link, metrics) if link else None
+    records_fleet = link is not None and settings.role != "dispatch"
+    events = _event_consumer(settings, registry, link, metrics) if link and records_fleet else None
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
@@ -144,9 +149,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     return AppState(
         settings=settings,
         registry=registry,
-        history=History(
-            database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run
-        ),
+        history=_history(database, log_database, registry, work),
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
@@ -160,7 +163,12 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         dispatcher=dispatcher,
         dispatch_metrics=dispatch_metrics,
         work=work,
+        discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
+    return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
 def _dispatcher(settings: Settings, services: ModelServices, metrics: DispatchMetrics) -> Dispatcher:
@@ -180,6 +188,11 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
     return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+
+
+def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
+    observe = SourceMetrics(metrics.collected, registry).asked
+    return make_discovery(settings, database, registry, new_id, observe)
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
@@ -202,23 +215,22 @@ def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection,
 def _warn(state: AppState) -> None:
     if state.registry.loaded and not state.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
+    if state.registry.loaded and state.settings.role != "control" and not state.authenticator.has_keys():
+        whom = "all programs of this machine" if state.authenticator.is_local else "nobody"
+        log.warning(f"no API key is configured: requests are dispatched for {whom}", what_to_do=HOW_TO_SET_A_KEY)
     if missing := missing_walls():
         log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
 
 
 def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -> Iterator[Worker]:
     """What runs without a request, in the order in which it starts."""
-    registry, settings, publisher = state.registry, state.settings, state.publisher
-    publisher.follow()
-    yield Worker("config-publisher", publisher.run, after_stop=publisher.close)
+    registry, settings, services = state.registry, state.settings, state.model_services
+    if settings.role != "dispatch":
+        yield from _control_workers(state)
     saver = SnapshotSaver(registry, file)
     yield Worker("snapshot-saver", saver.run, after_stop=saver.save_last)
     refresher = Refresher(registry, settings.poll_seconds)
     yield Worker("refresher", refresher.run)
-    if settings.keep_changes_days is not None:
-        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
-        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
-    services = state.model_services
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
     if link is not None:
@@ -229,3 +241,16 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("event-consumer", state.events.run, before_stop=state.events.finish, after_stop=state.events.close)
     if state.liveness is not None:
         yield Worker("node-liveness", state.liveness.run)
+
+
+def _control_workers(state: AppState) -> Iterator[Worker]:
+    """What a replica that only dispatches leaves to others: configurations, discovery, upkeep."""
+    publisher, settings = state.publisher, state.settings
+    publisher.follow()
+    yield Worker("config-publisher", publisher.run, after_stop=publisher.close)
+    if settings.keep_changes_days is not None:
+        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
+        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
+    if state.model_services.file is not None:
+        yield Worker("services-file", state.model_services.file.run)
+    yield Worker("discovery", state.discovery.run)

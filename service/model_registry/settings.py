@@ -133,11 +133,7 @@ class Settings(BaseSettings):
         256, alias="MODEL_REGISTRY_STREAM_MAX_MB", ge=1, description="Maximum size of the GPU events kept in NATS, MiB."
     )
     stream_replicas: int = Field(
-        1,
-        alias="MODEL_REGISTRY_STREAM_REPLICAS",
-        ge=1,
-        le=5,
-        description="Number of NATS servers that keep GPU events.",
+        1, alias="MODEL_REGISTRY_STREAM_REPLICAS", ge=1, le=5, description="NATS servers that keep GPU events."
     )
     events_in_flight: int = Field(
         10_000,
@@ -264,9 +260,15 @@ class Settings(BaseSettings):
         None, alias="HUGGINGFACE_SERVICE_URL", description="Training service of huggingface models: a source by itself."
     )
     training_url: str | None = Field(
+        None, alias="TRAINING_SERVICE_URL", description="Training service of all other frameworks: a source by itself."
+    )
+    sources_dir: Path | None = Field(
+        None, alias="MODEL_REGISTRY_SOURCES_DIR", description="Directory below which sources may read files."
+    )
+    sources_module: str | None = Field(
         None,
-        alias="TRAINING_SERVICE_URL",
-        description="Training service of the frameworks without a variable of their own: a source by itself.",
+        alias="MODEL_REGISTRY_SOURCES_MODULE",
+        description="Module (`name`, or `directory:name`) whose `get_all_models()` a source of the kind `module` asks.",
     )
     shutdown_seconds: int = Field(
         10,

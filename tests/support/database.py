@@ -23,7 +23,15 @@ _DEFAULT_CATEGORIES = data_directory("migrations") / "0006_default_categories.sq
 TABLES = (
     *("service_model_mappings", "functions", "model_aliases", "model_deployments", "models", "model_providers"),
     *("model_categories", "gpu_nodes", "config_sections", "config_files", "api_keys", "registry_changes"),
-    *("rejected_events", "service_instances", "model_services", "service_jobs"),
+    *(
+        "rejected_events",
+        "service_instances",
+        "model_services",
+        "source_turns",
+        "source_answers",
+        "model_sources",
+        "service_jobs",
+    ),
 )
 
 

@@ -94,5 +94,9 @@ class StubModelService:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing running."""
         if self._process.poll() is None:
             self.kill()

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 LARGE_SHARE = 3
 """An example that is a whole project takes as long as dozens of small ones."""
+STATES_TIMES = 3
+"""An example of a state machine in memory is many small steps: few examples see few combinations."""
 STACK_SHARE = 2
 """An example that writes to the real stack costs about a hundred times one that touches nothing outside the process."""
 
@@ -40,3 +42,8 @@ def on_the_stack() -> settings:
     profile = settings()
     checks = [*profile.suppress_health_check, HealthCheck.function_scoped_fixture]
     return settings(profile, max_examples=max(1, profile.max_examples // STACK_SHARE), suppress_health_check=checks)
+
+
+def steps_of_machines() -> settings:
+    """Settings of a state machine that touches nothing outside the process: more examples."""
+    return settings(max_examples=STATES_TIMES * settings().max_examples)

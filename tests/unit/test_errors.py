@@ -72,7 +72,7 @@ CODES = {
     "DispatchLoop": ("E5080", 508),
     "GatewayUnavailable": ("E5002", 500),
     "RegistryUnreachable": ("E5003", 500),
-    "SourceUnreadable": ("E5005", 500),
+    "SourceUnreadable": ("E5005", 502),
     "ModelServerUnreachable": ("E5004", 500),
     "StackError": ("E5010", 500),
     "NotConfined": ("E5040", 503),

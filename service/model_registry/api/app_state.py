@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from model_registry.api.dispatch.metrics import DispatchMetrics
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
+    from model_registry.discovery.discovery import Discovery
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
     from model_registry.gateways.publishable import Renderer
@@ -48,6 +49,7 @@ class AppState:
     dispatcher: Dispatcher
     dispatch_metrics: DispatchMetrics
     work: LongWork
+    discovery: Discovery
 
     def release(self) -> None:
         """Let every request go that waits for a change or for long work: the service is about to stop."""

@@ -74,7 +74,7 @@ class Authenticator:
         self._registry = registry
         self._jwt_scopes = jwt_scopes
         self._auth_reads = settings.auth_reads
-        self._is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
+        self.is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
         self._metrics_hash = _hash(settings.metrics_token)
@@ -161,7 +161,7 @@ class Authenticator:
         if self.has_keys():
             raise NotAuthenticated(f"An API key with the scope dispatch is required. {_HOW_TO_SEND}")
         self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded: there may be keys)
-        if not self._is_local:
+        if not self.is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
         if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
@@ -281,6 +281,9 @@ AUTHORISERS: frozenset[Authorise] = frozenset({
     _probe_reader,
 })  # fmt: skip
 """The dependencies that say who may call a route."""
+
+WRITERS: frozenset[Authorise | None] = frozenset({_administrator, _importer, _node, _registrant})
+"""Those of routes that write, which a replica with the role dispatch leaves to others."""
 
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}

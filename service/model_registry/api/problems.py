@@ -36,6 +36,7 @@ from model_registry.errors import (
     RegistryError,
     RequestTimeout,
     RevisionGone,
+    SourceUnreadable,
     StorageUnavailable,
     TooManyRequests,
     UpstreamTimeout,
@@ -68,6 +69,7 @@ STATUSES: dict[type[RegistryError], int] = {
     ProtocolUnsupported: 501,
     DispatchLoop: 508,
     NothingAccepted: 503,
+    SourceUnreadable: 502,
     NotConfined: 503,
     RegistryError: 500,
 }

@@ -37,6 +37,8 @@ RESOURCES = {
     "gpu_nodes": "node",
     "model_services": "model_service",
     "service_instances": "service_instance",
+    "model_sources": "source",
+    "source_answers": "source_answer",
     "config_sections": "config_section",
     "config_files": "config_file",
 }

@@ -18,6 +18,7 @@ from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
 from model_registry.entities.model_service import ModelServiceDraft
 from model_registry.entities.numbers import StrictNumbers
 from model_registry.entities.provider import DESCRIPTION, Provider, ProviderDraft
+from model_registry.entities.source import SourceDraft
 from model_registry.errors import Invalid, InvalidModel, NotFound, Reason, UnknownReference
 from model_registry.snapshot.lookup import find_model, find_provider
 from model_registry.snapshot.snapshot import Snapshot
@@ -77,6 +78,10 @@ class CategoryBody(CategoryDraft, RequestModel):
 
 class ModelServiceBody(ModelServiceDraft, RequestModel):
     """A model service, as callers send it."""
+
+
+class SourceBody(SourceDraft, RequestModel):
+    """A source, as callers send it."""
 
 
 class ConfigFileBody(ConfigFileDraft, RequestModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import views
+from model_registry.catalog import sources, views
 from model_registry.catalog.field_sources import by_hand
 from model_registry.catalog.request_models import (
     AliasBody,
@@ -21,6 +21,7 @@ from model_registry.catalog.request_models import (
     ModelServiceBody,
     ProviderBody,
     RequestModel,
+    SourceBody,
 )
 from model_registry.entities.base import STORED_METADATA, Row, metadata_bytes
 from model_registry.entities.change import Operation
@@ -42,6 +43,7 @@ from model_registry.snapshot.lookup import (
     find_model_service,
     find_provider,
     find_section,
+    find_source,
 )
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -262,10 +264,22 @@ MODEL_SERVICE = Resource(
     twins=lambda snapshot, new: snapshot.model_services.where("type", new["model_type"].lower()),
     key=("model_type",),
 )
+SOURCE = Resource(
+    "source",
+    "sources",
+    "model_sources",
+    SourceBody,
+    sources.SourceView,
+    find_source,
+    sources.source_view,
+    referrers=sources.makers,
+    twins=lambda snapshot, new: snapshot.sources.where("name", new["name"]),
+    edit=sources.edited_source,
+)
 FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
 SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)
 
 RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
 """The catalogue."""
-EDITED = (*RESOURCES, MODEL_SERVICE)
+EDITED = (*RESOURCES, MODEL_SERVICE, SOURCE)
 """All that have routes of their own below /api."""

@@ -23,7 +23,7 @@ TABLES = (
 _OF_MODEL = (
     *("id", "name", "model_id", "model_type", "capabilities", "vram_mb", "context_length", "description"),
     *("routing_priority", "metadata", "provider_id", "provider_name", "provider_type", "api_base", "api_key_env_var"),
-    *("status", "aliases"),
+    *("status", "aliases", "missing_since"),
 )
 _OF_SERVICE = (
     *("id", "name", "model_id", "model_type", "capabilities", "vram_mb", "context_length", "description"),

@@ -146,6 +146,7 @@ def model_version_view(model: Model) -> View:
         "metadata": model.metadata,
         "active": model.active,
         "status": model.status,
+        "missing_since": model.missing_since,
         "supports": flags(model.capabilities),
         **EMPTY_CARD,
         **model.card,

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from model_registry import __version__
-from model_registry.cli import catalog, db, history, keys, knowledge, node, serve, tensorzero, training_service, up
+from model_registry.cli import (
+    catalog,
+    db,
+    history,
+    keys,
+    knowledge,
+    model_services,
+    node,
+    serve,
+    tensorzero,
+    training_service,
+    up,
+)
 from model_registry.cli.errors import OUT_OF_REACH, choices, exit_code
 from model_registry.cli.output import printable
 from model_registry.entities.secret_text import mask_secrets
@@ -31,6 +43,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(model_services.app, name="model-services")
 app.add_typer(node.app, name="node")
 app.add_typer(tensorzero.app, name="tensorzero")
 

@@ -6,12 +6,9 @@ Sources are read in `imports/sources/`; the registry plans the import. This modu
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
-from http.client import NOT_FOUND
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -20,15 +17,22 @@ from model_registry.cli.knowledge_import import ImportOptions, bring_in, reading
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.entities.json_types import Json
 from model_registry.entities.model_name import name_at_hub
-from model_registry.entities.offer import PassedOver, SourceContent
+from model_registry.entities.offer import SourceContent
 from model_registry.entities.server_address import is_unspecified, ollama_base
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
+from model_registry.imports.sources.asking import (
+    HUB,
+    Asking,
+    Question,
+    answered,
+    ask_hub,
+    ask_ollama,
+    ask_openai,
+    read_price_map,
+)
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
-from model_registry.imports.sources.items import fetch_each
-from model_registry.imports.sources.litellm_prices import namesake
 from model_registry.imports.sources.model_config import as_object
-from model_registry.imports.sources.weights import weights_of
 
 app = typer.Typer(
     help="Import facts about models from other sources, or export the catalogue for other programs.",
@@ -42,8 +46,6 @@ app.add_typer(importers, name="import")
 app.add_typer(knowledge_export.app, name="export")
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Name of the provider in the registry.")]
-
-_HUB = "https://huggingface.co"
 
 
 @importers.command("litellm")
@@ -74,11 +76,10 @@ def import_litellm(
         raise typer.BadParameter(
             "--provider requires --only, the corresponding provider of LiteLLM", param_hint="--provider"
         )
-    document = _price_map(place)
-    if only and isinstance(document, dict):
-        document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
-    reading = litellm_prices.read_prices(document, datetime.now(UTC).date())
-    bring_in(litellm_prices.SOURCE, _at(reading, provider), options, registry)
+    reading = read_price_map(_price_map(place), only or (), datetime.now(UTC).date())
+    if provider is not None:
+        reading = reading.with_offers(provider=provider)
+    bring_in(litellm_prices.SOURCE, reading, options, registry)
 
 
 @importers.command("ollama")
@@ -98,14 +99,9 @@ def import_ollama(
     Example: `model-registry knowledge import ollama http://gpu-1:11434 --provider ollama_gpu_1`
     """
     root = ollama_base(_server(url)).rstrip("/").removesuffix("/v1")
-    with reading_bar(f"Asking {root}") as advance:
-        tags = fetch_json(f"{root}/api/tags")
-        shown, unread = fetch_each(
-            servers.model_names(tags), lambda name: _object_at(f"{root}/api/show", body={"model": name}), advance
-        )
-    reading = servers.read_ollama(tags, shown, root, provider or "ollama").with_unread(unread)
+    reading = _asked(ask_ollama(root, provider or "ollama"), root)
     if provider is None:
-        reading = _each(reading, provider_suggested=True)
+        reading = reading.with_offers(provider_suggested=True)
     bring_in(servers.OLLAMA, reading, options, registry)
 
 
@@ -138,10 +134,7 @@ def import_openai(
         if not (key := os.environ.get(key_variable)):
             raise SourceUnreadable(f"the environment variable {key_variable} is not set")
         headers["Authorization"] = f"Bearer {key}"
-    with reading_bar(f"Asking {base}") as advance:
-        answer = fetch_json(f"{base}/models", headers=headers, progress=advance)
-    kind = provider_type or servers.type_of_server(answer)
-    reading = servers.read_openai_models(answer, provider, kind, base)
+    reading = _asked(ask_openai(base, provider, provider_type), base, headers)
     bring_in(servers.OPENAI, reading, options, registry)
 
 
@@ -157,7 +150,7 @@ def import_huggingface(
     info: Annotated[
         Path | None, typer.Option("--info", help="Saved response of the Hub's API, instead of a request to the Hub.")
     ] = None,
-    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="URL of the Hub.")] = _HUB,
+    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="URL of the Hub.")] = HUB,
     provider: Provider = None,
     *,
     options: ImportOptions,
@@ -173,18 +166,14 @@ def import_huggingface(
     if (config or info) and len(models) > 1:
         raise typer.BadParameter("--config and --info require exactly one model")
 
-    def read(model: str) -> SourceContent:
-        name = name_at_hub(model)
-        if config or info:
-            reading = huggingface.read_huggingface(name, _of_file(config), _of_file(info), provider)
-        else:
-            reading = _of_hub(hub, name, provider)
+    if config or info:
+        name = name_at_hub(models[0])
+        reading = huggingface.read_huggingface(name, _of_file(config), _of_file(info), provider)
         # A new row at an Ollama needs the name with hf.co/ in front.
-        return reading if "://" in model else _each(reading, model_id=model)
-
-    with reading_bar("Reading" if config or info else f"Asking {hub}") as advance:
-        readings, unread = fetch_each(models, read, advance)
-    bring_in(huggingface.SOURCE, SourceContent.joined(readings.values()).with_unread(unread), options, registry)
+        reading = reading if "://" in models[0] else reading.with_offers(model_id=models[0])
+    else:
+        reading = _asked(ask_hub(hub, models, provider), hub)
+    bring_in(huggingface.SOURCE, reading, options, registry)
 
 
 @importers.command("csv")
@@ -215,46 +204,19 @@ def _price_map(place: str | None) -> Json:
         return read_json(path)
 
 
-def _is_of(entry: object, providers: list[str]) -> bool:
-    """Whether an entry of the price map belongs to one of these providers, by LiteLLM's or the registry's name."""
-    theirs = entry.get("litellm_provider") if isinstance(entry, dict) else None
-    return isinstance(theirs, str) and not {theirs, namesake(theirs, "").name}.isdisjoint(providers)
+def _asked(asking: Asking, place: str, headers: dict[str, str] | None = None) -> SourceContent:
+    """Ask a source all its questions, with a progress bar."""
+    with reading_bar(f"Asking {place}") as advance:
 
+        def ask(question: Question) -> Json:
+            advance(question.done, question.total)
+            return fetch_json(question.url, headers=headers, body=question.body)
 
-def _at(reading: SourceContent, provider: str | None) -> SourceContent:
-    """The same offers, at one provider of the registry."""
-    return reading if provider is None else _each(reading, provider=provider)
-
-
-def _each(reading: SourceContent, **changes: Any) -> SourceContent:  # noqa: ANN401 (fields of an offer)
-    """The same offers, with other values of some fields."""
-    return replace(reading, offers=tuple(offer.model_copy(update=changes) for offer in reading.offers))
+        return answered(asking, ask)
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:
     return as_object(read_json(path)) if path else {}
-
-
-def _of_hub(hub: str, model: str, provider: str | None) -> SourceContent:
-    """Read a model's facts from the Hub. Not every model has a config.json: GGUF files, for example, need none."""
-    unread: list[PassedOver] = []
-    repository = quote(model.partition(":")[0])
-    info = _object_at(f"{hub}/api/models/{repository}")
-    config = _more_of(f"{hub}/{repository}/resolve/main/config.json", f"{model}'s config.json", unread)
-    if "requirements" in weights_of(model, config, info).reasons:
-        # The sizes of the files decide what the Hub's counts leave open.
-        info = _more_of(f"{hub}/api/models/{repository}?blobs=true", f"the sizes of {model}'s files", unread) or info
-    return huggingface.read_huggingface(model, config, info, provider).with_unread(unread)
-
-
-def _more_of(url: str, what: str, unread: list[PassedOver]) -> dict[str, Any]:
-    """Fetch what a model need not have: nothing where there is none, and a note where it could not be read."""
-    try:
-        return _object_at(url)
-    except SourceUnreadable as error:
-        if error.data.get("status") != NOT_FOUND:
-            unread.append(PassedOver(what, error.message))
-        return {}
 
 
 def _server(url: str) -> str:
@@ -267,11 +229,3 @@ def _server(url: str) -> str:
             param_hint="URL",
         )
     return url
-
-
-def _object_at(url: str, *, body: dict[str, str] | None = None) -> dict[str, Any]:
-    """Fetch a JSON object. Errors: SourceUnreadable, also for an answer that is none."""
-    answer = fetch_json(url, body=body)
-    if not isinstance(answer, dict):
-        raise SourceUnreadable(f"{url} answers with no JSON object")
-    return answer

@@ -1,6 +1,7 @@
 """Everything a client can do, written once: `Client` does it at once, `AsyncClient` when it is awaited.
 
-Nothing is sent here: each method makes a question. The rows of every resource but models are in `row_operations.py`.
+Nothing is sent here: each method makes a question. The rows of every resource but models are in `row_operations.py`,
+instances of model services in `instance_operations.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack
 
 from model_registry.client.core import Core
+from model_registry.client.instance_operations import InstanceOperations
 from model_registry.client.requests import GARDEN, Call, Json, Rows, enveloped, items_of, json_object, operation, quoted
 from model_registry.client.response_cache import Answers
 from model_registry.client.retries import RetryPolicy
@@ -30,7 +32,7 @@ DOCUMENT = f"{GARDEN}/document"
 _MODELS = Rows("models", CatalogModel)
 
 
-class Operations(RowOperations):
+class Operations(RowOperations, InstanceOperations):
     """Everything but the catalogue as a whole. What is None is left to the registry."""
 
     @operation

@@ -101,6 +101,7 @@ class ModelColumns(Row):
     metadata: dict[str, Any] = {}
     active: bool = True
     status: str = "active"
+    missing_since: str | None = None
     field_sources: dict[str, str] = {}
 
 

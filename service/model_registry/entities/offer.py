@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field
@@ -78,6 +78,10 @@ class SourceContent:
             tuple(passed for one in several for passed in one.passed_over),
             tuple(unread for one in several for unread in one.unread),
         )
+
+    def with_offers(self, **changes: Any) -> SourceContent:  # noqa: ANN401 (fields of an offer)
+        """The same, with other values of some fields of every offer."""
+        return replace(self, offers=tuple(offer.model_copy(update=changes) for offer in self.offers))
 
     def with_unread(self, unread: Iterable[PassedOver]) -> SourceContent:
         """The same, and what could not be fetched; that is no longer passed over for another reason."""

@@ -69,12 +69,15 @@ def plan_offers(  # noqa: PLR0913 (the options of an import)
     fault: Fault = lambda _model, _provider: None,
     only_existing: bool = False,
     activate: bool = False,
+    spelled_by_hub: bool | None = None,
 ) -> ImportPlan:
     """Plan what has to be written so that the registry has the facts of these offers. A second time it is nothing.
 
-    `only_existing` creates no rows; `activate` makes new rows active, which they are not otherwise.
+    `only_existing` creates no rows; `activate` makes new rows active, which they are not otherwise;
+    `spelled_by_hub`: the names are Hugging Face's, as they are of the source of that name.
     """
-    return _Importer(snapshot, source, new_id, fault, only_existing, activate).plan(offers)
+    at_hub = source == _HUB if spelled_by_hub is None else spelled_by_hub
+    return _Importer(snapshot, source, new_id, fault, only_existing, activate, at_hub).plan(offers)
 
 
 @dataclass
@@ -87,16 +90,15 @@ class _Importer:
     fault: Fault
     only_existing: bool
     activate: bool
+    at_hub: bool
 
     def __post_init__(self) -> None:
         snapshot = self.snapshot
         self._providers = OfferedProviders(snapshot, self.new_id, only_existing=self.only_existing)
-        self._rows: dict[tuple[str, str], list[Model]] = {}
-        for model in snapshot.models:
-            self._rows.setdefault((model.provider_id, name_key(model.model_id)), []).append(model)
         self._offered: set[str] = set()
         self._elsewhere: list[ProviderElsewhere] = []
-        self._names = {(model.provider_id, model.name): model.model_id for model in snapshot.models}
+        self._names: dict[tuple[str, str], str] = {}
+        """The names of new rows at their providers, and the models that have them."""
         self._seen: set[tuple[str, str]] = set()
         self._taken: set[str] = set()
         # A secret in one offer does not stop the others.
@@ -118,7 +120,7 @@ class _Importer:
                 self._plan_row(case, called)
         models = self._planner.plan()
         providers = self._plan_providers({entry.provider for entry in models.report if entry.action == "created"})
-        return ImportPlan(providers.operations + models.operations, providers.report + models.report)
+        return ImportPlan(providers.operations + models.operations, providers.report + models.report, models.kept)
 
     def _plan_providers(self, names: set[str]) -> ImportPlan:
         """Plan the rows of new providers that got models. They come before those."""
@@ -149,16 +151,22 @@ class _Importer:
 
     def _rows_of(self, provider: Provider, model_id: str) -> list[Model]:
         """Find a provider's rows of a model, whose name may be spelled as its server means it too."""
-        rows = self._rows.get((provider.id, name_key(model_id)), [])
-        if not rows and self.source == _HUB:
+        rows = self._at_provider(provider, model_id)
+        if not rows and self.at_hub:
             bare = name_at_hub(model_id)
             model_id = bare if bare != model_id else f"hf.co/{bare}"
-            rows = self._rows.get((provider.id, name_key(model_id)), [])
+            rows = self._at_provider(provider, model_id)
         ollama = provider.type == _OLLAMA
         spellings = same_names(model_id, {row.model_id for row in rows}, ollama=ollama)
         # Another spelling that is offered itself is another model of a server that tells them apart.
         meant = {name for name in spellings if ollama or name == model_id or name not in self._offered}
         return [row for row in rows if row.model_id in meant]
+
+    def _at_provider(self, provider: Provider, model_id: str) -> list[Model]:
+        """Find a provider's rows of models with this name, but for its spelling."""
+        key = name_key(model_id)
+        named = self.snapshot.models.where("key", key)
+        return [row for row in named if row.provider_id == provider.id and name_key(row.model_id) == key]
 
     def _at(self, offer: Offer, provider: Provider, rows: list[Model]) -> Iterable[_Case | ReportEntry]:
         try:
@@ -203,7 +211,9 @@ class _Importer:
         """Ensure that the offer can get a new row. Errors: NotFound, AlreadyExists, InvalidModel."""
         if self.only_existing:
             raise NotFound("it is not in the registry")
-        if other := self._names.get((provider.id, offer.called)):
+        named = self.snapshot.models.where("name", offer.called)
+        there = next((row.model_id for row in named if row.provider_id == provider.id), None)
+        if other := there or self._names.get((provider.id, offer.called)):
             raise AlreadyExists(f"the name {offer.called!r} is taken there by {other!r}")
         new = {"id": "new", "provider_id": provider.id, "name": offer.called, "model_id": offer.model_id}
         self._refuse_fault(Model.model_validate(new | {"model_type": facts.get("model_type", "chat")}), provider)

@@ -29,6 +29,8 @@ class OfferedProviders:
         self._new_id = new_id
         self._only_existing = only_existing
         self._found: dict[tuple[str, str | None], Provider] = {}
+        self._at_home: list[Provider] | None = None
+        """Those without an address of their own: they are at their vendors'."""
         self.new: dict[str, Provider] = {}
         """Those that are not in the registry yet, by name."""
 
@@ -72,7 +74,10 @@ class OfferedProviders:
     def _at(self, offer: Offer, base: str) -> Provider | None:
         """Find the provider at an address. Errors: AmbiguousName, when there are several accounts."""
         address = server_address(base)
-        here = [p for p in (*self._snapshot.providers, *self.new.values()) if address and _address(p) == address]
+        if self._at_home is None:
+            self._at_home = [p for p in self._snapshot.providers if not p.api_base]
+        near = [p for place in server_place(base) for p in self._snapshot.providers.where("place", place)]
+        here = [p for p in (*near, *self._at_home, *self.new.values()) if address and _address(p) == address]
         if len({p.api_key_env_var for p in here}) > 1 and not offer.provider_suggested:
             names = ", ".join(p.name for p in here)
             raise AmbiguousName(f"several providers are at {base} ({names}): say which one with its name")

@@ -16,6 +16,7 @@ from model_registry.services.liveness import InstanceLiveness
 from model_registry.services.prober import Prober, probe_connections
 from model_registry.services.register import Registrar
 from model_registry.services.served_versions import ListedVersions
+from model_registry.services.services_file import ServicesFile, read_services_file
 from model_registry.services.state_changes import StateChanges
 from model_registry.services.views import Known
 from model_registry.settings import Settings
@@ -35,6 +36,8 @@ class ModelServices:
     directory: InstanceDirectory
     connections: Connections
     """Of the prober."""
+    file: ServicesFile | None
+    """What is registered at start."""
 
     def known(self, instance: ServiceInstance) -> Known:
         """What this replica knows of an instance."""
@@ -49,7 +52,10 @@ def make_model_services(
     new_id: Callable[[], str],
     count: Callable[[str, TargetState], None] = lambda _kind, _state: None,
 ) -> ModelServices:
-    """Put the parts together; nothing runs yet. `count` counts changes of state, by kind of target and new state."""
+    """Put the parts together; nothing runs yet. `count` counts changes of state, by kind of target and new state.
+
+    Errors: SourceUnreadable, Invalid, for the services file.
+    """
     balancer = Balancer(StateChanges(count).note)
     versions = ListedVersions()
     connections = probe_connections()
@@ -61,12 +67,14 @@ def make_model_services(
         health_seconds=settings.health_interval,
         discovery_seconds=settings.discovery_interval,
     )
+    registrar, path = Registrar(registry, new_id, settings.port), settings.services_file
     return ModelServices(
         balancer,
-        Registrar(registry, new_id, settings.port),
+        registrar,
         InstanceLiveness(registry, balancer, prober),
         prober,
         versions,
         InstanceDirectory(versions),
         connections,
+        ServicesFile(path, read_services_file(path), registrar) if path else None,
     )

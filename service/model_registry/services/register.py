@@ -6,7 +6,7 @@ none, and so no revision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -86,6 +86,20 @@ class Registrar:
         await self._write(
             lambda snapshot: [Operation("service_instances", "delete", _own(snapshot, reference, author).id)], author
         )
+
+    async def keep_only(self, service_ids: Collection[str], author: Author) -> list[str]:
+        """Delete what the author registered, but these; answers what is gone. Errors: those of `Registry.write`."""
+        gone: list[str] = []
+
+        def plan(snapshot: Snapshot) -> Sequence[Operation]:
+            owner = author.over, author.name
+            theirs = (i for i in snapshot.instances if (i.registered_over, i.registered_by) == owner)
+            others = [instance for instance in theirs if instance.service_id not in service_ids]
+            gone[:] = [instance.service_id for instance in others]
+            return [Operation("service_instances", "delete", instance.id) for instance in others]
+
+        await self._write(plan, author)
+        return gone
 
     async def renewable(self, reference: str, author: Author) -> ServiceInstance:
         """The instance that its registrant renews. Errors: NotFound, NotAllowed, Conflict when it is retired."""

@@ -13,6 +13,7 @@ from model_registry.entities.function import Function, Mapping
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.provider import Provider
+from model_registry.entities.source import Source
 from model_registry.entities.spelling import MOST_LISTED, letters_of, nearest, question
 from model_registry.errors import AmbiguousName, ModelNotFound, NotFound
 from model_registry.snapshot.snapshot import Snapshot
@@ -176,6 +177,12 @@ def find_instance(snapshot: Snapshot, reference: str) -> ServiceInstance:
     """Find by its own id (`service_id`), else by ours. Errors: NotFound."""
     instance = _only(snapshot.instances.where("service_id", reference)) or snapshot.instances.get(as_uuid(reference))
     return _required(instance, "instance", reference, among=(i.service_id for i in snapshot.instances))
+
+
+def find_source(snapshot: Snapshot, reference: str) -> Source:
+    """Find by id or name. Errors: NotFound."""
+    source = snapshot.sources.get(as_uuid(reference)) or _only(snapshot.sources.where("name", reference))
+    return _required(source, "source", reference, among=(s.name for s in snapshot.sources))
 
 
 def find_file(snapshot: Snapshot, path: str) -> ConfigFile:

@@ -25,6 +25,7 @@ from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
+from model_registry.entities.source import Source, SourceAnswer
 from model_registry.snapshot.table import Table
 from model_registry.snapshot.table_specs import SPECS
 
@@ -72,6 +73,10 @@ class Snapshot:
     """Model services, by model type."""
     instances = _TableOf[ServiceInstance]("service_instances")
     """Instances of model services, by their own ids."""
+    sources = _TableOf[Source]("model_sources")
+    """Sources that are asked for models, by name."""
+    source_answers = _TableOf[SourceAnswer]("source_answers")
+    """What each source answered last, under its id."""
     sections = _TableOf[ConfigSection]("config_sections")
     """Unmodelled sections of the gateway's configuration."""
     files = _TableOf[ConfigFile]("config_files")

@@ -17,6 +17,7 @@ from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.server_address import server_place
+from model_registry.entities.source import Source, SourceAnswer
 from model_registry.entities.training_entry import entry_keys
 from model_registry.snapshot.table import TableSpec
 
@@ -93,6 +94,8 @@ SPECS: dict[str, TableSpec[Any]] = {
             lambda r: (r.service_id,),
             {"service_id": lambda r: (r.service_id,), "model_service": lambda r: (r.model_service_id,)},
         ),
+        TableSpec("model_sources", Source, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
+        TableSpec("source_answers", SourceAnswer, lambda r: (r.id,), {}),
         TableSpec("config_sections", ConfigSection, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
         TableSpec("config_files", ConfigFile, lambda r: (r.path,), {"path": lambda r: (r.path,)}),
         TableSpec("api_keys", ApiKey, lambda r: (r.name,), {"key_hash": lambda r: (r.key_hash,)}),

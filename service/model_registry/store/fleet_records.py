@@ -139,6 +139,8 @@ class Pulse:
     """By node: last_seen_at, vram_used_mb, vram_free_mb."""
     fleet: dict[str, Any] = field(default_factory=dict)
     """`fleet_watch`: since when events of all nodes arrive, and whether most were lost at once."""
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By source: asked_at, good_at, next_at, asking."""
 
 
 class Heartbeats:
@@ -162,6 +164,6 @@ class Heartbeats:
                 except StorageError:
                     pass  # the answer says how old it is: last_seen_at, and X-Registry-Stale
                 else:
-                    self._pulse = Pulse(answer["nodes"], answer["fleet"])
+                    self._pulse = Pulse(answer["nodes"], answer["fleet"], answer["sources"])
                 self._good_until = time.monotonic() + GOOD_SECONDS
             return self._pulse

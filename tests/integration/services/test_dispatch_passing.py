@@ -218,7 +218,7 @@ async def test_a_version_is_asked_where_it_is_and_nowhere_else(registry: Dispatc
         async def who(version: str) -> str:
             body = {"data": [1], "model_version": version, "model_type": "LSTM"}
             answer = await registry.client.post("/predict", json=body)
-            return answer.headers.get("x-registry-service", "")
+            return str(answer.headers["x-registry-service"])
 
         pinned, latest = await who("20261101_0900"), await who("latest")
         unknown = await registry.client.post("/predict", json={"model_type": "LSTM", "model_version": "20261101"})

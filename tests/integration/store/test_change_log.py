@@ -19,6 +19,8 @@ TRACKED = {
         "gpu_nodes",
         "model_services",
         "service_instances",
+        "model_sources",
+        "source_answers",
         "config_sections",
         "config_files",
         "api_keys",

@@ -16,13 +16,22 @@ from support.paths import FIXTURES
 
 CATALOGUE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
+    *("model_deployments", "gpu_nodes", "model_services", "service_instances", "model_sources", "source_answers"),
+    *("config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "service_jobs"}
+PRIVATE = {
+    "api_keys",
+    "registry_changes",
+    "registry_identity",
+    "rejected_events",
+    "fleet_watch",
+    "service_jobs",
+    "source_turns",
+}
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
-MADE_SINCE = {("model_services", "SELECT"), ("service_instances", "SELECT")}
+MADE_SINCE = {(table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")}
 """Tables that the version of the fixture did not have: who asked for open reads then is asked again."""
 ANYBODY = ("anon", "authenticated")
 SCHEMAS = ("public", "model_registry")

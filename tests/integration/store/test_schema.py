@@ -21,9 +21,18 @@ SCHEMA = "model_registry"
 READABLE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
+    *("model_sources", "source_answers"),
 }
 """Tables that everyone may read."""
-PRIVATE = {"api_keys", "registry_changes", "registry_identity", "rejected_events", "fleet_watch", "service_jobs"}
+PRIVATE = {
+    "api_keys",
+    "registry_changes",
+    "registry_identity",
+    "rejected_events",
+    "fleet_watch",
+    "service_jobs",
+    "source_turns",
+}
 """Tables that only the service may read."""
 VIEWS = {"v_active_models", "v_service_models", "v_active_deployments"}
 OF_YOYO = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
@@ -32,7 +41,7 @@ OF_THE_RUNNER = OF_YOYO | {"schema_files"}
 RPC = {
     *("registry_snapshot", "registry_changes_since", "registry_change_page"),
     *("registry_write", "registry_record_events", "registry_expire_nodes"),
-    *("registry_heartbeats", "registry_rejected_events"),
+    *("registry_heartbeats", "registry_rejected_events", "registry_claim_sources", "registry_end_turns"),
 }
 """Functions that the service calls."""
 ROLES = ("anon", "authenticated", "service_role")
@@ -202,6 +211,8 @@ def test_postgrest_lets_only_the_service_call_functions(postgrest: dict[str, htt
         "registry_expire_nodes": {"heard_through": None, "silent_seconds": 1, "gap_seconds": 1, "known_revision": 0},
         "registry_heartbeats": {},
         "registry_rejected_events": {"page_size": 1, "page_offset": 0},
+        "registry_claim_sources": {"claimer": "me", "most": 1, "margin_seconds": 1, "kinds": {}},
+        "registry_end_turns": {"claimer": "me", "asked": [], "good": []},
     }
     assert arguments.keys() == RPC
     for function, sent in arguments.items():

@@ -64,7 +64,7 @@ def test_after_a_migration_everything_is_applied_again(files: Path, migrated: st
     """A table that a migration recreates has no triggers, grants or policies."""
     before = objects(migrated, SCHEMA)
     (files / "migrations" / "0999_anew.sql").write_text("""
-        -- depends: 0012_service_jobs
+        -- depends: 0014_other_models
         create table anew (like config_files including all);
         drop table config_files;
         alter table anew rename to config_files;

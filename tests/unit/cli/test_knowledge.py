@@ -352,7 +352,7 @@ def test_a_table_has_the_source_that_is_named(run: Run, world: World, tmp_path: 
         (httpx.Response(500), 3),
         (httpx.Response(200, text="<html>"), 3),
         ({"models": []}, 1),
-        (httpx.Response(200, json=[]), 1),
+        (httpx.Response(200, json=[]), 3),
     ],
 )
 def test_a_source_that_cannot_be_read_or_says_nothing_ends_without_asking_the_registry(

@@ -20,12 +20,13 @@ from model_registry.api.problems import responses, summary
 from model_registry.catalog.field_sources import HAND
 from model_registry.catalog.warnings import WARNINGS, Warnings, import_warnings
 from model_registry.entities.base import ShortName
+from model_registry.entities.change import Operation
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.offer import Offer
 from model_registry.errors import Conflict, InvalidModel, PreconditionFailed, Reason
 from model_registry.gateways.tensorzero.rendering.provider_tables import model_fault
 from model_registry.imports.offers import plan_offers
-from model_registry.imports.plan import ImportPlan
+from model_registry.imports.plan import ImportPlan, ReportEntry
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=GuardedRoute)
@@ -104,14 +105,17 @@ async def import_models(
         plan, revision = await while_there(request, _planned(state, body)), state.registry.snapshot.revision
     else:
         plan, revision = await _written(state, body, caller.name)
-    answer = await state.work.parsing.go_on(_answer, plan, dry_run=dry_run, revision=revision)
+    answer = await state.work.parsing.go_on(
+        report_answer, plan.report, plan.operations, dry_run=dry_run, revision=revision
+    )
     return Response(answer, media_type=JSON)
 
 
-def _answer(plan: ImportPlan, **beside: object) -> bytes:
+def report_answer(report: Sequence[ReportEntry], operations: Sequence[Operation], **beside: object) -> bytes:
+    """The report of an import as JSON."""
     keys = ("action", "kind", "provider", "name", "fields", "kept")
-    rows = [{key: getattr(entry, key) for key in keys} | {"reason": entry.detail} for entry in plan.report]
-    warnings = import_warnings(plan.operations)
+    rows = [{key: getattr(entry, key) for key in keys} | {"reason": entry.detail} for entry in report]
+    warnings = import_warnings(operations)
     return json_bytes({**beside, "report": rows} | ({WARNINGS: warnings} if warnings else {}))
 
 

@@ -118,6 +118,12 @@ _PRICE_CLASS = re.compile(
 """Keys for all models of a size, whose names the map does not have: `together-ai-41.1b-80b`."""
 
 
+def is_price_map(document: object) -> bool:
+    """Whether this looks like a price map: some entry names one of LiteLLM's providers."""
+    entries = document.values() if isinstance(document, Mapping) else ()
+    return any(isinstance(entry, Mapping) and "litellm_provider" in entry for entry in entries)
+
+
 def read_prices(document: object, today: date) -> SourceContent:
     """Read the offers of a price map. Models deprecated by `today` get that status."""
     if not isinstance(document, Mapping):
