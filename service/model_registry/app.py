@@ -134,8 +134,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
-    records_fleet = link is not None and settings.role != "dispatch"
-    events = _event_consumer(settings, registry, link, metrics) if link and records_fleet else None
+    events = _event_consumer(settings, registry, link, metrics) if link and settings.role != "dispatch" else None
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
@@ -143,7 +142,6 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
     instance_metrics.watch(registry, model_services)
     dispatch_metrics = DispatchMetrics(metrics.collected)
-    dispatcher = _dispatcher(settings, model_services, dispatch_metrics)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
     return AppState(
@@ -160,7 +158,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=dispatcher,
+        dispatcher=_dispatcher(settings, model_services, dispatch_metrics),
         dispatch_metrics=dispatch_metrics,
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
@@ -217,7 +215,7 @@ def _warn(state: AppState) -> None:
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
     if state.registry.loaded and state.settings.role != "control" and not state.authenticator.has_keys():
         whom = "all programs of this machine" if state.authenticator.is_local else "nobody"
-        log.warning(f"no API key is configured: requests are dispatched for {whom}", what_to_do=HOW_TO_SET_A_KEY)
+        log.warning("no API key is configured", requests_are_dispatched_for=whom, what_to_do=HOW_TO_SET_A_KEY)
     if missing := missing_walls():
         log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
 

@@ -61,8 +61,6 @@ PRIVATE = "model_registry.private"
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
 _SAME_SITE = frozenset({b"none", b"same-origin"})
-_KEY_HEADER = frozenset({b"x-api-key"})
-_BOTH_HEADERS = _KEY_HEADER | {b"authorization"}
 _CALLER = "model_registry.caller"
 """Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
@@ -203,12 +201,6 @@ class Authenticator:
                 limits = None if key.services is None else frozenset(name.lower() for name in key.services)
                 return Caller(key.name, frozenset(key.scopes), limits)
         return None
-
-
-def key_headers(asked: Mapping[bytes, bytes]) -> frozenset[bytes]:
-    """The names of the headers that may hold a key of this registry: nobody else gets them."""
-    is_bearer = asked.get(b"authorization", b"")[:7].lower() == b"bearer "
-    return _BOTH_HEADERS if is_bearer else _KEY_HEADER
 
 
 def _in_url(host: str) -> str:

@@ -127,8 +127,8 @@ def _read(source: Source, body: bytes) -> None:
     except (ValueError, RecursionError):
         content = None
     if source.status is not None and source.status >= _FAILED:
-        said = content.get("detail") if isinstance(content, dict) else None
-        source.problem = f"it answered {source.status}" + (f": {said}" if isinstance(said, str) else "")
+        detail = content.get("detail") if isinstance(content, dict) else None
+        source.problem = f"it answered {source.status}" + (f": {detail}" if isinstance(detail, str) else "")
     elif content is None:
         source.problem = "its answer is no JSON"
     else:

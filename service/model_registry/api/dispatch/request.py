@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive, Scope, Send
 
-from model_registry.api.auth import ANYBODY, Caller, key_headers
+from model_registry.api.auth import ANYBODY, Caller
 from model_registry.api.long_work import Room
 from model_registry.api.shared_headers import SECURITY_HEADERS
+from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
-from model_registry.services.dispatch.dispatcher import Answer
 from model_registry.services.dispatch.header_rules import Header, request_headers
 from model_registry.services.dispatch.kept_answers import MOST_ANSWER_BYTES, Messages
 
 _SMALL_BYTES = 256 * 2**10
 """Of a body that needs no room."""
+_KEY = frozenset({b"x-api-key"})
+_BOTH_KEYS = _KEY | {b"authorization"}
+"""Headers that may hold a key of this registry: no upstream gets them."""
 UNKNOWN = "unknown"
 """The label of what is not, or not yet, known to be a model service's."""
 
@@ -68,7 +71,8 @@ class DispatchRequest:
 
     def upstream_headers(self) -> list[Header]:
         """The headers that an upstream gets."""
-        return request_headers(self.headers, self.replica, secret=key_headers(self.asked))
+        is_bearer = self.asked.get(b"authorization", b"")[:7].lower() == b"bearer "
+        return request_headers(self.headers, self.replica, secret=_BOTH_KEYS if is_bearer else _KEY)
 
     async def read(self, most: int) -> tuple[bytes, bool]:
         """Read the body until it is whole, or longer than `most` bytes. Again: the same.
