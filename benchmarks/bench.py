@@ -28,6 +28,8 @@ class Bench:
         self.scratch = scratch
         self.quick = quick
         self.say = say
+        self.notes: list[str] = []
+        """What the reader of the table has to know: peers that are not installed."""
         self._exits = exits
 
     def choose(self, full: T, quick: T) -> T:

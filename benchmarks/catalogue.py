@@ -8,7 +8,7 @@ SCHEMA = "model_registry"
 
 _TABLES = (
     "service_model_mappings, functions, model_aliases, model_deployments, models, model_providers, "
-    "gpu_nodes, config_sections, config_files, api_keys, registry_changes"
+    "model_services, service_instances, gpu_nodes, config_sections, config_files, api_keys, registry_changes"
 )
 
 # Names contain the characters of real ones. One provider in ten is Ollama; one model in ten is not a chat model; one in

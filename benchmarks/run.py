@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+import dispatch
 import events
 import hostile
 import knowledge
@@ -43,6 +44,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "selection": selection.measure,
     "memory": memory.measure,
     "start": start.measure,
+    "dispatch": dispatch.measure,
     "knowledge": knowledge.measure,
     "hostile": hostile.measure,
 }
@@ -75,9 +77,11 @@ def main(
     before = machine.description()
     began = time.monotonic()
     rows: list[Row] = []
-    failed = _measure(chosen, rows, quick=quick)
+    notes: list[str] = []
+    failed = _measure(chosen, rows, notes, quick=quick)
     after = machine.description()["load_average"]
     print(report.table(rows))
+    print("\n" + "".join(f"{note}\n" for note in notes))
     print(_footer(before, after, rows, time.monotonic() - began, quick=quick))
     if json_file is not None:
         document: dict[str, Any] = {
@@ -92,12 +96,13 @@ def main(
         raise typer.Exit(1)
 
 
-def _measure(chosen: dict[str, Measurement], rows: list[Row], *, quick: bool) -> list[str]:
-    """Add rows as they are measured. Returns the measurements that failed; the others are still useful."""
+def _measure(chosen: dict[str, Measurement], rows: list[Row], notes: list[str], *, quick: bool) -> list[str]:
+    """Add rows and notes as they come. Returns the measurements that failed; the others are still useful."""
     failed = []
     with ExitStack() as exits:
         scratch = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="registry-bench-")))
         bench = Bench(scratch, exits, quick=quick, say=_say)
+        bench.notes = notes
         for name, measure in chosen.items():
             try:
                 rows.extend(measure(bench))
@@ -122,7 +127,6 @@ def _footer(before: dict[str, Any], after: list[float], rows: list[Row], seconds
     missed = [row.what for row in goals if row.goal and not row.goal.met(row)]
     versions = ", ".join(f"{name} {before[name]}" for name in ("python", "uvicorn", "fastapi"))
     lines = [
-        "",
         f"{len(goals) - len(missed)} of {len(goals)} goals met" + (f"; missed: {'; '.join(missed)}" if missed else ""),
         f"{before['processor']}, {before['cores']} cores, {before['memory_gb']} GB; {before['system']}; {versions}",
         f"load average {before['load_average'][0]} before, {after[0]} after; {seconds:.0f} s in all",

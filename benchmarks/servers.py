@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -65,6 +66,19 @@ class Server:
             raise RuntimeError(message)
         return answer
 
+    def post(self, target: str, content: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a JSON document)
+        """POST a JSON document once, over a connection of its own. Errors: RuntimeError unless it is a success."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_PATIENCE_SECONDS)
+        headers = {"Content-Type": "application/json", **self.headers}
+        connection.request("POST", target, json.dumps(content).encode(), headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        if not 200 <= response.status < 300:  # noqa: PLR2004
+            message = f"POST {target}: {response.status} {body[:500]!r}"
+            raise RuntimeError(message)
+        return json.loads(body)
+
     def _get(self, target: str, headers: Mapping[str, str]) -> Answer:
         try:
             self._connection.request("GET", target, headers=dict(headers))
@@ -109,9 +123,9 @@ def registry(environment: Mapping[str, str], scratch: Path, **variables: str) ->
     port = choose_port(None, taken=set())
     own = {"MODEL_REGISTRY_API_KEY": API_KEY, "MODEL_REGISTRY_CACHE_DIR": str(scratch / f"cache-{port}")}
     argv = [COMMAND, "serve", "--port", str(port)]
-    with _process(argv, scratch / "registry.log", {**environment, **own, **variables}) as process:
-        server = Server(port, process.pid)
-        _wait(lambda: server.ask("/readyz").status, process)
+    with process(argv, scratch / "registry.log", {**environment, **own, **variables}) as started:
+        server = Server(port, started.pid)
+        wait(lambda: server.ask("/readyz").status, started)
         yield server
 
 
@@ -121,9 +135,9 @@ def bare(answers: Sequence[Answer], scratch: Path) -> Iterator[Server]:
     port = choose_port(None, taken=set())
     file = scratch / "answers.json"
     file.write_text(json.dumps({f"/{number}": _wire(answer) for number, answer in enumerate(answers)}))
-    with _process([sys.executable, str(_BARE), str(port), str(file)], scratch / "bare.log", {}) as process:
-        server = Server(port, process.pid)
-        _wait(lambda: server.ask("/0", expect=answers[0].status).status, process)
+    with process([sys.executable, str(_BARE), str(port), str(file)], scratch / "bare.log", {}) as started:
+        server = Server(port, started.pid)
+        wait(lambda: server.ask("/0", expect=answers[0].status).status, started)
         yield server
 
 
@@ -134,14 +148,15 @@ def _wire(answer: Answer) -> dict[str, object]:
 
 
 @contextmanager
-def _process(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def process(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs until the end of the block; what it prints goes to a file."""
     with log.open("ab") as output:
-        process = subprocess.Popen(argv, env={**surroundings(), **environment}, stdout=output, stderr=output)
+        started = subprocess.Popen(argv, env={**surroundings(), **environment}, stdout=output, stderr=output)
     try:
-        yield process
+        yield started
     finally:
-        process.terminate()
-        process.wait(_PATIENCE_SECONDS)
+        started.terminate()
+        started.wait(_PATIENCE_SECONDS)
 
 
 def surroundings() -> dict[str, str]:
@@ -150,14 +165,15 @@ def surroundings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
-def _wait(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def wait(ready: Callable[[], object], started: subprocess.Popen[bytes], seconds: float = _PATIENCE_SECONDS) -> None:
+    """Return when `ready` raises no more. Errors: RuntimeError when the program ends, or takes longer."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             ready()
         except (OSError, http.client.HTTPException, RuntimeError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                message = f"{process.args!r} did not come up: {error}"
+            if started.poll() is not None or time.monotonic() > deadline:
+                message = f"{started.args!r} did not come up: {error}"
                 raise RuntimeError(message) from error
             time.sleep(0.02)
         else:

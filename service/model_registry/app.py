@@ -48,6 +48,8 @@ from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
 from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
+from model_registry.services.dispatch.language_models import LanguageModels
+from model_registry.services.dispatch.provider_keys import ProviderKeys
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -138,9 +140,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    instance_metrics = InstanceMetrics(metrics.collected)
-    model_services = make_model_services(settings, registry, new_id, instance_metrics.state_changed)
-    instance_metrics.watch(registry, model_services)
+    model_services = _model_services(settings, registry, metrics)
+    keys = ProviderKeys(os.environ)
     dispatch_metrics = DispatchMetrics(metrics.collected)
     publisher = _config_publisher(settings, registry, renderer, metrics)
     metrics.watch_delivery(lambda: publisher.delivery)
@@ -158,22 +159,32 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         liveness=liveness,
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=_dispatcher(settings, model_services, dispatch_metrics),
+        dispatcher=_dispatcher(settings, model_services, keys, dispatch_metrics),
         dispatch_metrics=dispatch_metrics,
+        language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
     )
+
+
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> ModelServices:
+    counted = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, counted.state_changed)
+    counted.watch(registry, services)
+    return services
 
 
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
     return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
-def _dispatcher(settings: Settings, services: ModelServices, metrics: DispatchMetrics) -> Dispatcher:
+def _dispatcher(
+    settings: Settings, services: ModelServices, keys: ProviderKeys, metrics: DispatchMetrics
+) -> Dispatcher:
     dispatcher = Dispatcher(
         services.balancer,
         Connections(),
-        key_of=os.environ.get,
+        key_of=keys.value,
         retry_delay=settings.retry_delay,
         tried=metrics.failed_try,
     )

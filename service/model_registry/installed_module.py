@@ -1,63 +1,99 @@
-"""Calls a function of a Python module that is not ours, in a process of its own, and returns what it answers as JSON.
+"""Asks an installed module for its models: `get_all_models()`, in a process of its own, so that it may hang or crash.
 
-A module may print, crash, hang, need gigabytes, and may be called `model_registry` like our own package: none of that
-concerns the process that asks. Which module it is, the operator decides, never a request.
+The module's name comes from the operator alone, never from a request. Its code runs with the rights of the service.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import subprocess
+import os
 import sys
-from pathlib import Path
 
 from model_registry.entities.json_types import Json
 from model_registry.errors import SourceUnreadable
 
-SECONDS = 60.0
-"""For importing the module and calling the function: frameworks take long to import."""
-_LONGEST_SHOWN = 300
-
-_CHILD = """
-import importlib, json, os, sys
-place, name, function = sys.argv[1:]
-if place:
-    sys.path.insert(0, place)
-answer = os.dup(1)
-os.dup2(2, 1)  # what the module prints is no part of the answer
-found = getattr(importlib.import_module(name), function)()
-with os.fdopen(answer, "w") as file:
-    json.dump(found, file)
+LARGEST = 16 * 2**20
+_OURSELVES = __name__.partition(".")[0]
+_PROGRAM = """
+import contextlib, importlib, io, json, sys
+name, directory = sys.argv[1], sys.argv[2]
+if directory:
+    sys.path.insert(0, directory)
+with contextlib.redirect_stdout(io.StringIO()):
+    models = importlib.import_module(name).get_all_models()
+json.dump(models, sys.stdout, default=vars)
 """
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "FRAMEWORK", "TMPDIR")
+"""Of our environment. The rest, with the keys of the database, is no business of the module's."""
 
 
-def call_module(module: str, function: str = "get_all_models", seconds: float = SECONDS) -> Json:
-    """Import a module, call a function of it without arguments, and return the result.
+async def ask_module(place: str) -> Json:
+    """Return what the module's `get_all_models()` returns. `place`: its name, or `directory:name`.
 
-    Args:
-        module: the dotted name of an installed one, or the path of a package or file.
-        function: its name.
-        seconds: after which the process is killed.
-
-    Raises:
-        SourceUnreadable: the module or function is missing, fails, takes too long, or returns what is not JSON.
+    No time limit of its own: cancelled, it kills the process. Errors: SourceUnreadable.
     """
-    is_path = "/" in module or module.endswith(".py")
-    place, name = (str(Path(module).resolve().parent), Path(module).stem) if is_path else ("", module)
-    if is_path and not Path(module).exists():
-        raise SourceUnreadable(f"There is no module {module}.")
-    # -P: not the directory that one happens to be in.
-    argv = [sys.executable, "-P", "-c", _CHILD, place, name, function]
+    directory, name = _split(place)
+    environment = {key: value for key in _KEPT if (value := os.environ.get(key))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", _PROGRAM, name, directory),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        limit=LARGEST,
+    )
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)  # noqa: S603 (our own program)
-    except subprocess.TimeoutExpired as error:
-        raise SourceUnreadable(f"{function}() of the module {module} did not answer within {seconds:g} s.") from error
-    if done.returncode != 0:
-        printed = done.stderr.decode(errors="replace").strip().splitlines()
-        why = printed[-1][:_LONGEST_SHOWN] if printed else f"it ended with {done.returncode}"
-        raise SourceUnreadable(f"{function}() of the module {module} cannot be called: {why}")
+        output, errors = await _read(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    if process.returncode:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
+        raise SourceUnreadable(f"the module {name!r} fails: {last or f'exit code {process.returncode}'}")
     try:
-        answer: Json = json.loads(done.stdout)
-    except ValueError as error:
-        raise SourceUnreadable(f"{function}() of the module {module} answers with no JSON: {error}") from error
-    return answer
+        models: Json = json.loads(output)
+    except (ValueError, RecursionError) as error:
+        raise SourceUnreadable(f"the module {name!r} returns what is not JSON: {error}") from error
+    return models
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Return the directory, which may be empty, and the module's name. Errors: SourceUnreadable."""
+    directory, _, name = place.rpartition(":")
+    if not directory and name.partition(".")[0] == _OURSELVES:
+        message = (
+            f"the module {name!r} is this program itself. Where another program's code has that name, write its "
+            f"directory too: /directory/of/it:{name}"
+        )
+        raise SourceUnreadable(message)
+    return directory, name
+
+
+async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    """Read both outputs to their ends, the first up to the limit."""
+    out, err = process.stdout, process.stderr
+    if out is None or err is None:
+        raise SourceUnreadable("the module's process has no output")
+    errors = asyncio.ensure_future(_tail(err))
+    try:
+        pieces, size = [], 0
+        while piece := await out.read(65536):
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST:
+                raise SourceUnreadable(f"the module returns more than {LARGEST >> 20} MB")
+        failure = await errors
+        await process.wait()
+        return b"".join(pieces), failure
+    finally:
+        errors.cancel()
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while piece := await stream.read(65536):
+        kept = (kept + piece)[-4096:]
+    return kept

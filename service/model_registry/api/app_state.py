@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from model_registry.gateways.publishable import Renderer
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
+    from model_registry.services.dispatch.language_models import LanguageModels
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class AppState:
     model_services: ModelServices
     dispatcher: Dispatcher
     dispatch_metrics: DispatchMetrics
+    language_models: LanguageModels
     work: LongWork
     discovery: Discovery
 

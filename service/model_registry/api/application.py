@@ -15,6 +15,7 @@ from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import BodyCache
 from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.dispatch.door import Door
+from model_registry.api.dispatch.language_models import LanguageModelDoors
 from model_registry.api.dispatch.model_services import ModelServiceDoors
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
@@ -122,7 +123,8 @@ class _Application(FastAPI):
 def dispatch_doors(state: AppState) -> dict[str, Door]:
     """The paths that are dispatched, and what takes each."""
     services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.model_services.directory)
-    return services.doors()
+    models = LanguageModelDoors(state.settings, state.registry, state.dispatcher, state.language_models)
+    return {**services.doors(), **models.doors()}
 
 
 def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:

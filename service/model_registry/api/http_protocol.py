@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_registry.api.problems import problem_bytes
+from model_registry.api.whole_responses import WholeResponses
 from model_registry.errors import HeadersTooLarge, Invalid, RegistryError, RequestTimeout, TooManyRequests, UrlTooLong
 
 MOST_URL_BYTES = 16 * 2**10
@@ -96,7 +97,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in; where there are too many, the one that has been waited for longest goes."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(WholeResponses(cast("asyncio.Transport", transport)))  # type: ignore[arg-type]
         arrivals = self.arrivals
         if len(arrivals.open) >= arrivals.most_connections:
             longest = next(iter(arrivals.waiting), None)

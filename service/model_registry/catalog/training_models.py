@@ -1,4 +1,4 @@
-"""The models that can be trained: entries of training services, merged into one list. Pure.
+"""The models that can be trained: entries of training services, one for each framework and name. Pure.
 
 Several sources may have an entry of one framework and name: services, an installed module, a file. The best source's is
 shown; the others' only while no better one lists it. What people edited wins.
@@ -6,13 +6,11 @@ shown; the others' only while no better one lists it. What people edited wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from model_registry.catalog.field_sources import EMPTY, HAND
 from model_registry.catalog.training_sources import TRAINING_KINDS
-from model_registry.catalog.training_views import priority_of, texts_of
 from model_registry.entities.model import Model, ModelStatus
 from model_registry.entities.spelling import question
 from model_registry.entities.training_entry import Entry, entry_keys
@@ -36,35 +34,16 @@ _CATALOGUE = {
 _DEFAULTS = {"recommended_batch_size": "batch_size", "recommended_lr": "learning_rate"}
 """Field of an entry -> key of the catalogue's `training_defaults.hyperparameters`."""
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingFilter:
-    """Conditions on entries; all must hold. A value that no entry has matches none."""
-
-    framework: str | None = None
-    task_type: str | None = None
-    tags: tuple[str, ...] = ()
-    """Any of them."""
-    priority: int | None = None
-
-
-def training_entries(snapshot: Snapshot, conditions: TrainingFilter = TrainingFilter()) -> list[Entry]:
-    """Return the entries that match, by framework, priority and name."""
-    table = snapshot.models
-    keys: Iterable[Any] = table.keys("training")
-    framework = conditions.framework
-    chosen = (_best(snapshot, key) for key in keys if framework in (None, key[0]))
-    entries = [entry for model in chosen if model is not None and _matches(entry := entry_of(model), conditions)]
-    return sorted(entries, key=lambda entry: (entry["framework"], priority_of(entry), entry["model_name"]))
+Place = tuple[int, int, int, str, str]
+"""Where a row stands among those of one framework and name; the lowest is shown."""
 
 
 def find_entry(snapshot: Snapshot, framework: str, name: str) -> Entry:
     """Return one whole entry. Errors: ModelNotFound, with the nearest name, or why it is no longer listed."""
     if (model := _best(snapshot, (framework, name))) is not None:
         return entry_of(model)
-    gone = snapshot.models.where("training", (framework, name))
-    rest = " No source lists it any more." if gone else question(name, _names(snapshot, framework))
-    raise ModelNotFound(f"Model '{name}' not found in framework '{framework}'.{rest}")
+    known = snapshot.models.where("training", (framework, name))
+    raise _not_found(snapshot, f"Model '{name}' not found in framework '{framework}'", name, framework, known)
 
 
 def find_entry_by_name(snapshot: Snapshot, name: str) -> Entry:
@@ -78,7 +57,7 @@ def find_entry_by_name(snapshot: Snapshot, name: str) -> Entry:
         choices = [f"{entry['framework']}/{entry['model_name']}" for entry in entries]
         message = f"Several frameworks have a model '{name}': ask for one of {', '.join(choices)}."
         raise AmbiguousName(message, allowed=choices)
-    raise ModelNotFound(f"Model '{name}' not found.{question(name, _names(snapshot, None))}")
+    raise _not_found(snapshot, f"Model '{name}' not found", name, None, named)
 
 
 def entry_of(model: Model) -> Entry:
@@ -104,6 +83,32 @@ def entry_of(model: Model) -> Entry:
     return entry
 
 
+def is_listed(model: Model) -> bool:
+    """Whether a row's entry counts: a source lists it still, and no person has switched it off."""
+    return model.missing_since is None and (model.status != "disabled" or "status" in model.field_sources)
+
+
+def place_of(snapshot: Snapshot, model: Model) -> Place:
+    """Return where a row stands among those of one framework and name.
+
+    What people wrote comes first, then the sources in their order: by position, then services, imports by hand,
+    modules, files.
+    """
+    source = model.field_sources.get("training_entry")
+    if source is None:
+        return 0, 0, 0, "", model.id
+    found = next(iter(snapshot.sources.where("name", source)), None)
+    if found is None:
+        return 1, 0, _IMPORTED_ONCE, source, model.id
+    return 1, found.position, TRAINING_KINDS.get(found.kind, _IMPORTED_ONCE), source, model.id
+
+
+def _best(snapshot: Snapshot, key: tuple[str, str]) -> Model | None:
+    """Return the row whose entry is shown for a framework and name."""
+    rows = [row for row in snapshot.models.where("training", key) if is_listed(row)]
+    return rows[0] if len(rows) == 1 else min(rows, key=lambda row: place_of(snapshot, row), default=None)
+
+
 def _overrules(owner: str | None, source: str | None, value: object) -> bool:
     """Whether the catalogue's field, from this owner, wins over the entry's, from that source (None: a person)."""
     if owner == HAND:
@@ -113,43 +118,11 @@ def _overrules(owner: str | None, source: str | None, value: object) -> bool:
     return source is not None and owner != source
 
 
-def _best(snapshot: Snapshot, key: tuple[str, str]) -> Model | None:
-    """Return the row whose entry is shown for a framework and name."""
-    rows = [row for row in snapshot.models.where("training", key) if _is_listed(row)]
-    return rows[0] if len(rows) == 1 else min(rows, key=lambda row: _rank(snapshot, row), default=None)
-
-
-def _is_listed(model: Model) -> bool:
-    """Whether a row counts: a source lists it still, and no person has switched it off."""
-    if getattr(model, "missing_since", None) is not None:
-        return False
-    return model.status != "disabled" or "status" in model.field_sources
-
-
-def _rank(snapshot: Snapshot, model: Model) -> tuple[int, int, int, str, str]:
-    """Return a row's place among those of one framework and name: by people, by the sources' order, by hand imports."""
-    source = model.field_sources.get("training_entry")
-    if source is None:
-        return 0, 0, 0, "", model.id
-    found = _source_named(snapshot, source)
-    if found is None:
-        return 1, 0, _IMPORTED_ONCE, source, model.id
-    return 1, found.position, TRAINING_KINDS.get(found.kind, _IMPORTED_ONCE), source, model.id
-
-
-def _source_named(snapshot: Snapshot, name: str) -> Any:  # noqa: ANN401 (the row of a table that comes with discovery)
-    table = snapshot.tables.get("model_sources")
-    return next(iter(table.where("name", name)), None) if table else None
-
-
-def _names(snapshot: Snapshot, framework: str | None) -> set[str]:
+def _not_found(
+    snapshot: Snapshot, message: str, name: str, framework: str | None, known: Sequence[Model]
+) -> ModelNotFound:
+    """Say that a model is not there, and why, or which name is near. Old programs compare the message alone."""
     keys: Iterator[Any] = snapshot.models.keys("training")
-    return {name for of, name in keys if framework in (None, of)}
-
-
-def _matches(entry: Entry, conditions: TrainingFilter) -> bool:
-    return (
-        (conditions.task_type is None or conditions.task_type in texts_of(entry.get("task_types")))
-        and (not conditions.tags or not set(conditions.tags).isdisjoint(texts_of(entry.get("tags"))))
-        and (conditions.priority is None or conditions.priority == priority_of(entry))
-    )
+    names = {other for of, other in keys if framework in (None, of)}
+    rest = " No source lists it any more." if known else question(name, names)
+    return ModelNotFound(f"{message}.{rest}" if rest else message)

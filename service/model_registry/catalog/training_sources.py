@@ -7,12 +7,11 @@ The header is a list of strings with parameters as RFC 9651 writes them, so that
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from model_registry.catalog.sources import SKIPPED, stale_sources
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.snapshot.table_specs import SPECS
 
-PARTIAL_TABLES = tuple(name for name in ("model_sources", "source_answers") if name in SPECS)
+PARTIAL_TABLES = ("model_sources", "source_answers")
 """What the header is made of."""
 
 TRAINING_KINDS = {"training_service": 0, "module": 2, "file": 3, "directory": 3}
@@ -37,23 +36,14 @@ def header_list(items: Iterable[str | tuple[str, Mapping[str, str]]]) -> str:
 
 
 def _items(snapshot: Snapshot) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for source in snapshot.tables.get("model_sources") or ():
-        if source.active and source.kind in TRAINING_KINDS:
-            answer = snapshot.tables["source_answers"].get(source.id)
-            if parameters := _parameters(answer):
-                yield source.name, parameters
-
-
-def _parameters(answer: Any) -> dict[str, str]:  # noqa: ANN401 (the row of a table that comes with discovery)
-    """Say what is wrong with a source's last answer; nothing if nothing is."""
-    if answer is None:
-        return {"reason": "has not been asked yet"}
-    if answer.state != "ok":
-        since = {"since": answer.failing_since} if answer.failing_since else {}
-        return {"reason": answer.error or "fails"} | since
-    if answer.skipped:
-        return {"reason": f"{len(answer.skipped)} entries could not be read, see /api/sources"}
-    return {}
+    for stale in stale_sources(snapshot, TRAINING_KINDS):
+        yield stale.name, {"reason": stale.reason} | ({"since": stale.since} if stale.since else {})
+    for source in snapshot.sources:
+        answer = snapshot.source_answers.get(source.id)
+        if source.active and source.kind in TRAINING_KINDS and answer is not None and answer.state == "ok":
+            count = answer.counts.get(SKIPPED, 0)
+            if count:
+                yield source.name, {"reason": f"{count} of its entries are left out, see /api/sources/{source.name}"}
 
 
 def _item(text: str, parameters: Mapping[str, str]) -> str:

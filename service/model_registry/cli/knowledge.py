@@ -20,7 +20,7 @@ from model_registry.entities.model_name import name_at_hub
 from model_registry.entities.offer import SourceContent
 from model_registry.entities.server_address import is_unspecified, ollama_base
 from model_registry.errors import SourceUnreadable
-from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers
+from model_registry.imports.sources import csv_rows, huggingface, litellm_prices, servers, training_service
 from model_registry.imports.sources.asking import (
     HUB,
     Asking,
@@ -29,6 +29,7 @@ from model_registry.imports.sources.asking import (
     ask_hub,
     ask_ollama,
     ask_openai,
+    ask_training_service,
     read_price_map,
 )
 from model_registry.imports.sources.fetch import fetch_json, is_url, price_map_of_wheel, read_json, read_text
@@ -136,6 +137,35 @@ def import_openai(
         headers["Authorization"] = f"Bearer {key}"
     reading = _asked(ask_openai(base, provider, provider_type), base, headers)
     bring_in(servers.OPENAI, reading, options, registry)
+
+
+@importers.command("training")
+@grouped_options
+def import_training(
+    place: Annotated[str, typer.Argument(help="URL of the service, or JSON file with its models.", metavar="PLACE")],
+    framework: Annotated[str | None, typer.Option("--framework", help="Only models of this framework.")] = None,
+    provider: Provider = None,
+    *,
+    options: ImportOptions,
+    registry: RegistryHttp,
+) -> None:
+    """Import the models of a training service, or of a file in the form of its /models/list, with their whole entries.
+
+    They become models of the type `other`, which no gateway routes, at the provider with this URL; --provider names a
+    new one, by default called as the framework, or `training`.
+
+    Example: `model-registry knowledge import training http://timm:8001`
+    """
+    name = provider or framework or "training"
+    if is_url(place):
+        base = _server(place)
+        reading = _asked(ask_training_service(base, framework, name), base)
+    else:
+        document = read_json(Path(place))
+        reading = training_service.read_training_models(document, framework=framework, provider=name, api_base=None)
+    if provider is None:
+        reading = reading.with_offers(provider_suggested=True)
+    bring_in(training_service.SOURCE, reading, options, registry)
 
 
 @importers.command("huggingface")

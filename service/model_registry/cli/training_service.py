@@ -41,7 +41,7 @@ Models = Annotated[
 Module = Annotated[
     str | None,
     typer.Option(
-        "--module", help="Installed Python module, or path of one, whose get_all_models() returns the models."
+        "--module", help="Python module, as NAME or DIRECTORY:NAME, whose get_all_models() returns the models."
     ),
 ]
 Registry = Annotated[

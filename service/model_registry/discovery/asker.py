@@ -13,13 +13,13 @@ from model_registry.discovery.answer_plan import Answer
 from model_registry.discovery.fetcher import Fetched, Fetcher
 from model_registry.discovery.kinds import asking_of, installed_prices, today
 from model_registry.discovery.local_files import read_files
-from model_registry.discovery.module_process import ask_module
 from model_registry.entities.json_types import Json
 from model_registry.entities.offer import SourceContent
 from model_registry.entities.source import KINDS, Source, SourceAnswer, SourceOptions, variable_problem
 from model_registry.errors import RegistryError, SourceUnreadable
 from model_registry.imports.sources.asking import Asking, Question
 from model_registry.imports.sources.training_service import read_training_models
+from model_registry.installed_module import ask_module
 from model_registry.store.json_bytes import json_bytes, parse_json
 from model_registry.work_pool import WorkPool
 
@@ -123,6 +123,8 @@ class Asker:
         if source.kind in {"file", "directory"}:
             return await read(read_files, source, self._allowed.files, provider, today())
         if source.kind == "module":
+            if not self._allowed.module:
+                raise SourceUnreadable("the operator names no module: MODEL_REGISTRY_SOURCES_MODULE is not set")
             document = await ask_module(self._allowed.module)
             return await read(
                 read_training_models, document, framework=source.framework, provider=provider, api_base=None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from model_registry.client.requests import Call, json_object
 from model_registry.entities.offer import PassedOver
 from model_registry.entities.training_entry import Entry, TrainingEntries, read_entries
 from model_registry.errors import RegistryError, SourceUnreadable
-from model_registry.installed_module import call_module
+from model_registry.installed_module import ask_module
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ ALL = "all"
 """What a service without a framework of its own calls its framework."""
 SHIPPED = Path(__file__).parent / "definitions"
 """A few models of timm, ultralytics and Hugging Face, to begin with."""
+
+_MODULE_SECONDS = 60.0
+"""Frameworks take long to import."""
 
 Documents = Mapping[str, object]
 """Where a document comes from -> the document."""
@@ -42,8 +46,16 @@ def of_files(place: Path) -> Documents:
 
 
 def of_module(module: str) -> Documents:
-    """Ask an installed module, or one at a path, for its models. Takes at most 60 s. Errors: SourceUnreadable."""
-    return {module: call_module(module)}
+    """Ask an installed module, or one of a directory, for its models. Takes at most 60 s. Errors: SourceUnreadable."""
+
+    async def ask() -> object:
+        async with asyncio.timeout(_MODULE_SECONDS):
+            return await ask_module(module)
+
+    try:
+        return {module: asyncio.run(ask())}
+    except TimeoutError:
+        raise SourceUnreadable(f"the module {module} has not answered within {_MODULE_SECONDS:g} s") from None
 
 
 def of_registry(url: str, framework: str | None) -> Documents:

@@ -137,6 +137,22 @@ def test_numbers_that_are_none_pass_over_their_model_only(run: Run, world: World
     assert "a: pricing.prompt is not a number of dollars: Infinity" in out
 
 
+def test_a_training_service_or_a_file_with_its_models(run: Run, world: World, tmp_path: Path, capsys: Any) -> None:
+    world.answers["GET /models/list"] = {"framework": "timm", "models": [{"model_name": "a/b"}, {"tags": []}]}
+    assert run("import", "training", "http://timm:8001/") == 4
+    (offer,) = world.sent()["offers"]
+    assert (offer["provider"], offer["api_base"], offer["model_id"]) == ("training", "http://timm:8001", "a/b")
+    assert offer["provider_suggested"] is True
+    assert "row 2: model_name: is required" in capsys.readouterr().out
+
+    world.asked.clear()
+    (tmp_path / "models.json").write_text('{"timm": {"a": {}}, "other": {"b": {}}}')
+    assert run("import", "training", str(tmp_path / "models.json"), "--framework", "timm", "--provider", "mine") == 0
+    (offer,) = world.sent()["offers"]
+    assert (offer["provider"], offer["model_id"], world.sent()["source"]) == ("mine", "a", "training_service")
+    assert "is of another framework than timm (other/b)" in capsys.readouterr().out
+
+
 def test_litellms_configuration_has_the_prices_that_it_can_say_and_the_others_are_named(
     run: Run, world: World, capsys: Any
 ) -> None:

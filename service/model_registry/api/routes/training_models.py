@@ -13,13 +13,7 @@ from model_registry.api.auth import Reader
 from model_registry.api.cached_responses import cached_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
-from model_registry.catalog.training_models import (
-    TRAINING_TABLES,
-    TrainingFilter,
-    find_entry,
-    find_entry_by_name,
-    training_entries,
-)
+from model_registry.catalog.training_models import TRAINING_TABLES, entry_of, find_entry, find_entry_by_name
 from model_registry.catalog.training_sources import PARTIAL_TABLES, header_list, partial_header
 from model_registry.catalog.training_views import (
     ComparedModels,
@@ -28,10 +22,10 @@ from model_registry.catalog.training_views import (
     TrainingModel,
     comparison_view,
     guide_view,
-    list_view,
 )
 from model_registry.entities.training_entry import Entry
 from model_registry.errors import Incomplete, ModelNotFound, Reason
+from model_registry.selection.training_list import TrainingFilter, listed_models
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -69,11 +63,13 @@ async def list_entries(
     """Whole entries of all frameworks, as their sources wrote them. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
 
-    def make() -> bytes:
-        found = training_entries(snapshot, _conditions(framework, task_type, tags, priority))
-        return json_bytes({"framework": framework or "all", "model_count": len(found), "models": found})
+    found = listed_models(snapshot, state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority))
 
-    return _answer(request, snapshot, await state.work.listed(request, len(snapshot.models), make))
+    def make() -> bytes:
+        entries = [entry_of(listed.model) for listed in found]
+        return json_bytes({"framework": framework or "all", "model_count": len(found), "models": entries})
+
+    return _answer(request, snapshot, await state.work.listed(request, len(found), make))
 
 
 @service.get(
@@ -108,12 +104,8 @@ async def list_models(
 ) -> Response:
     """The common fields of all entries. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
-
-    def make() -> bytes:
-        found = training_entries(snapshot, _conditions(framework, task_type, tags, priority))
-        return json_bytes([list_view(entry) for entry in found])
-
-    return _answer(request, snapshot, await state.work.listed(request, len(snapshot.models), make))
+    found = listed_models(snapshot, state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority))
+    return _answer(request, snapshot, b"[%b]" % b",".join(listed.json for listed in found))
 
 
 @backend.get(
@@ -201,7 +193,7 @@ async def get_model_by_path(
 
 
 def _conditions(framework: str | None, task_type: str | None, tags: str | None, priority: int | None) -> TrainingFilter:
-    wanted = tuple(tag for part in (tags or "").split(",") if (tag := part.strip()))
+    wanted = frozenset(tag for part in (tags or "").split(",") if (tag := part.strip()))
     return TrainingFilter(framework or None, task_type or None, wanted, priority)
 
 

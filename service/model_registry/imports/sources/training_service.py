@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from model_registry.catalog.request_models import ModelBody
 from model_registry.entities.field_errors import reasons_of
-from model_registry.entities.offer import Offer, SourceContent
+from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.training_entry import Entry, read_entries
 from model_registry.imports.sources.items import make_offer
 
@@ -35,8 +35,9 @@ def read_training_models(
 
     Args:
         document: what was read, in any form that `read_entries` takes.
-        framework: that of rows which name none. Models of another are called `framework/name`, so that two frameworks
-            with a model of the same name are two models.
+        framework: only models of this one, and rows that name none; others are passed over. Null: models of all, and
+            those of another framework than the document's own are called `framework/name`, so that two frameworks with
+            a model of the same name are two models.
         provider: name of the provider that gets the models, new or not.
         api_base: its address.
 
@@ -46,8 +47,14 @@ def read_training_models(
     read = read_entries(document, framework)
     usual = framework or read.framework
     at = {"provider": provider, "provider_type": "custom", "api_base": api_base}
-    offers = [make_offer(_model_id(entry, usual), partial(_offer, entry, usual, at)) for entry in read.entries]
-    return SourceContent.joined(offers).with_unread(read.unread)
+    wanted = [entry for entry in read.entries if framework in (None, entry["framework"])]
+    others = tuple(
+        PassedOver(f"{entry['framework']}/{entry['model_name']}", f"is of another framework than {framework}")
+        for entry in read.entries
+        if framework not in (None, entry["framework"])
+    )
+    offers = [make_offer(_model_id(entry, usual), partial(_offer, entry, usual, at)) for entry in wanted]
+    return SourceContent.joined([SourceContent((), others), *offers]).with_unread(read.unread)
 
 
 def _model_id(entry: Entry, usual: str | None) -> str:

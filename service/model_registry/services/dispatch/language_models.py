@@ -17,6 +17,7 @@ TABLES = (
 )
 """What routes depend on."""
 _MOST_ROUTES = 10_000
+_ANY_PATH = OpenAIPath("", "", frozenset())
 
 
 class LanguageModels:
@@ -26,7 +27,7 @@ class LanguageModels:
         self, keys: ProviderKeys, *, hold_seconds: float = 0.0, clock: Callable[[], float] = time.time
     ) -> None:
         """`hold_seconds`: of deployments that come and go (`fleet/flap_damping.py`). `clock`: epoch seconds."""
-        self._keys = keys
+        self.keys = keys
         self._hold_seconds = hold_seconds
         self._clock = clock
         self._snapshot: Snapshot | None = None
@@ -41,16 +42,16 @@ class LanguageModels:
         found = self._routes.get(key)
         now = self._clock()
         if found is None or found.until <= now:
-            found = route_of(snapshot, asked, path.model_types, Conditions(self._keys, now, self._hold_seconds))
+            found = route_of(snapshot, asked, path.model_types, Conditions(self.keys, now, self._hold_seconds))
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
             self._routes[key] = found
         return found
 
-    def is_available(self, snapshot: Snapshot, name: str, path: OpenAIPath, works: Callable[[str], bool]) -> bool:
+    def is_available(self, snapshot: Snapshot, name: str, works: Callable[[str], bool]) -> bool:
         """Whether anything that serves a name can be asked now. `works`: whether a target, by its key, does."""
         try:
-            route = self.route(snapshot, name, path)
+            route = self.route(snapshot, name, _ANY_PATH)
         except ModelNotFound:
             return False
         return any(works(target.key) for target in route.targets)

@@ -37,6 +37,6 @@ class ProviderKeys:
             return f"{variable} holds spaces, line breaks or other characters that no header may have"
         return None
 
-    def bearer(self, variable: str) -> bytes:
-        """Return the `Authorization` header's value of a variable without fault."""
-        return b"Bearer " + self._environment[variable].strip().encode("ascii")
+    def value(self, variable: str) -> str | None:
+        """Return the key in a variable; None when it gives none."""
+        return None if self.fault(variable) else self._environment[variable].strip()

@@ -124,3 +124,12 @@ def test_two_frameworks_with_a_model_of_one_name_are_two_models() -> None:
 
     assert [model.model_id for model in models] == ["m", "other/m"]
     assert {model.card["framework"] for model in models} == {"timm", "other"}
+
+
+def test_a_source_of_one_framework_passes_over_models_of_others() -> None:
+    rows = [{"model_name": "a"}, {"framework": "timm", "model_name": "b"}, {"framework": "other", "model_name": "c"}]
+    content = read_training_models(rows, framework="timm", provider="p", api_base=None)
+
+    assert [offer.model_id for offer in content.offers] == ["a", "b"]
+    (passed,) = content.passed_over
+    assert (passed.name, passed.reason) == ("other/c", "is of another framework than timm")

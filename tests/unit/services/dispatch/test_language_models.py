@@ -63,9 +63,9 @@ def test_a_name_is_available_while_one_of_its_targets_works() -> None:
     snapshot = catalogue.snapshot()
     models = LanguageModels(ProviderKeys({}))
 
-    assert models.is_available(snapshot, "m", CHAT, lambda key: key.startswith("provider:q/"))
-    assert not models.is_available(snapshot, "m", CHAT, lambda _key: False)
-    assert not models.is_available(snapshot, "nobody", CHAT, lambda _key: True)
+    assert models.is_available(snapshot, "m", lambda key: key.startswith("provider:q/"))
+    assert not models.is_available(snapshot, "m", lambda _key: False)
+    assert not models.is_available(snapshot, "nobody", lambda _key: True)
 
 
 def test_the_tables_are_those_of_the_registry() -> None:

@@ -10,26 +10,28 @@ from model_registry.settings import Settings
 KEY = "sk-not-a-real-key"
 
 
-def test_a_variable_that_is_set_gives_its_value_as_a_bearer_token() -> None:
+def test_a_variable_that_is_set_gives_its_value() -> None:
     keys = ProviderKeys({"OPENAI_API_KEY": KEY})
 
     assert keys.fault("OPENAI_API_KEY") is None
-    assert keys.bearer("OPENAI_API_KEY") == f"Bearer {KEY}".encode()
+    assert keys.value("OPENAI_API_KEY") == KEY
 
 
 def test_a_line_break_at_its_end_as_files_have_does_not_count() -> None:
     keys = ProviderKeys({"OPENAI_API_KEY": f"{KEY}\n"})
 
     assert keys.fault("OPENAI_API_KEY") is None
-    assert keys.bearer("OPENAI_API_KEY") == f"Bearer {KEY}".encode()
+    assert keys.value("OPENAI_API_KEY") == KEY
 
 
 @pytest.mark.parametrize(
     "value", ["", " \n", f"{KEY}\r\nX-Evil: 1", f"{KEY} {KEY}", "k\x00y", "schlüssel", "k" * 20_000]
 )
 def test_what_no_header_may_have_is_no_key_and_is_not_repeated(value: str) -> None:
-    fault = ProviderKeys({"OPENAI_API_KEY": value}).fault("OPENAI_API_KEY")
+    keys = ProviderKeys({"OPENAI_API_KEY": value})
+    fault = keys.fault("OPENAI_API_KEY")
 
+    assert keys.value("OPENAI_API_KEY") is None
     assert fault
     assert "OPENAI_API_KEY" in fault
     assert value.strip() == "" or value not in fault
