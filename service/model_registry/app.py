@@ -50,6 +50,7 @@ from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.language_models import LanguageModels
 from model_registry.services.dispatch.provider_keys import ProviderKeys
+from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
 from model_registry.store.client import LOG_CONNECTIONS, Database, connect
@@ -140,7 +141,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     liveness = _node_liveness(settings, registry, link, events) if link and events else None
     metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
     renderer = Renderer(registry, settings.route_hold_seconds)
-    model_services = _model_services(settings, registry, metrics)
+    model_services, instance_metrics = _model_services(settings, registry, metrics)
     keys = ProviderKeys(os.environ)
     dispatch_metrics = DispatchMetrics(metrics.collected)
     publisher = _config_publisher(settings, registry, renderer, metrics)
@@ -157,6 +158,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         indexes=ModelIndexes(),
         events=events,
         liveness=liveness,
+        service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
         dispatcher=_dispatcher(settings, model_services, keys, dispatch_metrics),
@@ -167,11 +169,12 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     )
 
 
-def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> ModelServices:
-    counted = InstanceMetrics(metrics.collected)
-    services = make_model_services(settings, registry, new_id, counted.state_changed)
-    counted.watch(registry, services)
-    return services
+def _model_services(settings: Settings, registry: Registry, metrics: Metrics) -> tuple[ModelServices, InstanceMetrics]:
+    """The parts that know model services, and what they count."""
+    instances = InstanceMetrics(metrics.collected)
+    services = make_model_services(settings, registry, new_id, instances.state_changed)
+    instances.watch(registry, services)
+    return services, instances
 
 
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
@@ -206,14 +209,30 @@ def _discovery(settings: Settings, database: Database, registry: Registry, metri
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
     recorder = EventRecorder(registry, link, default_node=settings.default_node, count=metrics.events)
-    limits = StreamLimits(
+    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
+    return EventConsumer(link, recorder, _stream_limits(settings), heartbeats_wait_seconds=wait)
+
+
+def _message_consumer(
+    settings: Settings,
+    registry: Registry,
+    link: NatsConnection | None,
+    services: ModelServices,
+    metrics: InstanceMetrics,
+) -> EventConsumer | None:
+    if link is None or settings.role == "dispatch":
+        return None
+    recorder = MessageRecorder(registry, link, services, metrics.messages)
+    return EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
         max_age_seconds=settings.stream_max_age_hours * 3600,
         max_bytes=settings.stream_max_mb * 2**20,
         replicas=settings.stream_replicas,
         in_flight=settings.events_in_flight,
     )
-    wait = settings.heartbeat_seconds / LOOKS_PER_HEARTBEAT
-    return EventConsumer(link, recorder, limits, heartbeats_wait_seconds=wait)
 
 
 def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection, events: EventConsumer) -> NodeLiveness:
@@ -248,6 +267,8 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("change-publisher", changes.run, before_stop=changes.drain)
     if state.events is not None:
         yield Worker("event-consumer", state.events.run, before_stop=state.events.finish, after_stop=state.events.close)
+    if (messages := state.service_messages) is not None:
+        yield Worker("service-messages", messages.run, before_stop=messages.finish, after_stop=messages.close)
     if state.liveness is not None:
         yield Worker("node-liveness", state.liveness.run)
 

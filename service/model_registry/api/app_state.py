@@ -45,6 +45,7 @@ class AppState:
     indexes: ModelIndexes
     events: EventConsumer | None
     liveness: NodeLiveness | None
+    service_messages: EventConsumer | None
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher

@@ -27,11 +27,21 @@ class InstanceMetrics(Collector):
             ("kind", "state"),
             registry=collected,
         )
+        self._messages = Counter(
+            "model_registry_service_messages_total",
+            "Messages of model services over NATS, by outcome: recorded, renewed, rejected or ignored.",
+            ("outcome",),
+            registry=collected,
+        )
         collected.register(self)
 
     def state_changed(self, kind: str, state: TargetState) -> None:
         """Count one change of how an instance, a provider or a deployment is."""
         self._changes.labels(kind, state).inc()
+
+    def messages(self, outcome: str, number: int) -> None:
+        """Count messages of model services."""
+        self._messages.labels(outcome).inc(number)
 
     def watch(self, registry: Registry, services: ModelServices) -> None:
         """Show the instances of these, at the moment of the scrape."""

@@ -23,13 +23,15 @@ _COLOURS = {"healthy": "green", "busy": "green", "warming": "yellow", "degraded"
 _INSTANCES = "/services"
 
 ServiceId = Annotated[str, typer.Argument(help="The instance's service_id.", metavar="SERVICE_ID")]
-Weight = Annotated[float | None, typer.Option(help="Share of the requests, with the strategy `weighted`.")]
-MostRequests = Annotated[int | None, typer.Option(min=1, help="Most requests at once, from each replica.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds for a whole request.")]
+Weight = Annotated[float | None, typer.Option("--weight", help="Share of the requests, with the strategy `weighted`.")]
+MostRequests = Annotated[
+    int | None, typer.Option("--max-concurrent-requests", min=1, help="Most requests at once, from each replica.")
+]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds for a whole request.")]
 Version = Annotated[str | None, typer.Option("--model-version", help="The version of the model that it serves.")]
-Ttl = Annotated[float | None, typer.Option(min=1, help="Seconds after which it is gone unless it is renewed.")]
+Ttl = Annotated[float | None, typer.Option("--ttl", min=1, help="Seconds after which it is gone unless it is renewed.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE. Repeatable; replaces all labels.")]
-HealthPath = Annotated[str | None, typer.Option(help="Path of its health check; /health by default.")]
+HealthPath = Annotated[str | None, typer.Option("--health-path", help="Path of its health check; /health by default.")]
 Unchecked = Annotated[bool, typer.Option("--no-health-check", help="Never probe it.")]
 Reason = Annotated[str | None, typer.Option(help="Why: shown with its state.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

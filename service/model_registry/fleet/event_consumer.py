@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import structlog
 from nats.aio.client import Client
 
-from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.event_sources import Delivery, Source
-from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, Plan, StreamLimits, find_plan
+from model_registry.fleet.jetstream_setup import ACK_WAIT_SECONDS, GPU_EVENTS, Events, Plan, StreamLimits, find_plan
 from model_registry.messaging.connection import FAILURES, NatsConnection, cancel
 
 log = structlog.get_logger(__name__)
@@ -32,16 +32,36 @@ class _PlanChangedError(Exception):
     """A better plan is possible, such as a stream for subjects that none kept."""
 
 
+class Recorder(Protocol):
+    """What is done with messages."""
+
+    def read(self, delivery: Delivery) -> Delivery:
+        """Parse a message."""
+
+    async def record(self, read: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+        """Return the messages that are done, and those to deliver again."""
+
+
 class EventConsumer:
     """Run two loops per source: take a batch, parse it, record it, acknowledge it. A worker of the supervisor."""
 
-    def __init__(
-        self, link: NatsConnection, recorder: EventRecorder, limits: StreamLimits, *, heartbeats_wait_seconds: float
+    def __init__(  # noqa: PLR0913 (its parts, and what it consumes)
+        self,
+        link: NatsConnection,
+        recorder: Recorder,
+        limits: StreamLimits,
+        *,
+        heartbeats_wait_seconds: float = 0.0,
+        events: Events = GPU_EVENTS,
+        at_once: int = _AT_ONCE,
     ) -> None:
         """Record heartbeats together, at most this many seconds late: one alone would cost as much.
 
-        However rare, they are recorded before NATS considers this replica dead and delivers them again.
+        However rare, they are recorded before NATS considers this replica dead and delivers them again. `at_once`:
+        batches in progress per source; 1 where the order counts.
         """
+        self._events = events
+        self._at_once = at_once
         self._link = link
         self._recorder = recorder
         self._limits = limits
@@ -53,7 +73,7 @@ class EventConsumer:
         self._plan: Plan | None = None
         self._sources: list[Source] = []
         self._trouble = "not consuming yet"
-        self._recording = asyncio.Semaphore(_AT_ONCE)
+        self._recording = asyncio.Semaphore(at_once)
         link.when_connected(self._take_over)
 
     @property
@@ -65,7 +85,7 @@ class EventConsumer:
         """Finish the batches in progress, for at most 3 s, and begin no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
-                for _ in range(_AT_ONCE):
+                for _ in range(self._at_once):
                     await self._recording.acquire()
 
     async def close(self) -> None:
@@ -77,11 +97,11 @@ class EventConsumer:
         """(status, detail), as `/readyz` shows them."""
         if not self._link.connected:
             return "down", (
-                f"NATS cannot be reached ({self._link.trouble}); retrying. GPU events wait there; writes of other "
+                f"NATS cannot be reached ({self._link.trouble}); retrying. Events wait there; writes of other "
                 "replicas are polled."
             )
         if self._plan is None:
-            return "degraded", f"GPU events are not consumed: {self._trouble}"
+            return "degraded", f"Events are not consumed: {self._trouble}"
         if self._plan.loose:
             return "degraded", (
                 f"{', '.join(self._plan.loose)}: consumed, but events published while no replica listens are missed: "
@@ -123,7 +143,7 @@ class EventConsumer:
         """Consume by one plan after the other, and anew after whatever is expected to go wrong."""
         while True:
             try:
-                await self._listen(client, await find_plan(client, self._limits))
+                await self._listen(client, await find_plan(client, self._limits, self._events))
             except* _PlanChangedError:
                 log.info("streams changed; consuming by a new plan")
             except* FAILURES as failures:
@@ -145,15 +165,15 @@ class EventConsumer:
             await source.open()
         await client.flush()  # /readyz must not report consuming before the server knows the subscriptions
         self._plan = plan
-        log.info("consuming gpu events", streams=plan.streams)
+        log.info("consuming events", streams=plan.streams)
         if plan.loose:
-            log.warning("gpu events can be missed while no replica listens", subjects=plan.loose, reason=plan.why)
+            log.warning("events can be missed while no replica listens", subjects=plan.loose, reason=plan.why)
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
-                for _ in range(_AT_ONCE):
+                for _ in range(self._at_once):
                     group.create_task(self._consume(source))
             if plan.loose:
-                group.create_task(_look_again(client, plan, self._limits, self._link.pace.look_again))
+                group.create_task(self._look_again(client, plan))
 
     async def _consume(self, source: Source) -> None:
         waiting = HeartbeatBatcher(self._heartbeats_wait)
@@ -179,6 +199,13 @@ class EventConsumer:
             with contextlib.suppress(*FAILURES):
                 await source.again(left)
         return left
+
+    async def _look_again(self, client: Client, plan: Plan) -> None:
+        """Raise when a better plan is possible. Until then keep the subscriptions: subscribing anew can miss events."""
+        while True:
+            await asyncio.sleep(self._link.pace.look_again)
+            if await find_plan(client, self._limits, self._events) != plan:
+                raise _PlanChangedError
 
 
 class HeartbeatBatcher:
@@ -208,11 +235,3 @@ class HeartbeatBatcher:
             now += self.read
             self.read = []
         return now
-
-
-async def _look_again(client: Client, plan: Plan, limits: StreamLimits, seconds: float) -> None:
-    """Raise when a better plan is possible. Until then keep the subscriptions: subscribing anew can miss events."""
-    while True:
-        await asyncio.sleep(seconds)
-        if await find_plan(client, limits) != plan:
-            raise _PlanChangedError

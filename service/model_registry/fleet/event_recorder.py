@@ -1,6 +1,6 @@
 """Records batches of messages: parse, record in few transactions, publish rejections.
 
-Receiving messages is in `event_sources.py`; their meaning, in `gpu_events.py`.
+Receiving messages is in `event_sources.py`; their meaning, in `gpu_events.py`; rejections, in `rejected.py`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
 import structlog
 
-from model_registry.entities.node import NodeReportBatch, RecordResult, RejectedEvent
-from model_registry.entities.secret_text import mask_secrets, masked_beginning, masked_text
+from model_registry.entities.node import NodeReportBatch, RecordResult
 from model_registry.errors import (
     InvalidEvent,
     RegistryError,
@@ -24,6 +22,7 @@ from model_registry.errors import (
 )
 from model_registry.fleet.event_sources import Delivery
 from model_registry.fleet.gpu_events import NOTHING, read_event
+from model_registry.fleet.rejected import publish_rejections, rejected_event
 from model_registry.fleet.status_messages import StatusDigests
 from model_registry.messaging.connection import NatsConnection
 from model_registry.messaging.subjects import EVENT_SUBJECTS, REJECTED
@@ -34,13 +33,6 @@ log = structlog.get_logger(__name__)
 ACTOR = "gpu events"
 MOST_EVENTS = 2000
 """Events in one transaction; a status message counts one per model."""
-SHOWN_BYTES = 16 * 1024
-"""Of a rejected payload, published with the reason."""
-KEPT_BYTES = 2 * 1024
-"""Of a rejected payload, kept in the database."""
-_LONGEST_SECRET = 4 * 1024
-"""Bytes searched for secrets beyond the cut: no detector recognises a truncated secret."""
-
 MOST_TRIES = 10
 """Attempts at an event that the database refuses without a known reason while it accepts others in between."""
 _MOST_REFUSED = 10_000
@@ -121,7 +113,7 @@ class EventRecorder:
             else:
                 in_a_row = 0
                 done += part
-        unsent = await self._publish_rejections([one for one in done if one.reasons])
+        unsent = await publish_rejections(self._link, [one for one in done if one.reasons], REJECTED)
         self._count_outcomes(done, left)
         return [one for one in done if id(one) not in unsent], left + [one for one in done if id(one) in unsent]
 
@@ -166,27 +158,6 @@ class EventRecorder:
         else:
             return None
         return replace(one, content=NOTHING)
-
-    async def _publish_rejections(self, rejected: Sequence[Delivery]) -> set[int]:
-        """Publish and log the reasons. Return the identities of the messages whose rejection could not be published."""
-        for number, one in enumerate(rejected):
-            message = one.message
-            rejection = {
-                "type": REJECTED,
-                "subject": message.subject,
-                "reason": mask_secrets("; ".join(one.reasons)),
-                "payload": _beginning(message.data, SHOWN_BYTES)[0],
-                "ts": int(one.received_at.timestamp()),
-            }
-            published = await self._link.publish(REJECTED, orjson.dumps(rejection))
-            if not published and not self._link.connected:
-                return {id(unsent) for unsent in rejected[number:]}
-        if rejected:
-            first = rejected[0]
-            reason = mask_secrets("; ".join(first.reasons))
-            shown = {"subject": first.message.subject, "reason": reason}
-            log.warning("gpu events rejected", number=len(rejected), first=shown)
-        return set()
 
     def _count_outcomes(self, done: Sequence[Delivery], left: Sequence[Delivery]) -> None:
         numbers = {
@@ -268,20 +239,5 @@ def _batch_of(read: Iterable[Delivery]) -> NodeReportBatch:
         elif one.content.status is not None:
             batch.add_status(one.content.status)
         if one.reasons:
-            batch.add_rejected(*_rejected(one))
+            batch.add_rejected(*rejected_event(one))
     return batch
-
-
-def _rejected(one: Delivery) -> tuple[RejectedEvent, int]:
-    """Return the rejection as the database stores it, and the number of secrets masked in it."""
-    message = one.message
-    payload, masked = _beginning(message.data, KEPT_BYTES)
-    reason, more = masked_text("; ".join(one.reasons))
-    kept = (text.replace("\0", "\ufffd") for text in (reason, payload))
-    return RejectedEvent(one.received_at, message.subject, *kept), masked + more
-
-
-def _beginning(payload: bytes, size: int) -> tuple[str, int]:
-    """Return the shown beginning of a payload, and the number of secrets masked in it."""
-    text = payload[: size + _LONGEST_SECRET].decode("utf-8", "replace")
-    return masked_beginning(text, len(payload[:size].decode("utf-8", "replace")))

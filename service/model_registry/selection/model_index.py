@@ -243,7 +243,7 @@ class Columns:
         positions = {id(row): position for position, row in enumerate(old[begin : len(old) - end], begin)}
         changed = rows[begin : len(rows) - end]
         sources = [positions.get(id(row)) for row in changed]
-        for name, (read, column) in self._kept.items():
+        for name, (read, column) in tuple(self._kept.items()):  # a long list may be made in a thread meanwhile
             between = [
                 read(row) if source is None else column[source] for row, source in zip(changed, sources, strict=True)
             ]

@@ -52,9 +52,14 @@ class TrainingFilter:
 
 
 def listed_models(snapshot: Snapshot, index: ModelIndex, conditions: TrainingFilter) -> list[ListedModel]:
-    """Return the models that pass, by framework, priority and name."""
-    key = ("training", snapshot.sources.stamp)
-    return [listed for listed in index.memo_lru(key, lambda: _all(snapshot, index)) if conditions.passes(listed)]
+    """Return the models that pass, by framework, priority and name. Can be called from any thread."""
+    known: dict[object, list[ListedModel]] = index.memo("training", dict)
+    stamp = snapshot.sources.stamp  # their order decides which entries are shown
+    found = known.get(stamp)
+    if found is None:
+        known.clear()
+        found = known[stamp] = _all(snapshot, index)
+    return found if conditions == TrainingFilter() else [listed for listed in found if conditions.passes(listed)]
 
 
 def _all(snapshot: Snapshot, index: ModelIndex) -> list[ListedModel]:

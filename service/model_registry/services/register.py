@@ -46,7 +46,7 @@ class Registrar:
 
         Errors: UnsafeAddress; NotAllowed; Conflict when there are too many; those of `Registry.write`.
         """
-        url = await checked_url(registration.service_url, self._own_port)
+        url = await self._checked(registration)
         operations = await self._write(
             lambda snapshot: plan_registration(snapshot, registration, url, author, self._new_id), author
         )
@@ -110,6 +110,14 @@ class Registrar:
                 f"POST /services/{instance.service_id}/activate brings it back."
             )
         return instance
+
+    async def _checked(self, registration: Registration) -> str:
+        """The address, looked at unless it is the one that the instance has. Errors: UnsafeAddress."""
+        url = registration.service_url.rstrip("/")
+        known = self._registry.snapshot.instances.where("service_id", registration.service_id)
+        if known and known[0].service_url == url:
+            return url
+        return await checked_url(registration.service_url, self._own_port)
 
     async def _found(self, look: Callable[[Snapshot], ServiceInstance]) -> ServiceInstance:
         try:

@@ -88,6 +88,10 @@ class Table(Generic[R]):
         """Return the keys of an index that have rows."""
         return iter(self._indexes[index])
 
+    def key_count(self, index: str) -> int:
+        """Return how many keys of an index have rows."""
+        return len(self._indexes[index])
+
     def changed(self, changes: Sequence[tuple[str, R | None]]) -> Table[R]:
         """Return the table after these changes: (id, new row), or (id, None) for a deletion."""
         with self._rows.mutate() as mutation:

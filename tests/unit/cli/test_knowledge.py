@@ -149,7 +149,7 @@ def test_a_training_service_or_a_file_with_its_models(run: Run, world: World, tm
     (tmp_path / "models.json").write_text('{"timm": {"a": {}}, "other": {"b": {}}}')
     assert run("import", "training", str(tmp_path / "models.json"), "--framework", "timm", "--provider", "mine") == 0
     (offer,) = world.sent()["offers"]
-    assert (offer["provider"], offer["model_id"], world.sent()["source"]) == ("mine", "a", "training_service")
+    assert (offer["provider"], offer["model_id"], world.sent()["source"]) == ("mine", "a", "training")
     assert "is of another framework than timm (other/b)" in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from model_registry.background import change_publisher as announcements
-from model_registry.fleet import event_recorder
+from model_registry.fleet import event_recorder, rejected
 from model_registry.fleet import jetstream_setup as event_plan
 from model_registry.fleet.event_fields import CLOCK_TOLERANCE
 from model_registry.fleet.gpu_events import read_event
@@ -62,9 +62,9 @@ def test_the_example_of_a_rejection_is_what_its_payload_gets() -> None:
     [
         f"at most {MOST_LISTED:,} of them",
         f"up to {event_recorder.MOST_EVENTS:,} events in one transaction",
-        f"the first {event_recorder.SHOWN_BYTES // 1024} KiB",
+        f"the first {rejected.SHOWN_BYTES // 1024} KiB",
         "More than a minute ahead" if CLOCK_TOLERANCE.total_seconds() == 60 else "?",
-        f"stream | `{event_plan.STREAM}` | `{event_plan.STREAM_SUBJECTS}`",
+        f"stream | `{event_plan.STREAM}` | `{event_plan.GPU_EVENTS.kept}`",
         f"{SETTINGS.stream_max_age_hours / 24:.0f} days and {SETTINGS.stream_max_mb} MiB",
         f"consumer | `{event_plan.CONSUMER}`",
         f"within {event_plan.ACK_WAIT_SECONDS} s; at most {SETTINGS.events_in_flight:,} on their way",

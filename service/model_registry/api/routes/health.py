@@ -72,6 +72,7 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
         "database": _database(state),
         "nats": _health(state.events, _ELSEWHERE if only_dispatches else _NO_NATS),
         "fleet": _health(state.liveness, _ELSEWHERE if only_dispatches else _NO_FLEET),
+        "service_messages": _health(state.service_messages, _ELSEWHERE if only_dispatches else _NO_NATS),
         "publishing": {"status": "off", "detail": _ELSEWHERE} if only_dispatches else _publishing(state.publisher),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords

@@ -63,13 +63,13 @@ async def list_entries(
     """Whole entries of all frameworks, as their sources wrote them. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
 
-    found = listed_models(snapshot, state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority))
+    index, conditions = state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority)
 
     def make() -> bytes:
-        entries = [entry_of(listed.model) for listed in found]
-        return json_bytes({"framework": framework or "all", "model_count": len(found), "models": entries})
+        entries = [entry_of(listed.model) for listed in listed_models(snapshot, index, conditions)]
+        return json_bytes({"framework": framework or "all", "model_count": len(entries), "models": entries})
 
-    return _answer(request, snapshot, await state.work.listed(request, len(found), make))
+    return _answer(request, snapshot, await state.work.listed(request, snapshot.models.key_count("training"), make))
 
 
 @service.get(
@@ -104,8 +104,12 @@ async def list_models(
 ) -> Response:
     """The common fields of all entries. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
-    found = listed_models(snapshot, state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority))
-    return _answer(request, snapshot, b"[%b]" % b",".join(listed.json for listed in found))
+    index, conditions = state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority)
+
+    def make() -> bytes:
+        return b"[%b]" % b",".join(listed.json for listed in listed_models(snapshot, index, conditions))
+
+    return _answer(request, snapshot, await state.work.listed(request, snapshot.models.key_count("training"), make))
 
 
 @backend.get(

@@ -19,7 +19,7 @@ from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.training_entry import Entry, read_entries
 from model_registry.imports.sources.items import make_offer
 
-SOURCE = "training_service"
+SOURCE = "training"
 
 _TYPE = "other"
 """Gateways route no such model; `task_types` says what it is for."""
