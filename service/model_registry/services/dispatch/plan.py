@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from model_registry.entities.model_service import Strategy
@@ -44,5 +44,7 @@ class Plan:
     queue_seconds: float = 10.0
     on_sent: Callable[[], None] | None = None
     """Called when a byte of the request is sent, at every try."""
+    before_sending: Callable[[Target], Awaitable[None]] | None = None
+    """Awaited each time a target is chosen, before it gets a byte. What it raises ends the request, unsent."""
     rewrite: Callable[[Target, bytes], bytes] | None = None
     """The body for a target, or what was read first of a body that is passed on as it comes."""
