@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from model_registry import __version__
 from model_registry.api.app_state import AppState
@@ -75,9 +76,22 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+class RegistryApplication(FastAPI):
+    """FastAPI for everything but the paths that are dispatched: its layers cost a tenth of passing one on."""
+
+    dispatch: DispatchApplication
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live as long as the server does."""
+        if scope["type"] == "http" and (door := self.dispatch.door(scope["path"])):
+            await self.dispatch(door, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIRouter] = ROUTERS) -> FastAPI:
     """Answer HTTP requests from `state`, for as long as `lifespan` runs."""
-    app = FastAPI(
+    app = RegistryApplication(
         title="Model registry",
         version=__version__,
         description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
@@ -98,8 +112,8 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    dispatch = DispatchApplication(state, dispatch_doors(state))
-    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies, dispatch=dispatch)
+    app.dispatch = DispatchApplication(state, dispatch_doors(state))
+    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app
 
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from pydantic import SecretStr
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from model_registry.entities.api_key import Scope, hash_of
@@ -55,6 +54,8 @@ class Caller:
 ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
 
+_OWN = Caller("environment key", frozenset({"admin"}))
+_OWN_READER = Caller("environment read key", frozenset({"read"}))
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
@@ -96,7 +97,7 @@ class Authenticator:
     async def caller(self, request: HTTPConnection) -> Caller | None:
         """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
         if _CALLER not in request.scope:
-            request.scope[_CALLER] = await self._found(_shown_key(request.headers))
+            request.scope[_CALLER] = await self._found(_shown_key(request))
         caller: Caller | None = request.scope[_CALLER]
         return caller
 
@@ -173,7 +174,7 @@ class Authenticator:
         if self._metrics_hash is None:
             await self.require(request, "read")
             return
-        secret = _shown_key(request.headers)
+        secret = _shown_key(request)
         if secret is not None and hmac.compare_digest(hash_of(secret), self._metrics_hash):
             return
         await self.require(request, "admin")
@@ -189,9 +190,9 @@ class Authenticator:
 
     def _by_hash(self, shown: str) -> Caller | None:
         if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
-            return Caller("environment key", frozenset({"admin"}))
+            return _OWN
         if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
-            return Caller("environment read key", frozenset({"read"}))
+            return _OWN_READER
         # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
         if not self._registry.loaded:
             return None
@@ -221,12 +222,14 @@ def _is_of_supabase(secret: str) -> bool:
     return secret.count(".") == 2 or secret.startswith(SECRET_KEY)  # noqa: PLR2004
 
 
-def _shown_key(headers: Headers) -> str | None:
-    authorization = headers.get("authorization", "")
-    scheme, _, token = authorization.partition(" ")
+def _shown_key(request: HTTPConnection) -> str | None:
+    asked: dict[bytes, bytes] = dict(
+        reversed(request.scope["headers"])
+    )  # of a header that is repeated the first counts
+    scheme, _, token = asked.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get("x-api-key") or None
+    return asked.get(b"x-api-key", b"").decode("latin-1") or None
 
 
 Authorise = Callable[[Request], Awaitable[Caller]]

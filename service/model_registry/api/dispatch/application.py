@@ -1,4 +1,4 @@
-"""The table of the paths that are dispatched, and what all of them share. Called by the middleware, before FastAPI.
+"""The table of the paths that are dispatched, and what all of them share. Called in front of FastAPI.
 
 FastAPI's way to a route costs more than passing the request on. Here, in this order: is the path dispatched by this
 replica, has the request been here before, who asks, and may they; only then is the body read.

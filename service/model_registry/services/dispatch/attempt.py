@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from functools import lru_cache
 
 from model_registry.http11.addresses import Origin
@@ -179,7 +178,8 @@ class Attempt:
         if outcome is None or (outcome.kind == "ok" and not self.complete):
             outcome = Outcome("client_left")
         self._release()
-        self._lease.finish(replace(outcome, seconds=self._seconds()), time.monotonic())
+        whole = Outcome(outcome.kind, outcome.status, outcome.retry_after, self._seconds())
+        self._lease.finish(whole, time.monotonic())
 
     def _release(self) -> None:
         if self._timer is not None:
