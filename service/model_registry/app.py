@@ -18,6 +18,7 @@ from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
+from model_registry.api.job_metrics import JobMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.api.source_metrics import SourceMetrics
@@ -49,6 +50,8 @@ from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.language_models import LanguageModels
 from model_registry.services.dispatch.provider_keys import ProviderKeys
+from model_registry.services.jobs.jobs import Jobs
+from model_registry.services.jobs.parts import make_jobs
 from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
@@ -70,7 +73,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     registry = _registry(settings, database, work)
     link = _nats_connection(settings, registry.origin, pace)
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
-    state = _state(settings, database, log_database, registry, authenticator, link, work)
+    state = _state(settings, database, log_database, registry, authenticator, link, work, pace)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -133,6 +136,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     authenticator: Authenticator,
     link: NatsConnection | None,
     work: LongWork,
+    pace: Pace,
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
@@ -142,8 +146,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     renderer = Renderer(registry, settings.route_hold_seconds)
     model_services, instance_metrics = _model_services(settings, registry, metrics)
     keys = ProviderKeys(os.environ)
-    publisher = _config_publisher(settings, registry, renderer, metrics)
-    metrics.watch_delivery(lambda: publisher.delivery)
+    dispatcher = _dispatcher(settings, model_services, keys)
     return AppState(
         settings=settings,
         registry=registry,
@@ -151,7 +154,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
-        publisher=publisher,
+        publisher=_config_publisher(settings, registry, renderer, metrics),
         checks=CheckSlots(),
         indexes=ModelIndexes(),
         events=events,
@@ -159,7 +162,8 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=_dispatcher(settings, model_services, keys),
+        dispatcher=dispatcher,
+        jobs=_counted(make_jobs(settings, database, registry, model_services, dispatcher, pace.retry), metrics),
         language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
@@ -174,6 +178,11 @@ def _model_services(settings: Settings, registry: Registry, metrics: Metrics) ->
     return services, instances
 
 
+def _counted(jobs: Jobs, metrics: Metrics) -> Jobs:
+    JobMetrics(metrics.collected, jobs)
+    return jobs
+
+
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
     return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
@@ -186,7 +195,9 @@ def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
-    return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    publisher = ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    metrics.watch_delivery(lambda: publisher.delivery)
+    return publisher
 
 
 def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
@@ -251,6 +262,7 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
+    yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
     if settings.role != "dispatch":
         yield Worker("discovery", state.discovery.run)
     if link is not None:

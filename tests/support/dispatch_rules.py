@@ -199,6 +199,20 @@ def health_of(events: list[Event]) -> Health:
     return health
 
 
+def state_of(events: list[Event], capabilities: list[str], now: float) -> str:
+    """The word for it: what keeps requests away comes first."""
+    health = health_of(events)
+    if health.ejected:
+        return health.state
+    if connections_of(events).open:
+        return "offline"
+    if any(paused_until(events, one) > now for one in capabilities):
+        return "rate-limited"
+    if any(breaker_of(events, one).open for one in capabilities):
+        return "degraded"
+    return health.state
+
+
 def condition(events: list[Event], capability: str, most: int | None, now: float) -> str:
     """What can be done with it: `free`, `busy`, `test`, `full`, `paused`, `ejected`, `testing` or `ejected full`."""
     if paused_until(events, capability) > now:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 LARGE_SHARE = 3
 """An example that is a whole project takes as long as dozens of small ones."""
-STATES_TIMES = 3
+STATES_TIMES = 5
 """An example of a state machine in memory is many small steps: few examples see few combinations."""
 STACK_SHARE = 2
 """An example that writes to the real stack costs about a hundred times one that touches nothing outside the process."""

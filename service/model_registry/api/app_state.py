@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
     from model_registry.services.dispatch.language_models import LanguageModels
+    from model_registry.services.jobs.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class AppState:
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    jobs: Jobs
     language_models: LanguageModels
     work: LongWork
     discovery: Discovery
@@ -58,6 +60,7 @@ class AppState:
         self.publisher.release()
         self.checks.close()
         self.registry.stepped.release()
+        self.jobs.release()
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would run it in a thread

@@ -16,17 +16,21 @@ from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.dispatch.door import Door
 from model_registry.api.dispatch.language_models import LanguageModelDoors
 from model_registry.api.dispatch.model_services import ModelServiceDoors
+from model_registry.api.dispatch.training import TrainingJobs
+from model_registry.api.dispatch.training_reports import TrainingReports
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
 from model_registry.api.routes import (
     catalog,
     compat,
+    dashboard,
     deployments,
     docs,
     health,
     history,
     instances,
+    jobs,
     model_import,
     model_services,
     models,
@@ -43,15 +47,18 @@ from model_registry.api.routes import (
     training_models,
     v1_registry,
 )
+from model_registry.services.jobs.service_requests import ServiceRequests
 
 ROUTERS = (
     *catalog.ROUTERS,
     compat.router,
+    dashboard.router,
     *deployments.ROUTERS,
     docs.router,
     health.router,
     *history.ROUTERS,
     instances.router,
+    jobs.router,
     *tensorzero_diff.ROUTERS,
     model_import.router,
     model_services.router,
@@ -119,9 +126,12 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:
     """The paths that are dispatched, and what takes each."""
-    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.model_services.directory)
+    directory = state.model_services.directory
+    training = TrainingJobs(state.settings, state.registry, directory, state.jobs)
+    reports = TrainingReports(state.registry, state.jobs, ServiceRequests(state.dispatcher, state.registry.origin))
+    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, directory, training)
     models = LanguageModelDoors(state.settings, state.registry, state.dispatcher, state.language_models)
-    return {**services.doors(), **models.doors()}
+    return services.doors() | training.doors() | reports.doors() | models.doors()
 
 
 def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:

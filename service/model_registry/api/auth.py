@@ -247,8 +247,7 @@ def _requires(scope: Scope) -> Authorise:
     return authorise
 
 
-_reader, _administrator, _node = _requires("read"), _requires("admin"), _requires("node")
-_registrant, _dispatcher = _requires("service"), _requires("dispatch")
+_reader, _administrator, _node, _registrant = (_requires(scope) for scope in ("read", "admin", "node", "service"))
 
 
 async def key_holder(request: Request) -> Caller:
@@ -273,9 +272,13 @@ async def _probe_reader(request: Request) -> Caller:
     return await (key_holder if asks else _reader)(request)
 
 
+async def _dispatch_caller(request: Request) -> Caller:
+    request.scope[PRIVATE] = True
+    return await _authenticator(request).require_dispatch(request)
+
+
 AUTHORISERS: frozenset[Authorise] = frozenset({
-    *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatcher),
-    _probe_reader,
+    *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatch_caller, _probe_reader),
 })  # fmt: skip
 """The dependencies that say who may call a route."""
 
@@ -296,4 +299,5 @@ ProbeReader = Annotated[Caller, Depends(_probe_reader)]
 """A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
-"""Who may register model services. What the key is limited to, the route asks: `Caller.may_use`."""
+DispatchCaller = Annotated[Caller, Depends(_dispatch_caller)]
+"""Who may register, or ask, model services. What the key is limited to, the route asks: `Caller.may_use`."""

@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 2.0
 """For how long `no-cache` waits for the database."""
 
-_UNTRACKED = frozenset({"/healthz", "/metrics"})
-_OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+_UNTRACKED = frozenset({"/healthz", "/health", "/metrics"})
+_OPEN = frozenset({"/healthz", "/health", "/readyz", "/metrics"})
 """What answers without a key where reads need one: it decides by itself what it tells whom."""
 _SERVER_ERROR = 500
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import orjson
 from starlette.responses import Response
 
-from model_registry.api.problems import problem_response
+from model_registry.api.problems import problem_response, summary
 from model_registry.entities.json_types import Json
+from model_registry.entities.secret_text import mask_secrets
 from model_registry.errors import (
+    DispatchError,
     Incomplete,
     Invalid,
     ModelNotFound,
@@ -41,7 +43,8 @@ def openai_problem(error: RegistryError) -> Response:
     kind = "server_error" if problem.status_code >= _SERVER_ERROR else "invalid_request_error"
     param = "model" if isinstance(error, _OF_MODEL) or (isinstance(error, Invalid) and _is_of_model(error)) else None
     code = _CODES.get(type(error), detail["code"])
-    body = openai_error(f"{detail['title']}: {detail['detail']}", kind, code, param)
+    reasons = f" ({summary(error.reasons)})" if isinstance(error, DispatchError) and error.reasons else ""
+    body = openai_error(mask_secrets(f"{error.title()}: {detail['detail']}{reasons}"), kind, code, param)
     response = Response(orjson.dumps(body), problem.status_code, media_type=_MEDIA_TYPE)
     for name in ("retry-after", "www-authenticate"):
         if (value := problem.headers.get(name)) is not None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, Unpack
 
 from model_registry.client.core import Core
 from model_registry.client.instance_operations import InstanceOperations
+from model_registry.client.job_operations import JobOperations
 from model_registry.client.requests import GARDEN, Call, Json, Rows, enveloped, items_of, json_object, operation, quoted
 from model_registry.client.response_cache import Answers
 from model_registry.client.retries import RetryPolicy
@@ -32,7 +33,7 @@ DOCUMENT = f"{GARDEN}/document"
 _MODELS = Rows("models", CatalogModel)
 
 
-class Operations(RowOperations, InstanceOperations):
+class Operations(RowOperations, InstanceOperations, JobOperations):
     """Everything but the catalogue as a whole. What is None is left to the registry."""
 
     @operation

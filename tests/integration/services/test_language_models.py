@@ -370,7 +370,7 @@ async def test_other_methods_and_paths_are_refused(registry: Dispatching) -> Non
 
 
 async def test_what_can_be_asked_now_is_listed_where_that_is_wanted(
-    registry: Dispatching, client: openai.AsyncOpenAI, start_openai: StartStub
+    registry: Dispatching, client: openai.AsyncOpenAI, start_openai: StartStub, start_replica: Any
 ) -> None:
     await serve(registry, start_openai(), "there")
     await add(registry.client, "aliases", alias="fast", model="there")
@@ -392,6 +392,9 @@ async def test_what_can_be_asked_now_is_listed_where_that_is_wanted(
 
     await until(is_known)
     assert await listed(available="false") == await listed()
+    dispatching_alone = await start_replica(MODEL_REGISTRY_ROLE="dispatch")
+    answer = await dispatching_alone.client.get("/v1/models")
+    assert [model["id"] for model in answer.json()["data"]] == ["fast", "gone", "there"]
 
 
 async def _everything(client: openai.AsyncOpenAI, model: str) -> list[Any]:

@@ -17,6 +17,7 @@ from model_registry.api.dispatch.fields import (
     with_version,
 )
 from model_registry.api.dispatch.request import DispatchRequest
+from model_registry.api.dispatch.training import TrainingJobs
 from model_registry.entities.service_capabilities import CAPABILITIES, TRAINING
 from model_registry.entities.spelling import MOST_LISTED, listed, suggestion
 from model_registry.errors import BodyTooLarge, Invalid, NotAllowed, NotFound, Reason
@@ -40,12 +41,18 @@ class ModelServiceDoors:
     """Passes requests on to model services."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, dispatcher: Dispatcher, directory: InstanceDirectory
+        self,
+        settings: Settings,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        directory: InstanceDirectory,
+        training: TrainingJobs,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._dispatcher = dispatcher
         self._directory = directory
+        self._training = training
         self._services: dict[str, _Service] = {}
 
     def doors(self) -> dict[str, Door]:
@@ -69,6 +76,10 @@ class ModelServiceDoors:
         version = fields.text(MODEL_VERSION)
         path = CAPABILITIES[capability].path.encode()
         service = self._find(request, self._model_type(fields))
+        if capability == TRAINING and self._training.takes(request, service.name):
+            request.capability = TRAINING
+            await self._training.train(request, service.name, fields if whole else None)
+            return
         plan = self._plan(request, service, capability, path, body, version=version)
         await request.respond(await self._dispatcher.dispatch(plan, request.upstream_headers()))
 

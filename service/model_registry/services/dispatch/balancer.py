@@ -23,13 +23,21 @@ from model_registry.services.dispatch.targets import (
 Changed = Callable[[str, TargetState, TargetState, str], None]
 """Gets a target's key, its state before and now, and the reason."""
 
+_SWEEP_SECONDS = 60.0
+
 
 class Balancer:
     """The targets of one replica, as its requests and health checks met them."""
 
-    def __init__(self, changed: Changed | None = None) -> None:
-        """`changed` is called with every change of a target's state."""
+    def __init__(self, changed: Changed | None = None, *, idle_seconds: float = 7200.0) -> None:
+        """`changed` is called with every change of a target's state.
+
+        A target without a request or health check for `idle_seconds` is forgotten, as it was deleted. The longest
+        interval between two health checks is half of that.
+        """
         self._changed = changed
+        self._idle_seconds = idle_seconds
+        self._next_sweep = 0.0
         self._upstreams: dict[str, Upstream] = {}
         self._picks = 0
         self._lanes: dict[str, dict[str, Lane]] = {}  # by capability and key
@@ -76,13 +84,13 @@ class Balancer:
         lanes = self._lanes_of(capability)
         for target in targets:
             if target.accepts and capability in target.capabilities and target.key not in tried:
-                lane = lanes.get(target.key) or self._new_lane(target.key, capability)
+                lane = lanes.get(target.key) or self._new_lane(target.key, capability, now)
                 found.add(condition_of(target, lane, now), target, lane)
         return found
 
     def probed(self, target: Target, result: ProbeResult, now: float) -> None:
         """Take the result of a health check of a target into account."""
-        upstream = self._upstream(target.key)
+        upstream = self._upstream(target.key, now)
         in_flight = upstream.places.in_flight > 0
         ejected = upstream.health.ejects
         upstream.health.probed(result, in_flight=in_flight, grace_seconds=target.grace_seconds, now=now)
@@ -99,21 +107,13 @@ class Balancer:
         """How a target is. One that nothing is known of is healthy."""
         upstream = self._upstreams.get(key)
         if upstream is None:
-            return describe(Upstream(key), now)
+            return describe(Upstream(key, now), now)
         self._note(key, upstream, now)
         return describe(upstream, now)
 
-    def forget(self, keys_kept: Collection[str]) -> None:
-        """Forget all targets but these, and those that have requests in flight: their places must be counted."""
-        gone = [key for key in self._upstreams if key not in keys_kept]
-        for key in gone:
-            if not self._upstreams[key].places.in_flight:
-                del self._upstreams[key]
-                for lanes in self._lanes.values():
-                    lanes.pop(key, None)
-
     def _note(self, key: str, upstream: Upstream, now: float) -> None:
         """Report a change of a target's state, if there is one."""
+        upstream.used_at = now
         state, reason = state_of(upstream, now)
         before = upstream.state
         if state != before:
@@ -121,11 +121,22 @@ class Balancer:
             if self._changed is not None:
                 self._changed(key, before, state, reason)
 
-    def _upstream(self, key: str) -> Upstream:
+    def _upstream(self, key: str, now: float) -> Upstream:
         upstream = self._upstreams.get(key)
         if upstream is None:
-            upstream = self._upstreams[key] = Upstream(key)
+            if now >= self._next_sweep:
+                self._next_sweep = now + _SWEEP_SECONDS
+                self._forget_idle(now - self._idle_seconds)
+            upstream = self._upstreams[key] = Upstream(key, now)
         return upstream
+
+    def _forget_idle(self, since: float) -> None:
+        """Forget targets that are no longer used; not those with requests in flight, whose places must be counted."""
+        gone = [key for key, one in self._upstreams.items() if one.used_at < since and not one.places.in_flight]
+        for key in gone:
+            del self._upstreams[key]
+            for lanes in self._lanes.values():
+                lanes.pop(key, None)
 
     def _lanes_of(self, capability: str) -> dict[str, Lane]:
         lanes = self._lanes.get(capability)
@@ -133,7 +144,7 @@ class Balancer:
             lanes = self._lanes[capability] = {}
         return lanes
 
-    def _new_lane(self, key: str, capability: str) -> Lane:
-        upstream = self._upstream(key)
+    def _new_lane(self, key: str, capability: str, now: float) -> Lane:
+        upstream = self._upstream(key, now)
         lane = upstream.lanes[capability] = self._lanes_of(capability)[key] = Lane(upstream)
         return lane

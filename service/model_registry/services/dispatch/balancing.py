@@ -27,9 +27,19 @@ _DRAWS: Final = 2.0**52
 class Upstream:
     """What is remembered of one target."""
 
-    __slots__ = ("connections", "health", "lanes", "last_resort_at", "places", "recovered_at", "seed", "state")
+    __slots__ = (
+        "connections",
+        "health",
+        "lanes",
+        "last_resort_at",
+        "places",
+        "recovered_at",
+        "seed",
+        "state",
+        "used_at",
+    )
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, now: float) -> None:
         self.places = Places()
         self.health = Health()
         self.connections = Breaker(1)
@@ -39,6 +49,8 @@ class Upstream:
         self.recovered_at = float("-inf")
         self.state: TargetState = "healthy"
         self.seed = _number_of(key)
+        self.used_at = now
+        """When a request to it, or a health check, last ended."""
 
 
 class Lane:

@@ -176,6 +176,8 @@ class Dispatcher:
 
     async def _try(self, course: _Course, attempt: Attempt) -> Outcome:
         course.tries += 1
+        if course.plan.before_sending is not None:
+            await course.plan.before_sending(attempt.target)
         try:
             outcome = await attempt.begin(self._connections)
         except InvalidRequest as error:

@@ -53,7 +53,7 @@ class Health:
         elif result.kind == "timeout" and (in_flight or now - since < grace_seconds):
             self._set("busy", str(result), ejects=False)
         else:
-            self._failed = 1 if answered else self._failed + 1
+            self._failed += 1
             offline = self._failed >= _FAILED_PROBES
             self._set("offline" if offline else "degraded", str(result), ejects=offline)
 

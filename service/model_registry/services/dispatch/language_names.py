@@ -95,7 +95,7 @@ def _by_function(snapshot: Snapshot, asked: str) -> Meaning | None:
     for service, function in splits(asked):
         found = _service(snapshot, service)
         if found and (mappings := snapshot.mappings.where("function", (found, function))):
-            return _mapped(snapshot, mappings, (found, f"{found}/{function}"))
+            return _mapped(snapshot, mappings, (f"{found}/{function}", found))
     return None
 
 

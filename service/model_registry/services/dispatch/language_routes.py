@@ -54,10 +54,8 @@ class Route:
         """Why nothing can be asked, when there is no target: ProtocolUnsupported or NoInstance."""
         reasons = [Reason(one.who, one.reason) for one in self.unusable]
         if reasons and all(one.other_protocol for one in self.unusable):
-            message = f"{self.asked!r} cannot be asked by OpenAI's protocol. {reasons[0].where}: {reasons[0].message}."
-            return ProtocolUnsupported(message, reasons=reasons)
-        why = f" {reasons[0].where}: {reasons[0].message}." if reasons else ""
-        return NoInstance(f"Nothing that serves {self.asked!r} can be asked.{why}", reasons=reasons)
+            return ProtocolUnsupported(f"{self.asked!r} cannot be asked by OpenAI's protocol.", reasons=reasons)
+        return NoInstance(f"Nothing that serves {self.asked!r} can be asked.", reasons=reasons)
 
 
 @dataclass(frozen=True, slots=True)

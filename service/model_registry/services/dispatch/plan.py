@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from model_registry.entities.model_service import Strategy
@@ -42,5 +42,7 @@ class Plan:
     queue: int = 100
     """Requests of this name that may wait for a free place."""
     queue_seconds: float = 10.0
+    before_sending: Callable[[Target], Awaitable[None]] | None = None
+    """Awaited each time a target is chosen, before it gets a byte. What it raises ends the request, unsent."""
     rewrite: Callable[[Target, bytes], bytes] | None = None
     """The body for a target, or what was read first of a body that is passed on as it comes."""

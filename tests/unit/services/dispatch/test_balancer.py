@@ -270,16 +270,18 @@ def test_changes_of_state_are_reported_once() -> None:
     assert seen == [("a", "healthy", "degraded"), ("a", "degraded", "offline"), ("a", "offline", "healthy")]
 
 
-def test_what_is_forgotten_keeps_its_places_while_requests_are_under_way() -> None:
-    balancer, small = Balancer(), target("a", max_concurrent=1)
+def test_targets_that_are_no_longer_used_are_forgotten_but_not_their_requests_under_way() -> None:
+    balancer, small = Balancer(idle_seconds=100), target("a", max_concurrent=1)
     held = lease(balancer, small)
+    send(balancer, B, outcome=REFUSED)
 
-    balancer.forget(set())
+    send(balancer, C, now=1000.0)
 
-    assert refusal(balancer, small).reason == "full"
-    held.finish(FAILED, 0.0)
-    balancer.forget(set())
-    assert send(balancer, small) == "a"
+    assert balancer.view("b", 1000.0).state == "healthy"
+    assert refusal(balancer, small, now=1000.0).reason == "full"
+    held.finish(FAILED, 1000.0)
+    send(balancer, target("d"), now=2000.0)
+    assert send(balancer, small, now=2000.0) == "a"
 
 
 def test_a_caller_that_leaves_says_nothing_and_leaves_nothing() -> None:

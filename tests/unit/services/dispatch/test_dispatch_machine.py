@@ -35,11 +35,12 @@ from support.dispatch_rules import (
     connections_of,
     in_flight,
     paused_until,
+    state_of,
 )
 from support.profiles import steps_of_machines
 
 CAPABILITIES = ["prediction", "training"]
-MOST_TRIES = 3
+MOST_TRIES = 2
 BUDGET = 4
 """Retries in ten seconds, and one more for each five requests."""
 
@@ -91,7 +92,7 @@ class Dispatch(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.balancer = Balancer()
+        self.balancer = Balancer(idle_seconds=float("inf"))
         self.budget = RetryBudget(share=0.2, per_second=BUDGET / 10)
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.requests: list[Request] = []
@@ -189,15 +190,20 @@ class Dispatch(RuleBasedStateMachine):
 
     @rule(
         key=st.sampled_from("abcd"),
-        kinds=st.lists(st.sampled_from(sorted(PROBES)), min_size=1, max_size=4),
+        kinds=st.lists(st.sampled_from([*sorted(PROBES), "a request", "an answer"]), min_size=1, max_size=4),
         seconds=st.sampled_from([0.0, 12.0]),
     )
     def probe(self, key: str, kinds: list[str], seconds: float) -> None:
-        for kind in kinds:
-            if key in self.targets:
+        """Health checks, and between them requests to the same target."""
+        for kind in kinds if key in self.targets else ():
+            if kind in PROBES:
                 self.balancer.probed(self.targets[key], PROBES[kind], self.now)
                 self.events[key].append(Probed(self.now, kind, self.targets[key].grace_seconds))  # type: ignore[arg-type]
-                self.wait(seconds)
+            else:
+                request = self.send_one("prediction", repeatable=True, tried=set("abcd") - {key})
+                if request.lease is not None and kind == "an answer":
+                    self.end_one(request, "ok", first_byte=False)
+            self.wait(seconds)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 8.0, 12.0, 40.0]))
     def wait(self, seconds: float) -> None:
@@ -213,13 +219,6 @@ class Dispatch(RuleBasedStateMachine):
             old = self.targets[key]
             fields = {name: getattr(old, name) for name in ("weight", "tier", "max_concurrent", "grace_seconds")}
             self.targets[key] = Target(key, old.url, old.capabilities, **fields, accepts=not old.accepts)
-
-    @rule(kept=st.sets(st.sampled_from("abcd")))
-    def forget(self, kept: set[str]) -> None:
-        self.balancer.forget(kept)
-        for key in set(self.targets) - kept:
-            if not in_flight(self.events[key]):
-                self.events[key].clear()
 
     # What the rules say.
 
@@ -364,6 +363,7 @@ class Dispatch(RuleBasedStateMachine):
             events = self.events[key]
             view = self.balancer.view(key, self.now)
             breakers = [connections_of(events), *(breaker_of(events, one) for one in CAPABILITIES)]
+            assert view.state == state_of(events, CAPABILITIES, self.now)
             assert view.in_flight == in_flight(events)
             assert target.max_concurrent is None or view.in_flight <= target.max_concurrent
             assert view.testing == any(breaker.test is not None for breaker in breakers)

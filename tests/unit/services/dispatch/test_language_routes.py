@@ -33,7 +33,7 @@ def places(found: Route) -> list[tuple[int, str, str | None]]:
 
 def refusal(found: Route) -> str:
     assert not found.targets
-    return found.refusal().message
+    return str(found.refusal().reasons)
 
 
 def test_a_models_name_an_alias_and_the_providers_name_mean_its_row() -> None:
@@ -84,7 +84,7 @@ def test_a_service_is_found_in_another_spelling_and_is_named_as_it_is() -> None:
     catalogue = Catalogue()
     catalogue.mapping(catalogue.model(catalogue.provider()), service_name="agent_zero")
 
-    assert route(catalogue.snapshot(), "agent-zero/chat").names == ("agent_zero", "agent_zero/chat")
+    assert route(catalogue.snapshot(), "agent-zero/chat").names == ("agent_zero/chat", "agent_zero")
     assert route(catalogue.snapshot(), "Agent-Zero").names == ("agent_zero",)
 
 
@@ -286,7 +286,7 @@ def test_without_a_node_and_without_an_address_it_says_what_is_missing() -> None
 
     found = route(catalogue.snapshot(), "m")
 
-    assert "m at p: it is asked only at nodes that have it loaded" in refusal(found)
+    assert "it is asked only at nodes that have it loaded" in refusal(found)
     assert isinstance(found.refusal(), NoInstance)
 
 
@@ -356,7 +356,7 @@ def test_a_key_that_is_not_set_is_said_by_its_variable() -> None:
     found = route(catalogue.snapshot(), "m")
 
     assert isinstance(found.refusal(), NoInstance)
-    assert "m at groq: GROQ_API_KEY is not set where the registry runs" in refusal(found)
+    assert "GROQ_API_KEY is not set where the registry runs" in refusal(found)
 
 
 def test_a_hosted_provider_must_name_its_variable() -> None:
