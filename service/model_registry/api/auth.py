@@ -54,8 +54,7 @@ class Caller:
 ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
 
-_OWN = Caller("environment key", frozenset({"admin"}))
-_OWN_READER = Caller("environment read key", frozenset({"read"}))
+_OWN, _OWN_READER = Caller("environment key", frozenset({"admin"})), Caller("environment read key", frozenset({"read"}))
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
@@ -225,7 +224,7 @@ def _is_of_supabase(secret: str) -> bool:
 def _shown_key(request: HTTPConnection) -> str | None:
     asked: dict[bytes, bytes] = dict(
         reversed(request.scope["headers"])
-    )  # of a header that is repeated the first counts
+    )  # reversed: of a header that is repeated the first counts
     scheme, _, token = asked.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
