@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Route
@@ -83,22 +84,10 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-class RegistryApplication(FastAPI):
-    """FastAPI for everything but the paths that are dispatched: its layers cost a tenth of passing one on."""
-
-    dispatch: DispatchApplication
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live as long as the server does."""
-        if scope["type"] == "http" and (door := self.dispatch.door(scope["path"])):
-            await self.dispatch(door, scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
 def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIRouter] = ROUTERS) -> FastAPI:
     """Answer HTTP requests from `state`, for as long as `lifespan` runs."""
-    app = RegistryApplication(
+    app = _Application(
+        DispatchApplication(state, dispatch_doors(state)),
         title="Model registry",
         version=__version__,
         description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
@@ -119,9 +108,23 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    app.dispatch = DispatchApplication(state, dispatch_doors(state))
     app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, which does not see the requests that are dispatched: its way to a route takes longer than theirs."""
+
+    def __init__(self, dispatch: DispatchApplication, **named: Any) -> None:  # noqa: ANN401 (FastAPI's)
+        super().__init__(**named)
+        self._dispatch = dispatch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and (door := self._dispatch.door(scope["path"])) is not None:
+            await self._dispatch(door, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from model_registry.entities.api_key import Scope, hash_of
@@ -54,15 +55,12 @@ class Caller:
 ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
 
-_OWN, _OWN_READER = Caller("environment key", frozenset({"admin"})), Caller("environment read key", frozenset({"read"}))
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
-_SAME_SITE = frozenset({"none", "same-origin"})
-_KEY_HEADER = frozenset({b"x-api-key"})
-_BOTH_HEADERS = _KEY_HEADER | {b"authorization"}
+_SAME_SITE = frozenset({b"none", b"same-origin"})
 _CALLER = "model_registry.caller"
 """Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
@@ -74,7 +72,7 @@ class Authenticator:
         self._registry = registry
         self._jwt_scopes = jwt_scopes
         self._auth_reads = settings.auth_reads
-        self._is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
+        self.is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
         self._metrics_hash = _hash(settings.metrics_token)
@@ -96,7 +94,7 @@ class Authenticator:
     async def caller(self, request: HTTPConnection) -> Caller | None:
         """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
         if _CALLER not in request.scope:
-            request.scope[_CALLER] = await self._found(_shown_key(request))
+            request.scope[_CALLER] = await self._found(_shown_key(request.headers))
         caller: Caller | None = request.scope[_CALLER]
         return caller
 
@@ -144,13 +142,15 @@ class Authenticator:
             raise NotAllowed(message)
         return caller
 
-    async def require_dispatch(self, request: HTTPConnection) -> Caller:
-        """The caller, who may have requests passed on. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+    async def require_dispatch(self, asked: Mapping[bytes, bytes]) -> Caller:
+        """The caller, by the headers of a request, who may have it passed on.
 
         Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
         that listens to its own machine alone; but no page of another site that is open in a browser there.
+        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
-        caller = await self.caller(request)
+        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
@@ -158,10 +158,10 @@ class Authenticator:
         if self.has_keys():
             raise NotAuthenticated(f"An API key with the scope dispatch is required. {_HOW_TO_SEND}")
         self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded: there may be keys)
-        if not self._is_local:
+        if not self.is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
-        if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
             raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
         return ANYBODY
 
@@ -173,7 +173,7 @@ class Authenticator:
         if self._metrics_hash is None:
             await self.require(request, "read")
             return
-        secret = _shown_key(request)
+        secret = _shown_key(request.headers)
         if secret is not None and hmac.compare_digest(hash_of(secret), self._metrics_hash):
             return
         await self.require(request, "admin")
@@ -189,9 +189,9 @@ class Authenticator:
 
     def _by_hash(self, shown: str) -> Caller | None:
         if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
-            return _OWN
+            return Caller("environment key", frozenset({"admin"}))
         if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
-            return _OWN_READER
+            return Caller("environment read key", frozenset({"read"}))
         # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
         if not self._registry.loaded:
             return None
@@ -200,12 +200,6 @@ class Authenticator:
                 limits = None if key.services is None else frozenset(name.lower() for name in key.services)
                 return Caller(key.name, frozenset(key.scopes), limits)
         return None
-
-
-def key_headers(asked: Mapping[bytes, bytes]) -> frozenset[bytes]:
-    """The names of the headers that may hold a key of this registry: nobody else gets them."""
-    is_bearer = asked.get(b"authorization", b"")[:7].lower() == b"bearer "
-    return _BOTH_HEADERS if is_bearer else _KEY_HEADER
 
 
 def _in_url(host: str) -> str:
@@ -221,14 +215,15 @@ def _is_of_supabase(secret: str) -> bool:
     return secret.count(".") == 2 or secret.startswith(SECRET_KEY)  # noqa: PLR2004
 
 
-def _shown_key(request: HTTPConnection) -> str | None:
-    asked: dict[bytes, bytes] = dict(
-        reversed(request.scope["headers"])
-    )  # reversed: of a header that is repeated the first counts
-    scheme, _, token = asked.get(b"authorization", b"").decode("latin-1").partition(" ")
+def _shown_key(headers: Headers) -> str | None:
+    return _secret(headers.get("authorization", ""), headers.get("x-api-key", ""))
+
+
+def _secret(authorization: str, api_key: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return asked.get(b"x-api-key", b"").decode("latin-1") or None
+    return api_key or None
 
 
 Authorise = Callable[[Request], Awaitable[Caller]]
@@ -273,13 +268,16 @@ async def _probe_reader(request: Request) -> Caller:
 
 async def _dispatch_caller(request: Request) -> Caller:
     request.scope[PRIVATE] = True
-    return await _authenticator(request).require_dispatch(request)
+    return await _authenticator(request).require_dispatch(dict(request.headers.raw))
 
 
 AUTHORISERS: frozenset[Authorise] = frozenset({
     *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatch_caller, _probe_reader),
 })  # fmt: skip
 """The dependencies that say who may call a route."""
+
+WRITERS: frozenset[Authorise | None] = frozenset({_administrator, _importer, _node, _registrant})
+"""Those of routes that write, which a replica with the role dispatch leaves to others."""
 
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}

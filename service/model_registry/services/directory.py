@@ -11,7 +11,8 @@ from model_registry.services.versions import Versions
 from model_registry.snapshot.lookup import find_model_service
 from model_registry.snapshot.snapshot import Snapshot
 
-_MOST_SPELLINGS = 4096
+_MOST_SPELLINGS = 10_000
+"""Remembered, of model types: lstm and LSTM are two. Others are looked up each time."""
 
 
 class InstanceDirectory:
@@ -20,30 +21,25 @@ class InstanceDirectory:
     def __init__(self, listed: ListedVersions) -> None:
         self._listed = listed
         self._stamps: tuple[object, ...] = ()
-        self._versions: dict[str, Versions] = {}
         self._found: dict[str, tuple[ModelService, Versions]] = {}
-        """By the type as callers write it."""
+        """By the model type as requests spell it."""
 
     def find(self, snapshot: Snapshot, model_type: str) -> tuple[ModelService, Versions]:
-        """A model service by its type, without case, and its versions. Errors: NotFound."""
-        stamps = (
-            snapshot.tables["model_services"].stamp,
-            snapshot.tables["service_instances"].stamp,
-            self._listed.generation,
-        )
-        if any(now is not before for now, before in zip(stamps, self._stamps or (None,) * 3, strict=True)):
-            self._stamps, self._versions, self._found = stamps, {}, {}
+        """A model service by its type, without case, and its versions. Errors: NotFound.
+
+        Both are the same objects until a row or what an instance lists has changed.
+        """
+        stamps = (snapshot.model_services.stamp, snapshot.instances.stamp, self._listed.generation)
+        if stamps != self._stamps:
+            self._stamps, self._found = stamps, {}
         found = self._found.get(model_type)
         if found is None:
-            found = self._look_up(snapshot, model_type)
+            service = find_model_service(snapshot, model_type)
+            found = self._found.get(service.model_type)
+            if found is None:
+                instances = snapshot.instances.where("model_service", service.id)
+                found = service, Versions(service, instances, self._listed.by_instance)
+                self._found[service.model_type] = found
             if len(self._found) < _MOST_SPELLINGS:
                 self._found[model_type] = found
         return found
-
-    def _look_up(self, snapshot: Snapshot, model_type: str) -> tuple[ModelService, Versions]:
-        service = find_model_service(snapshot, model_type)
-        versions = self._versions.get(service.id)
-        if versions is None:
-            instances = snapshot.instances.where("model_service", service.id)
-            versions = self._versions[service.id] = Versions(service, instances, self._listed.by_instance)
-        return service, versions

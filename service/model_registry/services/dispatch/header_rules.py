@@ -76,8 +76,8 @@ def request_headers(given: Iterable[Header], replica: bytes, *, secret: frozense
 
 def new_traceparent() -> bytes:
     """Begin a trace (W3C Trace Context): not sampled, so that those who trace decide."""
-    trace, parent = random.getrandbits(128) or 1, random.getrandbits(64) or 1
-    return b"00-%032x-%016x-00" % (trace, parent)
+    drawn = random.randbytes(24).hex()  # noqa: S311 (to be different, not to be a secret)
+    return f"00-{drawn[:32]}-{drawn[32:]}-00".encode()
 
 
 def response_headers(status: int, given: Headers) -> list[Header]:
