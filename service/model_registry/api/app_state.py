@@ -17,6 +17,7 @@ from model_registry.store.registry import Registry
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
     from model_registry.api.check_slots import CheckSlots
+    from model_registry.api.dispatch.metrics import DispatchMetrics
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
     from model_registry.discovery.discovery import Discovery
@@ -49,6 +50,7 @@ class AppState:
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    dispatch_metrics: DispatchMetrics
     jobs: Jobs
     language_models: LanguageModels
     work: LongWork

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from model_registry import __version__
 from model_registry.api.app_state import AppState
@@ -84,7 +86,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIRouter] = ROUTERS) -> FastAPI:
     """Answer HTTP requests from `state`, for as long as `lifespan` runs."""
-    app = FastAPI(
+    app = _Application(
+        DispatchApplication(state, dispatch_doors(state)),
         title="Model registry",
         version=__version__,
         description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
@@ -105,9 +108,23 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    dispatch = DispatchApplication(state, dispatch_doors(state))
-    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies, dispatch=dispatch)
+    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, which does not see the requests that are dispatched: its way to a route takes longer than theirs."""
+
+    def __init__(self, dispatch: DispatchApplication, **named: Any) -> None:  # noqa: ANN401 (FastAPI's)
+        super().__init__(**named)
+        self._dispatch = dispatch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and (door := self._dispatch.door(scope["path"])) is not None:
+            await self._dispatch(door, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:

@@ -18,6 +18,7 @@ from model_registry.cli import (
     model_services,
     node,
     serve,
+    sources,
     tensorzero,
     training_service,
     up,
@@ -49,6 +50,7 @@ model_services.app.command("jobs")(jobs.jobs)
 model_services.app.command("job")(jobs.job)
 model_services.app.command("train")(jobs.train)
 app.add_typer(node.app, name="node")
+app.add_typer(sources.app, name="sources")
 app.add_typer(tensorzero.app, name="tensorzero")
 
 

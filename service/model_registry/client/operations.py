@@ -20,6 +20,7 @@ from model_registry.client.response_cache import Answers
 from model_registry.client.retries import RetryPolicy
 from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
+from model_registry.client.source_operations import SourceOperations
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.fitness import FitnessResult, Use
 from model_registry.entities.gpu_memory import Method, Optimizer
@@ -33,7 +34,7 @@ DOCUMENT = f"{GARDEN}/document"
 _MODELS = Rows("models", CatalogModel)
 
 
-class Operations(RowOperations, InstanceOperations, JobOperations):
+class Operations(RowOperations, InstanceOperations, SourceOperations, JobOperations):
     """Everything but the catalogue as a whole. What is None is left to the registry."""
 
     @operation

@@ -21,7 +21,7 @@ from model_registry.entities.server_sent_events import HEARTBEAT, MEDIA_TYPE, ev
 from model_registry.entities.service_capabilities import TRAINING
 from model_registry.entities.spelling import listed, suggestion
 from model_registry.errors import DispatchError, Invalid, NoInstance, NotAllowed, NotFound, Reason, StorageError
-from model_registry.services.dispatch.dispatcher import Answer
+from model_registry.services.dispatch.answer import Answer
 from model_registry.services.instance_targets import target_of
 from model_registry.services.jobs.following import TRAINING_STATUS
 from model_registry.services.jobs.jobs import Jobs

@@ -17,7 +17,7 @@ from model_registry.entities.base import json_problem
 from model_registry.entities.server_sent_events import EventReader
 from model_registry.entities.service_job import MOST_PROGRESS_BYTES, ServiceJob
 from model_registry.errors import DispatchError, NoInstance, OutcomeUnknown, UpstreamFailed
-from model_registry.services.dispatch.dispatcher import Answer
+from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.targets import Target
 from model_registry.services.jobs.endings import ASK_AGAIN, end, gone, left, too_long, what_to_do
 from model_registry.services.jobs.held import HeldJob

@@ -11,7 +11,8 @@ import orjson
 
 from model_registry.entities.service_capabilities import TRAINING
 from model_registry.entities.service_job import MOST_ANSWER_BYTES
-from model_registry.services.dispatch.dispatcher import Answer, Dispatcher
+from model_registry.services.dispatch.answer import Answer
+from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.header_rules import HOPS, Header, new_traceparent
 from model_registry.services.dispatch.plan import Plan
 from model_registry.services.dispatch.targets import Target
