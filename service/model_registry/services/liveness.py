@@ -75,11 +75,13 @@ class InstanceLiveness:
         _log_gone(gone)
 
     def _is_held(self, instance: ServiceInstance) -> bool:
-        view = self._balancer.view(key_of(instance), self._clock())
-        if view.in_flight or instance.status == "retired":
-            return view.in_flight > 0
+        key = key_of(instance)
+        if self._balancer.in_flight(key):
+            return True
         probe = self._prober.last(instance)
-        return view.state == "busy" and probe is not None and probe.reached
+        if instance.status == "retired" or probe is None or not (probe.result.kind == "timeout" and probe.reached):
+            return False
+        return self._balancer.view(key, self._clock()).state == "busy"
 
 
 def _log_gone(gone: list[ServiceInstance]) -> None:
