@@ -37,8 +37,16 @@ class InstanceLiveness:
     """A worker: writes renewals, and learns which instances are gone."""
 
     def __init__(
-        self, registry: Registry, balancer: Balancer, prober: Prober, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: Registry,
+        balancer: Balancer,
+        prober: Prober,
+        *,
+        takes_renewals: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """A replica that only dispatches takes no renewals, so it cannot know who is silent."""
+        self._takes_renewals = takes_renewals
         self._registry = registry
         self._balancer = balancer
         self._prober = prober
@@ -60,14 +68,13 @@ class InstanceLiveness:
         if not self._registry.loaded:
             return
         watched = [i for i in self._registry.snapshot.instances if i.ttl_seconds is not None or i.status == "retired"]
-        if not watched and not self._renewed:
-            return
         renewed, self._renewed = self._renewed, set()
         held = renewed | {instance.service_id for instance in watched if self._is_held(instance)}
+        if not held and not (watched and self._takes_renewals):
+            return
+        gap = GAP_SECONDS if self._takes_renewals else None
         try:
-            gone = await self._registry.renew_instances(
-                sorted(held), gap_seconds=GAP_SECONDS, retired_seconds=RETIRED_SECONDS
-            )
+            gone = await self._registry.renew_instances(sorted(held), gap_seconds=gap, retired_seconds=RETIRED_SECONDS)
         except RegistryError as error:
             self._renewed |= renewed
             log.debug("renewals not written; they are kept", error=error.message)
