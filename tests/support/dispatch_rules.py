@@ -110,8 +110,10 @@ class Breaker:
 def breaker_of(events: list[Event], capability: str) -> Breaker:
     """The breaker of a capability."""
     breaker = Breaker(FAILURES)
-    for event in events:
-        if isinstance(event, Sent) and event.capability == capability:
+    for place, event in enumerate(events):
+        if isinstance(event, Probed) and event.kind == "ok" and health_of(events[:place]).state != "healthy":
+            breaker.until = min(breaker.until, event.at)
+        elif isinstance(event, Sent) and event.capability == capability:
             breaker.sent(event.number, event.at)
         elif isinstance(event, Answered) and event.capability == capability:
             breaker.ended(event.number, event.answer, event.at)
