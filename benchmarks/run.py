@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+import discovery
 import dispatch
 import events
 import hostile
@@ -47,6 +48,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "dispatch": dispatch.measure,
     "knowledge": knowledge.measure,
     "hostile": hostile.measure,
+    "discovery": discovery.measure,
 }
 
 

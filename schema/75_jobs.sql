@@ -39,16 +39,19 @@ begin
     if found then
         return jsonb_build_object('job', registry_job_row(stored, true), 'created', false);
     end if;
-    if given.finished_at is null then
+    if given.phase in ('succeeded', 'failed', 'unknown', 'cancelled') then  -- it ran while this database was away
+        given.finished_at := coalesce(given.finished_at, clock_timestamp());
+        given.request := null;
+    else
         select count(*) into unfinished from service_jobs where finished_at is null;
         if unfinished >= most_open then
             return jsonb_build_object('open', unfinished);
         end if;
+        given.lease_until := clock_timestamp() + make_interval(secs => lease_seconds);
     end if;
     given.version := coalesce(given.version, 1);
     given.created_at := coalesce(given.created_at, clock_timestamp());
     given.owner := caller;
-    given.lease_until := case when given.finished_at is null then clock_timestamp() + make_interval(secs => lease_seconds) end;
     insert into service_jobs select given.* returning * into stored;
     perform registry_trim_jobs();
     return jsonb_build_object('job', registry_job_row(stored, true), 'created', true);
@@ -81,7 +84,7 @@ begin
     else
         changed.lease_until := clock_timestamp() + make_interval(secs => lease_seconds);
     end if;
-    changed.version := stored.version + 1;
+    changed.version := greatest(stored.version + 1, (changes ->> 'version')::integer);
     update service_jobs j set
         (model_name, phase, training_flow, service_id, request, progress, detail, error, answer, answer_body, sender, lease_until,
          version, started_at, finished_at) =

@@ -16,9 +16,9 @@ from (
         ('ollama_local', 'ollama', 'http://localhost:11434/v1', null, jsonb '{"location": "local", "costs_nothing": true}'),
         ('ollama_edge', 'ollama', 'http://ollama-edge:11434/v1', null, '{"location": "edge", "costs_nothing": true}'),
         ('vllm_local', 'vllm', 'http://localhost:8000/v1', null, '{"location": "local", "costs_nothing": true}'),
-        -- What follows speaks protocols that the gateway does not: for look-up by applications only.
-        ('rerank_local', 'custom', 'http://localhost:7997', null, '{"location": "local", "costs_nothing": true, "server": "infinity"}'),
-        ('speech_local', 'custom', 'http://localhost:8880/v1', null, '{"location": "local", "costs_nothing": true, "server": "kokoro-fastapi"}'),
+        -- What follows has kinds of models that gateways do not: they are asked through the registry (/v1/rerank, /v1/audio/speech).
+        ('rerank_local', 'openai_compatible', 'http://localhost:7997', null, '{"location": "local", "costs_nothing": true, "server": "infinity"}'),
+        ('speech_local', 'openai_compatible', 'http://localhost:8880/v1', null, '{"location": "local", "costs_nothing": true, "server": "kokoro-fastapi"}'),
 
         -- Hosted, by the companies that make the models.
         ('openai', 'openai', 'https://api.openai.com/v1', 'OPENAI_API_KEY', '{"location": "hosted"}'),

@@ -16,8 +16,10 @@ from model_registry.api.app_state import AppState
 from model_registry.api.application import http_application
 from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
+from model_registry.api.dispatch.metrics import DispatchMetrics
 from model_registry.api.edits import new_id
 from model_registry.api.instance_metrics import InstanceMetrics
+from model_registry.api.job_metrics import JobMetrics
 from model_registry.api.long_work import LongWork
 from model_registry.api.metrics import Metrics
 from model_registry.api.source_metrics import SourceMetrics
@@ -49,6 +51,8 @@ from model_registry.selection.model_index import ModelIndexes
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.language_models import LanguageModels
 from model_registry.services.dispatch.provider_keys import ProviderKeys
+from model_registry.services.jobs.jobs import Jobs
+from model_registry.services.jobs.parts import make_jobs
 from model_registry.services.message_recorder import SERVICE_EVENTS, MessageRecorder
 from model_registry.services.model_services import ModelServices, make_model_services
 from model_registry.settings import Settings
@@ -70,7 +74,7 @@ async def create_app(settings: Settings, *, pace: Pace = USUAL) -> FastAPI:
     registry = _registry(settings, database, work)
     link = _nats_connection(settings, registry.origin, pace)
     authenticator = Authenticator(settings, registry, tokens.scopes if tokens else None)
-    state = _state(settings, database, log_database, registry, authenticator, link, work)
+    state = _state(settings, database, log_database, registry, authenticator, link, work, pace)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -133,17 +137,15 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
     authenticator: Authenticator,
     link: NatsConnection | None,
     work: LongWork,
+    pace: Pace,
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
-    events = _event_consumer(settings, registry, link, metrics) if link else None
-    liveness = _node_liveness(settings, registry, link, events) if link and events else None
-    metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
+    events, liveness = _fleet(settings, registry, link, metrics)
     renderer = Renderer(registry, settings.route_hold_seconds)
     model_services, instance_metrics = _model_services(settings, registry, metrics)
     keys = ProviderKeys(os.environ)
-    publisher = _config_publisher(settings, registry, renderer, metrics)
-    metrics.watch_delivery(lambda: publisher.delivery)
+    dispatcher, dispatch_metrics = _dispatcher(settings, model_services, keys, metrics)
     return AppState(
         settings=settings,
         registry=registry,
@@ -151,7 +153,7 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         authenticator=authenticator,
         metrics=metrics,
         renderer=renderer,
-        publisher=publisher,
+        publisher=_config_publisher(settings, registry, renderer, metrics),
         checks=CheckSlots(),
         indexes=ModelIndexes(),
         events=events,
@@ -159,7 +161,9 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
         service_messages=_message_consumer(settings, registry, link, model_services, instance_metrics),
         heartbeats=Heartbeats(database),
         model_services=model_services,
-        dispatcher=_dispatcher(settings, model_services, keys),
+        dispatcher=dispatcher,
+        dispatch_metrics=dispatch_metrics,
+        jobs=_counted(make_jobs(settings, database, registry, model_services, dispatcher, pace.retry), metrics),
         language_models=LanguageModels(keys, hold_seconds=settings.route_hold_seconds),
         work=work,
         discovery=_discovery(settings, database, registry, metrics),
@@ -174,24 +178,46 @@ def _model_services(settings: Settings, registry: Registry, metrics: Metrics) ->
     return services, instances
 
 
+def _counted(jobs: Jobs, metrics: Metrics) -> Jobs:
+    JobMetrics(metrics.collected, jobs)
+    return jobs
+
+
 def _history(database: Database, log_database: Database, registry: Registry, work: LongWork) -> History:
     return History(database, registry, log_database=log_database, questions=work.history.run, edits=work.guard.run)
 
 
-def _dispatcher(settings: Settings, services: ModelServices, keys: ProviderKeys) -> Dispatcher:
-    return Dispatcher(services.balancer, Connections(), key_of=keys.value, retry_delay=settings.retry_delay)
+def _dispatcher(
+    settings: Settings, services: ModelServices, keys: ProviderKeys, metrics: Metrics
+) -> tuple[Dispatcher, DispatchMetrics]:
+    counted = DispatchMetrics(metrics.collected)
+    parts = services.balancer, Connections()
+    dispatcher = Dispatcher(*parts, key_of=keys.value, retry_delay=settings.retry_delay, tried=counted.failed_try)
+    counted.watch(dispatcher)
+    return dispatcher, counted
 
 
 def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
     validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
     accepted = AcceptedFile(settings.cache_dir)
     selector = Selector(renderer, validator, partial=settings.publish == "partial")
-    return ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    publisher = ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
+    metrics.watch_delivery(lambda: publisher.delivery)
+    return publisher
 
 
 def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
     observe = SourceMetrics(metrics.collected, registry).asked
     return make_discovery(settings, database, registry, new_id, observe)
+
+
+def _fleet(
+    settings: Settings, registry: Registry, link: NatsConnection | None, metrics: Metrics
+) -> tuple[EventConsumer | None, NodeLiveness | None]:
+    events = _event_consumer(settings, registry, link, metrics) if link and settings.role != "dispatch" else None
+    liveness = _node_liveness(settings, registry, link, events) if link and events else None
+    metrics.watch_events(lambda: liveness.positions.values() if liveness else ())
+    return events, liveness
 
 
 def _event_consumer(settings: Settings, registry: Registry, link: NatsConnection, metrics: Metrics) -> EventConsumer:
@@ -207,7 +233,7 @@ def _message_consumer(
     services: ModelServices,
     metrics: InstanceMetrics,
 ) -> EventConsumer | None:
-    if link is None:
+    if link is None or settings.role == "dispatch":
         return None
     recorder = MessageRecorder(registry, link, services, metrics.messages)
     return EventConsumer(link, recorder, _stream_limits(settings), events=SERVICE_EVENTS, at_once=1)
@@ -230,29 +256,25 @@ def _node_liveness(settings: Settings, registry: Registry, link: NatsConnection,
 def _warn(state: AppState) -> None:
     if state.registry.loaded and not state.authenticator.has_keys():
         log.warning("no API key is configured: writes are refused", what_to_do=HOW_TO_SET_A_KEY)
+    if state.registry.loaded and state.settings.role != "control" and not state.authenticator.has_keys():
+        whom = "programs of this machine" if state.authenticator.is_local else "nobody"
+        log.warning("no API key is configured", requests_are_dispatched_for=whom, what_to_do=HOW_TO_SET_A_KEY)
     if missing := missing_walls():
         log.warning("CHECKS OF CONFIGURATIONS ARE NOT SHUT IN: this kernel lacks walls", missing=missing)
 
 
 def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -> Iterator[Worker]:
     """What runs without a request, in the order in which it starts."""
-    registry, settings, publisher = state.registry, state.settings, state.publisher
-    publisher.follow()
-    yield Worker("config-publisher", publisher.run, after_stop=publisher.close)
+    registry, settings, services = state.registry, state.settings, state.model_services
+    if settings.role != "dispatch":
+        yield from _control_workers(state)
     saver = SnapshotSaver(registry, file)
     yield Worker("snapshot-saver", saver.run, after_stop=saver.save_last)
     refresher = Refresher(registry, settings.poll_seconds)
     yield Worker("refresher", refresher.run)
-    if settings.keep_changes_days is not None:
-        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
-        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
-    services = state.model_services
-    if services.file is not None:
-        yield Worker("services-file", services.file.run)
     yield Worker("instance-prober", services.prober.run)
     yield Worker("instance-liveness", services.liveness.run, after_stop=services.liveness.write)
-    if settings.role != "dispatch":
-        yield Worker("discovery", state.discovery.run)
+    yield Worker("jobs", state.jobs.run, before_stop=state.jobs.stop)
     if link is not None:
         yield Worker("nats-connection", link.run, before_stop=link.flush)
         changes = ChangePublisher(registry, link, refresher.wake)
@@ -263,3 +285,16 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
         yield Worker("service-messages", messages.run, before_stop=messages.finish, after_stop=messages.close)
     if state.liveness is not None:
         yield Worker("node-liveness", state.liveness.run)
+
+
+def _control_workers(state: AppState) -> Iterator[Worker]:
+    """What a replica that only dispatches leaves to others: configurations, discovery, upkeep."""
+    publisher, settings = state.publisher, state.settings
+    publisher.follow()
+    yield Worker("config-publisher", publisher.run, after_stop=publisher.close)
+    if settings.keep_changes_days is not None:
+        trim = partial(trim_change_log, state.history, settings.keep_changes_days)
+        yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)
+    if state.model_services.file is not None:
+        yield Worker("services-file", state.model_services.file.run)
+    yield Worker("discovery", state.discovery.run)

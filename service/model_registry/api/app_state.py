@@ -17,6 +17,7 @@ from model_registry.store.registry import Registry
 if TYPE_CHECKING:
     from model_registry.api.auth import Authenticator
     from model_registry.api.check_slots import CheckSlots
+    from model_registry.api.dispatch.metrics import DispatchMetrics
     from model_registry.api.long_work import LongWork
     from model_registry.api.metrics import Metrics
     from model_registry.discovery.discovery import Discovery
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from model_registry.gateways.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
     from model_registry.services.dispatch.language_models import LanguageModels
+    from model_registry.services.jobs.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class AppState:
     heartbeats: Heartbeats
     model_services: ModelServices
     dispatcher: Dispatcher
+    dispatch_metrics: DispatchMetrics
+    jobs: Jobs
     language_models: LanguageModels
     work: LongWork
     discovery: Discovery
@@ -58,6 +62,7 @@ class AppState:
         self.publisher.release()
         self.checks.close()
         self.registry.stepped.release()
+        self.jobs.release()
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would run it in a thread

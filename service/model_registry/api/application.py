@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from model_registry import __version__
 from model_registry.api.app_state import AppState
@@ -15,17 +17,21 @@ from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.dispatch.door import Door
 from model_registry.api.dispatch.language_models import LanguageModelDoors
 from model_registry.api.dispatch.model_services import ModelServiceDoors
+from model_registry.api.dispatch.training import TrainingJobs
+from model_registry.api.dispatch.training_reports import TrainingReports
 from model_registry.api.error_handlers import install_error_handlers
 from model_registry.api.middleware import RegistryMiddleware
 from model_registry.api.openapi import describe
 from model_registry.api.routes import (
     catalog,
     compat,
+    dashboard,
     deployments,
     docs,
     health,
     history,
     instances,
+    jobs,
     model_import,
     model_services,
     models,
@@ -42,15 +48,18 @@ from model_registry.api.routes import (
     training_models,
     v1_registry,
 )
+from model_registry.services.jobs.service_requests import ServiceRequests
 
 ROUTERS = (
     *catalog.ROUTERS,
     compat.router,
+    dashboard.router,
     *deployments.ROUTERS,
     docs.router,
     health.router,
     *history.ROUTERS,
     instances.router,
+    jobs.router,
     *tensorzero_diff.ROUTERS,
     model_import.router,
     model_services.router,
@@ -77,7 +86,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIRouter] = ROUTERS) -> FastAPI:
     """Answer HTTP requests from `state`, for as long as `lifespan` runs."""
-    app = FastAPI(
+    app = _Application(
+        DispatchApplication(state, dispatch_doors(state)),
         title="Model registry",
         version=__version__,
         description="A registry of AI models: providers, models, their use by services, deployments on GPU nodes, and "
@@ -98,16 +108,33 @@ def http_application(state: AppState, lifespan: Lifespan, routers: Iterable[APIR
     app.router.routes += in_order(routers)
     install_error_handlers(app)
     describe(app)
-    dispatch = DispatchApplication(state, dispatch_doors(state))
-    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies, dispatch=dispatch)
+    app.add_middleware(RegistryMiddleware, state=state, bodies=app.state.bodies)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, which does not see the requests that are dispatched: its way to a route takes longer than theirs."""
+
+    def __init__(self, dispatch: DispatchApplication, **named: Any) -> None:  # noqa: ANN401 (FastAPI's)
+        super().__init__(**named)
+        self._dispatch = dispatch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and (door := self._dispatch.door(scope["path"])) is not None:
+            await self._dispatch(door, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:
     """The paths that are dispatched, and what takes each."""
-    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, state.model_services.directory)
+    directory = state.model_services.directory
+    training = TrainingJobs(state.settings, state.registry, directory, state.jobs)
+    reports = TrainingReports(state.registry, state.jobs, ServiceRequests(state.dispatcher, state.registry.origin))
+    services = ModelServiceDoors(state.settings, state.registry, state.dispatcher, directory, training)
     models = LanguageModelDoors(state.settings, state.registry, state.dispatcher, state.language_models)
-    return {**services.doors(), **models.doors()}
+    return services.doors() | training.doors() | reports.doors() | models.doors()
 
 
 def in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:

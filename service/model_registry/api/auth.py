@@ -60,9 +60,7 @@ PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
-_SAME_SITE = frozenset({"none", "same-origin"})
-_KEY_HEADER = frozenset({b"x-api-key"})
-_BOTH_HEADERS = _KEY_HEADER | {b"authorization"}
+_SAME_SITE = frozenset({b"none", b"same-origin"})
 _CALLER = "model_registry.caller"
 """Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
@@ -74,7 +72,7 @@ class Authenticator:
         self._registry = registry
         self._jwt_scopes = jwt_scopes
         self._auth_reads = settings.auth_reads
-        self._is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
+        self.is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
         self._metrics_hash = _hash(settings.metrics_token)
@@ -144,13 +142,15 @@ class Authenticator:
             raise NotAllowed(message)
         return caller
 
-    async def require_dispatch(self, request: HTTPConnection) -> Caller:
-        """The caller, who may have requests passed on. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+    async def require_dispatch(self, asked: Mapping[bytes, bytes]) -> Caller:
+        """The caller, by the headers of a request, who may have it passed on.
 
         Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
         that listens to its own machine alone; but no page of another site that is open in a browser there.
+        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
-        caller = await self.caller(request)
+        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
@@ -158,10 +158,10 @@ class Authenticator:
         if self.has_keys():
             raise NotAuthenticated(f"An API key with the scope dispatch is required. {_HOW_TO_SEND}")
         self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded: there may be keys)
-        if not self._is_local:
+        if not self.is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
-        if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
             raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
         return ANYBODY
 
@@ -202,12 +202,6 @@ class Authenticator:
         return None
 
 
-def key_headers(asked: Mapping[bytes, bytes]) -> frozenset[bytes]:
-    """The names of the headers that may hold a key of this registry: nobody else gets them."""
-    is_bearer = asked.get(b"authorization", b"")[:7].lower() == b"bearer "
-    return _BOTH_HEADERS if is_bearer else _KEY_HEADER
-
-
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -222,11 +216,14 @@ def _is_of_supabase(secret: str) -> bool:
 
 
 def _shown_key(headers: Headers) -> str | None:
-    authorization = headers.get("authorization", "")
+    return _secret(headers.get("authorization", ""), headers.get("x-api-key", ""))
+
+
+def _secret(authorization: str, api_key: str) -> str | None:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get("x-api-key") or None
+    return api_key or None
 
 
 Authorise = Callable[[Request], Awaitable[Caller]]
@@ -244,8 +241,7 @@ def _requires(scope: Scope) -> Authorise:
     return authorise
 
 
-_reader, _administrator, _node = _requires("read"), _requires("admin"), _requires("node")
-_registrant, _dispatcher = _requires("service"), _requires("dispatch")
+_reader, _administrator, _node, _registrant = (_requires(scope) for scope in ("read", "admin", "node", "service"))
 
 
 async def key_holder(request: Request) -> Caller:
@@ -270,11 +266,18 @@ async def _probe_reader(request: Request) -> Caller:
     return await (key_holder if asks else _reader)(request)
 
 
+async def _dispatch_caller(request: Request) -> Caller:
+    request.scope[PRIVATE] = True
+    return await _authenticator(request).require_dispatch(dict(request.headers.raw))
+
+
 AUTHORISERS: frozenset[Authorise] = frozenset({
-    *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatcher),
-    _probe_reader,
+    *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatch_caller, _probe_reader),
 })  # fmt: skip
 """The dependencies that say who may call a route."""
+
+WRITERS: frozenset[Authorise | None] = frozenset({_administrator, _importer, _node, _registrant})
+"""Those of routes that write, which a replica with the role dispatch leaves to others."""
 
 Reader = Annotated[Caller, Depends(_reader)]
 READ_WITH_BODY: dict[str, Any] = {"security": [{}, {"bearer": []}, {"apiKey": []}]}
@@ -293,4 +296,5 @@ ProbeReader = Annotated[Caller, Depends(_probe_reader)]
 """A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
-"""Who may register model services. What the key is limited to, the route asks: `Caller.may_use`."""
+DispatchCaller = Annotated[Caller, Depends(_dispatch_caller)]
+"""Who may register, or ask, model services. What the key is limited to, the route asks: `Caller.may_use`."""

@@ -29,7 +29,7 @@ from model_registry.api import auth
 from model_registry.api.app_state import AppState
 from model_registry.api.long_work import LongWork
 from model_registry.api.unknown_input import FAULTS, Parameters, body_faults
-from model_registry.errors import BodyTooLarge, Reason
+from model_registry.errors import BodyTooLarge, NotFound, Reason
 
 QUESTION_BYTES = 64 * 2**10
 """Select, estimate, validate: questions that anybody may ask."""
@@ -104,6 +104,8 @@ class GuardedRoute(APIRoute):
         parameters = Parameters(self.path, self.dependant)
 
         async def guarded(request: Request) -> Response:
+            if authorise in auth.WRITERS and _state(request).settings.role == "dispatch":
+                raise NotFound("This replica has the role `dispatch`: it takes no writes. Ask one with another role.")
             if authorise is not None:
                 await authorise(request)
             faults = parameters.faults(request.query_params) if request.scope["query_string"] else []
@@ -129,6 +131,11 @@ class GuardedRoute(APIRoute):
         twin = copy.copy(self)
         twin.dependant = dataclasses.replace(self.dependant, call=_refuse)
         return super(GuardedRoute, twin).get_route_handler()
+
+
+def _state(request: Request) -> AppState:
+    state: AppState = request.app.state.service
+    return state
 
 
 async def _refuse(**_values: object) -> NoReturn:

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from model_registry.api.app_state import AppState
 from model_registry.api.auth import PRIVATE
 from model_registry.api.cached_responses import BodyCache, CachedBody, matches
-from model_registry.api.dispatch.application import DispatchApplication
 from model_registry.api.outgoing import PIECE_BYTES, Outgoing
 from model_registry.api.problems import REFUSALS, problem_response
 from model_registry.api.shared_headers import SECURITY_HEADERS, missing_headers, private
@@ -29,8 +28,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 2.0
 """For how long `no-cache` waits for the database."""
 
-_UNTRACKED = frozenset({"/healthz", "/metrics"})
-_OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+_UNTRACKED = frozenset({"/healthz", "/health", "/metrics"})
+_OPEN = frozenset({"/healthz", "/health", "/readyz", "/metrics"})
 """What answers without a key where reads need one: it decides by itself what it tells whom."""
 _SERVER_ERROR = 500
 
@@ -50,9 +49,8 @@ class _Exchange:
 class RegistryMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache, dispatch: DispatchApplication) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, bodies: BodyCache) -> None:
         self._app = app
-        self._dispatch = dispatch
         self._state = state
         self._bodies = bodies
         self._outgoing = Outgoing()
@@ -62,9 +60,6 @@ class RegistryMiddleware:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        if door := self._dispatch.door(scope["path"]):
-            await self._dispatch(door, scope, receive, send)
             return
         started = time.perf_counter()
         exchange = _Exchange(tells_nothing=not self._reads_are_open)

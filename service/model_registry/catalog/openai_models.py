@@ -48,8 +48,13 @@ def openai_model(snapshot: Snapshot, name: str) -> View | None:
 
 def _named(snapshot: Snapshot, name: str) -> Iterator[Model]:
     """The offered models that a name means, in routing order: its own, or those it is an alias of."""
-    yield from (model for model in snapshot.models.where("name", name) if is_offered(snapshot, model))
+    yield from (model for model in snapshot.models.where("name", name) if _is_listed(snapshot, model))
     for alias in snapshot.aliases.where("alias", name):
         model = snapshot.models.get(alias.model_id)
-        if alias.context in GATEWAY_CONTEXTS and model is not None and is_offered(snapshot, model):
+        if alias.context in GATEWAY_CONTEXTS and model is not None and _is_listed(snapshot, model):
             yield model
+
+
+def _is_listed(snapshot: Snapshot, model: Model) -> bool:
+    """Whether a model can be chosen by a client of this interface; models for other tasks have none."""
+    return model.model_type != "other" and is_offered(snapshot, model)

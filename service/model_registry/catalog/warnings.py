@@ -47,6 +47,7 @@ def warnings_of(resource: Resource, snapshot: Snapshot, given: Mapping[str, Any]
             *_own_names(view),
             *_hidden(snapshot, view),
             *_unreachable(given),
+            *_missing(snapshot, view),
             *_passed_over(resource, given, _of_mapping(snapshot, given) | view),
         ]
     )
@@ -108,6 +109,17 @@ def _unreachable(given: Mapping[str, Any]) -> Iterator[str]:
             "api_base: is every address of a machine, on which a server listens; write the name by which gateways "
             "reach it, such as localhost where they run on that machine"
         )
+
+
+def _missing(snapshot: Snapshot, view: View) -> Iterator[str]:
+    """Warn of models that their source lists no more: a mapping's, an alias's, or the model itself."""
+    if view.get("missing_since") is not None:
+        yield f"missing_since: no source lists this model since {view['missing_since'][:19]}"
+    for field in ("model_id", "fallback_model_id"):
+        model = snapshot.models.get(view.get(field))
+        if model is not None and model.missing_since is not None:
+            label = model_label(snapshot, model)
+            yield f"{field}: no source lists {label} since {model.missing_since[:19]}; it may be gone"
 
 
 def _of_mapping(snapshot: Snapshot, given: Mapping[str, Any]) -> View:

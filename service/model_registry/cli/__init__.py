@@ -12,11 +12,13 @@ from model_registry.cli import (
     catalog,
     db,
     history,
+    jobs,
     keys,
     knowledge,
     model_services,
     node,
     serve,
+    sources,
     tensorzero,
     training_service,
     up,
@@ -44,7 +46,11 @@ app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model_services.app, name="model-services")
+model_services.app.command("jobs")(jobs.jobs)
+model_services.app.command("job")(jobs.job)
+model_services.app.command("train")(jobs.train)
 app.add_typer(node.app, name="node")
+app.add_typer(sources.app, name="sources")
 app.add_typer(tensorzero.app, name="tensorzero")
 
 

@@ -29,6 +29,7 @@ behind some hundred connections of somebody busy would wait for as many turns.""
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (MODEL_REGISTRY_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (MODEL_REGISTRY_PORT).")] = None,
+    role: Annotated[str | None, typer.Option(help="all, control or dispatch (MODEL_REGISTRY_ROLE).")] = None,
 ) -> None:
     """Run the service, configured by environment variables: see docs/reference/settings.md.
 
@@ -40,7 +41,7 @@ def serve(
 
     from model_registry.cli.startup import configure, read_settings
 
-    overrides = {"MODEL_REGISTRY_HOST": host, "MODEL_REGISTRY_PORT": port}
+    overrides = {"MODEL_REGISTRY_HOST": host, "MODEL_REGISTRY_PORT": port, "MODEL_REGISTRY_ROLE": role}
     settings = read_settings({name: value for name, value in overrides.items() if value is not None})
     configure(settings.log_format, settings.log_level)
     log = structlog.get_logger(__name__)

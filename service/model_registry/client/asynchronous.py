@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,8 +14,9 @@ import httpx
 
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, Pause, Send, Step, Tell
+from model_registry.client.job_operations import JobFollower
 from model_registry.client.operations import BaseClient
-from model_registry.client.requests import Call
+from model_registry.client.requests import Call, Json
 from model_registry.client.retries import Reply
 from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
@@ -52,6 +53,26 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
     async def carry_out(self, flow: Flow[T]) -> T:
         """Do what a flow says, and return its result."""
         return await _run_flow(flow, self._step)
+
+    async def follow_job(self, job_id: str) -> AsyncIterator[Json]:
+        """As `Client.follow_job`: `async for job in client.follow_job(job_id)`."""
+        follower = JobFollower(self.core, job_id, self._patience)
+        while True:
+            problem: httpx.HTTPError | httpx.Response | None = None
+            try:
+                async with aclosing(await self._http.send(follower.request(), stream=True)) as response:
+                    if response.is_success:
+                        async for piece in response.aiter_bytes():
+                            for job in follower.jobs(piece):
+                                yield job
+                    else:
+                        await response.aread()
+                        problem = response
+            except httpx.HTTPError as error:
+                problem = error
+            if follower.ended:
+                return
+            await asyncio.sleep(follower.pause(problem))
 
     def on_change(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -14,8 +14,9 @@ import httpx
 
 from model_registry.client.catalogue import Catalogue
 from model_registry.client.core import Flow, Pause, Send, Step, Tell
+from model_registry.client.job_operations import JobFollower
 from model_registry.client.operations import BaseClient
-from model_registry.client.requests import Call
+from model_registry.client.requests import Call, Json
 from model_registry.client.retries import Reply
 from model_registry.loopback import is_loopback
 from model_registry.messaging.change_notifier import ChangeNotifier
@@ -58,6 +59,28 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
     def carry_out(self, flow: Flow[T]) -> T:
         """Do what a flow says, and return its result."""
         return _run_flow(flow, lambda step: _perform(self._http, step, time.sleep))
+
+    def follow_job(self, job_id: str) -> Iterator[Json]:
+        """Yield a job as it is, and after each change, until it has ended. A connection that breaks is made anew.
+
+        Errors: NotFound, NotAllowed; RegistryUnreachable, when the registry stays away.
+        """
+        follower = JobFollower(self.core, job_id, self._patience)
+        while True:
+            problem: httpx.HTTPError | httpx.Response | None = None
+            try:
+                with closing(self._http.send(follower.request(), stream=True)) as response:
+                    if response.is_success:
+                        for piece in response.iter_bytes():
+                            yield from follower.jobs(piece)
+                    else:
+                        response.read()
+                        problem = response
+            except httpx.HTTPError as error:
+                problem = error
+            if follower.ended:
+                return
+            time.sleep(follower.pause(problem))
 
     def on_change(
         self, callback: Callable[[Catalogue], object], *, wait: float = 30.0, nats_url: str | None = None

@@ -175,6 +175,12 @@ class Core:
                 raise Invalid(f"This cannot be sent as JSON: it {problem}.") from error
             raise RegistryUnreachable(f"{url} is not a valid URL of a registry: {error}") from error
 
+    def stream_request(self, call: Call[Any], idle_seconds: float) -> httpx.Request:
+        """Make the request of a stream, in which nothing may come for this long. Errors: RegistryUnreachable."""
+        request = self._request(call, None, None)
+        request.extensions["timeout"]["read"] = idle_seconds
+        return request
+
     def _from_before(self, call: Call[T], kept: Kept, reply: Reply) -> T:
         self.stale_seconds = max(0.0, self._clock() - kept.at)
         why = reply.status_code if isinstance(reply, httpx.Response) else reply

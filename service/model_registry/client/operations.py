@@ -14,11 +14,13 @@ from typing import Any, Generic, TypeVar, Unpack
 
 from model_registry.client.core import Core
 from model_registry.client.instance_operations import InstanceOperations
+from model_registry.client.job_operations import JobOperations
 from model_registry.client.requests import GARDEN, Call, Json, Rows, enveloped, items_of, json_object, operation, quoted
 from model_registry.client.response_cache import Answers
 from model_registry.client.retries import RetryPolicy
 from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
+from model_registry.client.source_operations import SourceOperations
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.fitness import FitnessResult, Use
 from model_registry.entities.gpu_memory import Method, Optimizer
@@ -32,7 +34,7 @@ DOCUMENT = f"{GARDEN}/document"
 _MODELS = Rows("models", CatalogModel)
 
 
-class Operations(RowOperations, InstanceOperations):
+class Operations(RowOperations, InstanceOperations, SourceOperations, JobOperations):
     """Everything but the catalogue as a whole. What is None is left to the registry."""
 
     @operation

@@ -37,6 +37,8 @@ class Answer:
     etag: str | None = None
     last_modified: str | None = None
     digest: str | None = None
+    same: frozenset[str] = frozenset()
+    """What its provider calls those models that the last answer listed with the same facts: their rows have them."""
     good_at: str | None = None
     """When it last answered, before this."""
 
@@ -73,9 +75,9 @@ class AnswerPlanner:
 
     def _plan_content(self, answer: Answer, content: SourceContent, old: SourceAnswer | None) -> AnswerPlan:
         options = SourceOptions.model_validate(answer.source.options)
-        made = self._imported(answer.source, content, options)
+        made = self._imported(answer, content, options)
         skipped = _skipped(content, made)
-        listed = set(made.kept)
+        listed = {*made.kept, *self._still_listed(answer, old)}
         missing = self._missing(old, listed, {name_key(name) for name, _ in skipped})
         marked = [_update(row, {"missing_since": self.moment}) for row in missing]
         operations = (*self._back(made, listed), *marked)
@@ -97,11 +99,18 @@ class AnswerPlanner:
             answer, (*operations, *self._kept(answer, old, columns)), report, frozenset(_keys(made.operations))
         )
 
-    def _imported(self, source: Source, content: SourceContent, options: SourceOptions) -> ImportPlan:
+    def _still_listed(self, answer: Answer, old: SourceAnswer | None) -> Iterable[str]:
+        """Yield the ids of the models that were listed and need not be looked at."""
+        same = set(map(name_key, answer.same))
+        rows = (self.snapshot.models.get(row_id) for row_id in (old.listed if old and same else ()))
+        return (row.id for row in rows if row is not None and name_key(row.model_id) in same)
+
+    def _imported(self, answer: Answer, content: SourceContent, options: SourceOptions) -> ImportPlan:
         """Plan the offers; the source's name stands for what it fills."""
+        source = answer.source
         return plan_offers(
             self.snapshot,
-            content.offers,
+            [offer for offer in content.offers if offer.model_id not in answer.same],
             source.name,
             self.new_id,
             fault=self.fault,

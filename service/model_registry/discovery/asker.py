@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model_registry import __version__
 from model_registry.discovery.answer_plan import Answer
-from model_registry.discovery.fetcher import Fetched, Fetcher
+from model_registry.discovery.fetcher import Fetched, Fetcher, Fetchers
 from model_registry.discovery.kinds import asking_of, installed_prices, today
 from model_registry.discovery.local_files import read_files
 from model_registry.entities.json_types import Json
@@ -40,12 +40,15 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """The newest first answer of a source as it came: one that is equal need not be read."""
+    """The newest answer of a source: what is equal need not be read, or need not be planned."""
 
     question: str
-    digest: bytes
+    digest: bytes | None
+    """Of the first answer as it came; None where nothing came over HTTP."""
     content: str
     """The digest of all that was read: the answer is known as long as the source's row has the same."""
+    offers: Mapping[str, bytes]
+    """The digest of each offer, by what its provider calls the model: an equal one need not be planned."""
     etag: str | None
     last_modified: str | None
 
@@ -57,9 +60,9 @@ class _NotChanged(Exception):
 class Asker:
     """Asks sources. Remembers of each what it answered last, so that an equal answer costs a digest."""
 
-    def __init__(self, fetcher: Fetcher, allowed: Allowed, reading: WorkPool) -> None:
+    def __init__(self, fetchers: Fetchers, allowed: Allowed, reading: WorkPool) -> None:
         """`reading`: where answers are read, off the event loop."""
-        self._fetcher = fetcher
+        self._fetchers = fetchers
         self._allowed = allowed
         self._reading = reading
         self._raw: dict[str, _Raw] = {}
@@ -85,10 +88,9 @@ class Asker:
         self._raw.pop(source.id, None)
         return replace(answer, error=error)
 
-    async def close(self) -> None:
-        """Close the connections, and stop reading."""
+    def close(self) -> None:
+        """Stop reading."""
         self._reading.close()
-        await self._fetcher.aclose()
 
     def forget_all_but(self, ids: Collection[str]) -> None:
         """Forget the answers of sources that are gone."""
@@ -100,7 +102,7 @@ class Asker:
         settled = known if known and known.question == answer.question and not known.skipped else None
         raw = self._raw.get(source.id)
         raw = raw if raw and settled and (raw.question, raw.content) == (settled.question, settled.digest) else None
-        exchange = _Exchange(self._fetcher, self._reading, _authorisation(source, self._allowed.environment))
+        exchange = _Exchange(self._reading, _authorisation(source, self._allowed.environment))
         if settled is not None and source.kind != _OF_SEVERAL:
             exchange.conditions = _conditions(settled, raw)
             exchange.is_known = lambda digest: raw is not None and raw.digest == digest
@@ -109,13 +111,20 @@ class Asker:
         except _NotChanged:
             return answer
         first = exchange.first or Fetched(None)
-        digest = await self._reading.go_on(_digest, content)
-        if exchange.digest is not None:
-            raw = _Raw(answer.question, exchange.digest, digest, first.etag, first.last_modified)
-            self._raw[source.id] = raw
+        digest, offers = await self._reading.go_on(_digests, content)
+        # Where a source spells names differently from the rows, rows are not found by them.
+        comparable = raw.offers if raw and source.kind != _OF_SEVERAL else {}
+        self._raw[source.id] = _Raw(answer.question, exchange.digest, digest, offers, first.etag, first.last_modified)
         if settled is not None and digest == settled.digest:
             return answer
-        return replace(answer, content=content, etag=first.etag, last_modified=first.last_modified, digest=digest)
+        return replace(
+            answer,
+            content=content,
+            etag=first.etag,
+            last_modified=first.last_modified,
+            digest=digest,
+            same=frozenset(name for name, made in offers.items() if comparable.get(name) == made),
+        )
 
     async def _content(self, source: Source, exchange: _Exchange) -> SourceContent:
         """What the source has. Errors: SourceUnreadable; _NotChanged."""
@@ -131,7 +140,8 @@ class Asker:
             )
         if source.kind == "litellm_prices" and source.address is None:
             return await read(installed_prices, source)
-        content = await exchange.carry_out(asking_of(source))
+        async with self._fetchers.fetcher() as fetcher:
+            content = await exchange.carry_out(asking_of(source), fetcher)
         # A name that people gave means that very provider; the source's own is a suggestion for a new one.
         suggested = source.provider is None and source.kind in _SERVERS
         return content.with_offers(provider_suggested=True) if suggested else content
@@ -140,8 +150,7 @@ class Asker:
 class _Exchange:
     """Sends the questions of one asking."""
 
-    def __init__(self, fetcher: Fetcher, reading: WorkPool, authorisation: dict[str, str]) -> None:
-        self._fetcher = fetcher
+    def __init__(self, reading: WorkPool, authorisation: dict[str, str]) -> None:
         self._reading = reading
         self._authorisation = authorisation
         self.conditions: dict[str, str] = {}
@@ -152,22 +161,22 @@ class _Exchange:
         self.digest: bytes | None = None
         """Of the first answer."""
 
-    async def carry_out(self, asking: Asking) -> SourceContent:
+    async def carry_out(self, asking: Asking, fetcher: Fetcher) -> SourceContent:
         """Send every question; each step of reading is taken off the event loop. Errors: SourceUnreadable."""
         step = await self._reading.go_on(_begin, asking)
         while isinstance(step, Question):
             try:
-                body = await self._send(step)
+                body = await self._send(step, fetcher)
             except SourceUnreadable as error:
                 step = await self._reading.go_on(_throw, asking, error)
             else:
                 step = await self._reading.go_on(_continue, asking, step.url, body)
         return step
 
-    async def _send(self, question: Question) -> bytes:
+    async def _send(self, question: Question, fetcher: Fetcher) -> bytes:
         is_first = self.first is None
         conditions = self.conditions if is_first else {}
-        fetched = await self._fetcher.fetch(question, self._authorisation | conditions)
+        fetched = await fetcher.fetch(question, self._authorisation | conditions)
         if fetched.body is None:
             if not conditions:
                 raise SourceUnreadable(f"{question.url} answers 304, and was not asked whether anything has changed")
@@ -222,11 +231,17 @@ def _authorisation(source: Source, environment: Mapping[str, str]) -> dict[str, 
     return {"Authorization": f"Bearer {key}"}
 
 
-def _digest(content: SourceContent) -> str:
-    """A digest of all that was read: answers that differ only in the time of day, for example, say the same."""
+def _digests(content: SourceContent) -> tuple[str, dict[str, bytes]]:
+    """A digest of all that was read, and one of each offer.
+
+    Of what was read, not of what was sent: answers may differ in the time of day, for example, and say the same.
+    """
     made = hashlib.blake2b(digest_size=16)
+    offers = {}
     for offer in content.offers:
-        made.update(json_bytes(offer.model_dump()))
+        digest = hashlib.blake2b(json_bytes(offer.model_dump()), digest_size=16).digest()
+        made.update(digest)
+        offers[offer.model_id] = digest
     for entry in (*content.passed_over, *content.unread):
         made.update(json_bytes([entry.name, entry.reason]))
-    return made.hexdigest()
+    return made.hexdigest(), offers

@@ -30,6 +30,8 @@ CONNECTIONS = 32
 """Sources asked at once, each over one connection."""
 _LOOK_SECONDS = 1.0
 """Between two looks at who is due. Also how late a source may be asked."""
+_AGAIN_SECONDS = 0.2
+"""Between two tries to claim one source."""
 _WAITING = 64
 """Answers that wait to be written; while there are more, nobody new is asked."""
 _MOST_OFFERS = 2000
@@ -79,11 +81,11 @@ class Discovery:
             await asyncio.gather(*self._asking, writing, return_exceptions=True)
 
     async def close(self) -> None:
-        """Give up the claims of what is not asked to the end, and close the connections: the service is stopping."""
+        """Give up what is not asked to the end, and its claims: the service is stopping."""
         for refreshing in self._refreshing:
             refreshing.cancel()
         await asyncio.gather(*self._refreshing, return_exceptions=True)
-        await self._parts.asker.close()
+        self._parts.asker.close()
         if self._claimed:
             with contextlib.suppress(RegistryError):
                 await self._parts.turns.end(self._claimed, ())
@@ -96,12 +98,19 @@ class Discovery:
     async def refresh(self, source: Source, actor: str, wait: float) -> Written | None:
         """Ask a source now, and write what it answers; None: that takes longer than `wait` seconds, and goes on.
 
-        Errors: TooManyRequests while it is being asked already; StorageError.
+        While it is being asked already, that is waited for first. Errors: TooManyRequests, if that takes longer;
+        StorageError.
         """
-        refreshing = asyncio.create_task(self._refresh(source, actor), name=f"refresh {source.name}")
+        until = time.monotonic() + wait
+        while not (claims := await self._parts.turns.claim(1, self._times, only=source.id)):
+            if time.monotonic() > until:
+                message = f"The source {source.name!r} is being asked already. Try again in a few seconds."
+                raise TooManyRequests(message)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        refreshing = asyncio.create_task(self._refresh(source, claims[0], actor), name=f"refresh {source.name}")
         self._refreshing.add(refreshing)
         refreshing.add_done_callback(self._refreshed)
-        await asyncio.wait({refreshing}, timeout=wait)
+        await asyncio.wait({refreshing}, timeout=max(0.0, until - time.monotonic()))
         return refreshing.result() if refreshing.done() else None
 
     def _refreshed(self, refreshing: asyncio.Task[Written]) -> None:
@@ -109,22 +118,19 @@ class Discovery:
         if not refreshing.cancelled():
             refreshing.exception()  # the caller that waited has it; it is in the source's row too
 
-    async def _refresh(self, source: Source, actor: str) -> Written:
-        parts = self._parts
-        claims = await parts.turns.claim(1, self._times, only=source.id)
-        if not claims:
-            raise TooManyRequests(f"The source {source.name!r} is being asked just now. Try again in a few seconds.")
+    async def _refresh(self, source: Source, claim: Claim, actor: str) -> Written:
+        parts, good = self._parts, []
         try:
             known = parts.registry.snapshot.source_answers.get(source.id)
             began = time.monotonic()
-            answer = await parts.asker.ask(source, known, claims[0].good_at, anew=True)
+            answer = await parts.asker.ask(source, known, claim.good_at, anew=True)
+            self._count(answer, time.monotonic() - began)
             (written,) = await parts.writer.write([answer], actor)
-            self._count(written.answer, time.monotonic() - began)
-        except BaseException:
-            await asyncio.shield(parts.turns.end([source.id], ()))
-            raise
-        await parts.turns.end([source.id], [] if written.answer.error else [source.id])
-        return written
+            good = [] if written.answer.error else [source.id]
+            return written
+        finally:
+            with contextlib.suppress(RegistryError):
+                await asyncio.shield(parts.turns.end([source.id], good))
 
     async def _claim(self) -> None:
         """Begin to ask those that are due, as far as there is room."""

@@ -7,7 +7,9 @@ metadata services of clouds are refused when the connection is made (`http11/add
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -45,12 +47,29 @@ class Fetched:
     last_modified: str | None = None
 
 
-class Fetcher:
-    """The connections of one process to sources."""
+class Fetchers:
+    """Makes a `Fetcher` for each asking: no connection outlasts it, so there are never more than askings."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, ssl_context: ssl.SSLContext) -> None:
+        self._ssl_context = ssl_context
         self._large = asyncio.Semaphore(_MOST_LARGE)
+
+    @asynccontextmanager
+    async def fetcher(self) -> AsyncIterator[Fetcher]:
+        """Make one, and close its connection in the end."""
+        connections = Connections(most_idle=1, ssl_context=self._ssl_context)
+        try:
+            yield Fetcher(connections, self._large)
+        finally:
+            await connections.aclose()
+
+
+class Fetcher:
+    """Sends the questions of one asking, over one connection as far as the server keeps it."""
+
+    def __init__(self, connections: Connections, large: asyncio.Semaphore) -> None:
+        self._connections = connections
+        self._large = large
 
     async def fetch(self, question: Question, headers: Headers) -> Fetched:
         """Send a question, and read the whole answer.
@@ -65,10 +84,6 @@ class Fetcher:
                 return await self._exchanged(exchange, question, headers)
         except (NotConnected, ConnectionBroken, InvalidRequest, ValueError) as error:
             raise SourceUnreadable(f"{url} cannot be read: {_short(str(error))}") from error
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._connections.aclose()
 
     async def _exchanged(self, exchange: Exchange, question: Question, headers: Headers) -> Fetched:
         content = b"" if question.body is None else json_bytes(dict(question.body))

@@ -11,6 +11,9 @@ from model_registry.services.versions import Versions
 from model_registry.snapshot.lookup import find_model_service
 from model_registry.snapshot.snapshot import Snapshot
 
+_MOST_SPELLINGS = 10_000
+"""Remembered, of model types: lstm and LSTM are two. Others are looked up each time."""
+
 
 class InstanceDirectory:
     """The model services of a snapshot, each with its versions."""
@@ -18,20 +21,25 @@ class InstanceDirectory:
     def __init__(self, listed: ListedVersions) -> None:
         self._listed = listed
         self._stamps: tuple[object, ...] = ()
-        self._versions: dict[str, Versions] = {}
+        self._found: dict[str, tuple[ModelService, Versions]] = {}
+        """By the model type as requests spell it."""
 
     def find(self, snapshot: Snapshot, model_type: str) -> tuple[ModelService, Versions]:
-        """A model service by its type, without case, and its versions. Errors: NotFound."""
-        service = find_model_service(snapshot, model_type)
-        stamps = (
-            snapshot.tables["model_services"].stamp,
-            snapshot.tables["service_instances"].stamp,
-            self._listed.generation,
-        )
-        if any(now is not before for now, before in zip(stamps, self._stamps or (None,) * 3, strict=True)):
-            self._stamps, self._versions = stamps, {}
-        versions = self._versions.get(service.id)
-        if versions is None:
-            instances = snapshot.instances.where("model_service", service.id)
-            versions = self._versions[service.id] = Versions(service, instances, self._listed.by_instance)
-        return service, versions
+        """A model service by its type, without case, and its versions. Errors: NotFound.
+
+        Both are the same objects until a row or what an instance lists has changed.
+        """
+        stamps = (snapshot.model_services.stamp, snapshot.instances.stamp, self._listed.generation)
+        if stamps != self._stamps:
+            self._stamps, self._found = stamps, {}
+        found = self._found.get(model_type)
+        if found is None:
+            service = find_model_service(snapshot, model_type)
+            found = self._found.get(service.model_type)
+            if found is None:
+                instances = snapshot.instances.where("model_service", service.id)
+                found = service, Versions(service, instances, self._listed.by_instance)
+                self._found[service.model_type] = found
+            if len(self._found) < _MOST_SPELLINGS:
+                self._found[model_type] = found
+        return found

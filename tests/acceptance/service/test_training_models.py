@@ -35,7 +35,7 @@ def entries(response: httpx.Response) -> dict[tuple[str, str], Any]:
 
 
 def test_every_entry_comes_out_as_it_went_in_also_when_its_service_is_gone(
-    services: dict[str, Program], start_service: StartService, hanging: str
+    services: dict[str, Program], start_service: StartService, start_program: StartProgram, hanging: str
 ) -> None:
     urls = {name: program.wait_for(READY)[1] for name, program in services.items()}
     variables = {f"{name.upper()}_SERVICE_URL": url for name, url in urls.items()}
@@ -46,6 +46,13 @@ def test_every_entry_comes_out_as_it_went_in_also_when_its_service_is_gone(
     assert entries(answer) == ENTRIES
     for (framework, name), entry in ENTRIES.items():
         assert registry.get(f"/api/v1/models/{framework}/{name}").json() == entry
+
+    again = start_program(
+        "training-service", "--port", "0", "--registry", str(registry.base_url), "--framework", "timm"
+    )
+    assert entries(httpx.get(f"{again.wait_for(READY)[1]}/models/list", trust_env=False)) == {
+        key: entry for key, entry in ENTRIES.items() if key[0] == "timm"
+    }
 
     services["timm"].end()
     wait_until(lambda: '"timm_service";reason=' in registry.get("/models/list").headers.get("X-Registry-Partial", ""))

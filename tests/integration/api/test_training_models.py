@@ -181,6 +181,14 @@ async def test_a_model_that_people_disable_is_not_listed(client: httpx.AsyncClie
     assert "No source lists it" in (await client.get("/api/v1/models/ultralytics/yolo11n")).json()["detail"]
 
 
+async def test_clients_of_openais_interface_are_not_offered_them(client: httpx.AsyncClient) -> None:
+    for path in ("/api/providers/ultralytics", "/api/models/yolo11n"):
+        assert (await client.patch(path, json={"active": True})).status_code == 200
+
+    assert (await get(client, "/api/models", model_type="other", offered=True))["count"] == 1
+    assert (await get(client, "/v1/models"))["data"] == []
+
+
 async def test_one_name_in_two_frameworks_is_asked_for_with_the_framework(client: httpx.AsyncClient) -> None:
     await bring_in(client, {"framework": "mine", "models": [{"model_name": "yolo11n"}]}, "mine")
 

@@ -48,3 +48,13 @@ async def test_what_goes_wrong_is_in_the_error(tmp_path: Path, text: str, messag
 async def test_a_module_that_is_none_is_named(place: str, message: str) -> None:
     with pytest.raises(SourceUnreadable, match=message):
         await ask_module(place)
+
+
+async def test_it_has_none_of_the_services_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGREST_KEY", "of the database")
+    (tmp_path / "curious.py").write_text("import os\ndef get_all_models(): return dict(os.environ)")
+
+    answer = await ask_module(f"{tmp_path}:curious")
+
+    assert isinstance(answer, dict)
+    assert "of the database" not in answer.values()

@@ -1,12 +1,13 @@
-"""The table of the paths that are dispatched, and what all of them share. Called by the middleware, before FastAPI.
+"""The table of the paths that are dispatched, and what all of them share. Called before FastAPI.
 
-FastAPI's way to a route costs more than passing the request on. Here, in this order: is the path dispatched by this
-replica, has the request been here before, who asks, and may they; only then is the body read.
+FastAPI's way to a route costs more than passing the request on. Here, in this order: does this replica dispatch, has
+the request been here before, who asks, and may they; only then is the body read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Mapping
 
@@ -18,15 +19,36 @@ from model_registry.api.app_state import AppState
 from model_registry.api.dispatch.door import Door
 from model_registry.api.dispatch.request import DispatchRequest
 from model_registry.api.http_protocol import CONNECTION
+from model_registry.api.long_work import Room
 from model_registry.api.problems import REFUSALS, bug_response
 from model_registry.api.shared_headers import SECURITY_HEADERS
-from model_registry.errors import DispatchLoop, MethodNotAllowed, NotFound, RegistryError
-from model_registry.services.dispatch.caller_body import CallerLeft
+from model_registry.errors import (
+    DispatchLoop,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    Reason,
+    RegistryError,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from model_registry.services.dispatch.caller_body import KEPT_BYTES, CallerLeft
 from model_registry.services.dispatch.header_rules import HOPS, is_looping
+from model_registry.services.dispatch.kept_answers import KeptAnswers, Key, Promise
 
 log = structlog.get_logger(__name__)
 
+ROOM_BYTES = 256 * 2**20
+"""For all large bodies that are held at once."""
 _CALLER_LEFT = 499
+_KEY = b"idempotency-key"
+_LONGEST_KEY = 255
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAYBE_DONE = (OutcomeUnknown, UpstreamFailed, UpstreamTimeout)
+"""Errors of requests that may have been carried out."""
+_NOT_DONE = frozenset({429, 503})
+"""Statuses of an upstream that has not carried a request out."""
 
 
 class DispatchApplication:
@@ -38,6 +60,8 @@ class DispatchApplication:
         self._below = [(path, door) for path, door in doors.items() if path.endswith("/")]
         self._replica = state.registry.origin.encode("ascii", "replace")
         self._is_control = state.settings.role == "control"
+        self._room = Room(ROOM_BYTES)
+        self._kept = KeptAnswers()
 
     def door(self, path: str) -> Door | None:
         """What takes this path; None for a path that is not dispatched."""
@@ -51,9 +75,8 @@ class DispatchApplication:
     async def __call__(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         asked = dict(reversed(scope["headers"]))  # reversed: of a header that is repeated the first counts
-        request = DispatchRequest(scope, receive, send, asked, self._replica)
-        connection = scope.get(CONNECTION)
-        task = asyncio.current_task()
+        request = DispatchRequest(scope, receive, send, asked, self._replica, self._room)
+        connection, task = scope.get(CONNECTION), asyncio.current_task()
         if connection is not None and task is not None:
             connection.on_hang_up(task.cancel)
         try:
@@ -68,12 +91,16 @@ class DispatchApplication:
         finally:
             if connection is not None:
                 connection.on_hang_up(None)
+            request.leave()
             self._count(door, request)
 
     async def _answer(self, door: Door, request: DispatchRequest) -> None:
         try:
             await self._admit(door, request)
-            await door.handle(request)
+            if _KEY in request.asked and request.method not in _SAFE:
+                await self._answer_once(door, request, request.asked[_KEY])
+            else:
+                await door.handle(request)
         except RegistryError as error:
             if reason := REFUSALS.get(type(error)):
                 self._state.metrics.refused(reason)
@@ -94,7 +121,44 @@ class DispatchApplication:
         hops = request.asked.get(HOPS)
         if hops is not None and is_looping(hops, self._replica):
             raise DispatchLoop("An address that requests are sent to leads back to this registry.")
-        request.caller = await self._state.authenticator.require_dispatch(request.connection)
+        request.caller = await self._state.authenticator.require_dispatch(request.asked)
+
+    async def _answer_once(self, door: Door, request: DispatchRequest, given: bytes) -> None:
+        """Answer a request with an Idempotency-Key: the first is carried out, others get its answer.
+
+        Errors: RepeatedRequest, Invalid, those of the door.
+        """
+        if len(given) > _LONGEST_KEY:
+            message = f"is longer than {_LONGEST_KEY} characters"
+            raise Invalid(f"Idempotency-Key: {message}", reasons=[Reason("Idempotency-Key", message)])
+        begun, _ = await request.read(KEPT_BYTES)
+        length = request.asked.get(b"content-length", b"")
+        print_ = hashlib.sha256(b"\0".join([request.method.encode(), request.scope["query_string"], length, begun]))
+        key: Key = (request.caller.name, request.scope["path"], given)
+        promise, is_first = await self._kept.begin(key, print_.digest())
+        if is_first:
+            await self._keep(door, request, key, promise)
+            return
+        await request.replay(promise.messages or ())
+
+    async def _keep(self, door: Door, request: DispatchRequest, key: Key, promise: Promise) -> None:
+        """Answer, and keep what was answered, unless nothing was carried out."""
+        request.replies = []
+        answer = None
+        try:
+            try:
+                await door.handle(request)
+            except RegistryError as error:
+                if request.status == 0 and not isinstance(error, _MAYBE_DONE):
+                    request.sent = False
+                    raise
+                await self._refuse(door, request, error)
+            if request.status in _NOT_DONE:
+                request.sent = False
+            if request.replies and not request.replies[-1].get("more_body", False):
+                answer = request.replies
+        finally:
+            self._kept.end(key, promise, answer, sent=request.sent is not False)
 
     async def _refuse(self, door: Door, request: DispatchRequest, error: RegistryError) -> None:
         if request.status:  # too late for another answer: the connection is closed in the middle of it
@@ -118,6 +182,10 @@ class DispatchApplication:
     def _count(self, door: Door, request: DispatchRequest) -> None:
         seconds = time.perf_counter() - request.started
         self._state.metrics.request(request.method, door.route, request.status, seconds)
+        counted = self._state.dispatch_metrics
+        counted.request(request.name, request.capability, request.status, seconds)
+        if request.upstream_seconds:
+            counted.answered(request.name, request.capability, request.upstream_seconds, request.overhead_seconds)
         if request.status >= 400:  # noqa: PLR2004
             seen = {"path": request.scope["path"], "status": request.status, "seconds": round(seconds, 4)}
             log.info("request", method=request.method, name=request.name, **seen)

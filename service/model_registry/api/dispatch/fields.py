@@ -41,7 +41,7 @@ class Fields:
         value = self.own.get(name)
         if value is None or (isinstance(value, str) and value):
             return value
-        raise _invalid(name, "must be a text")
+        raise invalid(name, "must be a text")
 
 
 def read_fields(body: bytes) -> Fields:
@@ -89,7 +89,7 @@ def read_members(body: bytes) -> list[tuple[str, int, int, int]]:
         reason = json_mistake(body.decode("utf-8", "replace"), error.pos, error.msg)
         raise Invalid(str(reason), reasons=[reason]) from None
     except (ValueError, RecursionError):
-        raise _invalid("body", "is nested too deeply") from None
+        raise invalid("body", "is nested too deeply") from None
 
 
 def _members(text: str) -> list[tuple[str, int, int, int]]:
@@ -116,6 +116,8 @@ def _members(text: str) -> list[tuple[str, int, int, int]]:
         at = _skip(text, end)
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
+            if text[at : at + 1] == "}":
+                raise json.JSONDecodeError("Illegal trailing comma", text, at)
         elif text[at : at + 1] != "}":
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
     if _skip(text, at + 1) != len(text):
@@ -132,15 +134,16 @@ def _value(name: str, written: bytes) -> Any:  # noqa: ANN401 (any JSON)
     try:
         return orjson.loads(written)
     except ValueError:
-        raise _invalid(name, "is not valid JSON in UTF-8") from None
+        raise invalid(name, "is not valid JSON in UTF-8") from None
 
 
 def _decoded(name: bytes) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise _invalid(MODEL_TYPE, "is not UTF-8") from None
+        raise invalid(MODEL_TYPE, "is not UTF-8") from None
 
 
-def _invalid(where: str, message: str) -> Invalid:
+def invalid(where: str, message: str) -> Invalid:
+    """Return the refusal of one field."""
     return Invalid(f"{where}: {message}", reasons=[Reason(where, message)])

@@ -11,7 +11,8 @@ from model_registry.api.guarded_route import too_many_values
 from model_registry.api.openai_problems import openai_problem
 from model_registry.entities.openai_paths import OPENAI_PATHS, OpenAIPath
 from model_registry.errors import BodyTooLarge, Invalid, NotAllowed, Reason, UpstreamFailed
-from model_registry.services.dispatch.dispatcher import Answer, Dispatcher
+from model_registry.services.dispatch.answer import Answer
+from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.header_rules import Header
 from model_registry.services.dispatch.language_models import LanguageModels
 from model_registry.services.dispatch.language_routes import Route

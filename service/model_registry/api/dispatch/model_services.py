@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import unquote, unquote_to_bytes
 
+from model_registry.api.dispatch.aggregate import MOST_SOURCES, Source, aggregate_of, ask_all, names_of, respond_with
 from model_registry.api.dispatch.door import Door
 from model_registry.api.dispatch.fields import (
     MODEL_TYPE,
     MODEL_VERSION,
     Fields,
+    invalid,
     read_fields,
     read_first_fields,
     with_version,
 )
 from model_registry.api.dispatch.request import DispatchRequest
-from model_registry.entities.service_capabilities import CAPABILITIES, TRAINING
+from model_registry.api.dispatch.training import TrainingJobs
+from model_registry.entities.model_service import ModelService
+from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
 from model_registry.entities.spelling import MOST_LISTED, listed, suggestion
-from model_registry.errors import BodyTooLarge, Invalid, NotAllowed, NotFound, Reason
+from model_registry.errors import BodyTooLarge, NotAllowed, NotFound
 from model_registry.services.directory import InstanceDirectory
 from model_registry.services.dispatch.caller_body import KEPT_BYTES, CallerBody
 from model_registry.services.dispatch.dispatcher import Dispatcher
@@ -30,9 +34,11 @@ from model_registry.services.versions import Versions
 from model_registry.settings import Settings
 from model_registry.store.registry import Registry
 
-MOST_JSON_BYTES = 16 * 2**20
+MOST_JSON_BYTES = 8 * 2**20
 """A body up to here is read whole, and its fields may stand anywhere in it."""
 GENERAL = "/dispatch/"
+_PATHS = {name: capability.path.encode() for name, capability in CAPABILITIES.items()}
+_OF_AGGREGATES = frozenset({"aggregate", "model_types", "versions"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -40,12 +46,18 @@ class ModelServiceDoors:
     """Passes requests on to model services."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, dispatcher: Dispatcher, directory: InstanceDirectory
+        self,
+        settings: Settings,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        directory: InstanceDirectory,
+        training: TrainingJobs,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._dispatcher = dispatcher
         self._directory = directory
+        self._training = training
         self._services: dict[str, _Service] = {}
 
     def doors(self) -> dict[str, Door]:
@@ -60,17 +72,44 @@ class ModelServiceDoors:
     async def ask(self, capability: str, request: DispatchRequest) -> None:
         """A JSON body that says which model service is meant. Errors: those of `Dispatcher.dispatch`, Invalid."""
         if request.scope["query_string"]:
-            raise _invalid("query", "this path takes no parameters")
+            raise invalid("query", "this path takes no parameters")
         begun, whole = await request.read(MOST_JSON_BYTES)
         fields = read_fields(begun) if whole else read_first_fields(begun)
         if fields is None:
             raise _unreadable(capability)
+        if fields.own.keys() & _OF_AGGREGATES:
+            await self._ask_several(capability, fields, request)
+            return
         body = fields.rest if whole else request.rest(fields.rest, cut=len(begun) - len(fields.rest))
-        version = fields.text(MODEL_VERSION)
-        path = CAPABILITIES[capability].path.encode()
         service = self._find(request, self._model_type(fields))
-        plan = self._plan(request, service, capability, path, body, version=version)
+        if capability == TRAINING and self._training.takes(request, service.name):
+            request.capability = TRAINING
+            request.sent = False  # jobs remember their Idempotency-Keys, in the database
+            await self._training.train(request, service.name, fields if whole else None)
+            return
+        plan = self._plan(request, service, capability, body, version=fields.text(MODEL_VERSION))
         await request.respond(await self._dispatcher.dispatch(plan, request.upstream_headers()))
+
+    async def _ask_several(self, capability: str, fields: Fields, request: DispatchRequest) -> None:
+        """Ask several versions or model types at once. Errors: Invalid, NotFound, those of `ask_all`."""
+        if capability != PREDICTION:
+            raise invalid("aggregate", f"is for {CAPABILITIES[PREDICTION].path} alone")
+        mode = aggregate_of(fields)
+        versions = names_of(fields, "versions")
+        if versions is not None and MODEL_VERSION in fields.own:
+            raise invalid(MODEL_VERSION, "and `versions` exclude each other")
+        sources: list[Source] = []
+        for model_type in names_of(fields, "model_types") or [self._model_type(fields)]:
+            service = self._find(request, model_type)
+            given = fields.text(MODEL_VERSION)
+            names: Sequence[str | None] = versions or ([given] if given else service.versions.names)
+            for version in names or [None]:
+                plan = self._plan(request, service, capability, fields.rest, version=version)
+                sources.append(Source(service.name, version, plan))
+        if len(sources) > MOST_SOURCES:
+            raise invalid("versions", f"these are {len(sources)} models; at most {MOST_SOURCES} are asked at once")
+        document = await ask_all(self._dispatcher, sources, request.upstream_headers(), mode)
+        await respond_with(request, sources, document)
 
     async def pass_on(self, request: DispatchRequest) -> None:
         """Any request, passed on unchanged: its path says to whom. Errors: those of `Dispatcher.dispatch`, NotFound."""
@@ -80,7 +119,7 @@ class ModelServiceDoors:
             path = path + b"?" + query
         begun, whole = await request.read(KEPT_BYTES)
         body = begun if whole else request.rest(begun)
-        plan = self._plan(request, service, capability, path, body, streams=True)
+        plan = self._plan(request, service, capability, body, path=path)
         await request.respond(await self._dispatcher.dispatch(plan, request.upstream_headers()))
 
     def _find(self, request: DispatchRequest, model_type: str) -> _Service:
@@ -89,13 +128,10 @@ class ModelServiceDoors:
             raise NotAllowed(f"API key {request.caller.name!r} may not send requests to {model_type!r}.")
         snapshot = self._registry.snapshot
         row, versions = self._directory.find(snapshot, model_type)
-        stamps = (row, snapshot.instances.stamp)
         known = self._services.get(row.id)
-        if known is None or known.stamps != stamps:
-            limits = request_limits(row, snapshot.instances.where("model_service", row.id), self._settings)
-            sticky = row.sticky_header.lower().encode() if row.sticky_header else None
-            known = self._services[row.id] = _Service(row.model_type, stamps, limits, sticky, versions)
-        known.versions = versions
+        if known is None or known.versions is not versions:
+            instances = snapshot.instances.where("model_service", row.id)
+            known = self._services[row.id] = _Service(row, versions, request_limits(row, instances, self._settings))
         request.name = known.name
         return known
 
@@ -103,7 +139,7 @@ class ModelServiceDoors:
         model_type = fields.text(MODEL_TYPE)
         if model_type is None:
             names = sorted(service.model_type for service in self._registry.snapshot.model_services)
-            raise _invalid(MODEL_TYPE, f"is required; known here: {listed(names)}")
+            raise invalid(MODEL_TYPE, f"is required; known here: {listed(names)}")
         return model_type
 
     def _plan(
@@ -111,47 +147,70 @@ class ModelServiceDoors:
         request: DispatchRequest,
         service: _Service,
         capability: str,
-        path: bytes,
         body: bytes | CallerBody,
         *,
+        path: bytes | None = None,
         version: str | None = None,
-        streams: bool = False,
     ) -> Plan:
+        """What to do with a request; with a path it is of the general form. Errors: NotFound."""
         limits = service.limits
-        targets = service.versions.targets(version, chance=random.random())  # noqa: S311 (divides the load)
-        if not targets and version is not None:
-            raise _no_version(service, version)
-        if any(capability in target.capabilities for target in targets):
+        choice = service.choose(version)
+        if capability in choice.capabilities:
             request.capability = capability
+        request.sent = False
         is_read = request.method in _READS and capability != TRAINING
         return Plan(
             name=service.name,
             capability=capability,
-            targets=targets,
+            targets=choice.targets,
             strategy=limits.strategy,
             repeatable=is_read or limits.repeatable(capability),
             total_seconds=limits.seconds(capability),
             method=request.method.encode(),
-            path=path,
+            path=_PATHS[capability] if path is None else path,
             body=body,
-            streams=streams,
+            streams=path is not None,
             sticky=_value_of(request, service.sticky_header),
             most_tries=limits.most_tries,
             queue=limits.queue,
             queue_seconds=limits.queue_seconds,
-            rewrite=None if streams or not any(target.version for target in targets) else _for_version,
+            on_sent=request.note_sent,
+            rewrite=_for_version if choice.has_versions and path is None else None,
         )
 
 
-@dataclass(slots=True)
 class _Service:
     """What is worked out once for each state of a model service."""
 
-    name: str
-    stamps: tuple[object, object]
-    limits: RequestLimits
-    sticky_header: bytes | None
-    versions: Versions
+    __slots__ = ("_choices", "limits", "name", "sticky_header", "versions")
+
+    def __init__(self, row: ModelService, versions: Versions, limits: RequestLimits) -> None:
+        self.name = row.model_type
+        self.versions = versions
+        self.limits = limits
+        self.sticky_header = row.sticky_header.lower().encode() if row.sticky_header else None
+        self._choices: dict[int, _Choice] = {}
+
+    def choose(self, version: str | None) -> _Choice:
+        """The targets for a version. Errors: NotFound."""
+        targets = self.versions.targets(version, chance=random.random())  # noqa: S311 (divides the load)
+        if not targets and version is not None:
+            raise _no_version(self, version)
+        choice = self._choices.get(id(targets))
+        if choice is None or choice.targets is not targets:
+            choice = self._choices[id(targets)] = _Choice(targets)
+        return choice
+
+
+class _Choice:
+    """Targets, and what is the same for each request to them."""
+
+    __slots__ = ("capabilities", "has_versions", "targets")
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = targets
+        self.capabilities = frozenset[str]().union(*(target.capabilities for target in targets))
+        self.has_versions = any(target.version for target in targets)
 
 
 def _parts(raw_path: bytes) -> tuple[str, str, bytes]:
@@ -194,7 +253,3 @@ def _unreadable(capability: str) -> BodyTooLarge:
         f"In a body over {MOST_JSON_BYTES // 2**20} MiB, `model_type` must come first, then `model_version`, if any. "
         f"Or send it to /dispatch/{{model_type}}/{capability}, which passes any body on unchanged."
     )
-
-
-def _invalid(where: str, message: str) -> Invalid:
-    return Invalid(f"{where}: {message}", reasons=[Reason(where, message)])

@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
-from model_registry.api.auth import ANYBODY, Caller, key_headers
+from model_registry.api.auth import ANYBODY, Caller
+from model_registry.api.long_work import Room
 from model_registry.api.shared_headers import SECURITY_HEADERS
+from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
-from model_registry.services.dispatch.dispatcher import Answer
 from model_registry.services.dispatch.header_rules import Header, request_headers
+from model_registry.services.dispatch.kept_answers import MOST_ANSWER_BYTES, Messages
 
+_SMALL_BYTES = 256 * 2**10
+"""Of a body that needs no room."""
+_KEY = frozenset({b"x-api-key"})
+_BOTH_KEYS = _KEY | {b"authorization"}
+"""Headers that may hold a key of this registry: no upstream gets them."""
 UNKNOWN = "unknown"
 """The label of what is not, or not yet, known to be a model service's."""
 
@@ -29,6 +35,8 @@ class DispatchRequest:
     """Its headers; of one that is repeated the first."""
     replica: bytes
     """This replica's id."""
+    room: Room
+    """For large bodies."""
     caller: Caller = ANYBODY
     started: float = field(default_factory=time.perf_counter)
     name: str = UNKNOWN
@@ -39,7 +47,15 @@ class DispatchRequest:
     waited: float = 0.0
     """Seconds that the caller's body was waited for."""
     replies: list[Message] | None = None
-    """What was answered, where it is to be kept."""
+    """What was answered, where it is to be kept and is not too large."""
+    sent: bool | None = None
+    """Whether any byte has been sent to an upstream; None: unknown."""
+    upstream_seconds: float = 0.0
+    overhead_seconds: float = 0.0
+    _begun: tuple[bytes, bool] | None = None
+    _recorded: int = 0
+    _held: int = 0
+    """Bytes of the room for large bodies."""
 
     @property
     def method(self) -> str:
@@ -53,22 +69,36 @@ class DispatchRequest:
         headers: list[Header] = self.scope["headers"]
         return headers
 
-    @property
-    def connection(self) -> HTTPConnection:
-        """For what looks at requests as Starlette has them."""
-        return HTTPConnection(self.scope)
-
     def upstream_headers(self) -> list[Header]:
         """The headers that an upstream gets."""
-        return request_headers(self.headers, self.replica, secret=key_headers(self.asked))
+        is_bearer = self.asked.get(b"authorization", b"")[:7].lower() == b"bearer "
+        return request_headers(self.headers, self.replica, secret=_BOTH_KEYS if is_bearer else _KEY)
 
     async def read(self, most: int) -> tuple[bytes, bool]:
-        """Read the body until it is whole, or longer than `most` bytes. Errors: CallerLeft."""
-        began = time.perf_counter()
-        try:
-            return await read_up_to(self.receive, most)
-        finally:
+        """Read the body until it is whole, or longer than `most` bytes. Again: the same.
+
+        Errors: CallerLeft, TooManyRequests when large bodies of others fill the room for them.
+        """
+        if self._begun is None:
+            began = time.perf_counter()
+            self._begun = await read_up_to(self.receive, most, self._hold)
             self.waited += time.perf_counter() - began
+        return self._begun
+
+    def _hold(self, size: int) -> None:
+        """Take room for the body of this size so far."""
+        if size > _SMALL_BYTES:
+            self.room.take(size - self._held)
+            self._held = size
+
+    def note_sent(self) -> None:
+        """A byte has been sent to an upstream."""
+        self.sent = True
+
+    def leave(self) -> None:
+        """Give back the room that the body took."""
+        self.room.give_back(self._held)
+        self._held = 0
 
     def rest(self, begun: bytes, cut: int = 0) -> CallerBody:
         """The whole body as a stream, of which `begun` was read, and `cut` bytes were taken out."""
@@ -78,8 +108,22 @@ class DispatchRequest:
     async def send(self, message: Message) -> None:
         """Pass a part of the answer to the caller; wait while they do not read."""
         if self.replies is not None:
-            self.replies.append(dict(message))
+            self._record(self.replies, message)
         await self._send(message)
+
+    async def replay(self, messages: Messages) -> None:
+        """Answer with what was answered before."""
+        head, *rest = messages
+        self.status = head["status"]
+        await self.send({**head, "headers": [*head["headers"], (b"x-registry-replayed", b"true")]})
+        for message in rest:
+            await self.send(message)
+
+    def _record(self, replies: list[Message], message: Message) -> None:
+        replies.append(dict(message))
+        self._recorded += len(message.get("body", b""))
+        if self._recorded > MOST_ANSWER_BYTES:
+            self.replies = None
 
     async def respond(self, answer: Answer) -> None:
         """Send an answer as it comes. Left early, the upstream stops. Errors: those of `Answer.read`."""
@@ -93,13 +137,20 @@ class DispatchRequest:
 
     async def begin(self, answer: Answer) -> None:
         """Send the head of an answer, with what the registry says about it."""
-        overhead = time.perf_counter() - self.started - self.waited - answer.upstream_seconds
-        self.status = answer.status
+        await self.begin_with(answer.status, answer.headers, answer.service, answer.attempts, answer.upstream_seconds)
+
+    async def begin_with(
+        self, status: int, headers: list[Header], service: str, attempts: int, upstream_seconds: float
+    ) -> None:
+        """Send the head of an answer that one or several services have given."""
+        self.upstream_seconds = upstream_seconds
+        self.overhead_seconds = time.perf_counter() - self.started - self.waited - upstream_seconds
+        self.status = status
         headers = [
-            *answer.headers,
+            *headers,
             *SECURITY_HEADERS,
-            (b"x-registry-service", answer.service.encode("ascii", "backslashreplace")),
-            (b"x-registry-attempts", b"%d" % answer.attempts),
-            (b"x-registry-overhead-ms", b"%.2f" % (overhead * 1000)),
+            (b"x-registry-service", service.encode("ascii", "backslashreplace")),
+            (b"x-registry-attempts", b"%d" % attempts),
+            (b"x-registry-overhead-ms", b"%.2f" % (self.overhead_seconds * 1000)),
         ]
-        await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})

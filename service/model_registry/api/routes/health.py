@@ -23,6 +23,7 @@ router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 _NO_NATS = "NATS_URL is not set: no GPU events; writes of other replicas are found by polling."
 _NO_FLEET = "Without NATS there are no heartbeats, and no node is marked as lost."
+_ELSEWHERE = "This replica has the role dispatch, and leaves it to others."
 _SHOWN = 3
 """Reasons in a detail; all of them are in the status of the publishing."""
 NOT_SHUT_IN = "This machine's kernel cannot keep checks of untrusted projects from: "
@@ -65,14 +66,14 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
 
     Open to load balancers even where reads require a key: without one, only the status is returned.
     """
-    registry = state.registry
+    registry, only_dispatches = state.registry, state.settings.role == "dispatch"
     parts = {
         "confinement": _confinement(),
         "database": _database(state),
-        "nats": _health(state.events, _NO_NATS),
-        "fleet": _health(state.liveness, _NO_FLEET),
-        "service_messages": _health(state.service_messages, _NO_NATS),
-        "publishing": _publishing(state.publisher),
+        "nats": _health(state.events, _ELSEWHERE if only_dispatches else _NO_NATS),
+        "fleet": _health(state.liveness, _ELSEWHERE if only_dispatches else _NO_FLEET),
+        "service_messages": _health(state.service_messages, _ELSEWHERE if only_dispatches else _NO_NATS),
+        "publishing": {"status": "off", "detail": _ELSEWHERE} if only_dispatches else _publishing(state.publisher),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())

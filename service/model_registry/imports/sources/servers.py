@@ -123,40 +123,44 @@ def type_of_server(answer: object) -> str:
 def read_openai_models(answer: object, provider: str, provider_type: str, api_base: str) -> SourceContent:
     """Make the offers of a server at `api_base`."""
     listed = answer.get("data") if isinstance(answer, Mapping) else answer
-    passed_over, read, seen = [], [], set()
+    passed_over, read = [], []
+    seen: set[str] = set()
     for model in listed if isinstance(listed, list) else ():
         model_id = model.get("id") if isinstance(model, Mapping) else None
         if not isinstance(model_id, str) or not model_id:
             passed_over.append(PassedOver(str(model)[:100], "has no id"))
             continue
-        if reason := "stands in the answer twice" if model_id in seen else _no_model(model, model_id):
-            passed_over.append(PassedOver(model_id, reason))
+        try:
+            kind = _kind(model, model_id, seen)
+        except NotCatalogued as error:
+            passed_over.append(PassedOver(model_id, str(error)))
             continue
         seen.add(model_id)
         at = {"provider": provider, "provider_type": provider_type, "api_base": api_base}
-        read.append(make_offer(model_id, partial(_openai_offer, model, model_id, at)))
+        read.append(make_offer(model_id, partial(_openai_offer, model, model_id, kind, at)))
     return SourceContent.joined([SourceContent((), tuple(passed_over)), *read])
 
 
-def _openai_offer(model: Mapping[str, Any], model_id: str, at: Mapping[str, str]) -> Offer:
-    facts, wrong = _openai_facts(model, model_id), no_limits(limits(model))
+def _openai_offer(model: Mapping[str, Any], model_id: str, kind: str, at: Mapping[str, str]) -> Offer:
+    facts, wrong = _openai_facts(model, kind), no_limits(limits(model))
     fields = {name: value for name, value in facts.items() if name not in wrong}
     return Offer.model_validate({**at, "model_id": model_id, "fields": fields, "left_out": wrong})
 
 
-def _no_model(model: Mapping[str, Any], model_id: str) -> str | None:
+def _kind(model: Mapping[str, Any], model_id: str, seen: set[str]) -> str:
+    """Find the type of a model. Errors: NotCatalogued, with the reason why it is none of ours."""
+    if model_id in seen:
+        raise NotCatalogued("stands in the answer twice")
     if "*" in model_id:
-        return "a pattern of names, and no model"
+        raise NotCatalogued("a pattern of names, and no model")
     try:
-        model_type(model, model_id)
+        return model_type(model, model_id)
     except NotCatalogued as error:
-        return f"no kind of model that is catalogued: {error}"
-    return None
+        raise NotCatalogued(f"no kind of model that is catalogued: {error}") from error
 
 
-def _openai_facts(model: Mapping[str, Any], model_id: str) -> dict[str, Any]:
+def _openai_facts(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the facts in the answer only, so that others stay as they were: servers differ in what they report."""
-    kind = model_type(model, model_id)
     fields = {
         "model_type": kind,
         **limits(model),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from functools import lru_cache
 
 from model_registry.http11.addresses import Origin
@@ -100,7 +99,7 @@ class Attempt:
             exchange = self._exchange = await connections.exchange(origin, fresh=fresh)
         except NotConnected as error:
             self.reason = f"no connection: {error}"
-            return Outcome("not_connected", seconds=self._seconds())
+            return Outcome("not_connected")
         sent_at = time.monotonic()
         try:
             await self._send(exchange, prefix + self.plan.path)
@@ -108,12 +107,15 @@ class Attempt:
         except ConnectionBroken as error:
             return self._failed(error)
         finally:
-            self.sent = self.sent or exchange.sent
+            if exchange.sent:
+                self.sent = True
+                if self.plan.on_sent is not None:
+                    self.plan.on_sent()
             self.upstream_seconds += time.monotonic() - sent_at
         self._see_to_pauses(head)
         if head.status >= _SERVER_ERROR or head.status in {401, 403, 429}:
             self.reason = f"it answered {head.status}"
-            return Outcome("status", head.status, retry_after(head.headers), self._seconds())
+            return Outcome("status", head.status, retry_after(head.headers))
         self._lease.began(time.monotonic())
         return Outcome("ok", head.status)
 
@@ -175,11 +177,14 @@ class Attempt:
 
     def close(self) -> None:
         """Let go of the connection and of the place, and report how it ended. Again: nothing."""
-        outcome = self._outcome
-        if outcome is None or (outcome.kind == "ok" and not self.complete):
-            outcome = Outcome("client_left")
+        begun = self._outcome
+        now = time.monotonic()
+        if begun is None or (begun.kind == "ok" and not self.complete):
+            outcome = Outcome("client_left", seconds=now - self.began_at)
+        else:
+            outcome = Outcome(begun.kind, begun.status, begun.retry_after, now - self.began_at)
         self._release()
-        self._lease.finish(replace(outcome, seconds=self._seconds()), time.monotonic())
+        self._lease.finish(outcome, now)
 
     def _release(self) -> None:
         if self._timer is not None:
@@ -199,10 +204,7 @@ class Attempt:
             raise cause
         self._answered = error.began or self.expired
         self.reason = "no answer in time" if self.expired else str(error)
-        return Outcome("timeout" if self.expired else "broken", seconds=self._seconds())
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self.began_at
+        return Outcome("timeout" if self.expired else "broken")
 
     def _watch(self, idle: float, *, total: float | None) -> None:
         """Abort when this takes too long. One timer, which looks again when it was too early."""

@@ -5,7 +5,7 @@ Every method takes `now`, in monotonic seconds. A request costs one `pick` and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from model_registry.entities.model_service import Strategy
 from model_registry.services.dispatch.balancing import Lane, Upstream, choose
@@ -113,6 +113,10 @@ class Balancer:
             return describe(Upstream(key, now), now)
         self._note(key, upstream, now)
         return describe(upstream, now)
+
+    def views(self, now: float) -> Iterator[tuple[str, TargetView]]:
+        """Every target that a request or a health check has met, by its key."""
+        return ((key, describe(upstream, now)) for key, upstream in self._upstreams.items())
 
     def _note(self, key: str, upstream: Upstream, now: float) -> None:
         """Report a change of a target's state, if there is one."""

@@ -76,8 +76,11 @@ class CallerBody:
             self._at += 1
 
 
-async def read_up_to(receive: Receive, most: int) -> tuple[bytes, bool]:
-    """Read until the body is whole or longer than `most`. Returns it, and whether that is all. Errors: CallerLeft."""
+async def read_up_to(receive: Receive, most: int, hold: Callable[[int], None]) -> tuple[bytes, bool]:
+    """Read until the body is whole or longer than `most`. Returns it, and whether that is all. Errors: CallerLeft.
+
+    `hold` is called with the size so far, and may refuse it.
+    """
     message = await receive()
     if message["type"] != "http.request":
         raise CallerLeft
@@ -91,6 +94,7 @@ async def read_up_to(receive: Receive, most: int) -> tuple[bytes, bool]:
             raise CallerLeft
         parts.append(message.get("body", b""))
         size += len(parts[-1])
+        hold(size)
         if not message.get("more_body", False):
             return b"".join(parts), True
     return b"".join(parts), False

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from model_registry.errors import (
     DispatchError,
@@ -25,83 +24,19 @@ from model_registry.errors import (
     UpstreamTimeout,
 )
 from model_registry.http11.connections import Connections
-from model_registry.http11.errors import ConnectionBroken, InvalidRequest
+from model_registry.http11.errors import InvalidRequest
+from model_registry.services.dispatch.answer import Answer, service_name
 from model_registry.services.dispatch.attempt import Attempt
 from model_registry.services.dispatch.attempts import GiveUp, Retry, RetryBudget, next_step
 from model_registry.services.dispatch.balancer import Balancer
 from model_registry.services.dispatch.caller_body import CallerBody
-from model_registry.services.dispatch.header_rules import Header, response_headers
+from model_registry.services.dispatch.header_rules import Header
 from model_registry.services.dispatch.lease import Lease
 from model_registry.services.dispatch.plan import Plan
 from model_registry.services.dispatch.targets import Outcome, Target, Unavailable
 from model_registry.services.dispatch.waiting import WaitingRequests
 
 _MOST_BUDGETS: Final = 10_000
-
-
-class Answer:
-    """The response to a dispatched request: its head is there, its body comes as it is read.
-
-    A context manager: left early, it closes the connection, and the upstream stops.
-    """
-
-    __slots__ = ("_attempt", "_ended", "attempts", "headers", "status")
-
-    def __init__(self, attempt: Attempt, attempts: int, ended: Callable[[], None]) -> None:
-        head = attempt.head
-        assert head is not None  # noqa: S101 (it has begun)
-        self._attempt = attempt
-        self._ended = ended
-        self.status = head.status
-        self.headers: list[Header] = response_headers(head.status, head.headers)
-        self.attempts = attempts
-
-    @property
-    def target(self) -> Target:
-        """Where it comes from."""
-        return self._attempt.target
-
-    @property
-    def service(self) -> str:
-        """Who answered, by name."""
-        return service_name(self.target)
-
-    @property
-    def upstream_seconds(self) -> float:
-        """What the target took to the head of its response."""
-        return self._attempt.upstream_seconds
-
-    @property
-    def complete(self) -> bool:
-        """Whether the whole body was read."""
-        return self._attempt.complete
-
-    async def read(self) -> bytes:
-        """The next piece of the body; empty at its end. Errors: UpstreamFailed, UpstreamTimeout, when it breaks off."""
-        try:
-            return await self._attempt.read()
-        except ConnectionBroken as error:
-            if self._attempt.expired:
-                raise UpstreamTimeout(f"{self.service} stopped in the middle of its response.") from error
-            raise UpstreamFailed(f"{self.service} broke off in the middle of its response: {error}.") from error
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body, piece by piece. Errors: those of `read`."""
-        while data := await self.read():
-            yield data
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the target's place, and of the connection where the body was not read to its end."""
-        self._attempt.close()
-        self._ended()
 
 
 @dataclass(slots=True)
@@ -127,7 +62,15 @@ class Dispatcher:
         retry_delay: float = 1.0,
         tried: Callable[[Plan, Target, Outcome], None] = lambda _plan, _target, _outcome: None,
     ) -> None:
-        """`key_of`: the value of the environment variable that a target names. `tried` gets every failed try."""
+        """Put it together; nothing runs by itself.
+
+        Args:
+            balancer: Of this replica.
+            connections: To upstreams.
+            key_of: Gives the value of the environment variable that a target names.
+            retry_delay: The longest pause before another try, seconds.
+            tried: Called with every failed try.
+        """
         self.balancer = balancer
         self.waiting = WaitingRequests(self._pick, self._give_back)
         self._connections = connections
@@ -176,6 +119,8 @@ class Dispatcher:
 
     async def _try(self, course: _Course, attempt: Attempt) -> Outcome:
         course.tries += 1
+        if course.plan.before_sending is not None:
+            await course.plan.before_sending(attempt.target)
         try:
             outcome = await attempt.begin(self._connections)
         except InvalidRequest as error:
@@ -193,7 +138,7 @@ class Dispatcher:
             target.accepts and plan.capability in target.capabilities and target.key not in course.tried
             for target in plan.targets
         )
-        return next_step(
+        step = next_step(
             outcome,
             sent=course.sent,
             first_byte=False,
@@ -206,6 +151,11 @@ class Dispatcher:
             delay=self._retry_delay,
             chance=random.random(),  # noqa: S311 (spreads retries)
         )
+        if isinstance(step, GiveUp) or not step.after:
+            return step
+        if (outcome.retry_after or 0.0) > self._retry_delay:
+            return GiveUp("answered")  # the caller learns when to come back, and does not hang until then
+        return Retry(min(step.after, self._retry_delay))
 
     def _answer(self, course: _Course, attempt: Attempt) -> Answer:
         return Answer(attempt, course.tries, self.waiting.look)
@@ -287,8 +237,3 @@ class Dispatcher:
         if outcome.kind == "timeout":
             return UpstreamTimeout(f"{plan.name}: no answer in time, after {tries}.", reasons=reasons, **facts)
         return UpstreamFailed(f"{plan.name}: no answer, after {tries}.", reasons=reasons, **facts)
-
-
-def service_name(target: Target) -> str:
-    """What a target is called: its `service_id`, its provider's name, or its deployment's."""
-    return target.key.partition(":")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from model_registry.entities.model_service import Strategy
@@ -16,9 +16,9 @@ IDLE_SECONDS = 60.0
 """Longest pause within a response, and of an upstream that does not read on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
-    """What the dispatcher is to do with one request."""
+    """What the dispatcher is to do with one request. Nobody changes it; freezing would take microseconds."""
 
     name: str
     """The model service's type, or the model: queue and retry budget are one per name. A label of metrics, so it is
@@ -42,5 +42,9 @@ class Plan:
     queue: int = 100
     """Requests of this name that may wait for a free place."""
     queue_seconds: float = 10.0
+    on_sent: Callable[[], None] | None = None
+    """Called when a byte of the request is sent, at every try."""
+    before_sending: Callable[[Target], Awaitable[None]] | None = None
+    """Awaited each time a target is chosen, before it gets a byte. What it raises ends the request, unsent."""
     rewrite: Callable[[Target, bytes], bytes] | None = None
     """The body for a target, or what was read first of a body that is passed on as it comes."""

@@ -88,7 +88,7 @@ def _affected(before: _Version, after: _Version, operations: Sequence[Operation]
         # Tools, files and the limit of timeouts affect everything, and are rarely written.
         affected.functions.update((f.service_name, f.function_name) for f in after.snapshot.functions)
         affected.names.update(str(name) for name in after.snapshot.models.keys("name"))
-    elif gone := {name for name in affected.names if _standing(before, name) - _standing(after, name)}:
+    elif gone := {name for name in affected.names if (was := _standing(before, name)) and was - _standing(after, name)}:
         affected.functions.update(_functions_that_name(after.snapshot, gone))
     return affected
 
