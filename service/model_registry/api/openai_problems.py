@@ -43,8 +43,10 @@ def openai_problem(error: RegistryError) -> Response:
     kind = "server_error" if problem.status_code >= _SERVER_ERROR else "invalid_request_error"
     param = "model" if isinstance(error, _OF_MODEL) or (isinstance(error, Invalid) and _is_of_model(error)) else None
     code = _CODES.get(type(error), detail["code"])
-    reasons = f" ({summary(error.reasons)})" if isinstance(error, DispatchError) and error.reasons else ""
-    body = openai_error(mask_secrets(f"{error.title()}: {detail['detail']}{reasons}"), kind, code, param)
+    message = f"{error.title()}: {detail['detail']}"
+    if isinstance(error, DispatchError) and error.reasons:  # these have no other place
+        message = f"{message.removesuffix('.')} ({summary(error.reasons)})."
+    body = openai_error(mask_secrets(message), kind, code, param)
     response = Response(orjson.dumps(body), problem.status_code, media_type=_MEDIA_TYPE)
     for name in ("retry-after", "www-authenticate"):
         if (value := problem.headers.get(name)) is not None:

@@ -138,6 +138,7 @@ class ModelFields(TypedDict, total=False):
     quality_scores: JsonObject | None
     benchmarks: JsonObject | None
     category: str | None
+    training_entry: JsonObject | None
     base_architecture: str | None
     parameters: str | None
     quantization: JsonObject | None

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from model_registry.entities.change import Operation
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.model_service import InstanceStatus, ModelService, ServiceInstance
-from model_registry.errors import Conflict, Invalid, NotAllowed, NotFound, UnknownReference
+from model_registry.errors import Conflict, Invalid, NotAllowed, NotFound, Reason, UnknownReference
 from model_registry.services.author import Author
 from model_registry.services.registration import Registration
 from model_registry.services.service_address import checked_url
@@ -181,6 +181,9 @@ def _changed(snapshot: Snapshot, instance: ServiceInstance, fields: dict[str, An
         "model_type": model_service_of(snapshot, instance).model_type,
         "capabilities": instance.capabilities,
     }
+    if fields.get("service_id", instance.service_id) != instance.service_id:
+        message = "service_id is what an instance is known by. Register another one, and delete this one."
+        raise Invalid(message, reasons=[Reason("service_id", message)])
     try:
         return Registration.model_validate(kept | fields)
     except ValidationError as error:

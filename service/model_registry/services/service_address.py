@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from model_registry.errors import Reason, UnsafeAddress
 from model_registry.http11.addresses import IPAddress, Origin, literal_address, refusal_of
 
+_NAME = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 RESOLVE_SECONDS = 3.0
 """For a name at its registration. One that does not resolve yet may be registered: it is offline until it does."""
 
@@ -43,6 +45,8 @@ def _parsed(url: str) -> tuple[Origin, str]:
         raise _unsafe(str(error)) from error
     if parts.query or parts.fragment or "?" in url or "#" in url:
         raise _unsafe("it has a query or a fragment; paths are appended to it")
+    if literal_address(origin.host) is None and not _NAME.fullmatch(origin.host):
+        raise _unsafe(f"{origin.host[:80]!r} is neither a name of a host nor an address")
     return origin, url.rstrip("/")
 
 

@@ -16,6 +16,12 @@ from model_registry.services.registration import HealthCheck
 from model_registry.snapshot.snapshot import Snapshot
 
 _REPLICA = "In this replica."
+_HEALTH = HealthCheck().model_dump()
+"""Of an instance that says nothing of it."""
+_AS_STORED = (
+    *("id", "service_id", "service_url", "capabilities", "weight", "max_concurrent_requests", "labels", "ttl_seconds"),
+    *("training_flow", "status", "status_reason", "registered_over", "created_at", "updated_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +115,11 @@ def instance_view(snapshot: Snapshot, instance: ServiceInstance, known: Known) -
     state, reason = state_of(instance, known.view, known.probe)
     probe = known.probe
     return {
-        **instance.model_dump(
-            include={
-                *("id", "service_id", "service_url", "capabilities", "weight", "max_concurrent_requests", "labels"),
-                *(
-                    "ttl_seconds",
-                    "training_flow",
-                    "status",
-                    "status_reason",
-                    "registered_over",
-                    "created_at",
-                    "updated_at",
-                ),
-            }
-        ),
+        **{name: getattr(instance, name) for name in _AS_STORED},
         "model_type": model_service_of(snapshot, instance).model_type,
         "timeout": instance.timeout_seconds,
         "version": instance.model_version,
-        "health": HealthCheck.model_construct(**instance.health).model_dump(),
+        "health": _HEALTH | instance.health,
         "state": state,
         "state_reason": reason,
         "in_flight": known.view.in_flight,

@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from model_registry.client import AsyncClient, Catalogue, RetryPolicy, rows
+from model_registry.client import AsyncClient, Catalogue, RetryPolicy, instance_rows, rows
 from model_registry.errors import (
     AlreadyExists,
     InUse,
     InvalidModel,
     ModelNotFound,
     NotAuthenticated,
+    NotFound,
     PreconditionFailed,
 )
 from support.catalogue import add_model, add_provider
@@ -245,6 +246,11 @@ async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> Non
     for noun in ("Provider", "Category", "Model", "Alias", "Function", "Mapping"):
         known = shapes[f"{noun}Body"]["properties"].keys()
         assert getattr(rows, f"{noun}Fields").__annotations__.keys() == known, noun
+    known = shapes["ModelServiceBody"]["properties"].keys()
+    assert instance_rows.ModelServiceFields.__annotations__.keys() == known
+    positional = {"service_id", "service_url", "model_type", "capabilities", "model_version"}
+    known = shapes["Registration"]["properties"].keys() - positional
+    assert instance_rows.RegistrationFields.__annotations__.keys() == known
     for method, path in LISTS.items():
         known = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
         assert _parameters(method) - {"self"} == known, method
@@ -254,3 +260,28 @@ async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> Non
 
 def _parameters(method: str) -> set[str]:
     return set(inspect.signature(getattr(AsyncClient, method)).parameters)
+
+
+async def test_model_services_and_their_instances(client: AsyncClient) -> None:
+    made = await client.register_instance(
+        "lstm-1", "http://10.1.2.3:8001", "LSTM", ["prediction"], ttl_seconds=60, health={"check": "none"}
+    )
+    assert (made.service_id, made.state, made.ttl_seconds) == ("lstm-1", "healthy", 60)
+
+    assert (await client.change_instance("lstm-1", weight=2)).weight == 2
+    assert (await client.renew_instance("lstm-1")).weight == 2
+    assert (await client.drain_instance("lstm-1", reason="new disk")).status_reason == "new disk"
+    assert [i.state for i in await client.list_instances(model_type="lstm", state="draining")] == ["draining"]
+    assert (await client.instance_health("lstm-1")).state == "draining"
+    assert (await client.retire_instance("lstm-1")).status == "retired"
+    assert (await client.activate_instance("lstm-1")).status == "active"
+    assert (await client.get_instance("lstm-1")).model_type == "LSTM"
+    await client.create_model_service(model_type="GRU", strategy="least_loaded")
+    assert (await client.change_model_service("gru", selected_version="v1")).selected_version == "v1"
+    assert [s.model_type for s in await client.list_model_services()] == ["GRU", "LSTM"]
+    with pytest.raises(InUse):
+        await client.delete_model_service("LSTM")
+    await client.delete_instance("lstm-1")
+    await client.delete_model_service((await client.get_model_service("lstm")).id)
+    with pytest.raises(NotFound):
+        await client.renew_instance("lstm-1")

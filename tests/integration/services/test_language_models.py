@@ -420,3 +420,17 @@ async def _key(registry: Dispatching, service: str | None, scope: str = "dispatc
     key = Operation("api_keys", "insert", str(uuid.uuid4()), row)
     await registry.replica.state.registry.write([key], actor="test")
     return secret
+
+
+async def test_an_address_that_leads_back_to_the_registry_or_to_cloud_metadata_is_not_asked(
+    registry: Dispatching, client: openai.AsyncOpenAI, start_openai: StartStub
+) -> None:
+    stub = start_openai()
+    await serve(registry, stub, "itself", api_base=f"http://127.0.0.1:{registry.port}/v1")
+    await serve(registry, stub, "metadata", api_base="http://169.254.169.254/v1")
+
+    for model, status in (("itself", 508), ("metadata", 503)):
+        with pytest.raises(openai.InternalServerError) as refused:
+            await client.chat.completions.create(model=model, messages=HELLO)
+        assert refused.value.status_code == status
+    assert "the metadata service of a cloud" in refused.value.message

@@ -63,6 +63,9 @@ async def test_to_register_again_updates_and_nothing_new_is_no_revision(replica:
     reset = await replica.client.patch("/services/lstm-1", json={"weight": None, "labels": None, "version": None})
     assert (reset.json()["weight"], reset.json()["labels"], reset.json()["version"]) == (1, {}, None)
     assert (await replica.client.post("/services/register", json=found)).status_code == 200, "an answer comes back"
+    assert (await replica.client.patch("/services/lstm-1", json=found)).status_code == 200
+    renamed = await replica.client.patch("/services/lstm-1", json={"service_id": "lstm-2"})
+    assert [reason["where"] for reason in renamed.json()["reasons"]] == ["service_id"]
 
 
 async def test_two_who_register_a_new_type_at_once_both_succeed(replica: Replica, start_replica: Any) -> None:
@@ -122,6 +125,10 @@ async def test_what_cannot_be_is_refused_and_named(replica: Replica, change: dic
         "http://10.0.0.5:8001/#a",
         "http://10.0.0.5:8001/ a",
         "http://10.0.0.5:99999",
+        "http://a..b",
+        "http://a%40b",
+        "http://[fe80::1%25eth0]",
+        "http://" + "a" * 64,
         "http://0.0.0.0:8001",
         "http://224.0.0.1:8001",
         "http://255.255.255.255:8001",

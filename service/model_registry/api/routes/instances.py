@@ -23,8 +23,8 @@ from model_registry.entities.model_service import InstanceStatus, ServiceInstanc
 from model_registry.selection.filter_values import known
 from model_registry.services.author import Author
 from model_registry.services.dispatch.targets import TargetState
-from model_registry.services.registration import InstanceFields, Registration
-from model_registry.services.views import InstanceHealth, InstanceView, health_view, instance_view
+from model_registry.services.registration import Registration
+from model_registry.services.views import InstanceHealth, InstanceView, health_view, instance_view, state_of
 from model_registry.snapshot.lookup import find_instance, find_model_service
 from model_registry.store.json_bytes import json_bytes
 
@@ -34,7 +34,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 """How an instance is moves without a change of revision."""
 _SHAPE: Any = {"model": InstanceView}
 _WRITE: Any = responses(401, 403, 404, 409, 422, 503)
-_CHANGE: Any = partial(InstanceFields)
+_CHANGE: Any = partial(Registration)
 
 
 class Why(BaseModel):
@@ -68,10 +68,14 @@ async def list_instances(
         matching = sorted(snapshot.instances.where("model_service", service.id), key=lambda i: i.service_id)
     if health is not None:
         known("state", health, get_args(TargetState))
-        matching = [instance for instance in matching if _view(state, instance)["state"] == health]
-    part = paginate(matching, limit, offset)
-    views = [_view(state, instance) for instance in part]
-    body = await state.work.listed(request, len(views), lambda: in_items(json_bytes(views), len(matching)))
+        matching = [instance for instance in matching if _state(state, instance) == health]
+    # How they are is looked at here, on the event loop; the rest of the work need not be done here.
+    part = [(instance, state.model_services.known(instance)) for instance in paginate(matching, limit, offset)]
+
+    def make() -> bytes:
+        return in_items(json_bytes([instance_view(snapshot, *one) for one in part]), len(matching))
+
+    body = await state.work.listed(request, len(part), make)
     return Response(body, headers=_NOT_KEPT, media_type="application/json")
 
 
@@ -218,6 +222,11 @@ def _author(caller: Caller) -> Author:
 def _renewed(state: AppState, instance: ServiceInstance) -> None:
     if instance.ttl_seconds is not None and instance.status != "retired":
         state.model_services.liveness.renewed(instance.service_id)
+
+
+def _state(state: AppState, instance: ServiceInstance) -> str:
+    now = state.model_services.known(instance)
+    return state_of(instance, now.view, now.probe)[0]
 
 
 def _view(state: AppState, instance: ServiceInstance) -> dict[str, Any]:
