@@ -160,7 +160,8 @@ def problem_response(error: RegistryError) -> Response:
     """Build the response to an error. Server-side failures are logged with the storage's own message."""
     status = status_of(error)
     if status >= 500:  # noqa: PLR2004
-        log.warning("request failed", code=error.code, error=error.message, storage=error.data.get("storage"))
+        cause = {"storage": error.data["storage"]} if "storage" in error.data else {}
+        log.warning("request failed", code=error.code, error=error.message, **cause)
     headers = {}
     if status in _RETRIED:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

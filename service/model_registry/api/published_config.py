@@ -73,8 +73,12 @@ async def served_answer(
 
     `make` makes the form, once per configuration and `media_type`. `wait` is the query's `Wait`.
 
-    Errors: NothingAccepted, while no configuration has ever been accepted.
+    Errors: NothingAccepted, while no configuration has ever been accepted, and always in the role dispatch.
     """
+    if state.settings.role == "dispatch":
+        raise NothingAccepted(
+            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
+        )
     publisher, known = state.publisher, request.headers.get("if-none-match")
     state.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
 

@@ -6,6 +6,7 @@ The services that use models, with their functions, are another thing: they have
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -32,6 +33,10 @@ Version = Annotated[str | None, typer.Option("--model-version", help="The versio
 Ttl = Annotated[float | None, typer.Option("--ttl", min=1, help="Seconds after which it is gone unless it is renewed.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE. Repeatable; replaces all labels.")]
 HealthPath = Annotated[str | None, typer.Option("--health-path", help="Path of its health check; /health by default.")]
+Prepared = Annotated[
+    bool | None,
+    typer.Option("--prepared/--direct", help="Whether training data is prepared, and waited for, before training."),
+]
 Unchecked = Annotated[bool, typer.Option("--no-health-check", help="Never probe it.")]
 Reason = Annotated[str | None, typer.Option(help="Why: shown with its state.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -47,9 +52,11 @@ class Fields:
     model_version: Version = None
     label: Labels = None
     health_path: HealthPath = None
+    prepared: Prepared = None
 
     def given(self) -> Json:
         """Those that are to be written."""
+        flow = "prepared" if self.prepared else "direct"
         fields: Json = {
             "weight": self.weight,
             "max_concurrent_requests": self.max_concurrent_requests,
@@ -57,6 +64,7 @@ class Fields:
             "version": self.model_version,
             "labels": None if self.label is None else dict(map(_pair, self.label)),
             "health": None if self.health_path is None else {"path": self.health_path},
+            "training_flow": None if self.prepared is None else flow,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -193,7 +201,10 @@ def rm(service_id: ServiceId, *, registry: RegistryHttp) -> None:
 def switch(
     model_type: Annotated[str, typer.Argument(help="The model type, such as LSTM.", metavar="MODEL_TYPE")],
     version: Annotated[
-        str | None, typer.Argument(help="The version that answers, or `latest`: the newest by its training date.")
+        str | None,
+        typer.Argument(
+            help="The version that answers; `latest` is the newest by its training date.", metavar="VERSION"
+        ),
     ] = None,
     weight: Annotated[
         list[str] | None,
@@ -214,6 +225,18 @@ def switch(
     with registry.expect_shape():
         divided = ", ".join(f"{name} {share:g}" for name, share in found["version_weights"].items())
         typer.echo(f"{printable(found['model_type'])}: {printable(version or divided)}")
+    _warn_of_absent(registry, model_type, {version} - {None, "latest"} if version else set(shares))
+
+
+def _warn_of_absent(registry: RegistryHttp, model_type: str, chosen: Iterable[str]) -> None:
+    """Say which of the versions chosen no instance has now: it may be on its way, or misspelt."""
+    page = registry.ask(Call("GET", _INSTANCES, json_object, {"model_type": model_type}))
+    with registry.expect_shape():
+        there = {name for one in page["items"] for name in (*one["versions"], one["version"]) if name}
+    for name in sorted(set(chosen) - there):
+        shown = ", ".join(map(printable, sorted(there))) or "none"
+        warning = typer.style("warning", fg="yellow")
+        typer.echo(f"{warning}  no instance has {printable(name)}; known: {shown}", err=True)
 
 
 def _path(service_id: str, rest: str = "") -> str:

@@ -38,7 +38,8 @@ class RegistryHttp:
 
     url: RegistryUrl = DEFAULT_URL
     api_key: Annotated[
-        str | None, typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope admin.")
+        str | None,
+        typer.Option("--api-key", envvar="MODEL_REGISTRY_API_KEY", help="API key with the scope needed, or admin."),
     ] = None
 
     def ask(self, call: Call[T]) -> T:

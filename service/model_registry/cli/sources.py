@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from model_registry.cli.output import printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
@@ -24,6 +21,7 @@ app = typer.Typer(
 _SOURCES = "/api/sources"
 _STATES = {"ok": "green", "failing": "red", "never": "yellow"}
 _COLOURS = {"created": "green", "changed": "yellow", "skipped": "red"}
+_COUNTS = {"passed_over": "no models for the registry", "missing": "no longer listed"}
 _MOST_SKIPPED = 20
 
 Name = Annotated[str, typer.Argument(help="The source's name.", metavar="NAME")]
@@ -97,13 +95,10 @@ def list_sources(as_json: AsJson = False, *, registry: RegistryHttp) -> None:
         if as_json:
             typer.echo(json.dumps(page["items"], ensure_ascii=False, indent=2))
             return
-        table = Table("name", "kind", "address", "state", "models", "skipped", "last answered")
         for one in page["items"]:
-            table.add_row(*map(_cell, _cells(one)))
-        Console().print(table)
-        for one in page["items"]:
-            if one["error"]:
-                typer.echo(f"{printable(one['name'])}: {printable(one['error'])}")
+            _print_line(one)
+        if not page["items"]:
+            typer.echo("No sources.")
 
 
 @app.command("get")
@@ -201,26 +196,31 @@ def _path(name: str) -> str:
     return f"{_SOURCES}/{quoted(name)}"
 
 
-def _cells(one: Json) -> Iterable[object]:
-    state = f"[{_STATES.get(one['state'], 'white')}]{one['state']}[/]" if one["active"] else "[dim]inactive[/]"
-    yield from (one["name"], one["kind"], one["address"] or "")
-    yield from (state, one["models"], one["skipped_count"], (one["last_good_at"] or "")[:19])
+def _print_line(one: Json) -> None:
+    name = one["state"] if one["active"] else "inactive"
+    state = typer.style(f"{name:<8}", fg=_STATES.get(name, "white"))
+    facts = [one["name"], one["kind"], *([one["address"]] if one["address"] else []), _models(one)]
+    if one["skipped_count"]:
+        facts.append(f"{one['skipped_count']} skipped")
+    facts.append(f"last answered {one['last_good_at'][:19]}" if one["last_good_at"] else "never answered")
+    error = f"  ({printable(one['error'])})" if one["error"] else ""
+    typer.echo(f"{state} {'  '.join(map(printable, facts))}{error}")
 
 
-def _cell(value: object) -> str:
-    """A cell of the table. Only the state, which is ours, may have markup."""
-    text = str(value)
-    return text if text.startswith("[") and text.endswith("[/]") else printable(text).replace("[", r"\[")
+def _models(one: Json) -> str:
+    return "1 model" if one["models"] == 1 else f"{one['models']} models"
 
 
 def _print(one: Json) -> None:
     state = typer.style(one["state"], fg=_STATES.get(one["state"], "white"))
     typer.echo(f"{printable(one['name'])}  {one['kind']}  {printable(one['address'] or '')}")
-    typer.echo(f"{state}{'' if one['active'] else ', not asked (inactive)'}, {one['models']} models")
+    typer.echo(f"{state}{'' if one['active'] else ', not asked (inactive)'}, {_models(one)}")
     times = (("last answered", "last_good_at"), ("failing since", "failing_since"), ("asked next", "next_at"))
     for label, key in times:
         if one[key]:
             typer.echo(f"{label}: {one[key][:19]}")
+    if changes := ", ".join(f"{n} {_COUNTS.get(what, what)}" for what, n in one["counts"].items() if n):
+        typer.echo(f"last change: {changes}")
     if one["error"]:
         typer.echo(f"error: {printable(one['error'])}")
     if one["environment_variable"]:

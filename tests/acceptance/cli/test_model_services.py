@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from model_registry.cli import app
 from model_registry.errors import NotFound, UnsafeAddress
@@ -13,6 +13,11 @@ from support.processes import Service
 
 
 def model_services(service: Service, *arguments: str) -> str:
+    """Return what the command prints to standard output."""
+    return run(service, *arguments).stdout
+
+
+def run(service: Service, *arguments: str) -> Result:
     """Run the command in this process: starting a process each time would take most of the time."""
     key = service.client.headers["Authorization"].removeprefix("Bearer ")
     at = {"MODEL_REGISTRY_URL": service.url, "MODEL_REGISTRY_API_KEY": key, "NO_COLOR": "1"}
@@ -20,7 +25,7 @@ def model_services(service: Service, *arguments: str) -> str:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, done.output
-    return done.stdout
+    return done
 
 
 def test_an_instance_comes_is_changed_and_goes(service: Service) -> None:
@@ -47,6 +52,16 @@ def test_an_instance_comes_is_changed_and_goes(service: Service) -> None:
     assert model_services(service, "rm", "lstm-1") == "deleted lstm-1\n"
     assert model_services(service, "list") == "No instances.\n"
     assert model_services(service, "list", "--state", "offline") == "No instance is offline.\n"
+
+
+def test_a_switch_to_a_version_that_is_not_there_warns_and_a_flow_is_registered(service: Service) -> None:
+    at = ("register", "gru-1", "http://127.0.0.1:9", "--type", "GRU", "--capability", "training", "--no-health-check")
+    model_services(service, *at, "--prepared", "--model-version", "v1")
+    assert json.loads(model_services(service, "get", "gru-1"))["training_flow"] == "prepared"
+    assert run(service, "switch", "GRU", "v1").stderr == ""
+    assert run(service, "switch", "GRU", "v2").stderr == "warning  no instance has v2; known: v1\n"
+    assert run(service, "switch", "GRU", "latest").stderr == ""
+    model_services(service, "rm", "gru-1")
 
 
 def test_refusals_are_the_registrys_own(service: Service) -> None:

@@ -53,6 +53,36 @@ async def test_the_failure_of_the_only_instance_is_passed_on(registry: Dispatchi
     assert int(away.headers["retry-after"]) >= 1
 
 
+async def test_reasons_name_each_instance_once_and_no_header_says_that_one_answered(
+    registry: Dispatching, start_stub: StartStub
+) -> None:
+    stub, service = start_stub(), await registry.service("LSTM")
+    for name in ("a", "b"):
+        await registry.instance(service, name, stub.url)
+    stub.kill()
+
+    away = await registry.client.post("/predict", json=PREDICT)
+
+    assert sorted(reason["where"] for reason in problem(away, 503, "E5034")["reasons"]) == ["a", "b"]
+    assert int(away.headers["x-registry-attempts"]) > 2
+    assert "x-registry-service" not in away.headers
+
+
+async def test_who_has_no_instance_or_not_the_selected_version_is_told_so(
+    registry: Dispatching, start_stub: StartStub
+) -> None:
+    stub = start_stub()
+    await registry.service("GRU")
+    service = await registry.service("LSTM", selected_version="v9")
+    await registry.instance(service, "a", stub.url, model_version="v1")
+
+    none = problem(await registry.client.post("/predict", json={"model_type": "GRU"}), 503, "E5034")
+    other = problem(await registry.client.post("/predict", json=PREDICT), 503, "E5034")
+
+    assert none["detail"] == "GRU: no instance is registered."
+    assert "no instance has the selected version 'v9'; those that are registered have: v1" in other["detail"]
+
+
 async def test_who_takes_too_long_is_left_and_another_asked(registry: Dispatching) -> None:
     async with scripted_server() as server:
         hung: list[Conversation] = []

@@ -16,12 +16,14 @@ async def test_a_dispatching_replica_reads_and_dispatches_and_takes_no_writes(
     write = await replica.client.post("/api/providers", json={"name": "a", "provider_type": "openai"})
     instance = await replica.client.post("/services/register", json={})
     dispatched = await replica.client.post("/predict", json={"model_type": "LSTM"})
+    configuration = await replica.client.get("/api/tensorzero/config")
     ready = (await replica.client.get("/readyz")).json()["dependencies"]
 
     assert listed.status_code == 200
     assert "takes no writes" in problem(write, 404, "E4004")["detail"]
     assert "takes no writes" in problem(instance, 404, "E4004")["detail"]
     assert "There is no model service 'LSTM'" in problem(dispatched, 404, "E4004")["detail"]
+    assert "has the role `dispatch`" in problem(configuration, 503, "E5031")["detail"]
     assert {ready[name]["status"] for name in ("nats", "fleet", "publishing")} == {"off"}
 
 

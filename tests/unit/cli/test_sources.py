@@ -25,6 +25,7 @@ ROW = {
     "last_good_at": None,
     "next_at": None,
     "models": 2,
+    "counts": {"created": 2, "changed": 0, "missing": 1, "passed_over": 0},
     "skipped": [{"name": "bad", "reason": "no number"}],
     "skipped_count": 1,
 }
@@ -102,8 +103,11 @@ def test_only_what_is_named_changes_and_other_options_stay(run: Run, world: Worl
 
 def test_a_list_and_a_source_show_how_it_answers_and_no_control_characters(run: Run, capsys: Any) -> None:
     assert run("list") == 0
+    line = "failing  gpu_1  ollama  http://gpu-1:11434  2 models  1 skipped  never answered  (it answers "
+    assert capsys.readouterr().out.startswith(line)
     assert run("get", "gpu_1") == 0
     printed = capsys.readouterr().out
+    assert "last change: 2 created, 1 no longer listed" in printed
     assert "failing since: 2026-11-30T09:00:00" in printed
     assert "skipped bad: no number" in printed
     assert "\x1b[31m500" not in printed

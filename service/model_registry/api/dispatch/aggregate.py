@@ -14,7 +14,6 @@ import orjson
 from model_registry.api.dispatch.combining import AGGREGATES, Aggregate, majority, mean, result_of
 from model_registry.api.dispatch.fields import Fields, invalid
 from model_registry.api.dispatch.request import DispatchRequest
-from model_registry.entities.spelling import suggestion
 from model_registry.errors import DispatchError, NoInstance, QueueFull, Reason, UpstreamFailed
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.header_rules import Header
@@ -57,7 +56,7 @@ def aggregate_of(fields: Fields) -> Aggregate:
     for known in AGGREGATES:
         if given == known:
             return known
-    raise invalid("aggregate", suggestion(str(given), AGGREGATES))
+    raise invalid("aggregate", f"must be one of: {', '.join(AGGREGATES)}")
 
 
 def names_of(fields: Fields, name: str) -> list[str] | None:

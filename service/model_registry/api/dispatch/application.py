@@ -172,6 +172,7 @@ class DispatchApplication:
         headers = [*response.raw_headers, *SECURITY_HEADERS]
         if "attempts" in facts:
             headers.append((b"x-registry-attempts", b"%d" % facts["attempts"]))
+        if "service" in facts:
             headers.append((b"x-registry-service", facts["service"].encode("ascii", "backslashreplace")))
         if "allow" in facts:
             headers.append((b"allow", facts["allow"].encode()))

@@ -23,14 +23,14 @@ from model_registry.api.dispatch.training import TrainingJobs
 from model_registry.entities.model_service import ModelService
 from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
 from model_registry.entities.spelling import MOST_LISTED, listed, suggestion
-from model_registry.errors import BodyTooLarge, NotAllowed, NotFound
+from model_registry.errors import BodyTooLarge, NoInstance, NotAllowed, NotFound
 from model_registry.services.directory import InstanceDirectory
 from model_registry.services.dispatch.caller_body import KEPT_BYTES, CallerBody
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.plan import Plan
 from model_registry.services.dispatch.targets import Target
 from model_registry.services.request_limits import RequestLimits, request_limits
-from model_registry.services.versions import Versions
+from model_registry.services.versions import LATEST, Versions
 from model_registry.settings import Settings
 from model_registry.store.registry import Registry
 
@@ -39,6 +39,8 @@ MOST_JSON_BYTES = 8 * 2**20
 GENERAL = "/dispatch/"
 _PATHS = {name: capability.path.encode() for name, capability in CAPABILITIES.items()}
 _OF_AGGREGATES = frozenset({"aggregate", "model_types", "versions"})
+_NOBODY_SECONDS = 10
+"""After which it is worth asking again where no instance is."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -182,20 +184,21 @@ class ModelServiceDoors:
 class _Service:
     """What is worked out once for each state of a model service."""
 
-    __slots__ = ("_choices", "limits", "name", "sticky_header", "versions")
+    __slots__ = ("_choices", "limits", "name", "selected_version", "sticky_header", "versions")
 
     def __init__(self, row: ModelService, versions: Versions, limits: RequestLimits) -> None:
         self.name = row.model_type
+        self.selected_version = row.selected_version
         self.versions = versions
         self.limits = limits
         self.sticky_header = row.sticky_header.lower().encode() if row.sticky_header else None
         self._choices: dict[int, _Choice] = {}
 
     def choose(self, version: str | None) -> _Choice:
-        """The targets for a version. Errors: NotFound."""
+        """The targets for a version. Errors: NotFound, NoInstance."""
         targets = self.versions.targets(version, chance=random.random())  # noqa: S311 (divides the load)
-        if not targets and version is not None:
-            raise _no_version(self, version)
+        if not targets:
+            raise _no_target(self, version)
         choice = self._choices.get(id(targets))
         if choice is None or choice.targets is not targets:
             choice = self._choices[id(targets)] = _Choice(targets)
@@ -240,12 +243,17 @@ def _for_version(target: Target, rest: bytes) -> bytes:
     return rest if target.version is None else with_version(rest, target.version)
 
 
-def _no_version(service: _Service, version: str) -> NotFound:
-    names = service.versions.names
-    return NotFound(
-        f"{service.name} has no version {version!r}; {suggestion(version, names)}. `latest` is the newest.",
-        allowed=names[:MOST_LISTED],
-    )
+def _no_target(service: _Service, version: str | None) -> NotFound | NoInstance:
+    names, selected = service.versions.names, service.selected_version
+    if version not in (None, LATEST):
+        return NotFound(
+            f"{service.name} has no version {version!r}; {suggestion(version, names)}. `latest` is the newest.",
+            allowed=names[:MOST_LISTED],
+        )
+    why = "no instance is registered"
+    if selected not in (None, LATEST):
+        why = f"no instance has the selected version {selected!r}; those that are registered have: {listed(names)}"
+    return NoInstance(f"{service.name}: {why}.", retry_after=_NOBODY_SECONDS)
 
 
 def _unreadable(capability: str) -> BodyTooLarge:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from model_registry.api.dispatch.combining import AGGREGATES
+from model_registry.api.dispatch.training import TRAIN_MODEL
 from model_registry.api.problems import responses
+from model_registry.entities.openai_paths import OPENAI_PATHS, OpenAIPath
 from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
+from model_registry.services.jobs.following import TRAINING_STATUS
 
 _TAG = "dispatch"
 _GENERAL = "/dispatch/{model_type}/{capability}/{path}"
@@ -30,12 +33,28 @@ _KEY = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "A repeated request with the same key gets the answer of the first, for 24 hours, at this replica.",
 }
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "`respond-async`: 202 at once, with the job. With `wait=30`: its end, if within 30 s.",
+}
+_MODEL = {
+    "type": "string",
+    "description": "A model's name, an alias, `service/function`, `service`, or `provider/name`.",
+}
+_FORMS = frozenset({"/audio/transcriptions", "/audio/translations"})
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 
 
 def dispatch_paths() -> dict[str, Any]:
     """Return the paths with their operations."""
     named = {capability.path: {"post": _named(name)} for name, capability in CAPABILITIES.items()}
-    return {**named, _GENERAL: {method: _general(method) for method in _METHODS}}
+    general = {_GENERAL: {method: _general(method) for method in _METHODS}}
+    language = {path: {"post": _language(asked)} for path, asked in OPENAI_PATHS.items()}
+    dashboard = {TRAIN_MODEL: {"post": _train_model()}, f"{TRAINING_STATUS}{{name}}": {"get": _training_status()}}
+    return {**named, **general, **dashboard, **language}
 
 
 def _named(capability: str) -> dict[str, Any]:
@@ -56,13 +75,61 @@ def _named(capability: str) -> dict[str, Any]:
         "summary": _SUMMARIES[capability],
         "operationId": f"dispatch_{capability}",
         "description": "Other fields are the service's own, and are passed on as they are. Needs the scope dispatch.",
-        "parameters": [_KEY],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object", "properties": properties}}},
-        },
+        "parameters": [_KEY, _PREFER] if capability == TRAINING else [_KEY],
+        "requestBody": _json_body(properties),
         "responses": _responses("What the service answers, unchanged", 413),
     }
+
+
+def _train_model() -> dict[str, Any]:
+    properties = {"model_type": {"type": "string", "description": "May be left out where only one trains."}}
+    return {
+        "tags": [_TAG],
+        "summary": "Have a model service train, as a job, and wait for its end",
+        "operationId": "dispatch_train_model",
+        "description": "After 600 s: 504 with the job's id; the job goes on. Needs the scope dispatch.",
+        "parameters": [_KEY, _PREFER],
+        "requestBody": _json_body(properties),
+        "responses": _responses("The end of the job", 413),
+    }
+
+
+def _training_status() -> dict[str, Any]:
+    texts = {"model_type": "May be left out where only one trains.", "service_id": "Where several instances train."}
+    return {
+        "tags": [_TAG],
+        "summary": "Follow a training as server-sent events of its service",
+        "operationId": "dispatch_training_status",
+        "description": "The events come as the service sends them. Needs the scope dispatch.",
+        "security": _SECURITY,
+        "parameters": [
+            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+            *(
+                {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": text}
+                for name, text in texts.items()
+            ),
+        ],
+        "responses": _responses("The service's events"),
+    }
+
+
+def _language(asked: OpenAIPath) -> dict[str, Any]:
+    content: dict[str, Any] = {"type": "object", "properties": {"model": _MODEL}, "required": ["model"]}
+    kind = "multipart/form-data" if asked.below in _FORMS else "application/json"
+    return {
+        "tags": ["language models"],
+        "summary": f"Ask a language model: {asked.capability}",
+        "operationId": f"ask_{asked.capability}",
+        "description": "OpenAI's protocol; all fields but `model` pass unchanged. Errors have OpenAI's shape. "
+        "Needs the scope dispatch.",
+        "requestBody": {"required": True, "content": {kind: {"schema": content}}},
+        "responses": {"default": _answer("What the model's server answers, unchanged")},
+    }
+
+
+def _json_body(properties: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object", "properties": properties}}}
+    return {"required": True, "content": content}
 
 
 def _general(method: str) -> dict[str, Any]:
@@ -80,7 +147,7 @@ def _general(method: str) -> dict[str, Any]:
         "summary": "Send any request to an instance of a model service",
         "operationId": f"dispatch_{method}",
         "description": "The body is passed on as it comes, of any size; so is the answer. Needs the scope dispatch.",
-        "security": [{"bearer": []}, {"apiKey": []}],
+        "security": _SECURITY,
         "parameters": parameters,
         "responses": _responses("What the service answers, unchanged"),
     }
@@ -91,12 +158,12 @@ def _general(method: str) -> dict[str, Any]:
 
 
 def _responses(description: str, *more: int) -> dict[str, Any]:
-    answer = {
-        "description": description,
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}, "required": False}
-            for name, text in _HEADERS.items()
-        },
-    }
     refusals = {str(status): response for status, response in responses(*_REFUSALS, *more).items()}
-    return {"default": answer, **refusals}
+    return {"default": _answer(description), **refusals}
+
+
+def _answer(description: str) -> dict[str, Any]:
+    headers = {
+        name: {"description": text, "schema": {"type": "string"}, "required": False} for name, text in _HEADERS.items()
+    }
+    return {"description": description, "headers": headers}

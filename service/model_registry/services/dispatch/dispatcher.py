@@ -210,8 +210,10 @@ class Dispatcher:
     def _nobody(self, course: _Course, unavailable: Unavailable) -> DispatchError:
         """No target can take it now, with the reason of each."""
         plan, now = course.plan, time.monotonic()
-        reasons = list(course.reasons)
+        reasons = _one_each(course.reasons)
         for target in plan.targets:
+            if target.key in course.tried:
+                continue
             view = self.balancer.view(target.key, now)
             state = "it is draining or retired" if not target.accepts else view.reason or view.state
             if plan.capability not in target.capabilities:
@@ -223,10 +225,12 @@ class Dispatcher:
 
     def _failure(self, course: _Course, outcome: Outcome) -> DispatchError:
         """What the caller gets when no response is there."""
-        plan, reasons, last = course.plan, course.reasons, course.reasons[-1]
-        facts = {"attempts": course.tries, "service": last.where}
+        plan, last = course.plan, course.reasons[-1]
+        reasons = _one_each(course.reasons)
         if not course.sent:
-            return NoInstance(f"{plan.name}: no instance could be reached.", reasons=reasons, retry_after=1, **facts)
+            message = f"{plan.name}: no instance could be reached."
+            return NoInstance(message, reasons=reasons, retry_after=1, attempts=course.tries)
+        facts = {"attempts": course.tries, "service": last.where}
         if not plan.repeatable:
             message = (
                 f"{plan.name}: the request was sent to {last.where}, which gave no answer ({last.message}). Whether it "
@@ -237,3 +241,8 @@ class Dispatcher:
         if outcome.kind == "timeout":
             return UpstreamTimeout(f"{plan.name}: no answer in time, after {tries}.", reasons=reasons, **facts)
         return UpstreamFailed(f"{plan.name}: no answer, after {tries}.", reasons=reasons, **facts)
+
+
+def _one_each(reasons: list[Reason]) -> list[Reason]:
+    """The last reason of each target."""
+    return list({reason.where: reason for reason in reasons}.values())
