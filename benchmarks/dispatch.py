@@ -59,7 +59,9 @@ def measure(bench: Bench) -> Iterator[Row]:
         upstream = exits.enter_context(peers.upstream(bench.scratch))
         registry = exits.enter_context(bench.registry())
         registry.headers["Authorization"] = f"Bearer {API_KEY}"
+        registry.settle()
         _register(registry, upstream)
+        _settle(registry)
         ours, direct = Way("registry", registry), Way("direct", upstream)
         beside = [direct, *_started(bench, exits, upstream, [("nginx", peers.nginx)])]
         yield from _small(bench, "POST /predict", _PREDICT, [ours, *beside])
@@ -82,6 +84,15 @@ def _register(registry: Server, upstream: Server) -> None:
         "/api/providers", {"name": "bench", "type": "openai_compatible", "api_base": f"{address}/v1"}
     )
     registry.post("/api/models", {"provider_id": provider["id"], "name": MODEL, "model_id": MODEL})
+
+
+def _settle(registry: Server) -> None:
+    """Return when the configuration with the model has been validated: until then the registry is busy with it."""
+    deadline = time.monotonic() + 180
+    while MODEL.encode() not in registry.ask("/api/tensorzero/config").body:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the configuration with the new model was not published")
+        time.sleep(0.2)
 
 
 def _started(bench: Bench, exits: ExitStack, upstream: Server, named: Sequence[tuple[str, peers.Peer]]) -> list[Way]:

@@ -13,7 +13,7 @@ import time
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-MODEL = "small"
+MODEL = "small-and-quick"
 _PIECE = bytes(64 * 2**10)
 _JSON = (b"content-type", b"application/json")
 _ANSWERS = {

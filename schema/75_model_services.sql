@@ -6,7 +6,8 @@
 -- renewals on up to a gap later, so a gap is allowed for. Only this database's clock counts; when it has been set back,
 -- nobody counts as renewed at a time that is yet to come.
 --
--- What is retired goes as soon as no replica has renewed it for `retired_seconds`.
+-- A replica that takes no renewals, because it only dispatches, has no gap (null): it renews what it uses, and nobody is
+-- silent because of it. What is retired goes as soon as no replica has renewed it for `retired_seconds`.
 create or replace function registry_renew_instances(
     renewed jsonb, gap_seconds double precision, retired_seconds double precision,
     known_revision bigint, actor text default null, origin text default null, clock timestamptz default null,
@@ -25,7 +26,7 @@ begin
         where i.service_id in (select jsonb_array_elements_text(renewed)) and i.renewed_at < moment;
     end if;
     -- One replica at a time; the others have nothing to do.
-    if pg_try_advisory_xact_lock(7366113290413) then
+    if gap_seconds is not null and pg_try_advisory_xact_lock(7366113290413) then
         select * into watch from fleet_watch;
         if watch.instances_renewed_at > moment then
             watch.instances_renewed_at := null;

@@ -28,7 +28,7 @@ _MOST_SKIPPED = 20
 
 Name = Annotated[str, typer.Argument(help="The source's name.", metavar="NAME")]
 Kind = Annotated[str, typer.Option(help=f"One of: {', '.join(KINDS)}.")]
-Address = Annotated[str | None, typer.Argument(help="URL; of a file or directory its path.", metavar="[ADDRESS]")]
+Address = Annotated[str | None, typer.Argument(help="URL; of a file or directory its path.", metavar="ADDRESS")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")]
 
@@ -37,21 +37,26 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change
 class Fields:
     """Settings of a source: options of a command. What is None is not changed."""
 
-    interval: Annotated[float | None, typer.Option(min=1, help="Seconds between two questions.")] = None
+    interval: Annotated[float | None, typer.Option("--interval", min=1, help="Seconds between two questions.")] = None
     provider: Annotated[
-        str | None, typer.Option(help="Provider of its models; by default the one at its address, new or not.")
+        str | None,
+        typer.Option("--provider", help="Provider of its models; by default the one at its address, new or not."),
     ] = None
     provider_type: Annotated[str | None, typer.Option("--type", help="Of openai: the type of a new provider.")] = None
-    framework: Annotated[str | None, typer.Option(help="Of training_service: only models of it.")] = None
+    framework: Annotated[str | None, typer.Option("--framework", help="Of training_service: only models of it.")] = None
     key_variable: Annotated[
         str | None,
         typer.Option("--key-variable", help="Variable of the registry with the server's API key."),
     ] = None
-    position: Annotated[int | None, typer.Option(help="Lower comes first where several list a model.")] = None
-    timeout: Annotated[float | None, typer.Option(help="Seconds for a whole answer.")] = None
-    model: Annotated[list[str] | None, typer.Option(help="Of huggingface: the name of a model. Repeatable.")] = None
+    position: Annotated[
+        int | None, typer.Option("--position", help="Lower comes first where several list a model.")
+    ] = None
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for a whole answer.")] = None
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Of huggingface: the name of a model. Repeatable.")
+    ] = None
     only: Annotated[
-        list[str] | None, typer.Option(help="Of litellm_prices: only models of this provider. Repeatable.")
+        list[str] | None, typer.Option("--only", help="Of litellm_prices: only models of this provider. Repeatable.")
     ] = None
     activate: Annotated[bool | None, typer.Option("--activate/--no-activate", help="New models are active.")] = None
     only_existing: Annotated[

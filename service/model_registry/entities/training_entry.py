@@ -20,6 +20,10 @@ Entry = dict[str, Any]
 """The fields of one model, `framework` and `model_name` among them."""
 
 _NAMES = {"framework": TypeAdapter(ShortName), "model_name": TypeAdapter(GatewayLongName)}
+_FIELDS = frozenset(
+    {"framework", "model_name", "display_name", "description", "params", "task_types", "tags", "priority"}
+)
+"""Fields by which an entry is known from an object with entries under their names."""
 _LONGEST_SHOWN = 100
 
 
@@ -82,9 +86,11 @@ def _rows(document: object) -> Iterator[tuple[str | int, str | None, object]]:
     listed = document.get("models") if isinstance(document, Mapping) and "models" in document else document
     if isinstance(listed, list | tuple):
         yield from ((place, None, row) for place, row in enumerate(listed))
-    elif isinstance(listed, Mapping) and (listed is not document or (listed and _is_by_name(listed))):
+    elif isinstance(listed, Mapping) and (
+        listed is not document or any(isinstance(v, Mapping) for v in listed.values())
+    ):
         for name, row in listed.items():
-            if isinstance(row, Mapping) and _is_by_name(row):
+            if isinstance(row, Mapping) and _is_of_framework(row):
                 yield from ((str(below), str(name), entry) for below, entry in row.items())
             else:
                 yield str(name), None, row
@@ -93,9 +99,9 @@ def _rows(document: object) -> Iterator[tuple[str | int, str | None, object]]:
         raise SourceUnreadable(f"There is no list of models: it has {what}, where a list `models` should be.")
 
 
-def _is_by_name(value: Mapping[Any, Any]) -> bool:
+def _is_of_framework(value: Mapping[Any, Any]) -> bool:
     """Whether an object has entries under their names, and is none itself."""
-    return all(isinstance(row, Mapping) for row in value.values())
+    return _FIELDS.isdisjoint(value) and any(isinstance(row, Mapping) for row in value.values())
 
 
 def _entry(place: str | int, framework: str | None, row: object) -> Entry:
@@ -129,7 +135,7 @@ def _label(place: str | int, row: object) -> str:
     name = row.get("model_name") if isinstance(row, Mapping) else None
     if isinstance(name, str) and name:
         return _shown(name)
-    return _shown(place) if isinstance(place, str) else f"row {place + 1}"
+    return (_shown(place) or "(no name)") if isinstance(place, str) else f"row {place + 1}"
 
 
 def _shown(value: object) -> str:

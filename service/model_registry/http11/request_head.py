@@ -37,6 +37,8 @@ def request_head(origin: Origin, method: bytes, target: bytes, headers: Iterable
     for name, value in headers:
         lines.append(name + b": " + value)
         known = _known(name)
+        if not known:
+            continue
         if known == b"host":
             host = True
         elif known == b"content-length":

@@ -37,8 +37,16 @@ class InstanceLiveness:
     """A worker: writes renewals, and learns which instances are gone."""
 
     def __init__(
-        self, registry: Registry, balancer: Balancer, prober: Prober, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: Registry,
+        balancer: Balancer,
+        prober: Prober,
+        *,
+        takes_renewals: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """A replica that only dispatches takes no renewals, so it cannot know who is silent."""
+        self._takes_renewals = takes_renewals
         self._registry = registry
         self._balancer = balancer
         self._prober = prober
@@ -60,14 +68,13 @@ class InstanceLiveness:
         if not self._registry.loaded:
             return
         watched = [i for i in self._registry.snapshot.instances if i.ttl_seconds is not None or i.status == "retired"]
-        if not watched and not self._renewed:
-            return
         renewed, self._renewed = self._renewed, set()
         held = renewed | {instance.service_id for instance in watched if self._is_held(instance)}
+        if not held and not (watched and self._takes_renewals):
+            return
+        gap = GAP_SECONDS if self._takes_renewals else None
         try:
-            gone = await self._registry.renew_instances(
-                sorted(held), gap_seconds=GAP_SECONDS, retired_seconds=RETIRED_SECONDS
-            )
+            gone = await self._registry.renew_instances(sorted(held), gap_seconds=gap, retired_seconds=RETIRED_SECONDS)
         except RegistryError as error:
             self._renewed |= renewed
             log.debug("renewals not written; they are kept", error=error.message)
@@ -75,11 +82,13 @@ class InstanceLiveness:
         _log_gone(gone)
 
     def _is_held(self, instance: ServiceInstance) -> bool:
-        view = self._balancer.view(key_of(instance), self._clock())
-        if view.in_flight or instance.status == "retired":
-            return view.in_flight > 0
+        key = key_of(instance)
+        if self._balancer.in_flight(key):
+            return True
         probe = self._prober.last(instance)
-        return view.state == "busy" and probe is not None and probe.reached
+        if instance.status == "retired" or probe is None or not (probe.result.kind == "timeout" and probe.reached):
+            return False
+        return self._balancer.view(key, self._clock()).state == "busy"
 
 
 def _log_gone(gone: list[ServiceInstance]) -> None:

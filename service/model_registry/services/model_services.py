@@ -71,7 +71,7 @@ def make_model_services(
     return ModelServices(
         balancer,
         registrar,
-        InstanceLiveness(registry, balancer, prober),
+        InstanceLiveness(registry, balancer, prober, takes_renewals=settings.role != "dispatch"),
         prober,
         versions,
         InstanceDirectory(versions),

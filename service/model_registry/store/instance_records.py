@@ -29,12 +29,12 @@ class InstanceRecords(ABC):
         """Call a function that writes, and take in what it answers."""
 
     async def renew_instances(
-        self, service_ids: Iterable[str], *, gap_seconds: float, retired_seconds: float
+        self, service_ids: Iterable[str], *, gap_seconds: float | None, retired_seconds: float
     ) -> list[ServiceInstance]:
         """Renew these instances, and delete those that were not renewed in time; answers the latter.
 
-        Silence counts while this is called at least every `gap_seconds` by some replica. What is retired goes
-        `retired_seconds` after it was last renewed. Errors: those of `Database.call`.
+        Silence counts while this is called at least every `gap_seconds` by some replica; None only renews. What is
+        retired goes `retired_seconds` after it was last renewed. Errors: those of `Database.call`.
         """
         before = self.snapshot
         answer = await self._send(

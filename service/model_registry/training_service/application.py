@@ -64,7 +64,9 @@ def training_application(models: ServedModels, jobs: Jobs, refresh_seconds: floa
         await jobs.close()
 
     handlers = dict.fromkeys((HTTPException, _Refused, Exception), _detail)
-    return Starlette(routes=routes.routes(), lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=routes.routes(), lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # an address is right, or has a detail
+    return app
 
 
 async def _refresh(models: ServedModels, seconds: float | None) -> None:

@@ -16,7 +16,7 @@ from support.catalogue import add_provider, problem
 from support.replica import Replica
 
 JSON = {"content-type": "application/json"}
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+OPEN = {"/health", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 QUESTIONS = {
     "/api/models/select",
     "/api/costs/estimate",

@@ -225,14 +225,53 @@ async def test_a_large_answer_is_counted_and_not_kept(registry: Dispatching) -> 
     assert view["result_bytes"] == len(answer)
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (b"\xff" * 2**20, "succeeded"),
+        (b"\0 no json \0", "succeeded"),
+        (json.dumps({"status": "failed", "error": "\0" * 99_000}).encode(), "failed"),
+    ],
+)
+async def test_whatever_a_service_answers_the_end_is_recorded(
+    registry: Dispatching, database: psycopg.Connection, answer: bytes, status: str
+) -> None:
+    async with answering(answer) as url:
+        await with_instance(registry, url)
+        await ended(registry, await begin(registry))
+
+    async def recorded() -> bool:
+        return database.execute("select phase from service_jobs").fetchone() == (status,)
+
+    assert await until(recorded)
+
+
+async def test_a_service_that_explains_itself_at_length_is_cut(
+    registry: Dispatching, database: psycopg.Connection
+) -> None:
+    answer = json.dumps({"status": "failed", "error": "\0" + "x" * 99_000, "model_name": "\0"}).encode()
+    async with answering(answer, first=b'{"status": "data_preparation_started"}') as url:
+        await with_instance(registry, url, training_flow="prepared")
+        view = await ended(registry, await begin(registry))
+
+    assert (view["status"], len(view["error"]["message"]) < 2100) == ("failed", True)
+
+    async def recorded() -> bool:
+        return database.execute("select phase from service_jobs").fetchone() == ("failed",)
+
+    assert await until(recorded)
+
+
 @asynccontextmanager
-async def answering(body: bytes) -> AsyncIterator[str]:
-    """A service that answers everything with this."""
+async def answering(body: bytes, first: bytes | None = None) -> AsyncIterator[str]:
+    """A service that answers everything with this, but what is sent first."""
+    answers = [first] if first is not None else []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body))
-        writer.write(body)
+        given = answers.pop() if answers else body
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(given))
+        writer.write(given)
         await writer.drain()
         writer.close()
 

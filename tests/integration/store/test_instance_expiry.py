@@ -32,10 +32,10 @@ class Registry:
     def at(self) -> datetime:
         return BEGAN + timedelta(seconds=self.now)
 
-    def tell(self, *renewed: str) -> Any:
+    def tell(self, *renewed: str, gap: int | None = GAP) -> Any:
         row = self.database.execute(
             "select registry_renew_instances(%s, %s, %s, known_revision => 0, actor => 'silence', clock => %s)",
-            (json.dumps(renewed), GAP, RETIRED, self.at()),
+            (json.dumps(renewed), gap, RETIRED, self.at()),
         ).fetchone()
         return row and row[0]
 
@@ -119,3 +119,17 @@ def test_one_replica_decides_at_a_time(registry: Registry, database_url: str) ->
         other.execute("select pg_advisory_xact_lock(7366113290413)")
         registry.until(TTL + GAP + 5)
         assert registry.names == {"a"}
+
+
+def test_a_replica_that_takes_no_renewals_renews_what_it_uses_and_declares_nobody_silent(registry: Registry) -> None:
+    registry.add("used", "a")
+    registry.add("retired", ttl=None, status="retired")
+    registry.tell()
+    for _ in range(TTL + 2 * GAP):
+        registry.now += 1
+        registry.tell("used", "retired", gap=None)
+    assert registry.names == {"used", "a", "retired"}
+
+    registry.until(registry.now + TTL + GAP)
+
+    assert registry.names == {"used", "a"}, "silence counts anew from where it could be noticed"

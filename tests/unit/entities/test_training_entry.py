@@ -32,6 +32,23 @@ def test_every_form_of_a_list_holds_the_same_entries(document: object) -> None:
     assert read.unread == ()
 
 
+def test_a_bad_row_of_a_framework_does_not_make_it_an_entry() -> None:
+    read = read_entries({"timm": {"a": {"tags": ["x"]}, "bad": 5, "": {}}, "note": "ours"})
+
+    assert read.entries == ({"framework": "timm", "model_name": "a", "tags": ["x"]},)
+    assert [(one.name, one.reason) for one in read.unread] == [
+        ("bad", "must be an object with the fields of a model, not a int"),
+        ("(no name)", "model_name: must not be empty"),
+        ("note", "must be an object with the fields of a model, not a str"),
+    ]
+
+
+def test_an_entry_whose_fields_are_objects_is_one() -> None:
+    entry = {"display_name": "A", "benchmark": {"top1": 1}, "recommended_settings": {"epochs": {}}}
+
+    assert read_entries({"a": entry}, "f").entries == ({"framework": "f", "model_name": "a", **entry},)
+
+
 def test_rows_that_name_no_framework_are_of_the_documents_or_the_given_one() -> None:
     assert read_entries([{"model_name": "a"}], "mine").entries == ({"framework": "mine", "model_name": "a"},)
     assert read_entries({"framework": "own", "models": [{"model_name": "a"}]}, "mine").entries[0]["framework"] == "own"

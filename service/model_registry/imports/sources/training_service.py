@@ -17,6 +17,7 @@ from model_registry.catalog.request_models import ModelBody
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.training_entry import Entry, read_entries
+from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources.items import make_offer
 
 SOURCE = "training"
@@ -44,6 +45,8 @@ def read_training_models(
     Raises:
         SourceUnreadable: when the document holds no list of models. The rows of one that are wrong are `unread`.
     """
+    if api_base is not None and isinstance(document, Mapping) and "models" not in document:
+        raise SourceUnreadable(f"{api_base}/models/list answers without a list of models.")
     read = read_entries(document, framework)
     usual = framework or read.framework
     at = {"provider": provider, "provider_type": "custom", "api_base": api_base}

@@ -115,6 +115,11 @@ class Balancer:
         """Every target that a request or a health check has met, by its key."""
         return ((key, describe(upstream, now)) for key, upstream in self._upstreams.items())
 
+    def in_flight(self, key: str) -> int:
+        """How many requests to a target are running: the part of `view` that is asked for every second."""
+        upstream = self._upstreams.get(key)
+        return upstream.places.in_flight if upstream is not None else 0
+
     def _note(self, key: str, upstream: Upstream, now: float) -> None:
         """Report a change of a target's state, if there is one."""
         upstream.used_at = now

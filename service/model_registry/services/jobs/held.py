@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from model_registry.entities.service_job import ServiceJob
 
+_LONGEST_DETAIL = 2000
+
 
 class JobLost(Exception):
     """The job is not this replica's any more: nothing may be sent for it."""
@@ -38,10 +40,11 @@ class HeldJob:
         self.unrecorded |= fields.keys()
         self.notify()
 
-    def explain(self, detail: str | None) -> None:
+    def explain(self, detail: str) -> None:
         """Say what the job waits for. What has been explained already is no change."""
-        if self.job.detail != detail:
-            self.change(detail=detail)
+        shown = detail[:_LONGEST_DETAIL].replace("\0", "\ufffd")
+        if self.job.detail != shown:
+            self.change(detail=shown)
 
     def recorded(self, stored: ServiceJob) -> None:
         """Take over what only the database knows: its times, and its count of the changes."""

@@ -244,6 +244,7 @@ class Jobs:
 
     async def stop(self) -> None:
         """Leave the jobs to other replicas. A training that waits for its answer cannot be left: it becomes unknown."""
+        self._works = False
         held_jobs = [held for held in self._book if held.task is not None and not held.task.done()]
         for held in held_jobs:
             assert held.task is not None  # noqa: S101 (just looked)

@@ -52,12 +52,13 @@ class Reply:
 
     def summary(self) -> dict[str, Any]:
         """What is kept of it beside its body."""
-        kept = self.body is not None
+        kept = self.text() is not None
         return {"status": self.status, "content_type": self.content_type, "bytes": self.size, "kept": kept}
 
     def text(self) -> str | None:
-        """Its body as the database can hold it."""
-        return None if self.body is None else self.body.decode("utf-8", "replace").replace("\0", "\ufffd")
+        """Its body as the database can hold it. None: too large, also where bytes that are no UTF-8 make it so."""
+        text = (self.body or b"").decode("utf-8", "replace").replace("\0", "\ufffd")
+        return None if self.body is None or len(text.encode()) > MOST_ANSWER_BYTES else text
 
 
 AboutToSend = Callable[[Target], Awaitable[None]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from model_registry.entities.base import LONG_NAME_LENGTH
 from model_registry.entities.model_service import TrainingFlow
 from model_registry.entities.service_job import JobPhase, ServiceJob
 
@@ -101,6 +102,6 @@ def model_name(request: Mapping[str, Any], answer: Mapping[str, Any], model_type
     config = request.get("config")
     for given in (answer, request, config if isinstance(config, Mapping) else {}):
         name = given.get(_NAME)
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and 0 < len(name) <= LONG_NAME_LENGTH and name.isprintable():
             return name
     return model_type

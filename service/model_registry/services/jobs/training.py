@@ -74,6 +74,8 @@ class TrainingFlows:
         """Work on a job until it has ended. Errors: JobLost."""
         while not held.job.ended:
             await self._steps[next_step(held.job)](held)
+            with contextlib.suppress(StorageError):
+                await self._book.record(held)  # at once: who takes it over now goes on from here
 
     async def _send_first(self, held: HeldJob) -> None:
         """The first request of a job, as soon as an instance can take it."""

@@ -7,8 +7,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from model_registry.catalog.training_models import find_entry
+from model_registry.catalog.training_views import comparison_view, guide_view, list_view
 from model_registry.entities.model import Model
+from model_registry.errors import SourceUnreadable
 from model_registry.gateways.tensorzero.rendering.provider_tables import why_left_out
 from model_registry.imports.offers import plan_offers
 from model_registry.imports.plan import ImportPlan
@@ -133,3 +138,45 @@ def test_a_source_of_one_framework_passes_over_models_of_others() -> None:
     assert [offer.model_id for offer in content.offers] == ["a", "b"]
     (passed,) = content.passed_over
     assert (passed.name, passed.reason) == ("other/c", "is of another framework than timm")
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "no"}}, {"detail": "Not Found"}, {"timm": {"a": {}}}])
+def test_an_answer_without_a_list_is_none_of_a_service(answer: Any) -> None:
+    with pytest.raises(SourceUnreadable, match="http://p/models/list answers without a list"):
+        read_training_models(answer, framework="f", provider="p", api_base="http://p")
+
+
+odd = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["x" * 300, "2.6M"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = (
+    *("display_name", "description", "params", "input_size", "task_types", "pretrained_available", "tags", "priority"),
+    *("recommended_batch_size", "recommended_lr", "status", "inference_only", "benchmark", "model_id", "alternatives"),
+)
+
+
+@pytest.mark.property
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, odd)))
+def test_an_entry_with_odd_values_is_kept_whole_and_shown_or_has_a_reason(values: dict[str, Any]) -> None:
+    document = [{"framework": "huggingface", "model_name": "a/b"} | values, {"framework": "f", "model_name": "good"}]
+    content = read_training_models(document, framework=None, provider="p", api_base=None)
+    plan = plan_offers(Snapshot.empty(), content.offers, SOURCE, lambda: f"new-{next(IDS)}")
+    snapshot = Snapshot.empty().preview(plan.operations)
+
+    skipped = [entry.detail for entry in plan.report if entry.action == "skipped"]
+    kept = {model.model_id: model for model in snapshot.models}
+    assert len(kept) + len(skipped) + len(content.unread) == 2
+    assert all(skipped)
+    assert "good" in kept
+    if "a/b" in kept:
+        assert kept["a/b"].card["training_entry"] == document[0]
+        entry = find_entry(snapshot, "huggingface", "a/b")
+        assert entry == document[0]
+        json.dumps([list_view(entry), guide_view(entry), comparison_view(entry)])

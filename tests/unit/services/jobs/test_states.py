@@ -58,6 +58,8 @@ def test_the_words_of_services_are_understood(word: str, report: Report) -> None
         ({"model_name": "a", "config": {"model_name": "b"}}, {}, "a"),
         ({"config": {"model_name": "b"}}, {"model_name": ""}, "b"),
         ({"config": [1], "model_name": 7}, {}, "LSTM"),
+        ({"model_name": "a"}, {"model_name": "x" * 301}, "a"),
+        ({"model_name": "a\0b"}, {}, "LSTM"),
     ],
 )
 def test_the_model_is_called_what_the_service_calls_it(
