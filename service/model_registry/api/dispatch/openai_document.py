@@ -18,8 +18,8 @@ _SUMMARIES = {
     "embedding": "Have a model embed texts",
     "reranking": "Have a model rank documents",
     "speech": "Have a model speak a text",
-    "transcription": "Have a model write down what is said",
-    "translation": "Have a model translate what is said",
+    "transcription": "Have a model transcribe speech",
+    "translation": "Have a model translate speech",
 }
 _DESCRIPTION = (
     "`model` is a model's name, an alias, `provider/name`, `service/function` or a service. The request is passed on "
@@ -37,7 +37,7 @@ def _operation(asked: OpenAIPath) -> dict[str, Any]:
     name = {"type": "string", "minLength": 1, "examples": ["agents/chat"]}
     schema = {"type": "object", "required": ["model"], "properties": {"model": name}, "additionalProperties": True}
     kind = "multipart/form-data" if asked.capability in _FORMS else "application/json"
-    refusals = {str(status): {**said, "content": _ERROR} for status, said in responses(*_REFUSALS).items()}
+    refusals = {str(status): {**documented, "content": _ERROR} for status, documented in responses(*_REFUSALS).items()}
     return {
         "tags": [TAG],
         "summary": _SUMMARIES[asked.capability],

@@ -96,7 +96,7 @@ def answered(description: str) -> dict[str, Any]:
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()}
     return {
         "description": description,
-        "headers": {name: {**said, "required": False} for name, said in headers.items()},
+        "headers": {name: {**value, "required": False} for name, value in headers.items()},
     }
 
 
