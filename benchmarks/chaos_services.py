@@ -38,7 +38,7 @@ LIMIT = 4
 _PREDICTION_SECONDS = 0.05
 _ONCE = 5
 """Each fifth request must not be repeated."""
-_LEAVING_AT_ONCE = 25
+_LEAVING_AT_ONCE = 10
 _LONGEST_STAY_SECONDS = 0.2
 _LONG_SECONDS = 60.0
 """A prediction that no caller waits for."""

@@ -1,7 +1,8 @@
 """Dispatched requests beside direct ones to the same upstream, and beside nginx, LiteLLM's proxy and SMG.
 
 All features are on: keys, health checks, breakers, limits, trace headers, metrics. The upstream computes nothing
-(`upstream.py`), so what is measured is what is added. LiteLLM and SMG take requests for language models alone; nginx
+(`upstream.py`), so what is measured is what is added. The bare proxy is the limit: Python that passes requests on and
+does nothing else. LiteLLM and SMG take requests for language models alone; nginx
 takes any, and knows nothing of what it sends on.
 """
 
@@ -63,7 +64,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         _register(registry, upstream)
         _settle(registry)
         ours, direct = Way("registry", registry), Way("direct", upstream)
-        beside = [direct, *_started(bench, exits, upstream, [("nginx", peers.nginx)])]
+        beside = [direct, *_started(bench, exits, upstream, [("bare proxy", peers.bare_proxy), ("nginx", peers.nginx)])]
         yield from _small(bench, "POST /predict", _PREDICT, [ours, *beside])
         yield from _events(bench, [ours, *beside])
         yield from _large(bench, ours, direct)

@@ -65,6 +65,15 @@ def upstream(scratch: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def bare_proxy(scratch: Path, upstream_port: int) -> Iterator[Server]:
+    """What Python can do at most."""
+    port = choose_port(None, taken={upstream_port})
+    argv = [sys.executable, str(Path(__file__).with_name("bare_proxy.py")), str(port), str(upstream_port)]
+    with _running(argv, scratch / "bare-proxy.log", port, "/health") as server:
+        yield server
+
+
+@contextmanager
 def nginx(scratch: Path, upstream_port: int) -> Iterator[Server]:
     """Errors: NotInstalled."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")

@@ -52,8 +52,9 @@ class Instance:
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def remember(self) -> None:
-        """Keep what it has seen."""
-        self.calls += self.stub.seen().calls
+        """Keep what it has seen. What is under way ends with it."""
+        now = time.monotonic()
+        self.calls += [{"ended": now, **call} for call in self.stub.seen().calls]
 
     def begin(self, fault: str) -> None:
         """Begin a fault."""

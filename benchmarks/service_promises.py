@@ -15,6 +15,7 @@ K = TypeVar("K")
 FAILURES_TO_OPEN = 5
 BACK_SECONDS = 10.0
 LEAVE_SECONDS = 0.1
+_THAW_SECONDS = 1.0
 _MOMENT = 0.1
 """Between what a replica knows and what an instance sees."""
 
@@ -59,11 +60,15 @@ def others(calls: Sequence[Call], instances: Sequence[Instance]) -> Kept:
 
 
 def at_once(instances: Sequence[Instance], limit: int) -> Kept:
-    """`max_concurrent_requests` holds, in each replica."""
-    most = max(
-        (_most_at_once(calls, ended_early=_MOMENT) for one in instances for calls in _by(one.calls, _replica).values()),
-        default=0,
-    )
+    """`max_concurrent_requests` holds, in each replica.
+
+    What an instance reads or ends as it thaws is not counted: the replica had given it up long before.
+    """
+    most = 0
+    for one in instances:
+        thaws = [window.ended for window in one.windows if window.fault == "frozen"]
+        lively = [call for call in one.calls if not any(_thawed(call, moment) for moment in thaws)]
+        most = max(most, *(_most_at_once(calls, _MOMENT) for calls in _by(lively, _replica, [0]).values()))
     return Kept("requests at once at an instance, from a replica", f"{limit}", f"{most}", 0 < most <= limit)
 
 
@@ -88,13 +93,16 @@ def out(instances: Sequence[Instance], limit: int) -> tuple[Kept, Kept]:
 def back(instances: Sequence[Instance], replicas: int) -> Kept:
     """An instance that is well again gets requests again."""
     seconds = [
-        min((call["began"] for call in calls if call["began"] >= window.ended), default=float("inf")) - window.ended
+        (
+            min((c["began"] for c in calls if c["began"] >= window.ended), default=float("inf")) - window.ended,
+            window.fault,
+        )
         for one, window in _windows(instances)
         for calls in _by(one.calls, _replica, range(replicas)).values()
     ]
-    slowest = max(seconds, default=float("inf"))
+    slowest, fault = max(seconds, default=(float("inf"), "nothing"))
     promise = "until one that is well again is back"
-    return Kept(promise, f"{BACK_SECONDS:.0f} s", f"{slowest:.1f} s", slowest <= BACK_SECONDS, timed=True)
+    return Kept(promise, f"{BACK_SECONDS:.0f} s", f"{slowest:.1f} s ({fault})", slowest <= BACK_SECONDS, timed=True)
 
 
 def left(closed: dict[str, float], calls: Sequence[dict[str, Any]]) -> Kept:
@@ -106,6 +114,10 @@ def left(closed: dict[str, float], calls: Sequence[dict[str, Any]]) -> Kept:
     p99 = seconds[int(0.99 * len(seconds))] if seconds else float("inf")
     seen = f"{p99 * 1000:.0f} ms; {len(seconds)} of {len(closed)} reached it"
     return Kept("callers that leave: the instance knows (p99)", "100 ms", seen, p99 <= LEAVE_SECONDS, timed=True)
+
+
+def _thawed(call: dict[str, Any], moment: float) -> bool:
+    return bool(call["began"] <= moment + _THAW_SECONDS and call["ended"] >= moment - _MOMENT)
 
 
 def _windows(instances: Sequence[Instance], faults: Iterable[str] | None = None) -> Iterable[tuple[Instance, Window]]:

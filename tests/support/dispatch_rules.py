@@ -11,6 +11,8 @@ from typing import Literal
 FAILURES = 5
 FORGIVEN_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 300
+BUSY_SECONDS = 60
+"""A test of one whose health checks time out waits for so much longer."""
 
 Said = Literal["good", "bad", "nothing"]
 
@@ -108,8 +110,10 @@ class Breaker:
 def breaker_of(events: list[Event], capability: str) -> Breaker:
     """The breaker of a capability."""
     breaker = Breaker(FAILURES)
-    for event in events:
-        if isinstance(event, Sent) and event.capability == capability:
+    for place, event in enumerate(events):
+        if isinstance(event, Probed) and event.kind == "ok" and health_of(events[:place]).state != "healthy":
+            breaker.until = min(breaker.until, event.at)
+        elif isinstance(event, Sent) and event.capability == capability:
             breaker.sent(event.number, event.at)
         elif isinstance(event, Answered) and event.capability == capability:
             breaker.ended(event.number, event.answer, event.at)
@@ -219,7 +223,8 @@ def condition(events: list[Event], capability: str, most: int | None, now: float
         return "paused"
     full = most is not None and in_flight(events) >= most
     health = health_of(events)
-    both = {breaker_of(events, capability).lets_through(now), connections_of(events).lets_through(now)}
+    due = now - BUSY_SECONDS if health.state == "busy" else now
+    both = {breaker_of(events, capability).lets_through(due), connections_of(events).lets_through(due)}
     if health.ejected or both & {"none", "none more"}:
         testing = not health.ejected and "none more" in both
         return "ejected full" if full else "testing" if testing else "ejected"

@@ -129,8 +129,19 @@ def paths_of(app: FastAPI) -> set[str]:
         {re.sub(r"\{[^}]+\}", "small", template) for template in each}
         for each in (templates(app.routes), app.openapi()["paths"])
     )
-    assert found > documented
-    return found
+    assert found > documented - dispatched(app)
+    return found | documented
+
+
+def dispatched(app: FastAPI) -> set[str]:
+    """A path for everything that is passed on, which needs a scope of its own, and stands before all routes."""
+    tagged = {
+        path
+        for path, operations in app.openapi()["paths"].items()
+        for operation in operations.values()
+        if "dispatch" in operation.get("tags", ())
+    }
+    return {re.sub(r"\{[^}]+\}", "small", template) for template in tagged}
 
 
 @pytest.fixture
@@ -167,8 +178,9 @@ async def test_the_read_key_of_the_environment_reads_everything_and_writes_nothi
 
     async with replica.anonymous() as reader:
         reader.headers["X-API-Key"] = READ_KEY
+        passed_on = dispatched(replica.app)
         for path in paths_of(replica.app):
-            is_dispatch = path.partition("/small")[0] == "/jobs"
+            is_dispatch = path in passed_on or path.partition("/small")[0] == "/jobs"
             assert ((await reader.get(path)).status_code in (401, 403)) == is_dispatch, path
         problem(await reader.post("/api/providers", json={"name": "p", "type": "openai"}), 403, "E4030")
 

@@ -89,10 +89,12 @@ async def test_what_fails_is_out_after_two_probes_with_the_reason_and_back_by_it
     assert 'model_registry_instances{model_type="LSTM",state="healthy"} 1.0' in metrics
 
 
-async def test_a_trainer_that_answers_no_probe_stays_in(
+async def test_a_trainer_that_answers_no_probe_stays_in_although_it_cannot_renew(
     quick: Replica, stub: StubModelService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model_registry.services.prober.PROBE_SECONDS", 0.1)
+    monkeypatch.setattr("model_registry.services.liveness.GAP_SECONDS", 0.5)
+    monkeypatch.setattr("model_registry.services.liveness.WRITE_SECONDS", 0.1)
     await register(quick, stub.url, "training", "prediction", ttl_seconds=1)
     await state(quick, "healthy")
 
@@ -100,9 +102,13 @@ async def test_a_trainer_that_answers_no_probe_stays_in(
     try:
         found = await state(quick, "busy")
         assert (found["healthy"], "no answer within" in found["reason"]) == (True, True), found
-        await quick.state.model_services.liveness.write()
-        instance = quick.state.registry.snapshot.instances.where("service_id", "a")[0]
-        assert quick.state.model_services.prober.last(instance).reached  # type: ignore[union-attr]
+        await register(quick, stub.url, "prediction", service_id="no-trainer", ttl_seconds=1)
+
+        async def the_other_is_gone() -> bool:
+            return (await quick.client.get("/services/no-trainer")).status_code == 404
+
+        await until(the_other_is_gone)
+        assert (await quick.client.get("/services/a")).json()["state"] == "busy"
     finally:
         stub.thaw()
     await state(quick, "healthy")

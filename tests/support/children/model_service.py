@@ -26,6 +26,8 @@ from support.children.stub_control import CALL_ID, Faults, Seen, control_server
 from support.children.stub_http import Request, Responder, StubProtocol
 
 _BACKLOG = 1024
+_HANG_SECONDS = 0.02
+"""Between two looks whether it still hangs."""
 
 
 class ModelService:
@@ -55,8 +57,8 @@ class ModelService:
 
     async def _health(self, responder: Responder) -> None:
         faults = self.faults
-        if faults.health_hangs or faults.now() == "hang":
-            await asyncio.Event().wait()
+        while faults.health_hangs or faults.now() == "hang":  # noqa: ASYNC110 (a thread changes it)
+            await asyncio.sleep(_HANG_SECONDS)
         if faults.now() == "close_early":
             responder.cut()
             return
@@ -90,7 +92,9 @@ class ModelService:
             return True
         self._execute(request, body)
         if mode == "hang":
-            await asyncio.Event().wait()
+            while self.faults.now() == "hang":  # noqa: ASYNC110 (a thread changes it)
+                await asyncio.sleep(_HANG_SECONDS)
+            responder.cut()
         elif mode == "error":
             responder.send(500, {"detail": "out of order"})
         else:

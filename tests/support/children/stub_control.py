@@ -19,8 +19,9 @@ class Faults:
     """How it behaves; changed while it runs."""
 
     mode: Mode = "ok"
-    """`hang`: nothing is answered. `error`: 500. `rate_limited`: 429 with Retry-After. `close_early`: the connection
-    ends without a response. `cut_body`: it ends within the body. `slow_body`: a second between two pieces of it."""
+    """`hang`: nothing is answered; when that is over, connections end. `error`: 500. `rate_limited`: 429 with
+    Retry-After. `close_early`: the connection ends without a response. `cut_body`: it ends within the body.
+    `slow_body`: `piece_seconds` between two pieces of it."""
     flap_seconds: float = 0.0
     """Above 0: `mode` holds in every other interval of this length; in between all is well."""
     retry_after: float = 1.0

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from model_registry.api.auth import ANYBODY, Caller
 from model_registry.api.long_work import Room
-from model_registry.api.shared_headers import SECURITY_HEADERS
+from model_registry.api.shared_headers import SECURITY_HEADERS, private
 from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
 from model_registry.services.dispatch.header_rules import Header, request_headers
@@ -20,6 +20,8 @@ _SMALL_BYTES = 256 * 2**10
 _KEY = frozenset({b"x-api-key"})
 _BOTH_KEYS = _KEY | {b"authorization"}
 """Headers that may hold a key of this registry: no upstream gets them."""
+_CACHED = frozenset({"GET", "HEAD"})
+"""Methods whose answers a cache may keep."""
 UNKNOWN = "unknown"
 """The label of what is not, or not yet, known to be a model service's."""
 
@@ -153,4 +155,6 @@ class DispatchRequest:
             (b"x-registry-attempts", b"%d" % attempts),
             (b"x-registry-overhead-ms", b"%.2f" % (self.overhead_seconds * 1000)),
         ]
+        if self.method in _CACHED:
+            headers = private(headers)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})

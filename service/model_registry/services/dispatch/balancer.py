@@ -92,7 +92,7 @@ class Balancer:
         """Take the result of a health check of a target into account."""
         upstream = self._upstream(target.key, now)
         in_flight = upstream.places.in_flight > 0
-        ejected = upstream.health.ejects
+        ejected, before = upstream.health.ejects, upstream.health.state
         upstream.health.probed(result, in_flight=in_flight, grace_seconds=target.grace_seconds, now=now)
         if result.kind == "refused":
             upstream.connections.open(now)
@@ -101,6 +101,9 @@ class Balancer:
             ejected = True
         if ejected and not upstream.health.ejects:
             upstream.recovered_at = now
+        if result.kind == "ok" and before != "healthy":
+            for lane in upstream.lanes.values():
+                lane.breaker.hasten(now)
         self._note(target.key, upstream, now)
 
     def view(self, key: str, now: float) -> TargetView:

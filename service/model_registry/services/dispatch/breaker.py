@@ -76,6 +76,10 @@ class Breaker:
             self.opened = self.testing = False
             self._closed_at = now
 
+    def hasten(self, now: float) -> None:
+        """Make the test due now: there is a sign that it works again."""
+        self._until = min(self._until, now)
+
     def count_failure(self, now: float) -> None:
         """Count a failure while closed, and open if it is one too many."""
         self._failures += 1

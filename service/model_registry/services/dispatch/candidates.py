@@ -13,6 +13,8 @@ Condition = Literal["free", "busy", "test", "full", "cooling", "ejected", "testi
 """`free`, `busy` and `test` can take a request, `full` could. `busy`: its health checks time out. `test`: a breaker
 is half-open and waits for its test request, which is under way in `testing`. `ejected`: it should get no requests."""
 
+_BUSY_SECONDS: Final = 60.0
+"""How much later a test is due while health checks time out. When they no longer do, it is due as usual."""
 _SOON_SECONDS: Final = 1.0
 _NOBODY_SECONDS: Final = 10.0
 
@@ -27,7 +29,9 @@ def condition_of(target: Target, lane: Lane, now: float) -> Condition:
         return "ejected_full" if full else "ejected"
     if not upstream.connections.opened and not lane.breaker.opened:
         return "full" if full else "busy" if upstream.health.state == "busy" else "free"
-    admissions = (upstream.connections.admits(now), lane.breaker.admits(now))
+    # A test of one whose event loop is blocked would make its caller wait for nothing.
+    due = now - _BUSY_SECONDS if upstream.health.state == "busy" else now
+    admissions = (upstream.connections.admits(due), lane.breaker.admits(due))
     if "testing" not in admissions and "no" not in admissions:
         return "full" if full else "test"
     return "ejected_full" if full else "testing" if "testing" in admissions else "ejected"

@@ -240,6 +240,38 @@ def test_busy_ones_wait_until_no_other_is_left() -> None:
     assert send(balancer, trainer, B, tried={"b"}) == "a"
 
 
+def test_one_whose_event_loop_is_blocked_is_tested_when_it_answers_health_checks_again() -> None:
+    balancer, trainer = Balancer(), target("a", grace_seconds=600)
+    for _ in range(5):
+        send(balancer, trainer, outcome=Outcome("timeout"))
+    balancer.probed(trainer, ProbeResult("timeout"), 0.0)
+
+    assert {send(balancer, trainer, B, now=30.0) for _ in range(4)} == {"b"}
+    balancer.probed(trainer, ProbeResult("ok"), 30.0)
+    assert send(balancer, trainer, B, now=30.0) == "a"
+
+
+def test_a_test_is_due_at_once_when_a_health_check_works_again() -> None:
+    balancer = Balancer()
+    for start in (0.0, 1.0, 3.0, 7.0):
+        for _ in range(5):
+            send(balancer, A, outcome=FAILED, now=start)
+    balancer.probed(A, ProbeResult("status", 500), 7.0)
+
+    assert {send(balancer, A, B, now=9.0) for _ in range(4)} == {"b"}
+    balancer.probed(A, ProbeResult("ok"), 9.0)
+    assert send(balancer, A, B, now=9.0) == "a"
+
+
+def test_one_that_is_busy_for_long_is_tested_now_and_then() -> None:
+    balancer, trainer = Balancer(), target("a", grace_seconds=600)
+    for _ in range(5):
+        send(balancer, trainer, outcome=Outcome("timeout"))
+    balancer.probed(trainer, ProbeResult("timeout"), 0.0)
+
+    assert send(balancer, trainer, B, now=61.0) == "a"
+
+
 def test_a_key_of_ours_that_is_refused_is_a_mistake_of_configuration() -> None:
     balancer = Balancer()
     ours, callers = target("a", authorisation_variable="KEY"), target("b")
