@@ -74,8 +74,9 @@ def training_service(
 ) -> None:
     """Serve one framework's models as a training service, for the registry and other clients to discover.
 
-    Answers /health, /models/list, /models/{name}, /training/start, /training/status/{id}, /training/stop/{id} and
-    /config-schema. A model is an object with at least a name; a file has a list of them, or objects by name:
+    Answers /health, /models/list, /models/{name}, /training/start, /training/status/{id}, /training/stop/{id},
+    /training/log/{id} and /config-schema. A model is an object with at least a name; a file has a list of them, or
+    objects by name:
     `{"timm": {"resnet50": {"display_name": "ResNet-50", "task_types": ["image_classification"]}}}`
 
     Example: `FRAMEWORK=timm model-registry training-service --models timm.json --train-command "python train.py"`

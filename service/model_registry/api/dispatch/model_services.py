@@ -73,8 +73,7 @@ class ModelServiceDoors:
 
     async def ask(self, capability: str, request: DispatchRequest) -> None:
         """A JSON body that says which model service is meant. Errors: those of `Dispatcher.dispatch`, Invalid."""
-        if request.scope["query_string"]:
-            raise invalid("query", "this path takes no parameters")
+        request.refuse_parameters()
         begun, whole = await request.read(MOST_JSON_BYTES)
         fields = read_fields(begun) if whole else read_first_fields(begun)
         if fields is None:

@@ -7,11 +7,11 @@ from typing import Any
 from model_registry.api.dispatch.combining import AGGREGATES
 from model_registry.api.dispatch.training import TRAIN_MODEL
 from model_registry.api.problems import responses
-from model_registry.entities.openai_paths import OPENAI_PATHS, OpenAIPath
 from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
 from model_registry.services.jobs.following import TRAINING_STATUS
 
-_TAG = "dispatch"
+TAG = "dispatch"
+"""Of every path that is passed on."""
 _GENERAL = "/dispatch/{model_type}/{capability}/{path}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _REFUSALS = (401, 403, 404, 405, 408, 409, 422, 429, 502, 503, 504, 508)
@@ -40,21 +40,14 @@ _PREFER = {
     "schema": {"type": "string"},
     "description": "`respond-async`: 202 at once, with the job. With `wait=30`: its end, if within 30 s.",
 }
-_MODEL = {
-    "type": "string",
-    "description": "A model's name, an alias, `service/function`, `service`, or `provider/name`.",
-}
-_FORMS = frozenset({"/audio/transcriptions", "/audio/translations"})
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 
 
 def dispatch_paths() -> dict[str, Any]:
     """Return the paths with their operations."""
     named = {capability.path: {"post": _named(name)} for name, capability in CAPABILITIES.items()}
-    general = {_GENERAL: {method: _general(method) for method in _METHODS}}
-    language = {path: {"post": _language(asked)} for path, asked in OPENAI_PATHS.items()}
     dashboard = {TRAIN_MODEL: {"post": _train_model()}, f"{TRAINING_STATUS}{{name}}": {"get": _training_status()}}
-    return {**named, **general, **dashboard, **language}
+    return {**named, _GENERAL: {method: _general(method) for method in _METHODS}, **dashboard}
 
 
 def _named(capability: str) -> dict[str, Any]:
@@ -71,7 +64,7 @@ def _named(capability: str) -> dict[str, Any]:
         properties["model_types"] = {**names, "description": "With `aggregate`: the model types to ask."}
         properties["versions"] = {**names, "description": "With `aggregate`: the versions to ask. Default: all."}
     return {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": _SUMMARIES[capability],
         "operationId": f"dispatch_{capability}",
         "description": "Other fields are the service's own, and are passed on as they are. Needs the scope dispatch.",
@@ -84,7 +77,7 @@ def _named(capability: str) -> dict[str, Any]:
 def _train_model() -> dict[str, Any]:
     properties = {"model_type": {"type": "string", "description": "May be left out where only one trains."}}
     return {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": "Have a model service train, as a job, and wait for its end",
         "operationId": "dispatch_train_model",
         "description": "After 600 s: 504 with the job's id; the job goes on. Needs the scope dispatch.",
@@ -97,7 +90,7 @@ def _train_model() -> dict[str, Any]:
 def _training_status() -> dict[str, Any]:
     texts = {"model_type": "May be left out where only one trains.", "service_id": "Where several instances train."}
     return {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": "Follow a training as server-sent events of its service",
         "operationId": "dispatch_training_status",
         "description": "The events come as the service sends them. Needs the scope dispatch.",
@@ -110,20 +103,6 @@ def _training_status() -> dict[str, Any]:
             ),
         ],
         "responses": _responses("The service's events"),
-    }
-
-
-def _language(asked: OpenAIPath) -> dict[str, Any]:
-    content: dict[str, Any] = {"type": "object", "properties": {"model": _MODEL}, "required": ["model"]}
-    kind = "multipart/form-data" if asked.below in _FORMS else "application/json"
-    return {
-        "tags": ["language models"],
-        "summary": f"Ask a language model: {asked.capability}",
-        "operationId": f"ask_{asked.capability}",
-        "description": "OpenAI's protocol; all fields but `model` pass unchanged. Errors have OpenAI's shape. "
-        "Needs the scope dispatch.",
-        "requestBody": {"required": True, "content": {kind: {"schema": content}}},
-        "responses": {"default": _answer("What the model's server answers, unchanged")},
     }
 
 
@@ -143,7 +122,7 @@ def _general(method: str) -> dict[str, Any]:
         for name, text in names.items()
     ]
     operation: dict[str, Any] = {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": "Send any request to an instance of a model service",
         "operationId": f"dispatch_{method}",
         "description": "The body is passed on as it comes, of any size; so is the answer. Needs the scope dispatch.",
@@ -157,13 +136,15 @@ def _general(method: str) -> dict[str, Any]:
     return operation
 
 
+def answered(description: str) -> dict[str, Any]:
+    """Return an answer that is passed on, with the registry's headers."""
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()}
+    return {
+        "description": description,
+        "headers": {name: {**value, "required": False} for name, value in headers.items()},
+    }
+
+
 def _responses(description: str, *more: int) -> dict[str, Any]:
     refusals = {str(status): response for status, response in responses(*_REFUSALS, *more).items()}
-    return {"default": _answer(description), **refusals}
-
-
-def _answer(description: str) -> dict[str, Any]:
-    headers = {
-        name: {"description": text, "schema": {"type": "string"}, "required": False} for name, text in _HEADERS.items()
-    }
-    return {"description": description, "headers": headers}
+    return {"default": answered(description), **refusals}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 
+from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
 from model_registry.api.auth import ANYBODY, Caller
 from model_registry.api.long_work import Room
-from model_registry.api.shared_headers import SECURITY_HEADERS
+from model_registry.api.problems import summary
+from model_registry.api.shared_headers import SECURITY_HEADERS, private
+from model_registry.entities.spelling import MOST_LISTED
+from model_registry.errors import Invalid, Reason
 from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
 from model_registry.services.dispatch.header_rules import Header, request_headers
@@ -20,6 +25,8 @@ _SMALL_BYTES = 256 * 2**10
 _KEY = frozenset({b"x-api-key"})
 _BOTH_KEYS = _KEY | {b"authorization"}
 """Headers that may hold a key of this registry: no upstream gets them."""
+_CACHED = frozenset({"GET", "HEAD"})
+"""Methods whose answers a cache may keep."""
 UNKNOWN = "unknown"
 """The label of what is not, or not yet, known to be a model service's."""
 
@@ -68,6 +75,14 @@ class DispatchRequest:
         """The headers as they came; names in lower case."""
         headers: list[Header] = self.scope["headers"]
         return headers
+
+    def refuse_parameters(self) -> None:
+        """Refuse a query, where the path takes none. Errors: Invalid, naming each parameter."""
+        if query := self.scope["query_string"]:
+            names = dict.fromkeys(name for name, _ in QueryParams(query).multi_items())
+            what = "is not a known parameter; this path takes none"
+            reasons = [Reason(name, what) for name in islice(names, MOST_LISTED)]
+            raise Invalid(summary(tuple(reasons)) or "This path takes no parameters.", reasons=reasons)
 
     def upstream_headers(self) -> list[Header]:
         """The headers that an upstream gets."""
@@ -153,4 +168,6 @@ class DispatchRequest:
             (b"x-registry-attempts", b"%d" % attempts),
             (b"x-registry-overhead-ms", b"%.2f" % (self.overhead_seconds * 1000)),
         ]
+        if self.method in _CACHED:
+            headers = private(headers)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})

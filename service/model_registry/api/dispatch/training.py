@@ -80,8 +80,7 @@ class TrainingJobs:
 
         Errors: those of `train`, NotFound, NotAllowed.
         """
-        if request.scope["query_string"]:
-            raise _invalid("query", "this path takes no parameters")
+        request.refuse_parameters()
         body, whole = await request.read(MOST_REQUEST_BYTES)
         fields = read_fields(body) if whole else None
         given = fields.text(MODEL_TYPE) if fields is not None else None

@@ -178,12 +178,17 @@ def _close(opened: asyncio.Future[Answer]) -> None:
 
 
 def _parameters(request: DispatchRequest) -> dict[str, str]:
-    given: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for parameter, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
         if parameter not in _PARAMETERS:
             raise _invalid(parameter, f"is not a known parameter; {suggestion(parameter, _PARAMETERS)}")
-        given[parameter] = value
-    return given
+        values.setdefault(parameter, []).append(value)
+    for parameter, found in values.items():
+        if len(found) > 1:
+            raise _invalid(parameter, f"is given {len(found)} times, and takes one value")
+        if not found[0]:
+            raise _invalid(parameter, "is empty: leave it out, or name one")
+    return {parameter: value for parameter, (value,) in values.items()}
 
 
 def _invalid(where: str, message: str) -> Invalid:
