@@ -54,6 +54,8 @@ class Caller:
 
 ANYBODY = Caller("anonymous", frozenset({"read"}))
 """Who reads without a key where that is allowed."""
+_OWNER = Caller("environment key", frozenset({"admin"}))
+_READER = Caller("environment read key", frozenset({"read"}))
 
 
 PRIVATE = "model_registry.private"
@@ -76,6 +78,9 @@ class Authenticator:
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
         self._metrics_hash = _hash(settings.metrics_token)
+        self._stamp: object = None
+        self._callers: dict[str, Caller] = {}
+        """Of stored keys that were shown, by their hashes, until one of the rows changes."""
 
     @property
     def reads_are_open(self) -> bool:
@@ -149,8 +154,8 @@ class Authenticator:
         that listens to its own machine alone; but no page of another site that is open in a browser there.
         Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
-        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
-        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
+        authorization, api_key = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(authorization.decode("latin-1"), api_key.decode("latin-1")))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
@@ -189,16 +194,22 @@ class Authenticator:
 
     def _by_hash(self, shown: str) -> Caller | None:
         if self._own_hash is not None and hmac.compare_digest(shown, self._own_hash):
-            return Caller("environment key", frozenset({"admin"}))
+            return _OWNER
         if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
-            return Caller("environment read key", frozenset({"read"}))
+            return _READER
         # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
         if not self._registry.loaded:
             return None
-        for key in self._registry.snapshot.api_keys.where("key_hash", shown):
+        keys = self._registry.snapshot.api_keys
+        if keys.stamp != self._stamp:
+            self._stamp, self._callers = keys.stamp, {}
+        if shown in self._callers:
+            return self._callers[shown]
+        for key in keys.where("key_hash", shown):
             if key.revoked_at is None and hmac.compare_digest(shown, key.key_hash):
                 limits = None if key.services is None else frozenset(name.lower() for name in key.services)
-                return Caller(key.name, frozenset(key.scopes), limits)
+                caller = self._callers[shown] = Caller(key.name, frozenset(key.scopes), limits)
+                return caller
         return None
 
 
