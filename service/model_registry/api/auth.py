@@ -146,7 +146,8 @@ class Authenticator:
         """The caller, by the headers of a request, who may have it passed on.
 
         Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
-        that listens to its own machine alone; but no page of another site that is open in a browser there.
+        that listens to its own machine alone; but no page of another site that is open in a browser there, also not
+        one whose name was pointed here after it was loaded: the Host that a browser sends is then that name.
         Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
         shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
@@ -161,7 +162,8 @@ class Authenticator:
         if not self.is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
-        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
+        host = asked.get(b"host", b"localhost").decode("latin-1")
+        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE or not is_loopback(f"http://{host}"):
             raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
         return ANYBODY
 
