@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from model_registry.entities.api_key import hash_of, new_secret
+from model_registry.entities.openai_paths import OPENAI_PATHS
 from model_registry.store.history import History
 from support.catalogue import add_model, add_provider, problem
 from support.replica import ADMIN_KEY, Replica
@@ -129,8 +130,19 @@ def paths_of(app: FastAPI) -> set[str]:
         {re.sub(r"\{[^}]+\}", "small", template) for template in each}
         for each in (templates(app.routes), app.openapi()["paths"])
     )
-    assert found > documented
-    return found
+    assert found > documented - dispatched(app)
+    return found | documented
+
+
+def dispatched(app: FastAPI) -> set[str]:
+    """A path for everything that is passed on, which needs a scope of its own, and stands before all routes."""
+    tagged = {
+        path
+        for path, operations in app.openapi()["paths"].items()
+        for operation in operations.values()
+        if "dispatch" in operation.get("tags", ())
+    }
+    return {re.sub(r"\{[^}]+\}", "small", template) for template in tagged}
 
 
 @pytest.fixture
@@ -155,7 +167,9 @@ async def test_without_a_key_no_path_and_no_method_tells_anything(closed: Replic
                 assert "allow" not in answer.headers
                 assert "x-registry-revision" not in answer.headers
                 assert answer.headers["cache-control"] == "no-store"
-                if method != "HEAD":
+                if method != "HEAD" and path in OPENAI_PATHS:  # in the shape that their clients read
+                    assert answer.json()["error"]["code"] == "invalid_api_key", (method, path)
+                elif method != "HEAD":
                     assert answer.json()["code"] == "E4010", (method, path)
 
 
@@ -167,8 +181,9 @@ async def test_the_read_key_of_the_environment_reads_everything_and_writes_nothi
 
     async with replica.anonymous() as reader:
         reader.headers["X-API-Key"] = READ_KEY
+        passed_on = dispatched(replica.app)
         for path in paths_of(replica.app):
-            is_dispatch = path.partition("/small")[0] == "/jobs"
+            is_dispatch = path in passed_on or path.partition("/small")[0] == "/jobs"
             assert ((await reader.get(path)).status_code in (401, 403)) == is_dispatch, path
         problem(await reader.post("/api/providers", json={"name": "p", "type": "openai"}), 403, "E4030")
 

@@ -199,7 +199,9 @@ async def test_one_name_in_two_frameworks_is_asked_for_with_the_framework(client
 
 async def test_an_entry_with_two_fields_is_listed_with_what_is_unknown(client: httpx.AsyncClient) -> None:
     await bring_in(
-        client, {"mine": {"vit-base": {"task_types": ["a"], "input_size": "224x224", "priority": "p0"}}}, "mine"
+        client,
+        {"framework": "mine", "models": {"vit-base": {"task_types": ["a"], "input_size": "224x224", "priority": "p0"}}},
+        "mine",
     )
 
     unknown = dict.fromkeys(

@@ -21,7 +21,7 @@ from model_registry.api.dispatch.request import DispatchRequest
 from model_registry.api.http_protocol import CONNECTION
 from model_registry.api.long_work import Room
 from model_registry.api.problems import REFUSALS, bug_response
-from model_registry.api.shared_headers import SECURITY_HEADERS
+from model_registry.api.shared_headers import SECURITY_HEADERS, private
 from model_registry.errors import (
     DispatchLoop,
     Invalid,
@@ -113,15 +113,17 @@ class DispatchApplication:
 
     async def _admit(self, door: Door, request: DispatchRequest) -> None:
         """Errors: NotFound, MethodNotAllowed, DispatchLoop, NotAuthenticated, NotAllowed."""
+        hops = request.asked.get(HOPS)
+        if hops is not None and is_looping(hops, self._replica):
+            raise DispatchLoop("An address that requests are sent to leads back to this registry.")
+        authenticator = self._state.authenticator
+        if not self._is_control or not authenticator.reads_are_open:  # else there is nothing to keep from anybody
+            request.caller = await authenticator.require_dispatch(request.asked)
         if self._is_control:
             raise NotFound("This replica has the role `control`: it dispatches no requests. Ask one with another role.")
         if door.methods is not None and request.method not in door.methods:
             allowed = ", ".join(sorted(door.methods))
             raise MethodNotAllowed(f"{door.route} takes {allowed} only.", allow=allowed)
-        hops = request.asked.get(HOPS)
-        if hops is not None and is_looping(hops, self._replica):
-            raise DispatchLoop("An address that requests are sent to leads back to this registry.")
-        request.caller = await self._state.authenticator.require_dispatch(request.asked)
 
     async def _answer_once(self, door: Door, request: DispatchRequest, given: bytes) -> None:
         """Answer a request with an Idempotency-Key: the first is carried out, others get its answer.
@@ -170,7 +172,7 @@ class DispatchApplication:
     async def _send(self, request: DispatchRequest, response: Response, error: RegistryError | None = None) -> None:
         request.status = response.status_code
         facts = error.data if error is not None else {}
-        headers = [*response.raw_headers, *SECURITY_HEADERS]
+        headers = private([*response.raw_headers, *SECURITY_HEADERS])
         if "attempts" in facts:
             headers.append((b"x-registry-attempts", b"%d" % facts["attempts"]))
             headers.append((b"x-registry-service", facts["service"].encode("ascii", "backslashreplace")))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from urllib.parse import unquote, unquote_to_bytes
+
+from starlette.datastructures import QueryParams
 
 from model_registry.api.dispatch.aggregate import MOST_SOURCES, Source, aggregate_of, ask_all, names_of, respond_with
 from model_registry.api.dispatch.door import Door
@@ -20,10 +23,11 @@ from model_registry.api.dispatch.fields import (
 )
 from model_registry.api.dispatch.request import DispatchRequest
 from model_registry.api.dispatch.training import TrainingJobs
+from model_registry.api.problems import summary
 from model_registry.entities.model_service import ModelService
 from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
 from model_registry.entities.spelling import MOST_LISTED, listed, suggestion
-from model_registry.errors import BodyTooLarge, NotAllowed, NotFound
+from model_registry.errors import BodyTooLarge, Invalid, NotAllowed, NotFound, Reason
 from model_registry.services.directory import InstanceDirectory
 from model_registry.services.dispatch.caller_body import KEPT_BYTES, CallerBody
 from model_registry.services.dispatch.dispatcher import Dispatcher
@@ -72,7 +76,7 @@ class ModelServiceDoors:
     async def ask(self, capability: str, request: DispatchRequest) -> None:
         """A JSON body that says which model service is meant. Errors: those of `Dispatcher.dispatch`, Invalid."""
         if request.scope["query_string"]:
-            raise invalid("query", "this path takes no parameters")
+            raise _no_parameters(request.scope["query_string"])
         begun, whole = await request.read(MOST_JSON_BYTES)
         fields = read_fields(begun) if whole else read_first_fields(begun)
         if fields is None:
@@ -246,6 +250,12 @@ def _no_version(service: _Service, version: str) -> NotFound:
         f"{service.name} has no version {version!r}; {suggestion(version, names)}. `latest` is the newest.",
         allowed=names[:MOST_LISTED],
     )
+
+
+def _no_parameters(query: bytes) -> Invalid:
+    names = dict.fromkeys(name for name, _ in QueryParams(query).multi_items())
+    reasons = [Reason(name, "is not a known parameter; this path takes none") for name in islice(names, MOST_LISTED)]
+    return Invalid(summary(tuple(reasons)) or "This path takes no parameters.", reasons=reasons)
 
 
 def _unreadable(capability: str) -> BodyTooLarge:

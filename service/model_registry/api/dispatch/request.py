@@ -15,11 +15,12 @@ from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
 from model_registry.services.dispatch.header_rules import Header, request_headers
 from model_registry.services.dispatch.kept_answers import MOST_ANSWER_BYTES, Messages, size_of
 
-_KEPT_BY_CACHES = frozenset({"GET", "HEAD"})
 _READ_BYTES = 8
 """That a byte of JSON may well take in memory once it is read."""
 _SMALL_BYTES = 256 * 2**10
 """Of a body that needs no room."""
+_CACHED = frozenset({"GET", "HEAD"})
+"""Methods whose answers a cache may keep."""
 UNKNOWN = "unknown"
 """The label of what is not, or not yet, known to be a model service's."""
 
@@ -153,10 +154,12 @@ class DispatchRequest:
         self.overhead_seconds = time.perf_counter() - self.started - self.waited - upstream_seconds
         self.status = status
         headers = [
-            *(private(headers) if self.method in _KEPT_BY_CACHES else headers),
+            *headers,
             *SECURITY_HEADERS,
             (b"x-registry-service", service.encode("ascii", "backslashreplace")),
             (b"x-registry-attempts", b"%d" % attempts),
             (b"x-registry-overhead-ms", b"%.2f" % (self.overhead_seconds * 1000)),
         ]
+        if self.method in _CACHED:
+            headers = private(headers)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
