@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from model_registry.api.dispatch.openai_document import openai_paths
 from model_registry.api.dispatch.openapi import dispatch_paths
 from model_registry.api.problems import Problem, responses
 
@@ -29,7 +30,7 @@ def describe(app: FastAPI) -> None:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= problem.pop("$defs", {})
             schemas["Problem"] = problem
-            document["paths"] |= dispatch_paths()
+            document["paths"] |= dispatch_paths() | openai_paths()
             components["securitySchemes"] = _SCHEMES
             _say_what_any_request_may_get(document)
             _say_who_may(document)

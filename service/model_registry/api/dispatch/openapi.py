@@ -8,7 +8,8 @@ from model_registry.api.dispatch.combining import AGGREGATES
 from model_registry.api.problems import responses
 from model_registry.entities.service_capabilities import CAPABILITIES, PREDICTION, TRAINING
 
-_TAG = "dispatch"
+TAG = "dispatch"
+"""Of every path that is passed on."""
 _GENERAL = "/dispatch/{model_type}/{capability}/{path}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _REFUSALS = (401, 403, 404, 405, 408, 409, 422, 429, 502, 503, 504, 508)
@@ -52,7 +53,7 @@ def _named(capability: str) -> dict[str, Any]:
         properties["model_types"] = {**names, "description": "With `aggregate`: the model types to ask."}
         properties["versions"] = {**names, "description": "With `aggregate`: the versions to ask. Default: all."}
     return {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": _SUMMARIES[capability],
         "operationId": f"dispatch_{capability}",
         "description": "Other fields are the service's own, and are passed on as they are. Needs the scope dispatch.",
@@ -76,7 +77,7 @@ def _general(method: str) -> dict[str, Any]:
         for name, text in names.items()
     ]
     operation: dict[str, Any] = {
-        "tags": [_TAG],
+        "tags": [TAG],
         "summary": "Send any request to an instance of a model service",
         "operationId": f"dispatch_{method}",
         "description": "The body is passed on as it comes, of any size; so is the answer. Needs the scope dispatch.",
@@ -90,13 +91,15 @@ def _general(method: str) -> dict[str, Any]:
     return operation
 
 
-def _responses(description: str, *more: int) -> dict[str, Any]:
-    answer = {
+def answered(description: str) -> dict[str, Any]:
+    """Return an answer that is passed on, with the registry's headers."""
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()}
+    return {
         "description": description,
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}, "required": False}
-            for name, text in _HEADERS.items()
-        },
+        "headers": {name: {**value, "required": False} for name, value in headers.items()},
     }
+
+
+def _responses(description: str, *more: int) -> dict[str, Any]:
     refusals = {str(status): response for status, response in responses(*_REFUSALS, *more).items()}
-    return {"default": answer, **refusals}
+    return {"default": answered(description), **refusals}
