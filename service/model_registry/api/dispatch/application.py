@@ -45,6 +45,9 @@ _CALLER_LEFT = 499
 _KEY = b"idempotency-key"
 _LONGEST_KEY = 255
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PASSED_ON = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
+_NEVER_PASSED_ON = frozenset({"TRACE", "CONNECT"})
+"""One shows what was added on the way, the other asks for a tunnel."""
 _MAYBE_DONE = (OutcomeUnknown, UpstreamFailed, UpstreamTimeout)
 """Errors of requests that may have been carried out."""
 _NOT_DONE = frozenset({429, 503})
@@ -121,8 +124,9 @@ class DispatchApplication:
             request.caller = await authenticator.require_dispatch(request.asked)
         if self._is_control:
             raise NotFound("This replica has the role `control`: it dispatches no requests. Ask one with another role.")
-        if door.methods is not None and request.method not in door.methods:
-            allowed = ", ".join(sorted(door.methods))
+        methods = _PASSED_ON if door.methods is None and request.method in _NEVER_PASSED_ON else door.methods
+        if methods is not None and request.method not in methods:
+            allowed = ", ".join(sorted(methods))
             raise MethodNotAllowed(f"{door.route} takes {allowed} only.", allow=allowed)
 
     async def _answer_once(self, door: Door, request: DispatchRequest, given: bytes) -> None:
