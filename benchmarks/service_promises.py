@@ -73,14 +73,17 @@ def at_once(instances: Sequence[Instance], limit: int) -> Kept:
 
 
 def out(instances: Sequence[Instance], limit: int) -> tuple[Kept, Kept]:
-    """A failing instance is out after five failures, and then gets one request at a time as a test."""
+    """A failing instance is out after five failures, and then gets one request at a time as a test.
+
+    A request that met a kept connection just as that was closed is sent again over a new one: one failure, seen twice.
+    """
     before, tests = 0, 0
     for one, window in _windows(instances, ALWAYS_FAILS):
         for calls in _by(_within(one.calls, window), _lane).values():
             if len(calls) < FAILURES_TO_OPEN:
                 continue
             opened = sorted(call["ended"] for call in calls)[FAILURES_TO_OPEN - 1] + _MOMENT
-            before = max(before, sum(call["began"] <= opened for call in calls))
+            before = max(before, len({call["id"] for call in calls if call["began"] <= opened}))
             tests = max(tests, _most_at_once([call for call in calls if call["began"] > opened]))
     most = FAILURES_TO_OPEN + limit
     allowed = f"{FAILURES_TO_OPEN}, {limit} under way"

@@ -50,7 +50,9 @@ async def list_jobs(
     state: CurrentApp,
     caller: DispatchCaller,
     status: Annotated[str | None, Query(description="Only jobs in this state.", examples=["running"])] = None,
-    model_type: Annotated[str | None, Query(description="Only jobs of this model type, without case.")] = None,
+    model_type: Annotated[
+        str | None, Query(min_length=1, description="Only jobs of this model type, without case.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
