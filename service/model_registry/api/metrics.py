@@ -28,13 +28,9 @@ class Metrics:
     def __init__(self, registry: Registry) -> None:
         self.collected = CollectorRegistry()
         self._counted: dict[tuple[str, str, int], Durations] = {}
-        self._requests = DurationHistogram(
-            "model_registry_request_seconds",
-            "Requests by route and status, with their durations.",
-            _REQUEST_LABELS,
-            _BUCKETS,
-            self.collected,
-        )
+        shown = "Requests by route and status, with their durations."
+        name = "model_registry_request_seconds"
+        self._requests = DurationHistogram(name, shown, _REQUEST_LABELS, _BUCKETS, self.collected)
         self._validations = self._histogram(
             "configuration_check_seconds",
             "Checks of new configurations by outcome, from the change to the result.",
