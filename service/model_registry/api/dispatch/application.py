@@ -139,8 +139,9 @@ class DispatchApplication:
             raise Invalid(f"Idempotency-Key: {message}", reasons=[Reason("Idempotency-Key", message)])
         begun, _ = await request.read(KEPT_BYTES)
         length = request.asked.get(b"content-length", b"")
-        print_ = hashlib.sha256(b"\0".join([request.method.encode(), request.scope["query_string"], length, begun]))
-        key: Key = (request.caller.name, request.scope["path"], given)
+        start = begun[:KEPT_BYTES]  # of the rest, more or less has come by chance
+        print_ = hashlib.sha256(b"\0".join([request.method.encode(), request.scope["query_string"], length, start]))
+        key: Key = (request.caller.name, request.scope["raw_path"].decode("latin-1"), given)
         promise, is_first = await self._kept.begin(key, print_.digest())
         if is_first:
             await self._keep(door, request, key, promise)
