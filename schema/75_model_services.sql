@@ -7,7 +7,8 @@
 -- nobody counts as renewed at a time that is yet to come.
 --
 -- A replica that takes no renewals, because it only dispatches, has no gap (null): it renews what it uses, and nobody is
--- silent because of it. What is retired goes as soon as no replica has renewed it for `retired_seconds`.
+-- silent because of it. What is retired goes as soon as no replica has renewed it for `retired_seconds`, and no job is on its
+-- way there: between the requests of a job, nothing is in flight.
 create or replace function registry_renew_instances(
     renewed jsonb, gap_seconds double precision, retired_seconds double precision,
     known_revision bigint, actor text default null, origin text default null, clock timestamptz default null,
@@ -37,13 +38,15 @@ begin
         end if;
         select array_agg(i.id) into silent from service_instances i
         where greatest(i.renewed_at, watch.instances_watched_since) < moment - make_interval(secs => case
-            when i.status = 'retired' then retired_seconds else i.ttl_seconds + gap_seconds end);
+            when i.status = 'retired' then retired_seconds else i.ttl_seconds + gap_seconds end)
+          and (i.status <> 'retired' or not registry_has_job(i.service_id));
         if silent is not null then
             perform registry_lock();
             -- Looked at again: one may have been renewed while we waited for the lock.
             delete from service_instances i
             where i.id = any (silent) and greatest(i.renewed_at, watch.instances_watched_since) < moment - make_interval(secs => case
-                when i.status = 'retired' then retired_seconds else i.ttl_seconds + gap_seconds end);
+                when i.status = 'retired' then retired_seconds else i.ttl_seconds + gap_seconds end)
+              and (i.status <> 'retired' or not registry_has_job(i.service_id));
         end if;
         -- Last, as in registry_expire_nodes: who waits for the lock while holding this row would wait for ever.
         update fleet_watch f set instances_renewed_at = moment, instances_watched_since = watch.instances_watched_since;
@@ -52,3 +55,11 @@ begin
 end
 $$;
 comment on function registry_renew_instances is 'Renews instances, and deletes those that were not for longer than their time to live, or are retired and unused.';
+
+create or replace function registry_has_job(instance text) returns boolean
+language sql stable set search_path from current
+as $$
+    select exists (
+        select from service_jobs j where j.finished_at is null and j.phase <> 'queued' and j.service_id = instance)
+$$;
+comment on function registry_has_job is 'Whether a job that has not ended was sent to an instance.';

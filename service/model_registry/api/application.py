@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -118,13 +119,22 @@ class _Application(FastAPI):
     def __init__(self, dispatch: DispatchApplication, **named: Any) -> None:  # noqa: ANN401 (FastAPI's)
         super().__init__(**named)
         self._dispatch = dispatch
+        self._describing: asyncio.Task[dict[str, Any]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and (door := self._dispatch.door(scope["path"])) is not None:
             await self._dispatch(door, scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return
+        if self.openapi_schema is None and scope.get("path") == self.openapi_url:
+            await self._describe()
+        await super().__call__(scope, receive, send)
+
+    async def _describe(self) -> None:
+        """Make the OpenAPI document, once: that takes seconds of computing, in which nobody else must wait."""
+        if self._describing is None:
+            self._describing = asyncio.create_task(asyncio.to_thread(self.openapi), name="OpenAPI document")
+        await asyncio.shield(self._describing)
 
 
 def dispatch_doors(state: AppState) -> dict[str, Door]:

@@ -138,19 +138,17 @@ class Authenticator:
                 raise NotAuthenticated(f"An API key is required, with any scope. {_HOW_TO_SEND}")
             self._registry.snapshot  # noqa: B018 (refuses while nothing is loaded)
         elif not caller.scopes:
-            message = f"{caller.name!r} has no scope. Add `read` to the user's app_metadata.registry_scopes."
-            raise NotAllowed(message)
+            raise NotAllowed(f"{caller.name!r} has no scope. Add `read` to the user's app_metadata.registry_scopes.")
         return caller
 
     async def require_dispatch(self, asked: Mapping[bytes, bytes]) -> Caller:
         """The caller, by the headers of a request, who may have it passed on.
 
-        Once there is any key: one with the scope dispatch, or admin. Where none was ever made, who reaches a service
-        that listens to its own machine alone; but no page of another site that is open in a browser there.
-        Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
+        Once there is any key: one with the scope dispatch, or admin. Where none was ever made: who is on this machine,
+        and no page of another site in a browser there. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
-        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
-        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
+        authorization, api_key = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(authorization.decode("latin-1"), api_key.decode("latin-1")))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")
@@ -161,8 +159,10 @@ class Authenticator:
         if not self.is_local:
             message = "No API key is configured, so requests are dispatched only where MODEL_REGISTRY_HOST is loopback."
             raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
-        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE:
-            raise NotAuthenticated(f"A page of another site may not have requests dispatched. {HOW_TO_SET_A_KEY}")
+        url = f"http://{asked.get(b'host', b'localhost').decode('latin-1')}"
+        if asked.get(b"sec-fetch-site", b"none") not in _SAME_SITE or not is_loopback(url):
+            message = "Without a key, nothing is dispatched for a page of another site, or to a Host but localhost."
+            raise NotAuthenticated(f"{message} {HOW_TO_SET_A_KEY}")
         return ANYBODY
 
     async def require_metrics(self, request: HTTPConnection) -> None:

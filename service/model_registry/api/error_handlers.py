@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -111,12 +112,12 @@ def _methods(request: Request, first: str) -> str:
     A reference takes any path, so `/api/models/m/deployments` fits `/api/models/{reference}` too: the longer counts.
     """
     methods = {method.strip() for method in first.split(",")}
-    paths: dict[str, Any] = request.app.openapi()["paths"]
-    fitting = [path for path in paths if _pattern(path).match(request.scope["path"])]
-    longest = max((path.count("/") for path in fitting), default=0)
-    for path in fitting:
-        if path.count("/") == longest:
-            methods |= {method.upper() for method in paths[path]}
+    documented = (r for r in request.app.routes if isinstance(r, APIRoute) and r.include_in_schema)
+    fitting = [route for route in documented if _pattern(route.path_format).match(request.scope["path"])]
+    longest = max((route.path_format.count("/") for route in fitting), default=0)
+    for route in fitting:
+        if route.path_format.count("/") == longest:
+            methods |= route.methods or set()
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 

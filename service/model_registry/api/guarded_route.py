@@ -221,11 +221,11 @@ def too_deep(body: bytes) -> bool:
     return b"[" in brackets
 
 
-def too_many_values(body: bytes) -> bool:
-    """Whether it holds more than `MOST_VALUES` values."""
-    if _values(body) <= MOST_VALUES:
+def too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
+    """Whether it holds more values than this."""
+    if _values(body) <= most:
         return False
-    return _values(_without_strings(body)) > MOST_VALUES
+    return _values(_without_strings(body)) > most
 
 
 def _values(body: bytes) -> int:

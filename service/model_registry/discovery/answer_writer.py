@@ -1,12 +1,13 @@
-"""Writes answers: those that come together in one write, as far as they do not touch the same rows."""
+"""Writes answers: those that come together in one write, as far as they do not touch the same rows.
+
+A list of thousands of models takes several.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import structlog
 
 from model_registry.catalog.secret_check import refuse_secrets
 from model_registry.discovery.answer_plan import Answer, AnswerPlan, AnswerPlanner, failure, together
@@ -16,11 +17,11 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.registry import Registry
 from model_registry.work_pool import WorkPool
 
-log = structlog.get_logger(__name__)
-
 _TRIES = 4
 """Times an answer is planned anew after somebody else changed the same rows."""
 ACTOR = "discovery"
+MOST_OPERATIONS = 2000
+"""Of one write: more take longer than a write may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,11 @@ class AnswerWriter:
         """Write those of the answers that touch different rows. Returns them, and the others."""
         plans = await self._planning.go_on(self._planned, self._registry.snapshot, answers)
         now, later = together(plans)
-        revision = await self._registry.write([o for plan in now for o in plan.operations], actor=actor)
+        operations = [operation for plan in now for operation in plan.operations]
+        revision = self._registry.snapshot.revision
+        # The row of an answer comes after its models: what breaks off in between is planned anew from where it is.
+        for start in range(0, len(operations), MOST_OPERATIONS):
+            revision = await self._registry.write(operations[start : start + MOST_OPERATIONS], actor=actor)
         return [Written(plan, revision) for plan in now], [plan.answer for plan in later]
 
     async def _one_by_one(self, answers: list[Answer], actor: str, error: RegistryError) -> list[Written]:
@@ -86,7 +91,6 @@ class AnswerWriter:
         if len(answers) > 1:
             return [written for answer in answers for written in await self.write([answer], actor)]
         (answer,) = answers
-        log.warning("the answer of a source cannot be imported", source=answer.source.name, error=error.message)
         if answer.content is None:
             raise error  # not even its failure can be recorded
         return await self.write([failure(answer, error)], actor)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from model_registry.discovery.answer_plan import Answer
-from model_registry.discovery.answer_writer import AnswerWriter, Written
+from model_registry.discovery.answer_writer import ACTOR, MOST_OPERATIONS, AnswerWriter, Written
 from model_registry.discovery.asker import Asker
 from model_registry.discovery.environment_sources import plan_environment
 from model_registry.entities.json_types import JsonObject
@@ -34,8 +34,8 @@ _AGAIN_SECONDS = 0.2
 """Between two tries to claim one source."""
 _WAITING = 64
 """Answers that wait to be written; while there are more, nobody new is asked."""
-_MOST_OFFERS = 2000
-"""Models of one write, roughly: more take longer than a write may."""
+_MOST_LOGGED = 10
+"""Sources that are named in the log for one write."""
 
 Observe = Callable[[str, str, float], None]
 """Counts an answer: kind, outcome (changed, unchanged or failed), seconds."""
@@ -125,7 +125,7 @@ class Discovery:
             began = time.monotonic()
             answer = await parts.asker.ask(source, known, claim.good_at, anew=True)
             self._count(answer, time.monotonic() - began)
-            (written,) = await parts.writer.write([answer], actor)
+            (written,) = await self._write([answer], actor)
             good = [] if written.answer.error else [source.id]
             return written
         finally:
@@ -164,7 +164,6 @@ class Discovery:
         known = registry.snapshot.source_answers.get(source.id)
         answer = await self._parts.asker.ask(source, known, claim.good_at)
         self._count(answer, time.monotonic() - began)
-        _log(answer, was_failing=known is not None and known.state == "failing")
         await self._answers.put(answer)
 
     async def _write_all(self) -> None:
@@ -172,13 +171,13 @@ class Discovery:
         while True:
             answers = [await self._answers.get()]
             offers = _offers(answers[0])
-            while offers < _MOST_OFFERS and not self._answers.empty():
+            while offers < MOST_OPERATIONS and not self._answers.empty():
                 answers.append(self._answers.get_nowait())
                 offers += _offers(answers[-1])
             asked = [answer.source.id for answer in answers]
             good = []
             try:
-                good = [w.answer.source.id for w in await self._parts.writer.write(answers) if not w.answer.error]
+                good = [w.answer.source.id for w in await self._write(answers) if not w.answer.error]
             except RegistryError as error:
                 log.warning("answers of sources could not be written", number=len(answers), error=error.message)
             try:
@@ -186,6 +185,14 @@ class Discovery:
                 self._claimed.difference_update(asked)
             except StorageError as error:
                 log.debug("claims could not be given back; they lapse", error=error.message)
+
+    async def _write(self, answers: Sequence[Answer], actor: str = ACTOR) -> list[Written]:
+        """Write answers, and log which sources have stopped answering, and which answer again."""
+        known = [self._parts.registry.snapshot.source_answers.get(answer.source.id) for answer in answers]
+        failing = {one.id for one in known if one is not None and one.state == "failing"}
+        written = await self._parts.writer.write(answers, actor)
+        log_answers([one.answer for one in written], failing)
+        return written
 
     async def _follow_environment(self) -> None:
         """Write the rows of the environment's sources, as soon as the database answers."""
@@ -208,12 +215,17 @@ class Discovery:
         self._observe(answer.source.kind, outcome, seconds)
 
 
-def _log(answer: Answer, *, was_failing: bool) -> None:
-    """Log what changes: a source that fails is not news every half a minute."""
-    if answer.error and not was_failing:
+def log_answers(answers: Sequence[Answer], failing: Collection[str]) -> None:
+    """Log what changes: a source that fails is not news every half a minute, nor is each of a hundred."""
+    stopped = [answer for answer in answers if answer.error and answer.source.id not in failing]
+    back = [answer.source.name for answer in answers if not answer.error and answer.source.id in failing]
+    for answer in stopped[:_MOST_LOGGED]:
         log.warning("a source does not answer", source=answer.source.name, error=answer.error)
-    elif was_failing and not answer.error:
-        log.info("a source answers again", source=answer.source.name)
+    if len(stopped) > _MOST_LOGGED:
+        more = len(stopped) - _MOST_LOGGED
+        log.warning("more sources do not answer; GET /api/sources says why", number=more)
+    if back:
+        log.info("sources answer again", number=len(back), sources=back[:_MOST_LOGGED])
 
 
 def _offers(answer: Answer) -> int:

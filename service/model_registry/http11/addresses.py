@@ -29,7 +29,9 @@ _METADATA: dict[IPAddress | None, str] = {
     }.items()
 }
 """Unauthenticated, and they hand out the machine's credentials."""
-_EMBEDDING = [ip_network(prefix) for prefix in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")]
+_EMBEDDING = [
+    ip_network(prefix) for prefix in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+]
 """IPv6 networks whose addresses end with an IPv4 address, to which the system or a translator connects."""
 
 

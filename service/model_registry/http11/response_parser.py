@@ -108,6 +108,8 @@ class ResponseParser:
         parser = self._parser
         assert parser is not None  # noqa: S101 (it is calling)
         status = parser.get_status_code()
+        if status not in _STATUSES:
+            raise _Refused(f"the server answers {status}, which is no status of HTTP")
         self._final = status >= 200  # noqa: PLR2004 (1xx are interim)
         if not self._final:
             return
@@ -153,6 +155,7 @@ class ResponseParser:
         return f"the server does not speak HTTP/1.1: {error}"
 
 
+_STATUSES = range(100, 600)
 _TOO_LARGE = (
     f"the head of the response, or what stands between pieces of its body, exceeds {MOST_HEAD_BYTES // 2**10} KiB"
 )

@@ -3,8 +3,8 @@
 A renewal is no change of the registry: it is noted in memory and written within a second, also after the database was
 away. An instance that is busy cannot renew, because training blocks its event loop: while this replica has a request
 in flight at it, or can connect to it while it trains, it renews the instance itself. What is retired is renewed while
-requests are in flight, and goes when none is, whichever replica sent it (`registry_renew_instances` in
-schema/75_model_services.sql).
+requests are in flight, and goes when none is and its jobs have ended, whichever replica sent them
+(`registry_renew_instances` in schema/75_model_services.sql).
 """
 
 from __future__ import annotations

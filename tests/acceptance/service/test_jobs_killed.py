@@ -41,14 +41,18 @@ def reach(service: Service, job_id: str, is_so: Callable[[dict[str, Any]], bool]
         ("direct", "queued", "succeeded"),
         ("direct", "training_sent", "unknown"),
         ("prepared", "preparing", "succeeded"),
+        ("prepared", "training_sent", "succeeded"),
     ],
 )
 def test_a_killed_registry_leaves_a_job_that_another_brings_to_a_true_end(
     start_service: StartService, database: psycopg.Connection, flow: str, phase: str, status: str
 ) -> None:
     killed, other = start_service(), start_service()
-    seconds = 30.0 if status == "unknown" else 1.0
-    with StubModelService(preparation_seconds=2.0, training_seconds=seconds, training_blocks=False) as stub:
+    # In `training_sent`, no answer has come yet: of the whole training, or that the training has begun.
+    faults: dict[str, Any] = {"training_seconds": 30.0 if status == "unknown" else 1.0, "preparation_seconds": 2.0}
+    if (flow, phase) == ("prepared", "training_sent"):
+        faults = {"training_seconds": 4.0, "preparation_seconds": 0.0, "seconds": 30.0}
+    with StubModelService(**faults, training_blocks=False) as stub:
         instance: dict[str, Any] = {"training_flow": flow, "capabilities": ["training"]}
         instance |= {"service_id": "lstm-1", "service_url": stub.url, "model_type": "LSTM"}
         if phase == "queued":  # until the instance is back, nothing can be sent
@@ -59,6 +63,10 @@ def test_a_killed_registry_leaves_a_job_that_another_brings_to_a_true_end(
         reach(killed, job_id, lambda view: bool(view["phase"] == phase))
         recorded = "select count(*) from service_jobs where phase = %s"
         wait_until(lambda: database.execute(recorded, [phase]).fetchone() == (1,))
+
+        if phase == "training_sent":  # recorded first, and then sent
+            path = "/train" if flow == "direct" else "/start-training"
+            wait_until(lambda: stub.seen().paths[path] == 1)
 
         killed.program.stop(signal.SIGKILL)
         assert other.client.get("/services", headers={"Cache-Control": "no-cache"}).status_code == 200

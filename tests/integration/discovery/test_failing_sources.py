@@ -6,8 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from support.catalogue import get, problem
+from model_registry.discovery.answer_plan import Answer
+from model_registry.discovery.discovery import log_answers
+from support.catalogue import add, get, problem
 from support.replica import Replica, running_replica
 from support.sources import add_source, models, refresh
 from support.stub_sources import Listing, StubSource
@@ -107,6 +110,41 @@ async def test_bad_rows_are_listed_with_the_reason_and_the_others_are_there(
     server.listings["/v1/models"] = Listing({"data": [good, {"id": "leaky"}, {"id": "bad name"}]})
     await refresh(replica.client)
     assert (await get(replica.client, "/api/sources/gpu_1"))["skipped"] == []
+
+
+async def test_a_list_that_is_longer_than_a_write_may_be_takes_several(
+    replica: Replica, server: StubSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_registry.discovery.answer_writer.MOST_OPERATIONS", 3)
+    await add_source(replica.client, server)
+    for names in ("abcdefgh", "hijklmnop"):
+        server.lists(*names)
+        report = await refresh(replica.client)
+        assert report["revision"] == replica.state.registry.snapshot.revision
+        listed = {name for name, model in (await models(replica.client)).items() if model["missing_since"] is None}
+        assert listed == set(names)
+    source = await get(replica.client, "/api/sources/gpu_1")
+    assert (source["state"], source["models"], source["counts"]["missing"]) == ("ok", 9, 7)
+
+
+async def test_what_a_source_does_is_logged_when_it_changes(replica: Replica, server: StubSource) -> None:
+    """Also where the answer comes, and cannot be imported; and of a hundred at once, some are named."""
+    await add(replica.client, "providers", name="theirs", type="anthropic", api_base="https://a.example")
+    await add_source(replica.client, server, provider="theirs")
+    with capture_logs() as lines:
+        for _ in range(2):
+            problem(await replica.client.post("/api/sources/gpu_1/refresh"), 502, "E5005")
+        changed = await replica.client.patch("/api/sources/gpu_1", json={"provider": None})
+        assert changed.status_code == 200
+        await refresh(replica.client)
+        await refresh(replica.client)
+    said = [line["event"] for line in lines if "source" in line["event"]]
+    assert said == ["a source does not answer", "sources answer again"]
+
+    source = replica.state.registry.snapshot.sources.where("name", "gpu_1")[0]
+    with capture_logs() as lines:
+        log_answers([Answer(source.model_copy(update={"id": str(n)}), "", error="refused") for n in range(100)], ())
+    assert (len(lines), lines[-1]["number"]) == (11, 90)
 
 
 async def test_a_model_whose_row_cannot_be_read_is_not_taken_for_gone(replica: Replica, server: StubSource) -> None:

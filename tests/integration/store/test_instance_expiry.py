@@ -112,6 +112,23 @@ def test_what_is_retired_goes_when_no_replica_holds_it(registry: Registry) -> No
     assert registry.names == set()
 
 
+def test_what_is_retired_stays_until_its_jobs_have_ended(registry: Registry, database: psycopg.Connection) -> None:
+    registry.add("trains", "waited for", ttl=None, status="retired")
+    for service_id, phase in (("trains", "preparing"), ("waited for", "queued")):
+        database.execute(
+            "insert into service_jobs (id, model_type, phase, service_id, total_seconds, request_digest, created_by) "
+            "values (gen_random_uuid(), 'LSTM', %s, %s, 600, '', 'tests')",
+            (phase, service_id),
+        )
+
+    registry.until(RETIRED + 2)
+    assert registry.names == {"trains"}, "a job that waits may go to any instance"
+    database.execute("update service_jobs set phase = 'succeeded', finished_at = now()")
+    registry.until(RETIRED + 4)
+
+    assert registry.names == set()
+
+
 def test_one_replica_decides_at_a_time(registry: Registry, database_url: str) -> None:
     registry.add("a")
     registry.tell()

@@ -170,6 +170,7 @@ class ModelService:
             task = asyncio.ensure_future(self._training())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            await asyncio.sleep(self.faults.seconds)
             responder.send(200, {"status": "started"})
         else:
             await self._training()

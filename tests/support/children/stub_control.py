@@ -26,7 +26,7 @@ class Faults:
     """Above 0: `mode` holds in every other interval of this length; in between all is well."""
     retry_after: float = 1.0
     seconds: float = 0.0
-    """Time that a prediction takes."""
+    """Time that a prediction takes, and the answer to `/start-training`."""
     piece_seconds: float = 1.0
     """Time between two pieces of a `slow_body`, and between two events of `/events`."""
     health_word: str = "ok"

@@ -34,6 +34,19 @@ async def test_no_page_of_another_site_dispatches_through_the_browser_of_this_ma
             await local.require_dispatch({b"sec-fetch-site": site})
 
 
+@pytest.mark.parametrize("host", [b"localhost:8110", b"127.0.0.1:8110", b"[::1]:8110", b"LOCALHOST"])
+async def test_without_a_key_this_machine_is_asked_by_its_own_name(host: bytes) -> None:
+    assert await _authenticator(MODEL_REGISTRY_HOST="127.0.0.1").require_dispatch({b"host": host}) is ANYBODY
+
+
+@pytest.mark.parametrize(
+    "host", [b"evil.example:8110", b"localhost.evil.example", b"127.0.0.1@evil.example", b"[", b""]
+)
+async def test_no_name_that_was_pointed_here_opens_dispatch(host: bytes) -> None:
+    with pytest.raises(NotAuthenticated, match="page of another site"):
+        await _authenticator(MODEL_REGISTRY_HOST="127.0.0.1").require_dispatch({b"host": host})
+
+
 async def test_with_any_key_there_is_no_dispatch_without_one() -> None:
     with pytest.raises(NotAuthenticated, match="scope dispatch is required"):
         await _authenticator(MODEL_REGISTRY_READ_KEY="a key of some length").require_dispatch({})

@@ -86,6 +86,12 @@ def test_selected_latest_overrules_the_weights() -> None:
     assert places(found) == {"a": (1, None), "b": (0, None)}
 
 
+def test_weights_that_are_all_0_are_none_so_the_newest_answers() -> None:
+    found = versions([instance("a", "v1"), instance("b", "v2")], version_weights={"v1": 0, "v2": 0})
+
+    assert places(found, chance=0.9) == {"a": (1, None), "b": (0, None)}
+
+
 def test_weights_divide_the_requests_and_what_has_none_gets_none() -> None:
     instances = [instance(name, name) for name in ("v1", "v2", "v3")]
     found = versions(instances, version_weights={"v1": 1, "v2": 3, "gone": 5})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,14 @@ import orjson
 from model_registry.api.dispatch.combining import AGGREGATES, Aggregate, majority, mean, result_of
 from model_registry.api.dispatch.fields import Fields, invalid
 from model_registry.api.dispatch.request import DispatchRequest
-from model_registry.errors import DispatchError, NoInstance, QueueFull, Reason, UpstreamFailed
+from model_registry.errors import DispatchError, NoInstance, QueueFull, Reason, TooManyRequests, UpstreamFailed
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.header_rules import Header
 from model_registry.services.dispatch.plan import Plan
 
 MOST_SOURCES = 32
-MOST_ANSWER_BYTES = 16 * 2**20
+MOST_ANSWER_BYTES = 4 * 2**20
+"""Of one answer: all are held, and read, before the caller gets any."""
 _FAILED = 400
 
 
@@ -70,13 +71,14 @@ def names_of(fields: Fields, name: str) -> list[str] | None:
 
 
 async def ask_all(
-    dispatcher: Dispatcher, sources: Sequence[Source], headers: list[Header], mode: Aggregate
+    dispatcher: Dispatcher, sources: Sequence[Source], request: DispatchRequest, mode: Aggregate
 ) -> dict[str, Any]:
     """Ask all sources at once. For `first` the others are given up once one has answered well.
 
     Errors: NoInstance, QueueFull, UpstreamFailed when none has answered well, with the reason of each.
     """
-    tasks = [asyncio.ensure_future(_ask(dispatcher, source, headers)) for source in sources]
+    headers = request.upstream_headers()
+    tasks = [asyncio.ensure_future(_ask(dispatcher, source, headers, request.hold_answer)) for source in sources]
     try:
         if mode == "first":
             await _one_of(tasks, sources)
@@ -98,8 +100,8 @@ async def _one_of(tasks: Sequence[asyncio.Future[None]], sources: Sequence[Sourc
             source.problem = "it was given up, as another had answered"
 
 
-async def _ask(dispatcher: Dispatcher, source: Source, headers: list[Header]) -> None:
-    """Ask one source, and note what it says, or why it fails."""
+async def _ask(dispatcher: Dispatcher, source: Source, headers: list[Header], hold: Callable[[int], None]) -> None:
+    """Ask one source, and note what it says, or why it fails. `hold`: takes room for what has come, or refuses it."""
     began = time.monotonic()
     try:
         with await dispatcher.dispatch(source.plan, headers) as answer:
@@ -108,10 +110,13 @@ async def _ask(dispatcher: Dispatcher, source: Source, headers: list[Header]) ->
             body = bytearray()
             async for data in answer.body():
                 body += data
+                hold(len(data))
                 if len(body) > MOST_ANSWER_BYTES:
                     source.problem = f"its answer is larger than {MOST_ANSWER_BYTES // 2**20} MiB"
                     return
         _read(source, bytes(body))
+    except TooManyRequests as error:
+        source.problem = error.message
     except DispatchError as error:
         source.error, source.problem = error, error.message
         source.attempts = error.data.get("attempts", source.attempts)
@@ -130,8 +135,19 @@ def _read(source: Source, body: bytes) -> None:
         source.problem = f"it answered {source.status}" + (f": {detail}" if isinstance(detail, str) else "")
     elif content is None:
         source.problem = "its answer is no JSON"
+    elif (fault := _unwritable(content)) is not None:
+        source.problem = f"its answer cannot be passed on: {fault}"
     else:
         source.answer = content
+
+
+def _unwritable(content: Any) -> str | None:  # noqa: ANN401 (any JSON)
+    """Why this can be read, and not written: a number of more than 64 bits, half a character, too deep."""
+    try:
+        orjson.dumps(content)
+    except orjson.JSONEncodeError as error:
+        return str(error)
+    return None
 
 
 def _is_good(source: Source) -> bool:

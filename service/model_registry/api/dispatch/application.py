@@ -45,6 +45,9 @@ _CALLER_LEFT = 499
 _KEY = b"idempotency-key"
 _LONGEST_KEY = 255
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PASSED_ON = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
+_NEVER_PASSED_ON = frozenset({"TRACE", "CONNECT"})
+"""One shows what was added on the way, the other asks for a tunnel."""
 _MAYBE_DONE = (OutcomeUnknown, UpstreamFailed, UpstreamTimeout)
 """Errors of requests that may have been carried out."""
 _NOT_DONE = frozenset({429, 503})
@@ -121,8 +124,9 @@ class DispatchApplication:
             request.caller = await authenticator.require_dispatch(request.asked)
         if self._is_control:
             raise NotFound("This replica has the role `control`: it dispatches no requests. Ask one with another role.")
-        if door.methods is not None and request.method not in door.methods:
-            allowed = ", ".join(sorted(door.methods))
+        methods = _PASSED_ON if door.methods is None and request.method in _NEVER_PASSED_ON else door.methods
+        if methods is not None and request.method not in methods:
+            allowed = ", ".join(sorted(methods))
             raise MethodNotAllowed(f"{door.route} takes {allowed} only.", allow=allowed)
 
     async def _answer_once(self, door: Door, request: DispatchRequest, given: bytes) -> None:
@@ -135,8 +139,9 @@ class DispatchApplication:
             raise Invalid(f"Idempotency-Key: {message}", reasons=[Reason("Idempotency-Key", message)])
         begun, _ = await request.read(KEPT_BYTES)
         length = request.asked.get(b"content-length", b"")
-        print_ = hashlib.sha256(b"\0".join([request.method.encode(), request.scope["query_string"], length, begun]))
-        key: Key = (request.caller.name, request.scope["path"], given)
+        start = begun[:KEPT_BYTES]  # of the rest, more or less has come by chance
+        print_ = hashlib.sha256(b"\0".join([request.method.encode(), request.scope["query_string"], length, start]))
+        key: Key = (request.caller.name, request.scope["raw_path"].decode("latin-1"), given)
         promise, is_first = await self._kept.begin(key, print_.digest())
         if is_first:
             await self._keep(door, request, key, promise)

@@ -20,7 +20,7 @@ class Door:
     """Answers an authorised request. It asks `Caller.may_use`, before it reads the body where the path says for what.
     Errors that it raises before it has answered are answered with `problem`."""
     methods: frozenset[str] | None
-    """None: any."""
+    """None: any but TRACE and CONNECT."""
     route: str
     """What metrics and documentation call it."""
     problem: Callable[[RegistryError], Response] = problem_response

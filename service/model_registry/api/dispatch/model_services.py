@@ -99,18 +99,18 @@ class ModelServiceDoors:
         versions = names_of(fields, "versions")
         if versions is not None and MODEL_VERSION in fields.own:
             raise invalid(MODEL_VERSION, "and `versions` exclude each other")
-        sources: list[Source] = []
+        sources: dict[tuple[str, str | None], Source] = {}
         for model_type in names_of(fields, "model_types") or [self._model_type(fields)]:
             service = self._find(request, model_type)
             given = fields.text(MODEL_VERSION)
             names: Sequence[str | None] = versions or ([given] if given else service.versions.names)
             for version in names or [None]:
+                if len(sources) >= MOST_SOURCES and (service.name, version) not in sources:
+                    raise invalid("versions", f"these are too many models; at most {MOST_SOURCES} are asked at once")
                 plan = self._plan(request, service, capability, fields.rest, version=version)
-                sources.append(Source(service.name, version, plan))
-        if len(sources) > MOST_SOURCES:
-            raise invalid("versions", f"these are {len(sources)} models; at most {MOST_SOURCES} are asked at once")
-        document = await ask_all(self._dispatcher, sources, request.upstream_headers(), mode)
-        await respond_with(request, sources, document)
+                sources[service.name, version] = Source(service.name, version, plan)
+        asked = list(sources.values())
+        await respond_with(request, asked, await ask_all(self._dispatcher, asked, request, mode))
 
     async def pass_on(self, request: DispatchRequest) -> None:
         """Any request, passed on unchanged: its path says to whom. Errors: those of `Dispatcher.dispatch`, NotFound."""
@@ -225,7 +225,7 @@ def _parts(raw_path: bytes) -> tuple[str, str, bytes]:
     if not model_type or not capability:
         raise NotFound("Name the model type and the capability: /dispatch/{model_type}/{capability}/{path}.")
     segments = unquote_to_bytes(path).replace(b"\\", b"/").split(b"/")
-    if b"." in segments or b".." in segments:
+    if any(segment.partition(b";")[0] in {b".", b".."} for segment in segments):  # `..;a=1` is `..` to Java
         raise NotFound("The path must not contain the segments `.` and `..`: it stays below the instance's address.")
     name = unquote(capability.decode("latin-1"))
     own = CAPABILITIES.get(name)

@@ -18,13 +18,12 @@ from model_registry.errors import Invalid, Reason
 from model_registry.services.dispatch.answer import Answer
 from model_registry.services.dispatch.caller_body import CallerBody, read_up_to
 from model_registry.services.dispatch.header_rules import Header, request_headers
-from model_registry.services.dispatch.kept_answers import MOST_ANSWER_BYTES, Messages
+from model_registry.services.dispatch.kept_answers import MOST_ANSWER_BYTES, Messages, size_of
 
+_READ_BYTES = 8
+"""That a byte of JSON may well take in memory once it is read."""
 _SMALL_BYTES = 256 * 2**10
 """Of a body that needs no room."""
-_KEY = frozenset({b"x-api-key"})
-_BOTH_KEYS = _KEY | {b"authorization"}
-"""Headers that may hold a key of this registry: no upstream gets them."""
 _CACHED = frozenset({"GET", "HEAD"})
 """Methods whose answers a cache may keep."""
 UNKNOWN = "unknown"
@@ -86,25 +85,31 @@ class DispatchRequest:
 
     def upstream_headers(self) -> list[Header]:
         """The headers that an upstream gets."""
-        is_bearer = self.asked.get(b"authorization", b"")[:7].lower() == b"bearer "
-        return request_headers(self.headers, self.replica, secret=_BOTH_KEYS if is_bearer else _KEY)
+        return request_headers(self.headers, self.replica)
 
     async def read(self, most: int) -> tuple[bytes, bool]:
-        """Read the body until it is whole, or longer than `most` bytes. Again: the same.
+        """Read the body until it is whole, or longer than `most` bytes. Again: the same, and on if it is shorter.
 
         Errors: CallerLeft, TooManyRequests when large bodies of others fill the room for them.
         """
-        if self._begun is None:
+        begun, whole = self._begun or (b"", False)
+        if not whole and len(begun) <= most:
             began = time.perf_counter()
-            self._begun = await read_up_to(self.receive, most, self._hold)
+            self._begun = await read_up_to(self.receive, most, self._hold, begun)
             self.waited += time.perf_counter() - began
-        return self._begun
+            return self._begun
+        return begun, whole
 
     def _hold(self, size: int) -> None:
         """Take room for the body of this size so far."""
         if size > _SMALL_BYTES:
             self.room.take(size - self._held)
             self._held = size
+
+    def hold_answer(self, size: int) -> None:
+        """Take room for so much more of answers that are read here. Errors: TooManyRequests."""
+        self.room.take(size * _READ_BYTES)
+        self._held += size * _READ_BYTES
 
     def note_sent(self) -> None:
         """A byte has been sent to an upstream."""
@@ -136,7 +141,7 @@ class DispatchRequest:
 
     def _record(self, replies: list[Message], message: Message) -> None:
         replies.append(dict(message))
-        self._recorded += len(message.get("body", b""))
+        self._recorded += size_of(message)
         if self._recorded > MOST_ANSWER_BYTES:
             self.replies = None
 

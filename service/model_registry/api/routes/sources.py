@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -100,6 +100,21 @@ async def refresh_source(
         report_answer, plan.report, plan.operations, dry_run=dry_run, revision=written.revision
     )
     return Response(answer, media_type=JSON)
+
+
+async def _only_post() -> NoReturn:
+    """A dependency, so that it comes before what else may be wrong with a request."""
+    raise HTTPException(405, headers={"Allow": "POST"})
+
+
+@router.api_route(
+    "/{reference:path}/refresh",
+    methods=["GET", "PUT", "PATCH", "DELETE"],
+    dependencies=[Depends(_only_post)],
+    include_in_schema=False,
+)
+async def refuse_to_edit_a_question(_caller: Importer) -> None:
+    """Keep the path from matching a source with such a name, which must be edited by its id."""
 
 
 def _clause(error: str) -> str:

@@ -135,10 +135,11 @@ def _rotate(candidates: Sequence[Candidate], now: float, *, weighted: bool) -> C
 
 def _least_loaded(candidates: Sequence[Candidate], now: float) -> Candidate:
     """The least requests in flight for its weight; among equals, the one that was picked longest ago."""
-    best, least, picked = candidates[0], float("inf"), 0
+    best, least, picked = candidates[0], float("inf"), candidates[0][1].picked
     for candidate in candidates:
         target, lane = candidate
-        load = (1 + lane.upstream.places.in_flight + lane.failure_load(now)) / (target.weight * lane.ramp(now))
+        share = target.weight * lane.ramp(now)
+        load = (1 + lane.upstream.places.in_flight + lane.failure_load(now)) / share if share else float("inf")
         if load < least or (load == least and lane.picked < picked):
             best, least, picked = candidate, load, lane.picked
     return best

@@ -76,18 +76,21 @@ class CallerBody:
             self._at += 1
 
 
-async def read_up_to(receive: Receive, most: int, hold: Callable[[int], None]) -> tuple[bytes, bool]:
-    """Read until the body is whole or longer than `most`. Returns it, and whether that is all. Errors: CallerLeft.
+async def read_up_to(
+    receive: Receive, most: int, hold: Callable[[int], None], begun: bytes = b""
+) -> tuple[bytes, bool]:
+    """Read on behind `begun` until the body is whole or longer than `most`. Returns it, and whether that is all.
 
-    `hold` is called with the size so far, and may refuse it.
+    `hold` is called with the size so far, and may refuse it. Errors: CallerLeft.
     """
-    message = await receive()
-    if message["type"] != "http.request":
-        raise CallerLeft
-    body = message.get("body", b"")
-    if not message.get("more_body", False):
-        return bytes(body), True
-    parts, size = [body], len(body)
+    if not begun:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise CallerLeft
+        begun = bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return begun, True
+    parts, size = [begun], len(begun)
     while size <= most:
         message = await receive()
         if message["type"] != "http.request":

@@ -22,8 +22,8 @@ _OF_CONNECTION = frozenset({
     *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
     *(b"proxy-authenticate", b"proxy-authorization", b"http2-settings"),
 })  # fmt: skip
-_NOT_SENT = _OF_CONNECTION | {b"host", b"content-length", b"expect", b"cookie", b"cookie2", HOPS}
-"""Of a request. The length is set anew."""
+_NOT_SENT = _OF_CONNECTION | {b"host", b"content-length", b"expect", b"cookie", b"cookie2", b"x-api-key", HOPS}
+"""Of a request. The length is set anew. Every `Authorization: Bearer` is a key of this registry."""
 _TRACE = frozenset({b"traceparent", b"tracestate"})
 _NOT_SHOWN = _OF_CONNECTION | {
     *(b"set-cookie", b"set-cookie2", b"date", b"server", b"www-authenticate", b"clear-site-data", b"refresh"),
@@ -31,21 +31,24 @@ _NOT_SHOWN = _OF_CONNECTION | {
     *(b"x-frame-options", b"referrer-policy", b"strict-transport-security", b"public-key-pins", b"expect-ct"),
     *(b"permissions-policy", b"feature-policy", b"service-worker-allowed", b"alt-svc", b"origin-agent-cluster"),
     *(b"nel", b"report-to", b"reporting-endpoints", b"timing-allow-origin", b"x-permitted-cross-domain-policies"),
-    *(b"sourcemap", b"x-xss-protection"),
+    *(b"sourcemap", b"x-xss-protection", b"x-sendfile", b"x-lighttpd-send-file"),
+    *(b"x-accel-redirect", b"x-accel-limit-rate", b"x-accel-expires", b"x-accel-charset"),
 }
-"""Of a response. `Date` is the registry's own; 401 of an upstream must not make a browser ask for a password."""
+"""Of a response. `Date` is the registry's own; 401 of an upstream must not make a browser ask for a password, and no
+upstream tells a proxy in front of the registry which of its files to serve."""
 _NOT_SHOWN_BEGINNINGS = (b"access-control-", b"cross-origin-", b"x-registry-")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _WITHOUT_LENGTH = frozenset({204, 304})
+_AUTHORISATION = b"authorization"
+_BEARER = re.compile(rb"\s*bearer(?:\s|$)", re.IGNORECASE)
 
 
-def request_headers(given: Iterable[Header], replica: bytes, *, secret: frozenset[bytes]) -> list[Header]:
+def request_headers(given: Iterable[Header], replica: bytes) -> list[Header]:
     """The headers of a caller for an upstream, without its length.
 
     Args:
         given: The caller's; names in lower case.
         replica: This replica's id, for the upstream to send back if it is a registry.
-        secret: Names of the headers in which the caller has shown a key of this registry.
     """
     passed, hops, parent, state = [], replica, None, []
     named: set[bytes] = set()
@@ -57,7 +60,7 @@ def request_headers(given: Iterable[Header], replica: bytes, *, secret: frozense
             else:
                 parent = header if parent is None else (name, b"")  # several are none
         elif name not in _NOT_SENT:
-            if name not in secret:
+            if name != _AUTHORISATION or not _BEARER.match(header[1]):
                 passed.append(header)
         elif name == b"connection":
             named |= _tokens(header[1])

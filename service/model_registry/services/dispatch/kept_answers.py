@@ -23,6 +23,8 @@ KEPT_SECONDS = 24 * 3600.0
 MOST_KEPT = 10_000
 MOST_BYTES = 64 * 2**20
 MOST_ANSWER_BYTES = 2**20
+_MESSAGE_BYTES = 250
+"""Of a message and a header, beside its text: an answer in many small pieces takes more than its body."""
 
 
 class Promise:
@@ -87,7 +89,7 @@ class KeptAnswers:
             if self._promises.get(key) is promise:
                 del self._promises[key]
             return
-        size = sum(len(message.get("body", b"")) for message in messages or ())
+        size = sum(map(size_of, messages or ()))
         if messages is not None and size <= self._most_answer_bytes:
             promise.messages, promise.bytes = messages, size
             self._bytes += size
@@ -116,3 +118,10 @@ class KeptAnswers:
 
     def _forget(self, key: Key) -> None:
         self._bytes -= self._promises.pop(key).bytes
+
+
+def size_of(message: MutableMapping[str, Any]) -> int:
+    """About what a message takes of memory, in bytes."""
+    headers = message.get("headers", ())
+    text = sum(len(name) + len(value) for name, value in headers)
+    return len(message.get("body", b"")) + text + _MESSAGE_BYTES * (1 + len(headers))

@@ -36,7 +36,8 @@ class Target:
     """Base address, without a slash at the end."""
     capabilities: frozenset[str]
     weight: float = 1.0
-    """Its share of the requests, relative to the other targets; above 0."""
+    """Its share of the requests, relative to the other targets. 0: none while another can take them; who registers an
+    instance cannot say so, but SQL can."""
     tier: int = 0
     """Lower first. The next tier gets a request only if no target of the tiers before can take it."""
     max_concurrent: int | None = None

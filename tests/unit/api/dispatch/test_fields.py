@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_registry.api.dispatch.fields import OWN_FIELDS, read_fields, read_first_fields, with_version
-from model_registry.errors import Invalid
+from model_registry.api.dispatch.fields import (
+    MOST_MEMBERS,
+    MOST_VALUES,
+    OWN_FIELDS,
+    read_fields,
+    read_first_fields,
+    with_version,
+)
+from model_registry.errors import BodyTooLarge, Invalid
 
 
 @pytest.mark.parametrize(
@@ -114,3 +121,34 @@ def test_of_a_body_that_goes_on_the_first_fields_are_read() -> None:
 )
 def test_a_version_is_put_in_front(rest: bytes, whole: bytes) -> None:
     assert with_version(rest, "a") == whole
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": [' + b"{}," * MOST_VALUES + b'1], "model_type": "LSTM"}',
+        b'{"model_type": "LSTM", "data": [' + b"1," * MOST_VALUES + b'1], "versions": ["a"]}',
+        b'{"data": 1, ' + b"".join(b'"%d": 1,' % n for n in range(MOST_MEMBERS)) + b'"model_type": "LSTM"}',
+    ],
+)
+def test_what_would_stop_everybody_while_it_is_read_is_refused(body: bytes) -> None:
+    with pytest.raises(BodyTooLarge, match="Give it first"):
+        read_fields(body)
+
+
+@pytest.mark.parametrize("version", [b"", b'"model_version": "latest", '])
+def test_any_number_of_values_may_follow_the_registrys_fields(version: bytes) -> None:
+    rest = b'"data": [' + b"1," * MOST_VALUES + b"1]}"
+
+    assert read_fields(b'{"model_type": "LSTM", ' + version + rest).rest == b"{" + rest
+
+
+def test_commas_in_a_text_are_no_values() -> None:
+    body = b'{"text": "' + b"," * MOST_VALUES * 2 + b'", "model_type": "LSTM"}'
+
+    assert read_fields(body).own == {"model_type": "LSTM"}
+
+
+def test_a_beginning_that_is_no_utf8_is_refused() -> None:
+    with pytest.raises(Invalid, match="UTF-8"):
+        read_first_fields(b'{"model_type": "\xff", "model_version": "1", "data": [')

@@ -68,6 +68,26 @@ def test_the_least_loaded_is_picked_by_its_weight() -> None:
     assert Counter(taken) == {"a": 6, "b": 2}
 
 
+@pytest.mark.parametrize("strategy", ["weighted", "least_loaded", "sticky"])
+@pytest.mark.parametrize("weight", [0.0, 5e-324])
+def test_a_weight_of_nothing_gets_requests_only_while_no_other_can_take_them(strategy: str, weight: float) -> None:
+    balancer, weightless = Balancer(), target("a", weight=weight)
+
+    sent = [send(balancer, weightless, B, C, strategy=strategy, sticky=f"user-{n}") for n in range(50)]
+
+    assert set(sent) == {"b", "c"}
+    eject(balancer, weightless)
+    balancer.probed(weightless, ProbeResult("ok"), 1.0)  # a tenth of so little is 0
+    for among in ((weightless,), (weightless, target("d", weight=weight))):
+        assert send(balancer, *among, strategy=strategy, sticky="user", now=20.0)
+
+
+def test_the_least_loaded_of_those_without_weight_take_turns() -> None:
+    balancer, weightless = Balancer(), [target(name, weight=0.0) for name in "ab"]
+
+    assert "".join(send(balancer, *weightless, strategy="least_loaded") for _ in range(4)) == "abab"
+
+
 def test_to_fail_fast_attracts_no_requests() -> None:
     balancer = Balancer()
     sent: Counter[str] = Counter()

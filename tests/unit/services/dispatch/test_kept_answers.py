@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from model_registry.errors import RepeatedRequest
-from model_registry.services.dispatch.kept_answers import KeptAnswers, Key
+from model_registry.services.dispatch.kept_answers import KeptAnswers, Key, size_of
 
 KEY: Key = ("caller", "/train", b"key")
 
 
 def _answer(body: bytes) -> list[dict[str, Any]]:
     return [{"type": "http.response.start", "status": 200}, {"type": "http.response.body", "body": body}]
+
+
+_SIZE = sum(map(size_of, _answer(b"done")))
 
 
 async def test_a_repeated_request_gets_the_answer_of_the_first() -> None:
@@ -60,9 +63,17 @@ async def test_a_key_belongs_to_one_request_of_one_caller() -> None:
     assert (await kept.begin(("somebody", "/train", b"key"), b"print"))[1]
 
 
-@pytest.mark.parametrize("messages", [None, _answer(b"x" * 11)])
+@pytest.mark.parametrize(
+    "messages",
+    [
+        None,
+        _answer(b"x" * 5),
+        [*_answer(b""), {"type": "http.response.body"}],
+        [{**_answer(b"")[0], "headers": [(b"x", b"y")]}, _answer(b"")[1]],
+    ],
+)
 async def test_what_is_not_kept_is_not_sent_again(messages: Any) -> None:
-    kept = KeptAnswers(most_answer_bytes=10)
+    kept = KeptAnswers(most_answer_bytes=_SIZE)
     promise, _ = await kept.begin(KEY, b"print")
     kept.end(KEY, promise, messages, sent=True)
 
@@ -80,7 +91,7 @@ async def test_answers_are_kept_for_a_time() -> None:
     assert (await kept.begin(KEY, b"print"))[1]
 
 
-@pytest.mark.parametrize("kept", [KeptAnswers(most=3), KeptAnswers(most_bytes=8)])
+@pytest.mark.parametrize("kept", [KeptAnswers(most=3), KeptAnswers(most_bytes=2 * _SIZE)])
 async def test_the_oldest_make_room_but_never_one_that_runs(kept: KeptAnswers) -> None:
     running, _ = await kept.begin(KEY, b"print")
     for number in range(5):
