@@ -147,8 +147,8 @@ class Authenticator:
         Once there is any key: one with the scope dispatch, or admin. Where none was ever made: who is on this machine,
         and no page of another site in a browser there. Errors: NotAuthenticated, NotAllowed, StorageUnavailable.
         """
-        shown = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
-        caller = await self._found(_secret(*(value.decode("latin-1") for value in shown)))
+        authorization, api_key = asked.get(b"authorization", b""), asked.get(b"x-api-key", b"")
+        caller = await self._found(_secret(authorization.decode("latin-1"), api_key.decode("latin-1")))
         if caller is not None:
             if "dispatch" not in caller.scopes and "admin" not in caller.scopes:
                 raise NotAllowed(f"API key {caller.name!r} lacks the scope 'dispatch'.")

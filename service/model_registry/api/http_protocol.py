@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from model_registry.api.problems import problem_bytes
+from model_registry.api.response_heads import with_quick_heads
 from model_registry.api.whole_responses import WholeResponses
 from model_registry.errors import HeadersTooLarge, Invalid, RegistryError, RequestTimeout, TooManyRequests, UrlTooLong
 
@@ -172,6 +173,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._stop(_CROWDED)
         super().on_headers_complete()
         self._taken = True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 (uvicorn's)
+        quick: Any = with_quick_heads(app, cycle)
+        super()._start_asgi_task(cycle, quick)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; of one that is refused already, throw it away."""

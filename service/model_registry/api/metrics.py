@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from model_registry.api.durations import DurationHistogram, Durations
 from model_registry.entities.change import Operation
 from model_registry.entities.node import NODE_STATUSES
 from model_registry.fleet.liveness import Position
@@ -26,11 +27,10 @@ class Metrics:
 
     def __init__(self, registry: Registry) -> None:
         self.collected = CollectorRegistry()
-        self._counted: dict[tuple[str, str, int], Histogram] = {}
-        """Finding the histogram by its labels would take longer than observing."""
-        self._requests = self._histogram(
-            "request_seconds", "Requests by route and status, with their durations.", _BUCKETS, _REQUEST_LABELS
-        )
+        self._counted: dict[tuple[str, str, int], Durations] = {}
+        shown = "Requests by route and status, with their durations."
+        name = "model_registry_request_seconds"
+        self._requests = DurationHistogram(name, shown, _REQUEST_LABELS, _BUCKETS, self.collected)
         self._validations = self._histogram(
             "configuration_check_seconds",
             "Checks of new configurations by outcome, from the change to the result.",

@@ -24,7 +24,8 @@ from model_registry.store.registry import Registry
 
 MOST_INSTANCES = 10_000
 """Of all model services together. Every replica probes each of them."""
-_TRIES = 3
+_TRIES = 10
+"""Of a plan, while others register and delete the same instances."""
 _STALE = (NotFound, UnknownReference, Conflict, NotAllowed)
 """What a look at the database may settle: somebody else may have registered a moment ago."""
 
@@ -129,10 +130,13 @@ class Registrar:
     async def _write(self, plan: Plan, author: Author) -> Sequence[Operation]:
         """Plan and write; plan again on what the database has when somebody was quicker."""
         for _ in range(_TRIES - 1):
+            revision = self._registry.snapshot.revision
             try:
                 return await self._write_once(plan, author)
             except _STALE:
                 await self._registry.refresh()
+                if self._registry.snapshot.revision == revision:
+                    raise  # nobody was quicker
         return await self._write_once(plan, author)
 
     async def _write_once(self, plan: Plan, author: Author) -> Sequence[Operation]:

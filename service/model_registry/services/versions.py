@@ -76,12 +76,14 @@ class Versions:
 
     def _drawn(self, chance: float) -> str | None:
         """The version to try first: by its weight, else the newest."""
+        if not self._weights:
+            return self.names[0] if self.names else None
         mark = chance * sum(self._weights.values())
         for name, weight in self._weights.items():
             if mark < weight:
                 return name
             mark -= weight
-        return next(reversed(self._weights), None) or (self.names[0] if self.names else None)
+        return next(reversed(self._weights))
 
     def _in_tiers(self, first: str | None) -> tuple[Target, ...]:
         if first not in self._ranked:

@@ -242,3 +242,35 @@ async def test_without_a_database_nothing_new_is_registered_and_what_is_known_is
         stack.postgrest.start()
 
     assert (new.status_code, renewed.status_code, known.status_code) == (503, 200, 200)
+
+
+async def test_replicas_that_register_and_delete_the_same_instances_refuse_no_registration(start_replica: Any) -> None:
+    replicas: list[Replica] = [await start_replica(), await start_replica()]
+
+    async def register(replica: Replica, service_id: str, weight: int) -> int:
+        body = {**DOCUMENTED, "service_id": service_id, "weight": weight}
+        registered = await replica.client.post("/services/register", json=body)
+        if weight % 2:
+            assert (await replica.client.delete(f"/services/{service_id}")).status_code in {204, 404}
+        return registered.status_code
+
+    done = await asyncio.gather(
+        *(register(replica, name, weight) for name in "abcd" for weight in (1, 2, 3, 4) for replica in replicas)
+    )
+
+    # 404: it was registered, and deleted before it could be shown.
+    assert set(done) <= {200, 201, 404}, done
+
+
+async def test_what_is_not_there_is_looked_for_once(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    refresh = replica.state.registry.refresh
+
+    async def counted() -> None:
+        nonlocal looks
+        looks += 1
+        await refresh()
+
+    monkeypatch.setattr(replica.state.registry, "refresh", counted)
+    assert (await replica.client.post("/services/nobody/drain")).status_code == 404
+    assert looks == 1

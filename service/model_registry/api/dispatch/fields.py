@@ -24,8 +24,10 @@ MOST_MEMBERS = 10_000
 """Of a body that is read to its end. It takes up to 0.1 s, in which nobody else is answered."""
 
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"model_type"\s*:\s*"([^"\\\x00-\x1f]{1,300})"\s*(?:,\s*(?=")|(?=\}))')
-_OTHERS = re.compile(rb'"(?:model_types?|model_version|aggregate|versions)"|\\u00')
+_OTHERS = re.compile(rb'"(?:model_types?|model_version|aggregate|versions)"')
 """What may be one of the registry's fields, further down or inside another value."""
+_ESCAPED = rb"\u00"
+"""What may spell one of them otherwise. By itself: an alternative would make the search for both take five times."""
 _OWN_FIRST = re.compile(rb'\s*\{\s*(?:"(?:model_type|model_version)"\s*:\s*"[^"\\\x00-\x1f]{1,300}"\s*,\s*){1,2}(?=")')
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
@@ -51,7 +53,7 @@ class Fields:
 def read_fields(body: bytes) -> Fields:
     """Read the registry's fields of a whole body. Errors: Invalid when it is no JSON object."""
     first = _TYPE_FIRST.match(body)
-    if first is not None and not _OTHERS.search(body, first.end()):
+    if first is not None and body.find(_ESCAPED, first.end()) < 0 and not _OTHERS.search(body, first.end()):
         return Fields({MODEL_TYPE: _decoded(first[1])}, b"{" + body[first.end() :])
     both = read_first_fields(body)
     if both is not None and not _OTHERS.search(both.rest):

@@ -7,10 +7,11 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from model_registry.api.durations import DurationHistogram, Durations
 from model_registry.services.dispatch.dispatcher import Dispatcher
 from model_registry.services.dispatch.plan import Plan
 from model_registry.services.dispatch.targets import Outcome, Target
@@ -26,10 +27,8 @@ class DispatchMetrics(Collector):
     """Counters of one running service. Finding an instrument by its labels takes longer than observing: it is kept."""
 
     def __init__(self, collected: CollectorRegistry) -> None:
-        def histogram(name: str, help_text: str, labels: Iterable[str], buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(
-                f"model_registry_dispatch_{name}", help_text, tuple(labels), buckets=buckets, registry=collected
-            )
+        def histogram(name: str, help_text: str, labels: Iterable[str], bounds: Iterable[float]) -> DurationHistogram:
+            return DurationHistogram(f"model_registry_dispatch_{name}", help_text, labels, tuple(bounds), collected)
 
         self._requests = histogram(
             "request_seconds",
@@ -48,7 +47,7 @@ class DispatchMetrics(Collector):
             "What the registry added to a request: choosing, waiting for a place, failed tries, and its own work.",
             (),
             _OVERHEAD_SECONDS,
-        )
+        ).labels()
         self._failed = Counter(
             "model_registry_dispatch_failed_tries_total",
             "Tries that did not yield the answer, by model type or model, and how they ended.",
@@ -56,7 +55,7 @@ class DispatchMetrics(Collector):
             registry=collected,
         )
         self._names: set[str] = set()
-        self._kept: dict[tuple[Any, ...], Histogram] = {}
+        self._kept: dict[tuple[Any, ...], Durations] = {}
         self._dispatcher: Dispatcher | None = None
         collected.register(self)
 

@@ -247,7 +247,10 @@ _CHUNKED: Header = (b"transfer-encoding", b"chunked")
 
 
 def _is_events(head: ResponseHead) -> bool:
-    return any(name == b"content-type" and value.lower().startswith(_EVENTS) for name, value in head.headers)
+    for name, value in head.headers:
+        if name == b"content-type":
+            return value.lower().startswith(_EVENTS)
+    return False
 
 
 @lru_cache(maxsize=4096)

@@ -60,9 +60,11 @@ class Candidates:
         repeated, or has failed already, is not put at risk for it. Busy ones wait until no other is left, except where
         requests stick to them.
         """
-        free, busy, tests = (_of_tier(self._by_condition.get(name)) for name in ("free", "busy", "test"))
-        if not busy and not tests:
+        found = self._by_condition
+        free = _of_tier(found.get("free"))
+        if "busy" not in found and "test" not in found:
             return free
+        busy, tests = _of_tier(found.get("busy")), _of_tier(found.get("test"))
         tier = min(target.tier for some in (free, busy, tests) for target, _ in some[:1])
         free, busy, tests = ([one for one in some if one[0].tier == tier] for some in (free, busy, tests))
         if strategy == "sticky":
@@ -102,6 +104,8 @@ def _of_tier(candidates: Sequence[Candidate] | None) -> Sequence[Candidate]:
     """Those of the best tier."""
     if not candidates:
         return ()
+    if len(candidates) == 1:
+        return candidates
     tier = candidates[0][0].tier
     if all([target.tier == tier for target, _ in candidates]):  # noqa: C419 (a list is faster for a few)
         return candidates

@@ -13,7 +13,11 @@ _BREAKER_ORDER: tuple[BreakerState, ...] = ("closed", "half_open", "open")
 def state_of(upstream: Upstream, now: float) -> tuple[TargetState, str]:
     """The state and its reason: what ejects comes first, then what is worth knowing."""
     health = upstream.health
-    opened = [(name, lane) for name, lane in upstream.lanes.items() if lane.breaker.opened]
+    opened, cooling_until = [], 0.0  # one pass: this runs at the end of every request
+    for name, lane in upstream.lanes.items():
+        if lane.breaker.opened:
+            opened.append((name, lane))
+        cooling_until = max(cooling_until, lane.cooling_until)
     for name, lane in opened:
         if lane.key_refused:
             return "misconfigured", f"{name}: it refuses the key: {lane.last_failure}"
@@ -21,9 +25,8 @@ def state_of(upstream: Upstream, now: float) -> tuple[TargetState, str]:
         return health.state, health.reason
     if upstream.connections.opened:
         return "offline", health.reason if health.state == "offline" else "no connection to it can be opened"
-    cooling = max((lane.cooling_until - now for lane in upstream.lanes.values()), default=0.0)
-    if cooling > 0:
-        return "rate-limited", f"it asked for a pause: {cooling:.0f} s are left"
+    if cooling_until > now:
+        return "rate-limited", f"it asked for a pause: {cooling_until - now:.0f} s are left"
     if opened:
         name, lane = opened[0]
         return "degraded", f"{name} failed {FAILURES_TO_OPEN} times in a row, the last time: {lane.last_failure}"
