@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -213,7 +213,7 @@ def too_deep(body: bytes) -> bool:
     """Whether it is nested more than `DEEPEST` levels."""
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return False
-    brackets = _without_strings(body).translate(_SAME, _NO_BRACKETS)
+    brackets = b"".join(_without_strings(body)).translate(_SAME, _NO_BRACKETS)
     for _ in range(DEEPEST):  # each time the innermost level goes
         if not brackets:
             return False
@@ -225,16 +225,18 @@ def too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
     """Whether it holds more values than this."""
     if _values(body) <= most:
         return False
-    return _values(_without_strings(body)) > most
+    found = 0
+    return any((found := found + _values(piece)) > most for piece in _without_strings(body))
 
 
 def _values(body: bytes) -> int:
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
-def _without_strings(body: bytes) -> bytes:
-    parts, at = [], 0
+def _without_strings(body: bytes) -> Iterator[bytes]:
+    """The body but its strings, piece by piece: who has seen enough need not look at all of it."""
+    at = 0
     while some := _SOME.match(body, at):
-        parts.append(_STRINGS.sub(b"", some[0]))
+        yield _STRINGS.sub(b"", some[0])
         at = some.end()
-    return b"".join([*parts, body[at:]])
+    yield body[at:]

@@ -16,7 +16,7 @@ from model_registry.fleet.event_fields import read_time
 from model_registry.services.versions import ServedVersion
 
 MOST_VERSIONS = 1000
-"""Of one instance. The newest count."""
+"""Of one instance, those that come last: others are not even looked at, for a list may have a hundred thousand."""
 _NAMES = ("model_name", "name", "version", "id")
 _DATES = ("training_date", "trained_at", "created_at", "date")
 _LISTS = ("models", "items", "data", "versions")
@@ -58,9 +58,10 @@ def read_versions(body: bytes) -> Sequence[ServedVersion]:
     if isinstance(content, Mapping):
         content = next((content[name] for name in _LISTS if isinstance(content.get(name), list | dict)), ())
     if isinstance(content, Mapping):  # name -> what is known of it
-        content = [{**facts, "model_name": name} for name, facts in content.items() if isinstance(facts, dict)]
-    found = (_read(entry) for entry in content) if isinstance(content, list) else ()
-    return tuple(version for version in found if version is not None)[-MOST_VERSIONS:]
+        last = list(content.items())[-MOST_VERSIONS:]
+        content = [{**facts, "model_name": name} for name, facts in last if isinstance(facts, dict)]
+    found = (_read(entry) for entry in content[-MOST_VERSIONS:]) if isinstance(content, list) else ()
+    return tuple(version for version in found if version is not None)
 
 
 def _read(entry: Any) -> ServedVersion | None:  # noqa: ANN401 (any JSON)

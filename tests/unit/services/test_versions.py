@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from model_registry.entities.model_service import ModelService, ServiceInstance
-from model_registry.services.served_versions import ListedVersions, read_versions
+from model_registry.services.served_versions import MOST_VERSIONS, ListedVersions, read_versions
 from model_registry.services.versions import Listed, ServedVersion, Versions
 
 OLD, NEW = "20261101_0900", "20261130_0900"
@@ -167,3 +167,10 @@ def test_a_change_of_what_is_listed_is_another_generation() -> None:
     assert listed.generation is second is not first
     listed.keep_only({"b"})
     assert (listed.generation is second, listed.by_instance) == (False, {})
+
+
+@pytest.mark.parametrize("first", [[None], ["odd"] * 5])
+def test_of_a_list_without_end_only_the_last_entries_are_looked_at(first: list[Any]) -> None:
+    last = [f"v{n}" for n in range(MOST_VERSIONS - 1)]
+
+    assert [version.name for version in read_versions(orjson.dumps([*first, *last, None]))] == last
