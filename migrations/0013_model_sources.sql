@@ -47,6 +47,7 @@ create table source_answers (
     digest text,
     counts jsonb not null default '{}',
     skipped jsonb not null default '[]',
+    passed_over jsonb not null default '[]',
     listed jsonb not null default '[]',
     version integer not null default 1,
     created_at timestamptz not null default now(),
@@ -55,6 +56,7 @@ create table source_answers (
     constraint source_answers_state_known check (state in ('ok', 'failing')),
     constraint source_answers_counts_is_object check (jsonb_typeof(counts) = 'object'),
     constraint source_answers_skipped_is_list check (jsonb_typeof(skipped) = 'array'),
+    constraint source_answers_passed_over_is_list check (jsonb_typeof(passed_over) = 'array'),
     constraint source_answers_listed_are_strings check (
         jsonb_typeof(listed) = 'array' and not jsonb_path_exists(listed, '$[*] ? (@.type() != "string")'))
 );
@@ -63,6 +65,7 @@ comment on column source_answers.last_good_at is 'When it last answered, as of t
 comment on column source_answers.question is 'What etag, last_modified and digest answer: another question makes them void.';
 comment on column source_answers.digest is 'Of the last good answer: an equal one changes nothing.';
 comment on column source_answers.skipped is 'Entries that could not be read or imported: [{"name", "reason"}]. counts has the number of all.';
+comment on column source_answers.passed_over is 'Entries that are no models for the registry, such as prices of moderation: [{"name", "reason"}]. counts has the number of all.';
 comment on column source_answers.listed is 'The ids of the models that it listed in its last good answer.';
 
 -- Moves with every question, and is no change of the registry.

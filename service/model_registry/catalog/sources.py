@@ -38,6 +38,9 @@ class SourceView(Source):
     counts: dict[str, int] = Field(description="What the last answer that differed did: created, changed, ...")
     skipped: list[SkippedEntry] = Field(description="Entries that could not be read or imported; the first hundred.")
     skipped_count: int
+    passed_over: list[SkippedEntry] = Field(
+        description="Entries that are no models for the registry; the first hundred. `counts` has the number of all."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ def source_view(snapshot: Snapshot, source: Source, clock: Clock | None = None) 
         "counts": {name: number for name, number in known.counts.items() if name != SKIPPED},
         "skipped": known.skipped,
         "skipped_count": known.counts.get(SKIPPED, 0),
+        "passed_over": known.passed_over,
     }
 
 

@@ -229,6 +229,10 @@ def _print(one: Json) -> None:
         typer.echo(f"skipped {printable(entry['name'])}: {printable(entry['reason'])}")
     if one["skipped_count"] > _MOST_SKIPPED:
         typer.echo(f"and {one['skipped_count'] - _MOST_SKIPPED} more; --json lists the first hundred")
+    for entry in one["passed_over"][:_MOST_SKIPPED]:
+        typer.echo(f"passed over {printable(entry['name'])}: {printable(entry['reason'])}")
+    if (count := one["counts"].get("passed_over", 0)) > _MOST_SKIPPED:
+        typer.echo(f"and {count - _MOST_SKIPPED} more passed over; --json lists the first hundred")
 
 
 def _print_report(report: list[Json]) -> None:

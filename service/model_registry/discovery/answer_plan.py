@@ -89,6 +89,10 @@ class AnswerPlanner:
             "digest": answer.digest,
             "counts": counts,
             "skipped": [{"name": name, "reason": reason} for name, reason in skipped[:MOST_SKIPPED]],
+            "passed_over": [
+                {"name": _shown(passed.name), "reason": _shown(passed.reason)}
+                for passed in content.passed_over[:MOST_SKIPPED]
+            ],
             "listed": sorted(listed),
         }
         if not operations and old is not None and columns | {"counts": old.counts} == _content_of(old, columns):

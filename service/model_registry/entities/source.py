@@ -191,4 +191,5 @@ class SourceAnswer(Row):
     digest: str | None = None
     counts: dict[str, int] = {}
     skipped: list[dict[str, str]] = []
+    passed_over: list[dict[str, str]] = []
     listed: list[str] = []

@@ -90,6 +90,7 @@ CONSTRAINTS: dict[str, str] = {
     "source_answers_state_known": "state must be ok or failing.",
     "source_answers_counts_is_object": "counts must be an object.",
     "source_answers_skipped_is_list": "skipped must be a list.",
+    "source_answers_passed_over_is_list": "passed_over must be a list.",
     "source_answers_listed_are_strings": "listed must be a list of strings.",
     "source_turns_source_id_fkey": "The source does not exist.",
     "service_jobs_phase_known": "Unknown phase of a job.",

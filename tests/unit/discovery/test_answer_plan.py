@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from model_registry.catalog.sources import source_view
 from model_registry.discovery.answer_plan import Answer, AnswerPlan, AnswerPlanner, together
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.source import Source
@@ -85,6 +86,21 @@ def test_what_could_not_be_read_is_not_gone(world: World) -> None:
     plan = world.write(world.plan(source, "a", unread=("b",)))
     assert world.missing() == set()
     assert [entry.name for entry in plan.report if entry.action == "skipped"] == ["b"]
+
+
+def test_what_is_no_model_for_the_registry_is_kept_with_its_reason(world: World) -> None:
+    source = world.source("s")
+    passed = (PassedOver("omni-moderation", "mode moderation"), PassedOver("price\x07", "no provider"))
+    content = SourceContent((), passed_over=passed)
+
+    world.write(world.planner().plan(Answer(source, "q", content, digest="d")))
+
+    (view,) = (source_view(world.snapshot, one) for one in world.snapshot.sources)
+    assert view["passed_over"] == [
+        {"name": "omni-moderation", "reason": "mode moderation"},
+        {"name": "price?", "reason": "no provider"},
+    ]
+    assert view["counts"]["passed_over"] == 2
 
 
 def test_offers_that_are_the_same_are_not_planned_and_their_rows_stay_listed(world: World) -> None:
