@@ -62,8 +62,10 @@ def map_body(context: HookContext, body: Any) -> Any:
 
 
 @schemathesis.hook
-def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Addresses in bodies, also where they are the documentation's own examples."""
+def before_call(context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
+    """Addresses in bodies, also where they are the documentation's own examples; and no training is waited for."""
     if isinstance(case.body, dict):
         for field in _ADDRESSES & case.body.keys():
             case.body[field] = NOBODY
+    if _path(context) == "/train_model":
+        case.headers["Prefer"] = "respond-async"  # or it waits ten minutes for an instance that nobody answers at

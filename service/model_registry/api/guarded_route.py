@@ -221,8 +221,9 @@ def too_deep(body: bytes) -> bool:
     return b"[" in brackets
 
 
-def too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
-    """Whether it holds more values than this."""
+def too_many_values(body: bytes, most: int | None = None) -> bool:
+    """Whether it holds more values than this; `MOST_VALUES` if not said."""
+    most = MOST_VALUES if most is None else most
     if _values(body) <= most:
         return False
     found = 0

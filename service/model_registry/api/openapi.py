@@ -57,7 +57,7 @@ def _say_who_may(document: dict[str, Any]) -> None:
             if method in ("post", "put", "patch", "delete"):
                 operation.setdefault("security", [{"bearer": []}, {"apiKey": []}])
             for status, response in operation["responses"].items():
-                if status == "422":
+                if status == "422" and "HTTPValidationError" in str(response.get("content")):
                     response["content"] = {
                         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
                     }

@@ -107,14 +107,19 @@ async def _only_post() -> NoReturn:
     raise HTTPException(405, headers={"Allow": "POST"})
 
 
+_QUESTION = "/{reference:path}/refresh"
+
+
+@router.get(_QUESTION, dependencies=[Depends(_only_post)], include_in_schema=False)
+async def refuse_to_read_a_question(_caller: Reader) -> None:
+    """Keep the path from matching a source with such a name, which must be read by its id."""
+
+
 @router.api_route(
-    "/{reference:path}/refresh",
-    methods=["GET", "PUT", "PATCH", "DELETE"],
-    dependencies=[Depends(_only_post)],
-    include_in_schema=False,
+    _QUESTION, methods=["PUT", "PATCH", "DELETE"], dependencies=[Depends(_only_post)], include_in_schema=False
 )
 async def refuse_to_edit_a_question(_caller: Importer) -> None:
-    """Keep the path from matching a source with such a name, which must be edited by its id."""
+    """As `refuse_to_read_a_question`, for writes."""
 
 
 def _clause(error: str) -> str:
