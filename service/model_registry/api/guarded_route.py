@@ -222,7 +222,7 @@ def too_deep(body: bytes) -> bool:
 
 
 def too_many_values(body: bytes, most: int | None = None) -> bool:
-    """Whether it holds more values than this; `MOST_VALUES` if not said."""
+    """Whether it holds more values than this; `MOST_VALUES` by default."""
     most = MOST_VALUES if most is None else most
     if _values(body) <= most:
         return False

@@ -28,6 +28,7 @@ ROW = {
     "counts": {"created": 2, "changed": 0, "missing": 1, "passed_over": 0},
     "skipped": [{"name": "bad", "reason": "no number"}],
     "skipped_count": 1,
+    "passed_over": [],
 }
 ENTRY = {"action": "changed", "kind": "model", "provider": "p", "name": "m", "fields": ["parameters"], "reason": ""}
 Run = Callable[..., int]
