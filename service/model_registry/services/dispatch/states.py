@@ -40,7 +40,7 @@ def describe(upstream: Upstream, now: float) -> TargetView:
     breakers = [upstream.connections, *(lane.breaker for lane in lanes)]
     last_resort = now - upstream.last_resort_at < _LATELY_SECONDS
     if last_resort and state != "healthy":
-        reason += "; it gets requests all the same, as no other target can take them"
+        reason += "; it got requests all the same within the last 10 s, as no other target could take them"
     since = now - upstream.recovered_at
     return TargetView(
         state=state,
