@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -58,13 +59,14 @@ class EventConsumer:
         """Record heartbeats together, at most this many seconds late: one alone would cost as much.
 
         However rare, they are recorded before NATS considers this replica dead and delivers them again. `at_once`:
-        batches in progress per source; 1 where the order counts.
+        batches in progress per source; 1 where the order counts. NATS then delivers the next message once the one
+        before is done, to whichever replica: otherwise one that has to come again would come after later ones.
         """
         self._events = events
         self._at_once = at_once
         self._link = link
         self._recorder = recorder
-        self._limits = limits
+        self._limits = replace(limits, in_flight=1) if at_once == 1 else limits
         self._heartbeats_wait = min(heartbeats_wait_seconds, _MOST_WAIT_SECONDS)
         self._client: Client | None = None
         self._is_new = asyncio.Event()

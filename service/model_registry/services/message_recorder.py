@@ -53,8 +53,6 @@ class MessageRecorder:
         self._liveness = services.liveness
         self._count = count
         self._clock = clock
-        self._newest: dict[str, datetime] = {}
-        """When NATS received the newest message of an instance that was done: an older one that comes again is over."""
         self._unknown: set[str] = set()
         """Instances whose status was rejected because they are not registered: once is enough."""
 
@@ -91,16 +89,9 @@ class MessageRecorder:
         message = read_service_message(delivery.message.subject, delivery.message.data)
         if message is None or self._is_over(message, delivery.received_at):
             return "ignored"
-        outcome = await self._act(message)
-        if len(self._newest) >= _MOST_REMEMBERED:
-            self._newest.clear()
-        self._newest[message.service_id] = delivery.received_at
-        return outcome
+        return await self._act(message)
 
     def _is_over(self, message: ServiceMessage, received_at: datetime) -> bool:
-        newest = self._newest.get(message.service_id)
-        if newest is not None and received_at < newest:
-            return True
         if message.kind == "unregistered":
             return False
         ttl = message.registration.ttl_seconds if message.registration else TTL_SECONDS

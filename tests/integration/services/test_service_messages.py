@@ -121,9 +121,6 @@ async def test_what_was_published_while_no_replica_ran_is_done_in_order(
     await instances(listening, "a-0", "a-2")
 
 
-@pytest.mark.skip(
-    reason="open in issue 12: about one run in six a registration sent while PostgREST is killed never arrives"
-)
 async def test_while_the_database_is_away_messages_wait(listening: Replica, say: Say, stack: Any) -> None:
     stack.postgrest.kill()
     try:
@@ -133,7 +130,7 @@ async def test_while_the_database_is_away_messages_wait(listening: Replica, say:
     finally:
         stack.postgrest.start()
 
-    await instances(listening, "lstm-1")
+    await instances(listening, "lstm-1")  # and not lstm-2: what has to come again does not come after later messages
 
 
 @pytest.mark.parametrize(
