@@ -33,7 +33,7 @@ declare
     unfinished integer;
 begin
     -- One at a time: the number of open jobs is exact, and of two with one key the second finds the first.
-    perform pg_advisory_xact_lock(7366113290413);
+    perform pg_advisory_xact_lock(7366113290414);
     select * into stored from service_jobs j
     where j.id = given.id or (j.created_by, j.idempotency_key) = (given.created_by, given.idempotency_key);
     if found then

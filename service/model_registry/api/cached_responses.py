@@ -17,6 +17,8 @@ from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 JSON = "application/json"
+NOT_KEPT = MappingProxyType({"Cache-Control": "no-store"})
+"""For answers with parts that move without a change of revision."""
 
 
 def etag_of(body: bytes) -> str:

@@ -63,8 +63,7 @@ def _instances_by_state(registry: Registry, services: ModelServices) -> Tally[tu
     if not registry.loaded:
         return Tally()
     snapshot = registry.snapshot
-    known = ((instance, services.known(instance)) for instance in snapshot.instances)
     return Tally(
-        (model_service_of(snapshot, instance).model_type, state_of(instance, now.view, now.probe)[0])
-        for instance, now in known
+        (model_service_of(snapshot, instance).model_type, state_of(instance, services.known(instance))[0])
+        for instance in snapshot.instances
     )

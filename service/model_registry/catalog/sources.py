@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,8 +48,6 @@ class StaleSource:
     """A source of which only its last good answer is known, or none."""
 
     name: str
-    kind: str
-    framework: str | None
     reason: str
     since: str | None
     """None: it has never answered."""
@@ -80,26 +78,18 @@ SKIPPED = "skipped"
 """The count of all entries that were skipped, of which the row has only the first."""
 
 
-def stale_sources(snapshot: Snapshot, kinds: Iterable[str] | None = None) -> list[StaleSource]:
-    """The active sources that do not answer now, in their order; `kinds`: only of these kinds."""
-    wanted = None if kinds is None else frozenset(kinds)
+def stale_sources(snapshot: Snapshot, kinds: Collection[str]) -> list[StaleSource]:
+    """The active sources of these kinds that do not answer now: first those that count first."""
     stale = []
-    for source in by_position(snapshot):
-        if not source.active or (wanted is not None and source.kind not in wanted):
+    for source in sorted(snapshot.sources, key=lambda source: (source.position, source.name)):
+        if not source.active or source.kind not in kinds:
             continue
         answer = snapshot.source_answers.get(source.id)
         if answer is None:
-            stale.append(StaleSource(source.name, source.kind, source.framework, "has not answered yet", None))
+            stale.append(StaleSource(source.name, "has not answered yet", None))
         elif answer.state == "failing":
-            reason = answer.error or "does not answer"
-            since = answer.last_good_at
-            stale.append(StaleSource(source.name, source.kind, source.framework, reason, since))
+            stale.append(StaleSource(source.name, answer.error or "does not answer", answer.last_good_at))
     return stale
-
-
-def by_position(snapshot: Snapshot) -> list[Source]:
-    """All sources in their order: the first counts where several list the same model."""
-    return sorted(snapshot.sources, key=lambda source: (source.position, source.name))
 
 
 def makers(_snapshot: Snapshot, source: Source) -> list[str]:

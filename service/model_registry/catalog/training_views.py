@@ -11,9 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from model_registry.catalog.views import View
-from model_registry.entities.training_entry import Entry
-
-_LOWEST_PRIORITY = 2
+from model_registry.entities.training_entry import Entry, priority_of
 
 
 class TrainingModel(BaseModel):
@@ -104,7 +102,7 @@ _MISSING: dict[str, Any] = {
 """Part of a guide -> what stands for one that an entry lacks."""
 
 
-def texts_of(value: object) -> list[str]:
+def _texts(value: object) -> list[str]:
     """Return the texts of a list; none for any other value."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
@@ -117,12 +115,6 @@ def _integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def priority_of(entry: Entry) -> int:
-    """Return an entry's priority: the lowest where it has none."""
-    found = _integer(entry.get("priority"))
-    return _LOWEST_PRIORITY if found is None else found
-
-
 def list_view(entry: Entry) -> View:
     """Return an entry as the list shows it: the shape of `TrainingModel`."""
     rate, pretrained = entry.get("recommended_lr"), entry.get("pretrained_available")
@@ -133,11 +125,11 @@ def list_view(entry: Entry) -> View:
         "description": _text(entry.get("description")) or "",
         "params": _text(entry.get("params")),
         "input_size": _integer(entry.get("input_size")),
-        "task_types": texts_of(entry.get("task_types")),
+        "task_types": _texts(entry.get("task_types")),
         "pretrained_available": pretrained if isinstance(pretrained, bool) else None,
         "recommended_batch_size": _integer(entry.get("recommended_batch_size")),
         "recommended_lr": rate if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
-        "tags": texts_of(entry.get("tags")),
+        "tags": _texts(entry.get("tags")),
         "priority": priority_of(entry),
     }
 

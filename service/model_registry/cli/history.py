@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, json_object
 
@@ -84,7 +84,7 @@ def diff(
         return
     difference = registry.ask(Call("GET", _DIFF, json_object, revisions | {"format": "json"}))
     if format_ is DiffFormat.json:
-        typer.echo(json.dumps(difference, indent=2, ensure_ascii=False))
+        print_json(difference)
         return
     with registry.expect_shape():
         _print_rows(difference, "No difference.")

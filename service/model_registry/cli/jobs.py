@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.blocking import Client
 from model_registry.client.requests import Call, Json, json_object, quoted
@@ -37,7 +37,7 @@ def jobs(
     filters = {"status": status, "model_type": model_type, "limit": limit}
     page = registry.ask(Call("GET", "/jobs", json_object, filters))
     if as_json:
-        typer.echo(json.dumps(page, indent=2, ensure_ascii=False))
+        print_json(page)
         return
     with registry.expect_shape():
         for item in page["items"]:
@@ -72,7 +72,7 @@ def job(
     else:
         view = registry.ask(Call("GET", f"/jobs/{quoted(job_id)}", json_object))
     if as_json and (cancel or not follow):
-        typer.echo(json.dumps(view, indent=2, ensure_ascii=False))
+        print_json(view)
     elif not as_json:
         with registry.expect_shape():
             _print_job(view)

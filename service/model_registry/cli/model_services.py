@@ -5,14 +5,13 @@ The services that use models, with their functions, are another thing: they have
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, Json, json_object, quoted
 
@@ -85,7 +84,7 @@ def list_instances(
     page = registry.ask(Call("GET", _INSTANCES, json_object, {"model_type": model_type, "state": state}))
     with registry.expect_shape():
         if as_json:
-            typer.echo(json.dumps(page["items"], ensure_ascii=False, indent=2))
+            print_json(page["items"])
             return
         for one in page["items"]:
             _print_line(one)
@@ -100,7 +99,7 @@ def get(service_id: ServiceId, *, registry: RegistryHttp) -> None:
 
     Example: `model-registry model-services get lstm-1`
     """
-    typer.echo(json.dumps(registry.ask(Call("GET", _path(service_id), json_object)), ensure_ascii=False, indent=2))
+    print_json(registry.ask(Call("GET", _path(service_id), json_object)))
 
 
 @app.command()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import typer
 
 from model_registry.private_files import replace_file
 
@@ -10,6 +13,11 @@ from model_registry.private_files import replace_file
 def printable(text: str) -> str:
     """Escape characters that could control the terminal: names come from anywhere."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs, and for people to read."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def write_output(path: Path, text: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from model_registry.cli.errors import NOT_SERVED
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, json_object
 from model_registry.errors import NotServed, Reason, RegistryError
@@ -96,7 +95,7 @@ def status(
         served, refused, newest = found["served"], found["refused"], found["newest_revision"]
         complete = served is not None and refused is None and not found["pending"]
         if as_json:
-            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            print_json(found)
         else:
             typer.echo(f"Newest revision: {newest}{', still being validated' if found['pending'] else ''}")
             typer.echo(f"Served: revision {served['revision']}" if served else "Served: nothing")

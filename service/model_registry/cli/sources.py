@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, Json, json_object, quoted
 from model_registry.entities.source import KINDS
@@ -93,7 +92,7 @@ def list_sources(as_json: AsJson = False, *, registry: RegistryHttp) -> None:
     page = registry.ask(Call("GET", _SOURCES, json_object))
     with registry.expect_shape():
         if as_json:
-            typer.echo(json.dumps(page["items"], ensure_ascii=False, indent=2))
+            print_json(page["items"])
             return
         for one in page["items"]:
             _print_line(one)
@@ -111,7 +110,7 @@ def get_source(name: Name, as_json: AsJson = False, *, registry: RegistryHttp) -
     one = registry.ask(Call("GET", _path(name), json_object))
     with registry.expect_shape():
         if as_json:
-            typer.echo(json.dumps(one, ensure_ascii=False, indent=2))
+            print_json(one)
         else:
             _print(one)
 

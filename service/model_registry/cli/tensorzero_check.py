@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from model_registry.cli.errors import REFUSED
-from model_registry.cli.output import printable
+from model_registry.cli.output import print_json, printable
 from model_registry.cli.publication import joined
 from model_registry.cli.registry import ReaderKey, RegistryHttp
 from model_registry.client.operations import DEFAULT_URL
@@ -42,7 +41,7 @@ def check(paths: Paths = None, url: Url = None, api_key: ReaderKey = None, as_js
     """
     findings = _locally(paths) if paths and url is None else _at(RegistryHttp(url or DEFAULT_URL, api_key), paths)
     if as_json:
-        typer.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+        print_json(findings)
     else:
         _print(findings)
     if not findings["accepted"]:

@@ -25,6 +25,7 @@ class CatalogSource(Source):
     counts: dict[str, int] = Field(default_factory=dict)
     skipped: list[dict[str, str]] = Field(default_factory=list)
     skipped_count: int = 0
+    passed_over: list[dict[str, str]] = Field(default_factory=list)
 
 
 class SourceFields(TypedDict, total=False):

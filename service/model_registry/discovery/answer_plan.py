@@ -143,11 +143,11 @@ class AnswerPlanner:
         return operations + [_update(row, {"missing_since": None}) for row in back.values()]
 
     def _failed(self, answer: Answer, old: SourceAnswer | None) -> dict[str, Any]:
-        since = old.failing_since if old and old.state == "failing" else self.moment
-        last = answer.good_at or (old.last_good_at if old else None)
-        if old and old.state == "failing":
-            last = old.last_good_at
         error = masked_beginning(answer.error or "", _LONGEST_TEXT)[0]
+        if old and old.state == "failing":
+            since, last = old.failing_since, old.last_good_at
+        else:
+            since, last = self.moment, answer.good_at or (old.last_good_at if old else None)
         return {"state": "failing", "error": error, "failing_since": since, "last_good_at": last}
 
     def _good(self, answer: Answer) -> dict[str, Any]:

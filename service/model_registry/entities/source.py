@@ -22,7 +22,6 @@ SourceKind = Literal[
     "file",
     "module",
 ]
-SourceState = Literal["ok", "failing"]
 
 
 class KindFacts(NamedTuple):

@@ -25,6 +25,7 @@ _FIELDS = frozenset(
 )
 """Fields by which an entry is known from an object with entries under their names."""
 _LONGEST_SHOWN = 100
+_LOWEST_PRIORITY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ def entry_keys(card: Mapping[str, Any], model_id: str) -> tuple[tuple[str, str],
         return ()
     framework, name = entry.get("framework") or card.get("framework"), entry.get("model_name") or model_id
     return ((framework, name),) if isinstance(framework, str) and isinstance(name, str) else ()
+
+
+def priority_of(entry: Entry) -> int:
+    """Return an entry's priority: the lowest where it has none."""
+    priority = entry.get("priority")
+    return priority if isinstance(priority, int) and not isinstance(priority, bool) else _LOWEST_PRIORITY
 
 
 def _rows(document: object) -> Iterator[tuple[str | int, str | None, object]]:

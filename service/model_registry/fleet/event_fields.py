@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.deployment import DeploymentEvent, EventDraft
@@ -29,6 +30,17 @@ _KEPT_LENGTH = 300
 _VRAM = ("vram_allocated_mb", "vram_mb", "vram_used_mb")
 _WIRE_NAMES = {"announced_model": "model_id"}
 _SHOWN_LENGTH = 80
+
+
+def read_object(payload: bytes) -> dict[str, Any]:
+    """Parse a payload. Errors: InvalidEvent, for what is not a JSON object."""
+    try:
+        content = orjson.loads(payload)
+    except ValueError as error:
+        raise InvalidEvent(f"The payload is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
+    return content
 
 
 def first(content: dict[str, Any], names: Iterable[str]) -> Any:  # noqa: ANN401 (any JSON)

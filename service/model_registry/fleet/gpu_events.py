@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from model_registry.entities.deployment import LIVE_STATUSES, DeploymentEvent
 from model_registry.entities.node import StatusMessage
 from model_registry.errors import InvalidEvent, Reason
@@ -21,7 +19,7 @@ from model_registry.fleet.event_fields import (
     first,
     node_of,
     parse_time,
-    repr_short,
+    read_object,
     split_key,
 )
 from model_registry.fleet.status_messages import read_status
@@ -97,12 +95,7 @@ def read_event(
 
     `known` returns the digest of a node's last status message: an equal one is a heartbeat.
     """
-    try:
-        content = orjson.loads(payload)
-    except ValueError as error:
-        raise InvalidEvent(f"The payload is not JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
+    content = read_object(payload)
     if content.get("test") is True and not content.keys() & {"model_id", "model_key", "data"}:
         return NOTHING
     if subject == STATUS:

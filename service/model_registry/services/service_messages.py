@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
 from pydantic import ValidationError
 
 from model_registry.entities.field_errors import reasons_of
 from model_registry.errors import InvalidEvent
-from model_registry.fleet.event_fields import repr_short
+from model_registry.fleet.event_fields import read_object, repr_short
 from model_registry.messaging.subjects import SERVICE_REGISTERED, SERVICE_STATUS, SERVICE_SUBJECTS, SERVICE_UNREGISTERED
 from model_registry.services.registration import Registration
 
@@ -41,12 +40,7 @@ _KINDS: dict[str, Literal["registered", "unregistered", "status"]] = {
 
 def read_service_message(subject: str, payload: bytes) -> ServiceMessage | None:
     """Parse a message; None for the `{"test": true}` that people send. Errors: InvalidEvent, and no other."""
-    try:
-        content = orjson.loads(payload)
-    except ValueError as error:
-        raise InvalidEvent(f"The payload is not JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise InvalidEvent(f"The payload is {repr_short(content)}, not a JSON object.")
+    content = read_object(payload)
     if content.get("test") is True and "service_id" not in content:
         return None
     if (kind := _KINDS.get(subject)) is None:

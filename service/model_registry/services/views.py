@@ -94,13 +94,14 @@ class InstanceHealth(BaseModel):
     replica: str = Field(description="Who says so: each replica probes for itself.")
 
 
-def state_of(instance: ServiceInstance, view: TargetView, probe: Probe | None) -> tuple[TargetState, str]:
+def state_of(instance: ServiceInstance, known: Known) -> tuple[TargetState, str]:
     """The state and its reason: what was decided about an instance comes first, then how it is."""
+    view = known.view
     if instance.status in ("draining", "retired"):
         state: TargetState = "draining" if instance.status == "draining" else "retired"
         left = f"{view.in_flight} requests are running" if view.in_flight else "no request is running in this replica"
         return state, f"{instance.status_reason}; {left}" if instance.status_reason else left
-    if probe is None and view.state == "healthy" and checks(instance):
+    if known.probe is None and view.state == "healthy" and checks(instance):
         return "warming", "it was not probed yet"
     return view.state, view.reason
 
@@ -112,7 +113,7 @@ def checks(instance: ServiceInstance) -> bool:
 
 def instance_view(snapshot: Snapshot, instance: ServiceInstance, known: Known) -> dict[str, Any]:
     """All there is to say of an instance."""
-    state, reason = state_of(instance, known.view, known.probe)
+    state, reason = state_of(instance, known)
     probe = known.probe
     return {
         **{name: getattr(instance, name) for name in _AS_STORED},
@@ -131,7 +132,7 @@ def instance_view(snapshot: Snapshot, instance: ServiceInstance, known: Known) -
 def health_view(instance: ServiceInstance, known: Known, replica: str) -> dict[str, Any]:
     """How an instance is."""
     view, probe = known.view, known.probe
-    state, reason = state_of(instance, view, probe)
+    state, reason = state_of(instance, known)
     return {
         "service_id": instance.service_id,
         "status": state,

@@ -98,11 +98,9 @@ class Jobs:
         """End a running job: SIGTERM to its command and what that started, SIGKILL after `stop_seconds`."""
         job.is_stopping = True
         _signal(job, signal.SIGTERM)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._stop_seconds):
                 await job.ended.wait()
-        except TimeoutError:
-            pass
         _signal(job, signal.SIGKILL)  # also what ignored the other signal, and is no longer waited for
         await job.ended.wait()
 

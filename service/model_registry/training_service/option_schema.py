@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from model_registry.entities.training_entry import Entry
+from model_registry.entities.training_entry import Entry, priority_of
 
 _OPTIONS: dict[str, tuple[str, str, str]] = {
     "epochs": ("integer", "epochs", ""),
@@ -28,7 +28,7 @@ def option_schema(entries: Sequence[Entry], task_type: str) -> dict[str, Any] | 
     fitting = [entry for entry in entries if task_type in _list(entry.get("task_types"))]
     if not fitting:
         return None
-    fitting.sort(key=_priority)
+    fitting.sort(key=priority_of)
     properties: dict[str, Any] = {
         "model_name": {"type": "string", "enum": [entry["model_name"] for entry in fitting]},
         **{name: found for name, option in _OPTIONS.items() if (found := _property(fitting, *option))},
@@ -80,8 +80,3 @@ def _is(kind: str, value: object) -> bool:
     if kind == "string":
         return isinstance(value, str)
     return not isinstance(value, bool) and isinstance(value, int if kind == "integer" else int | float)
-
-
-def _priority(entry: Entry) -> int:
-    priority = entry.get("priority")
-    return priority if isinstance(priority, int) else 2

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import httpx
 import pytest
 import yaml
 
-from model_registry.cli import main
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources.fetch import fetch_json
+from support.commands import Run, answer_with, run_command
 
 VIEW = {
     "name": "gpt",
@@ -62,30 +61,16 @@ class World:
         return body
 
 
-Run = Callable[..., int]
-
-
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY", "HF_ENDPOINT"):
-        monkeypatch.delenv(variable, raising=False)
-    client, transport = httpx.Client, httpx.MockTransport(found)
-    monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
+    answer_with(monkeypatch, found)
     return found
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, world: World) -> Run:  # noqa: ARG001 (nothing real is asked)
-    def called(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["model-registry", "knowledge", *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return called
+    return partial(run_command, monkeypatch, "knowledge")
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from model_registry.cli import main
+from support.commands import Run, answer_with, run_command
 
 ROW = {
     "name": "gpu_1",
@@ -31,7 +30,6 @@ ROW = {
     "passed_over": [],
 }
 ENTRY = {"action": "changed", "kind": "model", "provider": "p", "name": "m", "fields": ["parameters"], "reason": ""}
-Run = Callable[..., int]
 
 
 class World:
@@ -57,24 +55,13 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    client, transport = httpx.Client, httpx.MockTransport(found)
-    monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
+    answer_with(monkeypatch, found)
     return found
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, world: World) -> Run:  # noqa: ARG001 (nothing real is asked)
-    def called(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["model-registry", "sources", *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return called
+    return partial(run_command, monkeypatch, "sources")
 
 
 def test_a_source_is_added_with_what_is_said_of_it(run: Run, world: World, capsys: Any) -> None:

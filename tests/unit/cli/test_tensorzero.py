@@ -6,18 +6,19 @@ import json
 import runpy
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from model_registry.cli import main
 from model_registry.cli.errors import EXIT_CODES, exit_code
 from model_registry.cli.tensorzero import Outcome, print_summary
 from model_registry.errors import RegistryError
 from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.imports.plan import ReportEntry
+from support.commands import answer_with, run_command
 from support.paths import ROOT
 
 AGENTS = str(ROOT / "tests" / "fixtures" / "tensorzero" / "agents" / "tensorzero.toml")
@@ -36,33 +37,15 @@ Serve = Callable[[Callable[[httpx.Request], httpx.Response]], None]
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Put a registry behind every URL."""
-    client = httpx.Client
-
-    def put(handler: Callable[[httpx.Request], httpx.Response]) -> None:
-        transport = httpx.MockTransport(handler)
-        monkeypatch.setattr(httpx, "Client", lambda **more: client(**more | {"transport": transport}))
-
-    return put
+    return partial(answer_with, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
-def nobody_answers(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("MODEL_REGISTRY_URL", "MODEL_REGISTRY_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-
+def nobody_answers(serve: Serve) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("Connection refused", request=request)
 
     serve(refuse)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["model-registry", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def problem(status: int, code: str, **more: Any) -> httpx.Response:
@@ -70,7 +53,7 @@ def problem(status: int, code: str, **more: Any) -> httpx.Response:
 
 
 def test_a_dry_run_needs_no_registry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "Would be created (41)" in out
     assert "41 created, 0 changed, 0 unchanged" in out
@@ -87,7 +70,9 @@ def test_a_dry_run_asks_the_registry_when_there_is_one(
         return httpx.Response(200, json=ANSWER | {"dry_run": True})
 
     serve(answer)
-    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run", "--registry", "http://registry:1/") == 0
+    assert (
+        run_command(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run", "--registry", "http://registry:1/") == 0
+    )
     (request,) = asked
     assert (request.method, str(request.url)) == ("POST", "http://registry:1/api/tensorzero/import?dry_run=true")
     assert "authorization" not in request.headers
@@ -101,7 +86,7 @@ def test_a_dry_run_goes_on_without_a_registry_that_does_not_help(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, status: int, code: str
 ) -> None:
     serve(lambda _: problem(status, code, detail="Not now."))
-    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
     assert "an empty registry: Not now." in capsys.readouterr().out
 
 
@@ -117,7 +102,7 @@ def test_an_import_sends_the_files_and_the_key(
     serve(answer)
     monkeypatch.setenv("MODEL_REGISTRY_API_KEY", "mreg_test")
     monkeypatch.setenv("MODEL_REGISTRY_URL", "http://registry:1")
-    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 0
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS) == 0
     (request,) = asked
     assert request.url.params["dry_run"] == "false"
     assert request.headers["authorization"] == "Bearer mreg_test"
@@ -131,7 +116,7 @@ def test_an_import_sends_the_files_and_the_key(
 def test_an_import_without_a_registry_ends_with_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 3
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS) == 3
     assert "No registry answers at http://127.0.0.1:8110" in capsys.readouterr().err
 
 
@@ -154,7 +139,7 @@ def test_what_the_registry_says_decides_how_an_import_ends(  # noqa: PLR0913, PL
     words: str,
 ) -> None:
     serve(lambda _: response)
-    assert run(monkeypatch, "tensorzero", "import", AGENTS) == code
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS) == code
     assert words in capsys.readouterr().err
 
 
@@ -168,7 +153,7 @@ def test_the_choices_in_a_problem_are_printed(
         "newest": 9,
     }
     serve(lambda _: problem(409, "E4090", detail="It is used by alias best.", **choices))
-    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS) == 1
     err = capsys.readouterr().err
     assert "  matches: qwen at lab (m-1)\n" in err
     assert "  referrers: alias best, mapping svc/chat\n" in err
@@ -181,7 +166,7 @@ def test_odd_choices_do_not_hide_the_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, choices: dict[str, Any]
 ) -> None:
     serve(lambda _: problem(409, "E4090", detail="It is used.", **choices))
-    assert run(monkeypatch, "tensorzero", "import", AGENTS) == 1
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS) == 1
     assert "error: It is used." in capsys.readouterr().err
 
 
@@ -213,7 +198,7 @@ def test_a_place_that_cannot_be_written_is_named_as_such(
     serve(answer)
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "below"
-    assert run(monkeypatch, *command, str(place)) == 3
+    assert run_command(monkeypatch, *command, str(place)) == 3
     err = capsys.readouterr().err
     assert f"error: {place}" in err
     assert "cannot be used: Not a directory" in err
@@ -226,27 +211,27 @@ def test_a_broken_project_is_refused_before_anybody_is_asked(
     serve(lambda _: pytest.fail("asked"))
     (tmp_path / "tensorzero.toml").write_text("[models.m]\nrouting = []\n[functions.f]\n", "utf-8")
     for more in ([], ["--dry-run"]):
-        assert run(monkeypatch, "tensorzero", "import", str(tmp_path), *more) == 1
+        assert run_command(monkeypatch, "tensorzero", "import", str(tmp_path), *more) == 1
         err = capsys.readouterr().err
         assert "tensorzero.toml: models.m.routing" in err or "tensorzero.toml: models.m:" in err
         assert "tensorzero.toml: functions.f" in err
 
 
 def test_a_wrong_call_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, "tensorzero", "import") == 2
-    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--nonsense") == 2
+    assert run_command(monkeypatch, "tensorzero", "import") == 2
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--nonsense") == 2
 
 
 def test_render_prints_the_configuration_as_it_is(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], serve: Serve
 ) -> None:
     serve(lambda request: httpx.Response(200, content=f"# {request.url.path} ü".encode()))
-    assert run(monkeypatch, "tensorzero", "render") == 0
+    assert run_command(monkeypatch, "tensorzero", "render") == 0
     assert capsysbinary.readouterr().out == "# /api/tensorzero/config ü".encode()
 
 
 def test_the_script_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run") == 0
     by_command = capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", ["migrate_tensorzero.py", "--config-path", AGENTS, "--dry-run"])
     with pytest.raises(SystemExit) as end:

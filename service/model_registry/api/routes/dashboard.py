@@ -13,12 +13,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Reader
-from model_registry.api.cached_responses import json_response
+from model_registry.api.cached_responses import NOT_KEPT, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
-from model_registry.entities.model_service import ServiceInstance
 from model_registry.services.views import state_of
 from model_registry.snapshot.lookup import find_model_service
 
@@ -26,7 +25,6 @@ router = APIRouter(tags=["model services"], route_class=GuardedRoute)
 
 _RUNNING: Final = frozenset({"healthy", "busy", "degraded", "rate-limited"})
 """States in which an instance gets requests."""
-_NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 class ManagerHealth(BaseModel):
@@ -67,9 +65,10 @@ async def manager_health(request: Request, state: CurrentApp) -> Response:
     view: dict[str, Any] = {"status": "running"}
     if state.registry.loaded and await state.authenticator.knows(request):
         snapshot = state.registry.snapshot
-        states = Counter(_state(state, instance)[0] for instance in snapshot.instances)
+        known = state.model_services.known
+        states = Counter(state_of(instance, known(instance))[0] for instance in snapshot.instances)
         view |= {"model_services": len(snapshot.model_services), "instances": states, "jobs": len(state.jobs)}
-    return json_response(view, headers=_NOT_KEPT)
+    return json_response(view, headers=NOT_KEPT)
 
 
 @router.get(
@@ -84,13 +83,8 @@ async def model_type_status(model_type: str, state: CurrentApp, _caller: Reader)
     service = find_model_service(snapshot, model_type)
     instances = []
     for instance in snapshot.instances.where("model_service", service.id):
-        word, reason = _state(state, instance)
+        word, reason = state_of(instance, state.model_services.known(instance))
         instances.append({"service_id": instance.service_id, "state": word, "reason": reason})
     running = any(instance["state"] in _RUNNING for instance in instances)
     view = {"running": running, "model_type": service.model_type, "instances": instances}
-    return json_response(view, headers=_NOT_KEPT)
-
-
-def _state(state: AppState, instance: ServiceInstance) -> tuple[str, str]:
-    known = state.model_services.known(instance)
-    return state_of(instance, known.view, known.probe)
+    return json_response(view, headers=NOT_KEPT)

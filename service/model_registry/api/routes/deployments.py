@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Caller, KeyHolder, NodeReporter, Reader
-from model_registry.api.cached_responses import cached_response, json_response, row_response
+from model_registry.api.cached_responses import NOT_KEPT, cached_response, json_response, row_response
 from model_registry.api.edits import plan_with_refresh
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute
@@ -174,4 +174,4 @@ async def list_rejected_events(
     """Rejected by any replica. The newest 1,000 are kept; each is also published on `mesh.gpu.rejected.v1`."""
     rejected = await state.history.rejected_events(limit=limit, offset=offset)
     rejected, _ = masked_value(rejected)  # what was kept before it was masked, or written by others
-    return json_response(rejected, headers={"Cache-Control": "no-store"})
+    return json_response(rejected, headers=NOT_KEPT)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.cached_responses import JSON, json_response
+from model_registry.api.cached_responses import JSON, NOT_KEPT, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.confinement.walls import missing_walls
@@ -82,7 +82,7 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
     view: dict[str, Any] = {"status": status}
     if await state.authenticator.knows(request):
         view |= {"revision": revision, "dependencies": parts}
-    return json_response(view, 200 if registry.loaded else 503, {"Cache-Control": "no-store"})
+    return json_response(view, 200 if registry.loaded else 503, NOT_KEPT)
 
 
 def _confinement() -> dict[str, str]:
@@ -128,5 +128,4 @@ def _publishing(publisher: ConfigPublisher) -> dict[str, str]:
 async def metrics(request: Request, state: CurrentApp) -> Response:
     """For Prometheus. Needs MODEL_REGISTRY_METRICS_TOKEN or an admin key where that is set, else what reads need."""
     await state.authenticator.require_metrics(request)
-    headers = {"Cache-Control": "no-store"}
-    return Response(generate_latest(state.metrics.collected), headers=headers, media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(state.metrics.collected), headers=NOT_KEPT, media_type=CONTENT_TYPE_LATEST)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Caller, ProbeReader, Reader, Registrant
-from model_registry.api.cached_responses import json_response
+from model_registry.api.cached_responses import NOT_KEPT, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, in_items, page, paginate, partial
@@ -30,8 +30,6 @@ from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/services", tags=["model services"], route_class=GuardedRoute)
 
-_NOT_KEPT = {"Cache-Control": "no-store"}
-"""How an instance is moves without a change of revision."""
 _SHAPE: Any = {"model": InstanceView}
 _WRITE: Any = responses(401, 403, 404, 409, 422, 503)
 _CHANGE: Any = partial(Registration)
@@ -61,22 +59,22 @@ async def list_instances(
     offset: Offset = 0,
 ) -> Response:
     """What was registered, and how each instance is, as this replica knows it."""
-    snapshot = state.registry.snapshot
+    snapshot, how = state.registry.snapshot, state.model_services.known
     matching: Sequence[ServiceInstance] = list(snapshot.instances)
     if model_type is not None:
         service = find_model_service(snapshot, model_type)
         matching = sorted(snapshot.instances.where("model_service", service.id), key=lambda i: i.service_id)
     if health is not None:
         known("state", health, get_args(TargetState))
-        matching = [instance for instance in matching if _state(state, instance) == health]
+        matching = [instance for instance in matching if state_of(instance, how(instance))[0] == health]
     # How they are is looked at here, on the event loop; the rest of the work need not be done here.
-    part = [(instance, state.model_services.known(instance)) for instance in paginate(matching, limit, offset)]
+    part = [(instance, how(instance)) for instance in paginate(matching, limit, offset)]
 
     def make() -> bytes:
         return in_items(json_bytes([instance_view(snapshot, *one) for one in part]), len(matching))
 
     body = await state.work.listed(request, len(part), make)
-    return Response(body, headers=_NOT_KEPT, media_type="application/json")
+    return Response(body, headers=NOT_KEPT, media_type="application/json")
 
 
 @router.get(
@@ -107,7 +105,7 @@ async def get_health(
     if probe:
         await state.model_services.prober.look(instance)
     answer = health_view(instance, state.model_services.known(instance), state.registry.origin)
-    return json_response(answer, headers=_NOT_KEPT)
+    return json_response(answer, headers=NOT_KEPT)
 
 
 @router.post(
@@ -224,16 +222,8 @@ def _renewed(state: AppState, instance: ServiceInstance) -> None:
         state.model_services.liveness.renewed(instance.service_id)
 
 
-def _state(state: AppState, instance: ServiceInstance) -> str:
-    now = state.model_services.known(instance)
-    return state_of(instance, now.view, now.probe)[0]
-
-
-def _view(state: AppState, instance: ServiceInstance) -> dict[str, Any]:
-    return instance_view(state.registry.snapshot, instance, state.model_services.known(instance))
-
-
 def _answer(
     state: AppState, instance: ServiceInstance, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    return json_response(_view(state, instance), status, {**_NOT_KEPT, **(headers or {})})
+    view = instance_view(state.registry.snapshot, instance, state.model_services.known(instance))
+    return json_response(view, status, {**NOT_KEPT, **(headers or {})})

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Caller, DispatchCaller
-from model_registry.api.cached_responses import json_response
+from model_registry.api.cached_responses import NOT_KEPT, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.entities.server_sent_events import HEARTBEAT, MEDIA_TYPE, event_bytes
@@ -27,7 +27,6 @@ from model_registry.store.json_bytes import json_bytes
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
 
 HEARTBEAT_SECONDS = 15.0
-_NOT_KEPT = {"Cache-Control": "no-store"}
 _SHAPE: Any = {200: {"model": JobView}, **responses(401, 403, 404, 503)}
 
 
@@ -63,13 +62,13 @@ async def list_jobs(
         phases = [phase for phase, of in STATUS_OF.items() if of == status]
     page, missing = await state.jobs.page(_types(caller, model_type), phases, limit, offset)
     body = {"items": [job_summary(job) for job in page.items], "count": page.count, "complete": missing is None}
-    return json_response(body | ({"reason": missing} if missing else {}), headers=_NOT_KEPT)
+    return json_response(body | ({"reason": missing} if missing else {}), headers=NOT_KEPT)
 
 
 @router.get("/{job_id}", summary="Get a job", operation_id="get_job", responses=_SHAPE)
 async def get_job(job_id: str, state: CurrentApp, caller: DispatchCaller) -> Response:
     """How far it is, and what the service answered."""
-    return json_response(job_view(await _found(state, caller, job_id)), headers=_NOT_KEPT)
+    return json_response(job_view(await _found(state, caller, job_id)), headers=NOT_KEPT)
 
 
 @router.delete(
@@ -81,7 +80,7 @@ async def get_job(job_id: str, state: CurrentApp, caller: DispatchCaller) -> Res
 async def cancel_job(job_id: str, state: CurrentApp, caller: DispatchCaller) -> Response:
     """409 once the training was sent: it cannot be stopped from here, so this does not claim to."""
     await _found(state, caller, job_id)
-    return json_response(job_view(await state.jobs.cancel(job_id)), headers=_NOT_KEPT)
+    return json_response(job_view(await state.jobs.cancel(job_id)), headers=NOT_KEPT)
 
 
 @router.get(
@@ -105,7 +104,7 @@ async def follow_job(
     Every event is the whole state of its kind, so one that is missed is made good by the next. Ends with the job.
     """
     await _found(state, caller, job_id)
-    headers = {**_NOT_KEPT, "X-Accel-Buffering": "no"}
+    headers = {**NOT_KEPT, "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(state, job_id, last_event_id), media_type=MEDIA_TYPE, headers=headers)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Administrator, Reader
-from model_registry.api.cached_responses import expect_etag, json_response
+from model_registry.api.cached_responses import NOT_KEPT, expect_etag, json_response
 from model_registry.api.edits import guarded, write
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
@@ -25,8 +25,6 @@ from model_registry.store.fleet_records import Pulse
 
 router = APIRouter(prefix="/api/nodes", tags=["nodes"], route_class=GuardedRoute)
 
-_NOT_KEPT = {"Cache-Control": "no-store"}
-"""Parts of an answer move without a change of revision."""
 _SHAPE: Any = {"model": FleetNodeView}
 Labels = Annotated[
     list[str] | None, Query(description="`key` or `key=value`. Repeatable: all must match.", examples=["zone=cellar"])
@@ -80,7 +78,7 @@ async def list_nodes(
     found = search_nodes(snapshot, status=status, labels=label or ())
     pulse = await state.heartbeats.now()
     items = [_view(snapshot, node, pulse) for node in paginate(found, limit, offset)]
-    return json_response({"items": items, "count": len(found), **_progress(pulse)}, headers=_NOT_KEPT)
+    return json_response({"items": items, "count": len(found), **_progress(pulse)}, headers=NOT_KEPT)
 
 
 @router.get(
@@ -185,7 +183,7 @@ async def _answer(state: AppState, reference: str) -> Response:
     snapshot = state.registry.snapshot
     node = find_node(snapshot, reference)
     view = _view(snapshot, node, await state.heartbeats.now())
-    return json_response(view, headers={**_NOT_KEPT, "ETag": f"W/{_etag(node)}"})
+    return json_response(view, headers={**NOT_KEPT, "ETag": f"W/{_etag(node)}"})
 
 
 def _etag(node: Node) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import DryRun, Importer, Reader
-from model_registry.api.cached_responses import JSON, etag_of, json_response
+from model_registry.api.cached_responses import JSON, NOT_KEPT, etag_of, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
@@ -23,9 +23,6 @@ from model_registry.snapshot.lookup import find_source
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/sources", tags=["sources"], route_class=GuardedRoute)
-
-_NOT_KEPT = {"Cache-Control": "no-store"}
-"""When a source was asked moves without a change of revision."""
 
 
 @router.get(
@@ -40,7 +37,7 @@ async def list_sources(state: CurrentApp, _caller: Reader, limit: Limit = None, 
     clocks = (await state.heartbeats.now()).sources
     rows = list(snapshot.sources)
     items = [source_view(snapshot, row, clocks.get(row.id)) for row in paginate(rows, limit, offset)]
-    return json_response({"items": items, "count": len(rows)}, headers=_NOT_KEPT)
+    return json_response({"items": items, "count": len(rows)}, headers=NOT_KEPT)
 
 
 @router.get(
@@ -54,7 +51,7 @@ async def get_source(reference: str, state: CurrentApp, _caller: Reader) -> Resp
     snapshot = state.registry.snapshot
     source = find_source(snapshot, reference)
     clock = (await state.heartbeats.now()).sources.get(source.id)
-    headers = {"ETag": etag_of(json_bytes(source_view(snapshot, source))), **_NOT_KEPT}
+    headers = {"ETag": etag_of(json_bytes(source_view(snapshot, source))), **NOT_KEPT}
     return json_response(source_view(snapshot, source, clock), headers=headers)
 
 

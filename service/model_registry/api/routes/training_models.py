@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
@@ -39,6 +39,17 @@ Framework = Annotated[str | None, Query(description="Only of this framework.", e
 TaskType = Annotated[str | None, Query(description="Only for this task.", examples=["object_detection"])]
 Tags = Annotated[str | None, Query(description="Separated by commas: any of them.", examples=["p0,latest"])]
 Priority = Annotated[int | None, Query(ge=0, le=2, description="0 is the first choice.")]
+
+
+async def _conditions(
+    framework: Framework = None, task_type: TaskType = None, tags: Tags = None, priority: Priority = None
+) -> TrainingFilter:
+    wanted = frozenset(tag for part in (tags or "").split(",") if (tag := part.strip()))
+    return TrainingFilter(framework or None, task_type or None, wanted, priority)
+
+
+Conditions = Annotated[TrainingFilter, Depends(_conditions)]
+"""Of both lists."""
 OfFramework = Annotated[str, Query(description="The model's framework.", examples=["huggingface"])]
 OfName = Annotated[
     str, Query(description="The model's name, slashes included.", examples=["caidas/swin2SR-classical-sr-x2-64"])
@@ -55,19 +66,15 @@ async def list_entries(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
-    framework: Framework = None,
-    task_type: TaskType = None,
-    tags: Tags = None,
-    priority: Priority = None,
+    conditions: Conditions,
 ) -> Response:
     """Whole entries of all frameworks, as their sources wrote them. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
-
-    index, conditions = state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority)
+    index = state.indexes.of(snapshot)
 
     def make() -> bytes:
         entries = [entry_of(listed.model) for listed in listed_models(snapshot, index, conditions)]
-        return json_bytes({"framework": framework or "all", "model_count": len(entries), "models": entries})
+        return json_bytes({"framework": conditions.framework or "all", "model_count": len(entries), "models": entries})
 
     return _answer(request, snapshot, await state.work.listed(request, snapshot.models.key_count("training"), make))
 
@@ -97,14 +104,11 @@ async def list_models(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
-    framework: Framework = None,
-    task_type: TaskType = None,
-    tags: Tags = None,
-    priority: Priority = None,
+    conditions: Conditions,
 ) -> Response:
     """The common fields of all entries. `X-Registry-Partial` names sources that fail."""
     snapshot = state.registry.snapshot
-    index, conditions = state.indexes.of(snapshot), _conditions(framework, task_type, tags, priority)
+    index = state.indexes.of(snapshot)
 
     def make() -> bytes:
         return b"[%b]" % b",".join(listed.json for listed in listed_models(snapshot, index, conditions))
@@ -194,11 +198,6 @@ async def get_model_by_path(
 ) -> Response:
     """As `GET /api/v1/models/get`."""
     return await get_model(request, framework, name, state, _caller)
-
-
-def _conditions(framework: str | None, task_type: str | None, tags: str | None, priority: int | None) -> TrainingFilter:
-    wanted = frozenset(tag for part in (tags or "").split(",") if (tag := part.strip()))
-    return TrainingFilter(framework or None, task_type or None, wanted, priority)
 
 
 def _named(models: str) -> Iterable[tuple[str, str]]:

@@ -68,7 +68,7 @@ def ask_ollama(root: str, provider: str) -> Asking:
         url = f"{root}/api/show"
         return _object((yield Question(url, {"model": name}, done, total)), url)
 
-    shown, unread = yield from ask_each(servers.model_names(tags), show)
+    shown, unread = yield from _ask_each(servers.model_names(tags), show)
     return servers.read_ollama(tags, shown, root, provider).with_unread(unread)
 
 
@@ -97,11 +97,11 @@ def read_price_map(document: Json, only: Sequence[str], today: date) -> SourceCo
     if not isinstance(document, dict):
         raise SourceUnreadable("the price map is not an object of models")
     if only:
-        document = {key: entry for key, entry in document.items() if is_of(entry, only)}
+        document = {key: entry for key, entry in document.items() if _is_of(entry, only)}
     return litellm_prices.read_prices(document, today)
 
 
-def is_of(entry: object, providers: Sequence[str]) -> bool:
+def _is_of(entry: object, providers: Sequence[str]) -> bool:
     """Whether an entry of the price map belongs to one of these providers, by LiteLLM's or the registry's name."""
     theirs = entry.get("litellm_provider") if isinstance(entry, dict) else None
     return isinstance(theirs, str) and not {theirs, litellm_prices.namesake(theirs, "").name}.isdisjoint(providers)
@@ -113,7 +113,7 @@ def ask_hub(hub: str, models: Sequence[str], provider: str | None) -> Asking:
     def ask(model: str, done: int, total: int) -> Steps[SourceContent]:
         return (yield from _ask_hub_for(hub, model, provider, done, total))
 
-    read, unread = yield from ask_each(models, ask)
+    read, unread = yield from _ask_each(models, ask)
     return SourceContent.joined(read.values()).with_unread(unread)
 
 
@@ -143,7 +143,7 @@ def _ask_hub_for(hub: str, model: str, provider: str | None, done: int, total: i
     return content if "://" in model else content.with_offers(model_id=model)
 
 
-def ask_each(
+def _ask_each(
     names: Sequence[str], ask: Callable[[str, int, int], Steps[T]]
 ) -> Steps[tuple[dict[str, T], tuple[PassedOver, ...]]]:
     """Ask for each name. Returns what was answered, and the names for which that failed, with the reason.

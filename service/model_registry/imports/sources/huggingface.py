@@ -30,6 +30,14 @@ __all__ = ["SOURCE", "needed_gb", "parameters_in", "parameters_text", "read_hugg
 SOURCE = "huggingface"
 
 _DTYPES = ("float16", "bfloat16", "float32")
+_OTHER = (
+    *("image-classification", "object-detection", "image-segmentation", "mask-generation"),
+    *("keypoint-detection", "depth-estimation", "image-feature-extraction", "zero-shot-image-classification"),
+    *("video-classification", "zero-shot-object-detection", "audio-classification", "text-classification"),
+    *("token-classification", "zero-shot-classification", "fill-mask", "time-series-forecasting"),
+    *("tabular-classification", "tabular-regression"),
+)
+"""The Hub's tasks that gateways have no interface for."""
 _TYPES = {
     "feature-extraction": "embedding",
     "sentence-similarity": "embedding",
@@ -39,22 +47,7 @@ _TYPES = {
     "text-to-image": "image",
     "image-to-image": "image",
     "image-text-to-text": "vl",
-    **dict.fromkeys(
-        (
-            *(
-                "image-classification",
-                "object-detection",
-                "image-segmentation",
-                "mask-generation",
-                "keypoint-detection",
-            ),
-            *("depth-estimation", "image-feature-extraction", "zero-shot-image-classification", "video-classification"),
-            *("zero-shot-object-detection", "audio-classification", "text-classification", "token-classification"),
-            *("zero-shot-classification", "fill-mask", "time-series-forecasting", "tabular-classification"),
-            "tabular-regression",
-        ),
-        "other",
-    ),
+    **dict.fromkeys(_OTHER, "other"),
 }
 """The Hub's tasks -> our model types. All others are chat models."""
 

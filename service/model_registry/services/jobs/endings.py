@@ -7,20 +7,10 @@ from urllib.parse import quote
 
 from model_registry.entities.service_job import JobPhase
 from model_registry.errors import DeadlineExceeded, RegistryError, UpstreamFailed
-from model_registry.services.jobs.held import HeldJob
+from model_registry.services.jobs.held import HeldJob, storable
 from model_registry.services.jobs.service_requests import Reply
 
 ASK_AGAIN = "Nothing was trained; ask again."
-
-
-_LONGEST = 2000
-"""Characters of a message: what a service says of its failure may be as long as it likes."""
-
-
-def storable(text: str) -> str:
-    """A text as the database can hold it, and people can read it."""
-    plain = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."
 
 
 def end(held: HeldJob, phase: JobPhase, error: RegistryError, detail: str | None = None) -> None:

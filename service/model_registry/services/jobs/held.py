@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from model_registry.entities.service_job import ServiceJob
 
-_LONGEST_DETAIL = 2000
+_LONGEST = 2000
+"""Characters of a message: what a service says of its failure may be as long as it likes."""
 
 
 class JobLost(Exception):
@@ -42,7 +43,7 @@ class HeldJob:
 
     def explain(self, detail: str) -> None:
         """Say what the job waits for. What has been explained already is no change."""
-        shown = detail[:_LONGEST_DETAIL].replace("\0", "\ufffd")
+        shown = storable(detail)
         if self.job.detail != shown:
             self.change(detail=shown)
 
@@ -62,3 +63,9 @@ class HeldJob:
         """Wake those who wait for a change."""
         self.changed.set()
         self.changed = asyncio.Event()
+
+
+def storable(text: str) -> str:
+    """A text as the database can hold it, and people can read it."""
+    plain = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."

@@ -24,8 +24,6 @@ Report = Literal["going_on", "done", "failed", "nothing"]
 
 UNSENT: Final[tuple[JobPhase, ...]] = ("queued", "preparation_sent", "preparing", "prepared")
 """Phases in which no training was sent: a job in one of them can be cancelled."""
-UNCONFIRMED: Final[tuple[JobPhase, ...]] = ("preparation_sent", "training_sent")
-"""Phases in which it is not known whether the service has the request."""
 
 _AFTER: Final[dict[JobPhase, Step]] = {
     "queued": "send_first",
