@@ -1,7 +1,7 @@
 """Other programs that send requests on: nginx where it is installed, LiteLLM's proxy and SMG from their wheels.
 
-Each runs with one process for requests, as the registry does, and without an access log. The wheels have environments
-of their own, because they need other versions of the same libraries: LiteLLM's is made by make, SMG's once in the user's
+Each runs with one process for requests, as the registry does, and without an access log. The wheels need other versions
+of the same libraries, so they have environments of their own: make makes LiteLLM's, and SMG's is made once in the user's
 cache directory.
 """
 
