@@ -1,8 +1,8 @@
 """Other programs that send requests on: nginx where it is installed, LiteLLM's proxy and SMG from their wheels.
 
 Each runs with one process for requests, as the registry does, and without an access log. The wheels need other versions
-of the same libraries, so they have environments of their own: make makes LiteLLM's, and SMG's is made once in the user's
-cache directory.
+of the same libraries, so they have environments of their own: make makes LiteLLM's, and SMG's is made once in the
+user's cache directory.
 """
 
 from __future__ import annotations
