@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,9 @@ from model_registry.snapshot.lookup import (
     find_source,
 )
 from model_registry.snapshot.snapshot import Snapshot
+
+_IN_PATHS = re.compile(r"[A-Za-z0-9_.-]+")
+"""Names that stand in a path as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,11 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     columns = body.columns(snapshot)
     for other in resource.twins(snapshot, columns):
         if other.id != row_id:
+            name = str(columns[resource.key[0]]) if len(resource.key) == 1 and "provider_id" not in columns else ""
+            called = name if _IN_PATHS.fullmatch(name) else other.id
             message = (
-                f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists ({other.id}). "
-                f"Change it with PATCH /api/{resource.plural}/{other.id}."
+                f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists. "
+                f"Change it with PATCH /api/{resource.plural}/{called}."
             )
             raise AlreadyExists(message)
     return columns
