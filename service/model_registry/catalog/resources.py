@@ -51,10 +51,6 @@ from model_registry.snapshot.lookup import (
 )
 from model_registry.snapshot.snapshot import Snapshot
 
-_IN_PATHS = re.compile(r"[A-Za-z0-9_.-]+")
-"""Names that stand in a path as they are."""
-
-
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One kind of row that people edit."""
@@ -137,12 +133,11 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     for other in resource.twins(snapshot, columns):
         if other.id != row_id:
             name = str(columns[resource.key[0]]) if len(resource.key) == 1 and "provider_id" not in columns else ""
-            called = name if _IN_PATHS.fullmatch(name) else other.id
-            message = (
+            called = name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else other.id
+            raise AlreadyExists(
                 f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists. "
                 f"Change it with PATCH /api/{resource.plural}/{called}."
             )
-            raise AlreadyExists(message)
     return columns
 
 
