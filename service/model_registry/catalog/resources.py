@@ -51,6 +51,7 @@ from model_registry.snapshot.lookup import (
 )
 from model_registry.snapshot.snapshot import Snapshot
 
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One kind of row that people edit."""
@@ -119,8 +120,7 @@ def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, A
 
 def delete(resource: Resource, snapshot: Snapshot, row: Row) -> Operation:
     """Delete the row. Errors: InUse, naming the rows that refer to it."""
-    referrers = list(resource.referrers(snapshot, row))
-    if referrers:
+    if referrers := list(resource.referrers(snapshot, row)):
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
         message = f"The {resource.name} is still used by {named}. Delete or change those first."
         raise InUse(message, referrers=referrers[:20])
@@ -132,7 +132,7 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     columns = body.columns(snapshot)
     for other in resource.twins(snapshot, columns):
         if other.id != row_id:
-            name = str(columns[resource.key[0]]) if len(resource.key) == 1 and "provider_id" not in columns else ""
+            name = "" if len(resource.key) > 1 or "provider_id" in columns else str(columns[resource.key[0]])
             called = name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else other.id
             raise AlreadyExists(
                 f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists. "
