@@ -9,14 +9,14 @@ as $$
     select array[
         'model_providers', 'model_categories', 'models', 'model_aliases', 'functions', 'service_model_mappings',
         'model_deployments', 'gpu_nodes', 'model_services', 'service_instances', 'model_sources', 'source_answers',
-        'config_sections', 'config_files', 'api_keys']
+        'gateways', 'config_sections', 'config_files', 'api_keys']
 $$;
 comment on function registry_tracked_tables is 'The tables whose changes are in the change log.';
 
 -- Not deployments, nodes and keys, which are facts about the world outside.
 create or replace function registry_configuration_tables() returns text[]
 language sql immutable parallel safe
-as $$ select array['model_providers', 'models', 'model_aliases', 'functions', 'service_model_mappings', 'config_sections', 'config_files'] $$;
+as $$ select array['gateways', 'model_providers', 'models', 'model_aliases', 'functions', 'service_model_mappings', 'config_sections', 'config_files'] $$;
 comment on function registry_configuration_tables is 'The tracked tables that a rollback brings back.';
 
 -- There may be functions of others, in a schema such as public: they keep their triggers and their rights.

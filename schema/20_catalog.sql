@@ -6,7 +6,7 @@ language plpgsql set search_path from current
 as $$
 begin
     if new.name is null then
-        new.name := case new.service_name when 'tensorzero' then new.function_name
+        new.name := case when new.service_name in ('tensorzero', new.gateway) then new.function_name
                     else new.service_name || '_' || new.function_name end;
     end if;
     return new;

@@ -39,9 +39,9 @@ from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
 from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
-from model_registry.gateways.publishable import Renderer, Selector, Validator
-from model_registry.gateways.published import AcceptedFile
-from model_registry.gateways.publisher import ConfigPublisher
+from model_registry.gateways.publishing.publishable import Renderer, Selector, Validator
+from model_registry.gateways.publishing.published import AcceptedFile
+from model_registry.gateways.publishing.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.http11.connections import Connections

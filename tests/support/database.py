@@ -31,6 +31,7 @@ TABLES = (
         "source_answers",
         "model_sources",
         "service_jobs",
+        "gateways",
     ),
 )
 
@@ -46,6 +47,9 @@ def empty(database_url: str, schema: str) -> None:
         connection.execute("set session_replication_role = replica")
         connection.execute("; ".join(f"delete from {table}" for table in TABLES).encode())  # noqa: S608 (names of ours)
         connection.execute(_DEFAULT_CATEGORIES.read_bytes())
+        connection.execute(
+            "insert into gateways (name, kind, content_of) values ('tensorzero', 'tensorzero', 'tensorzero')"
+        )
         connection.execute("update registry_identity set id = gen_random_uuid(), history_from = 0")
         connection.execute("delete from fleet_watch; insert into fleet_watch default values")
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from model_registry.discovery.discovery import Discovery
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
-    from model_registry.gateways.publishable import Renderer
-    from model_registry.gateways.publisher import ConfigPublisher
+    from model_registry.gateways.publishing.publishable import Renderer
+    from model_registry.gateways.publishing.publisher import ConfigPublisher
     from model_registry.services.dispatch.dispatcher import Dispatcher
     from model_registry.services.dispatch.language_models import LanguageModels
     from model_registry.services.jobs.jobs import Jobs

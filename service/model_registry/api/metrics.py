@@ -13,7 +13,7 @@ from model_registry.api.durations import DurationHistogram, Durations
 from model_registry.entities.change import Operation
 from model_registry.entities.node import NODE_STATUSES
 from model_registry.fleet.liveness import Position
-from model_registry.gateways.published import Published
+from model_registry.gateways.publishing.published import Published
 from model_registry.store.registry import Registry
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)

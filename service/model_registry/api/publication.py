@@ -22,7 +22,7 @@ from model_registry.api.cached_responses import JSON
 from model_registry.api.problems import ProblemReason
 from model_registry.entities.base import Row
 from model_registry.entities.secret_values import masked_value
-from model_registry.gateways.exclusions import Exclusion, changed_rows, mentions, touched
+from model_registry.gateways.publishing.exclusions import Exclusion, changed_rows, mentions, touched
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 

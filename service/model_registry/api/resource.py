@@ -40,6 +40,7 @@ JOINED = {
     "functions": ("functions",),
     "service_model_mappings": ("service_model_mappings", "models", "model_aliases", "model_providers", "functions"),
     "model_services": ("model_services",),
+    "gateways": ("gateways",),
     "model_sources": ("model_sources", "source_answers"),
 }
 """Which tables a resource's view is made of: when none of them changes, neither does the answer."""

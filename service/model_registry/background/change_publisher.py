@@ -39,6 +39,7 @@ RESOURCES = {
     "service_instances": "service_instance",
     "model_sources": "source",
     "source_answers": "source_answer",
+    "gateways": "gateway",
     "config_sections": "config_section",
     "config_files": "config_file",
 }

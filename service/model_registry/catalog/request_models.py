@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from model_registry.catalog.gateways import checked_gateway
 from model_registry.entities.base import MAX_INT32, Draft, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
+from model_registry.entities.gateway import GatewayDraft
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
@@ -82,6 +84,14 @@ class ModelServiceBody(ModelServiceDraft, RequestModel):
 
 class SourceBody(SourceDraft, RequestModel):
     """A source, as callers send it."""
+
+
+class GatewayBody(GatewayDraft, RequestModel):
+    """A gateway, as callers send it."""
+
+    def columns(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The row to write. Errors: UnknownReference, Invalid."""
+        return checked_gateway(snapshot, self.model_dump())
 
 
 class ConfigFileBody(ConfigFileDraft, RequestModel):

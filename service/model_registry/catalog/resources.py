@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from model_registry.catalog import sources, views
+from model_registry.catalog import gateways, sources, views
 from model_registry.catalog.field_sources import by_hand
 from model_registry.catalog.request_models import (
     AliasBody,
@@ -16,6 +16,7 @@ from model_registry.catalog.request_models import (
     ConfigFileBody,
     ConfigSectionBody,
     FunctionBody,
+    GatewayBody,
     MappingBody,
     ModelBody,
     ModelServiceBody,
@@ -28,6 +29,7 @@ from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.field_errors import reasons_of
 from model_registry.entities.function import Function, Mapping
+from model_registry.entities.gateway import Gateway
 from model_registry.entities.model import Category
 from model_registry.entities.model_card import CARD_FIELDS
 from model_registry.entities.model_service import ModelService
@@ -38,6 +40,7 @@ from model_registry.snapshot.lookup import (
     find_category,
     find_file,
     find_function,
+    find_gateway,
     find_mapping,
     find_model,
     find_model_service,
@@ -159,7 +162,7 @@ def _mapping(m: Mapping) -> str:
 
 def _functions_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
     yield from snapshot.functions.where("key", (columns["service_name"], columns["function_name"]))
-    yield from snapshot.functions.where("name", columns["name"])
+    yield from (row for row in snapshot.functions.where("name", columns["name"]) if row.gateway == columns["gateway"])
 
 
 def _mappings_named(snapshot: Snapshot, columns: dict[str, Any]) -> Iterable[Row]:
@@ -276,10 +279,21 @@ SOURCE = Resource(
     twins=lambda snapshot, new: snapshot.sources.where("name", new["name"]),
     edit=sources.edited_source,
 )
+GATEWAY = Resource(
+    "gateway",
+    "gateways",
+    "gateways",
+    GatewayBody,
+    Gateway,
+    find_gateway,
+    referrers=gateways.content_owned_by,
+    twins=lambda snapshot, new: snapshot.gateways.where("name", new["name"]),
+    edit=gateways.edited_gateway,
+)
 FILE = Resource("file", "files", "config_files", ConfigFileBody, ConfigFile, find_file)
 SECTION = Resource("section", "sections", "config_sections", ConfigSectionBody, ConfigSection, find_section)
 
 RESOURCES = (PROVIDER, CATEGORY, MODEL, ALIAS, FUNCTION, MAPPING)
 """The catalogue."""
-EDITED = (*RESOURCES, MODEL_SERVICE, SOURCE)
+EDITED = (*RESOURCES, MODEL_SERVICE, SOURCE, GATEWAY)
 """All that have routes of their own below /api."""

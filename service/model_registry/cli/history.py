@@ -20,6 +20,7 @@ _NOUNS = {
     "model_aliases": ("alias", "aliases"),
     "functions": ("function", "functions"),
     "service_model_mappings": ("mapping", "mappings"),
+    "gateways": ("gateway", "gateways"),
     "config_sections": ("section", "sections"),
     "config_files": ("file", "files"),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from model_registry.entities.base import Draft, JsonObject, LongName, Row, ShortName, Text
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 
 
 class ConfigSection(Row):
@@ -14,6 +15,8 @@ class ConfigSection(Row):
 
     name: str
     value: dict[str, Any]
+    gateway: str = DEFAULT_GATEWAY
+    projects: dict[str, str] = {}
 
 
 class ConfigSectionDraft(Draft):
@@ -28,6 +31,8 @@ class ConfigFile(Row):
 
     path: str
     content: str
+    gateway: str = DEFAULT_GATEWAY
+    project: str | None = None
 
 
 class ConfigFileDraft(Draft):

@@ -18,6 +18,7 @@ from model_registry.entities.base import (
     gateway_name,
     printable,
 )
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 
 
 class Function(Row):
@@ -29,12 +30,15 @@ class Function(Row):
     type: str = "chat"
     description: str | None = None
     tensorzero: dict[str, Any] = {}
+    litellm: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
+    gateway: str = DEFAULT_GATEWAY
+    project: str | None = None
 
 
-def default_function_name(service_name: str, function_name: str) -> str:
+def default_function_name(service_name: str, function_name: str, gateway: str = DEFAULT_GATEWAY) -> str:
     """Return the gateway's default key of a function. The database has the same rule."""
-    return function_name if service_name == "tensorzero" else f"{service_name}_{function_name}"
+    return function_name if service_name in {DEFAULT_GATEWAY, gateway} else f"{service_name}_{function_name}"
 
 
 class FunctionDraft(Draft):
@@ -50,7 +54,12 @@ class FunctionDraft(Draft):
     type: Literal["chat", "json"] = "chat"
     description: Text | None = None
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's function table.")
+    litellm: JsonObject = Field(default={}, description="Extra keys of LiteLLM's entries of this function.")
     metadata: Metadata = {}
+    gateway: ShortName = Field(
+        DEFAULT_GATEWAY, description="The gateway that it belongs to; others may have its content."
+    )
+    project: ShortName | None = Field(None, description="The project that it was imported from. Null: none.")
 
 
 class Mapping(Row):
@@ -64,6 +73,7 @@ class Mapping(Row):
     weight: float = 1.0
     fallback_model_id: str | None = None
     tensorzero: dict[str, Any] = {}
+    litellm: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
 
 
@@ -80,4 +90,5 @@ class MappingDraft(Draft):
     tensorzero: JsonObject = Field(
         default={}, description="Extra keys of the gateway's variant table.", examples=[{"temperature": 0.2}]
     )
+    litellm: JsonObject = Field(default={}, description="Extra keys of LiteLLM's entry of this mapping.")
     metadata: Metadata = {}

@@ -98,6 +98,7 @@ class ModelColumns(Row):
     description: str | None = None
     routing_priority: int = 0
     tensorzero: dict[str, Any] = {}
+    litellm: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     active: bool = True
     status: str = "active"
@@ -145,6 +146,7 @@ class ModelDraft(Draft):
         "provider's table; `model`: extra keys of the model's table; `from_metadata`: `cost`, `timeouts`, taken from "
         "the metadata.",
     )
+    litellm: JsonObject = Field(default={}, description="Extra keys of LiteLLM's entry of this model.")
     metadata: Metadata = {}
     active: bool = Field(
         default=True, description="Whether the gateway serves the model and lists for services include it."

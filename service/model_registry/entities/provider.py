@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, StringConstraints, TypeAdapter, ValidationError
@@ -15,7 +15,17 @@ from model_registry.entities.secret_patterns import is_key_for_a_name
 from model_registry.entities.secret_text import find_secrets
 from model_registry.entities.server_address import spelled_url
 
-RouteBy = Literal["api_base", "deployments"]
+THROUGH = "gateway:"
+"""Before the name of the gateway that a provider is reached through."""
+
+
+def _route_by_problem(value: str) -> str | None:
+    if value in {"api_base", "deployments"} or (value.startswith(THROUGH) and value != THROUGH):
+        return None
+    return f"must be api_base, deployments, or {THROUGH}<name of a gateway of the kind smg>"
+
+
+RouteBy = Annotated[str, StringConstraints(max_length=208), without(_route_by_problem)]
 
 _ON_NODES = ", ".join(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
@@ -82,6 +92,8 @@ class Provider(Row):
     metadata: dict[str, Any] = {}
     active: bool = True
     route_by: str | None = None
+    only_with_key: bool = False
+    litellm: dict[str, Any] = {}
 
     @property
     def described(self) -> str | None:
@@ -107,6 +119,7 @@ class ProviderDraft(Draft):
         examples=["OPENAI_API_KEY"],
     )
     tensorzero: JsonObject = Field(default={}, description="Extra keys of the gateway's provider table.")
+    litellm: JsonObject = Field(default={}, description="Extra keys of LiteLLM's entries of its models.")
     metadata: Annotated[Metadata, without(_metadata_problem)] = Field(
         default={},
         description=f"`{COSTS_NOTHING}: true`: requests cost nothing here, as on your own machines; prices that its "
@@ -117,6 +130,11 @@ class ProviderDraft(Draft):
     route_by: RouteBy | None = Field(
         None,
         description="`deployments`: gateways ask the nodes that have a model loaded, and `api_base` last. `api_base`: "
-        "it is always there, whatever nodes say. Null: the same, but where the type runs on nodes "
+        "it is always there, whatever nodes say. `gateway:<name>`: through that gateway, of the kind smg. "
+        "Null: as `api_base`, but where the type runs on nodes "
         f"({_ON_NODES}) a look-up with `deployed=true` wants a node to have the model loaded.",
+    )
+    only_with_key: bool = Field(
+        default=False,
+        description="Gateways have it only where their environment has the variable `api_key_env_var`.",
     )

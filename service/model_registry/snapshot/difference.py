@@ -41,6 +41,7 @@ def _model(snapshot: Snapshot, row: Any) -> str:  # noqa: ANN401 (a row of the t
 
 
 _KINDS: dict[str, _Kind] = {
+    "gateways": _Kind("gateway", lambda _, r: str(r.name), (lambda r: r.name,), ("name",)),
     "model_providers": _Kind("provider", lambda _, r: str(r.name), (lambda r: r.name,), ("name",)),
     "models": _Kind("model", _model, (lambda r: (r.provider_id, r.name),), ("name",)),
     "model_aliases": _Kind(
@@ -52,7 +53,7 @@ _KINDS: dict[str, _Kind] = {
     "functions": _Kind(
         "function",
         lambda _, r: f"{r.service_name}/{r.function_name}",
-        (lambda r: (r.service_name, r.function_name), lambda r: r.name),
+        (lambda r: (r.service_name, r.function_name), lambda r: (r.gateway, r.name)),
         ("function_name", "name"),
     ),
     "service_model_mappings": _Kind(
@@ -61,8 +62,8 @@ _KINDS: dict[str, _Kind] = {
         (lambda r: (r.service_name, r.function_name, r.variant_name),),
         ("variant_name",),
     ),
-    "config_sections": _Kind("section", lambda _, r: str(r.name), (lambda r: r.name,), ("name",)),
-    "config_files": _Kind("file", lambda _, r: str(r.path), (lambda r: r.path,), ("path",)),
+    "config_sections": _Kind("section", lambda _, r: str(r.name), (lambda r: (r.gateway, r.name),), ("name",)),
+    "config_files": _Kind("file", lambda _, r: str(r.path), (lambda r: (r.gateway, r.path),), ("path",)),
 }
 """In an order in which rows can be written: referenced tables first."""
 

@@ -10,6 +10,7 @@ from model_registry.entities.base import Row
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
+from model_registry.entities.gateway import Gateway
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.provider import Provider
@@ -187,6 +188,12 @@ def find_source(snapshot: Snapshot, reference: str) -> Source:
     """Find by id or name. Errors: NotFound."""
     source = snapshot.sources.get(as_uuid(reference)) or _only(snapshot.sources.where("name", reference))
     return _required(source, "source", reference, among=(s.name for s in snapshot.sources))
+
+
+def find_gateway(snapshot: Snapshot, reference: str) -> Gateway:
+    """Find by id or name. Errors: NotFound."""
+    gateway = snapshot.gateways.get(as_uuid(reference)) or _only(snapshot.gateways.where("name", reference))
+    return _required(gateway, "gateway", reference, among=(g.name for g in snapshot.gateways))
 
 
 def find_file(snapshot: Snapshot, path: str) -> ConfigFile:

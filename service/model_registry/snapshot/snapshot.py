@@ -21,6 +21,7 @@ from model_registry.entities.change import Change, Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping, default_function_name
+from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.node import Node
@@ -77,6 +78,8 @@ class Snapshot:
     """Sources that are asked for models, by name."""
     source_answers = _TableOf[SourceAnswer]("source_answers")
     """What each source answered last, under its id."""
+    gateways = _TableOf[Gateway]("gateways")
+    """Gateways, by name."""
     sections = _TableOf[ConfigSection]("config_sections")
     """Unmodelled sections of the gateway's configuration."""
     files = _TableOf[ConfigFile]("config_files")
@@ -183,7 +186,9 @@ class Snapshot:
             content = _merged(old, content)
         columns = {**(old.model_dump() if old else {}), **content, "id": operation.id}
         if operation.table == "functions" and not columns.get("name"):
-            columns["name"] = default_function_name(columns["service_name"], columns["function_name"])
+            columns["name"] = default_function_name(
+                columns["service_name"], columns["function_name"], columns.get("gateway") or DEFAULT_GATEWAY
+            )
         row = table.spec.row.read(columns)
         effects: dict[str, list[tuple[str, Row | None]]] = {operation.table: [(operation.id, row)]}
         if isinstance(row, Mapping) and not self.functions.where("key", (row.service_name, row.function_name)):

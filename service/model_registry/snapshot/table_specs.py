@@ -11,6 +11,7 @@ from model_registry.entities.api_key import ApiKey
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
+from model_registry.entities.gateway import Gateway
 from model_registry.entities.model import Alias, Category, Model, canonical
 from model_registry.entities.model_name import name_key
 from model_registry.entities.model_service import ModelService, ServiceInstance
@@ -59,7 +60,11 @@ SPECS: dict[str, TableSpec[Any]] = {
             "functions",
             Function,
             lambda r: (r.service_name, r.function_name),
-            {"name": lambda r: (r.name,), "key": lambda r: ((r.service_name, r.function_name),)},
+            {
+                "name": lambda r: (r.name,),
+                "key": lambda r: ((r.service_name, r.function_name),),
+                "gateway": lambda r: (r.gateway,),
+            },
         ),
         TableSpec(
             "service_model_mappings",
@@ -96,8 +101,24 @@ SPECS: dict[str, TableSpec[Any]] = {
         ),
         TableSpec("model_sources", Source, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
         TableSpec("source_answers", SourceAnswer, lambda r: (r.id,), {}),
-        TableSpec("config_sections", ConfigSection, lambda r: (r.name,), {"name": lambda r: (r.name,)}),
-        TableSpec("config_files", ConfigFile, lambda r: (r.path,), {"path": lambda r: (r.path,)}),
+        TableSpec(
+            "gateways",
+            Gateway,
+            lambda r: (r.name,),
+            {"name": lambda r: (r.name,), "content_of": lambda r: (r.content_of,)},
+        ),
+        TableSpec(
+            "config_sections",
+            ConfigSection,
+            lambda r: (r.name, r.gateway),
+            {"name": lambda r: (r.name,), "gateway": lambda r: (r.gateway,)},
+        ),
+        TableSpec(
+            "config_files",
+            ConfigFile,
+            lambda r: (r.path, r.gateway),
+            {"path": lambda r: (r.path,), "gateway": lambda r: (r.gateway,)},
+        ),
         TableSpec("api_keys", ApiKey, lambda r: (r.name,), {"key_hash": lambda r: (r.key_hash,)}),
     )
 }

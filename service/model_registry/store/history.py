@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -123,17 +123,20 @@ class History:
     async def rollback(self, revision: int, *, actor: str, dry_run: bool = False) -> Rollback:
         """Bring the configuration back to a revision, as a new one, in one transaction; deployments, nodes, keys stay.
 
+        So do gateways: which revision each has is another decision. One that is gone and has content comes back.
+
         An ordinary write: what the gateway would refuse today is refused, also when it was let through then. Worked
         out anew when somebody else writes meanwhile, so the end is that revision exactly.
         Errors: those of `at` and `Registry.write`; Conflict when others write all the time.
         """
-        target = await self._at(revision, self._database, self._edits)
+        then = await self._at(revision, self._database, self._edits)
         for _ in range(ATTEMPTS):
             await self._registry.refresh()
             now = self._registry.snapshot
+            target = _with_gateways_of(now, then)
             changes = await self._edits(difference, now, target)
             if dry_run or not changes:
-                return Rollback(target.revision, now.revision, changes)
+                return Rollback(then.revision, now.revision, changes)
             operations = await self._edits(restoring, now, target)
             if differs(self._registry.snapshot, now):
                 continue
@@ -142,7 +145,7 @@ class History:
             except PreconditionFailed:
                 log.info("somebody else wrote during a rollback; working it out anew", revision=revision)
                 continue
-            return Rollback(target.revision, written, changes)
+            return Rollback(then.revision, written, changes)
         message = f"Concurrent changes prevented the rollback to revision {revision}. Try again."
         raise Conflict(message)
 
@@ -153,6 +156,15 @@ class History:
         """
         trimmed: dict[str, Any] = await self._database.call("registry_trim", keep_days=keep_days)
         return trimmed
+
+
+def _with_gateways_of(now: Snapshot, then: Snapshot) -> Snapshot:
+    """Return the earlier state with the gateways of today, and with those whose content it has."""
+    names = {gateway.name for gateway in now.gateways}
+    content = {row.gateway for table in (then.functions, then.sections, then.files) for row in table}
+    back = [(row.id, row) for row in then.gateways if row.name in content - names]
+    gateways = now.with_rows({"gateways": back}).tables["gateways"] if back else now.tables["gateways"]
+    return replace(then, tables=then.tables.set("gateways", gateways))
 
 
 def _read(document: dict[str, Any], current: Snapshot) -> Snapshot:

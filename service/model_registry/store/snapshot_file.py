@@ -61,7 +61,7 @@ class SnapshotFile:
 class KeptFile:
     """A file that the service keeps for its next start. A failure to replace it does not stop the service.
 
-    Replicas may share its directory. Others than the snapshot: `gateways/published.py`.
+    Replicas may share its directory. Others than the snapshot: `gateways/publishing/published.py`.
     """
 
     def __init__(self, path: Path, what: str) -> None:

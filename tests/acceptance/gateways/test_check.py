@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from model_registry.cli.tensorzero_check import check
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild
+from model_registry.gateways.json_lines_child import JsonLinesChild
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.processes import run
 

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from model_registry.entities.change import Operation
-from model_registry.gateways.publishable import Outcome, Renderer, Selector, Validator
-from model_registry.gateways.published import Files, Published
+from model_registry.gateways.publishing.publishable import Outcome, Renderer, Selector, Validator
+from model_registry.gateways.publishing.published import Files, Published
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
 from model_registry.store.signal import Signal

@@ -19,8 +19,8 @@ import pytest
 
 from model_registry.confinement.walls import missing_walls
 from model_registry.errors import NotConfined
+from model_registry.gateways.json_lines_child import python_child
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
-from model_registry.gateways.tensorzero.validation.json_lines_child import python_child
 from support.children import attacks
 
 pytestmark = pytest.mark.skipif(

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from model_registry.gateways.publishable import Validator
-from model_registry.gateways.published import Files
+from model_registry.gateways.publishing.publishable import Validator
+from model_registry.gateways.publishing.published import Files
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get
 from support.replica import Replica

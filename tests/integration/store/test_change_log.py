@@ -21,6 +21,7 @@ TRACKED = {
         "service_instances",
         "model_sources",
         "source_answers",
+        "gateways",
         "config_sections",
         "config_files",
         "api_keys",

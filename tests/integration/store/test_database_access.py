@@ -17,7 +17,7 @@ from support.paths import FIXTURES
 CATALOGUE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "model_services", "service_instances", "model_sources", "source_answers"),
-    *("config_sections", "config_files"),
+    *("gateways", "config_sections", "config_files"),
     *("v_active_models", "v_service_models", "v_active_deployments"),
 }
 PRIVATE = {
@@ -31,7 +31,10 @@ PRIVATE = {
 }
 OF_THE_RUNNER = {"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "schema_files"}
 READS = {(name, "SELECT") for name in CATALOGUE}
-MADE_SINCE = {(table, "SELECT") for table in ("model_services", "service_instances", "model_sources", "source_answers")}
+MADE_SINCE = {
+    (table, "SELECT")
+    for table in ("model_services", "service_instances", "model_sources", "source_answers", "gateways")
+}
 """Tables that the version of the fixture did not have: who asked for open reads then is asked again."""
 ANYBODY = ("anon", "authenticated")
 SCHEMAS = ("public", "model_registry")

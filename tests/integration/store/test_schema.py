@@ -21,7 +21,7 @@ SCHEMA = "model_registry"
 READABLE = {
     *("model_providers", "model_categories", "models", "model_aliases", "functions", "service_model_mappings"),
     *("model_deployments", "gpu_nodes", "model_services", "service_instances", "config_sections", "config_files"),
-    *("model_sources", "source_answers"),
+    *("model_sources", "source_answers", "gateways"),
 }
 """Tables that everyone may read."""
 PRIVATE = {
@@ -70,7 +70,7 @@ def test_the_provider_types_of_the_database_are_those_of_the_table(database: psy
     matching = column(database, "select prosrc from pg_proc where prosrc like %s", "%announced_type in (%")
 
     assert quoted_names(database, "model_providers_type_known") == set(PROVIDER_TYPES)
-    assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments"} == routable
+    assert quoted_names(database, "model_providers_route_by_fits_type") - {"deployments", "^gateway:"} == routable
     for listed in re.findall(r"announced_type in \((\s*'[^)]*)\)", "".join(matching)):  # a list of names
         assert set(re.findall(r"'([^']+)'", listed)) >= servers, (
             "a node may announce them at an openai_compatible provider"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Part
-from model_registry.gateways.fault_search import MANY, FaultSearch, Named, SearchLimit
+from model_registry.gateways.publishing.exclusions import Part
+from model_registry.gateways.publishing.fault_search import MANY, FaultSearch, Named, SearchLimit
 from model_registry.snapshot.snapshot import Snapshot
 
 

@@ -17,8 +17,8 @@ import structlog
 
 from model_registry.entities.change import Operation
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Exclusion, Part
-from model_registry.gateways.published import AcceptedFile, Served
+from model_registry.gateways.publishing.exclusions import Exclusion, Part
+from model_registry.gateways.publishing.published import AcceptedFile, Served
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
 from support.catalogues import Catalogue, contents, stored

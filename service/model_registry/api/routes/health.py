@@ -17,7 +17,7 @@ from model_registry.confinement.walls import missing_walls
 from model_registry.entities.secret_values import masked_value
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.liveness import NodeLiveness
-from model_registry.gateways.publisher import ConfigPublisher
+from model_registry.gateways.publishing.publisher import ConfigPublisher
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 

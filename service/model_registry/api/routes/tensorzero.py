@@ -23,10 +23,10 @@ from model_registry.api.routes.history import LARGEST, configuration_at
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot
+from model_registry.gateways.omission import Omission
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.rendering.function_tables import function_views
-from model_registry.gateways.tensorzero.rendering.provider_tables import Omission
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES as TABLES
 from model_registry.gateways.tensorzero.rendering.render import configuration_tables, has_routes
 from model_registry.gateways.tensorzero.rendering.routes import omitted

@@ -21,7 +21,7 @@ from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.publication import ExclusionView
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
-from model_registry.gateways.published import Published
+from model_registry.gateways.publishing.published import Published
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 

@@ -14,8 +14,8 @@ from model_registry.entities.base import Row
 from model_registry.entities.function import Function
 from model_registry.entities.model import Model
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import DEPLOYMENTS, SECTIONS, Part, Settings, mentions
-from model_registry.gateways.fault_search import Named
+from model_registry.gateways.publishing.exclusions import DEPLOYMENTS, SECTIONS, Part, Settings, mentions
+from model_registry.gateways.publishing.fault_search import Named
 from model_registry.gateways.tensorzero import project
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, undotted
 from model_registry.gateways.tensorzero.rendering.function_tables import FALLBACK_SUFFIX

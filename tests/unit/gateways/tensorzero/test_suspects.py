@@ -8,7 +8,7 @@ import pytest
 
 from model_registry.entities.change import Operation
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Part, Settings, exclusion, without
+from model_registry.gateways.publishing.exclusions import Part, Settings, exclusion, without
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.snapshot.snapshot import Snapshot
 from support.catalogues import Catalogue

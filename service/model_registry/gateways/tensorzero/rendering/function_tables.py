@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from model_registry.entities.function import Function, Mapping
 from model_registry.entities.json_types import Json
+from model_registry.gateways.omission import Omission
 from model_registry.gateways.tensorzero.project import Table, as_table
-from model_registry.gateways.tensorzero.rendering.provider_tables import Omission, plain, section_of, why_left_out
+from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -20,24 +20,6 @@ from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.cost_tables import PRICES, cost_table, left_out, price, prices
 from model_registry.snapshot.live_deployments import is_routed
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Omission:
-    """A row that is left out of the configuration."""
-
-    kind: str
-    """provider, model, price, alias, function, variant, section or deployment."""
-    name: str
-    reason: str
-    switched_off: bool = False
-    """Whether it is listed, but not in the text: a person switched it off, and imports bring thousands of these; or
-    validation refuses what it needs, and gateways would restart for a comment."""
-
-
-DEPLOYMENT = "deployment"
-"""The kind that comes and goes without a write."""
-
-
 FROM_METADATA = "from_metadata"
 COST, TIMEOUTS = "cost", "timeouts"
 

@@ -20,14 +20,10 @@ from model_registry.entities.model import Alias, Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.gateways.omission import DEPLOYMENT, Omission
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, MODELLED, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
-from model_registry.gateways.tensorzero.rendering.provider_tables import (
-    DEPLOYMENT,
-    Omission,
-    plain,
-    why_provider_left_out,
-)
+from model_registry.gateways.tensorzero.rendering.provider_tables import plain, why_provider_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
 from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.difference import same

@@ -11,9 +11,9 @@ from typing import Any
 
 from model_registry.entities.model import GATEWAY_CONTEXTS, Alias, Model
 from model_registry.entities.provider_types import is_shorthand
+from model_registry.gateways.omission import Omission
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import (
-    Omission,
     ProviderTable,
     ignored_prices,
     plain,

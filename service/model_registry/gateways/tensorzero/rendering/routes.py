@@ -12,13 +12,9 @@ from model_registry.entities.model import Model
 from model_registry.entities.openai_address import Address, deployment_address
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.gateways.omission import DEPLOYMENT, Omission
 from model_registry.gateways.tensorzero.project import Table
-from model_registry.gateways.tensorzero.rendering.provider_tables import (
-    DEPLOYMENT,
-    Omission,
-    ProviderTable,
-    why_left_out,
-)
+from model_registry.gateways.tensorzero.rendering.provider_tables import ProviderTable, why_left_out
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -22,11 +22,11 @@ import tomli_w
 
 from model_registry.errors import GatewayUnavailable, NotConfined
 from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.json_lines_child import JsonLinesChild, python_child
 from model_registry.gateways.tensorzero.reading.file_references import strings
 from model_registry.gateways.tensorzero.validation.database_parts import explained, own_warnings, without_databases
 from model_registry.gateways.tensorzero.validation.dummy_credentials import QUIET, environment, lay_out
 from model_registry.gateways.tensorzero.validation.gateway_child import MARK
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 
 _CHILD = "model_registry.gateways.tensorzero.validation.gateway_child"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from model_registry.errors import NotConfined, Reason
+from model_registry.gateways.json_lines_child import JsonLinesChild, python_child
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayAnswer
-from model_registry.gateways.tensorzero.validation.json_lines_child import JsonLinesChild, python_child
 from model_registry.gateways.tensorzero.validation.validate import CRASHED, ValidationResult
 
 _CHILD = "model_registry.gateways.tensorzero.validation.validator_child"

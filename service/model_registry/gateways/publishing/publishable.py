@@ -17,9 +17,17 @@ from model_registry.entities.change import Change
 from model_registry.errors import Reason
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.fleet.flap_damping import DampedSnapshot, damp
-from model_registry.gateways.exclusions import Exclusion, Part, Settings, changed_rows, exclusion, touched, without
-from model_registry.gateways.fault_search import MOST_CHECKS, MOST_SECONDS, FaultSearch, SearchLimit
-from model_registry.gateways.published import PUBLISHED_TABLES, Files, Published, Refused, Served
+from model_registry.gateways.publishing.exclusions import (
+    Exclusion,
+    Part,
+    Settings,
+    changed_rows,
+    exclusion,
+    touched,
+    without,
+)
+from model_registry.gateways.publishing.fault_search import MOST_CHECKS, MOST_SECONDS, FaultSearch, SearchLimit
+from model_registry.gateways.publishing.published import PUBLISHED_TABLES, Files, Published, Refused, Served
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES, RenderCache, Rendered, render
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of

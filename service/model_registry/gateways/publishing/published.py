@@ -14,7 +14,7 @@ import structlog
 
 from model_registry.entities.change import Change
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Exclusion, Settings
+from model_registry.gateways.publishing.exclusions import Exclusion, Settings
 from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from model_registry.errors import Reason
-from model_registry.gateways.exclusions import Part
+from model_registry.gateways.publishing.exclusions import Part
 from model_registry.snapshot.snapshot import Snapshot
 
 MOST_CHECKS = 200

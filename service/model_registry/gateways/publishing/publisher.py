@@ -15,9 +15,9 @@ from dataclasses import replace
 import structlog
 
 from model_registry.entities.change import Change
-from model_registry.gateways.exclusions import Exclusion
-from model_registry.gateways.publishable import Outcome, Renderer, Selector
-from model_registry.gateways.published import AcceptedFile, Published, concerns_published
+from model_registry.gateways.publishing.exclusions import Exclusion
+from model_registry.gateways.publishing.publishable import Outcome, Renderer, Selector
+from model_registry.gateways.publishing.published import AcceptedFile, Published, concerns_published
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.registry import Registry
 from model_registry.store.signal import Signal
