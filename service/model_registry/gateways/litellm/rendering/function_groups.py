@@ -4,8 +4,8 @@ As in TensorZero the variants of the best priority share the calls by weight, th
 `fallback_model_id`s come last. Variants become levels of one group rather than LiteLLM's `fallbacks` between groups:
 what a variant says of its calls then goes with it.
 
-LiteLLM passes messages on as they are. So what changes a request's text in TensorZero (templates, schemas, tools, a
-json function) cannot be expressed, and a function with it is left out: its callers would get answers to other questions.
+LiteLLM passes messages on as they are. So it cannot do what changes a request's text in TensorZero (templates, schemas,
+tools, a json function), and a function with it is left out: its callers would get answers to other questions.
 """
 
 from __future__ import annotations
