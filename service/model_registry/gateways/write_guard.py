@@ -25,20 +25,18 @@ class WriteGuard:
         Raises:
             InvalidConfiguration: with a reason for each new fault.
         """
-        tables = frozenset().union(*(kind.tables for kind in KINDS.values())) | {"gateways"}
-        operations = [operation for operation in operations if operation.table in tables]
-        if not operations:
-            return
-        after = before.preview(operations)
-        asked: list[tuple[str, Snapshot, Snapshot]] = []
-        for gateway in _gateways(after):
-            kind = KINDS.get(gateway.kind)
-            seen = self._before.of(before, gateway), self._after.of(after, gateway)
-            # Gateways of one kind that carry the same are one question.
-            if kind is None or any(name == kind.name and seen == (b, a) for name, b, a in asked):
+        for name, kind in KINDS.items():
+            gateways = [gateway for gateway in _gateways(before) if gateway.kind == name]
+            concerning = kind.relevant(before, operations) if gateways else []
+            if not concerning:
                 continue
-            asked.append((kind.name, *seen))
-            kind.refuse(*seen, operations)
+            after = before.preview(concerning)
+            asked: list[tuple[Snapshot, Snapshot]] = []
+            for gateway in gateways:
+                seen = self._before.of(before, gateway), self._after.of(after, gateway)
+                if seen not in asked:  # gateways that carry the same are one question
+                    asked.append(seen)
+                    kind.refuse(*seen, concerning)
 
 
 def _gateways(snapshot: Snapshot) -> list[Gateway]:
