@@ -74,40 +74,46 @@ class NamedGateway:
         return self.kind.tables - fleet | {"gateways"}
 
 
-async def gateway_row(request: Request, state: CurrentApp) -> Gateway:
-    """The row of the gateway that the path names. Errors: NotFound, StorageUnavailable."""
-    snapshot, name = state.registry.snapshot, request.path_params.get("gateway", DEFAULT_GATEWAY)
-    if name == DEFAULT_GATEWAY and not len(snapshot.gateways):
-        return default_gateway()
-    return find_gateway(snapshot, name)
+@dataclass(frozen=True, slots=True)
+class GatewayPath:
+    """What a path says about its gateway. Looked up by the endpoint: what else is wrong with a request comes first."""
 
+    state: AppState
+    reference: str
 
-async def named_gateway(request: Request, state: CurrentApp) -> NamedGateway:
-    """The gateway that the path names.
+    def row(self) -> Gateway:
+        """Return the gateway's row. Errors: NotFound, StorageUnavailable."""
+        snapshot = self.state.registry.snapshot
+        if self.reference == DEFAULT_GATEWAY and not len(snapshot.gateways):
+            return default_gateway()
+        return find_gateway(snapshot, self.reference)
 
-    Errors: NotFound; Conflict for one of a kind that this version does not render; NothingAccepted in the role
-    dispatch, which makes no configurations; StorageUnavailable.
-    """
-    row = await gateway_row(request, state)
-    return published(state, row, request.path_params.get("gateway"))
+    def gateway(self) -> NamedGateway:
+        """Return the gateway with its publisher.
 
-
-def published(state: AppState, row: Gateway, reference: str | None = None) -> NamedGateway:
-    """Return a gateway with its publisher. Errors: as `named_gateway`."""
-    publisher = state.publishers.of(row)
-    if publisher is not None:
-        return NamedGateway(reference or row.name, row, publisher)
-    if row.kind not in KINDS:
-        raise Conflict(
-            f"The gateway {row.name} is of the kind {row.kind}, for which this version of the registry makes no "
-            f"configuration. It makes those of {', '.join(sorted(KINDS))}."
+        Errors: as `row`; Conflict for one of a kind that this version does not render; NothingAccepted in the role
+        dispatch, which makes no configurations.
+        """
+        row = self.row()
+        publisher = self.state.publishers.of(row)
+        if publisher is not None:
+            return NamedGateway(self.reference, row, publisher)
+        if row.kind not in KINDS:
+            raise Conflict(
+                f"The gateway {row.name} is of the kind {row.kind}, for which this version of the registry makes no "
+                f"configuration. It makes those of {', '.join(sorted(KINDS))}."
+            )
+        raise NothingAccepted(
+            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
         )
-    raise NothingAccepted("This replica has the role `dispatch`: it makes no configuration. Ask one with another role.")
 
 
-GatewayRow = Annotated[Gateway, Depends(gateway_row)]
-"""For routes that need no configuration."""
-PublishedGateway = Annotated[NamedGateway, Depends(named_gateway)]
+async def _named(request: Request, state: CurrentApp) -> GatewayPath:
+    return GatewayPath(state, request.path_params.get("gateway", DEFAULT_GATEWAY))
+
+
+Named = Annotated[GatewayPath, Depends(_named)]
+"""For routes that `GatewayRoutes` adds."""
 
 
 class GatewayRoutes:

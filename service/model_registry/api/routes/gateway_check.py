@@ -18,7 +18,7 @@ from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
 from model_registry.api.cached_responses import json_response
 from model_registry.api.check_slots import CheckerJob, CheckJob, name_of
-from model_registry.api.gateways.named_gateway import GatewayRoutes, NamedGateway, PublishedGateway
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named, NamedGateway
 from model_registry.api.gateways.promotion_shapes import VariableView
 from model_registry.api.guarded_route import PROJECT_BYTES, body_limit
 from model_registry.api.problems import ProblemReason, responses
@@ -140,7 +140,7 @@ async def check(
     request: Request,
     state: CurrentApp,
     caller: KeyHolder,
-    gateway: PublishedGateway,
+    named: Named,
     body: Annotated[CheckRequest | None, Body()] = None,
 ) -> Response:
     """Returns violated rules with place and fix, deprecated syntax with its replacement, and the gateway's own result.
@@ -150,6 +150,7 @@ async def check(
     Requires a key if any is configured. At most two checks run at a time, and a caller has at most two running or
     waiting; a check is cancelled after 60 seconds, or when its caller disconnects.
     """
+    gateway = named.gateway()
     body = body or CheckRequest()
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
@@ -207,8 +208,9 @@ def _view_of(findings: Findings, publisher: ConfigPublisher) -> dict[str, Any]:
     operation_id="get_tensorzero_status",
     responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
 )
-async def status(state: CurrentApp, _caller: Reader, gateway: PublishedGateway) -> Response:
+async def status(state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The current state of this replica."""
+    gateway = named.gateway()
     publisher, delivery = gateway.publisher, gateway.publisher.delivery
     served = delivery.served
     view = {

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import Reader, key_holder
 from model_registry.api.cached_responses import cached_body, cached_response, etag_of, keep, matches, served
-from model_registry.api.gateways.named_gateway import GatewayRoutes, NamedGateway, PublishedGateway
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named, NamedGateway
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.published_config import BodyWithExclusions, Wait, served_answer
@@ -84,7 +84,7 @@ async def get_config(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
-    gateway: PublishedGateway,
+    named: Named,
     revision: Annotated[
         Annotated[int, Field(ge=0, le=LARGEST)] | Literal["latest"] | None,
         Query(description="The configuration at this revision; requires a key. `latest`: the newest, accepted or not."),
@@ -98,6 +98,7 @@ async def get_config(
 
     Byte-identical as long as nothing in it changes: use `If-None-Match`. TOML for `tensorzero`, YAML for `litellm`.
     """
+    gateway = named.gateway()
     kind = gateway.kind
     if revision == "latest":
         snapshot = gateway.newest(state.registry.snapshot).snapshot
@@ -140,11 +141,12 @@ async def get_bundle(
     request: Request,
     state: CurrentApp,
     _caller: Reader,
-    gateway: PublishedGateway,
+    named: Named,
     revision: Annotated[Literal["latest"] | None, Query(description="`latest`: the newest, accepted or not.")] = None,
     wait: Wait = None,
 ) -> Response:
     """The newest accepted bundle, or that of the pinned revision. Byte-identical as long as nothing in it changes."""
+    gateway = named.gateway()
     if revision == "latest":
         snapshot = gateway.newest(state.registry.snapshot).snapshot
         packed = await asyncio.to_thread(lambda: archive(gateway.publisher.rendered(snapshot).files))
@@ -159,8 +161,9 @@ async def get_bundle(
     operation_id="list_tensorzero_functions",
     responses={200: {"model": page("RenderedFunctionList", RenderedFunction)}, **responses(401, 503)},
 )
-async def list_functions(request: Request, state: CurrentApp, _caller: Reader, gateway: PublishedGateway) -> Response:
+async def list_functions(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """Functions as rendered for the gateway; those without a usable variant are left out."""
+    gateway = named.gateway()
     if gateway.kind is not TENSORZERO:
         message = f"Gateways of the kind {gateway.kind.name} have no list of functions."
         raise Conflict(f"{message} `config` shows what {gateway.row.name} has.")
@@ -176,11 +179,12 @@ async def list_functions(request: Request, state: CurrentApp, _caller: Reader, g
     operation_id="list_tensorzero_omissions",
     responses={200: {"model": page("OmissionList", OmissionView)}, **responses(401, 503)},
 )
-async def list_omissions(request: Request, state: CurrentApp, _caller: Reader, gateway: PublishedGateway) -> Response:
+async def list_omissions(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """What the configuration leaves out, inactive rows, and loaded deployments that receive no requests.
 
     Rows that validation refuses come first, with the reason.
     """
+    gateway = named.gateway()
     damped, publisher = gateway.newest(state.registry.snapshot), gateway.publisher
     excluded = publisher.excluded
     found = [Omission(row.kind, row.name, row.reason) for row in excluded]

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.auth import NEEDS_KEY, KeyHolder
 from model_registry.api.cached_responses import JSON
-from model_registry.api.gateways.named_gateway import GatewayRoutes, NamedGateway, PublishedGateway
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named, NamedGateway
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.routes.history import LARGEST, AuthorView, ChangedRow, counts
@@ -69,7 +69,7 @@ async def diff(
     request: Request,
     state: CurrentApp,
     _caller: KeyHolder,
-    gateway: PublishedGateway,
+    named: Named,
     from_: Annotated[Compared, Query(alias="from", examples=[56])],
     to: Annotated[Compared, Query(examples=[57])],
     format: Annotated[  # noqa: A002 (the URL's word)
@@ -81,6 +81,7 @@ async def diff(
     Text: a unified diff of the gateway's files. `from` may be newer than `to`; either is a revision, `served`, which is
     what gateways get now, or `latest`, which is the newest, accepted or not.
     """
+    gateway = named.gateway()
     as_text = format == "text" or (format is None and _wants_text(request))
     sides = _revision(state, gateway, from_), _revision(state, gateway, to)
     return await while_there(request, _compared(state, gateway, *sides, as_text=as_text))

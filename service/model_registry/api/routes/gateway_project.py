@@ -18,7 +18,7 @@ from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Administrator, Reader
 from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import delete_row, put_row
-from model_registry.api.gateways.named_gateway import GatewayRoutes, GatewayRow
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named
 from model_registry.api.guarded_route import PROJECT_BYTES, body_limit
 from model_registry.api.problems import responses, summary
 from model_registry.api.publication import answers_publication
@@ -77,8 +77,9 @@ class SectionBody(BaseModel):
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
-async def list_files(request: Request, state: CurrentApp, _caller: Reader, gateway: GatewayRow) -> Response:
+async def list_files(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """All files ordered by path, without content."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
@@ -95,8 +96,9 @@ async def list_files(request: Request, state: CurrentApp, _caller: Reader, gatew
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
-async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader, gateway: GatewayRow) -> Response:
+async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The file with its content."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
     found = find_file(snapshot, _checked(path), gateway.content_of)
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
@@ -120,11 +122,9 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
 )
 @answers_publication
 @body_limit(PROJECT_BYTES)
-async def put_file(
-    request: Request, path: str, state: CurrentApp, caller: Administrator, gateway: GatewayRow
-) -> Response:
+async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
-    content = await _content(request)
+    content, gateway = await _content(request), named.row()
     body = _validated(ConfigFileBody, {"path": _checked(path), "content": content, "gateway": gateway.content_of})
     return await put_row(request, _of(gateway, FILE, find_file), path, body, state, caller)
 
@@ -138,10 +138,9 @@ async def put_file(
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 @answers_publication
-async def delete_file(
-    request: Request, path: str, state: CurrentApp, caller: Administrator, gateway: GatewayRow
-) -> Response:
+async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """Refused with 409, naming the keys, while the configuration refers to the file."""
+    gateway = named.row()
     return await delete_row(request, _of(gateway, FILE, find_file), _checked(path), state, caller)
 
 
@@ -152,8 +151,9 @@ async def delete_file(
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
-async def list_sections(request: Request, state: CurrentApp, _caller: Reader, gateway: GatewayRow) -> Response:
+async def list_sections(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """All sections, ordered by name."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
     items = [s.model_dump() for s in snapshot.sections if s.gateway == gateway.content_of]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
@@ -166,8 +166,9 @@ async def list_sections(request: Request, state: CurrentApp, _caller: Reader, ga
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
-async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader, gateway: GatewayRow) -> Response:
+async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The section with its table."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
     found = find_section(snapshot, name, gateway.content_of)
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_SECTIONS)
@@ -183,9 +184,10 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
 @answers_publication
 @body_limit(PROJECT_BYTES)
 async def put_section(
-    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator, gateway: GatewayRow
+    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator, named: Named
 ) -> Response:
     """Replaces the whole table. Models and functions are rows, not sections."""
+    gateway = named.row()
     section = _validated(ConfigSectionBody, {"name": name, "value": body.value, "gateway": gateway.content_of})
     return await put_row(request, _of(gateway, SECTION, find_section), name, section, state, caller)
 
@@ -200,9 +202,10 @@ async def put_section(
 )
 @answers_publication
 async def delete_section(
-    request: Request, name: str, state: CurrentApp, caller: Administrator, gateway: GatewayRow
+    request: Request, name: str, state: CurrentApp, caller: Administrator, named: Named
 ) -> Response:
     """Refused with 409, naming the keys, while functions depend on the section."""
+    gateway = named.row()
     return await delete_row(request, _of(gateway, SECTION, find_section), name, state, caller)
 
 

@@ -16,11 +16,10 @@ from model_registry.api.check_slots import name_of
 from model_registry.api.edits import write
 from model_registry.api.gateways.assessment import Assessment, assess
 from model_registry.api.gateways.named_gateway import (
+    GatewayPath,
     GatewayRoutes,
-    GatewayRow,
+    Named,
     NamedGateway,
-    PublishedGateway,
-    published,
 )
 from model_registry.api.gateways.promotion_shapes import (
     ApprovalRequest,
@@ -61,7 +60,7 @@ async def promote(
     body: PromotionRequest,
     state: CurrentApp,
     caller: Importer,
-    gateway: PublishedGateway,
+    named: Named,
     dry_run: DryRun = False,
 ) -> Response:
     """Checked first by the gateway's rules and loader, with the nodes of now: what they refuse is not switched to.
@@ -69,6 +68,7 @@ async def promote(
     With `settings.approval` above 0 it waits until so many other keys approve it. Another promotion takes its place,
     and its approvals end with it.
     """
+    gateway = named.gateway()
     await state.registry.refresh()
     looked, source = None, None
     revision: int | None = None
@@ -102,9 +102,10 @@ async def promote(
 )
 @answers_publication
 async def approve(
-    request: Request, body: ApprovalRequest, state: CurrentApp, caller: Administrator, gateway: PublishedGateway
+    request: Request, body: ApprovalRequest, state: CurrentApp, caller: Administrator, named: Named
 ) -> Response:
     """Who asked for it cannot approve it, and each key counts once. The last approval checks it again, and does it."""
+    gateway = named.gateway()
     await state.registry.refresh()
     row = find_gateway(state.registry.snapshot, gateway.row.id)
     seen = ("revision", body.revision) if "revision" in body.model_fields_set else ("approval", body.approval)
@@ -126,8 +127,9 @@ async def approve(
     operation_id="withdraw_tensorzero_promotion",
     responses={200: {"model": PromotionAnswer}, **responses(401, 403, 404, 409, 412, 503)},
 )
-async def withdraw(state: CurrentApp, caller: Administrator, gateway: PublishedGateway) -> Response:
+async def withdraw(state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """The gateway stays where it is. Any key that could approve it may do this."""
+    gateway = named.gateway()
     await state.registry.refresh()
     operation = withdrawn(find_gateway(state.registry.snapshot, gateway.row.id))
     await write(state, lambda _snapshot: [operation], caller)
@@ -143,8 +145,9 @@ async def withdraw(state: CurrentApp, caller: Administrator, gateway: PublishedG
     openapi_extra=NEEDS_KEY,
     responses={200: {"model": GatewayHistory}, **responses(401, 403, 404, 503)},
 )
-async def history(state: CurrentApp, _caller: KeyHolder, gateway: GatewayRow) -> Response:
+async def history(state: CurrentApp, _caller: KeyHolder, named: Named) -> Response:
     """Who moved it from which revision to which, when and why; as far back as the change log goes."""
+    gateway = named.row()
     items: list[dict[str, Any]] = []
     after: int | None = 0
     while after is not None and gateway.id:
@@ -174,7 +177,7 @@ async def _target(state: AppState, gateway: NamedGateway, body: PromotionRequest
         row = find_gateway(state.registry.snapshot, body.from_)
     except NotFound as error:
         raise UnknownReference(error.message, reasons=[Reason("from", error.message)]) from error
-    other = published(state, row)
+    other = GatewayPath(state, row.id).gateway()
     if why := _unfit(gateway.row, row):
         raise Conflict(f"{gateway.row.name} cannot be promoted from {row.name}: {why}.")
     if row.pinned_revision is not None:
