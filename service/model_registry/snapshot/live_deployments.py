@@ -46,6 +46,11 @@ def node_of(snapshot: Snapshot, deployment: Deployment) -> Node | None:
     return next(iter(snapshot.nodes.where("node_id", deployment.node_id)), None)
 
 
+def is_live(deployment: Deployment, node: Node | None) -> bool:
+    """Whether a deployment takes requests: loaded, on a node that is ready, uncordoned, or has not reported yet."""
+    return deployment.status == "loaded" and (node is None or (node.status == "ready" and not node.cordoned))
+
+
 def live_deployments(snapshot: Snapshot, model_id: str) -> list[Live]:
     """Return a model's loaded deployments on ready, uncordoned nodes; the most free memory first.
 
@@ -54,7 +59,7 @@ def live_deployments(snapshot: Snapshot, model_id: str) -> list[Live]:
     ranked = []
     for deployment in snapshot.deployments.where("model", model_id):
         node = node_of(snapshot, deployment) if deployment.status == "loaded" else None
-        if deployment.status == "loaded" and (node is None or (node.status == "ready" and not node.cordoned)):
+        if is_live(deployment, node):
             free = free_vram_mb(snapshot, node)
             ranked.append(((free is None, -(free or 0), deployment.node_id), Live(deployment, node)))
     ranked.sort(key=lambda pair: pair[0])  # stable: on one node by provider type and announced name
