@@ -24,7 +24,8 @@ from model_registry.gateways.tensorzero.rules.row_columns import column_faults
 from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
-_TABLES = CONFIGURATION_TABLES | {"config_files"}
+TABLES = CONFIGURATION_TABLES | {"config_files"}
+"""The tables that this looks at."""
 _REMEMBERED = 1000
 """Models whose entries are kept during one check: a write may affect all of them."""
 _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
@@ -38,10 +39,15 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
     Raises:
         InvalidConfiguration: with a reason for each new fault.
     """
-    operations = [operation for operation in operations if operation.table in _TABLES]
-    if not operations:
-        return
-    states = _Version(before), _Version(before.preview(operations))
+    operations = [operation for operation in operations if operation.table in TABLES]
+    if operations:
+        refuse_new_faults(before, before.preview(operations), operations)
+
+
+def refuse_new_faults(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> None:
+    """As `refuse_bad_configuration`, for what a gateway carries of the registry before and after the write."""
+    operations = [operation for operation in operations if operation.table in TABLES]
+    states = _Version(before), _Version(after)
     affected = _affected(*states, operations)
     reasons = dict.fromkeys(_faults(states[1], operations, affected))
     if reasons:

@@ -1,0 +1,45 @@
+"""Asks every gateway's kind whether a write would break its configuration; called before every write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model_registry.entities.change import Operation
+from model_registry.entities.gateway import Gateway
+from model_registry.gateways.kinds import KINDS
+from model_registry.gateways.scope import Scopes, default_gateway
+from model_registry.snapshot.snapshot import Snapshot
+
+
+class WriteGuard:
+    """Refuses writes that a gateway could not use. From any thread."""
+
+    def __init__(self) -> None:
+        self._before, self._after = Scopes(), Scopes()
+
+    def refuse(self, before: Snapshot, operations: Sequence[Operation]) -> None:
+        """Refuse a write that would break a gateway's configuration. The cost depends on what it affects.
+
+        Existing faults do not block a write: a configuration can be repaired in steps.
+
+        Raises:
+            InvalidConfiguration: with a reason for each new fault.
+        """
+        tables = frozenset().union(*(kind.tables for kind in KINDS.values())) | {"gateways"}
+        operations = [operation for operation in operations if operation.table in tables]
+        if not operations:
+            return
+        after = before.preview(operations)
+        asked: list[tuple[str, Snapshot, Snapshot]] = []
+        for gateway in _gateways(after):
+            kind = KINDS.get(gateway.kind)
+            seen = self._before.of(before, gateway), self._after.of(after, gateway)
+            # Gateways of one kind that carry the same are one question.
+            if kind is None or any(name == kind.name and seen == (b, a) for name, b, a in asked):
+                continue
+            asked.append((kind.name, *seen))
+            kind.refuse(*seen, operations)
+
+
+def _gateways(snapshot: Snapshot) -> list[Gateway]:
+    return list(snapshot.gateways) or [default_gateway()]
