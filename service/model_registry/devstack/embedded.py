@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class EmbeddedStack:
     """The servers of one data directory. Not thread-safe.
 
-    `postgres`, `postgrest`, `nats` and, if there is to be one, `smg` exist from `start` on; each can be killed and restarted alone, and keeps its
-    address.
+    `postgres`, `postgrest`, `nats` and, where it is wanted, `smg` exist from `start` on; each can be killed and
+    restarted alone, and keeps its address.
     """
 
     postgres: Postgres

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from model_registry.entities.change import Operation
 from model_registry.entities.gateway import Gateway
+from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.kinds import KINDS
 from model_registry.gateways.scope import Scopes, default_gateway
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import through_faults
 
 
 class WriteGuard:
@@ -30,6 +32,7 @@ class WriteGuard:
         if not operations:
             return
         after = before.preview(operations)
+        _refuse_bad_routes(before, after, operations)
         asked: list[tuple[str, Snapshot, Snapshot]] = []
         for gateway in _gateways(after):
             kind = KINDS.get(gateway.kind)
@@ -39,6 +42,15 @@ class WriteGuard:
                 continue
             asked.append((kind.name, *seen))
             kind.refuse(*seen, operations)
+
+
+def _refuse_bad_routes(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> None:
+    """Refuse a provider that would be reached through no gateway, and a gateway that would be gone or moved from it."""
+    if not any(operation.table in {"gateways", "model_providers"} for operation in operations):
+        return
+    if reasons := set(through_faults(after)).difference(through_faults(before)):
+        ordered = sorted(reasons, key=lambda reason: (reason.where, reason.message))
+        raise InvalidConfiguration(str(ordered[0]), reasons=ordered)
 
 
 def _gateways(snapshot: Snapshot) -> list[Gateway]:

@@ -13,6 +13,7 @@ from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import is_through
 
 _ON_NODES = frozenset(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
@@ -24,12 +25,14 @@ def is_routed(provider: Provider | None) -> bool:
 
 def runs_on_nodes(provider: Provider | None) -> bool:
     """Whether the provider's models are available only on nodes that have them loaded."""
-    return provider is not None and (is_routed(provider) or (not provider.route_by and provider.type in _ON_NODES))
+    return provider is not None and (
+        is_routed(provider) or is_through(provider) or (not provider.route_by and provider.type in _ON_NODES)
+    )
 
 
 def is_local(provider: Provider | None) -> bool:
     """Whether the provider's models run on servers of one's own."""
-    return provider is not None and (is_routed(provider) or provider.type in _ON_NODES)
+    return provider is not None and (is_routed(provider) or is_through(provider) or provider.type in _ON_NODES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ Measured with version 1.13.0 (tests/acceptance/gateways/test_smg.py asks the rea
   another address to SMG, and the same to the server: that is how a server with several models is written.
 - `url` is what stands before `/v1`. A server becomes a worker once its `GET /health` answers 200, whatever the option
   for health checks says: an Ollama has none, and needs a proxy before it that does.
-- A file that was replaced is read within 0.2 s, and a new worker serves 0.03 s later. A worker that leaves the file gets
-  nothing new, and 5 s for what it is answering.
+- A file that was replaced is read within 0.2 s, and a new worker serves 0.03 s later; behind a link that moved, only
+  when the interval ends. A worker that leaves the file gets nothing new, and 5 s for what it is answering.
 - A model that no worker has is answered 404 (`model_not_found`), one whose workers are all down 503.
 """

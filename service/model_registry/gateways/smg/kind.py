@@ -12,7 +12,7 @@ from model_registry.gateways.publishing.exclusions import DEPLOYMENTS, Part, Set
 from model_registry.gateways.publishing.fault_search import Named
 from model_registry.gateways.smg.render import MAIN_FILE, TABLES, VERSION, SmgRenderer
 from model_registry.gateways.smg.rules import doubts, faults
-from model_registry.gateways.smg.workers import worker_id
+from model_registry.gateways.smg.workers import key_of, worker_id
 from model_registry.snapshot.snapshot import Snapshot
 
 
@@ -63,7 +63,7 @@ class SmgSuspects:
 
     def named(self, snapshot: Snapshot, reasons: Iterable[Reason]) -> Sequence[Named]:
         """Return the deployments whose worker a reason names."""
-        by_id = {reason.where: reason for reason in reasons}
+        by_id = {key_of(reason.where): reason for reason in reasons}
         return [
             Named(Part(DEPLOYMENTS, row.id), by_id[key], certain=True)
             for row in snapshot.deployments

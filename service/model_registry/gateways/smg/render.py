@@ -51,14 +51,12 @@ class SmgRenderer:
             self._found, self._at, self._lines = {}, {}, {}
         affected = set(_affected(self._snapshot, snapshot))
         self._snapshot = snapshot
-        if self._rendered is None or affected:
-            servers = {server for row_id in affected for server in self._move(snapshot, row_id)}
-            for server in servers:
-                self._write(snapshot, server)
-            rendered = self._assembled()
-            # What is the same stays the same object: nothing is compared that did not change.
-            self._rendered = self._rendered if rendered == self._rendered else rendered
-        return self._rendered or self._assembled()
+        servers = {server for row_id in affected for server in self._move(snapshot, row_id)}
+        for server in servers:
+            self._write(snapshot, server)
+        if self._rendered is None or servers:
+            self._rendered = self._assembled()
+        return self._rendered
 
     def _move(self, snapshot: Snapshot, row_id: str) -> Iterator[str]:
         """Look at a deployment again; yield the servers whose lines this concerns."""
@@ -93,8 +91,8 @@ class SmgRenderer:
         servers = sorted(self._lines)
         texts = [text for server in servers if (text := self._lines[server][0])]
         omissions = sorted(omission for server in servers for omission in self._lines[server][1])
-        lines = ",\n".join(texts)
-        text = f'{{"version": {VERSION}, "workers": [{f"\n{lines}\n" if lines else ""}]}}\n'
+        lines = "\n" + ",\n".join(texts) + "\n" if texts else ""
+        text = f'{{"version": {VERSION}, "workers": [{lines}]}}\n'
         return Rendered({MAIN_FILE: text.encode()}, tuple(omissions))
 
 

@@ -1,7 +1,8 @@
 """What SMG accepts as a list of workers: its own rules, said again, because its loader cannot be asked alone.
 
-SMG reads the file only as a running gateway that goes on to ask every worker. So the rules judge here, and a test asks
-the real program whether it agrees (tests/acceptance/gateways/test_smg_rules.py); a file that it refuses changes nothing.
+SMG reads the file only as a running gateway, which goes on to ask every worker. So the rules judge here, and a test
+asks the real program whether it agrees (tests/acceptance/gateways/test_smg_rules.py). A file that it refuses does no
+harm: the last good one stays in use.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from model_registry.errors import Reason
 
 _KEYS = frozenset({"version", "workers"})
 _STRINGS = frozenset({"id", "url", "worker_type", "model_id", "kv_connector", "kv_role", "kv_engine_id"})
-_URL = re.compile(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+):([0-9]{1,5})(/[^\s?#]*)?", re.IGNORECASE)
+_URL = re.compile(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})(/[^\s?#@]*)?", re.IGNORECASE)
 _MOST = 65535
 
 
@@ -45,7 +46,13 @@ def doubts(text: bytes) -> Iterator[Reason]:
     for worker in json.loads(text)["workers"]:
         name = worker.get("id", worker["url"])
         if "/ollama/" in name.lower():
-            yield Reason(name, "an Ollama has no GET /health, which SMG asks before it uses a server: put a proxy before it")
+            yield Reason(name, "an Ollama has no GET /health, without which SMG uses no server: put a proxy before it")
+
+
+def is_worker_url(url: str) -> bool:
+    """Whether SMG takes this as the address of a worker; the port is always there here, though not for SMG."""
+    match = _URL.fullmatch(url)
+    return match is not None and 0 < int(match[3]) <= _MOST
 
 
 def _workers(workers: list[Any]) -> Iterator[Reason]:
@@ -79,9 +86,8 @@ def _of_one(worker: dict[str, Any]) -> Iterator[str]:
         yield "id must not be empty"
     if worker.get("worker_type", "regular") != "regular":
         yield "worker_type must be regular"
-    match = _URL.fullmatch(worker.get("url", ""))
-    if match is None or not 0 < int(match[3]) <= _MOST:
-        yield "url must be http://HOST:PORT, and a path if need be"
+    if not is_worker_url(worker.get("url", "")):
+        yield "url must be http://HOST:PORT, and a path if need be, without an @, which begins a rank"
 
 
 def _address(url: str) -> str:

@@ -16,6 +16,7 @@ from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.entities.server_address import server_address
 from model_registry.gateways.omission import DEPLOYMENT, Omission
+from model_registry.gateways.smg.rules import is_worker_url
 from model_registry.snapshot.deployment_links import models_of, why_unlinked
 from model_registry.snapshot.live_deployments import is_live, node_of
 from model_registry.snapshot.snapshot import Snapshot
@@ -85,16 +86,22 @@ def worker_address(address: Address) -> Address:
     if not path.endswith(_V1):
         return Address(fault=f"its endpoint {address.base} does not end in {_V1}, which SMG adds itself")
     port = _PORTS[parts.scheme] if parts.port is None else parts.port
-    if port == 0:
-        return Address(fault=f"its endpoint {address.base} has the port 0")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return Address(f"{parts.scheme}://{host}:{port}{path.removesuffix(_V1)}")
+    url = f"{parts.scheme}://{host}:{port}{path.removesuffix(_V1)}"
+    if not is_worker_url(url):
+        return Address(fault=f"its endpoint {address.base} is none for SMG: a port from 1 on, a plain host, no @")
+    return Address(url)
 
 
 def worker_id(deployment: Deployment, name: str) -> str:
-    """Return the id of a worker: the deployment's key, and the name if that is another one."""
-    key = f"{deployment.node_id}/{deployment.provider_type}/{deployment.announced_model}"
-    return key if name == deployment.announced_model else f"{key} as {name}"
+    """Return the id of a worker: the deployment's key, and the name if that is another one. No two are the same."""
+    key = deployment.key
+    return "/".join(_part(text) for text in (key if name == key[-1] else (*key, name)))
+
+
+def key_of(worker: str) -> str:
+    """Return the part of a worker's id that says which deployment it is of."""
+    return "/".join(worker.split("/")[:3])
 
 
 def workers_at(offers: Iterable[Offer]) -> tuple[list[dict[str, str]], list[tuple[Offer, Offer]]]:
@@ -114,7 +121,11 @@ def workers_at(offers: Iterable[Offer]) -> tuple[list[dict[str, str]], list[tupl
 
 def omitted(deployment: Deployment, reason: str) -> Omission:
     """Make the omission of a deployment, under the name to look it up by."""
-    return Omission(DEPLOYMENT, worker_id(deployment, deployment.announced_model), reason)
+    return Omission(DEPLOYMENT, "/".join(deployment.key), reason)
+
+
+def _part(text: str) -> str:
+    return text.replace("%", "%25").replace("/", "%2F")
 
 
 def _fault(model: Model, provider: Provider | None) -> str | None:
