@@ -89,7 +89,7 @@ class EmbeddedStack:
             StackError: the directory is in use, a port is taken, a program is missing or fails; says what to do.
         """
         if self._with_smg:
-            smg_program()  # what is missing is said before anything starts
+            smg_program()  # missing: reported before anything starts
         self._directory.lock()
         try:
             self._describe_parts()

@@ -43,7 +43,7 @@ def reached(snapshot: Snapshot, provider: Provider) -> Provider:
 
 
 def gateway_of(snapshot: Snapshot, provider: Provider) -> Gateway | None:
-    """Return the gateway that a provider is reached through, if there is such a one."""
+    """Return the gateway that a provider is reached through, if it exists."""
     if not is_through(provider):
         return None
     return next(iter(snapshot.gateways.where("name", _named(provider))), None)

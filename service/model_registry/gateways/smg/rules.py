@@ -1,6 +1,6 @@
-"""What SMG accepts as a list of workers: its own rules, said again, because its loader cannot be asked alone.
+"""What SMG accepts as a list of workers: its own rules, repeated here, because its loader cannot be asked alone.
 
-SMG reads the file only as a running gateway, which goes on to ask every worker. So the rules judge here, and a test
+SMG reads the file only as a running gateway, which goes on to ask every worker. So the rules decide here, and a test
 asks the real program whether it agrees (tests/acceptance/gateways/test_smg_rules.py). A file that it refuses does no
 harm: the last good one stays in use.
 """
