@@ -112,5 +112,8 @@ class GatewayKind:
     """The settings of the gateway itself, which are never left out."""
     concerns: Callable[[Snapshot, Snapshot, Sequence[Change]], bool]
     """Whether a step of the registry may change the configuration; cheap."""
+    relevant: Callable[[Snapshot, Sequence[Operation]], list[Operation]]
+    """Returns those operations of a write, before it happens, that may break a configuration."""
     refuse: Callable[[Snapshot, Snapshot, Sequence[Operation]], None]
-    """Refuses a write, before it happens, that would break a configuration. Errors: InvalidConfiguration."""
+    """Refuses a write that would break a configuration, given what a gateway carries before and after these
+    operations. Errors: InvalidConfiguration."""

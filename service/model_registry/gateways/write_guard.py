@@ -27,28 +27,27 @@ class WriteGuard:
         Raises:
             InvalidConfiguration: with a reason for each new fault.
         """
-        tables = frozenset().union(*(kind.tables for kind in KINDS.values())) | {"gateways"}
-        operations = [operation for operation in operations if operation.table in tables]
-        if not operations:
-            return
-        after = before.preview(operations)
-        _refuse_bad_routes(before, after, operations)
-        asked: list[tuple[str, Snapshot, Snapshot]] = []
-        for gateway in _gateways(after):
-            kind = KINDS.get(gateway.kind)
-            seen = self._before.of(before, gateway), self._after.of(after, gateway)
-            # Gateways of one kind that carry the same are one question.
-            if kind is None or any(name == kind.name and seen == (b, a) for name, b, a in asked):
+        _refuse_bad_routes(before, operations)
+        for name, kind in KINDS.items():
+            gateways = [gateway for gateway in _gateways(before) if gateway.kind == name]
+            concerning = kind.relevant(before, operations) if gateways else []
+            if not concerning:
                 continue
-            asked.append((kind.name, *seen))
-            kind.refuse(*seen, operations)
+            after = before.preview(concerning)
+            asked: list[tuple[Snapshot, Snapshot]] = []
+            for gateway in gateways:
+                seen = self._before.of(before, gateway), self._after.of(after, gateway)
+                if seen not in asked:  # gateways that carry the same are one question
+                    asked.append(seen)
+                    kind.refuse(*seen, concerning)
 
 
-def _refuse_bad_routes(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> None:
+def _refuse_bad_routes(before: Snapshot, operations: Sequence[Operation]) -> None:
     """Refuse a provider that would be reached through no gateway, and a gateway that would be gone or moved from it."""
-    if not any(operation.table in {"gateways", "model_providers"} for operation in operations):
+    operations = [operation for operation in operations if operation.table in {"gateways", "model_providers"}]
+    if not operations:
         return
-    if reasons := set(through_faults(after)).difference(through_faults(before)):
+    if reasons := set(through_faults(before.preview(operations))).difference(through_faults(before)):
         ordered = sorted(reasons, key=lambda reason: (reason.where, reason.message))
         raise InvalidConfiguration(str(ordered[0]), reasons=ordered)
 

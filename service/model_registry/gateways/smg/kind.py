@@ -79,8 +79,13 @@ def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> b
     return any(before.tables[name] is not after.tables[name] for name in (*TABLES, "gateways"))
 
 
+def _relevant(before: Snapshot, operations: Sequence[Operation]) -> list[Operation]:  # noqa: ARG001 (of the protocol)
+    """Return none: what cannot be a worker is left out, and keeps nobody from writing."""
+    return []
+
+
 def _refuse(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> None:
-    """Refuse nothing: what nodes announce is left out, and never keeps people from writing."""
+    """Refuse nothing."""
 
 
 def _settings_of(snapshot: Snapshot) -> Settings:  # noqa: ARG001 (of the protocol)
@@ -97,5 +102,6 @@ SMG = GatewayKind(
     make_suspects=SmgSuspects,
     settings_of=_settings_of,
     concerns=_concerns,
+    relevant=_relevant,
     refuse=_refuse,
 )

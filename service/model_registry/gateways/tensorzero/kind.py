@@ -16,7 +16,7 @@ from model_registry.gateways.tensorzero.rendering.render import (
     concerns_routes,
     render,
 )
-from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults
+from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults, relevant_operations
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
 from model_registry.snapshot.snapshot import Snapshot
@@ -51,5 +51,6 @@ TENSORZERO = GatewayKind(
     make_suspects=TensorZeroSuspects,
     settings_of=settings_of,
     concerns=_concerns,
+    relevant=relevant_operations,
     refuse=refuse_new_faults,
 )

@@ -124,7 +124,7 @@ def test_an_ollama_is_asked_by_the_catalogues_name_and_others_by_the_one_they_an
         (None, "it has no endpoint"),
         ("http://h:8000/api", "does not end in /v1"),
         ("http://h:8000/v1?x=1", "has a query"),
-        ("http://h:0/v1", "a port from 1 on"),
+        ("http://h:0/v1", "port 0"),
         ("http://h:9/@2/v1", "no @"),
         ("http://0.0.0.0:8000", "is every address of its own machine"),
         ("ftp://h", "must be a whole http"),

@@ -169,7 +169,7 @@ def provider_fault(provider: Provider) -> str | None:
     kind = PROVIDER_TYPES.get(provider.type)
     if kind is None or kind.gateway_type is None:
         return None
-    if kind.base_required and not provider.api_base and kind.base_key not in provider.tensorzero:
+    if kind.base_required and not (provider.api_base or is_through(provider) or kind.base_key in provider.tensorzero):
         return f"provider {provider.name} has no api_base, and the gateway needs one for type {kind.name}"
     if provider.api_base and kind.base_key is None:
         return (
