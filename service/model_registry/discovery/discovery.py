@@ -229,4 +229,5 @@ def log_answers(answers: Sequence[Answer], failing: Collection[str]) -> None:
 
 
 def _offers(answer: Answer) -> int:
-    return len(answer.content.offers) if answer.content else 0
+    """How many offers of an answer have to be planned."""
+    return max(0, len(answer.content.offers) - len(answer.same)) if answer.content else 0

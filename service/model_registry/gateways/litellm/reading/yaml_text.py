@@ -110,8 +110,8 @@ def _line_of(error: yaml.YAMLError) -> int:
 
 
 def _words(error: yaml.YAMLError) -> str:
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-    return str(problem).partition("'")[0].strip() or "it cannot be parsed"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    return str(problem or "").partition("'")[0].strip() or "it cannot be parsed"
 
 
 def _hint(text: str) -> str:
@@ -285,7 +285,7 @@ class _Builder:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 (as `short` of a plan)
+    return text[:60]
 
 
 _RESOLVER = Resolver()
