@@ -9,7 +9,7 @@ from itertools import islice
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
-from model_registry.api.auth import ANYBODY, Caller
+from model_registry.api.caller import ANYBODY, Caller
 from model_registry.api.long_work import Room
 from model_registry.api.problems import summary
 from model_registry.api.response_heads import ResponseCycle
