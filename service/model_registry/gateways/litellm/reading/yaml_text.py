@@ -127,9 +127,6 @@ class _Builder:
         self._file = file
         self._hint = hint
         self._left = MOST_VALUES
-        self._start()
-
-    def _start(self) -> None:
         self._document = YamlDocument()
         self._open: list[_Open] = []
         self._anchors: dict[str, Any] = {}
@@ -138,7 +135,7 @@ class _Builder:
         for event in yaml.parse(text, Loader=_LOADER):
             match event:
                 case DocumentStartEvent():
-                    self._start()
+                    self._document, self._open, self._anchors = YamlDocument(), [], {}
                 case DocumentEndEvent():
                     yield self._document
                 case AliasEvent():
