@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,28 @@ Settle = Annotated[
     float, typer.Option("--settle", min=0, help="Seconds the gateway must stay healthy without interruption.")
 ]
 Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one request waits for a change.")]
+EnvFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--env-file",
+        exists=True,
+        dir_okay=False,
+        help="The gateway's environment file: a bundle that names a variable that is not in it is not switched to.",
+    ),
+]
+CheckEnv = Annotated[
+    bool, typer.Option("--check-env", help="The same with this command's own environment, which the gateway shares.")
+]
+ReportEnv = Annotated[
+    bool,
+    typer.Option(
+        "--report-env",
+        help="Tell the registry which of the variables that it asks about are there: names, never values. Needs a key "
+        "with the scope service.",
+    ),
+]
+_FILE_SECONDS = 5.0
+"""Between two looks at an environment file."""
 Once = Annotated[bool, typer.Option("--once", help="Fetch once and exit: for init containers.")]
 
 
@@ -48,6 +71,9 @@ def sync(
     health_timeout: HealthTimeout = 30.0,
     settle: Settle = 3.0,
     wait: Wait = 30.0,
+    env_file: EnvFile = None,
+    check_env: CheckEnv = False,
+    report_env: ReportEnv = False,
     once: Once = False,
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
@@ -59,10 +85,14 @@ def sync(
     from model_registry.gateway_agent.agent import Agent, AgentTimeouts
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
     from model_registry.gateway_agent.bundle_source import BundleSource
+    from model_registry.gateway_agent.environment import GatewayEnvironment
     from model_registry.gateway_agent.gateway_process import LocalGateway
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
+    if report_env and not (env_file or check_env):
+        raise typer.BadParameter("needs --env-file or --check-env", param_hint="--report-env")
+    environment = GatewayEnvironment(tuple(env_file or ()), os.environ if check_env else None, report_env)
     number = _signal_of(signal_name)
     login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
@@ -71,8 +101,10 @@ def sync(
             BundleSource(registry, api_key),
             BundleDirectory(out),
             LocalGateway(command, pid_file, number, health),
-            patience=AgentTimeouts(wait, settle, health_timeout),
+            # People add keys to a file at any time, and nothing announces it.
+            patience=AgentTimeouts(min(wait, _FILE_SECONDS) if env_file else wait, settle, health_timeout),
             news=ChangeNotifier(login) if login else None,
+            environment=environment if env_file or check_env else None,
         )
         agent.once() if once else agent.run()
 
