@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
-from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
+from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
 from model_registry.api.cached_responses import json_response
+from model_registry.api.caller import ANYBODY, Caller
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses
@@ -22,7 +23,6 @@ from model_registry.api.publication import ExclusionView
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.publishing.published import Published
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -135,10 +135,10 @@ async def check(
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
-        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
-        rendered = await asyncio.to_thread(state.renderer.of, snapshot)
-        revision, configuration, files = snapshot.revision, [CONFIG_FILE], bundle(snapshot, rendered)
-    with_gateway = state.publisher.validator.gateway is not None
+        snapshot = state.publisher.damped(state.registry.snapshot, time.time()).snapshot
+        rendered = await asyncio.to_thread(state.publisher.rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [CONFIG_FILE], dict(rendered.files)
+    with_gateway = state.publisher.loader is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
     findings = await state.checks.check(request, who, job)
@@ -162,7 +162,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
     view = {
         "newest_revision": state.registry.snapshot.revision,
         "pending": publisher.pending,
-        "judge": publisher.validator.name,
+        "judge": publisher.validated_by,
         "served": served
         and {
             "revision": served.revision,
