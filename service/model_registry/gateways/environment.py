@@ -6,7 +6,6 @@ say. Pure, but for what `Environments` keeps: the next snapshot costs the number
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from model_registry.entities.function import Function, Mapping
 from model_registry.entities.gateway import Gateway
 from model_registry.entities.provider import Provider
 from model_registry.errors import Reason
+from model_registry.gateways.kind import Variable
 from model_registry.gateways.omission import Omission
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.snapshot.table import Table
@@ -39,6 +39,8 @@ class Provided:
     """What is left out, and what to do."""
     reasons: tuple[Reason, ...] = ()
     """Why there is nothing to publish: settings that name a missing variable, or a gateway whose row wants it so."""
+    missing: tuple[Variable, ...] = ()
+    """The variables that are missing, with the rows that need them."""
 
 
 def key_variables(_snapshot: Snapshot, row: Row) -> tuple[str, ...]:
@@ -46,30 +48,28 @@ def key_variables(_snapshot: Snapshot, row: Row) -> tuple[str, ...]:
     return (row.api_key_env_var,) if isinstance(row, Provider) and row.api_key_env_var else ()
 
 
-def provided(snapshot: Snapshot, gateway: Gateway, needs: Needs = key_variables) -> Provided:
+def provided(snapshot: Snapshot, gateway: Gateway, needs: Needs) -> Provided:
     """Return what a gateway gets of a snapshot of what it carries (`scope.py`)."""
     return _Environment(gateway, needs).of(snapshot)
 
 
 class Environments:
-    """What all gateways get: what was asked last is kept for each, so that the next costs the changes. Any thread."""
+    """What one gateway gets. What was asked last is kept: the next costs the changes. For one caller at a time."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, _Environment] = {}
-        self._lock = threading.Lock()
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._known: _Environment | None = None
 
-    def of(self, snapshot: Snapshot, gateway: Gateway, needs: Needs = key_variables) -> Provided:
+    def of(self, snapshot: Snapshot, gateway: Gateway) -> Provided:
         """As `provided`."""
-        with self._lock:
-            known = self._known.get(gateway.name)
-            if known is None or not known.fits(gateway, needs):
-                known = self._known[gateway.name] = _Environment(gateway, needs)
-            return known.of(snapshot)
+        if self._known is None or not self._known.fits(gateway):
+            self._known = _Environment(gateway, self._needs)
+        return self._known.of(snapshot)
 
 
 @dataclass(slots=True)
 class _Environment:
-    """One gateway's environment, with what was left out of the snapshot asked last."""
+    """One environment, with what was left out of the snapshot asked last."""
 
     gateway: Gateway
     needs: Needs
@@ -80,14 +80,16 @@ class _Environment:
     """Table -> id of a row -> why."""
     reasons: dict[str, Reason] = field(default_factory=dict)
     """Id of a row -> why there is nothing to publish."""
+    names: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    """Id of a row that needs what is missing -> the row in words, and the variables."""
     result: Provided | None = None
 
-    def fits(self, gateway: Gateway, needs: Needs) -> bool:
+    def fits(self, gateway: Gateway) -> bool:
         """Whether this row says the same of its environment."""
         mine, theirs = (
             (row.environment, row.settings.get("missing_variable"), row.name) for row in (self.gateway, gateway)
         )
-        return mine == theirs and needs is self.needs
+        return mine == theirs
 
     def of(self, snapshot: Snapshot) -> Provided:
         if self.result is not None and snapshot is self.base:
@@ -105,7 +107,8 @@ class _Environment:
         if changed:
             identity = snapshot.registry_id, snapshot.revision
             rest = Snapshot(*identity, snapshot.tables.update(changed), snapshot.entry_id)
-        self.result = Provided(rest, tuple(sorted(found)), tuple(sorted(self.reasons.values(), key=str)))
+        reasons = tuple(sorted(self.reasons.values(), key=str))
+        self.result = Provided(rest, tuple(sorted(found)), reasons, self._variables())
         return self.result
 
     def _look_at(self, before: Snapshot | None, snapshot: Snapshot, name: str) -> None:
@@ -119,6 +122,7 @@ class _Environment:
             row = table.get(row_id)
             known.pop(row_id, None)
             self.reasons.pop(row_id, None)
+            self.names.pop(row_id, None)
             missing = list(self._missing(snapshot, row)) if row is not None else []
             if row is not None and missing:
                 self._note(snapshot, name, row, missing)
@@ -131,6 +135,13 @@ class _Environment:
             rows = [(row_id, None if row_id in known else table.get(row_id)) for row_id in sorted(ids)]
             self.tables[name] = rest.changed(rows)
 
+    def _variables(self) -> tuple[Variable, ...]:
+        found: dict[str, list[str]] = {}
+        for by, names in self.names.values():
+            for name in names:
+                found.setdefault(name, []).append(by)
+        return tuple(Variable(name, tuple(sorted(by))) for name, by in sorted(found.items()))
+
     def _missing(self, snapshot: Snapshot, row: Row) -> Iterator[str]:
         there = self.gateway.environment
         if there is None and not (isinstance(row, Provider) and row.only_with_key):
@@ -140,6 +151,7 @@ class _Environment:
     def _note(self, snapshot: Snapshot, table: str, row: Row, missing: list[str]) -> None:
         """Leave a row out, or refuse everything because of it: settings cannot be left out without changing others."""
         kind, name = _named(snapshot, table, row)
+        self.names[row.id] = f"{kind} {name}", missing
         why = why_missing(self.gateway, missing)
         is_asked_for = isinstance(row, Provider) and row.only_with_key
         if isinstance(row, ConfigSection) or (

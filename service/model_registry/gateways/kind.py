@@ -5,10 +5,11 @@ One instance a kind, in the package of the kind; `publishing/` does the rest, on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from model_registry.entities.base import Row
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.gateway import Gateway
 from model_registry.errors import Reason
@@ -37,7 +38,11 @@ class Rendered:
     files: Files
     omitted: tuple[Omission, ...] = ()
     variables: tuple[Variable, ...] = ()
-    """By name."""
+    """The environment variables that it names, by name."""
+    missing: tuple[Variable, ...] = ()
+    """Those without which something is left out: they are not set where the gateway runs (`environment.py`)."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it must not be served, whatever the gateway's loader says of it."""
 
 
 class Renderer(Protocol):
@@ -110,6 +115,8 @@ class GatewayKind:
     """Given the settings that were accepted last."""
     settings_of: Callable[[Snapshot], Settings]
     """The settings of the gateway itself, which are never left out."""
+    needs: Callable[[Snapshot, Row], Iterable[str]]
+    """Returns the variables without which the gateway cannot have a row of what it carries."""
     concerns: Callable[[Snapshot, Snapshot, Sequence[Change]], bool]
     """Whether a step of the registry may change the configuration; cheap."""
     relevant: Callable[[Snapshot, Sequence[Operation]], list[Operation]]

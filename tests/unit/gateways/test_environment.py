@@ -159,9 +159,9 @@ def test_settings_that_name_a_missing_variable_hold_everything_back() -> None:
 @given(drawn=catalogues(), there=st.none() | st.sets(st.sampled_from(["K", "SOME_KEY", "OPENAI_API_KEY"])))
 def test_what_came_before_changes_nothing(drawn: Drawn, there: set[str] | None) -> None:
     here = gateway(None if there is None else sorted(there))
-    environments, cache = Environments(), RenderCache()
+    environments, cache = Environments(row_needs), RenderCache()
     for snapshot in (*drawn.history, drawn.history[0]):
-        found = environments.of(snapshot, here, row_needs)
+        found = environments.of(snapshot, here)
         anew = provided(snapshot, here, row_needs)
         assert (found.omissions, found.reasons) == (anew.omissions, anew.reasons)
         text = render(found.snapshot, cache).text
@@ -179,17 +179,18 @@ def test_providers_name_no_variable_that_is_missing(drawn: Drawn, there: set[str
 def test_a_change_costs_what_changed(catalogue: Catalogue) -> None:
     provider = catalogue.provider("many", "openai", api_key_env_var="OWN")
     models = [catalogue.model(provider, f"m{number}") for number in range(1000)]
-    environments, here, asked = Environments(), gateway(["OWN"]), []
+    asked: list[str] = []
 
     def counting(snapshot: Snapshot, row: Row) -> Iterable[str]:
         asked.append(row.id)
         return row_needs(snapshot, row)
 
+    environments, here = Environments(counting), gateway(["OWN"])
     base = catalogue.snapshot()
-    before = environments.of(base, here, counting)
+    before = environments.of(base, here)
     asked.clear()
     changed = base.preview([Operation("models", "update", models[500], {"description": "new"})])
-    after = environments.of(changed, here, counting)
+    after = environments.of(changed, here)
     assert asked == [models[500]]
     assert after.omissions == before.omissions
     assert after.snapshot.tables["model_providers"] is before.snapshot.tables["model_providers"]

@@ -46,12 +46,12 @@ class _Attempt:
     @property
     def accepted(self) -> bool:
         """Whether it is accepted."""
-        return self.result.accepted
+        return self.result.accepted and not self.rendered.reasons
 
     @property
     def reasons(self) -> Sequence[Reason]:
         """Why not."""
-        return self.result.reasons
+        return (*self.rendered.reasons, *self.result.reasons)
 
     @property
     def crashed(self) -> bool:
@@ -111,13 +111,17 @@ class Selector:
         served, refused = delivery.served, delivery.refused
         outcome: Outcome | None = None
         name = self.validated_by(loader=loader)
-        if served and not delivery.provisional and served.files == files and served.validated_by == name:
+        held = rendered.reasons
+        is_served = served and served.files == files and served.validated_by == name
+        if served and is_served and not delivery.provisional and not held:
             self.excluded = tuple(kept)
-            new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded))
-        elif refused and refused.files == files and not refused.crashed:
+            variables = rendered.variables
+            new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded, variables=variables))
+        elif refused and refused.files == files and not refused.crashed and refused.held == held:
             new = replace(delivery, refused=replace(refused, revision=snapshot.revision))
         else:
             new, outcome = await self._validated(snapshot, kept, released, loader=loader)
+        new = replace(new, missing=rendered.missing)
         self._seen = snapshot
         if new.refused is None:
             self._accepted = snapshot
@@ -158,14 +162,21 @@ class Selector:
         search.refused |= {row.part: row.reasons for row in kept}
         first = await search.attempt()
         accepted, note = (first if first.accepted else None), ""
-        if accepted is None and self.partial:
+        if accepted is None and self.partial and not first.rendered.reasons:
             accepted, note = await self._search(search, first, released)
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
             by, by_rules = self._by(first), tuple(first.result.by_rules)
             refused = Refused(
-                snapshot.revision, first.rendered.files, by, time.time(), tuple(reasons), by_rules, first.crashed
+                snapshot.revision,
+                first.rendered.files,
+                by,
+                time.time(),
+                tuple(reasons),
+                by_rules,
+                first.crashed,
+                first.rendered.reasons,
             )
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})

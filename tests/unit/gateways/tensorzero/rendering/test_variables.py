@@ -16,10 +16,10 @@ def test_a_variable_is_named_with_all_who_need_it() -> None:
     catalogue.model(catalogue.provider("unused", "mistral", active=False), "m")
     judge = {"type": "llm_judge", "variants": {"v": {"model": "anthropic::c", "system_instructions": "t"}}}
     catalogue.function(tensorzero={"evaluators": {"e": judge}})
-    catalogue.mapping(catalogue.model(catalogue.provider("groq", "groq"), "c"))
+    catalogue.mapping(catalogue.model(catalogue.provider("mistral", "mistral"), "c"))
     assert render(catalogue.snapshot()).variables == (
         Variable("ANTHROPIC_API_KEY", ("function svc_chat",)),
-        Variable("GROQ_API_KEY", ("provider groq",)),
+        Variable("MISTRAL_API_KEY", ("provider mistral",)),
         Variable("SHARED", ("provider a", "provider b")),
     )
 
