@@ -23,7 +23,7 @@ class GatewayEnvironment:
     own: Mapping[str, str] | None = None
     """The agent's own variables, where the gateway has the same; None: it has not."""
     report: bool = False
-    """Whether the registry is told the names that it asks about."""
+    """Whether the names that the registry asks about are reported to it."""
     _last: dict[Path, frozenset[str]] = field(default_factory=dict)
 
     def missing(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -135,8 +135,8 @@ async def test_a_key_for_one_gateway_reports_for_no_other(catalogue: Replica, da
     headers, body = {"Authorization": f"Bearer {secret}"}, {"names": ["HOSTED_KEY"]}
     async with catalogue.anonymous() as agent:
         assert (await agent.post(ENVIRONMENT, json=body, headers=headers)).status_code == 200
-        problem(await agent.post("/api/gateways/edge/environment", json=body, headers=headers), 403, "not_allowed")
-        problem(await agent.post(ENVIRONMENT, json=body), 401, "not_authenticated")
+        problem(await agent.post("/api/gateways/edge/environment", json=body, headers=headers), 403, "E4030")
+        problem(await agent.post(ENVIRONMENT, json=body), 401, "E4010")
 
 
 @pytest.mark.parametrize("name", ["sk-proj-abcdefghijklmnopqrstuvwxyz0123456789", "has space", "", "1ST"])

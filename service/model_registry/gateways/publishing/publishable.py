@@ -166,18 +166,7 @@ class Selector:
             accepted, note = await self._search(search, first, released)
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
-            reasons = (*first.reasons, *((Reason("", note),) if note else ()))
-            by, by_rules = self._by(first), tuple(first.result.by_rules)
-            refused = Refused(
-                snapshot.revision,
-                first.rendered.files,
-                by,
-                time.time(),
-                tuple(reasons),
-                by_rules,
-                first.crashed,
-                first.rendered.reasons,
-            )
+            refused = self._refused(snapshot, first, note)
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), self.renderer.kind.settings_of(rest)
@@ -193,6 +182,19 @@ class Selector:
             accepted.rendered.variables,
         )
         return Published(served), "partial" if self.excluded else "accepted"
+
+    def _refused(self, snapshot: Snapshot, first: _Attempt, note: str) -> Refused:
+        """Describe what is refused as a whole; `note`: why no rows were left out of it."""
+        return Refused(
+            snapshot.revision,
+            first.rendered.files,
+            self._by(first),
+            time.time(),
+            (*first.reasons, *((Reason("", note),) if note else ())),
+            tuple(first.result.by_rules),
+            first.crashed,
+            first.rendered.reasons,
+        )
 
     async def _search(
         self, search: FaultSearch[_Attempt], first: _Attempt, released: Sequence[Exclusion]
