@@ -43,11 +43,6 @@ class Provided:
     """The variables that are missing, with the rows that need them."""
 
 
-def key_variables(_snapshot: Snapshot, row: Row) -> tuple[str, ...]:
-    """Return the variable of a provider's key. What every kind of gateway needs at least."""
-    return (row.api_key_env_var,) if isinstance(row, Provider) and row.api_key_env_var else ()
-
-
 def provided(snapshot: Snapshot, gateway: Gateway, needs: Needs) -> Provided:
     """Return what a gateway gets of a snapshot of what it carries (`scope.py`)."""
     return _Environment(gateway, needs).of(snapshot)

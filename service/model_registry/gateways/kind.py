@@ -12,6 +12,7 @@ from typing import Protocol
 from model_registry.entities.base import Row
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.gateway import Gateway
+from model_registry.entities.provider import Provider
 from model_registry.errors import Reason
 from model_registry.gateways.omission import Omission
 from model_registry.gateways.publishing.exclusions import Settings
@@ -97,6 +98,11 @@ class Checker(Protocol):
         """End the check that is going on, and its processes. Blocks."""
 
 
+def key_variables(_snapshot: Snapshot, row: Row) -> tuple[str, ...]:
+    """Return the variable of a provider's key."""
+    return (row.api_key_env_var,) if isinstance(row, Provider) and row.active and row.api_key_env_var else ()
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayKind:
     """A kind of gateway."""
@@ -115,8 +121,6 @@ class GatewayKind:
     """Given the settings that were accepted last."""
     settings_of: Callable[[Snapshot], Settings]
     """The settings of the gateway itself, which are never left out."""
-    needs: Callable[[Snapshot, Row], Iterable[str]]
-    """Returns the variables without which the gateway cannot have a row of what it carries."""
     concerns: Callable[[Snapshot, Snapshot, Sequence[Change]], bool]
     """Whether a step of the registry may change the configuration; cheap."""
     relevant: Callable[[Snapshot, Sequence[Operation]], list[Operation]]
@@ -124,3 +128,5 @@ class GatewayKind:
     refuse: Callable[[Snapshot, Snapshot, Sequence[Operation]], None]
     """Refuses a write that would break a configuration, given what a gateway carries before and after these
     operations. Errors: InvalidConfiguration."""
+    needs: Callable[[Snapshot, Row], Iterable[str]] = key_variables
+    """Returns the variables without which the gateway cannot have a row of what it carries."""
