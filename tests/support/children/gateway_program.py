@@ -2,8 +2,8 @@
 
 python gateway_program.py CONFIG PORT PID_FILE [ENV_FILE]. On the port, `GET /status` responds once the gateway has
 loaded, `/base` returns its address, and `/loaded` its configuration. The next gateway serves before the previous one
-stops, so that no request is lost. The program exits if the gateway refuses the configuration. A dummy credential is there
-for every variable that the configuration names; with an environment file only what it says is, as in production.
+stops, so that no request is lost. The program exits if the gateway refuses the configuration. A dummy credential is
+there for every variable that the configuration names; with an environment file only what it says is, as in production.
 """
 
 from __future__ import annotations
