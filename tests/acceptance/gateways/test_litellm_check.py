@@ -1,4 +1,4 @@
-"""LiteLLM's own Router judges what the registry renders, in a process that is shut in."""
+"""LiteLLM's own Router validates what the registry renders, in a process that is shut in."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class LiteLLMChecker:
         if "unconfined" in answer:
             raise NotConfined(f"Nothing is checked: {answer['unconfined']}")
         faults, warnings = (tuple(Reason(**reason) for reason in answer[key]) for key in ("faults", "warnings"))
-        return LiteLLMFindings(faults, warnings, answer["judged"])
+        return LiteLLMFindings(faults, warnings, answer["by_loader"])
 
     def close(self) -> None:
         """End the check that is going on, and the process. Blocks."""

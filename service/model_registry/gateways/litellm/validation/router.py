@@ -1,7 +1,7 @@
 """LiteLLM's own Router, asked about what it has not seen. Only for the process that is shut in (`validator_child.py`).
 
-An entry is judged once: what the Router makes of it depends on nothing but the entry. At 10,000 entries a whole
-judgement takes a minute of processor time, and that of one change milliseconds.
+An entry is checked once: what the Router makes of it depends on nothing but the entry. At 10,000 entries a whole
+check takes a minute of processor time, and that of one change milliseconds.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
 
 @dataclass(slots=True)
-class RouterJudge:
-    """Judges one configuration after another."""
+class RouterCheck:
+    """Checks one configuration after another."""
 
     _accepted: set[str] = field(default_factory=set)
     """Texts of entries."""
     _settings: dict[str, Reason | None] = field(default_factory=dict)
 
-    def judge(self, parts: Parts) -> list[Reason]:
+    def check(self, parts: Parts) -> list[Reason]:
         """Return what LiteLLM refuses."""
         skipped = _providers_of_ones_own(parts.tree)
         new = [part for part in parts.entries if part.text not in self._accepted and not _starts(part.entry, skipped)]

@@ -18,7 +18,7 @@ from typing import Any
 from model_registry.confinement.walls import shut_in_for_good
 from model_registry.errors import Reason
 from model_registry.gateways.litellm.validation.parts import Reader, Unreadable
-from model_registry.gateways.litellm.validation.router import RouterJudge, unknown_settings
+from model_registry.gateways.litellm.validation.router import RouterCheck, unknown_settings
 from model_registry.gateways.litellm.validation.rules import Checked, check
 
 _answers = sys.stdout
@@ -43,17 +43,17 @@ def main(directory: str, niceness: int) -> None:
         return
     sys.stdout = sys.stderr
     gc.disable()  # no check waits for the garbage collector to scan a million objects
-    reader, router = Reader(), RouterJudge()
+    reader, router = Reader(), RouterCheck()
     for line in sys.stdin:
         job = json.loads(line)
-        checked, judged = validated(job["text"], reader, router if job["loader"] else None)
+        checked, by_loader = validated(job["text"], reader, router if job["loader"] else None)
         faults = [asdict(reason) for reason in checked.faults]
-        _write({"faults": faults, "warnings": [asdict(reason) for reason in checked.warnings], "judged": judged})
+        _write({"faults": faults, "warnings": [asdict(reason) for reason in checked.warnings], "by_loader": by_loader})
         gc.collect()
         gc.freeze()
 
 
-def validated(text: str, reader: Reader, router: RouterJudge | None) -> tuple[Checked, bool]:
+def validated(text: str, reader: Reader, router: RouterCheck | None) -> tuple[Checked, bool]:
     """Return what is found, and whether LiteLLM was asked: only about what the rules accept."""
     try:
         parts = reader.read(text)
@@ -62,7 +62,7 @@ def validated(text: str, reader: Reader, router: RouterJudge | None) -> tuple[Ch
     checked = check(parts)
     if checked.faults or router is None:
         return checked, False
-    faults = tuple(router.judge(parts))
+    faults = tuple(router.check(parts))
     return Checked(faults, (*checked.warnings, *unknown_settings(parts.tree))), True
 
 
