@@ -45,7 +45,8 @@ class ModelNode:
         """End it by SIGKILL: connections are refused."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
+            self._process = None
 
     def haunt(self) -> None:
         """Listen at the address of a killed node, refuse everything, and count."""
