@@ -21,16 +21,20 @@ from model_registry.entities.change import Operation
 from model_registry.entities.gateway import Gateway
 from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.kind import Rendered
+from model_registry.gateways.left_out import beyond_its_kind, beyond_its_kind_in_words
+from model_registry.gateways.litellm.rendering import settings
 from model_registry.gateways.litellm.rendering.render import LiteLLMRenderer
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.project import Project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.snapshot.snapshot import Snapshot
 from support import paths
+from support.catalogues import Catalogue
 
 EDGE = Gateway(id="edge", name="edge", kind="litellm", content_of="tensorzero")
 Key = tuple[str, ...]
 
+METRIC = {"metrics": {"solved": {"type": "boolean", "optimize": "max", "level": "episode"}}}
 FIXTURES = paths.FIXTURES / "tensorzero"
 PROJECTS = sorted(FIXTURES.iterdir())
 
@@ -128,3 +132,55 @@ def dropped_silently(project: Project) -> list[Key]:
 @pytest.mark.parametrize("directory", PROJECTS, ids=lambda path: path.name)
 def test_nothing_of_a_tensorzero_project_is_dropped_without_a_word(directory: Path) -> None:
     assert dropped_silently(read_project([str(directory)])) == []
+
+
+@pytest.mark.parametrize("directory", PROJECTS, ids=lambda path: path.name)
+def test_everything_that_litellm_cannot_have_says_what_to_do_instead(directory: Path) -> None:
+    omitted = moved(imported(read_project([str(directory)]))).omitted
+    assert [o.name for o in omitted if not o.instead and o.kind in {"section", "setting", "file"}] == []
+
+
+def test_the_judge_notices_a_key_that_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "section_left_out", lambda _: ())
+    project = read_project([str(FIXTURES / "best_of_n")])
+    assert {path[0] for path in dropped_silently(replace(project, tree=project.tree | METRIC))} == {"metrics"}
+
+
+def test_a_function_says_at_once_all_that_keeps_it_from_litellm_and_what_to_do_instead() -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(catalogue.provider(), "m")
+    catalogue.function(type="json", tensorzero={"tools": ["t"], "system_schema": "s.json"})
+    catalogue.mapping(m)
+    (omission,) = LiteLLMRenderer().render(catalogue.snapshot(), EDGE).omitted
+    assert (omission.kind, omission.name) == ("function", "svc_chat")
+    assert [part.partition(":")[0] for part in omission.reason.split("; ")] == [
+        "LiteLLM has no functions of type json",
+        "LiteLLM has no templates and no schemas of inputs, and it has system_schema",
+        "LiteLLM offers a model no tools of its own, and it has tools",
+    ]
+    assert omission.instead.split("; ") == [
+        "send the schema with each request, in response_format",
+        "check the arguments in the calling program",
+        "send the tools with each request",
+    ]
+
+
+def test_smg_cannot_have_hosted_models_functions_aliases_and_sections() -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(catalogue.provider("hosted", "azure"), "m")
+    catalogue.model(catalogue.provider("ours", "vllm"), "n")
+    catalogue.function()
+    catalogue.mapping(m)
+    section = Operation("config_sections", "insert", "s", {"name": "metrics", "value": {"solved": {}}})
+    snapshot = catalogue.snapshot().preview([section])
+    gateway = EDGE.model_copy(update={"kind": "smg"})
+    assert [(o.kind, o.name) for o in beyond_its_kind(snapshot, gateway)] == [
+        ("provider", "hosted"),
+        ("function", "svc_chat"),
+        ("section", "metrics"),
+    ]
+    assert beyond_its_kind_in_words(snapshot, gateway) == (
+        "kind: a gateway of the kind smg cannot have all that it carries: left out are 1 function, 1 provider, "
+        "1 section. Each with its place, and what to do instead: GET /api/gateways/edge/omitted"
+    )
+    assert beyond_its_kind_in_words(Snapshot.empty(), gateway) is None
