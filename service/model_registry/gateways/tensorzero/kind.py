@@ -17,6 +17,7 @@ from model_registry.gateways.tensorzero.rendering.render import (
     concerns_routes,
     render,
 )
+from model_registry.gateways.tensorzero.rendering.variables import row_needs
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults, relevant_operations
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
@@ -36,7 +37,7 @@ class TensorZeroRenderer:
         """Render a snapshot of what the gateway carries."""
         rendered = render(snapshot, self._cache)
         omitted = (*rendered.omitted, *self._others.omissions(snapshot, gateway))
-        return Rendered(bundle(snapshot, rendered), omitted)
+        return Rendered(bundle(snapshot, rendered), omitted, rendered.variables)
 
 
 def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
@@ -53,6 +54,7 @@ TENSORZERO = GatewayKind(
     make_checker=TensorZeroChecker,
     make_suspects=TensorZeroSuspects,
     settings_of=settings_of,
+    needs=row_needs,
     concerns=_concerns,
     relevant=relevant_operations,
     refuse=refuse_new_faults,
