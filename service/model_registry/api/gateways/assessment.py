@@ -42,6 +42,8 @@ class Assessment:
     """The rows that would be left out, because validation refuses them."""
     variables: tuple[Variable, ...]
     """The environment variables that it names."""
+    missing: tuple[Variable, ...]
+    """Those without which something is left out."""
     changes: list[RowChange]
     """What differs of the rows that the gateway carries from what it has now."""
     text: str
@@ -111,6 +113,7 @@ async def assess(
         reasons=found.refused.reasons if found.refused else (),
         excluded=found.excluded,
         variables=found.served.variables if found.served else (),
+        missing=found.missing,
         changes=changes,
         text=text,
     )

@@ -62,7 +62,7 @@ class ApprovalRequest(BaseModel):
         return self
 
 
-class VariableView(BaseModel):
+class NamedVariable(BaseModel):
     """An environment variable, and what needs it."""
 
     name: str = Field(examples=["OPENAI_API_KEY"])
@@ -82,8 +82,11 @@ class PromotionAnswer(BaseModel):
     accepted: bool = Field(description="Whether the gateway's rules and loader accept its whole configuration there.")
     reasons: list[ProblemReason] = Field(description="Why they refuse it as a whole.")
     excluded: list[ExclusionView] = Field(description="The rows that they refuse.")
-    lacking: list[VariableView] = Field(
+    lacking: list[NamedVariable] = Field(
         description="Variables that it names and that are not set where the gateway runs, as far as that is known."
+    )
+    missing: list[NamedVariable] = Field(
+        description="Variables that are not set there, or not known to be: what needs them is left out."
     )
     added: int
     removed: int

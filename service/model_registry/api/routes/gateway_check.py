@@ -19,7 +19,7 @@ from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
 from model_registry.api.cached_responses import json_response
 from model_registry.api.check_slots import CheckerJob, CheckJob, name_of
 from model_registry.api.gateways.named_gateway import GatewayRoutes, Named, NamedGateway
-from model_registry.api.gateways.promotion_shapes import VariableView
+from model_registry.api.gateways.promotion_shapes import NamedVariable
 from model_registry.api.guarded_route import PROJECT_BYTES, body_limit
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.publication import ExclusionView
@@ -124,7 +124,10 @@ class DeliveryStatus(BaseModel):
     pinned_revision: int | None = Field(description="The revision that it has. Null: it follows the newest.")
     pin_error: str | None = Field(description="Why the pinned revision cannot be had; what was served is served on.")
     promotion: Promotion | None = Field(description="The last promotion, or the one that waits for approvals.")
-    variables: list[VariableView] = Field(description="The environment variables that the served configuration names.")
+    variables: list[NamedVariable] = Field(description="What it names: all must be set where the gateway runs.")
+    missing_variables: list[NamedVariable] = Field(
+        description="Variables that are not set there, or not known to be: what needs them is left out."
+    )
 
 
 @_routes.add(
@@ -235,6 +238,7 @@ async def status(state: CurrentApp, _caller: Reader, named: Named) -> Response:
         "pin_error": publisher.pin_error,
         "promotion": gateway.row.promotion,
         "variables": [asdict(variable) for variable in (served.variables if served else ())],
+        "missing_variables": [asdict(variable) for variable in delivery.missing],
     }
     return json_response(masked_value(view)[0])
 

@@ -231,6 +231,7 @@ def _answer(
         "reasons": [asdict(reason) for reason in looked.reasons] if looked else [],
         "excluded": [each.view() for each in looked.excluded] if looked else [],
         "lacking": [asdict(variable) for variable in looked.lacking(row)] if looked else [],
+        "missing": [asdict(variable) for variable in looked.missing] if looked else [],
         **counts(looked.changes if looked else ()),
         "items": [asdict(change) for change in looked.changes] if looked else [],
         "text": looked.text if looked else "",

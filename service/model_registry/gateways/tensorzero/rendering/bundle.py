@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.own_content import own_files
 from model_registry.gateways.tensorzero.project import below
 from model_registry.gateways.tensorzero.rendering.render import Rendered
 from model_registry.snapshot.snapshot import Snapshot
@@ -13,7 +14,7 @@ _PLACEHOLDER = ".keep"
 
 def bundle(snapshot: Snapshot, rendered: Rendered) -> dict[str, bytes]:
     """Return the files of a gateway's directory, by path: `tensorzero.toml` and the referenced files."""
-    files = {file.path: file.content.encode() for file in snapshot.files}
+    files = {file.path: file.content.encode() for file in own_files(snapshot)}
     directory = _base_path(snapshot)
     if directory is not None and directory != "." and not below(files, directory):
         # The gateway refuses a missing directory.
