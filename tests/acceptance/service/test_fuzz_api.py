@@ -15,6 +15,8 @@ from support.paths import TESTS
 from support.processes import Service
 from support.waiting import LONGEST
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 1
 """Drawn requests per operation and kind, beside some 2,300 that cover every value the documentation names."""
 
@@ -54,7 +56,7 @@ def test_no_request_makes_it_fail_or_answer_outside_its_documentation(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=5 * LONGEST,
+        timeout=9 * LONGEST,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
