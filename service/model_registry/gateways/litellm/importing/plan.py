@@ -6,8 +6,8 @@ their providers; what rows cannot say is in their columns `litellm`, and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +27,7 @@ from model_registry.gateways.litellm.importing.names import why_no_model
 from model_registry.gateways.litellm.importing.offers import ImportedOffer, read_offer
 from model_registry.gateways.litellm.importing.providers import Providers
 from model_registry.gateways.litellm.importing.settings import import_aliases, import_sections
+from model_registry.gateways.litellm.importing.wildcards import expanded
 from model_registry.gateways.scope import scoped
 from model_registry.imports.plan import ImportPlan, Planner, WantedRow, short
 from model_registry.snapshot.snapshot import Snapshot
@@ -45,6 +46,8 @@ class ImportOptions:
     file: str = "litellm"
     """The path of the configuration: a new gateway is named after it."""
     skip_literal_keys: bool = False
+    wildcards: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """model_name of a wildcard -> what to put in place of its `*`."""
 
 
 def plan_import(
@@ -60,7 +63,7 @@ def plan_import(
     config, literal = without_literal_keys(config)
     if literal and not options.skip_literal_keys:
         _refuse_literal(literal)
-    return _Import(config, snapshot, new_id, options).plan(literal)
+    return _Import(expanded(config, options.wildcards), snapshot, new_id, options).plan(literal)
 
 
 def _refuse_literal(literal: tuple[LiteralKey, ...]) -> None:
