@@ -50,8 +50,8 @@ class GatewayImportRequest(BaseModel):
     gateway: ShortName | None = Field(
         None,
         examples=["edge"],
-        description="The gateway that it is for; made if there is none. By default the only one of its kind, else a new "
-        "one named after the file.",
+        description="The gateway that it is for; made if there is none. By default the only one of its kind, else a "
+        "new one named after the file.",
     )
     wildcards: dict[str, Annotated[list[ShortName], Field(max_length=10_000)]] = Field(
         default={},

@@ -25,6 +25,8 @@ from model_registry.gateways.litellm.importing.names import type_of_prefix
 from model_registry.gateways.litellm.keys import is_literal_key
 
 _KEY = "api_key"
+_KEY_NAME = re.compile(r"(.*_)?(api|master|salt)_key", re.IGNORECASE)
+"""Names of keys whose value is one whatever it looks like: people write `sk-1234`."""
 _KNOWN = {"master_key": "LITELLM_MASTER_KEY", "salt_key": "LITELLM_SALT_KEY", "database_url": "DATABASE_URL"}
 _VARIABLES = "environment_variables"
 
@@ -95,7 +97,7 @@ def _cleaned(  # noqa: PLR0913, PLR0917 (a walk)
             return {k: _cleaned(config, (*path, k), item, secrets, names, found) for k, item in value.items()}
         case list():
             return [_cleaned(config, (*path, str(n)), item, secrets, names, found) for n, item in enumerate(value)]
-        case str() if path in secrets or (path[-1] == _KEY and is_literal_key(value)):
+        case str() if path in secrets or (_KEY_NAME.fullmatch(path[-1]) and is_literal_key(value)):
             name = path[-1] if path[0] == _VARIABLES else names.of(_wish(config, path), value)
             found.append(LiteralKey(config.place(path), name))
             return f"{ENVIRONMENT}{name}"
@@ -106,12 +108,13 @@ def _wish(config: LitellmConfig, path: Path) -> str:
     """Return the usual name of the variable for a secret in this place."""
     key = next((part for part in reversed(path) if not part.isdigit()), "secret")
     if path[0] == MODEL_LIST and key == _KEY:
-        params = config.tree[MODEL_LIST][int(path[1])].get("litellm_params", {})
+        item = config.tree[MODEL_LIST][int(path[1])]
+        params = item.get("litellm_params", {})
         prefix = str(params.get("custom_llm_provider") or str(params.get("model", "")).partition("/")[0])
         kind = PROVIDER_TYPES.get(type_of_prefix(prefix) or "")
         if params.get("api_base") is None and kind and kind.litellm and kind.credential:
             return kind.litellm.variable or kind.credential.variable or _upper(f"{prefix}_api_key")
-        return _upper(f"{params.get('model_name', prefix)}_api_key")
+        return _upper(f"{item.get('model_name', prefix)}_api_key")
     return _KNOWN.get(key) or _upper(key)
 
 

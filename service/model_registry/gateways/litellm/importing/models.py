@@ -81,7 +81,8 @@ def column(offer: ImportedOffer, row: Model, provider: Provider) -> Table:
     """
     said: Table = {}
     rendered = deployment(row.model_copy(update={"litellm": said}), provider)
-    if rendered[PARAMS]["model"] != offer.entry.model:
+    if rendered[PARAMS]["model"] != offer.entry.model or row.model_type == "reranker":
+        # Rerankers need the name: what LiteLLM has for others of this type may not rerank.
         said = {PREFIX: offer.name.prefix}
         rendered = deployment(row.model_copy(update={"litellm": said}), provider)
     params = _unsaid(_comparable(offer.entry.params), _comparable(rendered[PARAMS]))

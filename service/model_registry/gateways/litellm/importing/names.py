@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.litellm.config import ENVIRONMENT, Entry, variable_of
 
+STAR = "*"
+"""Stands for any part of a name, in `model_name` and in the model."""
+
 CUSTOM = "custom"
 """The type of a provider that no other kind of gateway has a type for."""
 
@@ -85,7 +88,7 @@ def type_of_prefix(prefix: str) -> str | None:
 def why_no_model(entry: Entry) -> str | None:
     """Return why an entry is kept as it is and becomes no model, or None."""
     name = model_name(entry)
-    if "*" in entry.model_name or "*" in entry.model:
+    if STAR in entry.model_name or STAR in entry.model:
         return "it is a wildcard, and no single model"
     if variable_of(entry.model) or name.model_id.startswith(ENVIRONMENT):
         return "its model is in an environment variable"

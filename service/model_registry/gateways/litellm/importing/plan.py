@@ -93,6 +93,8 @@ class _Import:
         self.providers = Providers(snapshot, new_id)
         self.reasons: list[Reason] = []
         self.first_rows: dict[str, str] = {}
+        self.own: set[str] = set()
+        """The model rows that are entries of the configuration."""
         found = gateway_of(snapshot, options.gateway, options.file)
         self.old_gateway = found if isinstance(found, Gateway) else None
         self.gateway = (
@@ -102,24 +104,37 @@ class _Import:
 
     def plan(self, literal: tuple[LiteralKey, ...]) -> ImportPlan:
         """Plan all of it."""
-        kept = [entry for entry in self.config.entries if self._why_kept(entry)]
-        whole = set(map(id, kept))
-        groups: dict[str, list[Entry]] = {}
-        for entry in self.config.entries:
-            if id(entry) not in whole:
-                groups.setdefault(entry.model_name, []).append(entry)
+        groups, kept = self._groups()
         rows = {name: self._rows(name, entries) for name, entries in groups.items()}
         self._write_gateway({provider.name for found in rows.values() for _, provider, _ in found})
         self._write_providers([provider for found in rows.values() for _, provider, _ in found])
         for name, found in rows.items():
             self._write_group(name, found)
         router_settings = import_aliases(self.config, self.first_rows, self.planner)
-        import_sections(self.config, router_settings, kept, self.gateway, self.planner)
+        import_sections(self.config, router_settings, [e for e, _ in kept], self.gateway, self.planner)
         self._notes(kept, literal)
         if self.reasons:
             raise InvalidConfiguration(f"The configuration cannot be imported: {self.reasons[0]}", reasons=self.reasons)
-        refuse_losses(self.config, self.planner, self.gateway)
+        refuse_losses(self.config, self.planner, self.gateway, self.own)
         return self.planner.plan()
+
+    def _groups(self) -> tuple[dict[str, list[Entry]], list[tuple[Entry, str]]]:
+        """Return the entries that become models, by group, and those that are kept as they are, each with the reason.
+
+        A group in an order is kept whole with one of them: rows have ranks, what is kept has the file's `order`.
+        """
+        groups: dict[str, list[Entry]] = {}
+        for entry in self.config.entries:
+            groups.setdefault(entry.model_name, []).append(entry)
+        kept: list[tuple[Entry, str]] = []
+        for name, entries in groups.items():
+            reasons = {entry.path: reason for entry in entries if (reason := self._why_kept(entry))}
+            if reasons and len({rank_of(entry) for entry in entries}) > 1:
+                other = "another entry of its group, which has an order, is no model"
+                reasons = {entry.path: reasons.get(entry.path, other) for entry in entries}
+            kept += [(entry, reasons[entry.path]) for entry in entries if entry.path in reasons]
+            groups[name] = [entry for entry in entries if entry.path not in reasons]
+        return groups, sorted(kept, key=lambda found: int(found[0].path[1]))
 
     def _problem(self, path: Path, message: str) -> None:
         self.reasons.append(Reason(self.config.place(path), message))
@@ -181,6 +196,7 @@ class _Import:
         ranks = _ranks([offer.entry for offer, _, _ in found], [old for _, _, old in found])
         for (offer, provider, old), rank in zip(found, ranks, strict=True):
             row_id = self._write_model(offer, provider, old, rank)
+            self.own.add(row_id)
             self.first_rows.setdefault(name, row_id)
         kept = {old.id for _, _, old in found if old}
         self._keep_behind(name, kept, ranks)
@@ -240,12 +256,12 @@ class _Import:
             detail = "is in this group too, and is asked when no deployment of the configuration is left"
             self.planner.note("warning", "model", here, f"{detail}; switch it off if that is not meant")
 
-    def _notes(self, kept: list[Entry], literal: tuple[LiteralKey, ...]) -> None:
+    def _notes(self, kept: list[tuple[Entry, str]], literal: tuple[LiteralKey, ...]) -> None:
         for key in literal:
             detail = f"left out: set {key.variable} to it where LiteLLM runs"
             self.planner.note("skipped", "key", key.where, detail)
-        for entry in kept:
-            detail = f"kept as it is in the section model_list: {self._why_kept(entry)}"
+        for entry, reason in kept:
+            detail = f"kept as it is in the section model_list: {reason}"
             self.planner.note("normalised", "entry", entry.model_name, detail)
         actions: dict[str, Any] = {"warning": "warning", "normalised": "normalised", "skipped": "skipped"}
         for note in self.config.notes:

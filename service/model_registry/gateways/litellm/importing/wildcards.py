@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from model_registry.gateways.litellm.config import Entry, LitellmConfig
-
-STAR = "*"
+from model_registry.gateways.litellm.importing.names import STAR
 
 
 def expanded(config: LitellmConfig, names: Mapping[str, Sequence[str]]) -> LitellmConfig:
