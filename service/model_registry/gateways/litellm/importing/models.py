@@ -79,13 +79,13 @@ def column(offer: ImportedOffer, row: Model, provider: Provider) -> Table:
         row: its row as the import leaves it, whatever its column `litellm` is.
         provider: the row's provider.
     """
-    said: Table = {}
-    rendered = deployment(row.model_copy(update={"litellm": said}), provider)
+    own: Table = {}
+    rendered = deployment(row.model_copy(update={"litellm": own}), provider)
     if rendered[PARAMS]["model"] != offer.entry.model or row.model_type == "reranker":
         # Rerankers need the name: what LiteLLM has for others of this type may not rerank.
-        said = {PREFIX: offer.name.prefix}
-        rendered = deployment(row.model_copy(update={"litellm": said}), provider)
-    params = _unsaid(_comparable(offer.entry.params), _comparable(rendered[PARAMS]))
+        own = {PREFIX: offer.name.prefix}
+        rendered = deployment(row.model_copy(update={"litellm": own}), provider)
+    params = _beyond(_comparable(offer.entry.params), _comparable(rendered[PARAMS]))
     info = {key: value for key, value in offer.entry.info.items() if value is not None and key != ORDER}
     there = rendered[INFO]
     more = {key: value for key, value in info.items() if key not in there or not same(there[key], value)}
@@ -93,7 +93,7 @@ def column(offer: ImportedOffer, row: Model, provider: Provider) -> Table:
         more["mode"] = None  # LiteLLM's price map knows it
     parts = {PARAMS: params, INFO: more}
     rest = {key: value for key, value in offer.entry.rest.items() if value is not None}
-    return said | {key: part for key, part in parts.items() if part} | rest
+    return own | {key: part for key, part in parts.items() if part} | rest
 
 
 def _comparable(params: Table) -> Table:
@@ -101,7 +101,7 @@ def _comparable(params: Table) -> Table:
     return kept | ({"api_key": PLACEHOLDER} if is_no_key(kept.get("api_key")) else {})
 
 
-def _unsaid(wanted: Table, there: Table) -> dict[str, Any]:
+def _beyond(wanted: Table, there: Table) -> dict[str, Any]:
     more = {key: value for key, value in wanted.items() if key not in there or not same(there[key], value)}
     return more | {key: None for key in there if key not in wanted}
 

@@ -84,11 +84,11 @@ def _provider(name: ModelName, found: Table, model_type: str) -> Table:
         row["api_key_env_var"] = variable_of(found.get(key))
     if kind_name == CUSTOM and name.provider:
         row["litellm"] = {PREFIX: name.provider}
-    row["litellm"] |= unsaid(found, Provider(id="", name="new", **row), name.prefix or name.provider)
+    row["litellm"] |= beyond_columns(found, Provider(id="", name="new", **row), name.prefix or name.provider)
     return row
 
 
-def unsaid(found: Table, provider: Provider, prefix: str) -> Table:
+def beyond_columns(found: Table, provider: Provider, prefix: str) -> Table:
     """Return what a provider's column has to say so that its models have exactly this connection."""
     there = connection(provider, prefix)
     if is_no_key(there.get("api_key")):

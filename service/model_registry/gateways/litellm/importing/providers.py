@@ -45,11 +45,10 @@ class Providers:
         """
         left = {row.id: row for row in self._snapshot.models.where("name", offers[0].entry.model_name)}
         found: dict[int, tuple[Provider, Model | None]] = {}
-        for exact in (True, False):
+        for alike in (_has_id, _has_model, lambda _row, _offer: True):
             for number, offer in enumerate(offers):
-                row = next(
-                    (row for row in left.values() if number not in found and self._is(row, offer, exact=exact)), None
-                )
+                rows = (row for row in left.values() if number not in found and alike(row, offer))
+                row = next((row for row in rows if self._fits(self.rows[row.provider_id], offer)), None)
                 if row is not None:
                     del left[row.id]
                     found[number] = self.rows[row.provider_id], row
@@ -60,11 +59,6 @@ class Providers:
                 used.add(provider.id)
                 found[number] = provider, None
         return [found[number] for number in range(len(offers))]
-
-    def _is(self, row: Model, offer: ImportedOffer, *, exact: bool) -> bool:
-        """Whether an existing row is the offer's: on its connection and, if `exact`, for the same model."""
-        same_model = row.model_id == offer.name.model_id or offer.entry.info.get("id") in (row.id, _own_id(row))
-        return (same_model or not exact) and self._fits(self.rows[row.provider_id], offer)
 
     def _fits(self, row: Provider, offer: ImportedOffer) -> bool:
         """Whether a provider makes the offer's connection, and adds no key that the offer does not have."""
@@ -108,9 +102,14 @@ def _key(kind: str, base: str | None, variable: str | None) -> _Key:
     return kind, base, variable
 
 
-def _own_id(row: Model) -> object:
+def _has_id(row: Model, offer: ImportedOffer) -> bool:
     info = row.litellm.get("model_info")
-    return info.get("id") if isinstance(info, dict) else None
+    own = info.get("id") if isinstance(info, dict) else None
+    return offer.entry.info.get("id") in {row.id, own} - {None}
+
+
+def _has_model(row: Model, offer: ImportedOffer) -> bool:
+    return row.model_id == offer.name.model_id
 
 
 def _names(offer: ImportedOffer) -> Iterator[str]:
