@@ -1,16 +1,16 @@
-"""`model-registry gateways ...`: the programs that take requests for models, and their configurations."""
+"""`model-registry gateways ...`: the programs that take requests for models."""
 
 from __future__ import annotations
 
 import typer
 
-from model_registry.cli import gateways_import
+from model_registry.cli.gateway_environment import env
+from model_registry.cli.gateways_import import import_
 
-app = typer.Typer(help="Gateways: bring existing configurations into the registry.", no_args_is_help=True)
+app = typer.Typer(
+    help="The programs that take requests for models: what they need, and configurations that exist already.",
+    no_args_is_help=True,
+)
 
-app.command("import")(gateways_import.import_)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep the command's name: a group of one command would lose it."""
+app.command("env")(env)
+app.command("import")(import_)

@@ -16,6 +16,7 @@ from model_registry.gateways.tensorzero.rendering.render import (
     concerns_routes,
     render,
 )
+from model_registry.gateways.tensorzero.rendering.variables import row_needs
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults, relevant_operations
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
@@ -33,7 +34,7 @@ class TensorZeroRenderer:
     def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:  # noqa: ARG002 (of the protocol)
         """Render a snapshot of what the gateway carries."""
         rendered = render(snapshot, self._cache)
-        return Rendered(bundle(snapshot, rendered), rendered.omitted)
+        return Rendered(bundle(snapshot, rendered), rendered.omitted, rendered.variables)
 
 
 def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
@@ -50,6 +51,7 @@ TENSORZERO = GatewayKind(
     make_checker=TensorZeroChecker,
     make_suspects=TensorZeroSuspects,
     settings_of=settings_of,
+    needs=row_needs,
     concerns=_concerns,
     relevant=relevant_operations,
     refuse=refuse_new_faults,
