@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable, Iterator
 from itertools import count
+from typing import Any
 
 from model_registry.entities.gateway import Gateway
+from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, Conflict
+from model_registry.gateways.litellm.config import LitellmConfig, Table, variable_of
+from model_registry.gateways.litellm.keys import key_variable
+from model_registry.imports.plan import Planner, WantedRow
 from model_registry.snapshot.snapshot import Snapshot
 
 KIND = "litellm"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def gateway_of(snapshot: Snapshot, name: str | None, file: str) -> Gateway | str:
@@ -52,3 +59,55 @@ def _new_name(snapshot: Snapshot, file: str) -> str:
     if name not in taken:
         return name
     return next(tried for n in count(2) if (tried := f"{name}-{n}") not in taken)
+
+
+def import_gateway(
+    row: Gateway, old: Gateway | None, providers: Iterable[Provider], config: LitellmConfig, planner: Planner
+) -> Gateway:
+    """Plan the gateway's row, and return it: it carries the providers of the configuration, and what it carried before.
+
+    A new one whose providers wait for their keys (`only_with_key`) gets the variables that the configuration names as
+    its environment: whoever runs it has set them.
+
+    Args:
+        row: the row before the import, or a new one.
+        old: the row before the import; None for a new one.
+        providers: the rows of the configuration's providers.
+        config: the configuration.
+        planner: takes the row.
+    """
+    carried, environment = row.providers, row.environment
+    names = {provider.name for provider in providers}
+    if old is None or carried is not None:
+        carried = sorted({*(carried or ()), *names})
+    waiting = {p.api_key_env_var: p.name for p in providers if p.only_with_key and p.api_key_env_var}
+    if old is None and waiting:
+        environment = sorted({*waiting, *named_variables(config)})
+    values: Table = {"providers": carried}
+    if old is None:
+        values |= {"name": row.name, "kind": row.kind, "content_of": row.content_of}
+        values |= {"environment": environment} if environment else {}
+    summary = f"of the kind {row.kind}, for the {len(names)} providers of this configuration"
+    planner.upsert(WantedRow("gateways", "gateway", row.name, values, summary=summary), old, row.id)
+    for variable, name in sorted(waiting.items()):
+        if variable not in (environment or ()):
+            to_do = f"model-registry gateways env {row.name} --add {variable}"
+            planner.note("warning", "provider", name, f"is left out until the gateway has {variable}: {to_do}")
+    return row.model_copy(update={"providers": carried, "environment": environment})
+
+
+def named_variables(config: LitellmConfig) -> Iterator[str]:
+    """Yield the environment variables that a configuration names."""
+    yield from (name for name in _named(config.tree) if _VARIABLE.fullmatch(name))
+
+
+def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
+    match value:
+        case str():
+            yield from (name for name in (variable_of(value), key_variable(value)) if name)
+        case dict():
+            for item in value.values():
+                yield from _named(item)
+        case list():
+            for item in value:
+                yield from _named(item)

@@ -6,7 +6,6 @@ The registry stores no secrets. The same secret gets the same variable, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +18,8 @@ from model_registry.gateways.litellm.config import (
     LitellmConfig,
     Path,
     Table,
-    variable_of,
 )
+from model_registry.gateways.litellm.importing.gateway_row import named_variables
 from model_registry.gateways.litellm.importing.names import type_of_prefix
 from model_registry.gateways.litellm.keys import is_literal_key
 
@@ -59,7 +58,7 @@ class _Names:
 
 def without_literal_keys(config: LitellmConfig) -> tuple[LitellmConfig, tuple[LiteralKey, ...]]:
     """Return the configuration with variables in place of secrets, and what was taken out."""
-    names = _Names(set(_named(config.tree)))
+    names = _Names(set(named_variables(config)))
     found: list[LiteralKey] = []
     tree: Table = {}
     for key, value in config.tree.items():
@@ -69,19 +68,6 @@ def without_literal_keys(config: LitellmConfig) -> tuple[LitellmConfig, tuple[Li
         return config, ()
     entries = tuple(_cleaned_entry(entry, tree) for entry in config.entries)
     return replace(config, tree=tree, entries=entries), tuple(found)
-
-
-def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
-    match value:
-        case str():
-            if variable := variable_of(value):
-                yield variable
-        case dict():
-            for item in value.values():
-                yield from _named(item)
-        case list():
-            for item in value:
-                yield from _named(item)
 
 
 def _cleaned(  # noqa: PLR0913, PLR0917 (a walk)

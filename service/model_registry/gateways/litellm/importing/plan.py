@@ -6,7 +6,7 @@ their providers; what rows cannot say is in their columns `litellm`, and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import has_reserved_prefix
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.gateways.litellm.config import Entry, LitellmConfig, Path, Table
-from model_registry.gateways.litellm.importing.gateway_row import KIND, gateway_of
+from model_registry.gateways.litellm.importing.gateway_row import KIND, gateway_of, import_gateway
 from model_registry.gateways.litellm.importing.literal_keys import LiteralKey, without_literal_keys
 from model_registry.gateways.litellm.importing.losses import refuse_losses
 from model_registry.gateways.litellm.importing.models import column, facts_of, rank_of, tags_of, type_of
@@ -106,8 +106,9 @@ class _Import:
         """Plan all of it."""
         groups, kept = self._groups()
         rows = {name: self._rows(name, entries) for name, entries in groups.items()}
-        self._write_gateway({provider.name for found in rows.values() for _, provider, _ in found})
-        self._write_providers([provider for found in rows.values() for _, provider, _ in found])
+        providers = {provider.id: provider for found in rows.values() for _, provider, _ in found}
+        self.gateway = import_gateway(self.gateway, self.old_gateway, providers.values(), self.config, self.planner)
+        self._write_providers(providers.values())
         for name, found in rows.items():
             self._write_group(name, found)
         router_settings = import_aliases(self.config, self.first_rows, self.planner)
@@ -167,20 +168,8 @@ class _Import:
         model_id, at, _ = str(entry.info.get("id", "")).partition("@")
         return bool(at) and any(row.id == model_id for row in self.snapshot.models.where("name", name))
 
-    def _write_gateway(self, providers: set[str]) -> None:
-        row, old = self.gateway, self.old_gateway
-        carried = row.providers
-        if old is None or carried is not None:
-            carried = sorted({*(carried or ()), *providers})
-        self.gateway = row.model_copy(update={"providers": carried})
-        values: Table = {"providers": carried}
-        if old is None:
-            values |= {"name": row.name, "kind": row.kind, "content_of": row.content_of}
-        summary = f"of the kind {row.kind}, for the {len(providers)} providers of this configuration"
-        self.planner.upsert(WantedRow("gateways", "gateway", row.name, values, summary=summary), old, row.id)
-
-    def _write_providers(self, rows: list[Provider]) -> None:
-        for row in {row.id: row for row in rows}.values():
+    def _write_providers(self, rows: Iterable[Provider]) -> None:
+        for row in rows:
             old = self.snapshot.providers.get(row.id)
             new = row.model_dump(include={"name", "type", "api_base", "api_key_env_var", "tensorzero", "litellm"})
             where = f" at {row.api_base}" if row.api_base else ""

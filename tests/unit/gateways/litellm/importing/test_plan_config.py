@@ -356,3 +356,21 @@ def test_sections_are_replaced_one_by_one() -> None:
 def test_the_database_of_litellm_is_named_as_out_of_scope() -> None:
     plan = Registry.empty().plan(files(general_settings={"database_url": "os.environ/DATABASE_URL"}))
     assert [e.name for e in plan.report if e.action == "ignored"] == ["general_settings.database_url"]
+
+
+def test_a_provider_that_waits_for_its_key_is_in_a_new_gateway() -> None:
+    registry = imported(entry("m", "openai/x", api_key="os.environ/OPENAI_API_KEY"))
+    (provider,) = registry.snapshot.providers
+    waiting = provider.model_copy(update={"only_with_key": True})
+    registry.snapshot = registry.snapshot.with_rows({"model_providers": [(provider.id, waiting)]})
+    given = files(
+        entry("m", "openai/x", api_key="os.environ/OPENAI_API_KEY"),
+        general_settings={"master_key": "os.environ/MASTER_KEY", "database_url": "os.environ/no variable"},
+    )
+    registry.take(given, gateway="new")
+    assert registry.gateway("new").environment == ["MASTER_KEY", "OPENAI_API_KEY"]
+    plan = registry.plan(given, gateway="config")
+    assert [
+        (e.name, "gateways env config --add OPENAI_API_KEY" in e.detail) for e in plan.report if e.action == "warning"
+    ] == [("openai", True)]
+    assert registry.gateway("config").environment is None
