@@ -67,7 +67,7 @@ def import_gateway(
     """Plan the gateway's row, and return it: it carries the providers of the configuration, and what it carried before.
 
     A new one whose providers wait for their keys (`only_with_key`) gets the variables that the configuration names as
-    its environment: whoever runs it has set them.
+    its environment: they are set where it runs today.
 
     Args:
         row: the row before the import, or a new one.

@@ -130,7 +130,7 @@ class _Import:
         kept: list[tuple[Entry, str]] = []
         for name, entries in groups.items():
             reasons = {entry.path: reason for entry in entries if (reason := self._why_kept(entry))}
-            if reasons and len({rank_of(entry) for entry in entries}) > 1:
+            if reasons and any(rank_of(entry) is not None for entry in entries):
                 other = "another entry of its group, which has an order, is no model"
                 reasons = {entry.path: reasons.get(entry.path, other) for entry in entries}
             kept += [(entry, reasons[entry.path]) for entry in entries if entry.path in reasons]

@@ -13,6 +13,7 @@ from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.litellm.config import Table, variable_of
 from model_registry.gateways.litellm.deployment import PLACEHOLDER, PREFIX, connection
+from model_registry.gateways.litellm.importing.models import column
 from model_registry.gateways.litellm.importing.names import CUSTOM
 from model_registry.gateways.litellm.importing.offers import ImportedOffer
 from model_registry.gateways.litellm.keys import is_no_key
@@ -45,7 +46,7 @@ class Providers:
         """
         left = {row.id: row for row in self._snapshot.models.where("name", offers[0].entry.model_name)}
         found: dict[int, tuple[Provider, Model | None]] = {}
-        for alike in (_has_id, _has_model, lambda _row, _offer: True):
+        for alike in (self._is_equal, _has_id, _has_model, lambda _row, _offer: True):
             for number, offer in enumerate(offers):
                 rows = (row for row in left.values() if number not in found and alike(row, offer))
                 row = next((row for row in rows if self._fits(self.rows[row.provider_id], offer)), None)
@@ -59,6 +60,10 @@ class Providers:
                 used.add(provider.id)
                 found[number] = provider, None
         return [found[number] for number in range(len(offers))]
+
+    def _is_equal(self, row: Model, offer: ImportedOffer) -> bool:
+        """Whether a row is the offer's as it is: of two that are nearly alike each keeps its own."""
+        return _has_model(row, offer) and same(column(offer, row, self.rows[row.provider_id]), row.litellm)
 
     def _fits(self, row: Provider, offer: ImportedOffer) -> bool:
         """Whether a provider makes the offer's connection, and adds no key that the offer does not have."""

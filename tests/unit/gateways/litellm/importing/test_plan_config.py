@@ -374,3 +374,21 @@ def test_a_provider_that_waits_for_its_key_is_in_a_new_gateway() -> None:
         (e.name, "gateways env config --add OPENAI_API_KEY" in e.detail) for e in plan.report if e.action == "warning"
     ] == [("openai", True)]
     assert registry.gateway("config").environment is None
+
+
+def test_a_group_in_an_order_is_kept_whole_with_an_entry_that_is_no_model() -> None:
+    group = [entry("m", "openai/a", order=1), entry("m", "os.environ/MODEL", order=2)]
+    registry = imported(*group)
+    assert list(registry.snapshot.models) == []
+    assert registry.config().tree["model_list"] == group
+    registry = imported(entry("m", "openai/a"), entry("m", "os.environ/MODEL"))
+    assert [row.model_id for row in registry.snapshot.models] == ["a"]
+
+
+def test_nearly_equal_deployments_keep_their_rows() -> None:
+    registry = Registry.empty()
+    same_id = {"id": "one"}
+    given = files(entry("m", "openai/a", rpm=1, info=same_id), entry("m", "openai/a", rpm=2, info=same_id, order=4))
+    registry.take(given)
+    assert registry.plan(given).operations == ()
+    assert registry.plan({"out.yaml": registry.text()}).operations == ()
