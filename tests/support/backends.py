@@ -8,6 +8,9 @@ RULES = (
 )
 ADAPTIVE = '{type = "adaptive", algorithm = "track_and_stop", candidate_variants = ["v"], metric = "ok"}'
 
+ONLY_THE_PROGRAM = '[gateway.observability]\nbackend = "postgres"\n'
+"""What an embedded gateway loads without a database, and the gateway's program does not."""
+
 SECTIONS: dict[str, tuple[str, ...]] = {
     "[gateway.auth]\nenabled = true\n": ("postgres",),
     "[gateway.auth]\nenabled = false\n": (),
@@ -19,7 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "[gateway.observability]\nenabled = true\n": ("clickhouse", "postgres"),
     '[gateway.observability]\nenabled = true\nbackend = "clickhouse"\n': ("clickhouse",),
     '[gateway.observability]\nbackend = "clickhouse"\n': (),
-    '[gateway.observability]\nbackend = "postgres"\n': ("postgres",),
+    ONLY_THE_PROGRAM: ("postgres",),
     '[gateway.observability]\nbackend = "postgres"\nenabled = false\n': (),
     RULES: ("valkey", "postgres"),
     f'[rate_limiting]\nbackend = "postgres"\n{RULES}': ("postgres",),

@@ -11,7 +11,7 @@ import pytest
 from model_registry.gateways.tensorzero.validation.dummy_credentials import environment as dummy_credentials
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.store import migrations
-from support.backends import FUNCTION, FUNCTIONS, SECTIONS
+from support.backends import FUNCTION, FUNCTIONS, ONLY_THE_PROGRAM, SECTIONS
 from support.gateway_client import Gateway, GatewayProgram, Programs, Refused, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
 
@@ -106,4 +106,9 @@ def test_the_gateway_wants_the_databases_that_the_registry_says(
 ) -> None:
     path = gateway.directory / "tensorzero.toml"
     path.write_text(text)
-    assert gateway.load(path, dummy_credentials()).accepted == (not databases)
+    assert gateway.load(path, dummy_credentials()).accepted == (not databases or text == ONLY_THE_PROGRAM)
+
+
+def test_the_gateways_program_wants_one_more(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Postgres"), Gateway(ONLY_THE_PROGRAM, tmp_path):
+        pass
