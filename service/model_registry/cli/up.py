@@ -35,6 +35,9 @@ def up(
     file stack.env in the data directory has the settings for other commands and clients; load it into a shell with
     `. .registry/stack.env`
 
+    API keys of providers that are in this command's environment are taken to be there for the gateway too: it gets the
+    providers of the starter catalogue that need them. Their names are noted in the registry, never their values.
+
     Example: `model-registry up --data-dir /tmp/registry --port 8111 --no-seed`
     """
     from model_registry.cli.startup import configure, read_settings
@@ -98,6 +101,7 @@ def _run(stack: EmbeddedStack, port: int) -> None:
 def _run_service(stack: EmbeddedStack, port: int) -> None:
     """Run the service on the stack. Once it is ready, write the file of settings and print the addresses."""
     from model_registry.cli.serve import run_service
+    from model_registry.cli.stack_keys import report_keys
     from model_registry.cli.startup import read_settings
     from model_registry.devstack.directory import write_environment
 
@@ -108,6 +112,7 @@ def _run_service(stack: EmbeddedStack, port: int) -> None:
         own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
         write_environment(file, environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key})
         _print(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {file})")
+        report_keys(url, key, _print)
 
     own = {
         "SUPABASE_URL": None,  # overrides the shell: this service uses this stack
