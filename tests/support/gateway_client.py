@@ -197,12 +197,15 @@ class GatewayProgram:
         except httpx.HTTPError:
             return ""
 
+    def base(self) -> str:
+        """The base URL of OpenAI's protocol. Errors: httpx.HTTPError."""
+        return self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
+
     def answer(self, asked: str = "function_name::agents_chat") -> str:
         """What it answers now; nothing when it fails."""
         body = {"model": f"tensorzero::{asked}", "messages": [{"role": "user", "content": "hello"}]}
         try:
-            base = self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
-            answer = self._start.client.post(f"{base}/chat/completions", json=body)
+            answer = self._start.client.post(f"{self.base()}/chat/completions", json=body)
         except httpx.HTTPError:
             return ""
         return str(answer.json()["choices"][0]["message"]["content"]) if answer.is_success else ""

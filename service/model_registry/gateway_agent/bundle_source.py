@@ -11,7 +11,7 @@ import httpx
 
 from model_registry.client.blocking import Client
 from model_registry.client.bundle import unpack_bundle
-from model_registry.client.requests import Call, error_of, json_object
+from model_registry.client.requests import Call, error_of, json_object, quoted
 from model_registry.client.retries import RetryPolicy
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable
 from model_registry.file_paths import CONFIG_FILE
@@ -45,9 +45,17 @@ class BundleSource:
     ask again.
     """
 
-    def __init__(self, url: str, api_key: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        gateway: str | None = None,
+    ) -> None:
+        """`gateway`: whose bundles; by default those of the one that is there from the start."""
         self.url = url.rstrip("/")
-        self._path = _BUNDLE
+        self._path = _BUNDLE if gateway is None else f"/api/gateways/{quoted(gateway)}/bundle"
         self._client = Client(url, api_key, patience=_PATIENCE, transport=transport)
         self.validated = 0
         """The newest revision that was validated, accepted or refused, when the registry answered last."""

@@ -10,6 +10,7 @@ from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.kind import GatewayKind, Rendered
 from model_registry.gateways.tensorzero.backends import lacking
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.left_out import OthersContent
 from model_registry.gateways.tensorzero.rendering.render import (
     CONFIGURATION_TABLES,
     FLEET_TABLES,
@@ -31,11 +32,13 @@ class TensorZeroRenderer:
 
     def __init__(self) -> None:
         self._cache = RenderCache()
+        self._others = OthersContent()
 
-    def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:  # noqa: ARG002 (of the protocol)
+    def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:
         """Render a snapshot of what the gateway carries."""
         rendered = render(snapshot, self._cache)
-        return Rendered(bundle(snapshot, rendered), rendered.omitted, rendered.variables)
+        omitted = (*rendered.omitted, *self._others.omissions(snapshot, gateway))
+        return Rendered(bundle(snapshot, rendered), omitted, rendered.variables)
 
 
 def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:

@@ -22,6 +22,7 @@ from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.gateways.kind import Variable
 from model_registry.gateways.omission import DEPLOYMENT, Omission
+from model_registry.gateways.tensorzero.own_content import own_sections
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, MODELLED, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, why_provider_left_out
@@ -261,7 +262,7 @@ def _variables(cache: RenderCache, sections: Iterable[tuple[str, Any]]) -> tuple
 
 
 def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
-    return ((section.name, plain(section.value)) for section in snapshot.sections)
+    return ((section.name, plain(section.value)) for section in own_sections(snapshot))
 
 
 def _provider_omission(provider: Provider) -> Omission | None:
