@@ -210,7 +210,7 @@ def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Start everything, run, and print the table. Exit code 1: behind SMG a request failed, or the gateway restarted."""
+    """Start everything, run, and print the table. Exit code 1: behind SMG one failed, or a gateway restarted."""
     options = options_from()
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as directory,
