@@ -14,7 +14,7 @@ from support.fleet import fleet_on
 from support.gateway_client import GatewayProgram, Programs, free_port
 from support.model_nodes import Callers, ModelNode
 from support.processes import COMMAND, Service, StartService, wait_until
-from support.smg_program import SmgProgram, running_smg
+from support.smg_program import SmgProgram, agent_of, running_smg
 
 MODEL = "Qwen/Qwen3-8B"
 RATE = 100.0
@@ -36,8 +36,7 @@ def smg(service: Service, programs: Programs, tmp_path: Path) -> Iterator[SmgPro
     with running_smg(out) as smg:
         settings = {"address": f"{smg.url}/v1"}
         service.post("/api/gateways", {"name": "edge", "kind": "smg", "settings": settings})
-        sync = (COMMAND, "gateways", "sync", "--gateway", "edge", "--registry", service.url, "--out", str(out))
-        programs("edge", *sync)
+        programs("edge", *agent_of("edge", service.url, out))
         wait_until(smg.manifest.is_file)
         service.post("/api/providers", {"name": "p", "type": "vllm", "route_by": "gateway:edge"})
         service.post("/api/models", {"name": "m", "model_id": MODEL, "provider": "p"})
