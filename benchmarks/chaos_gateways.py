@@ -25,12 +25,12 @@ import httpx
 from model_registry.devstack.embedded import EmbeddedStack
 from model_registry.store import migrations
 from replicas import make_replicas
-from servers import API_KEY, COMMAND
+from servers import API_KEY
 from support.fleet import Fleet, fleet_on
 from support.gateway_client import GatewayProgram, Programs, free_port
 from support.model_nodes import Callers, ModelNode
 from support.processes import wait_until
-from support.smg_program import SmgProgram, running_smg
+from support.smg_program import SmgProgram, agent_of, running_smg
 
 SCHEMA = "model_registry"
 MODEL = "Qwen/Qwen3-8B"
@@ -151,8 +151,8 @@ def _side(programs: Programs, registry: str, scratch: Path, provider: str, name:
     directory = scratch / provider
     directory.mkdir()
     gateway = GatewayProgram(programs, directory, free_port())
-    sync = ("gateways", "sync", "--gateway", f"by-{provider}", "--registry", registry, "--out", str(directory / "out"))
-    programs(f"sync-{provider}", COMMAND, *sync, "--settle", "0.2", *gateway.options)
+    agent = agent_of(f"by-{provider}", registry, directory / "out", gateway.options[1], gateway.options[3])
+    programs(f"sync-{provider}", *agent)
     gateway.run()
     wait_until(gateway.loaded)
     callers = Callers(gateway.base(), f"tensorzero::model_name::{provider}", 0.0)
@@ -189,9 +189,7 @@ def compared(options: argparse.Namespace, stack: EmbeddedStack, scratch: Path) -
         with httpx.Client(base_url=replica.url, headers=_HEADERS, trust_env=False, timeout=30) as client:
             wait_until(lambda: client.get("/readyz").is_success)
             _catalogue(client, smg)
-        programs(
-            "edge", COMMAND, "gateways", "sync", "--gateway", "edge", "--registry", replica.url, "--out", str(edge)
-        )
+        programs("edge", *agent_of("edge", replica.url, edge))
         wait_until(smg.manifest.is_file)
         names = {"through": "behind SMG", "direct": "routed by configuration"}
         sides = [_side(programs, replica.url, scratch, provider, name) for provider, name in names.items()]

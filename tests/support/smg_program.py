@@ -21,7 +21,7 @@ _AGENT = Path(__file__).with_name("children") / "agent_of.py"
 
 
 def agent_of(gateway: str, registry: str, directory: Path, *notified: str) -> list[str]:
-    """The command of a gateway's agent; `notified`: its file with a process id, and where it says that it is healthy."""
+    """The command of a gateway's agent; `notified`: its file with a process id, and where it says how it is."""
     return [sys.executable, str(_AGENT), gateway, registry, str(directory), *notified]
 
 
