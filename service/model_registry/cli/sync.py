@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model_registry.gateway_agent.environment import GatewayEnvironment
 
 Out = Annotated[
-    Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")
+    Path, typer.Option("--out", help="Directory for bundles. The gateway reads its configuration in DIR/current.")
 ]
 Nats = Annotated[
     str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Receive changes over NATS, instead of polling. {HOW}")
@@ -97,19 +97,26 @@ class Patience:
         return AgentTimeouts(wait, self.settle, self.health)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The gateway beside the agent: options of a command."""
+
+    out: Out
+    nats: Nats = None
+    command: Command = None
+    pid_file: PidFile = None
+    signal_name: Signal = "HUP"
+    health: Health = None
+    once: Once = False
+
+
 @grouped_options
 def sync(
     *,
-    out: Out,
+    beside: Beside,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ReaderKey = None,
-    nats: Nats = None,
-    command: Command = None,
-    pid_file: PidFile = None,
-    signal_name: Signal = "HUP",
-    health: Health = None,
     patience: Patience,
-    once: Once = False,
     environment: Environment,
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
@@ -118,6 +125,18 @@ def sync(
 
     Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
     """
+    keep_in_sync(None, beside, registry, api_key, patience, environment)
+
+
+def keep_in_sync(
+    gateway: str | None,
+    beside: Beside,
+    registry: str,
+    api_key: str | None,
+    patience: Patience,
+    environment: Environment,
+) -> None:
+    """Run the agent of a gateway; None: of the one that is there from the start."""
     from model_registry.gateway_agent.agent import Agent
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
     from model_registry.gateway_agent.bundle_source import BundleSource
@@ -125,19 +144,19 @@ def sync(
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
-    number = _signal_of(signal_name)
-    login = nats_login(nats) if nats and not once else None
+    number = _signal_of(beside.signal_name)
+    login = nats_login(beside.nats) if beside.nats and not beside.once else None
     signal.signal(signal.SIGTERM, _interrupt)
     with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
         agent = Agent(
-            BundleSource(registry, api_key),
-            BundleDirectory(out),
-            LocalGateway(command, pid_file, number, health),
+            BundleSource(registry, api_key, gateway=gateway),
+            BundleDirectory(beside.out),
+            LocalGateway(beside.command, beside.pid_file, number, beside.health),
             patience=patience.read(environment),
             news=ChangeNotifier(login) if login else None,
             environment=environment.read(),
         )
-        agent.once() if once else agent.run()
+        agent.once() if beside.once else agent.run()
 
 
 def _signal_of(name: str) -> signal.Signals:
