@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 
 from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
@@ -15,9 +16,13 @@ from model_registry.gateways.tensorzero.importing.offers import (
     read_offer,
 )
 from model_registry.gateways.tensorzero.importing.providers import Providers
+from model_registry.gateways.tensorzero.importing.registry_entries import Key, RegistryEntries
+from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of
+from model_registry.gateways.tensorzero.rendering.routed_models import group
 from model_registry.imports.plan import Planner, WantedRow, short
+from model_registry.imports.projects import NOBODY, Destination, model_marks
 from model_registry.snapshot.difference import same
 
 _RESPONSES = "responses::"
@@ -39,9 +44,15 @@ class ModelIds:
 
 
 def import_models(
-    project: Project, shorthands: dict[str, tuple[str, str]], planner: Planner, problems: Problems
+    settled: Settled,
+    shorthands: dict[str, tuple[str, str]],
+    planner: Planner,
+    problems: Problems,
+    into: Destination,
 ) -> ModelIds:
     """Plan the rows of every model that the project has a table for, and of the shorthands its variants use."""
+    project = settled.project
+    here = RegistryEntries(planner.snapshot, into.gateway)
     aliases = _aliases(project, planner, problems)
     section_of_types = project.table("provider_types")
     offers = [
@@ -59,7 +70,8 @@ def import_models(
     plain = {name: providers.for_shorthand(kind) for name, (kind, _) in shorthands.items()}
     _write_providers([*rows, *plain.values()], providers, planner)
     known = ModelIds()
-    _write_models(project, list(zip(offers, rows, strict=True)), known, planner)
+    _use_others(settled, here, known, planner)
+    _write_models(settled, list(zip(offers, rows, strict=True)), known, planner, here)
     for name, (_, model_id) in shorthands.items():
         known.ids[name] = _write_shorthand(name, model_id, plain[name], known, planner)
     for (section, alias), target in aliases.items():
@@ -68,6 +80,32 @@ def import_models(
         planner.note("unchanged", KINDS[section], alias, f"an alias of {target.name}")
     known.names |= {row.id: row.name for row in planner.snapshot.models if row.id not in known.names}
     return known
+
+
+def _use_others(settled: Settled, here: RegistryEntries, known: ModelIds, planner: Planner) -> None:
+    """Let functions name the models of other projects that this one has too, and note that they are its own as well."""
+    for section, name in sorted(settled.shared | settled.kept):
+        if section not in MODEL_TABLES:
+            continue
+        rows = here.models((section, name))
+        if section == "models":
+            known.ids[name] = group(planner.snapshot, section, name).offers[0].model.id
+        known.names |= {row.id: name for row in rows}
+        known.rows.update(row.id for row in rows)
+        for row in rows if (section, name) in settled.shared else ():
+            if here.owners_of_model(row):
+                wanted = WantedRow("models", KINDS[section], name, {}, marks=_marks(settled, here, section, name))
+                planner.upsert(wanted, row)
+
+
+def _marks(settled: Settled, here: RegistryEntries, section: str, name: str) -> Callable[[Model | None], Table]:
+    """Return what says whose a row of a model is."""
+
+    def marks(old: Model | None) -> Table:
+        before = here.owners_of_model(old) if old else NOBODY
+        return model_marks(old, settled.owners((section, name), before), here.gateway)
+
+    return marks
 
 
 def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
@@ -145,20 +183,26 @@ def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelI
 
 
 def _write_models(
-    project: Project, rows: list[tuple[ImportedOffer, Provider]], known: ModelIds, planner: Planner
+    settled: Settled,
+    rows: list[tuple[ImportedOffer, Provider]],
+    known: ModelIds,
+    planner: Planner,
+    here: RegistryEntries,
 ) -> None:
     """Plan the rows of these models, each on the provider of its offer."""
+    project = settled.project
     by_model: dict[tuple[str, str], list[tuple[ImportedOffer, Provider]]] = {}
     for offer, provider in rows:
         by_model.setdefault((offer.section, offer.model), []).append((offer, provider))
     for (section, name), offered in by_model.items():
         table = project.table(section)[name]
-        matched = _matched(project, offered, planner)
+        matched = _matched(project, offered, planner, here)
+        marks = _marks(settled, here, section, name)
         model_extras = {key: value for key, value in table.items() if key not in {"routing", "providers"}}
         ids = []
         for rank, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
             wanted = _wanted_model(offer, provider, rank, old, {} if rank else model_extras)
-            ids.append(planner.upsert(wanted, old))
+            ids.append(planner.upsert(with_changes(wanted, marks=marks), old))
             for words in _normalised(table["providers"][offer.key], offer, provider):
                 planner.note("normalised", wanted.kind, wanted.name, words)
         known.names |= dict.fromkeys(ids, name)
@@ -166,8 +210,14 @@ def _write_models(
         if section == "models":
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}
-        if not planner.replace:
-            _keep_behind(section, name, [offer for offer, _ in offered], kept, planner)
+        if (section, name) in settled.taken:
+            kept |= _switch_off((section, name), kept, planner, here)
+        # A replaced project leaves what people added.
+        stays = [row for row in here.models((section, name)) if here.owners_of_model(row) != settled.me]
+        staying = stays if planner.replace else here.models((section, name))
+        _keep_behind(
+            (section, name), [offer for offer, _ in offered], [r for r in staying if r.id not in kept], planner
+        )
 
 
 def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Iterator[str]:
@@ -182,11 +232,14 @@ def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Itera
                 yield f"{key} left out -> env::{value}, the gateway's default"
 
 
-def _matched(project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner) -> list[Model | None]:
+def _matched(
+    project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner, here: RegistryEntries
+) -> list[Model | None]:
     """Find each offer's existing row: on its provider, or under its key, which then moves to the provider."""
     first = offered[0][0]
     rows = planner.snapshot.models.where("name", first.model)
-    if all(first.model in project.table(name) for name in MODEL_TABLES):
+    other = next(section for section in MODEL_TABLES if section != first.section)
+    if first.model in project.table(other) or here.owners((other, first.model)):
         rows = [row for row in rows if (row.model_type == "embedding") == (first.section == "embedding_models")]
     left = {row.id: row for row in rows}
     matched: dict[int, Model] = {}
@@ -237,13 +290,23 @@ def _wanted_model(
     )
 
 
-def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set[str], planner: Planner) -> None:
+def _switch_off(key: Key, kept: set[str], planner: Planner, here: RegistryEntries) -> set[str]:
+    """Switch off the rows of another project's model that becomes as this one has it. Return their ids."""
+    rows = [row for row in here.models(key) if row.id not in kept and here.owners_of_model(row) and row.active]
+    for row in rows:
+        provider = planner.snapshot.providers.get(row.provider_id)
+        name = f"{row.name} on {provider.name if provider else row.provider_id}"
+        planner.upsert(WantedRow("models", KINDS[key[0]], name, {"active": False}, key, ModelDraft), row)
+    return {row.id for row in rows}
+
+
+def _keep_behind(key: Key, offers: list[ImportedOffer], rows: list[Model], planner: Planner) -> None:
     """Keep rows of the same name that the project does not mention behind those that it does.
 
     One whose key the project uses for another provider cannot stay in the routing.
     """
-    same_name = planner.snapshot.models.where("name", name)
-    rows = [row for row in same_name if row.id not in kept and section_of(row) == section and row.active]
+    section, name = key
+    rows = [row for row in rows if row.active]
     keys = {offer.key for offer in offers}
     in_front = any(row.routing_priority < len(offers) for row in rows)
     for rank, row in enumerate(rows, len(offers)):
