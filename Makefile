@@ -14,6 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The time of this file: when the environment last matched the files it is built from.
 STAMP := $(VENV)/.made
+# LiteLLM's proxy, which the tests run: it needs other versions of the same libraries, so it has an environment of its own.
+PROXY := $(VENV)/litellm-proxy
 # Finding a name is not enough: version managers leave shims that refuse to run. So each one is tried.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
@@ -27,7 +29,7 @@ run: $(STAMP) ## start Postgres, PostgREST, NATS and the service on port 8110 (P
 	$(BIN)/model-registry up --data-dir "$(DATA)" --port "$(PORT)" $(ARGS)
 
 .PHONY: test
-test: $(STAMP) ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")
+test: $(STAMP) $(PROXY)/.made ## run all the tests, in two processes (ARGS="-k name", ARGS="-n 0 -x")
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal $(ARGS) # bytecode is compiled once, not by each process
 
 .PHONY: lint
@@ -38,7 +40,7 @@ lint: $(STAMP) ## check style, format, types and the direction of imports
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(STAMP) ## measure, and print a table
+bench: $(STAMP) $(PROXY)/.made ## measure, and print a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: chaos
@@ -46,7 +48,7 @@ chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing 
 	PYTHONPATH=tests $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 .PHONY: audit
-audit: $(STAMP) ## look for known vulnerabilities in both locks; fails if no service can be reached
+audit: $(STAMP) ## look for known vulnerabilities in all locks; fails if no service can be reached
 	$(BIN)/python scripts/audit.py $(ARGS)
 
 .PHONY: sbom
@@ -60,8 +62,9 @@ restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; a
 .PHONY: lock
 lock: ## rewrite the locks from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	$(COMPILE) --extra stack --extra gateway --group build --group install --group test --group lint --output-file requirements-dev.lock
-	$(COMPILE) --extra server --extra gateway --group build --constraints requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --extra stack --extra gateway --extra litellm --group build --group install --group test --group lint --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra server --extra gateway --extra litellm --group build --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file requirements-litellm.lock requirements-litellm.in
 
 .PHONY: clean
 clean: ## remove the environment, the data and the files of tools
@@ -71,7 +74,7 @@ clean: ## remove the environment, the data and the files of tools
 # One lock for all supported systems. This machine's own indexes and options are ignored: a hash must be that of the public file.
 COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL -u UV_INDEX PIP_CONFIG_FILE=/dev/null \
 	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make lock" $(ARGS) pyproject.toml
+	--custom-compile-command "make lock" $(ARGS)
 
 # uv takes a fifth of pip's time. But it does not read pip's settings: if only they name the source of packages, pip installs all of
 # them.
@@ -86,4 +89,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	install="env PATH=$$PATH:$(BIN) uv pip install --quiet --python $(BIN)/python"; \
 	$$install --require-hashes --requirement requirements-dev.lock || { install=$$pip; $$install --require-hashes --requirement requirements-dev.lock; }; \
 	$$install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PROXY)/.made: requirements-litellm.lock | $(STAMP)
+	@set -ex; \
+	$(PYTHON) -m venv --clear $(PROXY); \
+	env PATH="$$PATH:$(BIN)" uv pip install --quiet --python $(PROXY)/bin/python --require-hashes --requirement requirements-litellm.lock \
+	|| $(PROXY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-litellm.lock
 	@touch $@

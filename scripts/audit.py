@@ -1,6 +1,6 @@
 """Ask pip-audit for known vulnerabilities of everything in the locks.
 
-python scripts/audit.py                                   both locks
+python scripts/audit.py                                   all locks
 python scripts/audit.py --lock FILE                       another one; may be repeated
 python scripts/audit.py -- --vulnerability-service osv    what follows -- goes to pip-audit
 
@@ -99,13 +99,13 @@ def _not_audited(why: str) -> int:
 
 
 def main() -> int:
-    """Audit the given locks, or both locks of the project."""
+    """Audit the given locks, or all locks of the project."""
     given = sys.argv[1:]
     cut = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lock", type=Path, action="append")
     arguments = parser.parse_args(given[:cut])
-    return audit(arguments.lock or [ROOT / "requirements.lock", ROOT / "requirements-dev.lock"], given[cut + 1 :])
+    return audit(arguments.lock or sorted(ROOT.glob("requirements*.lock")), given[cut + 1 :])
 
 
 if __name__ == "__main__":

@@ -289,12 +289,3 @@ class Settings(BaseSettings):
         ge=16,
         description="Maximum number of concurrent connections. Lower if the system allows fewer open files.",
     )
-
-
-def own_variables() -> frozenset[str]:
-    """Return the name of every variable that the service reads itself."""
-    names: set[str] = set()
-    for field in Settings.model_fields.values():
-        choices = field.validation_alias
-        names |= {str(name) for name in (choices.choices if isinstance(choices, AliasChoices) else [choices])}
-    return frozenset(names)

@@ -59,6 +59,7 @@ _COLUMNS = {
     "description": st.sampled_from(["All-rounder, small", "für Größe"]),
     "status": st.sampled_from(["active", "experimental", "deprecated", "disabled", "maintenance"]),
     "active": st.sampled_from([True, True, False]),
+    "missing_since": st.just("2026-11-30T09:00:00+00:00"),
     "routing_priority": st.integers(0, 1),
 }
 _MODELS = st.lists(
@@ -105,6 +106,7 @@ _FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "name": st.sampled_from(["a", "c/d", "nobody"]),
     "active": st.booleans(),
     "offered": st.booleans(),
+    "missing": st.booleans(),
     "status": st.lists(st.sampled_from(["active", "deprecated", "disabled"]), max_size=2),
     "tag": st.lists(st.sampled_from([*TAGS, "none"]), max_size=2),
     "category": st.sampled_from(["text-llm", "empty"]),
@@ -146,6 +148,7 @@ def passes(view: View, f: dict[str, Any]) -> bool:
         "name": lambda v: view["name"] == v,
         "active": lambda v: view["active"] == v,
         "offered": lambda v: view["offered"] == v,
+        "missing": lambda v: (view["missing_since"] is not None) == v,
         "status": lambda v: not v or view["status"] in v,
         "tag": lambda v: set(v) <= set(view["tags"] or ()),
         "category": lambda v: view["category"] == v,

@@ -58,10 +58,11 @@ async def _send(writer: asyncio.StreamWriter, pieces: tuple[bytes, ...]) -> None
 
 
 @asynccontextmanager
-async def listening(app: Any, arrivals: Arrivals) -> AsyncIterator[int]:
-    """Serve an application like `model-registry serve`, with these limits; yields the port."""
+async def listening(app: Any, arrivals: Arrivals, **options: Any) -> AsyncIterator[int]:
+    """Serve an application like `model-registry serve`, with these limits and options of uvicorn; yields the port."""
+    http = guarded_protocol(arrivals, getattr(app, "dispatch", None))
     config = uvicorn.Config(
-        app, port=0, http=guarded_protocol(arrivals), ws="none", lifespan="off", log_config=None, access_log=False
+        app, port=0, http=http, ws="none", lifespan="off", log_config=None, access_log=False, **options
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())  # noqa: SLF001 (`serve` would take the signals from pytest)

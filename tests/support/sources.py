@@ -24,6 +24,6 @@ async def refresh(client: httpx.AsyncClient, name: str = "gpu_1", **query: Any) 
     return report
 
 
-async def models(client: httpx.AsyncClient) -> dict[str, Any]:
-    """All models, by what their providers call them."""
-    return {model["model_id"]: model for model in (await get(client, "/api/models"))["items"]}
+async def models(client: httpx.AsyncClient, **filters: Any) -> dict[str, Any]:
+    """All models that pass these filters, by what their providers call them."""
+    return {model["model_id"]: model for model in (await get(client, "/api/models", **filters))["items"]}

@@ -120,13 +120,14 @@ class _Application(FastAPI):
 
     def __init__(self, dispatch: DispatchApplication, **named: Any) -> None:  # noqa: ANN401 (FastAPI's)
         super().__init__(**named)
-        self._dispatch = dispatch
+        self.dispatch = dispatch
+        """Asked by `http_protocol.py` already; here for those who call the application itself."""
         self._describing: asyncio.Task[dict[str, Any]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and (door := self._dispatch.door(scope["path"])) is not None:
-            await self._dispatch(door, scope, receive, send)
+        if scope["type"] == "http" and (door := self.dispatch.door(scope["path"])) is not None:
+            await self.dispatch(door, scope, receive, send)
             return
         if self.openapi_schema is None and scope.get("path") == self.openapi_url:
             await self._describe()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -17,6 +16,7 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
+from model_registry.api.caller import ANYBODY, Caller
 from model_registry.entities.api_key import Scope, hash_of
 from model_registry.errors import NotAllowed, NotAuthenticated
 from model_registry.loopback import is_loopback
@@ -32,29 +32,6 @@ _HOW_TO_SEND = "Send it as `Authorization: Bearer <key>` or `X-API-Key`."
 
 JwtScopes = Callable[[str], Awaitable[tuple[str, frozenset[str]] | None]]
 """The name and scopes of a JWT's bearer, or None when the token does not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Someone who has shown a valid key."""
-
-    name: str
-    scopes: frozenset[str]
-    services: frozenset[str] | None = None
-    """What the scopes service and dispatch are limited to, in small letters; None: everything."""
-
-    def may(self, scope: Scope) -> bool:
-        """Whether the key allows this; admin allows everything, and any key allows reading."""
-        return scope in self.scopes or "admin" in self.scopes or scope == "read"
-
-    def may_use(self, *names: str) -> bool:
-        """Whether the key may register, or send requests to, what goes by one of these names."""
-        return self.services is None or "admin" in self.scopes or any(n.lower() in self.services for n in names)
-
-
-ANYBODY = Caller("anonymous", frozenset({"read"}))
-"""Who reads without a key where that is allowed."""
-
 
 PRIVATE = "model_registry.private"
 """Set on the scope of a request whose answer is for who showed this key: no shared cache may keep it."""

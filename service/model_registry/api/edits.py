@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
-from model_registry.api.auth import Caller
 from model_registry.api.cached_responses import expect_match, row_response
+from model_registry.api.caller import Caller
 from model_registry.api.long_work import while_there
 from model_registry.api.publication import note_rows
 from model_registry.catalog import resources

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from model_registry.api.problems import problem_bytes
-from model_registry.api.response_heads import with_quick_heads
+from model_registry.api.response_heads import ResponseCycle
 from model_registry.api.whole_responses import WholeResponses
 from model_registry.errors import HeadersTooLarge, Invalid, RegistryError, RequestTimeout, TooManyRequests, UrlTooLong
 
@@ -77,7 +78,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 over one connection, within limits."""
 
     arrivals: Arrivals
-    """Set by `guarded_protocol`."""
+    dispatch: Any = None
+    """What is asked before the application, past its layers. Both are set by `guarded_protocol`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's)
         super().__init__(*arguments, **named)
@@ -94,7 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.hung_up = False
         """Whether the caller is gone."""
         self._head_bytes = self._discarded = self._beside_bytes = 0
-        self._since = self._received = self._read_on = self.loop.time()
+        self._since = self._received = self._read_on = self._idle_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in; where there are too many, the one that has been waited for longest goes."""
@@ -158,7 +160,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Those behind the body are not looked at: who may do what is decided by then."""
         if self._head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Let the application begin."""
@@ -175,8 +180,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._taken = True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 (uvicorn's)
-        quick: Any = with_quick_heads(app, cycle)
-        super()._start_asgi_task(cycle, quick)
+        cycle.__class__ = ResponseCycle  # uvicorn makes its own, and offers no other way
+        if self.dispatch is not None and (door := self.dispatch.door(cycle.scope["path"])) is not None:
+            app = partial(self.dispatch, door, cycle=cycle)
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; of one that is refused already, throw it away."""
@@ -193,11 +200,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _give_way(self) -> None:
         """Read on in the next turn of the loop: uvloop takes megabytes at once from a caller that sends quickly."""
         self.transport.pause_reading()
-        self.loop.call_soon(self._read_again)
-
-    def _read_again(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        self.loop.call_soon(lambda: None if self.transport.is_closing() else self.transport.resume_reading())
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on it is us who take long."""
@@ -207,9 +210,16 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
-        super().on_response_complete()
-        if self in self.arrivals.open and not self.pipeline:
+        """Wait for the next request. `close_if_overdue` sees to those that do not come, with no timer for each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self in self.arrivals.open:
             self.arrivals.waiting[self] = None
 
     def pause_writing(self) -> None:
@@ -230,12 +240,19 @@ class GuardedProtocol(HttpToolsProtocol):
         elif now - self._read_on > arrivals.unread_seconds:
             self.transport.abort()
             return
-        begun = not self._whole or self.cycle is None  # a kept connection between two requests is uvicorn's
-        if self in arrivals.waiting and begun:
+        if self._is_idle():
+            if now - max(self._idle_since, self._received) > self.timeout_keep_alive:
+                self.transport.close()
+        elif self in arrivals.waiting:
             late = self._is_late(now)
             # A body that nobody reads is held up by us.
             if late and not self.flow.read_paused:
                 self.refuse(_TOO_SLOW, "too_slow")
+
+    def _is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        cycle: Any = self.cycle  # None before the first request
+        return self._whole and cycle is not None and cycle.response_complete and not self.pipeline
 
     def _is_late(self, now: float) -> bool:
         arrivals, pause = self.arrivals, now - self._received
@@ -278,6 +295,6 @@ _REASONS: dict[type, str] = {
 }
 
 
-def guarded_protocol(arrivals: Arrivals) -> type[GuardedProtocol]:
-    """The protocol of one server."""
-    return type("GuardedProtocol", (GuardedProtocol,), {"arrivals": arrivals})
+def guarded_protocol(arrivals: Arrivals, dispatch: Any = None) -> type[GuardedProtocol]:  # noqa: ANN401
+    """The protocol of one server. `dispatch`: a DispatchApplication, which imports this module."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"arrivals": arrivals, "dispatch": dispatch})

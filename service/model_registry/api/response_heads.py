@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
@@ -24,54 +23,75 @@ _LENGTH, _ENCODING, _CONNECTION = b"content-length", b"transfer-encoding", b"con
 _READ = frozenset({_LENGTH, _ENCODING, _CONNECTION})
 """Headers that say how the response ends."""
 _BODILESS = frozenset({204, 304})
+_JOINED = 64 * 2**10
+"""Bytes that are copied sooner than handed to the socket separately."""
 
 
-def with_quick_heads(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Return the application, with a `send` that writes the heads of its responses; all else is left to uvicorn."""
+class ResponseCycle(RequestResponseCycle):
+    """A request and its response as uvicorn has them; all but heads, and responses in one piece, is left to it."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        uvicorns: Any = send
+    async def send(self, message: Any) -> None:  # noqa: ANN401 (ASGI's)
+        """Send a part of the response. Errors: RuntimeError for what is no header."""
+        if self.response_started or message["type"] != "http.response.start" or self.access_log:
+            await super().send(message)
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected:
+            self.transport.write(self._head(message["status"], message.get("headers", ())))
 
-        async def quick(message: Message) -> None:
-            if cycle.response_started or message["type"] != "http.response.start" or cycle.access_log:
-                await uvicorns(message)
+    async def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole response: at once, where it says its length. Errors: RuntimeError, as `send`."""
+        if self.response_started or self.access_log or self.flow.write_paused or self.disconnected:
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        else:
+            head = self._head(status, headers)
+            if self.expected_content_length == len(body) < _JOINED and body and self.scope["method"] != "HEAD":
+                self.expected_content_length = 0
+                self.transport.write_whole(head + body)  # type: ignore[attr-defined] # of WholeResponses
+                self.response_complete = True
+                self.message_event.set()
+                if not self.keep_alive:
+                    self.transport.close()
+                self.on_response()
                 return
-            if cycle.flow.write_paused and not cycle.disconnected:
-                await cycle.flow.drain()
-            if not cycle.disconnected:
-                _begin(cycle, message["status"], message.get("headers", ()))
+            self.transport.write(head)
+        await self.send({"type": "http.response.body", "body": body})
 
-        await app(scope, receive, quick)
+    def take_body(self) -> bytes | None:
+        """The body of the request, if all of it has come already and none was received."""
+        if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        self.message_event.clear()
+        return body
 
-    return answer
-
-
-def _begin(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Write the head, and note what uvicorn has to know for the body. Errors: RuntimeError for what is no header."""
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    lines, closes = [STATUS_LINE[status]], False
-    for name, value in (*cycle.default_headers, *headers):
-        line, read = _line(name, value) if len(value) <= _LONGEST_KEPT else _checked_line(name, value)
-        lines.append(line)
-        if not read:
-            continue
-        if read == _CONNECTION:
-            closes = closes or b"close" in [token.strip() for token in value.lower().split(b",")]
-        elif read == _LENGTH:
-            if cycle.chunked_encoding is None:
-                cycle.expected_content_length, cycle.chunked_encoding = int(value), False
-        elif value.lower() == b"chunked":
-            cycle.expected_content_length, cycle.chunked_encoding = 0, True
-    if closes:
-        cycle.keep_alive = False
-    elif not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    if cycle.chunked_encoding is None and cycle.scope["method"] != "HEAD" and status not in _BODILESS:
-        cycle.chunked_encoding = True
-        lines.append(b"transfer-encoding: chunked\r\n")
-    lines.append(b"\r\n")
-    cycle.transport.write(b"".join(lines))
+    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The head as bytes; notes what uvicorn has to know for the body. Errors: RuntimeError."""
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines, closes = [STATUS_LINE[status]], False
+        for name, value in (*self.default_headers, *headers):
+            line, read = _line(name, value) if len(value) <= _LONGEST_KEPT else _checked_line(name, value)
+            lines.append(line)
+            if not read:
+                continue
+            if read == _CONNECTION:
+                closes = closes or b"close" in [token.strip() for token in value.lower().split(b",")]
+            elif read == _LENGTH:
+                if self.chunked_encoding is None:
+                    self.expected_content_length, self.chunked_encoding = int(value), False
+            elif value.lower() == b"chunked":
+                self.expected_content_length, self.chunked_encoding = 0, True
+        if closes:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
 
 def _checked_line(name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -36,6 +36,11 @@ class WholeResponses:
         else:
             self._transport.write(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Send a head with its body. It may follow a head that is held: that of a response without a body."""
+        self._flush()
+        self._transport.write(data)
+
     def close(self) -> None:
         """Close when everything is sent."""
         self._flush()

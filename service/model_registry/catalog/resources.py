@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -119,8 +120,7 @@ def change(resource: Resource, snapshot: Snapshot, row: Row, fields: dict[str, A
 
 def delete(resource: Resource, snapshot: Snapshot, row: Row) -> Operation:
     """Delete the row. Errors: InUse, naming the rows that refer to it."""
-    referrers = list(resource.referrers(snapshot, row))
-    if referrers:
+    if referrers := list(resource.referrers(snapshot, row)):
         named = ", ".join(referrers[:20]) + (f" and {len(referrers) - 20} more" if len(referrers) > 20 else "")  # noqa: PLR2004
         message = f"The {resource.name} is still used by {named}. Delete or change those first."
         raise InUse(message, referrers=referrers[:20])
@@ -132,11 +132,12 @@ def _columns(resource: Resource, snapshot: Snapshot, row_id: str, body: RequestM
     columns = body.columns(snapshot)
     for other in resource.twins(snapshot, columns):
         if other.id != row_id:
-            message = (
-                f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists ({other.id}). "
-                f"Change it with PATCH /api/{resource.plural}/{other.id}."
+            name = "" if len(resource.key) > 1 or "provider_id" in columns else str(columns[resource.key[0]])
+            called = name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else other.id
+            raise AlreadyExists(
+                f"{resource.one.capitalize()} with {_key(resource, snapshot, columns)} already exists. "
+                f"Change it with PATCH /api/{resource.plural}/{called}."
             )
-            raise AlreadyExists(message)
     return columns
 
 

@@ -118,7 +118,7 @@ async def _serve(
         app = await make_app()
         config = uvicorn.Config(
             app,
-            http=guarded_protocol(arrivals_of(app, settings.most_connections)),
+            http=guarded_protocol(arrivals_of(app, settings.most_connections), getattr(app, "dispatch", None)),
             ws="none",
             log_config=None,
             access_log=False,

@@ -11,6 +11,7 @@ from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, Json, json_object, quoted
 from model_registry.entities.source import KINDS
+from model_registry.errors import AlreadyExists
 
 app = typer.Typer(
     help="What the registry asks again and again for models: add sources, see how they answer, ask them now.",
@@ -131,7 +132,11 @@ def add_source(
     Example: `model-registry sources add gpu_1 http://gpu-1:11434 --kind ollama --interval 60`
     """
     body = {"name": name, "kind": kind, "address": address, "active": not inactive, **fields.given({})}
-    made = registry.ask(Call("POST", _SOURCES, json_object, body=body))
+    try:
+        made = registry.ask(Call("POST", _SOURCES, json_object, body=body))
+    except AlreadyExists as error:
+        message = f"The source {name!r} already exists. Change it with `model-registry sources set {name} ...`."
+        raise AlreadyExists(message) from error
     with registry.expect_shape():
         typer.echo(f"added {printable(made['name'])}{'' if inactive else ', asked at once'}")
 

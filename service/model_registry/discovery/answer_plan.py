@@ -20,6 +20,8 @@ from model_registry.imports.plan import ImportPlan, ReportEntry
 from model_registry.snapshot.snapshot import Snapshot
 
 _LONGEST_TEXT = 500
+BEGUN = "its answer is being written in parts: not all of its models are there yet"
+"""What a source says meanwhile, and for good if the rest cannot be written."""
 Key = tuple[str, ...]
 """Something that two plans must not both write."""
 
@@ -51,6 +53,8 @@ class AnswerPlan:
     operations: tuple[Operation, ...] = ()
     report: tuple[ReportEntry, ...] = ()
     keys: frozenset[Key] = frozenset()
+    missing: tuple[str, ...] = ()
+    """The models that are marked because no source lists them any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class AnswerPlanner:
     moment: str
     new_id: Callable[[], str]
     fault: Fault
+    most_operations: int
+    """Of one write: what takes several says so until the last."""
 
     def plan(self, answer: Answer) -> AnswerPlan:
         """Plan one answer. Errors: those of `plan_offers`."""
@@ -99,9 +105,23 @@ class AnswerPlanner:
             columns["counts"] = old.counts  # of the last answer that did something
         report = (*made.report, *(ReportEntry("skipped", "model", p.name, p.reason) for p in _unread(content)))
         report += tuple(ReportEntry("changed", "model", row.model_id, "no longer listed") for row in missing)
-        return AnswerPlan(
-            answer, (*operations, *self._kept(answer, old, columns)), report, frozenset(_keys(made.operations))
-        )
+        if len(operations) >= self.most_operations:
+            begun = self._begun(answer, old, listed)
+            ended = Operation("source_answers", "update", answer.source.id, columns | {"last_good_at": self.moment})
+            operations = (begun, *operations, ended)
+        else:
+            operations = (*operations, *self._kept(answer, old, columns))
+        gone = tuple(row.model_id for row in missing)
+        return AnswerPlan(answer, operations, report, frozenset(_keys(made.operations)), gone)
+
+    def _begun(self, answer: Answer, old: SourceAnswer | None, listed: set[str]) -> Operation:
+        """Return what comes first where one write cannot hold an answer. Should this break off, the next is read whole.
+
+        What is written of it counts as listed: it is marked, should the source list it no more by then.
+        """
+        row = self._failed(replace(answer, error=BEGUN), old) | {"question": None}
+        row["listed"] = sorted(listed.union(old.listed if old else ()))
+        return Operation("source_answers", "update" if old else "insert", answer.source.id, row)
 
     def _still_listed(self, answer: Answer, old: SourceAnswer | None) -> Iterable[str]:
         """Yield the ids of the models that were listed and need not be looked at."""
@@ -191,9 +211,10 @@ def together(plans: Iterable[AnswerPlan]) -> tuple[list[AnswerPlan], list[Answer
     return now, later
 
 
-def failure(answer: Answer, error: RegistryError) -> Answer:
-    """The answer as one that cannot be imported."""
-    return replace(answer, content=None, error=f"its answer cannot be imported: {error.message}")
+def failure(answer: Answer, error: RegistryError, *, partly: bool = False) -> Answer:
+    """The answer as one that cannot be imported, or of which only a part was."""
+    what = "only a part of its answer is imported" if partly else "its answer cannot be imported"
+    return replace(answer, content=None, error=f"{what}: {error.message}")
 
 
 def _keys(operations: Sequence[Operation]) -> Iterable[Key]:

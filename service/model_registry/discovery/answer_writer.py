@@ -1,16 +1,17 @@
 """Writes answers: those that come together in one write, as far as they do not touch the same rows.
 
-A list of thousands of models takes several.
+A list of thousands of models takes several: what breaks off in between is planned anew from where it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from model_registry.catalog.secret_check import refuse_secrets
-from model_registry.discovery.answer_plan import Answer, AnswerPlan, AnswerPlanner, failure, together
+from model_registry.discovery.answer_plan import BEGUN, Answer, AnswerPlan, AnswerPlanner, failure, together
+from model_registry.entities.change import Operation
 from model_registry.errors import Conflict, PreconditionFailed, RegistryError, StorageError
 from model_registry.imports.offers import Fault
 from model_registry.snapshot.snapshot import Snapshot
@@ -79,11 +80,9 @@ class AnswerWriter:
         """Write those of the answers that touch different rows. Returns them, and the others."""
         plans = await self._planning.go_on(self._planned, self._registry.snapshot, answers)
         now, later = together(plans)
-        operations = [operation for plan in now for operation in plan.operations]
         revision = self._registry.snapshot.revision
-        # The row of an answer comes after its models: what breaks off in between is planned anew from where it is.
-        for start in range(0, len(operations), MOST_OPERATIONS):
-            revision = await self._registry.write(operations[start : start + MOST_OPERATIONS], actor=actor)
+        for operations in _writes(now):
+            revision = await self._registry.write(operations, actor=actor)
         return [Written(plan, revision) for plan in now], [plan.answer for plan in later]
 
     async def _one_by_one(self, answers: list[Answer], actor: str, error: RegistryError) -> list[Written]:
@@ -93,10 +92,11 @@ class AnswerWriter:
         (answer,) = answers
         if answer.content is None:
             raise error  # not even its failure can be recorded
-        return await self.write([failure(answer, error)], actor)
+        known = self._registry.snapshot.source_answers.get(answer.source.id)
+        return await self.write([failure(answer, error, partly=known is not None and known.error == BEGUN)], actor)
 
     def _planned(self, snapshot: Snapshot, answers: Sequence[Answer]) -> list[AnswerPlan]:
-        planner = AnswerPlanner(snapshot, datetime.now(UTC).isoformat(), self._new_id, self._fault)
+        planner = AnswerPlanner(snapshot, datetime.now(UTC).isoformat(), self._new_id, self._fault, MOST_OPERATIONS)
         plans = []
         for answer in answers:
             try:
@@ -104,3 +104,20 @@ class AnswerWriter:
             except RegistryError as error:
                 plans.append(planner.plan(failure(answer, error)))
         return plans
+
+
+def _writes(plans: Iterable[AnswerPlan]) -> Iterator[list[Operation]]:
+    """Divide what plans write. Only a plan that is too long by itself is cut, and its source says so until the end."""
+    together: list[Operation] = []
+    for plan in plans:
+        pieces = [plan.operations]
+        if len(plan.operations) > MOST_OPERATIONS:
+            every = range(0, len(plan.operations), MOST_OPERATIONS)
+            pieces = [plan.operations[at : at + MOST_OPERATIONS] for at in every]
+        for piece in pieces:
+            if len(together) + len(piece) > MOST_OPERATIONS:
+                yield together
+                together = []
+            together += piece
+    if together:
+        yield together

@@ -192,6 +192,10 @@ class Discovery:
         failing = {one.id for one in known if one is not None and one.state == "failing"}
         written = await self._parts.writer.write(answers, actor)
         log_answers([one.answer for one in written], failing)
+        for one in written:
+            if gone := one.plan.missing:
+                named = gone[:_MOST_LOGGED]
+                log.info("models are listed no more", source=one.answer.source.name, number=len(gone), models=named)
         return written
 
     async def _follow_environment(self) -> None:
@@ -229,4 +233,5 @@ def log_answers(answers: Sequence[Answer], failing: Collection[str]) -> None:
 
 
 def _offers(answer: Answer) -> int:
-    return len(answer.content.offers) if answer.content else 0
+    """How many offers of an answer have to be planned."""
+    return max(0, len(answer.content.offers) - len(answer.same)) if answer.content else 0

@@ -39,10 +39,12 @@ def http_url_problem(value: str) -> str | None:
         _HTTP_URL.validate_python(value)
     except ValidationError as error:
         return f"must be a whole http:// or https:// URL ({reasons_of(error)[0].message.lower()})"
-    if not re.match(r"https?://[^\s]+$", value, re.IGNORECASE):
+    if not re.fullmatch(r"https?://[^\s\x00-\x1f\x7f]+", value, re.IGNORECASE):
         return "must be a whole http:// or https:// URL without spaces"
     parts = urlsplit(value)
-    if parts.username or parts.password:
+    if parts.port == 0:
+        return "must not name port 0, at which no server is"
+    if "@" in parts.netloc:
         return "must not hold a user or password: the registry stores no secrets; use api_key_env_var"
     return None
 

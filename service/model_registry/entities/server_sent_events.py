@@ -35,33 +35,34 @@ class EventReader:
 
     def __init__(self, most_bytes: int = MOST_EVENT_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._rest = b""
+        self._begun = bytearray()
+        """Of a line whose end has not come: nothing of it is looked at twice, however small the pieces are."""
+        self._after_return = False
+        self._is_first = True
         self._size = 0
-        self._begun = False
         self._name = ""
         self._data: list[str] = []
         self._id: str | None = None
 
     def read(self, piece: bytes) -> Iterator[Event]:
         """The events that end in this piece."""
-        text = self._rest + piece
-        if not self._begun and text:
-            self._begun = True
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        begin = 0
-        for end in _END_OF_LINE.finditer(text):
-            if end[0] == b"\r" and end.end() == len(text):
-                break  # the next piece may begin with the other half
-            event = self._line(text[begin : end.start()])
+        begin = 1 if self._after_return and piece.startswith(b"\n") else 0  # the other half of an end of line
+        self._after_return = piece.endswith(b"\r") if piece else self._after_return
+        for end in _END_OF_LINE.finditer(piece, begin):
+            event = self._line(bytes(self._begun) + piece[begin : end.start()])
+            self._begun.clear()
             begin = end.end()
             if event is not None:
                 yield event
-        self._rest = text[begin:]
-        if self._size + len(self._rest) > self._most_bytes:
+        self._begun += piece[begin:]
+        if self._size + len(self._begun) > self._most_bytes:
             message = f"an event is longer than {self._most_bytes:,} bytes"
             raise ValueError(message)
 
     def _line(self, line: bytes) -> Event | None:
+        if self._is_first:
+            self._is_first = False
+            line = line.removeprefix(b"\xef\xbb\xbf")
         if not line:
             event = Event(self._name or "message", "\n".join(self._data), self._id) if self._data else None
             self._name, self._data, self._size = "", [], 0

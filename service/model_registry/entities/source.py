@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from model_registry.entities.base import MAX_INT32, Draft, LongName, Row, ShortName, Text, without
 from model_registry.entities.offer import ESTIMATE
+from model_registry.entities.own_variables import is_own
+from model_registry.entities.provider import http_url_problem
 from model_registry.entities.provider_types import PROVIDER_TYPES
 
 SourceKind = Literal[
@@ -50,14 +52,7 @@ MOST_SKIPPED = 100
 """Entries that are kept with their reasons; all are counted."""
 
 _HAND = "hand"
-_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OWN = re.compile(
-    r"(MODEL_REGISTRY|SUPABASE|POSTGREST|POSTGRES|PG|NATS|PGRST)_|PG[A-Z]+$|DATABASE_URL$|AUTHENTICATOR_PASSWORD$"
-    r"|AWS_SECRET_ACCESS_KEY$|GOOGLE_APPLICATION_CREDENTIALS$",
-    re.IGNORECASE,
-)
-"""Variables with the registry's own secrets: who may add sources may not read them."""
 _PATH = re.compile(r"[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*")
 
 
@@ -75,7 +70,7 @@ def variable_problem(name: str) -> str | None:
     """Return why the value of a variable is not sent to a source, or None."""
     if not _VARIABLE.fullmatch(name):
         return "must be the name of an environment variable"
-    return "must not be a variable of the registry itself: the source gets its value" if _OWN.match(name) else None
+    return "must not be a variable of the registry itself: the source gets its value" if is_own(name) else None
 
 
 class SourceOptions(Draft):
@@ -172,9 +167,7 @@ def address_problem(kind: KindFacts, address: str | None) -> str | None:
     if kind.address == "path":
         ordinary = _PATH.fullmatch(address) and not {".", ".."} & set(address.split("/"))
         return None if ordinary else "must be a path below MODEL_REGISTRY_SOURCES_DIR, such as models/timm.json"
-    if not _URL.fullmatch(address):
-        return "must be an http:// or https:// URL"
-    return "must not contain a user or password: use api_key_env_var" if "@" in address.split("/")[2] else None
+    return http_url_problem(address)
 
 
 class SourceAnswer(Row):

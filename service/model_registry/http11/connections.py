@@ -39,9 +39,15 @@ class Connections:
 
         Timeout: for a new one `connect_seconds`, here or of all. Errors: NotConnected; nothing was sent then.
         """
-        kept = None if fresh else self._kept(origin)
-        connection = kept or await self._dialler.dial(origin, connect_seconds or self._connect_seconds)
-        return Exchange(connection, origin, self._release, reused=kept is not None)
+        if not fresh and (kept := self.kept(origin)) is not None:
+            return kept
+        connection = await self._dialler.dial(origin, connect_seconds or self._connect_seconds)
+        return Exchange(connection, origin, self._release, reused=False)
+
+    def kept(self, origin: Origin) -> Exchange | None:
+        """The connection that was used last, for one request; None where none is idle."""
+        connection = self._kept(origin)
+        return Exchange(connection, origin, self._release, reused=True) if connection is not None else None
 
     async def aclose(self) -> None:
         """Close what is idle. What is in use is closed by those who use it."""

@@ -52,6 +52,11 @@ class Exchange:
         """Whether the whole response has come and was taken."""
         return self._parser.complete and not self._parser.parts
 
+    @property
+    def came(self) -> bool:
+        """Whether the whole response has come, taken or not."""
+        return self._parser.complete
+
     def abort(self) -> None:
         """Close the connection at once: who waits here gets ConnectionBroken."""
         self._connection.abort()
@@ -74,6 +79,24 @@ class Exchange:
         self._head, self._left = request_head(self._origin, method, target, headers)
         self._parser.body_follows = method != b"HEAD"
 
+    def send_whole(self, method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole request in one piece, instead of `send_head`, `send` and `end`; then await `room`.
+
+        The headers say how long the body is. Errors: InvalidRequest, before anything is sent.
+        """
+        head, length = request_head(self._origin, method, target, headers)
+        if length != len(body):
+            raise InvalidRequest(f"the body has {len(body)} bytes, and its Content-Length says {length}")
+        self._parser.body_follows = method != b"HEAD"
+        self._connection.begin(self._parser)
+        self._whole = True
+        self.sent = self._connection.write([head, body] if body else [head])
+
+    async def room(self) -> None:
+        """Wait until the server has read enough of what was sent, or will read no more."""
+        if (room := self._connection.room) is not None:
+            await room
+
     async def send(self, data: bytes) -> bool:
         """Send a piece of the body; wait while the server does not read.
 
@@ -88,8 +111,7 @@ class Exchange:
         if not data:
             return True
         taken = self._write([data] if self._left is not None else [b"%x\r\n" % len(data), data, b"\r\n"])
-        if (room := self._connection.room) is not None:
-            await room
+        await self.room()
         return taken and not self._connection.closed and not self._parser.complete
 
     async def end(self) -> None:
@@ -117,6 +139,10 @@ class Exchange:
         data = parser.take()
         self._connection.resume()
         return data
+
+    def whole(self) -> bytes | None:
+        """What is left of the body, if all of it has come."""
+        return self._parser.take() if self._parser.complete else None
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body as it comes. While nobody takes it, the server is not read from."""

@@ -12,8 +12,14 @@ from model_registry.http11.errors import InvalidRequest
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
+_BREAK = re.compile(rb"[\r\n\0]")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _KNOWN = frozenset({b"host", b"content-length", b"transfer-encoding", b"connect"})
+
+_LONGEST_KEPT = 256
+"""Bytes of a value whose line is kept: most requests carry the same headers."""
+_ALWAYS_OTHERS = frozenset({b"traceparent", b"authorization"})
+"""Headers whose lines are not kept: no two are the same, or it is a secret."""
 
 
 class RequestHead(NamedTuple):
@@ -32,11 +38,12 @@ def request_head(origin: Origin, method: bytes, target: bytes, headers: Iterable
     """
     if _known(method) or not _TARGET.fullmatch(target):
         raise InvalidRequest("the method is none of a request, or the target contains a space or a control character")
-    lines = [method + b" " + target + b" HTTP/1.1"]
+    lines = [method + b" " + target + b" HTTP/1.1\r\n", b""]
     length, chunked, host = None, False, False
     for name, value in headers:
-        lines.append(name + b": " + value)
-        known = _known(name)
+        kept = len(value) <= _LONGEST_KEPT and name not in _ALWAYS_OTHERS
+        line, known = _line(name, value) if kept else _checked_line(name, value)
+        lines.append(line)
         if not known:
             continue
         if known == b"host":
@@ -46,14 +53,23 @@ def request_head(origin: Origin, method: bytes, target: bytes, headers: Iterable
         elif known == b"transfer-encoding":
             chunked = _is_chunked(value)
     if not host:
-        lines.insert(1, b"Host: " + origin.authority)
-    breaks = len(lines) + 1
-    data = b"\r\n".join([*lines, b"", b""])
-    if data.count(b"\n") != breaks or data.count(b"\r") != breaks or b"\0" in data:
-        raise InvalidRequest("a header contains a line break or NUL")
+        lines[1] = b"Host: " + origin.authority + b"\r\n"
+    lines.append(b"\r\n")
+    data = b"".join(lines)
     if chunked and length is not None:
         raise InvalidRequest("Content-Length and Transfer-Encoding exclude each other")
     return RequestHead(data, None if chunked else length or 0)
+
+
+def _checked_line(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as it is sent, and what it means here. Errors: InvalidRequest."""
+    known = _known(name)
+    if _BREAK.search(value):
+        raise InvalidRequest("a header contains a line break or NUL")
+    return name + b": " + value + b"\r\n", known
+
+
+_line = lru_cache(maxsize=4096)(_checked_line)
 
 
 @lru_cache(maxsize=1024)

@@ -170,6 +170,9 @@ class ModelFilter(StrictNumbers):
     offered: bool | None = Field(
         None, description="Whether the model is available for selection: active, with a status that allows it."
     )
+    missing: bool | None = Field(
+        None, description="Whether its sources list the model no more: whether it has `missing_since`."
+    )
     status: Words = Field([], description=f"Repeatable: one must match. {', '.join(get_args(ModelStatus))}.")
     tag: Words = Field([], description="Repeatable: all must match.")
     category: Word | None = Field(None, description="A key of `/api/categories`.", examples=["text-llm"])
@@ -231,6 +234,8 @@ def _masks(snapshot: Snapshot, index: ModelIndex, f: ModelFilter) -> Iterable[Ma
         yield index.active() if f.active else index.everything ^ index.active()
     if f.offered is not None:
         yield index.offered() if f.offered else index.everything ^ index.offered()
+    if f.missing is not None:
+        yield index.missing() if f.missing else index.everything ^ index.missing()
     limits = (
         (index.at_least, "context_window", f.min_context),
         (index.at_most, "cost_per_1m_input_tokens", f.max_cost_per_1m_input_tokens),

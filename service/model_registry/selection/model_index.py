@@ -162,6 +162,12 @@ class ModelIndex:
         """Return the models that are active themselves."""
         return self.memo("active", lambda: self.mask(self.columns.column("active", lambda m: m.active)))
 
+    def missing(self) -> Mask:
+        """Return the models that no source lists any more."""
+        return self.memo(
+            "missing", lambda: self.mask(self.columns.column("missing", lambda m: m.missing_since is not None))
+        )
+
     def offered(self) -> Mask:
         """Return the models for which `is_offered` is true."""
         return self.enabled() & self.where("status", *OFFERED_STATUSES)

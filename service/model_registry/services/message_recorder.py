@@ -99,7 +99,10 @@ class MessageRecorder:
 
     async def _act(self, message: ServiceMessage) -> str:
         if message.kind == "unregistered":
-            await self._registrar.remove(message.service_id, AUTHOR)
+            try:
+                await self._registrar.remove(message.service_id, AUTHOR)
+            except NotFound:
+                return "ignored"  # it is gone, which is what was asked for
             return "recorded"
         if message.registration is not None:
             instance, is_new = await self._registrar.register(message.registration, AUTHOR)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ _MOST_KEPT = 1000
 """Jobs that have ended, whose status is still known."""
 _REST_SECONDS = 1.0
 """For the last output of a command that has ended: processes that it left may keep the pipe open for longer."""
+_GONE_SECONDS = 3.0
+"""For the end of what was killed. With the two before it, an answer still comes while clients wait."""
+_LOOK_SECONDS = 0.01
 
 
 class NoCommand(Exception):
@@ -95,7 +99,11 @@ class Jobs:
         watching.add_done_callback(self._watching.discard)
 
     async def stop(self, job: Job) -> None:
-        """End a running job: SIGTERM to its command and what that started, SIGKILL after `stop_seconds`."""
+        """End a running job: SIGTERM to its command and what that started, SIGKILL after `stop_seconds`.
+
+        Returns once none of them is left, so that the next job finds their memory and their GPU free; of a process that
+        does not die (it waits for a disk, say) after another second.
+        """
         job.is_stopping = True
         _signal(job, signal.SIGTERM)
         with suppress(TimeoutError):
@@ -103,6 +111,9 @@ class Jobs:
                 await job.ended.wait()
         _signal(job, signal.SIGKILL)  # also what ignored the other signal, and is no longer waited for
         await job.ended.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GONE_SECONDS):
+                await _group_gone(job)
 
     async def close(self) -> None:
         """End all jobs: the service stops."""
@@ -175,3 +186,24 @@ def _signal(job: Job, number: signal.Signals) -> None:
     """Signal the command and what it started: they are one process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(job.process.pid, number)
+
+
+async def _group_gone(job: Job) -> None:
+    """Wait for the end of all that the command started: a kill is done later than it is asked for."""
+    with suppress(ProcessLookupError, PermissionError):
+        while _is_alive(job.process.pid):  # noqa: ASYNC110 (no event tells of the end of others' children)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of this group runs. Errors: ProcessLookupError when there is none, not even a zombie.
+
+    A zombie holds nothing any more, and stays for as long as process 1 takes no notice of it. Only Linux tells.
+    """
+    os.killpg(group, 0)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, _parent, of, *_ = stat.read_bytes().rpartition(b")")[2].split()
+            if int(of) == group and state not in b"ZX":
+                return True
+    return False

@@ -117,6 +117,17 @@ async def test_a_request_that_has_its_answer_gets_no_second_one(replica: Replica
     assert refusals == {"too_slow": 1}
 
 
+async def test_a_kept_connection_is_closed_when_no_other_request_comes(replica: Replica, refusals: Refusals) -> None:
+    async with listening(replica.app, arrivals(refusals), timeout_keep_alive=0.1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(GET)
+            assert (await read_answer(reader)).status == 200
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+    assert not refusals
+
+
 HALF = {
     "nothing": b"",
     "a line": b"GET /api/models HTT",

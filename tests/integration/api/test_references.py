@@ -246,6 +246,13 @@ async def test_a_dangling_reference_in_a_body_is_answered_with_the_nearest_name(
     assert "Did you mean 'vllm_box'?" in refused["detail"]
 
 
+async def test_a_duplicate_of_what_has_one_name_is_changed_by_it(client: httpx.AsyncClient) -> None:
+    body = {"name": "gpu_1", "kind": "ollama", "address": "http://127.0.0.1:9", "active": False}
+    assert (await client.post("/api/sources", json=body)).status_code == 201
+    detail = problem(await client.post("/api/sources", json=body), 409, "E4002")["detail"]
+    assert detail == "A source with name 'gpu_1' already exists. Change it with PATCH /api/sources/gpu_1."
+
+
 async def test_a_duplicate_names_its_key_and_how_to_change_the_row(client: httpx.AsyncClient) -> None:
     made = await add_model(client, "small", model_id="qwen3:8b")
     refused = await client.post("/api/models", json={"name": "small", "model_id": "x", "provider": "ollama_local"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -125,6 +126,32 @@ async def test_a_list_that_is_longer_than_a_write_may_be_takes_several(
         assert listed == set(names)
     source = await get(replica.client, "/api/sources/gpu_1")
     assert (source["state"], source["models"], source["counts"]["missing"]) == ("ok", 9, 7)
+
+
+async def test_a_list_of_which_a_part_cannot_be_written_says_so_and_goes_on_from_there(
+    replica: Replica, server: StubSource, monkeypatch: pytest.MonkeyPatch, stack: Any
+) -> None:
+    monkeypatch.setattr("model_registry.discovery.answer_writer.MOST_OPERATIONS", 3)
+    await add_source(replica.client, server)
+    server.lists(*"abcdefg")
+    with psycopg.connect(stack.environment()["DATABASE_URL"], autocommit=True) as database:
+        database.execute("alter table model_registry.models add constraint no_g check (name <> 'g')")
+        try:
+            refused = problem(await replica.client.post("/api/sources/gpu_1/refresh"), 502, "E5005")["detail"]
+        finally:
+            database.execute("alter table model_registry.models drop constraint no_g")
+    source = await get(replica.client, "/api/sources/gpu_1")
+
+    assert "only a part of its answer is imported: " in refused
+    assert source["state"] == "failing"
+    assert 0 < len(await models(replica.client)) < 7
+    server.lists(*"bcdefg")
+    await refresh(replica.client)
+    found = await models(replica.client)
+    assert {name for name, model in found.items() if model["missing_since"] is None} == set("bcdefg")
+    assert found["a"]["missing_since"] is not None
+    source = await get(replica.client, "/api/sources/gpu_1")
+    assert (source["state"], source["models"]) == ("ok", 6)
 
 
 async def test_what_a_source_does_is_logged_when_it_changes(replica: Replica, server: StubSource) -> None:

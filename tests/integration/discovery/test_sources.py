@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from support.catalogue import add, get, places, problem
 from support.replica import Replica
 from support.sources import add_source, models, refresh
@@ -49,12 +51,17 @@ async def test_a_model_that_disappears_is_marked_and_back_again_is_not(replica: 
     await refresh(replica.client)
 
     server.lists("small")
-    await refresh(replica.client)
+    with capture_logs() as lines:
+        await refresh(replica.client)
     gone = (await models(replica.client))["large"]
+    missing, others = [[*await models(replica.client, missing=wanted)] for wanted in (True, False)]
     server.lists("small", "large")
     await refresh(replica.client)
 
     assert gone["missing_since"] is not None
+    assert (missing, others) == (["large"], ["small"])
+    logged = [line for line in lines if line["event"] == "models are listed no more"]
+    assert [(line["source"], line["number"], line["models"]) for line in logged] == [("gpu_1", 1, ("large",))]
     assert (await models(replica.client))["large"]["missing_since"] is None
     assert (await models(replica.client))["small"]["missing_since"] is None
 

@@ -315,3 +315,17 @@ async def test_a_head_that_is_refused_is_not_sent(server: ScriptedServer, connec
         with pytest.raises(InvalidRequest):
             await exchange.send_head(b"GET", b"/", [(b"X", b"a\r\nb: c")])
     assert not exchange.sent
+
+
+@pytest.mark.parametrize("headers", [[(b"X", b"a\r\nb: c")], [], [(b"Content-Length", b"5")]])
+async def test_a_whole_request_that_is_refused_is_not_sent(
+    server: ScriptedServer, connections: Connections, headers: list[tuple[bytes, bytes]]
+) -> None:
+    async def handler(conversation: Conversation) -> None:
+        assert await conversation.gone()
+
+    server.handler = handler
+    async with await connections.exchange(server.origin) as exchange:
+        with pytest.raises(InvalidRequest):
+            exchange.send_whole(b"POST", b"/", headers, b"body")
+    assert not exchange.sent

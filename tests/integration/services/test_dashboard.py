@@ -44,6 +44,26 @@ async def test_a_type_runs_while_an_instance_gets_requests(registry: Dispatching
     assert (await registry.client.get("/status/gru")).status_code == 404
 
 
+async def test_a_key_that_is_limited_to_other_types_does_not_see_a_type(registry: Dispatching) -> None:
+    for kind in ("LSTM", "GRU"):
+        await registry.instance(await registry.service(kind), kind, "http://127.0.0.1:9/")
+
+    async def status(path: str, secret: str) -> int:
+        return (await registry.client.get(path, headers={"authorization": f"Bearer {secret}"})).status_code
+
+    limited = await registry.key("dispatch", services=["lstm"])
+    assert await status("/status/LSTM", limited) == 200
+    assert await status("/status/GRU", limited) == 403
+    assert await status("/status/nobody", limited) == 403, "nor whether it exists"
+    assert await status("/services/LSTM", limited) == 200
+    assert await status("/services/GRU", limited) == 403
+    assert await status("/services/GRU/health", limited) == 403
+    assert await status("/services?model_type=GRU", limited) == 403
+    listed = (await registry.client.get("/services", headers={"authorization": f"Bearer {limited}"})).json()
+    assert [instance["service_id"] for instance in listed["items"]] == ["LSTM"]
+    assert await status("/status/GRU", await registry.key("read")) == 200
+
+
 async def test_train_model_prepares_data_before_it_trains(registry: Dispatching, start_stub: StartStub) -> None:
     stub = start_stub(training_seconds=0.1)
     await with_instance(registry, stub.url, training_flow="prepared")

@@ -76,7 +76,10 @@ async def test_any_request_reaches_any_path_below_an_instance(registry: Dispatch
     ]
     assert problem(away, 404, "E4004")
     assert "Did you mean 'LSTM'?" in problem(unknown, 404, "E4004")["detail"]
-    assert "capability training" in problem(unable, 503, "E5034")["reasons"][0]["message"]
+    detail = problem(unable, 404, "E4004")["detail"]
+    assert detail.startswith("LSTM: no instance has the capability 'training'; those that are registered have: ")
+    assert "explain, prediction" in detail
+    assert "retry-after" not in unable.headers
 
 
 async def test_bodies_stream_in_both_directions_at_once(registry: Dispatching, start_stub: StartStub) -> None:

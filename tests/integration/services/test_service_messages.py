@@ -94,6 +94,17 @@ async def test_registered_changed_and_unregistered(listening: Replica, say: Say)
     await instances(listening)
 
 
+async def test_to_deregister_who_is_gone_is_no_error(
+    listening: Replica, say: Say, rejections: asyncio.Queue[Msg]
+) -> None:
+    assert await instances(listening)
+    await say(SERVICE_UNREGISTERED, {"service_id": "gone"})
+    await say(SERVICE_UNREGISTERED, {"service_id": ""})
+
+    refused = orjson.loads((await asyncio.wait_for(rejections.get(), 20)).data)
+    assert "is not the name of an instance" in refused["reason"], "the first of them all"
+
+
 async def test_a_status_renews_and_brings_back_who_repeats_everything(listening: Replica, say: Say) -> None:
     await say(SERVICE_STATUS, {**BODY, "status": "healthy"})
     await instances(listening, "lstm-1")
@@ -143,7 +154,6 @@ async def test_while_the_database_is_away_messages_wait(listening: Replica, say:
         ((SERVICE_REGISTERED, {**BODY, "service_url": "http://169.254.169.254/"}), "metadata"),
         ((SERVICE_REGISTERED, {**BODY, "service_url": "http://a:secret@b"}), "credentials"),
         ((SERVICE_STATUS, {"service_id": "nobody"}), "No instance 'nobody' is registered"),
-        ((SERVICE_UNREGISTERED, {"service_id": "nobody"}), "nobody"),
     ],
 )
 async def test_what_cannot_be_is_rejected_with_the_reason(

@@ -21,6 +21,14 @@ child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]
 print(child.pid, flush=True)
 child.wait()
 """
+# It takes the longer to die, the more memory it has; and it holds nothing open whose end the service sees.
+WITH_LARGE_CHILD = """
+import subprocess, sys
+program = "import signal; kept = b'x' * 2**26; print('large', flush=True); signal.pause()"
+child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+print(child.stdout.readline(), flush=True)
+child.wait()
+"""
 
 Make = Callable[..., Jobs]
 
@@ -85,7 +93,7 @@ async def test_a_line_without_end_is_kept_in_pieces(make: Make) -> None:
     assert {len(line) for line in job.lines} <= set(range(1, 20_001))
 
 
-@pytest.mark.parametrize("program", [STUBBORN, WITH_CHILD])
+@pytest.mark.parametrize("program", [STUBBORN, WITH_CHILD, WITH_LARGE_CHILD])
 async def test_a_stopped_job_leaves_no_process(make: Make, program: str) -> None:
     jobs = make(program)
     job = await started(jobs)

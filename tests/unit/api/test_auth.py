@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from model_registry.api.auth import ANYBODY, Authenticator
+from model_registry.api.auth import Authenticator
+from model_registry.api.caller import ANYBODY
 from model_registry.errors import NotAuthenticated
 from model_registry.settings import Settings
 

@@ -128,7 +128,7 @@ def test_the_catalogues_value_wins_where_the_source_does_not_own_it(
 def test_sources_that_fail_are_named_with_the_reason_and_since_when() -> None:
     sources = [*SOURCES, source("new", "training_service"), source("off", "file", active=False), source("o", "ollama")]
     answers = [
-        answered("service", "failing", error='says "no"\n', last_good_at="2026-11-30T08:00:00Z"),
+        answered("service", "failing", error='says "no"\n', last_good_at="2026-11-30T08:00:00+00:00"),
         answered("module"),
         answered("file", counts={"skipped": 3}),
         answered("o", "failing", error="no such list"),
@@ -136,7 +136,7 @@ def test_sources_that_fail_are_named_with_the_reason_and_since_when() -> None:
 
     assert partial_header(snapshot(sources=sources, answers=answers)).split(", ") == [
         '"new";reason="has not answered yet"',
-        '"service";reason="says \\"no\\"?";since="2026-11-30T08:00:00Z"',
+        '"service";reason="says \\"no\\"?";since="2026-11-30T08:00:00+00:00"',
         '"file";reason="3 of its entries are left out',
         'see /api/sources/file"',
     ]

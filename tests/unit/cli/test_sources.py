@@ -45,6 +45,8 @@ class World:
             return httpx.Response(204)
         if request.url.path.endswith("/refresh"):
             return httpx.Response(200, json=self.refreshed)
+        if request.method == "POST" and json.loads(request.content)["name"] == "taken":
+            return httpx.Response(409, json={"code": "E4002", "detail": "Change it with PATCH."})
         one = request.url.path != "/api/sources" or request.method == "POST"
         return httpx.Response(200, json=ROW if one else {"items": [ROW], "count": 1})
 
@@ -81,6 +83,14 @@ def test_a_source_is_added_with_what_is_said_of_it(run: Run, world: World, capsy
     assert "added gpu_1" in capsys.readouterr().out
     assert run("add", "hub", "--kind", "huggingface", "--model", "a/b", "--model", "c/d", "--only-existing") == 0
     assert world.sent()["options"] == {"models": ["a/b", "c/d"], "only_existing": True}
+
+
+def test_a_source_that_exists_is_changed_by_another_command(run: Run, capsys: Any) -> None:
+    assert run("add", "taken", "http://gpu-1:11434", "--kind", "ollama") != 0
+    error = capsys.readouterr().err
+    assert "The source 'taken' already exists" in error
+    assert "model-registry sources set taken" in error
+    assert "PATCH" not in error
 
 
 def test_only_what_is_named_changes_and_other_options_stay(run: Run, world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_registry.catalog.sources import source_view
-from model_registry.discovery.answer_plan import Answer, AnswerPlan, AnswerPlanner, together
+from model_registry.discovery.answer_plan import BEGUN, Answer, AnswerPlan, AnswerPlanner, together
 from model_registry.entities.offer import Offer, PassedOver, SourceContent
 from model_registry.entities.source import Source
 from model_registry.snapshot.snapshot import Snapshot
@@ -21,6 +21,7 @@ class World:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot.empty()
+        self.most = 2000
         self._ids = (f"00000000-0000-4000-8000-{number:012}" for number in count(1))
 
     def source(self, name: str) -> Source:
@@ -45,7 +46,7 @@ class World:
         return self.planner().plan(answer)
 
     def planner(self) -> AnswerPlanner:
-        return AnswerPlanner(self.snapshot, MOMENT, lambda: next(self._ids), lambda _model, _provider: None)
+        return AnswerPlanner(self.snapshot, MOMENT, lambda: next(self._ids), lambda _model, _provider: None, self.most)
 
     def write(self, plan: AnswerPlan) -> AnswerPlan:
         self.snapshot = self.snapshot.preview(plan.operations)
@@ -149,3 +150,20 @@ def test_the_answer_of_a_source_that_was_deleted_writes_nothing(world: World) ->
     source = world.source("s")
     world.snapshot = world.snapshot.with_rows({"model_sources": [(source.id, None)]})
     assert not world.plan(source, "a").operations
+
+
+def test_what_one_write_cannot_hold_says_so_until_its_end(world: World) -> None:
+    source = world.source("s")
+    world.most = 3
+    plan = world.plan(source, "a", "b", "c")
+    assert len(plan.operations) > 4
+
+    world.snapshot = world.snapshot.preview(plan.operations[:3])
+    view = source_view(world.snapshot, source)
+    assert (view["state"], view["error"], view["last_good_at"]) == ("failing", BEGUN, None)
+
+    gone = world.write(world.plan(source, "b", "c"))
+    assert world.missing() == {"a"}, "it was written, and is listed no more"
+    assert gone.missing == ("a",)
+    view = source_view(world.snapshot, source)
+    assert (view["state"], view["error"], view["models"], view["last_good_at"]) == ("ok", None, 2, MOMENT)

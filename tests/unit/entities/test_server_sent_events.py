@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -52,3 +53,25 @@ def test_an_event_without_end_is_not_kept(line: bytes) -> None:
     pieces = [line] * 100
     with pytest.raises(ValueError, match="longer than 100 bytes"):
         [event for piece in pieces for event in reader.read(piece)]
+
+
+def test_the_mark_at_the_beginning_may_come_in_pieces() -> None:
+    assert read(b"\xef", b"\xbb", b"\xbfdata: a\n", b"\n") == [Event("message", "a")]
+
+
+def test_an_event_is_there_with_its_last_byte() -> None:
+    reader = EventReader()
+
+    assert list(reader.read(b"data: a\r\n\r")) == [Event("message", "a")]
+    assert list(reader.read(b"\ndata: b\r\n\r\n")) == [Event("message", "b")]
+
+
+def test_single_bytes_take_no_more_work_each_the_longer_the_event_is() -> None:
+    def seconds(size: int) -> float:
+        reader, began = EventReader(), time.process_time()
+        events = [event for byte in b"data: " + b"x" * size + b"\n\n" for event in reader.read(bytes([byte]))]
+        assert [len(event.data) for event in events] == [size]
+        return time.process_time() - began
+
+    # Four times the bytes; looked at again for each byte, it takes sixteen times as long.
+    assert seconds(400_000) < 8 * seconds(100_000)

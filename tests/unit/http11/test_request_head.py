@@ -93,6 +93,14 @@ class _Seen:
         self.complete += 1
 
 
+def test_a_line_that_was_kept_is_sent_with_its_own_value_only() -> None:
+    for value in (b"1", b"2", b"1"):
+        assert b"\r\nX-Mine: " + value + b"\r\n" in request_head(ORIGIN, b"GET", b"/", [(b"X-Mine", value)]).data
+    for _ in range(2):  # what is refused once is refused again
+        with pytest.raises(InvalidRequest):
+            request_head(ORIGIN, b"GET", b"/", [(b"X-Mine", b"1\r\nHost: other")])
+
+
 NASTY = st.sampled_from(
     [b"\r", b"\n", b"\0", b":", b" ", b"\t", b"a", b"Host", b"\x80", b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"]
 )

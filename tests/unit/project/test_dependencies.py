@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 from support.paths import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-litellm.lock")
+WITH_THE_GATEWAY = LOCKS[:2]
 
 # Releases that attackers published, of packages that are near us: those we name, and neighbours that a later change may
 # bring in. litellm: PYSEC-2026-2, and 1.107.0. The others: the projects' own advisories, 2024 to 2026.
@@ -29,7 +30,7 @@ COMPROMISED = {
 
 
 def requirements() -> Iterator[Requirement]:
-    """Every range in pyproject.toml."""
+    """Every range in pyproject.toml, and in the one list beside it."""
     project = PROJECT["project"]
     groups = [
         PROJECT["build-system"]["requires"],
@@ -37,7 +38,8 @@ def requirements() -> Iterator[Requirement]:
         *project["optional-dependencies"].values(),
         *PROJECT["dependency-groups"].values(),
     ]
-    return (Requirement(text) for group in groups for text in group)
+    beside = [line for line in (ROOT / "requirements-litellm.in").read_text().splitlines() if not line.startswith("#")]
+    return (Requirement(text) for group in (*groups, beside) for text in group)
 
 
 def locked(name: str) -> dict[str, str]:
@@ -66,4 +68,4 @@ def test_no_lock_holds_a_release_that_is_known_to_be_compromised(lock: str) -> N
 def test_the_gateway_is_exactly_the_last_release_everywhere() -> None:
     ranges = {str(requirement.specifier) for requirement in requirements() if requirement.name == "tensorzero"}
     assert ranges == {"==2026.6.0"}
-    assert {locked(lock)["tensorzero"] for lock in LOCKS} == {"2026.6.0"}
+    assert {locked(lock)["tensorzero"] for lock in WITH_THE_GATEWAY} == {"2026.6.0"}

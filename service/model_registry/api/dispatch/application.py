@@ -21,6 +21,7 @@ from model_registry.api.dispatch.request import DispatchRequest
 from model_registry.api.http_protocol import CONNECTION
 from model_registry.api.long_work import Room
 from model_registry.api.problems import REFUSALS, bug_response
+from model_registry.api.response_heads import ResponseCycle
 from model_registry.api.shared_headers import SECURITY_HEADERS, private
 from model_registry.errors import (
     DispatchLoop,
@@ -75,10 +76,12 @@ class DispatchApplication:
                     return door
         return found
 
-    async def __call__(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def __call__(
+        self, door: Door, scope: Scope, receive: Receive, send: Send, cycle: ResponseCycle | None = None
+    ) -> None:
+        """Answer one request. With its `cycle`, what is whole is taken and sent in one piece."""
         asked = dict(reversed(scope["headers"]))  # reversed: of a header that is repeated the first counts
-        request = DispatchRequest(scope, receive, send, asked, self._replica, self._room)
+        request = DispatchRequest(scope, receive, send, asked, self._replica, self._room, cycle)
         connection, task = scope.get(CONNECTION), asyncio.current_task()
         if connection is not None and task is not None:
             connection.on_hang_up(task.cancel)

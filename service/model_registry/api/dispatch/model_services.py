@@ -89,6 +89,7 @@ class ModelServiceDoors:
             await self._training.train(request, service.name, fields if whole else None)
             return
         plan = self._plan(request, service, capability, body, version=fields.text(MODEL_VERSION))
+        _expect_able(plan)
         await request.respond(await self._dispatcher.dispatch(plan, request.upstream_headers()))
 
     async def _ask_several(self, capability: str, fields: Fields, request: DispatchRequest) -> None:
@@ -121,6 +122,7 @@ class ModelServiceDoors:
         begun, whole = await request.read(KEPT_BYTES)
         body = begun if whole else request.rest(begun)
         plan = self._plan(request, service, capability, body, path=path)
+        _expect_able(plan)
         await request.respond(await self._dispatcher.dispatch(plan, request.upstream_headers()))
 
     def _find(self, request: DispatchRequest, model_type: str) -> _Service:
@@ -240,6 +242,18 @@ def _value_of(request: DispatchRequest, header: bytes | None) -> str | None:
 
 def _for_version(target: Target, rest: bytes) -> bytes:
     return rest if target.version is None else with_version(rest, target.version)
+
+
+def _expect_able(plan: Plan) -> None:
+    """Refuse what no instance was registered for: to ask again does not help. Errors: NotFound."""
+    if any(plan.capability in target.capabilities for target in plan.targets):
+        return
+    able = sorted(frozenset[str]().union(*(target.capabilities for target in plan.targets)))
+    raise NotFound(
+        f"{plan.name}: no instance has the capability {plan.capability!r}; those that are registered have: "
+        f"{listed(able)}. Register an instance that declares it.",
+        allowed=able[:MOST_LISTED],
+    )
 
 
 def _no_target(service: _Service, version: str | None) -> NotFound | NoInstance:

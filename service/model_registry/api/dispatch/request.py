@@ -9,9 +9,10 @@ from itertools import islice
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
-from model_registry.api.auth import ANYBODY, Caller
+from model_registry.api.caller import ANYBODY, Caller
 from model_registry.api.long_work import Room
 from model_registry.api.problems import summary
+from model_registry.api.response_heads import ResponseCycle
 from model_registry.api.shared_headers import SECURITY_HEADERS, private
 from model_registry.entities.spelling import MOST_LISTED
 from model_registry.errors import Invalid, Reason
@@ -43,6 +44,8 @@ class DispatchRequest:
     """This replica's id."""
     room: Room
     """For large bodies."""
+    cycle: ResponseCycle | None = None
+    """The request as the connection knows it, where it comes from one."""
     caller: Caller = ANYBODY
     started: float = field(default_factory=time.perf_counter)
     name: str = UNKNOWN
@@ -92,6 +95,8 @@ class DispatchRequest:
 
         Errors: CallerLeft, TooManyRequests when large bodies of others fill the room for them.
         """
+        if self._begun is None and self.cycle is not None and (body := self.cycle.take_body()) is not None:
+            self._begun = body, True
         begun, whole = self._begun or (b"", False)
         if not whole and len(begun) <= most:
             began = time.perf_counter()
@@ -148,6 +153,11 @@ class DispatchRequest:
     async def respond(self, answer: Answer) -> None:
         """Send an answer as it comes. Left early, the upstream stops. Errors: those of `Answer.read`."""
         with answer:
+            if self.cycle is not None and self.replies is None and (body := answer.whole()) is not None:
+                headers = self._head(answer.headers, answer.service, answer.attempts, answer.upstream_seconds)
+                self.status = answer.status
+                await self.cycle.respond(answer.status, headers, body)
+                return
             await self.begin(answer)
             more = True
             while more:
@@ -163,9 +173,13 @@ class DispatchRequest:
         self, status: int, headers: list[Header], service: str, attempts: int, upstream_seconds: float
     ) -> None:
         """Send the head of an answer that one or several services have given."""
+        self.status = status
+        headers = self._head(headers, service, attempts, upstream_seconds)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    def _head(self, headers: list[Header], service: str, attempts: int, upstream_seconds: float) -> list[Header]:
         self.upstream_seconds = upstream_seconds
         self.overhead_seconds = time.perf_counter() - self.started - self.waited - upstream_seconds
-        self.status = status
         headers = [
             *headers,
             *SECURITY_HEADERS,
@@ -173,6 +187,4 @@ class DispatchRequest:
             (b"x-registry-attempts", b"%d" % attempts),
             (b"x-registry-overhead-ms", b"%.2f" % (self.overhead_seconds * 1000)),
         ]
-        if self.method in _CACHED:
-            headers = private(headers)
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        return private(headers) if self.method in _CACHED else headers

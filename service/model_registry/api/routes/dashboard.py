@@ -75,10 +75,11 @@ async def manager_health(request: Request, state: CurrentApp) -> Response:
     "/status/{model_type}",
     summary="Get whether a model type can be asked",
     operation_id="model_type_status",
-    responses={200: {"model": TypeStatus}, **responses(401, 404, 503)},
+    responses={200: {"model": TypeStatus}, **responses(401, 403, 404, 503)},
 )
-async def model_type_status(model_type: str, state: CurrentApp, _caller: Reader) -> Response:
-    """Its instances, as this replica knows them."""
+async def model_type_status(model_type: str, state: CurrentApp, caller: Reader) -> Response:
+    """Its instances, as this replica knows them. A key that is limited to other model types may not see them."""
+    caller.require_sight(model_type)
     snapshot = state.registry.snapshot
     service = find_model_service(snapshot, model_type)
     instances = []

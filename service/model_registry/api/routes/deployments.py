@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import NEEDS_KEY, Caller, KeyHolder, NodeReporter, Reader
+from model_registry.api.auth import NEEDS_KEY, KeyHolder, NodeReporter, Reader
 from model_registry.api.cached_responses import NOT_KEPT, cached_response, json_response, row_response
+from model_registry.api.caller import Caller
 from model_registry.api.edits import plan_with_refresh
 from model_registry.api.error_handlers import invalid_as
 from model_registry.api.guarded_route import GuardedRoute

@@ -13,19 +13,22 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Caller, ProbeReader, Reader, Registrant
+from model_registry.api.auth import ProbeReader, Reader, Registrant
 from model_registry.api.cached_responses import NOT_KEPT, json_response
+from model_registry.api.caller import Caller
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.api.resource import Limit, Offset, in_items, page, paginate, partial
 from model_registry.entities.base import Text
 from model_registry.entities.model_service import InstanceStatus, ServiceInstance
+from model_registry.errors import NotAllowed
 from model_registry.selection.filter_values import known
 from model_registry.services.author import Author
 from model_registry.services.dispatch.targets import TargetState
 from model_registry.services.registration import Registration
 from model_registry.services.views import InstanceHealth, InstanceView, health_view, instance_view, state_of
 from model_registry.snapshot.lookup import find_instance, find_model_service
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/services", tags=["model services"], route_class=GuardedRoute)
@@ -45,12 +48,12 @@ class Why(BaseModel):
     "",
     summary="List instances of model services, ordered by service_id",
     operation_id="list_instances",
-    responses={200: {"model": page("InstanceList", InstanceView)}, **responses(401, 404, 422, 429, 503)},
+    responses={200: {"model": page("InstanceList", InstanceView)}, **responses(401, 403, 404, 422, 429, 503)},
 )
 async def list_instances(
     request: Request,
     state: CurrentApp,
-    _caller: Reader,
+    caller: Reader,
     model_type: Annotated[str | None, Query(description="Only instances of this type, without case.")] = None,
     health: Annotated[
         str | None, Query(alias="state", description="Only instances in this state.", examples=["offline"])
@@ -58,10 +61,11 @@ async def list_instances(
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """What was registered, and how each instance is, as this replica knows it."""
+    """What was registered, and how each instance is, as this replica knows it; a limited key sees its model types."""
     snapshot, how = state.registry.snapshot, state.model_services.known
-    matching: Sequence[ServiceInstance] = list(snapshot.instances)
+    matching: Sequence[ServiceInstance] = [i for i in snapshot.instances if caller.may_see(_type(snapshot, i))]
     if model_type is not None:
+        caller.require_sight(model_type)
         service = find_model_service(snapshot, model_type)
         matching = sorted(snapshot.instances.where("model_service", service.id), key=lambda i: i.service_id)
     if health is not None:
@@ -81,27 +85,27 @@ async def list_instances(
     "/{reference}",
     summary="Get an instance by its service_id or id",
     operation_id="get_instance",
-    responses={200: _SHAPE, **responses(401, 404, 503)},
+    responses={200: _SHAPE, **responses(401, 403, 404, 503)},
 )
-async def get_instance(reference: str, state: CurrentApp, _caller: Reader) -> Response:
+async def get_instance(reference: str, state: CurrentApp, caller: Reader) -> Response:
     """What was registered, and how the instance is, as this replica knows it."""
-    return _answer(state, find_instance(state.registry.snapshot, reference))
+    return _answer(state, _visible(state, reference, caller))
 
 
 @router.get(
     "/{reference}/health",
     summary="Get the health of an instance",
     operation_id="get_instance_health",
-    responses={200: {"model": InstanceHealth}, **responses(401, 404, 422, 503)},
+    responses={200: {"model": InstanceHealth}, **responses(401, 403, 404, 422, 503)},
 )
 async def get_health(
     reference: str,
     state: CurrentApp,
-    _caller: ProbeReader,
+    caller: ProbeReader,
     probe: Annotated[bool, Query(description="Ask the instance now, for at most 5 s. Needs a key.")] = False,
 ) -> Response:
     """How the instance is, as this replica knows it: by its probes, and by what requests met."""
-    instance = find_instance(state.registry.snapshot, reference)
+    instance = _visible(state, reference, caller)
     if probe:
         await state.model_services.prober.look(instance)
     answer = health_view(instance, state.model_services.known(instance), state.registry.origin)
@@ -211,6 +215,20 @@ async def _set_status(
 ) -> Response:
     reason = why.reason if why else None
     return _answer(state, await state.model_services.registrar.set_status(reference, status, _author(caller), reason))
+
+
+def _visible(state: AppState, reference: str, caller: Caller) -> ServiceInstance:
+    """Find an instance that the caller may look at. Errors: NotFound, NotAllowed."""
+    snapshot = state.registry.snapshot
+    instance = find_instance(snapshot, reference)
+    if not caller.may_see(_type(snapshot, instance)):
+        raise NotAllowed(f"API key {caller.name!r} is limited to other model types than that of {reference!r}.")
+    return instance
+
+
+def _type(snapshot: Snapshot, instance: ServiceInstance) -> str:
+    service = snapshot.model_services.get(instance.model_service_id)
+    return service.model_type if service else ""
 
 
 def _author(caller: Caller) -> Author:

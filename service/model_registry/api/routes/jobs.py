@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Caller, DispatchCaller
+from model_registry.api.auth import DispatchCaller
 from model_registry.api.cached_responses import NOT_KEPT, json_response
+from model_registry.api.caller import Caller
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.entities.server_sent_events import HEARTBEAT, MEDIA_TYPE, event_bytes

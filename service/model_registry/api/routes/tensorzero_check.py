@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
-from model_registry.api.auth import ANYBODY, READ_WITH_BODY, Caller, KeyHolder, Reader
+from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
 from model_registry.api.cached_responses import json_response
+from model_registry.api.caller import ANYBODY, Caller
 from model_registry.api.check_slots import CheckJob
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
 from model_registry.api.problems import ProblemReason, responses

@@ -54,6 +54,13 @@ _OTHERS = frozenset(
 """Words for kinds of models that are not catalogued."""
 
 _SAYS = ("mode", "type", "model_type", "task", "kind")
+_TELLING = frozenset(
+    {
+        *_SAYS,
+        *("model_ability", "capabilities", "architecture", "modality", "input_modalities", "output_modalities"),
+    }
+)
+"""Keys in which a server may say the type."""
 _AUDIO = "audio"
 
 _NAMES = (
@@ -64,6 +71,8 @@ _NAMES = (
     (r"dall-e|(^|[^a-z])image([^a-z]|$)|(^|[^a-z])flux([^a-z]|$)|stable-diffusion", "image"),
 )
 """What a name usually means, where a server says nothing. All others are chat models."""
+_HINTS = re.compile(r"embed|rerank|whisper|transcri|tts|dall-e|image|flux|stable-diffusion")
+"""What is in every name that means something: most have none of it, and need not be compared with each."""
 
 _CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length", "max_input_tokens")
 _OUTPUT = ("max_completion_tokens", "max_output_tokens")
@@ -75,7 +84,11 @@ class NotCatalogued(ValueError):
 
 def model_type(model: Entry, model_id: str) -> str:
     """Find a model's type: what the server says, else what its name means. Errors: NotCatalogued."""
-    by_name = next((kind for pattern, kind in _NAMES if re.search(pattern, model_id.lower())), None)
+    name = model_id.lower()
+    hinted = _HINTS.search(name) is not None
+    by_name = next((kind for pattern, kind in _NAMES if re.search(pattern, name)), None) if hinted else None
+    if _TELLING.isdisjoint(model):
+        return by_name or "chat"
     for stated in _words(model):
         # Some write text_embedding or text embedding.
         word = stated if stated in TYPES or stated in _OTHERS else stated.replace("_", "-").replace(" ", "-")

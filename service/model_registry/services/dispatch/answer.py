@@ -50,6 +50,10 @@ class Answer:
         """Whether the whole body was read."""
         return self._attempt.complete
 
+    def whole(self) -> bytes | None:
+        """The whole body, if all of it has come already and none was read."""
+        return self._attempt.whole()
+
     async def read(self) -> bytes:
         """The next piece of the body; empty at its end. Errors: UpstreamFailed, UpstreamTimeout, when it breaks off."""
         try:

@@ -96,10 +96,13 @@ class Attempt:
     async def _once(self, connections: Connections, *, fresh: bool) -> Outcome:
         origin, prefix = _place(self.target.url)
         try:
-            exchange = self._exchange = await connections.exchange(origin, fresh=fresh)
+            exchange = None if fresh else connections.kept(origin)
+            if exchange is None:
+                exchange = await connections.exchange(origin, fresh=True)
         except NotConnected as error:
             self.reason = f"no connection: {error}"
             return Outcome("not_connected")
+        self._exchange = exchange
         sent_at = time.monotonic()
         try:
             await self._send(exchange, prefix + self.plan.path)
@@ -111,12 +114,14 @@ class Attempt:
                 self.sent = True
                 if self.plan.on_sent is not None:
                     self.plan.on_sent()
-            self.upstream_seconds += time.monotonic() - sent_at
-        self._see_to_pauses(head)
+            now = time.monotonic()
+            self.upstream_seconds += now - sent_at
+        if not exchange.came:
+            self._see_to_pauses(head)
         if head.status >= _SERVER_ERROR or head.status in {401, 403, 429}:
             self.reason = f"it answered {head.status}"
             return Outcome("status", head.status, retry_after(head.headers))
-        self._lease.began(time.monotonic())
+        self._lease.began(now)
         return Outcome("ok", head.status)
 
     async def _send(self, exchange: Exchange, target: bytes) -> None:
@@ -135,11 +140,9 @@ class Attempt:
         headers = self._headers
         if body or plan.method not in _BODILESS:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await exchange.send_head(plan.method, target, headers)
+        exchange.send_whole(plan.method, target, headers, body)
         self._watch(plan.idle_seconds, total=plan.total_seconds)
-        if body:
-            await exchange.send(body)
-        await exchange.end()
+        await exchange.room()
 
     async def _pass_on(self, exchange: Exchange, body: CallerBody, data: bytes) -> None:
         """Send the caller's body as it comes, while the response may begin."""
@@ -169,6 +172,10 @@ class Attempt:
             raise
         self._waits_for_caller = True
         return data
+
+    def whole(self) -> bytes | None:
+        """The body, if all of it has come and none was read."""
+        return self._exchange.whole() if self._exchange is not None else None
 
     @property
     def complete(self) -> bool:

@@ -21,7 +21,7 @@ _FORGIVEN_SECONDS = 30.0
 class Breaker:
     """One circuit breaker. Who asks `admits` and gets `yes` or `test`, takes a permit, and reports how it ended."""
 
-    __slots__ = ("_closed_at", "_failures", "_openings", "_threshold", "_until", "epoch", "opened", "testing")
+    __slots__ = ("_closed_at", "_failures", "_openings", "_threshold", "_until", "_usual", "epoch", "opened", "testing")
 
     def __init__(self, threshold: int) -> None:
         self._threshold = threshold
@@ -29,6 +29,7 @@ class Breaker:
         self._openings = 0
         self._until = 0.0
         self._closed_at = float("-inf")
+        self._usual: Permit | None = None
         self.opened = False
         """Open or half-open."""
         self.testing = False
@@ -52,10 +53,13 @@ class Breaker:
 
     def permit(self, now: float) -> Permit:
         """Send a request: as the test if one is due, else without regard to the state."""
-        test = self.opened and not self.testing and now >= self._until
-        if test:
+        if self.opened and not self.testing and now >= self._until:
             self.testing = True
-        return Permit(self, test=test)
+            return Permit(self, test=True)
+        usual = self._usual
+        if usual is None or usual.epoch != self.epoch:
+            usual = self._usual = Permit(self, test=False)  # all of one epoch are alike
+        return usual
 
     def open(self, now: float) -> None:
         """Open, or stay open for as long again, without waiting for failures."""
@@ -76,6 +80,11 @@ class Breaker:
             self.opened = self.testing = False
             self._closed_at = now
 
+    @property
+    def calm(self) -> bool:
+        """Whether a success would change nothing."""
+        return not (self.opened or self._failures)
+
     def hasten(self, now: float) -> None:
         """Make the test due now: there is a sign that it works again."""
         self._until = min(self._until, now)
@@ -94,17 +103,17 @@ class Breaker:
 class Permit:
     """A request that a breaker let through. Report exactly one of `succeeded`, `failed` and `released`."""
 
-    __slots__ = ("_breaker", "_epoch", "test")
+    __slots__ = ("_breaker", "epoch", "test")
 
     def __init__(self, breaker: Breaker, *, test: bool) -> None:
         self._breaker = breaker
-        self._epoch = breaker.epoch
+        self.epoch = breaker.epoch
         self.test = test
 
     def succeeded(self, now: float) -> bool:
         """Report that it worked. Returns whether this closed the breaker."""
         breaker = self._breaker
-        if self._epoch != breaker.epoch:
+        if self.epoch != breaker.epoch:
             return False
         if not breaker.opened:
             breaker.count_success()
@@ -115,13 +124,13 @@ class Permit:
     def failed(self, now: float) -> None:
         """Report that it failed."""
         breaker = self._breaker
-        if self.test and self._epoch == breaker.epoch and breaker.testing:
+        if self.test and self.epoch == breaker.epoch and breaker.testing:
             breaker.testing = False
             breaker.open(now)
-        elif self._epoch == breaker.epoch and not breaker.opened:
+        elif self.epoch == breaker.epoch and not breaker.opened:
             breaker.count_failure(now)
 
     def released(self) -> None:
         """Report that it ended without telling anything: a test is due again."""
-        if self.test and self._epoch == self._breaker.epoch:
+        if self.test and self.epoch == self._breaker.epoch:
             self._breaker.testing = False

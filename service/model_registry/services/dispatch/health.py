@@ -57,6 +57,11 @@ class Health:
             offline = self._failed >= _FAILED_PROBES
             self._set("offline" if offline else "degraded", str(result), ejects=offline)
 
+    @property
+    def calm(self) -> bool:
+        """Whether a well answered request would change nothing."""
+        return self._answered and self.state == "healthy"
+
     def answered(self) -> None:
         """A request was answered well: it is there, whatever its health checks say."""
         self._answered = True

@@ -58,7 +58,10 @@ class Lease:
         self._note(self.target.key, upstream, now)
 
     def _succeeded(self, now: float) -> None:
-        upstream = self._lane.upstream
+        lane = self._lane
+        upstream = lane.upstream
+        if upstream.health.calm and upstream.connections.calm and lane.breaker.calm:
+            return
         connected, answered = self._connection.succeeded(now), self._answer.succeeded(now)
         if connected or answered or upstream.health.ejects:
             upstream.recovered_at = now

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from model_registry.settings import own_variables
+from model_registry.entities.own_variables import is_own
 
-_OWN_PREFIXES = ("MODEL_REGISTRY_", "SUPABASE_", "POSTGREST_", "PGRST_", "POSTGRES_", "PGPASS", "NATS_")
-"""Of variables of the registry and of what it runs on."""
-_OWN = own_variables()
 _LONGEST = 16 * 2**10
 """Characters. Upstreams refuse longer headers."""
 
@@ -25,8 +22,7 @@ class ProviderKeys:
 
     def fault(self, variable: str) -> str | None:
         """Return why this variable gives no key, or None when it does."""
-        name = variable.upper()
-        if name in _OWN or name.startswith(_OWN_PREFIXES):
+        if is_own(variable):
             return f"{variable} is a variable of the registry's own, which is sent to nobody"
         value = self._environment.get(variable, "").strip()
         if not value:

@@ -57,9 +57,9 @@ OutcomeKind = Literal["ok", "not_connected", "broken", "timeout", "status", "cli
 Effect = Literal["success", "failure", "cool_down", "none"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """How one request to one target ended."""
+    """How one request to one target ended. Nobody changes it; freezing would take a microsecond."""
 
     kind: OutcomeKind
     """`ok`: answered in full. `status`: answered with `status`. `not_connected`: nothing was sent. `broken`: the

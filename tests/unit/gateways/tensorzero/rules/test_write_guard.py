@@ -53,6 +53,26 @@ def test_what_has_nothing_to_do_with_the_configuration_is_not_looked_at() -> Non
     refuse_bad_configuration(Snapshot.empty(), [bad])
 
 
+def test_a_new_model_that_is_not_active_is_refused_for_its_own_columns_too() -> None:
+    catalogue, ids = good_catalogue()
+    before, known = catalogue.snapshot(), len(catalogue.operations)
+    catalogue.model(ids["local"], "good", active=False)
+    catalogue.model(ids["local"], "bad", active=False, tensorzero={"provider": {"zzz": 1}})
+
+    error = refusal(before, catalogue.operations[known:])
+    assert {reason.where.split(".")[1] for reason in error.reasons} == {"bad"}
+
+
+def test_a_new_model_that_the_same_write_makes_active_is_looked_at() -> None:
+    catalogue, ids = good_catalogue()
+    before, known = catalogue.snapshot(), len(catalogue.operations)
+    twins = [catalogue.model(ids["local"], "twin", active=False, model_id=f"m{n}") for n in range(2)]
+    asleep = catalogue.operations[known:]
+    refuse_bad_configuration(before, asleep)
+
+    refusal(before, [*asleep, *(Operation("models", "update", twin, {"active": True}) for twin in twins)])
+
+
 def test_what_was_wrong_before_does_not_block_other_changes() -> None:
     catalogue, ids = good_catalogue()
     broken = catalogue.model(ids["local"], "broken", tensorzero={"provider": {"zzz": 1}})
