@@ -130,6 +130,10 @@ class Planner:
         """Return what has been collected."""
         return ImportPlan(tuple(self.operations), tuple(self.report), frozenset(self.kept))
 
+    def writes(self, row: Row) -> bool:
+        """Whether the plan has an operation for a row already: a second one would find another version."""
+        return row.id in self.kept or any(operation.id == row.id for operation in self.operations)
+
     def note(self, action: Action, kind: str, name: str, detail: str = "") -> None:
         """Report something that is not a row."""
         self.report.append(ReportEntry(action, kind, name, detail))

@@ -92,6 +92,32 @@ def import_functions(settled: Settled, models: ModelIds, planner: Planner, whole
         planner.upsert(WantedRow("functions", "function", name, {}, marks=here.marks(name)), row)
     for function, table, sampling in functions:
         _write_mappings(function, table, sampling, models, here)
+    _move_mappings(models, here)
+
+
+def _move_mappings(models: ModelIds, here: _Import) -> None:
+    """Let the mappings of others, of any gateway, follow a model that the project has taken over."""
+    for old_id, new_id in models.instead.items():
+        for mapping in here.whole.mappings.where("model", old_id):
+            (function,) = here.whole.functions.where("key", (mapping.service_name, mapping.function_name))
+            ours = function.gateway == here.gateway and read_owners(function.project) == here.settled.me
+            if not here.planner.writes(mapping) and not (ours and here.planner.replace):
+                move_mapping(here.planner, mapping, old_id, new_id, models.names[new_id])
+
+
+def move_mapping(planner: Planner, mapping: Mapping, old_id: str, new_id: str, model: str) -> None:
+    """Plan that a mapping refers to another row of the same routed model."""
+    columns = ("model_id", "fallback_model_id")
+    values = {column: new_id for column in columns if getattr(mapping, column) == old_id}
+    names = {old_id: "a row that goes", new_id: model}
+
+    def shown(_: str, value: str) -> str:
+        return names.get(value, value)
+
+    name = f"{mapping.service_name}/{mapping.function_name}.{mapping.variant_name}"
+    wanted = WantedRow("service_model_mappings", "variant", name, values, draft=MappingDraft, shown=shown)
+    planner.upsert(wanted, mapping)
+    planner.kept.discard(mapping.id)  # it is not the project's
 
 
 def _write_function(name: str, table: Table, own: Table, sampling: Sampling, here: _Import) -> Function:

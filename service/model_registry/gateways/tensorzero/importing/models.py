@@ -41,6 +41,8 @@ class ModelIds:
     """Row -> model name, for the report."""
     rows: set[str] = field(default_factory=set)
     """The rows of the project's models. The import may remove or switch off others of the same name."""
+    instead: dict[str, str] = field(default_factory=dict)
+    """Row of another project that is switched off -> the row that its mappings refer to instead."""
 
 
 def import_models(
@@ -211,7 +213,9 @@ def _write_models(
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}
         if (section, name) in settled.taken:
-            kept |= _switch_off((section, name), kept, planner, here)
+            off = _switch_off((section, name), kept, planner, here)
+            known.instead |= dict.fromkeys(off, ids[0])
+            kept |= off
         # A replaced project leaves what people added.
         stays = [row for row in here.models((section, name)) if here.owners_of_model(row) != settled.me]
         staying = stays if planner.replace else here.models((section, name))
@@ -292,11 +296,16 @@ def _wanted_model(
 
 def _switch_off(key: Key, kept: set[str], planner: Planner, here: RegistryEntries) -> set[str]:
     """Switch off the rows of another project's model that becomes as this one has it. Return their ids."""
+
+    def nobodys(old: Model | None) -> Table:
+        return model_marks(old, NOBODY, here.gateway)
+
     rows = [row for row in here.models(key) if row.id not in kept and here.owners_of_model(row) and row.active]
     for row in rows:
         provider = planner.snapshot.providers.get(row.provider_id)
         name = f"{row.name} on {provider.name if provider else row.provider_id}"
-        planner.upsert(WantedRow("models", KINDS[key[0]], name, {"active": False}, key, ModelDraft), row)
+        wanted = WantedRow("models", KINDS[key[0]], name, {"active": False}, key, ModelDraft, marks=nobodys)
+        planner.upsert(wanted, row)
     return {row.id for row in rows}
 
 

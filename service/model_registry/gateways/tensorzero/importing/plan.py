@@ -70,7 +70,7 @@ def plan_import(
     if replace:
         remove_the_rest(settled, planner, whole, into)
     after = content.preview(planner.operations)
-    refuse_losses(settled.project, after, exact=replace and not _of_projects(after))
+    refuse_losses(settled.project, after, exact=replace and not into.me and not _of_projects(after))
     return planner.plan()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
 from model_registry.entities.model import GATEWAY_CONTEXTS, Alias, Model, ModelDraft
+from model_registry.gateways.tensorzero.importing.functions import move_mapping
 from model_registry.gateways.tensorzero.importing.registry_entries import EMPTY, RegistryEntries, owners_in
 from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import Table
@@ -100,7 +101,7 @@ class _Removal:
             owners = here.owners_of_model(row)
             if row.id in self.planner.kept or why_left_out(row, self.after.providers.get(row.provider_id)):
                 continue
-            if owners == self.settled.me and row.id not in others:
+            if owners == self.settled.me and (row.id not in others or self._follow(row)):
                 gone.append(row)
             elif self._left_to(owners):
                 marks = model_marks(row, owners - self.settled.me, self.into.gateway)
@@ -118,6 +119,17 @@ class _Removal:
             (function,) = self.whole.functions.where("key", (mapping.service_name, mapping.function_name))
             if function.gateway != self.into.gateway or not self.is_ours(function):
                 yield mapping
+
+    def _follow(self, row: Model) -> bool:
+        """Let the mappings of others follow to a row that the project has of the same model. False: there is none."""
+        rows = [other for other in self.after.models.where("name", row.name) if section_of(other) == section_of(row)]
+        kept = [other for other in rows if other.id in self.planner.kept and other.active]
+        users = list(self.whole.mappings.where("model", row.id))
+        if not kept or any(self.planner.writes(mapping) for mapping in users):
+            return False
+        for mapping in users:
+            move_mapping(self.planner, mapping, row.id, kept[0].id, row.name)
+        return True
 
     def _is_gone(self, alias: Alias) -> bool:
         """Whether an alias goes by itself: people's, where the import is nobody's too."""

@@ -72,13 +72,13 @@ def renamed(project: Project, names: Names) -> Project:
 
 
 def _follow(tree: Any, pattern: Path, section: str, names: Names) -> None:  # noqa: ANN401 (any TOML value)
-    for parent, key in list(_matches(tree, pattern)):
+    for parent, key in list(matches(tree, pattern)):
         value = parent[key]
         if isinstance(value, str) and (new := names.get((section, value)) or _inner(value, names)):
             parent[key] = new
 
 
-def _matches(value: Any, pattern: Path) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 (any TOML value)
+def matches(value: Any, pattern: Path) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 (any TOML value)
     """Yield each place that a pattern matches: the table or list, and the key or index in it."""
     first, *rest = pattern
     if isinstance(value, dict):
@@ -87,7 +87,7 @@ def _matches(value: Any, pattern: Path) -> Iterator[tuple[Any, Any]]:  # noqa: A
         keys = list(range(len(value))) if first == "*" and isinstance(value, list) else []
     for key in keys:
         if rest:
-            yield from _matches(value[key], tuple(rest))
+            yield from matches(value[key], tuple(rest))
         else:
             yield value, key
 

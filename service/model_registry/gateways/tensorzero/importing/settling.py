@@ -12,6 +12,7 @@ from typing import Any
 
 from model_registry.gateways.tensorzero.compare import Difference, differences, meaning
 from model_registry.gateways.tensorzero.importing.conflicts import Conflict, refusal, shown
+from model_registry.gateways.tensorzero.importing.default_keys import default_key_conflicts
 from model_registry.gateways.tensorzero.importing.registry_entries import AS_ONE, FILES, Key, RegistryEntries
 from model_registry.gateways.tensorzero.importing.renaming import renamed
 from model_registry.gateways.tensorzero.project import (
@@ -70,40 +71,55 @@ def settle(project: Project, registry: RegistryEntries, into: Destination) -> Se
     while conflicts := _conflicts(settled, registry):
         if into.on_conflict is None:
             raise refusal(conflicts, into)
-        names: dict[Key, str] = {}
-        for conflict in conflicts:
-            if into.on_conflict == "overwrite":
-                settled.taken.add(conflict.key)
-                settled.notes.append(("overwritten", shown(conflict.key), str(conflict)))
-            elif into.on_conflict == "rename" and conflict.key[0] in _RENAMED:
-                names[conflict.key] = _free_name(conflict.key, settled.project, registry, into)
-            else:
-                settled.kept.add(conflict.key)
-                settled.notes.append(("kept", shown(conflict.key), str(conflict)))
-        _refuse_unsolved(conflicts, settled, registry, into)
-        for (section, name), new in names.items():
-            conflict = next(conflict for conflict in conflicts if conflict.key == (section, name))
-            settled.notes.append(("renamed", shown(conflict.key), f"now {shown((section, new))}: {conflict}"))
+        names = _decided(conflicts, settled, registry, into)
+        if unsolved := [conflict for conflict in conflicts if _is_unsolved(conflict.key, settled, registry, into)]:
+            raise refusal(unsolved, into)
+        # What refers to another name now says something else, perhaps.
         settled.project = renamed(settled.project, names)
     settled.project = _left(settled, registry)
     return settled
 
 
+def _decided(
+    conflicts: list[Conflict], settled: Settled, registry: RegistryEntries, into: Destination
+) -> dict[Key, str]:
+    """Note what becomes of each conflict. Return the new names."""
+    names: dict[Key, str] = {}
+    for conflict in conflicts:
+        section, name = conflict.key
+        # A default that the project does not say cannot take the place of one.
+        says_nothing = section == "provider_types" and name not in settled.project.table(section)
+        action: Action = "kept"
+        words = str(conflict)
+        if into.on_conflict == "overwrite" and not says_nothing:
+            action = "overwritten"
+            settled.taken.add(conflict.key)
+        elif into.on_conflict == "rename" and section in _RENAMED:
+            action = "renamed"
+            names[conflict.key] = _free_name(conflict.key, settled.project, registry, into)
+            words = f"now {shown((section, names[conflict.key]))}: {conflict}"
+        else:
+            settled.kept.add(conflict.key)
+        settled.notes.append((action, shown(conflict.key), words))
+    return names
+
+
 def _conflicts(settled: Settled, registry: RegistryEntries) -> list[Conflict]:
     """Find the entries of others that differ, and note those that are alike."""
-    mine = settled.project
-    settled.shared = set()
+    mine, done = settled.project, settled.kept | settled.taken
     others = {
         key: owners - settled.me
-        for key in [*_keys(mine, registry)]
-        if key not in settled.kept | settled.taken and (owners := registry.owners(key)) - settled.me
+        for key in _keys(mine, registry)
+        if key not in done and (owners := registry.owners(key)) - settled.me
     }
     there = {key: registry.entry(key) for key in others}
     found: dict[Key, list[Difference]] = {key: [] for key in others}
     for difference, key in _compared(mine, there, registry):
         found[key].append(difference)
     settled.shared = {key for key, list_ in found.items() if not list_}
-    return [Conflict(key, others[key], tuple(list_)) for key, list_ in found.items() if list_]
+    conflicts = [Conflict(key, others[key], tuple(list_)) for key, list_ in found.items() if list_]
+    defaults = default_key_conflicts(mine, registry, settled.me)
+    return conflicts + [conflict for conflict in defaults if conflict.key not in done]
 
 
 def _keys(project: Project, registry: RegistryEntries) -> Iterator[Key]:
@@ -211,19 +227,12 @@ def _is_free(key: Key, project: Project, registry: RegistryEntries, into: Destin
     return not there or (into.me != NOBODY and registry.owners(key) == into.me)
 
 
-def _refuse_unsolved(conflicts: list[Conflict], settled: Settled, registry: RegistryEntries, into: Destination) -> None:
-    """Refuse what the chosen way does not solve: what templates include by its path, and what is switched off."""
-    base = as_table(as_table(settled.project.tree.get(_ACCESS[0])).get(_ACCESS[1])).get(BASE_PATH[2])
-    included = set(below(settled.project.files, base)) if isinstance(base, str) else set()
-    unsolved = [
-        conflict
-        for conflict in conflicts
-        if (into.on_conflict == "rename" and (conflict.key == _ACCESS or _is_included(conflict.key, included)))
-        or (conflict.key in settled.kept and registry.entry(conflict.key) is None and conflict.key[0] in MODELLED)
-    ]
-    if unsolved:
-        raise refusal(unsolved, into)
-
-
-def _is_included(key: Key, included: set[str]) -> bool:
-    return key[0] == FILES and key[1] in included
+def _is_unsolved(key: Key, settled: Settled, registry: RegistryEntries, into: Destination) -> bool:
+    """Whether the chosen way does not solve a conflict: of what templates include by its path, or is switched off."""
+    if into.on_conflict == "keep":
+        return key[0] in MODELLED and registry.entry(key) is None
+    if into.on_conflict == "rename":
+        base = as_table(settled.project.table(_ACCESS[0]).get(_ACCESS[1])).get(BASE_PATH[2])
+        included = below(settled.project.files, base) if isinstance(base, str) else []
+        return key == _ACCESS or (key[0] == FILES and key[1] in included)
+    return False
