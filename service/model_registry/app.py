@@ -39,11 +39,9 @@ from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.event_recorder import EventRecorder
 from model_registry.fleet.jetstream_setup import StreamLimits
 from model_registry.fleet.liveness import LOOKS_PER_HEARTBEAT, NodeLiveness
-from model_registry.gateways.publishing.publishable import Renderer, Selector, Validator
-from model_registry.gateways.publishing.published import AcceptedFile
-from model_registry.gateways.publishing.publisher import ConfigPublisher
-from model_registry.gateways.tensorzero.rules.write_guard import refuse_bad_configuration
-from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
+from model_registry.gateways.publishing.composition import make_publishers
+from model_registry.gateways.publishing.publishers import GatewayPublishers
+from model_registry.gateways.write_guard import WriteGuard
 from model_registry.http11.connections import Connections
 from model_registry.messaging.connection import USUAL, NatsConnection, Pace
 from model_registry.messaging.login import NatsLogin
@@ -105,7 +103,7 @@ def _registry(settings: Settings, database: Database, work: LongWork) -> Registr
         database,
         # Tells this process apart from every other replica, also after a restart.
         origin=f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
-        check=refuse_bad_configuration,
+        check=WriteGuard().refuse,
         most_deployments=settings.most_deployments,
         most_nodes=settings.most_nodes,
         offload=work.guard.run,
@@ -141,19 +139,18 @@ def _state(  # noqa: PLR0913, PLR0917 (the parts)
 ) -> AppState:
     """The parts of the service, each given those it needs. Nothing runs yet."""
     metrics = Metrics(registry)
+    history = _history(database, log_database, registry, work)
     events, liveness = _fleet(settings, registry, link, metrics)
-    renderer = Renderer(registry, settings.route_hold_seconds)
     model_services, instance_metrics = _model_services(settings, registry, metrics)
     keys = ProviderKeys(os.environ)
     dispatcher, dispatch_metrics = _dispatcher(settings, model_services, keys, metrics)
     return AppState(
         settings=settings,
         registry=registry,
-        history=_history(database, log_database, registry, work),
+        history=history,
         authenticator=authenticator,
         metrics=metrics,
-        renderer=renderer,
-        publisher=_config_publisher(settings, registry, renderer, metrics),
+        publishers=_publishers(settings, registry, history, metrics),
         checks=CheckSlots(),
         indexes=ModelIndexes(),
         events=events,
@@ -197,13 +194,10 @@ def _dispatcher(
     return dispatcher, counted
 
 
-def _config_publisher(settings: Settings, registry: Registry, renderer: Renderer, metrics: Metrics) -> ConfigPublisher:
-    validator = Validator(ValidatorProcess(), gateway_version() if settings.check_with_gateway else None)
-    accepted = AcceptedFile(settings.cache_dir)
-    selector = Selector(renderer, validator, partial=settings.publish == "partial")
-    publisher = ConfigPublisher(registry, renderer, selector, accepted, metrics.validated)
-    metrics.watch_delivery(lambda: publisher.delivery)
-    return publisher
+def _publishers(settings: Settings, registry: Registry, history: History, metrics: Metrics) -> GatewayPublishers:
+    publishers = make_publishers(settings, registry, history, metrics.validated, metrics.worker_failed)
+    metrics.watch_delivery(lambda: publishers.default.delivery)
+    return publishers
 
 
 def _discovery(settings: Settings, database: Database, registry: Registry, metrics: Metrics) -> Discovery:
@@ -289,9 +283,9 @@ def _workers(state: AppState, link: NatsConnection | None, file: SnapshotFile) -
 
 def _control_workers(state: AppState) -> Iterator[Worker]:
     """What a replica that only dispatches leaves to others: configurations, discovery, upkeep."""
-    publisher, settings = state.publisher, state.settings
-    publisher.follow()
-    yield Worker("config-publisher", publisher.run, after_stop=publisher.close)
+    publishers, settings = state.publishers, state.settings
+    publishers.follow()
+    yield Worker("config-publishers", publishers.run, after_stop=publishers.close)
     if settings.keep_changes_days is not None:
         trim = partial(trim_change_log, state.history, settings.keep_changes_days)
         yield Worker("change-log-trimmer", trim, pause_seconds=TRIM_REST_SECONDS)

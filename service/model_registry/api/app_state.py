@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from model_registry.discovery.discovery import Discovery
     from model_registry.fleet.event_consumer import EventConsumer
     from model_registry.fleet.liveness import NodeLiveness
-    from model_registry.gateways.publishing.publishable import Renderer
     from model_registry.gateways.publishing.publisher import ConfigPublisher
+    from model_registry.gateways.publishing.publishers import GatewayPublishers
     from model_registry.services.dispatch.dispatcher import Dispatcher
     from model_registry.services.dispatch.language_models import LanguageModels
     from model_registry.services.jobs.jobs import Jobs
@@ -39,8 +39,7 @@ class AppState:
     history: History
     authenticator: Authenticator
     metrics: Metrics
-    renderer: Renderer
-    publisher: ConfigPublisher
+    publishers: GatewayPublishers
     checks: CheckSlots
     """The checks that callers ask for."""
     indexes: ModelIndexes
@@ -56,10 +55,15 @@ class AppState:
     work: LongWork
     discovery: Discovery
 
+    @property
+    def publisher(self) -> ConfigPublisher:
+        """That of the gateway which is there from the start."""
+        return self.publishers.default
+
     def release(self) -> None:
         """Let every request go that waits for a change or for long work: the service is about to stop."""
         self.work.close()
-        self.publisher.release()
+        self.publishers.release()
         self.checks.close()
         self.registry.stepped.release()
         self.jobs.release()

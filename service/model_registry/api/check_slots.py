@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from model_registry.api.long_work import caller_gone
 from model_registry.errors import TooManyRequests
-from model_registry.gateways.publishing.published import Files
+from model_registry.gateways.kind import Files
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import CachedBody, etag_of, keep, matches, raw_headers
 from model_registry.errors import NothingAccepted
+from model_registry.gateways.kind import Files
 from model_registry.gateways.publishing.exclusions import Exclusion
-from model_registry.gateways.publishing.published import Files, Published, PublishedBody
+from model_registry.gateways.publishing.published import Published, PublishedBody
 from model_registry.gateways.publishing.publisher import ConfigPublisher
 from model_registry.snapshot.snapshot import Snapshot
 

@@ -7,36 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from model_registry.cli.output import printable, write_output
+from model_registry.cli.output import write_output
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, json_object
 from model_registry.imports.sources.csv_rows import write_csv
-from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 
 app = typer.Typer(help="Export the catalogue in formats of other programs.", no_args_is_help=True)
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write; by default standard output.")]
 All = Annotated[bool, typer.Option("--all", help="Include models that are not offered: inactive, deprecated, ...")]
-
-
-@app.command("litellm")
-@grouped_options
-def export_litellm(
-    output: Output = None,
-    everything: All = False,
-    *,
-    registry: RegistryHttp,
-) -> None:
-    """Export the config.yaml of a LiteLLM proxy: offered models with provider, prices and limits.
-
-    API keys appear as names of environment variables. Models that LiteLLM cannot express are listed on stderr.
-
-    Example: `model-registry knowledge export litellm -o config.yaml`
-    """
-    config, passed_over = litellm_config(_models(registry, everything=everything), _items(registry, "/api/providers"))
-    _write(as_yaml(config), output)
-    for passed in passed_over:
-        typer.secho(f"left out: {printable(passed.name)}: {passed.reason}", err=True, fg="yellow")
 
 
 @app.command("csv")

@@ -97,9 +97,10 @@ def _run(app: Starlette, host: str, port: int, on_ready: Callable[[str], None]) 
     """Answer requests until stopped; running ones are finished first, for at most 5 s."""
     import uvicorn
 
+    # h11, which refuses headers over 16 KB: the other parser, httptools, takes headers without end.
     config = uvicorn.Config(
-        app, host, port, log_config=None, log_level="warning", access_log=False, server_header=False, ws="none",
-        lifespan="on", timeout_graceful_shutdown=5,
+        app, host, port, http="h11", log_config=None, log_level="warning", access_log=False, server_header=False,
+        ws="none", lifespan="on", timeout_graceful_shutdown=5,
     )  # fmt: skip
 
     class Server(uvicorn.Server):

@@ -28,6 +28,9 @@ _SERVERS = frozenset({"ollama", "openai", "training_service"})
 _OF_SEVERAL = "huggingface"
 """The kind whose first answer does not tell whether the others are as they were."""
 
+MOST_ENTRIES = 20_000
+"""Of one answer. To plan more takes longer than a source has for its answer, and the event loop notices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -197,7 +200,16 @@ def _continue(asking: Asking, url: str, body: bytes) -> Question | SourceContent
         document: Json = parse_json(body)
     except (ValueError, RecursionError) as error:
         return _throw(asking, SourceUnreadable(f"{url} does not answer with JSON: {str(error)[:200]}"))
+    if _entries(document) > MOST_ENTRIES:
+        message = f"{url} lists more than {MOST_ENTRIES:,} entries, the most that is read of a source"
+        return _throw(asking, SourceUnreadable(message))
     return _step(lambda: asking.send(document))
+
+
+def _entries(document: Json) -> int:
+    """Count what an answer lists: itself, or the longest list or object in it."""
+    inner = document.values() if isinstance(document, dict) else ()
+    return max(len(part) for part in (document, *inner, ()) if isinstance(part, list | dict | tuple))
 
 
 def _throw(asking: Asking, error: SourceUnreadable) -> Question | SourceContent:

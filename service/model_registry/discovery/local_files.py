@@ -6,6 +6,8 @@ A source's address comes from a caller of the API: it never decides by itself wh
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -21,6 +23,7 @@ from model_registry.imports.sources.asking import read_price_map
 from model_registry.imports.sources.csv_rows import read_csv
 from model_registry.imports.sources.litellm_prices import is_price_map
 from model_registry.imports.sources.training_service import read_training_models
+from model_registry.imports.sources.yaml_document import read_yaml
 
 LARGEST = 16 * 2**20
 """Bytes of one file, and four times that of a directory."""
@@ -74,14 +77,23 @@ def _files(directory: Path) -> Iterator[Path]:
             yield file
 
 
+def _text(file: Path) -> str:
+    """Read what is a file now: one that was looked at may have been replaced. Errors: OSError, ValueError."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):  # a pipe would be waited for without end
+            raise SourceUnreadable(f"{file.name} is no file")
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise SourceUnreadable(f"{file.name} has more than {LARGEST >> 20} MB")
+    return content.decode("utf-8-sig")
+
+
 def _read(file: Path, source: Source, provider: str, today: date) -> SourceContent:
     try:
-        if file.stat().st_size > LARGEST:
-            raise SourceUnreadable(f"{file.name} has more than {LARGEST >> 20} MB")
-        text = file.read_text("utf-8-sig")
+        text = _text(file)
         if file.suffix.lower() == ".csv":
             return read_csv(text, provider)
-        document: Json = json.loads(text) if file.suffix.lower() == ".json" else yaml.safe_load(text)
+        document: Json = json.loads(text) if file.suffix.lower() == ".json" else read_yaml(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SourceUnreadable(f"{file.name} cannot be read: {str(error)[:200]}") from error
     if is_garden_document(document):

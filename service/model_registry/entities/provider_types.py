@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from model_registry.entities import litellm_names
 from model_registry.entities.credential_schemes import CREDENTIAL_SCHEMES
+from model_registry.entities.litellm_names import LiteLLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,6 @@ class Credential:
     """The provider table's key for the location."""
     scheme: str = "env::"
     """Prefix of the environment variable's name. Google's types read a file whose path is in the variable."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiteLLM:
-    """LiteLLM's names of a provider type."""
-
-    prefix: str
-    """The prefix of a model's name in its configuration."""
-    providers: tuple[str, ...] = ()
-    """Values of `litellm_provider` in its price map that mean this type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +101,6 @@ COMMON_EMBEDDING_KEYS = frozenset({"type", "timeout_ms", "cost", "extra_body", "
 
 # Each maker names all that its types have in common, so that a type is read in one place.
 _SFT = frozenset({"sft"})
-_TOGETHER = LiteLLM("together_ai", ("together_ai",))
 _AWS_KEYS = frozenset({"region", "allow_auto_detect_region", "access_key_id", "secret_access_key", "session_token"})
 _OPENAI = ProviderType(
     "openai",
@@ -120,7 +111,7 @@ _OPENAI = ProviderType(
     shorthand=True,
     embeddings=True,
     speaks_openai=True,
-    litellm=LiteLLM("openai", ("openai", "text-completion-openai")),
+    litellm=litellm_names.OPENAI,
     home="https://api.openai.com/v1",
 )
 _OPENAI_SERVER = replace(_OPENAI, base_required=True, shorthand=False, many_servers=True, home="")
@@ -153,7 +144,7 @@ def _plain(  # noqa: PLR0913 (what hosted types differ in)
     )
 
 
-def _server(name: str, litellm: str, model_key: str | None = "model_name") -> ProviderType:
+def _server(name: str, litellm: LiteLLM, model_key: str | None = "model_name") -> ProviderType:
     """Describe a server that people run themselves: its address is required, its key is not."""
     return ProviderType(
         name,
@@ -165,7 +156,7 @@ def _server(name: str, litellm: str, model_key: str | None = "model_name") -> Pr
         speaks_openai=True,
         runs_on_nodes=True,
         many_servers=True,
-        litellm=LiteLLM(litellm),
+        litellm=litellm,
     )
 
 
@@ -175,7 +166,7 @@ def _vertex(name: str, *extra: str, families: tuple[str, ...]) -> ProviderType:
         name,
         name,
         model_key="model_id",
-        litellm=LiteLLM("vertex_ai", tuple(f"vertex_ai-{family}" for family in families)),
+        litellm=litellm_names.vertex(families),
         credential=Credential("GCP_VERTEX_CREDENTIALS_PATH", "credential_location", "path_from_env::"),
         extra_keys=frozenset({"location", "project_id", *extra}),
         required_keys=("location", "project_id"),
@@ -202,7 +193,7 @@ _ALL = (
         credential=Credential(None, "api_key"),
         extra_keys=_AWS_KEYS,
         required_keys=("region",),
-        litellm=LiteLLM("bedrock", ("bedrock", "bedrock_converse")),
+        litellm=litellm_names.BEDROCK,
     ),
     ProviderType(
         "aws_sagemaker",
@@ -213,7 +204,7 @@ _ALL = (
         extra_keys=_AWS_KEYS | {"hosted_provider"},
         required_keys=("region", "hosted_provider"),
         many_servers=True,
-        litellm=LiteLLM("sagemaker", ("sagemaker",)),
+        litellm=LiteLLM("sagemaker", ("sagemaker",), base_key="sagemaker_base_url"),
     ),
     ProviderType(
         "azure",
@@ -232,7 +223,7 @@ _ALL = (
         "fireworks",
         "parse_think_blocks",
         section_keys=_SFT,
-        litellm=LiteLLM("fireworks_ai", ("fireworks_ai", "fireworks_ai-embedding-models")),
+        litellm=litellm_names.FIREWORKS,
         home="https://api.fireworks.ai/inference/v1",
     ),
     _vertex("gcp_vertex_anthropic", "provider_tools", families=("anthropic_models",)),
@@ -245,7 +236,7 @@ _ALL = (
         "google_ai_studio_gemini",
         variable="GOOGLE_AI_STUDIO_API_KEY",
         speaks_openai=False,
-        litellm=LiteLLM("gemini", ("gemini",)),
+        litellm=litellm_names.GEMINI,
         account="google_ai_studio",
         home="https://generativelanguage.googleapis.com/v1beta",
     ),
@@ -254,13 +245,19 @@ _ALL = (
     _plain("mistral", "prompt_mode", home="https://api.mistral.ai/v1"),
     _OPENAI,
     _plain("openrouter", embeddings=True, home="https://openrouter.ai/api/v1"),
-    _server("sglang", litellm="openai"),
-    _server("tgi", litellm="openai", model_key=None),
-    _plain("together", "parse_think_blocks", section_keys=_SFT, litellm=_TOGETHER, home="https://api.together.xyz/v1"),
-    _server("vllm", litellm="hosted_vllm"),
+    _server("sglang", litellm=litellm_names.OPENAI_SERVER),
+    _server("tgi", litellm=litellm_names.OPENAI_SERVER, model_key=None),
+    _plain(
+        "together",
+        "parse_think_blocks",
+        section_keys=_SFT,
+        litellm=litellm_names.TOGETHER,
+        home="https://api.together.xyz/v1",
+    ),
+    _server("vllm", litellm=litellm_names.VLLM),
     _plain("xai", home="https://api.x.ai/v1"),
-    replace(_OPENAI_SERVER, name="openai_compatible", litellm=LiteLLM("openai")),
-    replace(_OPENAI_SERVER, name="ollama", runs_on_nodes=True, litellm=LiteLLM("ollama_chat", ("ollama",))),
+    replace(_OPENAI_SERVER, name="openai_compatible", litellm=litellm_names.OPENAI_SERVER),
+    replace(_OPENAI_SERVER, name="ollama", runs_on_nodes=True, litellm=litellm_names.OLLAMA),
     ProviderType("custom", None, model_key=None, many_servers=True),
 )
 

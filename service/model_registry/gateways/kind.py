@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from model_registry.entities.change import Change
+from model_registry.entities.change import Change, Operation
 from model_registry.entities.gateway import Gateway
 from model_registry.errors import Reason
 from model_registry.gateways.omission import Omission
@@ -112,3 +112,8 @@ class GatewayKind:
     """The settings of the gateway itself, which are never left out."""
     concerns: Callable[[Snapshot, Snapshot, Sequence[Change]], bool]
     """Whether a step of the registry may change the configuration; cheap."""
+    relevant: Callable[[Snapshot, Sequence[Operation]], list[Operation]]
+    """Returns those operations of a write, before it happens, that may break a configuration."""
+    refuse: Callable[[Snapshot, Snapshot, Sequence[Operation]], None]
+    """Refuses a write that would break a configuration, given what a gateway carries before and after these
+    operations. Errors: InvalidConfiguration."""

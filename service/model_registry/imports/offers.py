@@ -220,8 +220,8 @@ class _Importer:
         self._names[provider.id, offer.called] = offer.model_id
 
     def _plan_row(self, case: _Case, called: dict[str, _Case]) -> None:
-        facts, left_out = dict(case.facts), dict(case.left_out)
         if "replaced_by" in case.offer.fields:
+            facts, left_out = dict(case.facts), dict(case.left_out)
             successor = case.offer.fields["replaced_by"]
             other = called.get(successor)
             name = other.row.name if other and other.row else successor
@@ -229,7 +229,7 @@ class _Importer:
                 facts["replaced_by"] = name
             else:
                 left_out["replaced_by"] = f"there is no model named {name!r}"
-        case = replace(case, facts=facts, left_out=left_out)
+            case = replace(case, facts=facts, left_out=left_out)
         try:
             self._plan_insert(case) if case.row is None else self._plan_update(case, case.row)
         except Invalid as error:
@@ -248,8 +248,9 @@ class _Importer:
             "card": {name: facts[name] for name in CARD_FIELDS if name in facts},
             "field_sources": self._marks(offer, facts),
         }
-        wanted = WantedRow("models", "model", offer.model_id, row, provider=provider.name, fields=tuple(facts))
-        self._planner.upsert(replace(wanted, kept=case.left_out), None)
+        name, fields = offer.model_id, tuple(facts)
+        wanted = WantedRow("models", "model", name, row, provider=provider.name, fields=fields, kept=case.left_out)
+        self._planner.upsert(wanted, None)
 
     def _plan_update(self, case: _Case, row: Model) -> None:
         writes, kept = merge_facts(row, case.facts, self.source)

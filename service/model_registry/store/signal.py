@@ -24,6 +24,10 @@ class Signal(Generic[P]):
         """Call `observer` at every `send` from now on."""
         self._observers.append(observer)
 
+    def forget(self, observer: Callable[P, None]) -> None:
+        """Call it no more. Nothing happens if it was not called."""
+        self._observers = [other for other in self._observers if other != observer]
+
     def send(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the observers, then wake the waiters."""
         for observer in self._observers:

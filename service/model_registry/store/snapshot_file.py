@@ -78,6 +78,11 @@ class KeptFile:
                     draft.unlink()
         return self.path.read_bytes()
 
+    def delete(self) -> None:
+        """Delete the file, if it is there."""
+        with suppress(OSError):
+            self.path.unlink()
+
     def replace(self, content: bytes) -> bool:
         """Replace the file and answer whether that worked; else the old one is there, whole.
 

@@ -28,7 +28,10 @@ class TrainingRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, protected_namespaces=())
 
-    job_id: int | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+    job_id: (
+        Annotated[int, Field(ge=-(2**63), lt=2**63)]
+        | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+    )
     framework: _Text
     task_type: _Text
     model_name: _Text

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -89,12 +90,12 @@ class Jobs:
         self._starting.add(key)
         try:
             self._jobs.pop(key, None)
-            self._jobs[key] = job = Job(job_id, await self._launch(self._command))
+            self._jobs[key] = job = Job(job_id, await self._launch(self._command, json.dumps(content).encode()))
         finally:
             self._starting.discard(key)
         self._forget_oldest()
         log.info("job %s: started, process %d", job_id, job.process.pid)
-        watching = asyncio.create_task(self._watch(job, json.dumps(content).encode()))
+        watching = asyncio.create_task(self._watch(job))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 
@@ -119,18 +120,22 @@ class Jobs:
         """End all jobs: the service stops."""
         await asyncio.gather(*(self.stop(job) for job in self._jobs.values() if job.status == "running"))
 
-    async def _launch(self, command: Sequence[str]) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
+    async def _launch(self, command: Sequence[str], content: bytes) -> asyncio.subprocess.Process:
+        out, error_out = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
         try:
-            return await asyncio.create_subprocess_exec(
-                *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT, start_new_session=True
-            )
+            # A file, no pipe: nothing waits for a command, or what it leaves running, that does not read it.
+            with tempfile.TemporaryFile() as given:
+                given.write(content + b"\n")
+                given.seek(0)
+                return await asyncio.create_subprocess_exec(
+                    *command, stdin=given, stdout=out, stderr=error_out, start_new_session=True
+                )
         except OSError as error:
             raise NoCommand(f"The command {command[0]} cannot be started: {error.strerror}.") from error
 
-    async def _watch(self, job: Job, content: bytes) -> None:
+    async def _watch(self, job: Job) -> None:
         reading = asyncio.create_task(_read(job))
-        await asyncio.gather(_tell(job, content), job.process.wait())
+        await job.process.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(_REST_SECONDS):
                 await reading
@@ -149,17 +154,6 @@ class Jobs:
         ended = [key for key, job in self._jobs.items() if job.status != "running"]
         for key in ended[: max(0, len(ended) - _MOST_KEPT)]:
             del self._jobs[key]
-
-
-async def _tell(job: Job, content: bytes) -> None:
-    """Write the job to the command's standard input. A command need not read it."""
-    writer = job.process.stdin
-    if writer is None:
-        return
-    with suppress(ConnectionError):
-        writer.write(content + b"\n")
-        await writer.drain()
-    writer.close()
 
 
 async def _read(job: Job) -> None:

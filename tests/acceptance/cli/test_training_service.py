@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -149,6 +150,17 @@ def test_other_mistakes_have_a_detail(trainer: httpx.Client) -> None:
         response = trainer.request(method, path, content=body, headers=as_json)
         assert (response.status_code, set(response.json())) == (expected, {"detail"}), path
     assert trainer.post("/training/start", content=b"{}").status_code == 415
+
+
+def test_headers_without_end_are_refused(trainer: httpx.Client) -> None:
+    with socket.create_connection((trainer.base_url.host, trainer.base_url.port or 80), timeout=20) as caller:
+        caller.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 200_000)
+        assert caller.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_number_of_a_job_is_one_that_databases_have(trainer: httpx.Client, tmp_path: Path) -> None:
+    refused = trainer.post("/training/start", json=job(tmp_path, 2**63))
+    assert (refused.status_code, refused.json()["detail"][0]["loc"][:2]) == (422, ["body", "job_id"])
 
 
 def test_the_options_of_a_task(trainer: httpx.Client) -> None:

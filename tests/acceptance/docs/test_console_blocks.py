@@ -16,13 +16,17 @@ import pytest
 
 from support.children.newcomers_machine import ELSEWHERE, commands
 from support.paths import ROOT
+from support.waiting import LONGEST
+
+pytestmark = pytest.mark.long
 
 PAGES = [
     str(page.relative_to(ROOT))
     for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
     if commands(page.read_text())
 ]
-_SECONDS = 240
+_SECONDS = 8 * LONGEST
+"""For all pages; pytest ends a test after 600 s."""
 
 
 @pytest.fixture(scope="module")

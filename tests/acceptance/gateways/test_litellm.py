@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from model_registry.cli.knowledge_import import ImportOptions, import_body
+from model_registry.entities.gateway import Gateway
 from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.gateways.litellm.rendering.render import LiteLLMRenderer
 from model_registry.imports.sources.fetch import price_map_of_wheel, read_json
-from model_registry.imports.sources.litellm_config import as_yaml, litellm_config
 from model_registry.imports.sources.litellm_prices import read_prices
-from support.catalogue import add_model, add_provider, get
+from support.catalogues import Catalogue
 from support.processes import surroundings
 from support.replica import Replica
 from support.waiting import LONGEST
@@ -74,27 +75,23 @@ async def test_the_whole_price_map_comes_in_once_and_changes_no_configuration(re
     assert second["revision"] == first["revision"]
 
 
-async def test_litellm_reads_a_model_of_every_provider_type(replica: Replica, tmp_path: Path) -> None:
-    client = replica.client
+def test_litellm_reads_a_model_of_every_provider_type(tmp_path: Path) -> None:
+    catalogue = Catalogue()
     prices = {"cost_per_1m_input_tokens": 0.15, "cost_per_1m_output_tokens": 0.6, "context_length": 4096}
     for kind in PROVIDER_TYPES.values():
-        columns: dict[str, Any] = {"type": kind.name, "api_base": None}
-        if kind.base_required:
-            columns["api_base"] = f"http://{kind.name.replace('_', '-')}.example/v1"
+        extras = {"region": "eu-west-1", "location": "eu", "project_id": "p", "hosted_provider": "openai"}
+        columns: dict[str, Any] = {"tensorzero": {key: extras[key] for key in kind.required_keys}}
         if kind.credential and not kind.base_required:
             columns["api_key_env_var"] = f"{kind.name.upper()}_KEY"
-        extras = {"region": "eu-west-1", "location": "eu", "project_id": "p", "hosted_provider": "openai"}
-        columns["tensorzero"] = {key: extras[key] for key in kind.required_keys}
-        await add_provider(client, kind.name, **columns)
-        await add_model(client, f"m_{kind.name}", kind.name, model_id="org/model", **prices)
-    models, providers = (await get(client, "/api/models"))["items"], (await get(client, "/api/providers"))["items"]
-    config, passed_over = litellm_config(models, providers)
+        provider = catalogue.provider(kind.name, kind.name, **columns)
+        catalogue.model(provider, f"m_{kind.name}", model_id="org/model", **prices)
+    rendered = LiteLLMRenderer().render(catalogue.snapshot(), Gateway(id="g", name="edge", kind="litellm"))
     file = tmp_path / "config.yaml"
-    file.write_text(as_yaml(config), "utf-8")
+    file.write_bytes(rendered.files["config.yaml"])
 
     loaded = load(file)
 
-    assert [passed.name for passed in passed_over] == ["m_custom"]
+    assert [o.name for o in rendered.omitted if o.kind == "model"] == ["m_custom"]
     assert {name for name, *_ in loaded} == {f"m_{kind}" for kind in PROVIDER_TYPES} - {"m_custom"}
     assert {(model, price, context) for _, _, model, price, context in loaded} == {("org/model", 1.5e-07, 4096)}
     assert "dummy" not in file.read_text("utf-8")

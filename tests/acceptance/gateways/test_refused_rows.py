@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
 from model_registry.entities.change import Operation
-from model_registry.gateways.publishing.publishable import Outcome, Renderer, Selector, Validator
-from model_registry.gateways.publishing.published import Files, Published
+from model_registry.gateways.kind import Files
+from model_registry.gateways.publishing.publishable import Outcome, Selector
+from model_registry.gateways.publishing.published import Published
+from model_registry.gateways.publishing.renderer import GatewayRenderer
+from model_registry.gateways.scope import default_gateway
+from model_registry.gateways.tensorzero.kind import TENSORZERO
+from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
-from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess, gateway_version
-from model_registry.store.signal import Signal
+from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
 from support.catalogue import add_mapping, add_model, add_provider, get
 from support.catalogues import Catalogue
 from support.replica import Replica
@@ -24,12 +27,12 @@ PATH_KEY = {"api_key_location": "path_from_env::KEY"}
 """A location that no provider takes."""
 
 
-class CountingValidator(Validator):
+class CountingValidator(TensorZeroChecker):
     checks = 0
 
-    async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
+    async def check(self, files: Files, *, loader: bool) -> ValidationResult:
         CountingValidator.checks += 1
-        return await super().check(files, gateway=gateway)
+        return await super().check(files, loader=loader)
 
 
 class Rows(Catalogue):
@@ -147,14 +150,14 @@ class Publisher:
     """Publishes one catalogue after the other."""
 
     def __init__(self, process: ValidatorProcess) -> None:
-        validator = CountingValidator(process, gateway_version())
-        renderer = Renderer(SimpleNamespace(stepped=Signal()), 0)  # type: ignore[arg-type] # a registry that stands still
-        self._selector = Selector(renderer, validator, partial=True)
+        checker = CountingValidator(process=process)
+        renderer = GatewayRenderer(TENSORZERO, 0)
+        self._selector = Selector(renderer, checker, default_gateway(), publish="partial")
         self.now = Published()
 
     async def publish(self, rows: Rows) -> Outcome | None:
         CountingValidator.checks = 0
-        self.now, outcome = await self._selector.select(rows.snapshot(), self.now, gateway=True)
+        self.now, outcome = await self._selector.select(rows.snapshot(), self.now, loader=True)
         return outcome
 
     @property
@@ -167,7 +170,7 @@ class Publisher:
         return self.now.served.files["tensorzero.toml"].decode()
 
     def omitted(self, rows: Rows) -> dict[str, str]:
-        rendered = Renderer(SimpleNamespace(stepped=Signal()), 0).of(self._selector.published(rows.snapshot()))  # type: ignore[arg-type]
+        rendered = GatewayRenderer(TENSORZERO, 0).of(self._selector.published(rows.snapshot()), default_gateway())
         return {f"{omission.kind} {omission.name}": omission.reason for omission in rendered.omitted}
 
 

@@ -13,6 +13,8 @@ import pytest
 from support.model_services import StubModelService
 from support.processes import Service, StartService, wait_until
 
+pytestmark = pytest.mark.long
+
 ASYNC = {"Prefer": "respond-async"}
 
 

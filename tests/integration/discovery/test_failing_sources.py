@@ -58,6 +58,7 @@ async def test_with_one_hanging_and_one_failing_everything_last_known_is_there_a
         (Listing({}, status=302, headers={"Location": "http://169.254.169.254/latest"}), "redirect"),
         (Listing({"data": "none"}), "answers with no list 'data'"),
         (Listing([]), None),
+        (Listing({"data": [{"id": str(n)} for n in range(20_001)]}), "more than 20,000 entries"),
         (Listing(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot JSON."), "does not answer with JSON"),
         (Listing(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"), "cannot be read"),
         (Listing(raw=b"SSH-2.0-OpenSSH\r\n\r\n"), "cannot be read"),

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from model_registry.gateways.kind import Files
 from model_registry.gateways.publishing import publisher
-from model_registry.gateways.publishing.publishable import Validator
-from model_registry.gateways.publishing.published import Files
+from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
 from model_registry.gateways.tensorzero.validation.validate import CRASHED, ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get, problem
 from support.replica import Replica
@@ -155,13 +155,13 @@ async def test_a_refused_configuration_is_still_refused_after_what_concerns_no_g
 async def test_an_answer_says_that_there_is_no_verdict_yet(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     await catalogue(replica)
     before = await replica.client.get(CONFIG)
-    go_on, check = asyncio.Event(), Validator.check
+    go_on, check = asyncio.Event(), TensorZeroChecker.check
 
-    async def slowly(court: Validator, files: Files, *, gateway: bool) -> ValidationResult:
+    async def slowly(court: TensorZeroChecker, files: Files, *, loader: bool) -> ValidationResult:
         await go_on.wait()
-        return await check(court, files, gateway=gateway)
+        return await check(court, files, loader=loader)
 
-    monkeypatch.setattr(Validator, "check", slowly)
+    monkeypatch.setattr(TensorZeroChecker, "check", slowly)
     await replica.client.patch("/api/models/good", json={"model_id": "other"})
     meanwhile = await replica.client.get(CONFIG, params={"wait": 0})
     newest = (await get(replica.client, STATUS))["newest_revision"]
@@ -183,11 +183,11 @@ async def test_a_check_that_came_to_no_end_is_tried_again_without_a_change(
     await replica.client.get(CONFIG)
     monkeypatch.setattr(publisher, "CRASHED_AGAIN_SECONDS", 0.2)
 
-    async def hang(_: Validator, _files: Files, *, gateway: bool) -> ValidationResult:  # noqa: ARG001
+    async def hang(_: TensorZeroChecker, _files: Files, *, loader: bool) -> ValidationResult:  # noqa: ARG001
         return ValidationResult((CRASHED,))
 
     with monkeypatch.context() as overloaded:
-        overloaded.setattr(Validator, "check", hang)
+        overloaded.setattr(TensorZeroChecker, "check", hang)
         answer = await replica.client.patch("/api/models/good", params={"wait": 30}, json={"model_id": "other"})
 
     assert answer.json()["publication"]["state"] == "refused"

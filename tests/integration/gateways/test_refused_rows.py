@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from model_registry.gateways.publishing.publishable import Validator
-from model_registry.gateways.publishing.published import Files
+from model_registry.gateways.kind import Files
+from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
 from model_registry.gateways.tensorzero.validation.validate import ValidationResult
 from support.catalogue import add_mapping, add_model, add_provider, get
 from support.replica import Replica
@@ -148,14 +148,14 @@ async def test_a_write_is_not_blamed_for_a_mistake_made_meanwhile(
     await add_model(replica.client, "gone")
     await add_mapping(replica.client, MAPPING, "good")
     await replica.client.get(CONFIG)
-    begun, go_on, check = asyncio.Event(), asyncio.Event(), Validator.check
+    begun, go_on, check = asyncio.Event(), asyncio.Event(), TensorZeroChecker.check
 
-    async def slowly(validator: Validator, files: Files, *, gateway: bool) -> ValidationResult:
+    async def slowly(validator: TensorZeroChecker, files: Files, *, loader: bool) -> ValidationResult:
         begun.set()
         await go_on.wait()
-        return await check(validator, files, gateway=gateway)
+        return await check(validator, files, loader=loader)
 
-    monkeypatch.setattr(Validator, "check", slowly)
+    monkeypatch.setattr(TensorZeroChecker, "check", slowly)
     await add_model(replica.client, "first")
     await begun.wait()  # all that follows is validated together
     row = {"name": "other", "model_id": "other", "provider": "ollama_local"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -83,6 +86,18 @@ async def test_a_command_that_fails_says_why(make: Make, program: str, error: li
 
     assert job.status == "failed"
     assert (job.error or "").splitlines() == error
+
+
+async def test_a_command_has_ended_though_what_it_left_holds_its_input(make: Make) -> None:
+    idle = "import signal; signal.pause()"
+    left = f"subprocess.Popen([sys.executable, '-c', '{idle}'], stdin=sys.stdin, stdout=null, stderr=null)"
+    job = await started(make(f"import subprocess, sys; null = subprocess.DEVNULL; {left}"), padding="x" * 900_000)
+    try:
+        await asyncio.wait_for(job.ended.wait(), 20)
+    finally:
+        os.killpg(job.process.pid, signal.SIGKILL)
+
+    assert (job.status, job.error) == ("completed", None)
 
 
 async def test_a_line_without_end_is_kept_in_pieces(make: Make) -> None:

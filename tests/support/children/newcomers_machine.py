@@ -16,6 +16,7 @@ from pathlib import Path
 
 from support.processes import Program
 from support.stub_servers import StubNodeServer
+from support.waiting import LONGEST
 
 _HOSTS = ("gpu-1",)
 _BEFORE = """
@@ -23,7 +24,7 @@ set -eE -o pipefail
 shopt -s expand_aliases
 trap 'echo "FAILED: $BASH_COMMAND"' ERR
 """
-_SECONDS = 60
+_SECONDS = 2 * LONGEST
 ELSEWHERE = {
     "make run": "runs all the time, beside the pages",
     "docker ": "there is no Docker engine here; tests/unit/project/test_compose.py reads the file",
@@ -74,7 +75,7 @@ def _run(clone: Path, page: str) -> dict[str, object]:
             cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return {"status": None, "output": f"still running after {_SECONDS} s"}
+        return {"status": None, "output": f"still running after {_SECONDS:.0f} s"}
     return {"status": done.returncode, "output": done.stdout[-3000:]}
 
 

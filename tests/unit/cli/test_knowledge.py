@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from model_registry.errors import SourceUnreadable
 from model_registry.imports.sources.fetch import fetch_json
@@ -136,27 +135,6 @@ def test_a_training_service_or_a_file_with_its_models(run: Run, world: World, tm
     (offer,) = world.sent()["offers"]
     assert (offer["provider"], offer["model_id"], world.sent()["source"]) == ("mine", "a", "training")
     assert "is of another framework than timm (other/b)" in capsys.readouterr().out
-
-
-def test_litellms_configuration_has_the_prices_that_it_can_say_and_the_others_are_named(
-    run: Run, world: World, capsys: Any
-) -> None:
-    further = [
-        {"of": "output_tokens", "per_million": "0.9", "above_input_tokens": 200_000, "tier": "flex"},
-        {"of": "web_searches_low", "per_unit": "0.01"},
-        {"of": "input_tokens", "per_million": "0.1", "tier": "off_peak"},
-        {"of": "input_tokens", "per_million": "0.2", "variant": "us-gov"},
-        {"of": "other", "name": "base", "per_unit": "1"},
-    ]
-    model = VIEW | {"further_prices": further, "price_factors": {"eu": "1.1"}}
-    world.answers["GET /api/models"] = {"items": [model], "count": 1}
-    assert run("export", "litellm") == 0
-    shown = capsys.readouterr()
-    info = yaml.safe_load(shown.out)["model_list"][0]["model_info"]
-    assert info["output_cost_per_token_above_200k_tokens_flex"] == 9e-07
-    assert info["search_context_cost_per_query"] == {"search_context_size_low": 0.01}
-    assert info["regional_processing_uplift_multiplier_eu"] == 1.1
-    assert "no place for these prices of it: input_tokens off_peak; input_tokens us-gov; base" in shown.err
 
 
 def test_a_provider_is_one_of_litellms(run: Run, price_map: str) -> None:
@@ -394,28 +372,6 @@ def test_the_report_is_short_on_screen_and_whole_in_its_file(
     assert json.loads(file.read_text())["passed_over"] == [
         {"name": "sample_spec", "reason": "describes the map's format"}
     ]
-
-
-def test_a_litellm_configuration_holds_what_is_offered_and_no_secret(run: Run, world: World, capsys: Any) -> None:
-    world.answers["GET /api/models"]["items"].append(VIEW | {"name": "c", "provider_type": "custom"})
-    assert run("export", "litellm") == 0
-    out, err = capsys.readouterr()
-    assert yaml.safe_load(out) == {
-        "model_list": [
-            {
-                "model_name": "gpt",
-                "litellm_params": {"model": "openai/gpt-4o", "api_key": "os.environ/OPENAI_API_KEY"},
-                "model_info": {
-                    "id": "m",
-                    "mode": "chat",
-                    "max_input_tokens": 128000,
-                    "input_cost_per_token": 1.5e-07,
-                    "supports_function_calling": True,
-                },
-            }
-        ]
-    }
-    assert "left out: c" in err
 
 
 def test_a_table_is_written_to_a_file_or_to_the_screen(run: Run, tmp_path: Path, capsys: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from model_registry.discovery.local_files import read_files
+from model_registry.discovery.local_files import _text, read_files
 from model_registry.entities.offer import SourceContent
 from model_registry.entities.source import Source
 from model_registry.errors import SourceUnreadable
@@ -76,3 +77,41 @@ def test_a_pipe_and_a_missing_file_are_none(tmp_path: Path) -> None:
         read(tmp_path, "none.json")
     with pytest.raises(SourceUnreadable, match="there is no directory"):
         read(tmp_path, "none", "directory")
+
+
+def test_a_file_that_became_a_pipe_or_a_link_is_not_read(tmp_path: Path) -> None:
+    """Between the look and the reading: whoever may write there must not stop the reading of all sources."""
+    (tmp_path / "secret.json").write_text("{}")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "link.json").symlink_to(tmp_path / "secret.json")
+
+    for name in ("pipe.json", "link.json"):
+        with pytest.raises((SourceUnreadable, OSError)):
+            _text(tmp_path / name)
+
+
+_LAUGHS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]\n" for n in range(12))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{_LAUGHS}models: [{{model_name: m, framework: f, tags: *a11}}]", "aliases make it longer"),
+        ("a: &a {b: *a}", "stands for what it is in"),
+        (f"a: {':'.join(['59'] * 1000)}", "a number of 2,999 characters"),
+        ("- x\n" * 300_000, "more than 1 MB"),
+        ("[" * 5000, "cannot be read"),
+    ],
+)
+def test_a_small_yaml_document_does_not_become_an_endless_one(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+
+    with pytest.raises(SourceUnreadable, match=reason):
+        read(tmp_path, "a.yaml")
+
+
+def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
+    usual = "usual: &usual {framework: f}\nmodels:\n- {<<: *usual, model_name: a}\n- {<<: *usual, model_name: b}\n"
+    (tmp_path / "a.yaml").write_text(usual)
+
+    assert names(read(tmp_path, "a.yaml")) == ["a", "b"]

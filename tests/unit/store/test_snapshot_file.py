@@ -19,6 +19,7 @@ from model_registry.entities.change import Operation
 from model_registry.errors import Reason
 from model_registry.gateways.publishing.exclusions import Exclusion, Part
 from model_registry.gateways.publishing.published import AcceptedFile, Served
+from model_registry.gateways.scope import default_gateway
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.snapshot_file import SavedSnapshot, SnapshotFile
 from support.catalogues import Catalogue, contents, stored
@@ -128,7 +129,7 @@ def test_a_full_disk_leaves_the_old_file_and_is_said_once(tmp_path: Path, saved:
 
 
 def test_the_accepted_configuration_survives_a_full_disk_too(tmp_path: Path) -> None:
-    file = AcceptedFile(tmp_path)
+    file = AcceptedFile(tmp_path, default_gateway())
     accepted = Served(7, {"tensorzero.toml": b"[gateway]\n"}, "rules", 1.0)
     file.save(accepted, "registry")
 
@@ -140,7 +141,7 @@ def test_the_accepted_configuration_survives_a_full_disk_too(tmp_path: Path) -> 
 
 
 def test_what_was_left_out_is_kept_with_the_accepted_configuration(tmp_path: Path) -> None:
-    file = AcceptedFile(tmp_path)
+    file = AcceptedFile(tmp_path, default_gateway())
     reasons = (Reason("tools.t", "is wrong"), Reason("", "the gateway says: no"))
     row = Exclusion(Part("config_sections", "1", "t"), "section", "tools.t", reasons, 6)
     settings = Exclusion(Part("config_sections", "2", as_accepted=True), "section", "gateway", reasons, 7)

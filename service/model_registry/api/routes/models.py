@@ -43,6 +43,7 @@ from model_registry.catalog.views import (
 from model_registry.entities.model import Model
 from model_registry.entities.openai_address import Address
 from model_registry.errors import ModelNotFound
+from model_registry.fleet.flap_damping import damp
 from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES
 from model_registry.gateways.tensorzero.rendering.routes import BEYOND, MOST_ROUTES, routing_of
 from model_registry.selection.list_filters import search_models
@@ -197,7 +198,7 @@ async def list_model_deployments(
     """Live deployments in routing order, then the others, ordered by node."""
     snapshot = state.registry.snapshot
     model = find_model(snapshot, reference)
-    damped = state.renderer.damped(snapshot, time.time())
+    damped = damp(snapshot, time.time(), state.settings.route_hold_seconds)
     held = {held.deployment.id: held.reason for held in damped.held}
     live = [found.deployment.id for found in live_deployments(damped.snapshot, model.id)]
     asked = [row_id for row_id in live if routing_of(snapshot, model, snapshot.deployments[row_id]).base][:MOST_ROUTES]

@@ -151,7 +151,7 @@ async def get_config(
     """
     if revision == "latest":
         snapshot = _damped(state).snapshot
-        text = (await asyncio.to_thread(state.renderer.of, snapshot)).text.encode()
+        text = (await asyncio.to_thread(state.publisher.rendered, snapshot)).files[CONFIG_FILE]
         return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
     if revision is not None:
         await key_holder(request)  # it shows what was there before
@@ -187,7 +187,7 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
     excluded = publisher.excluded
     found = [Omission(row.kind, row.name, row.reason) for row in excluded]
     rest = publisher.published(damped.snapshot)
-    found += (await asyncio.to_thread(state.renderer.of, rest)).omitted
+    found += (await asyncio.to_thread(publisher.rendered, rest)).omitted
     found += [omitted(held.deployment, held.reason) for held in damped.held]
     if has_routes(damped.snapshot):
         found += [
@@ -203,7 +203,7 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
 
 def _damped(state: AppState) -> DampedSnapshot:
     """The state the newest configuration is rendered from. Responses are cached only while no route is held back."""
-    return state.renderer.damped(state.registry.snapshot, time.time())
+    return state.publisher.damped(state.registry.snapshot, time.time())
 
 
 @router.post(

@@ -23,7 +23,6 @@ from model_registry.api.publication import ExclusionView
 from model_registry.entities.secret_values import masked_value
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.publishing.published import Published
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -136,10 +135,10 @@ async def check(
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
     if not files:
-        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
-        rendered = await asyncio.to_thread(state.renderer.of, snapshot)
-        revision, configuration, files = snapshot.revision, [CONFIG_FILE], bundle(snapshot, rendered)
-    with_gateway = state.publisher.validator.gateway is not None
+        snapshot = state.publisher.damped(state.registry.snapshot, time.time()).snapshot
+        rendered = await asyncio.to_thread(state.publisher.rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [CONFIG_FILE], dict(rendered.files)
+    with_gateway = state.publisher.loader is not None
     who = _name_of(caller, request)
     job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
     findings = await state.checks.check(request, who, job)
@@ -163,7 +162,7 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
     view = {
         "newest_revision": state.registry.snapshot.revision,
         "pending": publisher.pending,
-        "judge": publisher.validator.name,
+        "judge": publisher.validated_by,
         "served": served
         and {
             "revision": served.revision,

@@ -27,7 +27,7 @@ from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.field_errors import reasons_of
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.tensorzero.project import project_path_problem
-from model_registry.gateways.tensorzero.rendering.bundle import archive, bundle
+from model_registry.gateways.tensorzero.rendering.bundle import archive
 from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.snapshot.lookup import find_file, find_section
 from model_registry.store.json_bytes import json_bytes
@@ -86,8 +86,8 @@ async def get_bundle(
 ) -> Response:
     """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
     if revision == "latest":
-        snapshot = state.renderer.damped(state.registry.snapshot, time.time()).snapshot
-        packed = await asyncio.to_thread(lambda: archive(bundle(snapshot, state.renderer.of(snapshot))))
+        snapshot = state.publisher.damped(state.registry.snapshot, time.time()).snapshot
+        packed = await asyncio.to_thread(lambda: archive(state.publisher.rendered(snapshot).files))
         tables = configuration_tables(snapshot) | {"config_files"}
         return cached_response(request, snapshot, packed, tables=tables, media_type=GZIP)
     return await served_answer(request, state, GZIP, archive, wait)

@@ -7,16 +7,14 @@ When that happens, and what is served meanwhile, is in `publisher.py`.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from model_registry.entities.change import Change
+from model_registry.entities.gateway import Gateway
 from model_registry.errors import Reason
-from model_registry.file_paths import CONFIG_FILE
-from model_registry.fleet.flap_damping import DampedSnapshot, damp
+from model_registry.gateways.kind import Checker, Findings, Rendered
 from model_registry.gateways.publishing.exclusions import (
     Exclusion,
     Part,
@@ -27,82 +25,23 @@ from model_registry.gateways.publishing.exclusions import (
     without,
 )
 from model_registry.gateways.publishing.fault_search import MOST_CHECKS, MOST_SECONDS, FaultSearch, SearchLimit
-from model_registry.gateways.publishing.published import PUBLISHED_TABLES, Files, Published, Refused, Served
-from model_registry.gateways.tensorzero.rendering.bundle import bundle
-from model_registry.gateways.tensorzero.rendering.render import FLEET_TABLES, RenderCache, Rendered, render
-from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
-from model_registry.gateways.tensorzero.validation.validate import ValidationResult, check_project
-from model_registry.gateways.tensorzero.validation.validator_process import ValidatorProcess
+from model_registry.gateways.publishing.published import Published, Refused, Served
+from model_registry.gateways.publishing.renderer import GatewayRenderer
 from model_registry.snapshot.snapshot import Snapshot
-from model_registry.store.registry import Registry
 
 RULES = "rules"
-
-_QUICK_BYTES = 100_000
-"""The rules go through so much in 40 ms, which a thread may take; more is for another process."""
-
-
-_TABLES = PUBLISHED_TABLES | FLEET_TABLES
-
-
-class Renderer:
-    """Keeps the last rendering, and the fragments that make the next one cheap."""
-
-    def __init__(self, registry: Registry, hold_seconds: float) -> None:
-        self._hold_seconds = hold_seconds
-        self._cache = RenderCache()
-        self._lock = threading.Lock()
-        self._warming: asyncio.Task[Rendered] | None = None
-        registry.stepped.observe(self._on_step)
-
-    def damped(self, snapshot: Snapshot, now: float) -> DampedSnapshot:
-        """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
-        return damp(snapshot, now, self._hold_seconds)
-
-    def of(self, snapshot: Snapshot) -> Rendered:
-        """The configuration of this snapshot. The lock: a full load is rendered off the event loop."""
-        with self._lock:
-            return render(snapshot, self._cache)
-
-    def _on_step(self, _before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> None:
-        # 10,000 models take about a second at first: not on the event loop, and before anyone asks.
-        if not changes:
-            self._warming = asyncio.create_task(asyncio.to_thread(self.of, after), name="first rendering")
-
-
-@dataclass(frozen=True, slots=True)
-class Validator:
-    """Validates configurations: by the rules, and by the gateway where there is one."""
-
-    process: ValidatorProcess
-    gateway: str | None
-    """Version of the gateway that is asked; None leaves it to the rules."""
-
-    @property
-    def name(self) -> str:
-        """As it stands beside a result."""
-        return f"gateway {self.gateway}" if self.gateway else RULES
-
-    async def check(self, files: Files, *, gateway: bool) -> ValidationResult:
-        """Validate these files. Never on the event loop."""
-        if not any(line and not line.startswith(b"#") for line in files[CONFIG_FILE].splitlines()):
-            return ValidationResult(unasked="nothing is configured")
-        if not gateway and sum(map(len, files.values())) < _QUICK_BYTES:
-            return await asyncio.to_thread(check_project, files, None, configuration=(CONFIG_FILE,))
-        return await asyncio.to_thread(
-            self.process.check, files, gateway=gateway, configuration=(CONFIG_FILE,), ours=True
-        )
-
+"""What stands beside a result that no gateway's loader took part in."""
 
 Outcome = Literal["accepted", "partial", "refused"]
+Publish = Literal["partial", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """A configuration and the result of its validation."""
 
-    files: Files
-    result: ValidationResult
+    rendered: Rendered
+    result: Findings
 
     @property
     def accepted(self) -> bool:
@@ -115,11 +54,6 @@ class _Attempt:
         return self.result.reasons
 
     @property
-    def by_rules(self) -> tuple[str, ...]:
-        """Keys of the parts that only the rules checked."""
-        return self.result.gateway.by_rules if self.result.gateway else ()
-
-    @property
     def crashed(self) -> bool:
         """Whether validation came to no end."""
         return self.result.crashed
@@ -128,13 +62,14 @@ class _Attempt:
 class Selector:
     """Selects what of each snapshot is published. For one caller at a time."""
 
-    def __init__(self, renderer: Renderer, validator: Validator, *, partial: bool) -> None:
-        self._renderer = renderer
-        self.validator = validator
-        self.partial = partial
-        """Whether rows that are refused are left out; otherwise they hold back the whole configuration."""
+    def __init__(self, renderer: GatewayRenderer, checker: Checker, gateway: Gateway, *, publish: Publish) -> None:
+        self.renderer = renderer
+        self.checker = checker
+        self.gateway = gateway
+        """The row, as of the snapshot asked last."""
+        self._publish = publish
         self._delivery = Published()
-        self._suspects = TensorZeroSuspects(self._accepted_settings)
+        self._suspects = renderer.kind.make_suspects(self._accepted_settings)
         self.excluded: tuple[Exclusion, ...] = ()
         """The rows that are refused, as far as is known."""
         self._seen: Snapshot | None = None
@@ -144,6 +79,11 @@ class Selector:
 
         self.unfinished = False
         """Whether the last search reached its limit, and found rows at fault: the next one begins with those."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether rows that are refused are left out; otherwise they hold back the whole configuration."""
+        return (self.gateway.settings.get("publish") or self._publish) == "partial"
 
     def start(self, delivery: Published) -> None:
         """Start anew, from what was accepted before a restart or in another registry."""
@@ -155,28 +95,29 @@ class Selector:
         return without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
 
     async def select(
-        self, snapshot: Snapshot, delivery: Published, *, gateway: bool
+        self, snapshot: Snapshot, delivery: Published, *, loader: bool
     ) -> tuple[Published, Outcome | None]:
         """Return what is served now, and the outcome of the validation, if one was necessary.
 
         Args:
-            snapshot: the newest one, without flapping routes.
+            snapshot: the newest of what the gateway carries, without flapping routes.
             delivery: what is served so far.
-            gateway: whether the gateway is asked besides the rules.
+            loader: whether the gateway's own loader is asked besides the rules.
         """
         self._delivery, self.unfinished = delivery, False
         kept, released = self._remembered(snapshot)
-        files = await self._files(snapshot, [row.part for row in kept])
+        rendered = await self._render(snapshot, [row.part for row in kept])
+        files = rendered.files
         served, refused = delivery.served, delivery.refused
         outcome: Outcome | None = None
-        name = self.validator.name if gateway else RULES
+        name = self.validated_by(loader=loader)
         if served and not delivery.provisional and served.files == files and served.validated_by == name:
             self.excluded = tuple(kept)
             new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded))
         elif refused and refused.files == files and not refused.crashed:
             new = replace(delivery, refused=replace(refused, revision=snapshot.revision))
         else:
-            new, outcome = await self._validated(snapshot, kept, released, gateway=gateway)
+            new, outcome = await self._validated(snapshot, kept, released, loader=loader)
         self._seen = snapshot
         if new.refused is None:
             self._accepted = snapshot
@@ -191,23 +132,27 @@ class Selector:
         there = [row for row in self.excluded if snapshot.tables[row.part.table].get(row.part.row_id) is not None]
         if self._seen is None:
             return [], there
-        changed = list(changed_rows(self._seen, snapshot, _TABLES))
+        changed = list(changed_rows(self._seen, snapshot, self.renderer.kind.tables))
         mended = touched(self._seen, [row.part for row in there], changed)
         return [row for row in there if row.part not in mended], [row for row in there if row.part in mended]
 
-    async def _files(self, snapshot: Snapshot, parts: Sequence[Part]) -> Files:
-        return await asyncio.to_thread(self._rendered, snapshot, parts)
+    async def _render(self, snapshot: Snapshot, parts: Sequence[Part]) -> Rendered:
+        def rendered() -> Rendered:
+            rest = without(snapshot, parts, self._accepted_settings() or {})
+            return self.renderer.of(rest, self.gateway)
 
-    def _rendered(self, snapshot: Snapshot, parts: Sequence[Part]) -> Files:
-        rest = without(snapshot, parts, self._accepted_settings() or {})
-        return bundle(rest, self._renderer.of(rest))
+        return await asyncio.to_thread(rendered)
+
+    def validated_by(self, *, loader: bool) -> str:
+        """As it stands beside a result."""
+        return (self.checker.loader if loader else None) or RULES
 
     async def _validated(
-        self, snapshot: Snapshot, kept: Sequence[Exclusion], released: Sequence[Exclusion], *, gateway: bool
+        self, snapshot: Snapshot, kept: Sequence[Exclusion], released: Sequence[Exclusion], *, loader: bool
     ) -> tuple[Published, Outcome]:
         async def validate(parts: frozenset[Part]) -> _Attempt:
-            files = await self._files(snapshot, sorted(parts))
-            return _Attempt(files, await self.validator.check(files, gateway=gateway))
+            rendered = await self._render(snapshot, sorted(parts))
+            return _Attempt(rendered, await self.checker.check(rendered.files, loader=loader))
 
         search = FaultSearch(snapshot, self._suspects, validate)
         search.refused |= {row.part: row.reasons for row in kept}
@@ -218,14 +163,24 @@ class Selector:
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
             reasons = (*first.reasons, *((Reason("", note),) if note else ()))
-            by, by_rules = self._by(first), first.by_rules
-            refused = Refused(snapshot.revision, first.files, by, time.time(), tuple(reasons), by_rules, first.crashed)
+            by, by_rules = self._by(first), tuple(first.result.by_rules)
+            refused = Refused(
+                snapshot.revision, first.rendered.files, by, time.time(), tuple(reasons), by_rules, first.crashed
+            )
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
-        by, settings = self._by(accepted), settings_of(rest)
-        at, by_rules = time.time(), accepted.by_rules
-        warnings = accepted.result.warnings
-        served = Served(snapshot.revision, accepted.files, by, at, by_rules, self.excluded, settings, warnings)
+        by, settings = self._by(accepted), self.renderer.kind.settings_of(rest)
+        served = Served(
+            snapshot.revision,
+            accepted.rendered.files,
+            by,
+            time.time(),
+            tuple(accepted.result.by_rules),
+            self.excluded,
+            settings,
+            tuple(accepted.result.warnings),
+            accepted.rendered.variables,
+        )
         return Published(served), "partial" if self.excluded else "accepted"
 
     async def _search(
@@ -233,7 +188,7 @@ class Selector:
     ) -> tuple[_Attempt | None, str]:
         """Return the accepted attempt without the rows at fault; else why there is none."""
         before = self._accepted or Snapshot.empty()
-        rows = await asyncio.to_thread(lambda: list(changed_rows(before, search.snapshot, _TABLES)))
+        rows = await asyncio.to_thread(lambda: list(changed_rows(before, search.snapshot, self.renderer.kind.tables)))
         changed = {(table, row.id) for table, row in rows}
         parts, known = {row.part for row in released}, set(search.refused)
         try:
@@ -264,4 +219,4 @@ class Selector:
         )
 
     def _by(self, attempt: _Attempt) -> str:
-        return self.validator.name if attempt.result.gateway else RULES
+        return self.validated_by(loader=attempt.result.by_loader)

@@ -5,18 +5,17 @@ Makes nothing, checks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
 import structlog
 
-from model_registry.entities.change import Change
+from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.errors import Reason
+from model_registry.gateways.kind import Files, Variable
 from model_registry.gateways.publishing.exclusions import Exclusion, Settings
-from model_registry.gateways.tensorzero.rendering.render import CONFIGURATION_TABLES, concerns_routes
-from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 from model_registry.store.snapshot_file import KeptFile
 
@@ -24,18 +23,6 @@ log = structlog.get_logger(__name__)
 
 _FORMAT = 1
 """Of the file on disk."""
-
-PUBLISHED_TABLES = CONFIGURATION_TABLES | {"config_files"}
-"""A change in any other table changes nothing that goes out, but for what `concerns_routes` says of nodes."""
-
-Files = Mapping[str, bytes]
-"""Path below the bundle's directory -> content."""
-
-
-def concerns_published(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
-    """Whether a step of the registry may make something else go out."""
-    same = all(before.tables[name] is after.tables[name] for name in PUBLISHED_TABLES)
-    return not same or concerns_routes(before, after, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +52,8 @@ class Served:
     """The settings of the gateway itself, in use when later ones are refused. None: saved by an older version."""
     warnings: tuple[Reason, ...] = ()
     """What is accepted, and probably not meant."""
+    variables: tuple[Variable, ...] = ()
+    """The environment variables that it names."""
     bodies: dict[str, PublishedBody] = field(default_factory=dict, compare=False, repr=False)
 
     def body(self, form: str, make: Callable[[Files], PublishedBody]) -> PublishedBody:
@@ -127,8 +116,14 @@ class Published:
 class AcceptedFile:
     """One file, replaced atomically, readable by its owner only."""
 
-    def __init__(self, directory: Path) -> None:
-        self._file = KeptFile(directory / "accepted.json", "the accepted configuration")
+    def __init__(self, directory: Path, gateway: Gateway) -> None:
+        # By id: a name may have any characters.
+        name = "accepted.json" if gateway.name == DEFAULT_GATEWAY else f"accepted-{gateway.id}.json"
+        self._file = KeptFile(directory / name, f"the accepted configuration of {gateway.name}")
+
+    def delete(self) -> None:
+        """Delete it: the gateway is no more."""
+        self._file.delete()
 
     def load(self, registry_id: str) -> Served | None:
         """Return the last accepted configuration of this registry; None without a file, or with a damaged one."""
@@ -142,7 +137,8 @@ class AcceptedFile:
             warnings = tuple(Reason(str(w["where"]), str(w["message"])) for w in content.get("warnings", ()))
             revision, at = int(content["revision"]), float(content["at"])
             validated_by, settings = str(content["judge"]), content.get("settings")
-            return Served(revision, files, validated_by, at, by_rules, excluded, settings, warnings)
+            variables = tuple(Variable(v["name"], tuple(v["needed_by"])) for v in content.get("variables", ()))
+            return Served(revision, files, validated_by, at, by_rules, excluded, settings, warnings, variables)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -162,5 +158,6 @@ class AcceptedFile:
             "files": {path: content.decode() for path, content in served.files.items()},
             "excluded": [exclusion.view() for exclusion in served.excluded],
             "settings": served.settings,
+            "variables": [asdict(variable) for variable in served.variables],
         }
         self._file.replace(json_bytes(document))

@@ -1,4 +1,4 @@
-"""Reads the prices of an entry of LiteLLM's map; `litellm_config.py` writes them. Pure.
+"""Reads the prices of an entry of LiteLLM's map; `gateways/litellm/model_info.py` writes them. Pure.
 
 A key of the map is the name of what is charged, then a time to keep a cache, a length of the request and a service
 tier: `cache_creation_input_token_cost_above_1hr_above_200k_tokens_batches`. Every key that contains `cost` is a price.

@@ -95,7 +95,8 @@ class Dispatcher:
         """
         course = _Course(plan, set(), [])
         self._budget(plan.name).note_request(time.monotonic())
-        lease = await self._place(course)
+        found = self._pick(plan, course.tried)
+        lease = found if isinstance(found, Lease) else await self._place(course, found)
         while True:
             attempt = Attempt(plan, lease, self._for(lease.target, headers))
             answered = False
@@ -160,8 +161,8 @@ class Dispatcher:
     def _answer(self, course: _Course, attempt: Attempt) -> Answer:
         return Answer(attempt, course.tries, self.waiting.look)
 
-    async def _place(self, course: _Course) -> Lease:
-        found = self._pick(course.plan, course.tried)
+    async def _place(self, course: _Course, found: Lease | Unavailable) -> Lease:
+        """The place that was found, or waited for. Errors: NoInstance, QueueFull."""
         if isinstance(found, Unavailable) and found.wait:
             found = await self.waiting.wait(course.plan, course.tried, found)
         if isinstance(found, Unavailable):
@@ -173,7 +174,7 @@ class Dispatcher:
         if seconds:
             await asyncio.sleep(seconds)
             course.tried.clear()
-        return await self._place(course)
+        return await self._place(course, self._pick(course.plan, course.tried))
 
     def _pick(self, plan: Plan, tried: Collection[str]) -> Lease | Unavailable:
         return self.balancer.pick(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.entities.offer import Offer, SourceContent
-from model_registry.imports.sources.litellm_config import per_token
+from model_registry.gateways.litellm.model_info import per_token
 from model_registry.imports.sources.litellm_prices import read_prices
 
 TODAY = date(2026, 6, 1)

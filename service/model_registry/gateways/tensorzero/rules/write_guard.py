@@ -25,7 +25,8 @@ from model_registry.gateways.tensorzero.rules.row_columns import column_faults
 from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
-_TABLES = CONFIGURATION_TABLES | {"config_files"}
+TABLES = CONFIGURATION_TABLES | {"config_files"}
+"""The tables that this looks at."""
 _REMEMBERED = 1000
 """Models whose entries are kept during one check: a write may affect all of them."""
 _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}
@@ -39,10 +40,16 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
     Raises:
         InvalidConfiguration: with a reason for each new fault.
     """
-    operations = _that_matter(before, [operation for operation in operations if operation.table in _TABLES])
-    if not operations:
-        return
-    states = _Version(before), _Version(before.preview(operations))
+    if operations := relevant_operations(before, operations):
+        refuse_new_faults(before, before.preview(operations), operations)
+
+
+def refuse_new_faults(before: Snapshot, after: Snapshot, operations: Sequence[Operation]) -> None:
+    """As `refuse_bad_configuration`, for what a gateway carries of the registry before and after the write.
+
+    `operations` are those that `relevant_operations` returns.
+    """
+    states = _Version(before), _Version(after)
     affected = _affected(*states, operations)
     reasons = dict.fromkeys(_faults(states[1], operations, affected))
     if reasons:
@@ -54,11 +61,13 @@ def refuse_bad_configuration(before: Snapshot, operations: Sequence[Operation]) 
         raise InvalidConfiguration(f"{distinct[0]}{more}", reasons=distinct)
 
 
-def _that_matter(before: Snapshot, operations: list[Operation]) -> list[Operation]:
-    """Leave out new models that are not active and have no fault of their own: nothing is rendered from them.
+def relevant_operations(before: Snapshot, operations: Sequence[Operation]) -> list[Operation]:
+    """Return the operations that concern a configuration.
 
-    Only where a write has no rows that may refer to them.
+    New models that are not active and have no fault of their own are left out: nothing is rendered from them. Only
+    where a write has no rows that may refer to them.
     """
+    operations = [operation for operation in operations if operation.table in TABLES]
     times = Counter(operation.id for operation in operations)
     new = {o.id: o for o in operations if _is_inactive_model(o) and times[o.id] == 1 and not before.models.get(o.id)}
     if not new or any(operation.table not in {"models", "model_providers"} for operation in operations):

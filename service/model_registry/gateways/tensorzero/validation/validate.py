@@ -54,6 +54,16 @@ class ValidationResult:
         return CRASHED in self.faults or (self.gateway is not None and self.gateway.message == CRASHES)
 
     @property
+    def by_loader(self) -> bool:
+        """Whether the gateway was asked."""
+        return self.gateway is not None
+
+    @property
+    def by_rules(self) -> tuple[str, ...]:
+        """Keys of the parts that only the rules checked."""
+        return self.gateway.by_rules if self.gateway else ()
+
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         """All reasons for a refusal."""
         if self.gateway is None or self.gateway.accepted:

@@ -1,0 +1,1 @@
+"""Reads the configurations of LiteLLM's proxy. Pure, apart from `config_files.py`."""

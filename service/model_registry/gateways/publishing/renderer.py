@@ -1,0 +1,31 @@
+"""What one gateway gets of each snapshot: what it carries, without routes that come and go; and its rendering."""
+
+from __future__ import annotations
+
+import threading
+
+from model_registry.entities.gateway import Gateway
+from model_registry.fleet.flap_damping import DampedSnapshot, damp
+from model_registry.gateways.kind import GatewayKind, Rendered
+from model_registry.gateways.scope import Scopes
+from model_registry.snapshot.snapshot import Snapshot
+
+
+class GatewayRenderer:
+    """Keeps the last rendering, and the fragments that make the next one cheap. From any thread."""
+
+    def __init__(self, kind: GatewayKind, hold_seconds: float) -> None:
+        self.kind = kind
+        self._hold_seconds = hold_seconds
+        self._scopes = Scopes()
+        self._renderer = kind.make_renderer()
+        self._lock = threading.Lock()
+
+    def damped(self, snapshot: Snapshot, gateway: Gateway, now: float) -> DampedSnapshot:
+        """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
+        return damp(self._scopes.of(snapshot, gateway), now, self._hold_seconds)
+
+    def of(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:
+        """The configuration of what `damped` returned. The lock: a full load is rendered off the event loop."""
+        with self._lock:
+            return self._renderer.render(snapshot, gateway)
