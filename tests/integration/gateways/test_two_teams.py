@@ -20,13 +20,13 @@ def team(prompt: str, name: str = "fast", base: str = "http://h:1/v1") -> dict[s
 
 
 async def sent(
-    replica: Replica, files: dict[str, str], headers: dict[str, str] | None = None, **params: str
+    replica: Replica, files: dict[str, str], headers: dict[str, str] | None = None, **params: Any
 ) -> httpx.Response:
     body = {"files": files}
     return await replica.client.post("/api/tensorzero/import", json=body, params=params, headers=headers or {})
 
 
-async def imported(replica: Replica, files: dict[str, str], **params: str) -> dict[str, Any]:
+async def imported(replica: Replica, files: dict[str, str], **params: Any) -> dict[str, Any]:
     answer = await sent(replica, files, **params)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()

@@ -1,6 +1,6 @@
 """Finds the default credentials of a project that would change what others mean, and those of others that it would get.
 
-`provider_types.X.defaults` holds for every provider of the type without a credential of its own, whoever says it. Pure.
+`provider_types.X.defaults` holds for every provider of the type without a credential of its own, of any project. Pure.
 """
 
 from __future__ import annotations

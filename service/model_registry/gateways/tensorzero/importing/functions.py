@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
 from model_registry.entities.provider_types import is_shorthand, is_test_model
-from model_registry.gateways.tensorzero.importing.models import ModelIds
+from model_registry.gateways.tensorzero.importing.other_models import ModelIds
 from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import Project, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import shares

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from dataclasses import replace as with_changes
 
 from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, Model, ModelDraft
@@ -15,34 +14,25 @@ from model_registry.gateways.tensorzero.importing.offers import (
     own_extras,
     read_offer,
 )
+from model_registry.gateways.tensorzero.importing.other_models import (
+    KINDS,
+    ModelIds,
+    keep_behind,
+    marks_of,
+    switch_off,
+    use_others,
+)
 from model_registry.gateways.tensorzero.importing.providers import Providers
-from model_registry.gateways.tensorzero.importing.registry_entries import Key, RegistryEntries
+from model_registry.gateways.tensorzero.importing.registry_entries import RegistryEntries
 from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of
-from model_registry.gateways.tensorzero.rendering.routed_models import group
 from model_registry.imports.plan import Planner, WantedRow, short
-from model_registry.imports.projects import NOBODY, Destination, model_marks
+from model_registry.imports.projects import Destination
 from model_registry.snapshot.difference import same
 
 _RESPONSES = "responses::"
 """`openai::responses::<model>` is OpenAI's other API, and no part of the model's name."""
-KINDS = {"models": "model", "embedding_models": "embedding model"}
-"""Section -> the kind of its entries in a report."""
-
-
-@dataclass(slots=True)
-class ModelIds:
-    """The models that functions of a project can name: its own, and shorthands."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-    """Model key -> the row a mapping refers to: the first in the routing."""
-    names: dict[str, str] = field(default_factory=dict)
-    """Row -> model name, for the report."""
-    rows: set[str] = field(default_factory=set)
-    """The rows of the project's models. The import may remove or switch off others of the same name."""
-    instead: dict[str, str] = field(default_factory=dict)
-    """Row of another project that is switched off -> the row that its mappings refer to instead."""
 
 
 def import_models(
@@ -72,7 +62,7 @@ def import_models(
     plain = {name: providers.for_shorthand(kind) for name, (kind, _) in shorthands.items()}
     _write_providers([*rows, *plain.values()], providers, planner)
     known = ModelIds()
-    _use_others(settled, here, known, planner)
+    use_others(settled, here, known, planner)
     _write_models(settled, list(zip(offers, rows, strict=True)), known, planner, here)
     for name, (_, model_id) in shorthands.items():
         known.ids[name] = _write_shorthand(name, model_id, plain[name], known, planner)
@@ -82,32 +72,6 @@ def import_models(
         planner.note("unchanged", KINDS[section], alias, f"an alias of {target.name}")
     known.names |= {row.id: row.name for row in planner.snapshot.models if row.id not in known.names}
     return known
-
-
-def _use_others(settled: Settled, here: RegistryEntries, known: ModelIds, planner: Planner) -> None:
-    """Let functions name the models of other projects that this one has too, and note that they are its own as well."""
-    for section, name in sorted(settled.shared | settled.kept):
-        if section not in MODEL_TABLES:
-            continue
-        rows = here.models((section, name))
-        if section == "models":
-            known.ids[name] = group(planner.snapshot, section, name).offers[0].model.id
-        known.names |= {row.id: name for row in rows}
-        known.rows.update(row.id for row in rows)
-        for row in rows if (section, name) in settled.shared else ():
-            if here.owners_of_model(row):
-                wanted = WantedRow("models", KINDS[section], name, {}, marks=_marks(settled, here, section, name))
-                planner.upsert(wanted, row)
-
-
-def _marks(settled: Settled, here: RegistryEntries, section: str, name: str) -> Callable[[Model | None], Table]:
-    """Return what says whose a row of a model is."""
-
-    def marks(old: Model | None) -> Table:
-        before = here.owners_of_model(old) if old else NOBODY
-        return model_marks(old, settled.owners((section, name), before), here.gateway)
-
-    return marks
 
 
 def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
@@ -199,7 +163,7 @@ def _write_models(
     for (section, name), offered in by_model.items():
         table = project.table(section)[name]
         matched = _matched(project, offered, planner, here)
-        marks = _marks(settled, here, section, name)
+        marks = marks_of(settled, here, section, name)
         model_extras = {key: value for key, value in table.items() if key not in {"routing", "providers"}}
         ids = []
         for rank, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
@@ -213,15 +177,13 @@ def _write_models(
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}
         if (section, name) in settled.taken:
-            off = _switch_off((section, name), kept, planner, here)
+            off = switch_off((section, name), kept, planner, here)
             known.instead |= dict.fromkeys(off, ids[0])
             kept |= off
         # A replaced project leaves what people added.
         stays = [row for row in here.models((section, name)) if here.owners_of_model(row) != settled.me]
         staying = stays if planner.replace else here.models((section, name))
-        _keep_behind(
-            (section, name), [offer for offer, _ in offered], [r for r in staying if r.id not in kept], planner
-        )
+        keep_behind((section, name), [offer for offer, _ in offered], [r for r in staying if r.id not in kept], planner)
 
 
 def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Iterator[str]:
@@ -292,39 +254,3 @@ def _wanted_model(
         summary=f"{short(offer.model_id)} on {provider.name}",
         shown=lambda column, value: ids.get(value, "another provider") if column == "provider_id" else value,
     )
-
-
-def _switch_off(key: Key, kept: set[str], planner: Planner, here: RegistryEntries) -> set[str]:
-    """Switch off the rows of another project's model that becomes as this one has it. Return their ids."""
-
-    def nobodys(old: Model | None) -> Table:
-        return model_marks(old, NOBODY, here.gateway)
-
-    rows = [row for row in here.models(key) if row.id not in kept and here.owners_of_model(row) and row.active]
-    for row in rows:
-        provider = planner.snapshot.providers.get(row.provider_id)
-        name = f"{row.name} on {provider.name if provider else row.provider_id}"
-        wanted = WantedRow("models", KINDS[key[0]], name, {"active": False}, key, ModelDraft, marks=nobodys)
-        planner.upsert(wanted, row)
-    return {row.id for row in rows}
-
-
-def _keep_behind(key: Key, offers: list[ImportedOffer], rows: list[Model], planner: Planner) -> None:
-    """Keep rows of the same name that the project does not mention behind those that it does.
-
-    One whose key the project uses for another provider cannot stay in the routing.
-    """
-    section, name = key
-    rows = [row for row in rows if row.active]
-    keys = {offer.key for offer in offers}
-    in_front = any(row.routing_priority < len(offers) for row in rows)
-    for rank, row in enumerate(rows, len(offers)):
-        provider = planner.snapshot.providers.get(row.provider_id)
-        values: Table = {"routing_priority": rank} if in_front else {}
-        if "model" in row.tensorzero:
-            # The model's table has the project's keys only.
-            values["tensorzero"] = {key: value for key, value in row.tensorzero.items() if key != "model"}
-        if provider_key(row, provider) in keys:
-            values |= {"active": False}
-        here = f"{name} on {provider.name if provider else row.provider_id}"
-        planner.upsert(WantedRow("models", KINDS[section], here, values, (section, name), ModelDraft), row)

@@ -53,25 +53,28 @@ def plan_import(
         ImportConflict: with every value that another project has otherwise.
         Invalid: the gateway cannot have the content of a project.
     """
-    whole = snapshot.without_fleet()
-    content = content_of(whole, into.gateway)
+    content = content_of(snapshot.without_fleet(), into.gateway)
     project, routes = _without_routes(project, content)
     settled = settle(project, RegistryEntries(content, into.gateway), into)
     problems = Problems(settled.project)
     planner = Planner(content, new_id, replace=replace, on_problem=problems.add)
-    if gateway := missing_gateway(snapshot, into.gateway):
+    _plan_rows(settled, planner, problems, snapshot.without_fleet(), into)
+    _report(settled, planner, routes)
+    problems.stop_if_any()
+    if replace:
+        remove_the_rest(settled, planner, snapshot.without_fleet(), into)
+    after = content.preview(planner.operations)
+    refuse_losses(settled.project, after, exact=replace and not into.me and not _of_projects(after))
+    return planner.plan()
+
+
+def _plan_rows(settled: Settled, planner: Planner, problems: Problems, whole: Snapshot, into: Destination) -> None:
+    if gateway := missing_gateway(whole, into.gateway):
         planner.upsert(gateway, None)
     models = import_models(settled, used_shorthands(settled.project), planner, problems, into)
     import_functions(settled, models, planner, whole, into)
     import_sections(settled, planner, into)
     import_files(settled, planner, into)
-    _report(settled, planner, routes)
-    problems.stop_if_any()
-    if replace:
-        remove_the_rest(settled, planner, whole, into)
-    after = content.preview(planner.operations)
-    refuse_losses(settled.project, after, exact=replace and not into.me and not _of_projects(after))
-    return planner.plan()
 
 
 def _of_projects(content: Snapshot) -> bool:

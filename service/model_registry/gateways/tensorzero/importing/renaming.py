@@ -18,11 +18,11 @@ Names = Mapping[Key, str]
 """Entry -> its new name."""
 
 _VARIANT: Path = ("functions", "*", "variants", "*")
-_JUDGES: tuple[Path, ...] = tuple(
+_EVALUATORS: tuple[Path, ...] = tuple(
     (section, "*", "evaluators", "*", "variants", "*") for section in ("functions", "evaluations")
 )
-_CALLERS = tuple((*path, *inner) for path in (_VARIANT, *_JUDGES) for inner in ((), ("evaluator",), ("fuser",)))
-"""What calls a model: variants, judges, and what chooses or mixes in them."""
+_CALLERS = tuple((*path, *inner) for path in (_VARIANT, *_EVALUATORS) for inner in ((), ("evaluator",), ("fuser",)))
+"""What calls a model: variants of functions and evaluators, and what chooses or mixes in them."""
 
 REFERENCES: tuple[tuple[Path, str], ...] = (
     *(((*caller, "model"), "models") for caller in _CALLERS),
