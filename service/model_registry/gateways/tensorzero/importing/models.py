@@ -45,7 +45,7 @@ def import_models(
     """Plan the rows of every model that the project has a table for, and of the shorthands its variants use."""
     project = settled.project
     here = RegistryEntries(planner.snapshot, into.gateway)
-    aliases = _aliases(project, planner, problems)
+    aliases = _aliases(settled, planner, problems)
     section_of_types = project.table("provider_types")
     offers = [
         offer
@@ -74,12 +74,12 @@ def import_models(
     return known
 
 
-def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
+def _aliases(settled: Settled, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
     """Find the models of the project that are the registry's aliases, as it renders them."""
     aliases_of_registry: dict[tuple[str, str], Model] = {}
     for section in MODEL_TABLES:
-        tables = project.table(section)
-        for name, table in tables.items():
+        tables = settled.whole.table(section)
+        for name, table in settled.project.table(section).items():
             aliases = [a for a in planner.snapshot.aliases.where("alias", name) if a.context in GATEWAY_CONTEXTS]
             target = planner.snapshot.models.get(aliases[0].model_id) if aliases else None
             if target is None or section_of(target) != section or _has_model(section, name, planner):

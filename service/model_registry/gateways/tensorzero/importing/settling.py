@@ -44,6 +44,8 @@ class Settled:
 
     project: Project
     """What is left to plan, under the names that it gets."""
+    whole: Project
+    """All of it, with what others have too."""
     me: Owners = NOBODY
     shared: set[Key] = field(default_factory=set)
     """Entries that others have alike."""
@@ -67,7 +69,7 @@ def settle(project: Project, registry: RegistryEntries, into: Destination) -> Se
     Raises:
         ImportConflict: with each value that another project has otherwise, unless the destination says what is done.
     """
-    settled = Settled(project, into.me)
+    settled = Settled(project, project, into.me)
     while conflicts := _conflicts(settled, registry):
         if into.on_conflict is None:
             raise refusal(conflicts, into)
@@ -76,7 +78,7 @@ def settle(project: Project, registry: RegistryEntries, into: Destination) -> Se
             raise refusal(unsolved, into)
         # What refers to another name now says something else, perhaps.
         settled.project = renamed(settled.project, names)
-    settled.project = _left(settled, registry)
+    settled.whole, settled.project = settled.project, _left(settled, registry)
     return settled
 
 

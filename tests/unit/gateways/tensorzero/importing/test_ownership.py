@@ -358,6 +358,18 @@ def test_a_default_key_that_would_be_anothers_too_is_a_conflict() -> None:
     assert "provider_types" not in configuration_tree(after) or not configuration_tree(after)["provider_types"]
 
 
+def test_an_alias_of_a_model_that_others_have_too_is_that_alias() -> None:
+    before = imported(team(), None, BILLING)
+    (fast,) = before.models
+    before = before.preview([Operation("model_aliases", "insert", new_id(), {"model_id": fast.id, "alias": "nick"})])
+    exported = configuration_tree(before)
+    assert exported["models"]["nick"] == exported["models"]["fast"]
+    after = imported(exported, before, SEARCH)
+    assert [row.name for row in after.models] == ["fast"]
+    exported["functions"]["chat"]["variants"]["v"]["model"] = "nick"
+    assert configuration_tree(imported(exported, before, solved("rename")))["models"] == exported["models"]
+
+
 # Gateways -----------------------------------------------------------------------------------------------------------
 
 
