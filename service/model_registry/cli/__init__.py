@@ -11,6 +11,7 @@ from model_registry import __version__
 from model_registry.cli import (
     catalog,
     db,
+    gateways,
     history,
     jobs,
     keys,
@@ -43,6 +44,7 @@ app.command("diff")(history.diff)
 app.command("rollback")(history.rollback)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(db.app, name="db")
+app.add_typer(gateways.app, name="gateways")
 app.add_typer(keys.app, name="keys")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model_services.app, name="model-services")

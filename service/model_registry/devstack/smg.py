@@ -14,9 +14,9 @@ from typing import ClassVar
 from model_registry.devstack.ports import LOOPBACK, require_free
 from model_registry.devstack.process import StackProcess
 from model_registry.errors import StackError
-from model_registry.private_files import make_private_directory
 
 _READY_SECONDS = 30
+_NO_WORKERS = '{"version": 1, "workers": []}\n'
 
 FOLLOWING = (
     *("--enable-igw", "--discovery-provider", "file", "--discovery-check-interval-secs", "1"),
@@ -51,7 +51,7 @@ class Smg(StackProcess):
 
     @property
     def manifest(self) -> Path:
-        """The file with its workers. Until there is one it answers, and has none."""
+        """The file with its workers, which the last run's stay in until somebody replaces it."""
         return self.home / "workers.json"
 
     def start(self) -> None:
@@ -62,7 +62,8 @@ class Smg(StackProcess):
         self.end_strays(self.home)
         require_free(self.port, who=self.name, instead="choose another port")
         require_free(self.metrics_port, who=f"{self.name} (metrics)", instead="choose another port")
-        make_private_directory(self.home)
+        if not self.manifest.exists():
+            self._write_settings(self.manifest.name, _NO_WORKERS)
         here = ["--host", LOOPBACK, "--port", str(self.port)]
         here += ["--prometheus-host", LOOPBACK, "--prometheus-port", str(self.metrics_port)]
         self._launch([program, "launch", *here, "--discovery-file", str(self.manifest), *FOLLOWING])

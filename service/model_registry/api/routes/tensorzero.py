@@ -33,6 +33,7 @@ from model_registry.gateways.tensorzero.rendering.render import configuration_ta
 from model_registry.gateways.tensorzero.rendering.routes import omitted
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.deployment_links import unlinked
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -152,7 +153,7 @@ async def get_config(
     if revision == "latest":
         snapshot = _damped(state).snapshot
         text = (await asyncio.to_thread(state.publisher.rendered, snapshot)).files[CONFIG_FILE]
-        return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
+        return cached_response(request, snapshot, text, tables=_tables(snapshot), media_type=TOML)
     if revision is not None:
         await key_holder(request)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
@@ -195,10 +196,15 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
         ]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     body = json_bytes({"items": items, "count": len(items)})
-    cached = cached_body(request, damped.snapshot, body, tables=configuration_tables(damped.snapshot))
+    cached = cached_body(request, damped.snapshot, body, tables=_tables(damped.snapshot))
     answer = BodyWithExclusions.of(cached, publisher, excluded)
     keep(request, answer)
     return served(request, answer)
+
+
+def _tables(snapshot: Snapshot) -> frozenset[str]:
+    """What the newest configuration is made of: the gateway's row says what is set where it runs."""
+    return configuration_tables(snapshot) | {"gateways"}
 
 
 def _damped(state: AppState) -> DampedSnapshot:

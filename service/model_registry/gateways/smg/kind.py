@@ -104,4 +104,5 @@ SMG = GatewayKind(
     concerns=_concerns,
     relevant=_relevant,
     refuse=_refuse,
+    needs=lambda _snapshot, _row: (),  # a list of workers names no key
 )

@@ -19,6 +19,7 @@ from model_registry.entities.provider import Provider
 from model_registry.entities.server_address import server_address
 from model_registry.gateways.kind import Rendered
 from model_registry.gateways.omission import Omission
+from model_registry.gateways.smg.left_out import OtherContent
 from model_registry.gateways.smg.workers import Found, Offer, found, omitted, workers_at
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -41,6 +42,9 @@ class SmgRenderer:
     """Server -> ids of its deployments; one that has no server stands alone, under its id."""
     _lines: dict[str, tuple[str, tuple[Omission, ...]]] = field(default_factory=dict)
     """Server -> the lines of its workers, and what is left out beside them."""
+    _others: OtherContent = field(default_factory=OtherContent)
+    _listed: tuple[Omission, ...] = ()
+    """What of `_others` is in the last rendering."""
     _rendered: Rendered | None = None
 
     def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:  # noqa: ARG002 (of the protocol)
@@ -54,8 +58,9 @@ class SmgRenderer:
         servers = {server for row_id in affected for server in self._move(snapshot, row_id)}
         for server in servers:
             self._write(snapshot, server)
-        if self._rendered is None or servers:
-            self._rendered = self._assembled()
+        others = self._others.omissions(snapshot)
+        if self._rendered is None or servers or others is not self._listed:
+            self._rendered, self._listed = self._assembled(others), others
         return self._rendered
 
     def _move(self, snapshot: Snapshot, row_id: str) -> Iterator[str]:
@@ -87,13 +92,13 @@ class SmgRenderer:
         text = ",\n".join(json.dumps(worker, ensure_ascii=False) for worker in workers)
         self._lines[server] = text, tuple(sorted(left_out))
 
-    def _assembled(self) -> Rendered:
+    def _assembled(self, others: tuple[Omission, ...]) -> Rendered:
         servers = sorted(self._lines)
         texts = [text for server in servers if (text := self._lines[server][0])]
         omissions = sorted(omission for server in servers for omission in self._lines[server][1])
         lines = "\n" + ",\n".join(texts) + "\n" if texts else ""
         text = f'{{"version": {VERSION}, "workers": [{lines}]}}\n'
-        return Rendered({MAIN_FILE: text.encode()}, tuple(omissions))
+        return Rendered({MAIN_FILE: text.encode()}, (*omissions, *others))
 
 
 def smg_addresses(snapshot: Snapshot) -> frozenset[str]:

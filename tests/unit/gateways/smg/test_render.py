@@ -35,7 +35,8 @@ def workers(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def left_out(snapshot: Snapshot) -> dict[str, str]:
-    return {omission.name: omission.reason for omission in render(snapshot).omitted}
+    """What of the nodes."""
+    return {o.name: o.reason for o in render(snapshot).omitted if o.kind == "deployment"}
 
 
 def vllm(catalogue: Catalogue, model: str | None, node_id: str = "n", **columns: Any) -> str:

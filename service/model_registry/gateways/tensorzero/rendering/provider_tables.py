@@ -143,8 +143,8 @@ def section_of(model: Model) -> str | None:
 
 def why_left_out(model: Model, provider: Provider | None) -> str | None:
     """Return why this row is not in the configuration, or None when it is."""
-    if provider is None:  # foreign keys allow no other reason
-        return "its provider is left out, because validation refuses it"
+    if provider is None:  # validation refuses it, or a variable is missing: it is listed with its reason
+        return "its provider is left out"
     if not model.active:
         return "it is not active"
     if fault := why_provider_left_out(provider) or model_fault(model, provider):
