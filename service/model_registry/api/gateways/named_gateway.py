@@ -31,6 +31,7 @@ E = TypeVar("E", bound=Callable[..., Any])
 
 GATEWAY_PREFIX = "/api/gateways/{gateway}"
 TENSORZERO_PREFIX = "/api/tensorzero"
+NOT_HERE = "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
 _NAME: dict[str, Any] = {
     "name": "gateway",
     "in": "path",
@@ -109,9 +110,7 @@ class GatewayPath:
                 f"The gateway {row.name} is of the kind {row.kind}, for which this version of the registry makes no "
                 f"configuration. It makes those of {', '.join(sorted(KINDS))}."
             )
-        raise NothingAccepted(
-            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
-        )
+        raise NothingAccepted(NOT_HERE)
 
 
 async def _named(request: Request, state: CurrentApp) -> GatewayPath:
