@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from model_registry.cli.gateway_environment import env
-from model_registry.cli.gateways import promotion, rows, served
+from model_registry.cli.gateways import delivery, promotion, rows
 from model_registry.cli.gateways_import import import_
 
 app = typer.Typer(
@@ -18,11 +18,11 @@ app.command("get")(rows.get)
 app.command("add")(rows.add)
 app.command("set")(rows.set_)
 app.command("rm")(rows.rm)
-app.command("status")(served.status)
-app.command("config")(served.config)
-app.command("export")(served.export)
-app.command("diff")(served.diff)
-app.command("sync")(served.sync)
+app.command("status")(delivery.status)
+app.command("config")(delivery.config)
+app.command("export")(delivery.export)
+app.command("diff")(delivery.diff)
+app.command("sync")(delivery.sync)
 app.command("promote")(promotion.promote)
 app.command("approve")(promotion.approve)
 app.command("withdraw")(promotion.withdraw)
