@@ -77,10 +77,9 @@ def routes_of(snapshot: Snapshot, offer: ProviderTable) -> Routes:
 def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Address:
     """Return the address at which gateways use this deployment, or why they do not."""
     provider = snapshot.providers.get(model.provider_id)
-    if provider is not None and is_through(provider):
-        return Address(fault=f"gateways ask another one, which asks it: its provider has route_by {provider.route_by}")
     if provider is None or not is_routed(provider):
-        return Address(fault="its provider is not routed by deployments")
+        through = f"gateways ask another one, which asks it: its provider has route_by {provider and provider.route_by}"
+        return Address(fault=through if is_through(provider) else "its provider is not routed by deployments")
     if left_out := why_left_out(model, provider):
         return Address(fault=f"its model is left out: {left_out}")
     node = node_of(snapshot, deployment)
