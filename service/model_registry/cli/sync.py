@@ -23,8 +23,8 @@ Out = Annotated[
     Path,
     typer.Option(
         "--out",
-        help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml, LiteLLM DIR/current/config.yaml, SMG "
-        "DIR/workers.json.",
+        help="Directory for bundles. TensorZero reads DIR/current/tensorzero.toml, LiteLLM DIR/current/config.yaml, "
+        "SMG DIR/workers.json.",
     ),
 ]
 Gateway = Annotated[
