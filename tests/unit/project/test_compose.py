@@ -219,7 +219,7 @@ def test_whether_reads_need_a_key_is_said_in_the_environment_file(*, said: str, 
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_the_agent_beside_a_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything(name: str) -> None:
+def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything(name: str) -> None:
     service, agent = environment_of(SERVICES["model-registry"]), environment_of(SERVICES[name])
     key = interpolated(agent["MODEL_REGISTRY_API_KEY"], SAMPLE)
     assert key == interpolated(service["MODEL_REGISTRY_READ_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_READ_KEY"]
