@@ -61,6 +61,8 @@ _TITLES = {
     "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
     "upgraded": ("Upgraded from old syntax", "Would be upgraded from old syntax", "cyan"),
     "warning": ("Warnings", "Warnings", "yellow"),
+    "skipped": ("Left out", "Would be left out", "yellow"),
+    "ignored": ("Not part of it", "Not part of it", "bright_black"),
     "unchanged": ("Left alone", "Would be left alone", "bright_black"),
 }
 """Per action: the title when done, the title in a dry run, the colour."""
