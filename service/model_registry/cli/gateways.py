@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 from model_registry.cli.gateway_environment import env
+from model_registry.cli.gateways_import import import_
 
-app = typer.Typer(help="The programs that take requests for models, and what they need.", no_args_is_help=True)
+app = typer.Typer(
+    help="The programs that take requests for models: what they need, and configurations that exist already.",
+    no_args_is_help=True,
+)
 
 app.command("env")(env)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep the only command a command of a group."""
+app.command("import")(import_)
