@@ -11,7 +11,7 @@ import typer
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl
-from model_registry.client.operations import DEFAULT_URL
+from model_registry.client.requests import DEFAULT_URL
 
 Out = Annotated[
     Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")

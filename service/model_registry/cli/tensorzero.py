@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 
 from model_registry.cli import publication, sync, tensorzero_check
 from model_registry.cli.output import printable
@@ -21,11 +20,10 @@ from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.client.requests import Call, json_object
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
-from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.project import Project
-from model_registry.gateways.tensorzero.reading.project_files import read_project
-from model_registry.imports.plan import ReportEntry
-from model_registry.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from model_registry.gateways.tensorzero.project import Project
+    from model_registry.imports.plan import ReportEntry
 
 app = typer.Typer(
     help="Import, render, check and deliver the TensorZero gateway's configuration.", no_args_is_help=True
@@ -99,6 +97,10 @@ def import_(
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
+    from rich.console import Console
+
+    from model_registry.gateways.tensorzero.reading.project_files import read_project
+
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths, upgrade=upgrade)
     options = {"replace": replace or None, "upgrade": upgrade or None}
@@ -146,6 +148,8 @@ Options = Mapping[str, bool | float | None]
 
 
 def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run: bool = False) -> Outcome:
+    from model_registry.imports.plan import ReportEntry
+
     params = {"dry_run": dry_run, **options}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
     answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
@@ -157,6 +161,9 @@ def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run:
 
 def _dry_run(project: Project, registry: RegistryHttp, options: Options) -> Outcome:
     """Plan the import in the registry or, if it cannot be asked, against an empty one."""
+    from model_registry.gateways.tensorzero.importing.plan import plan_import
+    from model_registry.snapshot.snapshot import Snapshot
+
     try:
         return _ask(project, registry, options, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
