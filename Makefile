@@ -44,7 +44,7 @@ bench: $(STAMP) $(PROXY)/.made ## measure, and print a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing must be lost (ARGS="--seed 2"; ARGS=--services: model services fail)
+chaos: $(STAMP) ## kill components at random while 1,000 nodes publish; nothing must be lost (ARGS="--seed 2"; ARGS=--services: model services fail; ARGS=--gateways: nodes behind SMG)
 	PYTHONPATH=tests $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 .PHONY: audit
@@ -62,7 +62,7 @@ restores: $(STAMP) ## restore a backup 1,000 times while three replicas write; a
 .PHONY: lock
 lock: ## rewrite the locks from pyproject.toml (ARGS=--upgrade takes newer versions); needs uv
 	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	$(COMPILE) --extra stack --extra gateway --extra litellm --group build --group install --group test --group lint --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra stack --extra smg --extra gateway --extra litellm --group build --group install --group test --group lint --output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) --extra server --extra gateway --extra litellm --group build --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file requirements-litellm.lock requirements-litellm.in
 

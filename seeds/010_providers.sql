@@ -6,10 +6,11 @@
 
 -- Providers: sixteen, those on your own machines first. A base URL stands only where the gateway's provider type has
 -- a key for one; the other types know their address themselves. api_key_env_var names the variable that the gateway
--- reads the key from, as the provider's own documentation spells it.
+-- reads the key from, as the provider's own documentation spells it. A gateway does not start while a variable that its
+-- configuration names is missing: those with a key are there only where a gateway's environment has it.
 
-insert into model_providers (name, type, api_base, api_key_env_var, metadata)
-select seed.name, seed.type, seed.api_base, seed.api_key_env_var, seed.metadata
+insert into model_providers (name, type, api_base, api_key_env_var, only_with_key, metadata)
+select seed.name, seed.type, seed.api_base, seed.api_key_env_var, seed.api_key_env_var is not null, seed.metadata
 from (
     values
         -- Yours. localhost is right where the gateway runs on the same machine as the model server; elsewhere, change it.

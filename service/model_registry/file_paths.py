@@ -8,6 +8,9 @@ import unicodedata
 CONFIG_FILE = "tensorzero.toml"
 """The configuration itself in a bundle. No other file can have its path."""
 
+MAIN_FILES = (CONFIG_FILE, "config.yaml", "workers.json")
+"""What its gateway is pointed to in a bundle, one for each kind of gateway."""
+
 _LONGEST_PATH, _LONGEST_PART, _DEEPEST = 1000, 255, 32
 """Bytes and directories; the limits of file systems."""
 

@@ -127,6 +127,7 @@ _COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         ),
         "api_key_env_var": st.sampled_from([None, None, "SOME_KEY", "OPENAI_API_KEY"]),
         "tensorzero": _mostly_empty(PROVIDER_EXTRAS),
+        "only_with_key": st.sampled_from([False, True]),
         "route_by": st.sampled_from([None, None, "api_base", "deployments"]),
         "active": st.sampled_from([True, True, True, False]),
     },

@@ -38,12 +38,14 @@ class CallFailed(Exception):
 class Gateway:
     """A running gateway. Nothing it does leaves this machine but the calls to the providers of its configuration."""
 
-    def __init__(self, config: str, directory: Path, environment: dict[str, str] | None = None) -> None:
-        """Describe it; `environment` overrides the made-up credentials that the configuration gets."""
+    def __init__(
+        self, config: str, directory: Path, environment: dict[str, str] | None = None, *, dummies: bool = True
+    ) -> None:
+        """Describe it; `environment` overrides the made-up credentials that the configuration gets with `dummies`."""
         file = directory / "tensorzero.toml"
         file.write_text(config, encoding="utf-8")
         lay_out(directory)
-        made_up = dummy_credentials(strings(tomllib.loads(config)), directory)
+        made_up = dummy_credentials(strings(tomllib.loads(config)), directory) if dummies else {}
         # Spawned: a forked child of a process with threads can hang.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -168,7 +170,9 @@ class Programs:
 class GatewayProgram:
     """A gateway that an agent brings its configurations to."""
 
-    def __init__(self, start: Programs, directory: Path, port: int) -> None:
+    def __init__(self, start: Programs, directory: Path, port: int, environment: Path | None = None) -> None:
+        """Describe it; `environment`: the file with its variables, instead of a dummy for each that it needs."""
+        self._environment = () if environment is None else (str(environment),)
         self._start, self._out, self._port = start, directory / "out", port
         self.pid_file = directory / "gateway.pid"
         self.options = ("--pid-file", str(self.pid_file), "--health", f"http://127.0.0.1:{port}/status")
@@ -176,7 +180,15 @@ class GatewayProgram:
     def run(self) -> None:
         config = self._out / "current" / "tensorzero.toml"
         wait_until(config.is_file)
-        self._start("gateway", sys.executable, str(_PROGRAM), str(config), str(self._port), str(self.pid_file))
+        self._start(
+            "gateway",
+            sys.executable,
+            str(_PROGRAM),
+            str(config),
+            str(self._port),
+            str(self.pid_file),
+            *self._environment,
+        )
 
     def loaded(self) -> str:
         """The configuration that it runs with; nothing before it runs."""
@@ -185,12 +197,15 @@ class GatewayProgram:
         except httpx.HTTPError:
             return ""
 
+    def base(self) -> str:
+        """The base URL of OpenAI's protocol. Errors: httpx.HTTPError."""
+        return self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
+
     def answer(self, asked: str = "function_name::agents_chat") -> str:
         """What it answers now; nothing when it fails."""
         body = {"model": f"tensorzero::{asked}", "messages": [{"role": "user", "content": "hello"}]}
         try:
-            base = self._start.client.get(f"http://127.0.0.1:{self._port}/base").text
-            answer = self._start.client.post(f"{base}/chat/completions", json=body)
+            answer = self._start.client.post(f"{self.base()}/chat/completions", json=body)
         except httpx.HTTPError:
             return ""
         return str(answer.json()["choices"][0]["message"]["content"]) if answer.is_success else ""

@@ -88,6 +88,11 @@ class Program:
         """Its exit code, once it has ended by itself."""
         return self._process.wait(seconds)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.poll() is not None
+
     def tell(self, what: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(what)

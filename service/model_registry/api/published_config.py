@@ -111,6 +111,10 @@ def _headers(publisher: ConfigPublisher, delivery: Published, revision: int, eta
         headers["X-Registry-Refused-Revision"] = str(refused)
     if delivery.excluded:
         headers["X-Registry-Excluded-Rows"] = str(len(delivery.excluded))
+    named = delivery.served.variables if delivery.served else ()
+    for header, variables in (("X-Registry-Variables", named), ("X-Registry-Missing-Variables", delivery.missing)):
+        if variables:
+            headers[header] = ", ".join(variable.name for variable in variables)
     if publisher.pending:
         headers["X-Registry-Pending-Revision"] = str(publisher.newest)
     return headers | {"ETag": etag, "Cache-Control": "no-cache"}

@@ -3,6 +3,7 @@
 No `from __future__ import annotations` here: FastAPI reads the annotations, and the body's type is a variable.
 """
 
+import asyncio
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from model_registry.catalog.request_models import RequestModel
 from model_registry.catalog.resources import Resource
 from model_registry.catalog.warnings import WARNINGS, warnings_of, with_warnings
 from model_registry.entities.change import Operation
+from model_registry.gateways.left_out import beyond_its_kind_in_words
 from model_registry.selection.list_filters import ModelFilter, Sort
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
@@ -231,6 +233,10 @@ async def _written(request: Request, resource: Resource, row_id: str, status: in
     view = resource.view(snapshot, resource.find(snapshot, row_id))
     headers = {"Location": f"/api/{resource.plural}/{row_id}"} if status == 201 else {}  # noqa: PLR2004
     headers["ETag"] = etag_of(json_bytes(view))  # the row's own, also where the answer says more
-    if warnings := warnings_of(resource, snapshot, await request.json(), view):
+    warnings = warnings_of(resource, snapshot, await request.json(), view)
+    if resource is resources.GATEWAY and status == 201:  # noqa: PLR2004
+        left_out = await asyncio.to_thread(beyond_its_kind_in_words, snapshot, snapshot.gateways[row_id])
+        warnings += [left_out] if left_out else []
+    if warnings:
         view |= {WARNINGS: warnings}
     return json_response(view, status, headers)

@@ -38,6 +38,10 @@ class _Root(LazyGroup):
         ),
         "catalog": ("catalog:app", "Export and import the catalogue as one file: models_registry.json or YAML."),
         "db": ("db:app", "Manage the tables, views and roles of the registry's database."),
+        "gateways": (
+            "gateways:app",
+            "The programs that take requests for models: what they need, and configurations that exist already.",
+        ),
         "keys": (
             "keys:app",
             (

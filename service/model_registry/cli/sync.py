@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
-from model_registry.cli.registry import ReaderKey, RegistryUrl
+from model_registry.cli.registry import ReaderKey, RegistryUrl, grouped_options
 from model_registry.client.requests import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from model_registry.gateway_agent.agent import AgentTimeouts
+    from model_registry.gateway_agent.environment import GatewayEnvironment
 
 Out = Annotated[
     Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")
@@ -25,16 +31,73 @@ PidFile = Annotated[
 ]
 Signal = Annotated[str, typer.Option("--signal", help="Signal to send: HUP, USR1, TERM, ...")]
 Health = Annotated[str | None, typer.Option("--health", help="URL that returns 2xx while the gateway is healthy.")]
-HealthTimeout = Annotated[
-    float, typer.Option("--health-timeout", min=0.1, help="Seconds to wait for the gateway to become healthy.")
-]
-Settle = Annotated[
-    float, typer.Option("--settle", min=0, help="Seconds the gateway must stay healthy without interruption.")
-]
-Wait = Annotated[float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one request waits for a change.")]
 Once = Annotated[bool, typer.Option("--once", help="Fetch once and exit: for init containers.")]
 
+_FILE_SECONDS = 5.0
+"""Between two looks at an environment file: people add keys to it at any time, and nothing announces it."""
 
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where the gateway's environment variables are: options of a command."""
+
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--env-file",
+            exists=True,
+            dir_okay=False,
+            help="The gateway's environment file: a bundle that names a variable that is not in it is not switched to. "
+            "Repeatable.",
+        ),
+    ] = None
+    own: Annotated[
+        bool,
+        typer.Option("--check-env", help="The same with this command's own environment, which the gateway shares."),
+    ] = False
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report-env",
+            help="Report to the registry which of the variables that it asks about are there: names, never values. "
+            "Needs a key with the scope service.",
+        ),
+    ] = False
+
+    def read(self) -> GatewayEnvironment | None:
+        """Return what the agent looks at; None: at nothing. Errors: BadParameter."""
+        from model_registry.gateway_agent.environment import GatewayEnvironment
+
+        if self.files or self.own:
+            return GatewayEnvironment(tuple(self.files or ()), os.environ if self.own else None, self.report)
+        if self.report:
+            raise typer.BadParameter("needs --env-file or --check-env", param_hint="--report-env")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the agent waits for what: options of a command."""
+
+    health: Annotated[
+        float, typer.Option("--health-timeout", min=0.1, help="Seconds to wait for the gateway to become healthy.")
+    ] = 30.0
+    settle: Annotated[
+        float, typer.Option("--settle", min=0, help="Seconds the gateway must stay healthy without interruption.")
+    ] = 3.0
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.1, max=60, help="Seconds that one request waits for a change.")
+    ] = 30.0
+
+    def read(self, environment: Environment) -> AgentTimeouts:
+        """Return what the agent takes."""
+        from model_registry.gateway_agent.agent import AgentTimeouts
+
+        wait = min(self.wait, _FILE_SECONDS) if environment.files else self.wait
+        return AgentTimeouts(wait, self.settle, self.health)
+
+
+@grouped_options
 def sync(
     *,
     out: Out,
@@ -45,10 +108,9 @@ def sync(
     pid_file: PidFile = None,
     signal_name: Signal = "HUP",
     health: Health = None,
-    health_timeout: HealthTimeout = 30.0,
-    settle: Settle = 3.0,
-    wait: Wait = 30.0,
+    patience: Patience,
     once: Once = False,
+    environment: Environment,
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
@@ -56,7 +118,7 @@ def sync(
 
     Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
     """
-    from model_registry.gateway_agent.agent import Agent, AgentTimeouts
+    from model_registry.gateway_agent.agent import Agent
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
     from model_registry.gateway_agent.bundle_source import BundleSource
     from model_registry.gateway_agent.gateway_process import LocalGateway
@@ -71,8 +133,9 @@ def sync(
             BundleSource(registry, api_key),
             BundleDirectory(out),
             LocalGateway(command, pid_file, number, health),
-            patience=AgentTimeouts(wait, settle, health_timeout),
+            patience=patience.read(environment),
             news=ChangeNotifier(login) if login else None,
+            environment=environment.read(),
         )
         agent.once() if once else agent.run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,11 +20,20 @@ if TYPE_CHECKING:
     from model_registry.errors import StackError
 
 
+class With(StrEnum):
+    """What else there may be in the stack."""
+
+    SMG = "smg"
+
+
 def up(
     data_dir: Annotated[Path, typer.Option(help="Directory for all data; created if missing.")] = Path(".registry"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service on 127.0.0.1.")] = 8110,
     no_seed: Annotated[bool, typer.Option("--no-seed", help="Start with an empty catalogue.")] = False,
     *,
+    gateways: Annotated[
+        list[With] | None, typer.Option("--with", help="smg: also start SMG, the gateway before our own nodes.")
+    ] = None,
     public_reads: PublicReads = None,
 ) -> None:
     """Start Postgres, PostgREST, NATS and the service, print their addresses, and run until Ctrl-C.
@@ -34,6 +44,12 @@ def up(
     A second start reuses the data. For evaluation and small installations: all servers listen on this machine only. The
     file stack.env in the data directory has the settings for other commands and clients; load it into a shell with
     `. .registry/stack.env`
+
+    API keys of providers that are in this command's environment are taken to be there for the gateway too: it gets the
+    providers of the starter catalogue that need them. Their names are noted in the registry, never their values.
+
+    With `--with smg` SMG answers for all models that nodes have loaded. Its gateway `smg` is added to the registry, and
+    its list of workers is kept up to date; a provider with route_by `gateway:smg` is reached through it.
 
     Example: `model-registry up --data-dir /tmp/registry --port 8111 --no-seed`
     """
@@ -46,7 +62,8 @@ def up(
     if port:
         require_free(port, who="the service", instead="choose another with --port")
     prepare = _preparation(settings.db_schema, public_reads=public_reads, seed=not no_seed)
-    _run(EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, progress=_print), port)
+    with_smg = With.SMG in (gateways or ())
+    _run(EmbeddedStack(data_dir, prepare=prepare, schema=settings.db_schema, smg=with_smg, progress=_print), port)
     _print("stopped")
 
 
@@ -98,7 +115,9 @@ def _run(stack: EmbeddedStack, port: int) -> None:
 def _run_service(stack: EmbeddedStack, port: int) -> None:
     """Run the service on the stack. Once it is ready, write the file of settings and print the addresses."""
     from model_registry.cli.serve import run_service
+    from model_registry.cli.stack_keys import report_keys
     from model_registry.cli.startup import read_settings
+    from model_registry.cli.up_smg import keep_workers
     from model_registry.devstack.directory import write_environment
 
     key, file = stack.secret("api_key"), stack.data_dir / "stack.env"
@@ -107,7 +126,10 @@ def _run_service(stack: EmbeddedStack, port: int) -> None:
     def on_ready(url: str) -> None:
         own = {"MODEL_REGISTRY_URL": url, "MODEL_REGISTRY_API_KEY": key}
         write_environment(file, environment | own | {"POSTGREST_READER_KEY": stack.postgrest.reader_key})
+        if stack.smg is not None:
+            keep_workers(stack.smg, url, key)
         _print(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {file})")
+        report_keys(url, key, _print)
 
     own = {
         "SUPABASE_URL": None,  # overrides the shell: this service uses this stack

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_registry.errors import RegistryUnreachable
-from model_registry.file_paths import CONFIG_FILE, path_problem
+from model_registry.file_paths import MAIN_FILES, path_problem
 from model_registry.private_files import replace_file
 
 MOST_BYTES = 256 * 2**20
@@ -36,8 +36,9 @@ def unpack_bundle(packed: bytes, most_bytes: int = MOST_BYTES) -> dict[str, byte
                 files[entry.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RegistryUnreachable(f"The response is not a bundle of a registry ({error})") from error
-    if CONFIG_FILE not in files:
-        raise RegistryUnreachable(f"The response is not a bundle of a registry: it has no {CONFIG_FILE}")
+    if files.keys().isdisjoint(MAIN_FILES):
+        names = " and no ".join(MAIN_FILES)
+        raise RegistryUnreachable(f"The response is not a bundle of a registry: it has no {names}")
     return files
 
 
@@ -46,7 +47,7 @@ def write_bundle(files: Mapping[str, bytes], directory: Path, *, sync: bool = Fa
 
     With `sync`, they also survive the end of the machine.
     """
-    for path in sorted(files, key=lambda path: (path == CONFIG_FILE, path)):
+    for path in sorted(files, key=lambda path: (path in MAIN_FILES, path)):
         file = directory / path
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, files[path], sync=sync)

@@ -231,6 +231,24 @@ class Operations(RowOperations, InstanceOperations, SourceOperations, JobOperati
         return Call("GET", "/api/tensorzero/config", bytes.decode)
 
     @operation
+    def import_gateway(
+        self,
+        files: Mapping[str, str],
+        *,
+        gateway: str | None = None,
+        dry_run: bool = False,
+        skip_literal_keys: bool = False,
+    ) -> Call[Json]:
+        """Import a gateway's configuration, in one transaction; the kind is known by the content. Returns the report.
+
+        `files`: path -> text, the configuration and what it includes. Errors: InvalidConfiguration, AmbiguousName,
+        Conflict, SecretInText.
+        """
+        body = {"files": dict(files), "gateway": gateway}
+        params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys}
+        return Call("POST", "/api/gateways/import", json_object, params, body)
+
+    @operation
     def export_document(self) -> Call[Json]:
         """Get the whole catalogue as one models_registry.json."""
         return Call("GET", DOCUMENT, json_object)

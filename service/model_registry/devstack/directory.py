@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SECRET_BYTES = 48
 _POSTGRES = {"postgres", "postgres.new"}
-_OURS = {"cache", "lock", "logs", "nats", "ports.json", "postgrest", "secrets.json", "stack.env"} | _POSTGRES
+_OURS = {"cache", "lock", "logs", "nats", "ports.json", "postgrest", "secrets.json", "smg", "stack.env"} | _POSTGRES
 _DRAFTS = (".ports.json.", ".secrets.json.", ".stack.env.")
 
 

@@ -1,4 +1,4 @@
-"""The embedded stack: starts and stops Postgres, PostgREST and NATS together.
+"""The embedded stack: starts and stops Postgres, PostgREST and NATS together, and SMG where it is wanted.
 
 Each server's settings are in its own file; tables, roles and seeds come from the callback `prepare`.
 """
@@ -15,6 +15,7 @@ from model_registry.devstack.nats import Nats
 from model_registry.devstack.ports import choose_port, require_free
 from model_registry.devstack.postgres import Postgres
 from model_registry.devstack.postgrest import Postgrest, postgrest_program
+from model_registry.devstack.smg import Smg, smg_program
 from model_registry.devstack.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 
 
 class EmbeddedStack:
-    """The three servers of one data directory. Not thread-safe.
+    """The servers of one data directory. Not thread-safe.
 
-    `postgres`, `postgrest` and `nats` exist from `start` on; each can be killed and restarted alone, and keeps its
-    address.
+    `postgres`, `postgrest`, `nats` and, where it is wanted, `smg` exist from `start` on; each can be killed and
+    restarted alone, and keeps its address.
     """
 
     postgres: Postgres
     postgrest: Postgrest
     nats: Nats
+    smg: Smg | None = None
 
     def __init__(  # noqa: PLR0913 (every one is optional but the first two, and named)
         self,
@@ -45,6 +47,7 @@ class EmbeddedStack:
         schema: str = "model_registry",
         postgrest_port: int | None = None,
         nats_port: int | None = None,
+        smg: bool = False,
         durable: bool = True,
         progress: Callable[[str], object] = lambda _: None,
     ) -> None:
@@ -57,6 +60,7 @@ class EmbeddedStack:
             schema: the schema that PostgREST exposes.
             postgrest_port: an error when taken; by default the last run's port if free, else any.
             nats_port: as `postgrest_port`.
+            smg: whether SMG is one of the servers.
             durable: False trades safety against power loss for speed, for tests.
             progress: called with one line per server once it is ready; one call at a time, maybe in another thread.
         """
@@ -64,6 +68,7 @@ class EmbeddedStack:
         self._prepare = prepare
         self._schema = schema
         self._requested = {"postgrest": postgrest_port, "nats": nats_port}
+        self._with_smg = smg
         self._durable = durable
         self._progress = progress
         self._progress_lock = Lock()
@@ -83,6 +88,8 @@ class EmbeddedStack:
         Raises:
             StackError: the directory is in use, a port is taken, a program is missing or fails; says what to do.
         """
+        if self._with_smg:
+            smg_program()  # missing: reported before anything starts
         self._directory.lock()
         try:
             self._describe_parts()
@@ -140,6 +147,7 @@ class EmbeddedStack:
         # Strays first: they occupy the ports to reuse.
         Postgrest.end_strays(home / "postgrest")
         Nats.end_strays(home / "nats")
+        Smg.end_strays(home / "smg")
         ports = self._choose_ports()
         self.postgres = Postgres(home / "postgres", logs / "postgres.log", durable=self._durable)
         self.nats = Nats(
@@ -155,22 +163,26 @@ class EmbeddedStack:
             jwt_secret=self._directory.secret("postgrest_jwt"),
         )
         self._parts = [self.postgrest, self.nats, self.postgres]
+        if self._with_smg:
+            self.smg = Smg(home / "smg", logs / "smg.log", port=ports["smg"], metrics_port=ports["smg_metrics"])
+            self._parts.insert(0, self.smg)
 
     def _choose_ports(self) -> dict[str, int]:
         """Choose the requested ports, else those of the last run, else any."""
         remembered = self._directory.ports()
         ports: dict[str, int] = {}
-        for name in ("postgrest", "postgrest_admin", "nats"):
+        for name in ("postgrest", "postgrest_admin", "nats", *(("smg", "smg_metrics") if self._with_smg else ())):
             requested = self._requested.get(name)
             if requested is not None:
                 require_free(requested, who=name, instead=f"choose another port for {name}")
             ports[name] = requested or choose_port(remembered.get(name), taken=set(ports.values()))
-        self._directory.remember_ports(ports)
+        self._directory.remember_ports(remembered | ports)
         return ports
 
     def _start_parts(self) -> None:
         """Start independent servers concurrently."""
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="stack") as pool:
+        with ThreadPoolExecutor(max_workers=3, thread_name_prefix="stack") as pool:
+            smg = pool.submit(self._start, self.smg, self.smg.url) if self.smg else None
             nats = pool.submit(self._start, self.nats, self.nats.url.rpartition("@")[2])
             program = pool.submit(postgrest_program)
             self._start(self.postgres, str(self.postgres.socket_dir))
@@ -178,6 +190,8 @@ class EmbeddedStack:
             program.result()
             self._start(self.postgrest, self.postgrest.url)
             nats.result()
+            if smg is not None:
+                smg.result()
 
     def _start(self, part: StackProcess, address: str) -> None:
         """Start one server and report it."""

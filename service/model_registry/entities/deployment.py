@@ -55,6 +55,11 @@ class Deployment(Row):
         """The ids of its models. Rows that an older version saved have only one."""
         return self.model_ids or ([self.model_id] if self.model_id else [])
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What no other deployment has: node, type of server, name of the model there."""
+        return self.node_id, self.provider_type, self.announced_model
+
 
 class EventDraft(Draft):
     """Reportable fields of a model on a node."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from model_registry.errors import RegistryError, RegistryUnreachable
 from model_registry.gateway_agent.bundle_directory import BundleDirectory
 from model_registry.gateway_agent.bundle_source import Bundle, BundleSource
+from model_registry.gateway_agent.environment import GatewayEnvironment
 from model_registry.gateway_agent.gateway_process import LocalGateway, NotificationFailed
 from model_registry.messaging.change_notifier import ChangeNotifier
 
@@ -59,6 +60,7 @@ class Agent:
         *,
         patience: AgentTimeouts | None = None,
         news: ChangeNotifier | None = None,
+        environment: GatewayEnvironment | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -67,6 +69,10 @@ class Agent:
         self._gateway = gateway
         self._patience = patience or AgentTimeouts()
         self._news = news
+        self._environment = environment
+        self._held: Bundle | None = None
+        """What the gateway cannot start with, because a variable is missing."""
+        self._reported: tuple[frozenset[str], frozenset[str]] | None = None
         self._clock = clock
         self._sleep = sleep
         self._retry = _FIRST_RETRY_SECONDS
@@ -85,6 +91,8 @@ class Agent:
         try:
             self._resume()
             self._take(self._source.fetch(self._known()))
+            if self._report():  # then the registry may have another
+                self._take(self._source.fetch(self._known()))
         except (RegistryError, OSError) as error:
             if self._directory.current is None:
                 raise
@@ -94,7 +102,7 @@ class Agent:
             if self._rollout is not None:
                 self._sleep(_POLL_SECONDS)
         if self._directory.current in (None, self._directory.remembered.failed):
-            raise RegistryUnreachable("There is no bundle that the gateway came up with")
+            raise RegistryUnreachable(f"There is no bundle that the gateway came up with{self._why_held()}")
 
     def run(self) -> None:
         """Follow the registry forever."""
@@ -111,7 +119,7 @@ class Agent:
         """Ask once; roll out what came, and check the gateway."""
         try:
             self._take(self._next())
-            self._due = False
+            self._due = self._report()
             self._retry = _FIRST_RETRY_SECONDS
         except (RegistryError, OSError) as error:
             self._trouble(error)
@@ -138,15 +146,46 @@ class Agent:
         return not news.receiving or self._source.pending or self._source.validated < news.revision
 
     def _known(self) -> list[str]:
-        """The ETags of bundles that need not be sent again: the current one, and the one that failed."""
-        return [etag for etag in (self._directory.current, self._directory.remembered.failed) if etag]
+        """The ETags of bundles that need not be sent again: the current one, the one held, and the one that failed."""
+        held = self._held.etag if self._held else None
+        return [etag for etag in (self._directory.current, held, self._directory.remembered.failed) if etag]
 
     def _take(self, bundle: Bundle | None) -> None:
+        if bundle is None and self._held is not None and self._held.etag == self._source.etag:
+            bundle = self._held
+        was, self._held = self._held, None
         if bundle is None:
+            return
+        if self._environment and (missing := self._environment.missing(bundle.variables)):
+            self._held = bundle
+            if bundle is not was:
+                log.error("not switching to bundle %s: not set for the gateway: %s", bundle.etag, ", ".join(missing))
             return
         self._directory.add(bundle)
         log.info("bundle %s of revision %s: %d files", bundle.etag, bundle.revision, len(bundle.files))
         self._roll_out(bundle.etag)
+
+    def _report(self) -> bool:
+        """Report the variables that the registry asks about, if they are others than last time; whether it was done."""
+        if self._environment is None or not self._environment.report or not self._source.wanted:
+            return False
+        missing = frozenset(self._environment.missing(self._source.wanted))
+        news = self._source.wanted - missing, missing
+        if news == self._reported:
+            return False
+        try:
+            self._source.report(*news)
+        except RegistryError as error:
+            log.warning("the gateway's variables could not be reported: %s", error)
+            return False
+        self._reported = news
+        log.info("reported: set %s; missing %s", *(", ".join(sorted(names)) or "nothing" for names in news))
+        return True
+
+    def _why_held(self) -> str:
+        if self._held is None or self._environment is None:
+            return ""
+        return f": not set for it: {', '.join(self._environment.missing(self._held.variables))}"
 
     def _roll_out(self, etag: str) -> None:
         # Noted before it counts: an agent that is killed now resumes the rollout at its next start.

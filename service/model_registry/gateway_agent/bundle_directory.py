@@ -2,6 +2,7 @@
 
     DIR/current            -> bundles/<etag>
     DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
+    DIR/workers.json       the current bundle's list of workers, where it is one (SMG)
     DIR/state.json         the bundle being rolled out, the last good one, and the one that failed
 
 A reader who follows `current` sees one bundle or another, never a mixture, and never half of one.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,6 +22,10 @@ from model_registry.gateway_agent.bundle_source import Bundle
 from model_registry.private_files import replace_file
 
 KEPT = 3
+
+_WATCHED = "workers.json"
+"""A file that its gateway watches, and not the link: SMG sees at once that it was replaced, and the link moved only at
+its next look, up to a second later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class BundleDirectory:
         draft.unlink(missing_ok=True)
         draft.symlink_to(Path("bundles", etag))
         draft.replace(self._link)
+        with suppress(FileNotFoundError):
+            replace_file(self.path / _WATCHED, (self._bundles / etag / _WATCHED).read_bytes())
 
     def has(self, etag: str) -> bool:
         """Whether this bundle is there."""

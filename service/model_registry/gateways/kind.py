@@ -5,12 +5,14 @@ One instance a kind, in the package of the kind; `publishing/` does the rest, on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from model_registry.entities.base import Row
 from model_registry.entities.change import Change, Operation
 from model_registry.entities.gateway import Gateway
+from model_registry.entities.provider import Provider
 from model_registry.errors import Reason
 from model_registry.gateways.omission import Omission
 from model_registry.gateways.publishing.exclusions import Settings
@@ -37,7 +39,11 @@ class Rendered:
     files: Files
     omitted: tuple[Omission, ...] = ()
     variables: tuple[Variable, ...] = ()
-    """By name."""
+    """The environment variables that it names, by name."""
+    missing: tuple[Variable, ...] = ()
+    """Those without which something is left out: they are not set where the gateway runs (`environment.py`)."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it must not be served, whatever the gateway's loader says of it."""
 
 
 class Renderer(Protocol):
@@ -92,6 +98,11 @@ class Checker(Protocol):
         """End the check that is going on, and its processes. Blocks."""
 
 
+def key_variables(_snapshot: Snapshot, row: Row) -> tuple[str, ...]:
+    """Return the variable of a provider's key."""
+    return (row.api_key_env_var,) if isinstance(row, Provider) and row.active and row.api_key_env_var else ()
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayKind:
     """A kind of gateway."""
@@ -117,3 +128,7 @@ class GatewayKind:
     refuse: Callable[[Snapshot, Snapshot, Sequence[Operation]], None]
     """Refuses a write that would break a configuration, given what a gateway carries before and after these
     operations. Errors: InvalidConfiguration."""
+    needs: Callable[[Snapshot, Row], Iterable[str]] = key_variables
+    """Returns the variables without which the gateway cannot have a row of what it carries."""
+    lacks: Callable[[Row, Gateway], Iterable[str]] = lambda _row, _gateway: ()
+    """Returns why else a gateway cannot have a row, such as a database that it has not; and what to do."""

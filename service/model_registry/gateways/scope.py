@@ -17,8 +17,9 @@ from model_registry.entities.function import Function, Mapping
 from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.entities.model import Alias, Model
 from model_registry.entities.node import Node
-from model_registry.entities.provider import Provider
+from model_registry.entities.provider import THROUGH, Provider
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import any_through, reached
 
 _CONTENT = ("functions", "config_sections", "config_files")
 _TABLES = (
@@ -49,7 +50,7 @@ def default_gateway() -> Gateway:
 
 def is_whole(snapshot: Snapshot, gateway: Gateway) -> bool:
     """Whether a gateway carries everything that there is."""
-    if not (gateway.services is None and gateway.providers is None and gateway.labels is None):
+    if not (gateway.services is None and gateway.providers is None and gateway.labels is None) or any_through(snapshot):
         return False
     return all(set(snapshot.tables[table].keys("gateway")) <= {gateway.content_of} for table in _CONTENT)
 
@@ -117,7 +118,7 @@ class _Scope:
 
     def _changed(self, before: Snapshot, after: Snapshot) -> dict[str, set[str]]:
         """Return, by table, the ids of the rows that may come, go or be others."""
-        found: dict[str, set[str]] = {}
+        found: dict[str, set[str]] = {"model_providers": _through_changed_gateways(before, after)}
         for table in _TABLES:
             old, new = before.tables[table], after.tables[table]
             if old is not new:
@@ -138,6 +139,8 @@ class _Scope:
         """Return the row as the gateway has it; None where it has not."""
         if row is None or not self._carries(snapshot, row):
             return None
+        if isinstance(row, Provider):
+            return reached(snapshot, row)
         if isinstance(row, Mapping) and row.fallback_model_id is not None:
             fallback = snapshot.models.get(row.fallback_model_id)
             if fallback is not None and not self._carries(snapshot, fallback):
@@ -172,3 +175,15 @@ class _Scope:
 
     def _carries_all(self, snapshot: Snapshot, rows: Iterable[Row | None]) -> bool:
         return all(row is not None and self._carries(snapshot, row) for row in rows)
+
+
+def _through_changed_gateways(before: Snapshot, after: Snapshot) -> set[str]:
+    """Return the ids of the providers that are reached through a gateway whose row differs."""
+    old, new = before.tables["gateways"], after.tables["gateways"]
+    if old is new:
+        return set()
+    rows = (table.get(row_id) for row_id in new.may_differ(old) for table in (old, new))
+    routes = {f"{THROUGH}{row.name}" for row in rows if row is not None}
+    return {
+        row.id for snapshot in (before, after) for key in routes for row in snapshot.providers.where("route_by", key)
+    }

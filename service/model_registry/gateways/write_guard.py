@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from model_registry.entities.change import Operation
 from model_registry.entities.gateway import Gateway
+from model_registry.errors import InvalidConfiguration
 from model_registry.gateways.kinds import KINDS
 from model_registry.gateways.scope import Scopes, default_gateway
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import through_faults
 
 
 class WriteGuard:
@@ -25,6 +27,7 @@ class WriteGuard:
         Raises:
             InvalidConfiguration: with a reason for each new fault.
         """
+        _refuse_bad_routes(before, operations)
         for name, kind in KINDS.items():
             gateways = [gateway for gateway in _gateways(before) if gateway.kind == name]
             concerning = kind.relevant(before, operations) if gateways else []
@@ -37,6 +40,16 @@ class WriteGuard:
                 if seen not in asked:  # gateways that carry the same are one question
                     asked.append(seen)
                     kind.refuse(*seen, concerning)
+
+
+def _refuse_bad_routes(before: Snapshot, operations: Sequence[Operation]) -> None:
+    """Refuse a provider that would be reached through no gateway, and a gateway that would be gone or moved from it."""
+    operations = [operation for operation in operations if operation.table in {"gateways", "model_providers"}]
+    if not operations:
+        return
+    if reasons := set(through_faults(before.preview(operations))).difference(through_faults(before)):
+        ordered = sorted(reasons, key=lambda reason: (reason.where, reason.message))
+        raise InvalidConfiguration(str(ordered[0]), reasons=ordered)
 
 
 def _gateways(snapshot: Snapshot) -> list[Gateway]:

@@ -13,6 +13,7 @@ from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import is_through
 
 _ON_NODES = frozenset(name for name, kind in PROVIDER_TYPES.items() if kind.runs_on_nodes)
 
@@ -24,12 +25,14 @@ def is_routed(provider: Provider | None) -> bool:
 
 def runs_on_nodes(provider: Provider | None) -> bool:
     """Whether the provider's models are available only on nodes that have them loaded."""
-    return provider is not None and (is_routed(provider) or (not provider.route_by and provider.type in _ON_NODES))
+    return provider is not None and (
+        is_routed(provider) or is_through(provider) or (not provider.route_by and provider.type in _ON_NODES)
+    )
 
 
 def is_local(provider: Provider | None) -> bool:
     """Whether the provider's models run on servers of one's own."""
-    return provider is not None and (is_routed(provider) or provider.type in _ON_NODES)
+    return provider is not None and (is_routed(provider) or is_through(provider) or provider.type in _ON_NODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ def node_of(snapshot: Snapshot, deployment: Deployment) -> Node | None:
     return next(iter(snapshot.nodes.where("node_id", deployment.node_id)), None)
 
 
+def is_live(deployment: Deployment, node: Node | None) -> bool:
+    """Whether a deployment takes requests: loaded, on a node that is ready, uncordoned, or has not reported yet."""
+    return deployment.status == "loaded" and (node is None or (node.status == "ready" and not node.cordoned))
+
+
 def live_deployments(snapshot: Snapshot, model_id: str) -> list[Live]:
     """Return a model's loaded deployments on ready, uncordoned nodes; the most free memory first.
 
@@ -54,7 +62,7 @@ def live_deployments(snapshot: Snapshot, model_id: str) -> list[Live]:
     ranked = []
     for deployment in snapshot.deployments.where("model", model_id):
         node = node_of(snapshot, deployment) if deployment.status == "loaded" else None
-        if deployment.status == "loaded" and (node is None or (node.status == "ready" and not node.cordoned)):
+        if is_live(deployment, node):
             free = free_vram_mb(snapshot, node)
             ranked.append(((free is None, -(free or 0), deployment.node_id), Live(deployment, node)))
     ranked.sort(key=lambda pair: pair[0])  # stable: on one node by provider type and announced name

@@ -111,7 +111,7 @@ def test_providers_have_a_base_url_where_the_gateway_has_a_key_for_it(seeded: st
     for provider in rows(seeded, "model_providers"):
         assert (provider["api_base"] is not None) == (provider["type"] in WITH_BASE_URL), provider["name"]
         hosted = provider["metadata"]["location"] == "hosted"
-        assert (provider["api_key_env_var"] is not None) == hosted, provider["name"]
+        assert (provider["api_key_env_var"] is not None) == provider["only_with_key"] == hosted, provider["name"]
 
 
 def test_local_models_say_what_they_take_and_hosted_ones_take_nothing(seeded: str) -> None:

@@ -1,8 +1,9 @@
 """The real gateway as a separate program, as in production: reads a file, serves it, and rereads it on SIGHUP.
 
-python gateway_program.py CONFIG PORT PID_FILE. On the port, `GET /status` responds once the gateway has loaded, `/base`
-returns its address, and `/loaded` its configuration. The next gateway serves before the previous one stops, so that no
-request is lost. The program exits if the gateway refuses the configuration.
+python gateway_program.py CONFIG PORT PID_FILE [ENV_FILE]. On the port, `GET /status` responds once the gateway has
+loaded, `/base` returns its address, and `/loaded` its configuration. The next gateway serves before the previous one
+stops, so that no request is lost. The program exits if the gateway refuses the configuration. A dummy credential is
+there for every variable that the configuration names; with an environment file only what it says is, as in production.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import Any
 from model_registry.gateways.tensorzero.reading.file_references import strings
 from model_registry.gateways.tensorzero.validation.dummy_credentials import environment, lay_out
 
+_WITH_FILE = 5
+"""Arguments, with an environment file."""
+
 
 @cache
 def _credentials() -> Path:
@@ -32,6 +36,13 @@ def _credentials() -> Path:
     return directory
 
 
+def _environment(text: str) -> dict[str, str]:
+    if len(sys.argv) == _WITH_FILE:
+        lines = Path(sys.argv[-1]).read_text("utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+    return environment(strings(tomllib.loads(text)), _credentials())
+
+
 class Loaded:
     """One gateway with its configuration."""
 
@@ -39,7 +50,7 @@ class Loaded:
         # The current target of the link, which may change before the gateway has read it.
         path = config.resolve()
         self.text = path.read_text("utf-8")
-        os.environ.update(environment(strings(tomllib.loads(self.text)), _credentials()))
+        os.environ.update(_environment(self.text))
         import tensorzero  # noqa: PLC0415 (the environment comes first)
 
         try:

@@ -56,7 +56,7 @@ def test_the_line_in_the_list_of_commands_is_what_the_command_says_of_itself(nam
         (["--help"], {}),
         (["fly"], {}),
         (["history", "--help"], {}),
-        (["tensorzero", "--help"], {}),
+        (["gateways", "--help"], {}),
         (["db", "--help"], {}),
         ([], {"_C_COMPLETE": "complete_bash", "COMP_WORDS": "model-registry h", "COMP_CWORD": "1"}),
     ],

@@ -15,6 +15,7 @@ from model_registry.api.auth import DryRun, Importer, Reader, key_holder
 from model_registry.api.cached_responses import JSON, cached_body, cached_response, keep, served
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.import_destination import ImportDestination
 from model_registry.api.problems import responses
 from model_registry.api.publication import Publication, answers_publication, note_rows
 from model_registry.api.published_config import BodyWithExclusions, Wait, served_answer
@@ -32,6 +33,7 @@ from model_registry.gateways.tensorzero.rendering.render import configuration_ta
 from model_registry.gateways.tensorzero.rendering.routes import omitted
 from model_registry.imports.plan import Action, ImportPlan
 from model_registry.snapshot.deployment_links import unlinked
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
 router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
@@ -90,7 +92,18 @@ class ImportRequest(BaseModel):
 class ImportEntry(BaseModel):
     """The action taken for one entry of the project."""
 
-    action: Literal["created", "changed", "unchanged", "normalised", "upgraded", "removed", "warning"]
+    action: Literal[
+        "created",
+        "changed",
+        "unchanged",
+        "normalised",
+        "upgraded",
+        "removed",
+        "renamed",
+        "overwritten",
+        "kept",
+        "warning",
+    ]
     kind: str
     name: str
     detail: str
@@ -140,7 +153,7 @@ async def get_config(
     if revision == "latest":
         snapshot = _damped(state).snapshot
         text = (await asyncio.to_thread(state.publisher.rendered, snapshot)).files[CONFIG_FILE]
-        return cached_response(request, snapshot, text, tables=configuration_tables(snapshot), media_type=TOML)
+        return cached_response(request, snapshot, text, tables=_tables(snapshot), media_type=TOML)
     if revision is not None:
         await key_holder(request)  # it shows what was there before
         return await configuration_at(request, state, revision, TOML)
@@ -183,10 +196,15 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader) -
         ]
     items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
     body = json_bytes({"items": items, "count": len(items)})
-    cached = cached_body(request, damped.snapshot, body, tables=configuration_tables(damped.snapshot))
+    cached = cached_body(request, damped.snapshot, body, tables=_tables(damped.snapshot))
     answer = BodyWithExclusions.of(cached, publisher, excluded)
     keep(request, answer)
     return served(request, answer)
+
+
+def _tables(snapshot: Snapshot) -> frozenset[str]:
+    """What the newest configuration is made of: the gateway's row says what is set where it runs."""
+    return configuration_tables(snapshot) | {"gateways"}
 
 
 def _damped(state: AppState) -> DampedSnapshot:
@@ -207,23 +225,27 @@ async def import_project(
     body: ImportRequest,
     state: CurrentApp,
     caller: Importer,
+    into: ImportDestination,
     dry_run: DryRun = False,
     replace: Annotated[
-        bool, Query(description="Replace the gateway project in the registry, instead of merging into it.")
+        bool,
+        Query(
+            description="Remove what the registry has of earlier imports of this project, and the project has no more."
+        ),
     ] = False,
     upgrade: Annotated[
         bool, Query(description="Rewrite old syntax that today's gateway refuses, where its meaning is plain.")
     ] = False,
 ) -> Response:
-    """Rows not named by the project stay unchanged, unless `replace` is set. The report has each upgrade.
+    """Rows not named by the project stay unchanged, and so do those of other projects. The report has each upgrade.
 
-    Importing the same project again changes nothing.
+    Entries that another project has alike belong to both. Importing the same project again changes nothing.
     """
     plan, revision = await run_import(
         request,
         caller,
         lambda: parse_project(body.files, body.configuration, upgrade=upgrade),
-        lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace),
+        lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace, into=into),
         dry_run=dry_run,
         refresh=not dry_run,
     )

@@ -99,6 +99,13 @@ class RefusedView(BaseModel):
     reasons: list[ProblemReason]
 
 
+class NamedVariable(BaseModel):
+    """An environment variable, and what needs it."""
+
+    name: str = Field(examples=["OPENAI_API_KEY"])
+    needed_by: list[str] = Field(examples=[["provider openai"]])
+
+
 class DeliveryStatus(BaseModel):
     """The configuration that is served, the one that was refused, and why."""
 
@@ -111,6 +118,10 @@ class DeliveryStatus(BaseModel):
         description="`partial`: refused rows are left out; `strict`: they hold the whole configuration back."
     )
     excluded: list[ExclusionView] = Field(description="The rows left out of the served configuration.")
+    variables: list[NamedVariable] = Field(description="What it names: all must be set where the gateway runs.")
+    missing_variables: list[NamedVariable] = Field(
+        description="Variables that are not set there, or not known to be: what needs them is left out."
+    )
 
 
 @router.post(
@@ -175,6 +186,8 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
         "refused": _refused_view(delivery),
         "publish": "partial" if publisher.partial else "strict",
         "excluded": [row.view() for row in delivery.excluded],
+        "variables": [asdict(variable) for variable in (served.variables if served else ())],
+        "missing_variables": [asdict(variable) for variable in delivery.missing],
     }
     return json_response(masked_value(view)[0])
 

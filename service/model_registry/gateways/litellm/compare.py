@@ -41,6 +41,7 @@ FACTS = re.compile(
 """What the catalogue knows of a model, and may add to `model_info`."""
 
 _ORDER = "order"
+_ALIASES = "model_group_alias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,9 @@ def _deployment(entry: Table) -> Table:
         params["max_retries"] = int(params["max_retries"])  # as `preprocess_input_data` does
     if isinstance(info.get("id"), int):
         info["id"] = str(info["id"])
-    order = _order(params.pop(_ORDER, None))
-    own_order = _order(info.pop(_ORDER, None))
+    stated, of_info = params.pop(_ORDER, None), info.pop(_ORDER, None)
     rest = {key: value for key, value in _given(entry).items() if key not in {"litellm_params", "model_info"}}
-    return {**rest, "litellm_params": params, "model_info": info, _ORDER: own_order if order is None else order}
+    return {**rest, "litellm_params": params, "model_info": info, _ORDER: _order(of_info if stated is None else stated)}
 
 
 def _order(value: object) -> int | None:
@@ -145,8 +145,9 @@ def _given(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 def _section(name: str, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     value = _given(value)
-    if name == "router_settings" and isinstance(value, dict) and isinstance(value.get("model_group_alias"), dict):
-        return value | {"model_group_alias": {k: _alias(v) for k, v in value["model_group_alias"].items()}}
+    if name == "router_settings" and isinstance(value, dict) and isinstance(value.get(_ALIASES), dict):
+        aliases = {alias: _alias(target) for alias, target in value[_ALIASES].items()}
+        return {key: item for key, item in value.items() if key != _ALIASES} | ({_ALIASES: aliases} if aliases else {})
     if name == "environment_variables" and isinstance(value, dict):
         # LiteLLM sets texts; what names itself in the environment sets nothing.
         texts = {key: item if isinstance(item, str) else str(item) for key, item in value.items()}

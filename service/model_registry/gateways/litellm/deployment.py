@@ -144,6 +144,8 @@ def _credential(provider: Provider, names: LiteLLM, prefix: str) -> Iterator[tup
     kind = PROVIDER_TYPES.get(provider.type)
     credential = kind.credential if kind else None
     key = "vertex_credentials" if credential and credential.key == "credential_location" else "api_key"
+    if credential and provider.tensorzero.get(credential.key) == "sdk":
+        return  # as the machine is logged in, which is what LiteLLM does without a key
     variable = provider.api_key_env_var
     if variable is None and names.variable and credential and not provider.api_base:
         variable = credential.variable  # the gateways of one registry have one environment

@@ -24,12 +24,14 @@ MODES = {
 }
 """Our type of a model -> LiteLLM's mode."""
 
-_PRICES = {
+PRICES = {
     "input_cost_per_token": "cost_per_1m_input_tokens",
     "output_cost_per_token": "cost_per_1m_output_tokens",
     "cache_read_input_token_cost": "cost_per_1m_cached_input_tokens",
 }
-_FLAGS = {
+"""LiteLLM's key of a price per token -> the card's field, per million."""
+
+FLAGS = {
     "tool_use": "supports_function_calling",
     "parallel_tool_use": "supports_parallel_function_calling",
     "vision": "supports_vision",
@@ -41,6 +43,8 @@ _FLAGS = {
     "audio_output": "supports_audio_output",
     "web_search": "supports_web_search",
 }
+"""Capability -> the key that says it."""
+
 _KEYS: dict[str, str] = {unit: key for key, unit in UNITS.items()}
 _SUFFIXES = {tier: suffix for suffix, tier in TIERS.items()}
 _SEARCH_KEYS = {ours: theirs for theirs, ours in SEARCHES.items()}
@@ -53,11 +57,11 @@ def model_info(model: Model, provider_type: str) -> tuple[dict[str, Any], list[s
     info: dict[str, Any] = {"mode": mode}
     counts = {"max_input_tokens": model.context_length, "max_output_tokens": model.card.get("max_output_tokens")}
     info |= {key: count for key, count in counts.items() if count}
-    prices = {key: model.card.get(ours) for key, ours in _PRICES.items()}
+    prices = {key: model.card.get(ours) for key, ours in PRICES.items()}
     info |= {key: per_token(price) for key, price in prices.items() if price is not None}
     further, left_out = written(model.card, mode, inclusive=provider_type == XAI)
     tags = {canonical(tag) for tag in model.capabilities}
-    return info | further | {theirs: True for tag, theirs in _FLAGS.items() if tag in tags}, left_out
+    return info | further | {theirs: True for tag, theirs in FLAGS.items() if tag in tags}, left_out
 
 
 def per_token(price: float) -> float:

@@ -10,14 +10,18 @@ _SAME = (
     *("service_tier", "verbosity"),
 )
 _RENAMED = {"stop_sequences": "stop"}
+_PARTS_WITHOUT = (
+    ("timeouts", "streaming", "total_ms"),
+    ("retries", "max_delay_s"),
+)
+"""Parts of what is converted that LiteLLM has nothing like."""
 _CONVERTED = ("extra_headers", "extra_body", "timeouts", "timeout_ms", "retries")
 
-_ELSEWHERE = frozenset({
-    *("type", "model", "cost", "batch_cost", "weight", "api_type", "discard_unknown_chunks"),
-    *("region", "location", "project_id", "access_key_id", "secret_access_key", "session_token", "hosted_provider"),
-    *("api_key_location", "credential_location", "api_key", "allow_auto_detect_region"),
-})  # fmt: skip
-"""Keys that stand elsewhere in the entry, or that concern TensorZero alone."""
+_CREDENTIALS = ("api_key_location", "credential_location", "api_key")
+_CLOUD = ("region", "location", "project_id", "access_key_id", "secret_access_key", "session_token")
+_ELSEWHERE = frozenset({"type", "model", "weight", "api_type", "allow_auto_detect_region", *_CREDENTIALS, *_CLOUD})
+"""Keys that stand elsewhere in the entry."""
+_BY_THE_CALLER, _BY_THE_CLOUD = "dynamic::", "sdk"
 
 
 def parameters_of(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,8 +42,21 @@ def parameters_of(table: Mapping[str, Any]) -> dict[str, Any]:
 def without_counterpart(table: Mapping[str, Any]) -> list[str]:
     """Return the keys of a table that LiteLLM has nothing like."""
     known = {*_SAME, *_RENAMED, *_CONVERTED, *_ELSEWHERE}
-    not_plain = [key for key in ("extra_headers", "extra_body") if table.get(key) and not _is_plain(table[key])]
-    return sorted({*(key for key in table if key not in known and table[key] is not None), *not_plain})
+    found = {key for key in table if key not in known and table[key] is not None}
+    found |= {key for key in ("extra_headers", "extra_body") if table.get(key) and not _is_plain(table[key])}
+    found |= {key for key in _CREDENTIALS if table.get(key) and not _is_common(table[key])}
+    found |= {key for key in _CLOUD if isinstance(table.get(key), str) and table[key].startswith(_BY_THE_CALLER)}
+    for path in _PARTS_WITHOUT:
+        here: Any = table
+        for key in path:
+            here = here.get(key) if isinstance(here, dict) else None
+        found |= {".".join(path)} if here is not None else set()
+    return sorted(found)
+
+
+def _is_common(location: object) -> bool:
+    """Whether LiteLLM looks for a key at the same place, or needs none."""
+    return isinstance(location, str) and location in {"none", _BY_THE_CLOUD}
 
 
 def _timeouts(table: Mapping[str, Any]) -> dict[str, float]:

@@ -46,12 +46,12 @@ class _Attempt:
     @property
     def accepted(self) -> bool:
         """Whether it is accepted."""
-        return self.result.accepted
+        return self.result.accepted and not self.rendered.reasons
 
     @property
     def reasons(self) -> Sequence[Reason]:
         """Why not."""
-        return self.result.reasons
+        return (*self.rendered.reasons, *self.result.reasons)
 
     @property
     def crashed(self) -> bool:
@@ -111,13 +111,17 @@ class Selector:
         served, refused = delivery.served, delivery.refused
         outcome: Outcome | None = None
         name = self.validated_by(loader=loader)
-        if served and not delivery.provisional and served.files == files and served.validated_by == name:
+        held = rendered.reasons
+        is_served = served and served.files == files and served.validated_by == name
+        if served and is_served and not delivery.provisional and not held:
             self.excluded = tuple(kept)
-            new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded))
-        elif refused and refused.files == files and not refused.crashed:
+            variables = rendered.variables
+            new = Published(replace(served, revision=snapshot.revision, excluded=self.excluded, variables=variables))
+        elif refused and refused.files == files and not refused.crashed and refused.held == held:
             new = replace(delivery, refused=replace(refused, revision=snapshot.revision))
         else:
             new, outcome = await self._validated(snapshot, kept, released, loader=loader)
+        new = replace(new, missing=rendered.missing)
         self._seen = snapshot
         if new.refused is None:
             self._accepted = snapshot
@@ -158,15 +162,11 @@ class Selector:
         search.refused |= {row.part: row.reasons for row in kept}
         first = await search.attempt()
         accepted, note = (first if first.accepted else None), ""
-        if accepted is None and self.partial:
+        if accepted is None and self.partial and not first.rendered.reasons:
             accepted, note = await self._search(search, first, released)
         self.excluded = self._exclusions(search, snapshot, kept, released)
         if accepted is None:
-            reasons = (*first.reasons, *((Reason("", note),) if note else ()))
-            by, by_rules = self._by(first), tuple(first.result.by_rules)
-            refused = Refused(
-                snapshot.revision, first.rendered.files, by, time.time(), tuple(reasons), by_rules, first.crashed
-            )
+            refused = self._refused(snapshot, first, note)
             return Published(None if self._delivery.provisional else self._delivery.served, refused), "refused"
         rest = without(snapshot, [row.part for row in self.excluded], self._accepted_settings() or {})
         by, settings = self._by(accepted), self.renderer.kind.settings_of(rest)
@@ -182,6 +182,19 @@ class Selector:
             accepted.rendered.variables,
         )
         return Published(served), "partial" if self.excluded else "accepted"
+
+    def _refused(self, snapshot: Snapshot, first: _Attempt, note: str) -> Refused:
+        """Describe what is refused as a whole; `note`: why no rows were left out of it."""
+        return Refused(
+            snapshot.revision,
+            first.rendered.files,
+            self._by(first),
+            time.time(),
+            (*first.reasons, *((Reason("", note),) if note else ())),
+            tuple(first.result.by_rules),
+            first.crashed,
+            first.rendered.reasons,
+        )
 
     async def _search(
         self, search: FaultSearch[_Attempt], first: _Attempt, released: Sequence[Exclusion]

@@ -76,6 +76,8 @@ class Refused:
     """As above."""
     crashed: bool = False
     """Whether validation came to no end: the machine may be to blame, so that it is tried again."""
+    held: tuple[Reason, ...] = ()
+    """Those of the reasons that are no validation's: variables that are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Published:
     refused: Refused | None = None
     provisional: bool = False
     """Served on the word of the rules alone, because there was nothing else and the gateway has not spoken yet."""
+    missing: tuple[Variable, ...] = ()
+    """The variables without which something of the newest configuration is left out, or all of it held back."""
 
     @property
     def excluded(self) -> tuple[Exclusion, ...]:

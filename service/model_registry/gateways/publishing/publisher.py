@@ -25,6 +25,7 @@ from model_registry.gateways.publishing.publishable import Outcome, Selector
 from model_registry.gateways.publishing.published import AcceptedFile, Published
 from model_registry.gateways.publishing.renderer import GatewayRenderer
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import any_through
 from model_registry.store.registry import Registry
 from model_registry.store.signal import Signal
 
@@ -155,7 +156,9 @@ class ConfigPublisher:
             self._changed.set()
 
     def _concerns(self, before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
-        if before.gateways is not after.gateways and self.gateway(before) != self.gateway(after):
+        if before.gateways is not after.gateways and (
+            self.gateway(before) != self.gateway(after) or any_through(after)
+        ):
             return True
         return self.renderer.kind.concerns(before, after, changes)
 

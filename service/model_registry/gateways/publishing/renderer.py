@@ -1,11 +1,16 @@
-"""What one gateway gets of each snapshot: what it carries, without routes that come and go; and its rendering."""
+"""What one gateway gets of each snapshot: what it carries, without routes that come and go; and its rendering.
+
+What needs a variable that is not set where the gateway runs is left out of the rendering alone.
+"""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from model_registry.entities.gateway import Gateway
 from model_registry.fleet.flap_damping import DampedSnapshot, damp
+from model_registry.gateways.environment import Environments
 from model_registry.gateways.kind import GatewayKind, Rendered
 from model_registry.gateways.scope import Scopes
 from model_registry.snapshot.snapshot import Snapshot
@@ -18,6 +23,7 @@ class GatewayRenderer:
         self.kind = kind
         self._hold_seconds = hold_seconds
         self._scopes = Scopes()
+        self._environments = Environments(kind.needs, kind.lacks)
         self._renderer = kind.make_renderer()
         self._lock = threading.Lock()
 
@@ -28,4 +34,10 @@ class GatewayRenderer:
     def of(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:
         """The configuration of what `damped` returned. The lock: a full load is rendered off the event loop."""
         with self._lock:
-            return self._renderer.render(snapshot, gateway)
+            given = self._environments.of(snapshot, gateway)
+            rendered = self._renderer.render(given.snapshot, gateway)
+        if given.snapshot is snapshot and not given.reasons:
+            return rendered
+        return replace(
+            rendered, omitted=(*given.omissions, *rendered.omitted), missing=given.missing, reasons=given.reasons
+        )

@@ -8,7 +8,9 @@ from model_registry.entities.change import Change
 from model_registry.entities.gateway import Gateway
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.kind import GatewayKind, Rendered
+from model_registry.gateways.tensorzero.backends import lacking
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
+from model_registry.gateways.tensorzero.rendering.left_out import OthersContent
 from model_registry.gateways.tensorzero.rendering.render import (
     CONFIGURATION_TABLES,
     FLEET_TABLES,
@@ -16,6 +18,7 @@ from model_registry.gateways.tensorzero.rendering.render import (
     concerns_routes,
     render,
 )
+from model_registry.gateways.tensorzero.rendering.variables import row_needs
 from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults, relevant_operations
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
@@ -29,11 +32,13 @@ class TensorZeroRenderer:
 
     def __init__(self) -> None:
         self._cache = RenderCache()
+        self._others = OthersContent()
 
-    def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:  # noqa: ARG002 (of the protocol)
+    def render(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:
         """Render a snapshot of what the gateway carries."""
         rendered = render(snapshot, self._cache)
-        return Rendered(bundle(snapshot, rendered), rendered.omitted)
+        omitted = (*rendered.omitted, *self._others.omissions(snapshot, gateway))
+        return Rendered(bundle(snapshot, rendered), omitted, rendered.variables)
 
 
 def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
@@ -50,6 +55,8 @@ TENSORZERO = GatewayKind(
     make_checker=TensorZeroChecker,
     make_suspects=TensorZeroSuspects,
     settings_of=settings_of,
+    needs=row_needs,
+    lacks=lacking,
     concerns=_concerns,
     relevant=relevant_operations,
     refuse=refuse_new_faults,

@@ -17,6 +17,7 @@ from model_registry.errors import Reason
 from model_registry.gateways.publishing.exclusions import DEPLOYMENTS, SECTIONS, Part, Settings, mentions
 from model_registry.gateways.publishing.fault_search import Named
 from model_registry.gateways.tensorzero import project
+from model_registry.gateways.tensorzero.own_content import own_sections
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Path, undotted
 from model_registry.gateways.tensorzero.rendering.function_tables import FALLBACK_SUFFIX
 from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key
@@ -44,7 +45,7 @@ Found = Iterator[tuple[Part, bool]]
 
 def settings_of(snapshot: Snapshot) -> Settings:
     """Return the sections that are settings of the gateway itself, by name."""
-    return {row.name: row.value for row in snapshot.sections if _is_setting(row.name)}
+    return {row.name: row.value for row in own_sections(snapshot) if _is_setting(row.name)}
 
 
 def _is_setting(name: str) -> bool:
@@ -60,7 +61,7 @@ class TensorZeroSuspects:
 
     def parts(self, snapshot: Snapshot) -> Sequence[Part]:
         """Return everything that can be left out; what others need comes before them."""
-        sections = {row.name: row for row in snapshot.sections}
+        sections = {row.name: row for row in own_sections(snapshot)}
         alone = [name for name in sections if name not in _LAST]
         parts = [part for name in alone for part in self._section(snapshot, name)]
         parts += [Part("models", row.id) for row in snapshot.models]

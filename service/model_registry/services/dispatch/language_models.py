@@ -13,7 +13,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 TABLES = (
     *("model_providers", "models", "model_aliases", "functions", "service_model_mappings"),
-    *("model_deployments", "gpu_nodes"),
+    *("model_deployments", "gpu_nodes", "gateways"),
 )
 """What routes depend on."""
 _MOST_ROUTES = 10_000

@@ -23,6 +23,7 @@ from model_registry.services.dispatch.provider_keys import ProviderKeys
 from model_registry.services.dispatch.targets import Target
 from model_registry.snapshot.live_deployments import is_routed, live_deployments
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import reached
 
 MOST_DEPLOYMENTS = 100
 """Of one row, those that come first: choosing looks at each at every request. Gateways are given as many."""
@@ -104,7 +105,7 @@ class _Addresses:
 
     def add(self, row: Model) -> None:
         """Add what a row has."""
-        provider = self._snapshot.providers[row.provider_id]
+        provider = reached(self._snapshot, self._snapshot.providers[row.provider_id])
         kind = PROVIDER_TYPES[provider.type]
         who = f"{row.name} at {provider.name}"
         if not kind.speaks_openai:

@@ -5,6 +5,7 @@ A configuration is a mapping anywhere in a document, or a text in one that is YA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -101,7 +102,11 @@ def _in_value(  # noqa: PLR0913, PLR0917 (where it stands)
 
 
 def _looks_like_one(text: str) -> bool:
-    return "\n" in text and any(f"{name}:" in text for name in (MODEL_LIST, *SETTINGS))
+    """Whether a text is meant as a configuration: a script that writes one begins with something else than a key."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith(("#", "---"))), "")
+    begins = re.match(r"[\w.\"'-]+\s*:(\s|$)", first) is not None
+    return begins and any(f"{name}:" in text for name in (MODEL_LIST, *SETTINGS))
 
 
 def _inner(file: str, text: str, line: int) -> list[YamlDocument]:

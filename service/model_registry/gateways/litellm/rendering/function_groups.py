@@ -10,23 +10,20 @@ tools, a json function), and a function with it is left out: its callers would g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from model_registry.entities.function import Function, Mapping
+from model_registry.gateways.litellm.config import as_table
 from model_registry.gateways.litellm.deployment import INFO, PARAMS, overlaid
 from model_registry.gateways.litellm.rendering.groups import Group, Member, model_group
+from model_registry.gateways.litellm.rendering.left_out import TEXTS, TOOLS, instead_of_variant, setting, what_instead
 from model_registry.gateways.litellm.tensorzero_keys import parameters_of, without_counterpart
 from model_registry.gateways.omission import Omission
 from model_registry.snapshot.snapshot import Snapshot
 
-_TEXTS = (
-    *("system_template", "user_template", "assistant_template", "templates", "input_wrappers"),
-    *("system_schema", "user_schema", "assistant_schema", "schemas", "output_schema", "system_instructions"),
-)
-_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
-_IGNORED = frozenset({"variants", "experimentation", "description", "type", "evaluators", *_TEXTS, *_TOOLS})
+_IGNORED = frozenset({"variants", "experimentation", "description", "type", "evaluators", *TEXTS, *TOOLS})
 """Keys of a function's table that have reasons of their own, or that rows have."""
 _PLAIN_EXPERIMENTS = frozenset({None, "static", "static_weights", "uniform"})
 
@@ -47,15 +44,18 @@ class _Step:
 def function_group(snapshot: Snapshot, function: Function) -> Group:
     """Make the group of a function."""
     if reason := why_function_left_out(function):
-        return Group(function.name, omissions=(Omission("function", function.name, reason),))
-    omissions: list[Omission] = list(_not_carried(function))
+        instead = what_instead([*(["output_schema"] if function.type == "json" else []), *_changing(function)])
+        return Group(function.name, omissions=(Omission("function", function.name, reason, instead=instead),))
+    mappings = snapshot.mappings.where("function", (function.service_name, function.function_name))
+    omissions: list[Omission] = [*_not_carried(function), *_never_drawn(function, mappings)]
     steps: list[tuple[_Step, Group]] = []
     for step in _steps(snapshot, function):
         named = f"{function.name}.{step.mapping.variant_name}"
         group, reason = _group_of(snapshot, step)
         if group is None:
             off = snapshot.models.get(step.model_id) is None
-            omissions.append(Omission("variant", named, reason, switched_off=off))
+            instead = instead_of_variant(step.mapping.tensorzero)
+            omissions.append(Omission("variant", named, reason, switched_off=off, instead=instead))
             continue
         if not any(step.mapping.id == other.mapping.id for other, _ in steps):
             omissions += _settings(named, step.mapping)
@@ -69,15 +69,20 @@ def function_group(snapshot: Snapshot, function: Function) -> Group:
 
 
 def why_function_left_out(function: Function) -> str | None:
-    """Return why LiteLLM cannot do what this function does, or None."""
+    """Return why LiteLLM cannot do what this function does, all of it at once, or None."""
+    reasons = []
     if function.type != "chat":
-        return f"LiteLLM has no functions of type {function.type}: no schema would be sent to the model"
-    table = function.tensorzero
-    if texts := [key for key in _TEXTS if table.get(key)]:
-        return f"LiteLLM has no templates and no schemas of inputs, and it has {', '.join(texts)}"
-    if tools := [key for key in _TOOLS if table.get(key) not in (None, [])]:
-        return f"LiteLLM offers a model no tools of its own, and it has {', '.join(tools)}"
-    return None
+        reasons.append(f"LiteLLM has no functions of type {function.type}: no schema would be sent to the model")
+    if texts := [key for key in _changing(function) if key in TEXTS]:
+        reasons.append(f"LiteLLM has no templates and no schemas of inputs, and it has {', '.join(texts)}")
+    if tools := [key for key in _changing(function) if key in TOOLS]:
+        reasons.append(f"LiteLLM offers a model no tools of its own, and it has {', '.join(tools)}")
+    return "; ".join(reasons) or None
+
+
+def _changing(function: Function) -> list[str]:
+    """Return the keys of a function that change what a model is sent."""
+    return [key for key in (*TEXTS, *TOOLS) if function.tensorzero.get(key) not in (None, [], {}, "")]
 
 
 def _steps(snapshot: Snapshot, function: Function) -> Iterator[_Step]:
@@ -114,7 +119,7 @@ def _why_variant_left_out(mapping: Mapping) -> str | None:
     kind = table.get("type", "chat_completion")
     if kind != "chat_completion":
         return f"LiteLLM has no variants of type {kind}"
-    if texts := [key for key in _TEXTS if table.get(key)]:
+    if texts := [key for key in TEXTS if table.get(key)]:
         return f"LiteLLM has no templates, and it has {', '.join(texts)}"
     return None
 
@@ -128,7 +133,8 @@ def _members(function: Function, steps: list[tuple[_Step, Group]]) -> Iterator[M
             level = (step.rank, member.level)
             key = f"{step.key}:{member.key}"
             params = member.entry[PARAMS] | parameters_of(step.mapping.tensorzero)
-            entry = member.entry | {PARAMS: params, INFO: member.entry[INFO] | {"id": key}}
+            info = {"id": key} | ({"description": function.description} if function.description else {})
+            entry = member.entry | {PARAMS: params, INFO: member.entry[INFO] | info}
             yield replace(
                 member,
                 key=key,
@@ -156,14 +162,28 @@ def _not_carried(function: Function) -> Iterator[Omission]:
     experiment: Any = table.get("experimentation")
     kind = experiment.get("type") if isinstance(experiment, dict) else None
     if kind not in _PLAIN_EXPERIMENTS:
-        yield Omission("setting", f"{function.name}.experimentation", f"LiteLLM has no experiments of type {kind}")
+        yield setting(function.name, "experimentation", f"LiteLLM has no experiments of type {kind}")
+    if table.get("evaluators"):
+        yield setting(function.name, "evaluators", "LiteLLM evaluates nothing")
     for key in sorted(table.keys() - _IGNORED):
-        yield Omission("setting", f"{function.name}.{key}", "LiteLLM has nothing like it")
+        yield setting(function.name, key)
     own: Any = table.get("variants")
     for name in sorted(own if isinstance(own, dict) else {}):
-        yield Omission("variant", f"{function.name}.{name}", "LiteLLM has no variants without a model of their own")
+        reason = "LiteLLM has no variants without a model of their own"
+        yield Omission("variant", f"{function.name}.{name}", reason, instead=instead_of_variant(own[name]))
+
+
+def _never_drawn(function: Function, mappings: Sequence[Mapping]) -> Iterator[Omission]:
+    """Yield the variants that TensorZero only asks when a request names them."""
+    experiment = as_table(function.tensorzero.get("experimentation"))
+    lists = [experiment.get(key) for key in ("candidate_variants", "fallback_variants")]
+    drawn = {name for names in lists if isinstance(names, list | dict) for name in names}
+    for mapping in mappings if drawn else ():
+        if mapping.variant_name not in drawn:
+            reason = "no call is its, unless it names this variant; LiteLLM asks it when no other is left"
+            yield setting(f"{function.name}.{mapping.variant_name}", "weight", reason)
 
 
 def _settings(named: str, mapping: Mapping) -> Iterator[Omission]:
     for key in without_counterpart(mapping.tensorzero):
-        yield Omission("setting", f"{named}.{key}", "LiteLLM has nothing like it")
+        yield setting(named, key)

@@ -29,7 +29,8 @@ from model_registry.gateways.litellm.deployment import (
     variables_of,
 )
 from model_registry.gateways.litellm.model_info import MODES, model_info
-from model_registry.gateways.litellm.tensorzero_keys import without_counterpart
+from model_registry.gateways.litellm.rendering.left_out import setting
+from model_registry.gateways.litellm.tensorzero_keys import parameters_of, without_counterpart
 from model_registry.gateways.omission import Omission
 from model_registry.gateways.tensorzero.rendering.provider_tables import ProviderTable
 from model_registry.gateways.tensorzero.rendering.routes import routes_of
@@ -102,6 +103,7 @@ def model_group(snapshot: Snapshot, name: str) -> Group:
     shared = False
     rows = [(model, snapshot.providers.get(model.provider_id)) for model in snapshot.models.where("name", name)]
     rows.sort(key=lambda pair: (pair[0].routing_priority, pair[1].name if pair[1] else ""))
+    of_all = _of_all_rows([model for model, _ in rows])
     for model, provider in rows:
         reason = why_unasked(model, provider)
         if provider is None or reason is not None:
@@ -117,16 +119,29 @@ def model_group(snapshot: Snapshot, name: str) -> Group:
         # By name, and not by free memory as there: that moves all the time, and LiteLLM would restart for it.
         for route in sorted(routes.routes, key=lambda route: route.key):
             place = Place(route.deployment, route.base)
-            members.append(_at_node(model, provider, route.key.partition("@")[2], place))
+            members.append(_at_node(model, provider, route.key.partition("@")[2], place, of_all))
         weight = 0.0 if routes.routes else None
-        entry = deployment(model, provider)
+        entry = _completed(deployment(model, provider), of_all)
         members.append(Member(model.id, entry, model, provider, model.routing_priority, weight))
         shared = shared or bool(routes.routes)
     return Group(name, tuple(members), tuple(omissions), shared)
 
 
-def _at_node(model: Model, provider: Provider, node: str, place: Place) -> Member:
-    entry = deployment(model, provider, place=place)
+def _of_all_rows(models: list[Model]) -> Table:
+    """Return the parameters that TensorZero has at the model: a row before says it for those behind."""
+    extras: Table = {}
+    for model in models:
+        extras = {**as_table(model.tensorzero.get("model")), **extras}
+    return parameters_of(extras)
+
+
+def _completed(entry: Table, params: Table) -> Table:
+    """Return an entry with parameters that it has not itself."""
+    return entry | {PARAMS: params | entry[PARAMS]} if params else entry
+
+
+def _at_node(model: Model, provider: Provider, node: str, place: Place, of_all: Table) -> Member:
+    entry = _completed(deployment(model, provider, place=place), of_all)
     key = f"{model.id}@{ascii_key(node)}"
     return Member(key, entry | {INFO: entry[INFO] | {"id": key}}, model, provider, model.routing_priority, 1.0)
 
@@ -176,7 +191,9 @@ def _not_carried(model: Model, provider: Provider) -> Iterator[Omission]:
     table = {**provider.tensorzero, **as_table(model.tensorzero.get("provider"))}
     for key in without_counterpart(table):
         reason = f"at provider {provider.name}: TensorZero's key {key} has no counterpart in LiteLLM"
-        yield Omission("setting", f"{model.name}.{key}", reason)
+        yield setting(model.name, key, reason)
+    for key in without_counterpart(as_table(model.tensorzero.get("model"))):
+        yield setting(model.name, key)
 
 
 def provider_omission(provider: Provider) -> Omission | None:

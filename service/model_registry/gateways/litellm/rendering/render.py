@@ -17,6 +17,7 @@ from model_registry.gateways.kind import Rendered, Variable
 from model_registry.gateways.litellm.config import MODEL_LIST, variable_of
 from model_registry.gateways.litellm.rendering.function_groups import function_group
 from model_registry.gateways.litellm.rendering.groups import Group, model_group, provider_omission
+from model_registry.gateways.litellm.rendering.left_out import file_left_out
 from model_registry.gateways.litellm.rendering.settings import Groups, Settings, settings
 from model_registry.gateways.litellm.rendering.text import comment, yaml_text
 from model_registry.gateways.omission import DEPLOYMENT, Omission
@@ -110,7 +111,7 @@ class LiteLLMRenderer:
             if not isinstance(source, str):
                 if made.name in models:
                     reason = "a model has this name, and LiteLLM has one list of names"
-                    omitted.append(Omission("function", made.name, reason))
+                    omitted.append(Omission("function", made.name, reason, instead="give one of them another name"))
                 else:
                     kept.append(made)
         shared = max((made.members for made in kept if made.shared), default=0)
@@ -181,7 +182,7 @@ def _joined(named: Iterable[tuple[str, str]]) -> tuple[Variable, ...]:
 
 def _files_left_out(snapshot: Snapshot, *, own: bool) -> Iterator[Omission]:
     if not own:
-        yield from (Omission("file", file.path, "it belongs to another kind of gateway") for file in snapshot.files)
+        yield from (file_left_out(file.path) for file in snapshot.files)
 
 
 def _text(kept: Iterable[_Made], rest: Settings, variables: Iterable[Variable], omitted: Iterable[Omission]) -> str:

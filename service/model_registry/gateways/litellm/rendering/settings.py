@@ -12,6 +12,7 @@ from model_registry.entities.config import ConfigSection
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import Alias
 from model_registry.gateways.litellm.config import MODEL_LIST, OLDER_SECTIONS, SECTIONS, Table, as_table
+from model_registry.gateways.litellm.rendering.left_out import section_left_out
 from model_registry.gateways.omission import Omission
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -56,7 +57,7 @@ def settings(snapshot: Snapshot, groups: Groups, *, own: bool) -> Settings:
         elif own or section.name in SECTIONS | OLDER_SECTIONS:
             made.tree[section.name] = value
         else:
-            made.omissions.append(Omission("section", section.name, "LiteLLM has nothing like it"))
+            made.omissions += section_left_out(section)
     if router := _router_settings(snapshot, made, groups):
         made.tree[ROUTER_SETTINGS] = router
     made.tree = dict(sorted(made.tree.items()))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 
 from model_registry.file_paths import CONFIG_FILE
+from model_registry.gateways.tensorzero.own_content import own_files
 from model_registry.gateways.tensorzero.project import below
 from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
 from model_registry.snapshot.snapshot import Snapshot
@@ -25,7 +26,7 @@ _LEVEL = 1
 
 def bundle(snapshot: Snapshot, rendered: Rendered) -> dict[str, bytes]:
     """Return the files of a gateway's directory, by path: `tensorzero.toml` and the referenced files."""
-    files = {file.path: file.content.encode() for file in snapshot.files}
+    files = {file.path: file.content.encode() for file in own_files(snapshot)}
     directory = _base_path(snapshot)
     if directory is not None and directory != "." and not below(files, directory):
         # The gateway refuses a missing directory.
@@ -70,7 +71,7 @@ def configuration_diff(before: Snapshot, after: Snapshot) -> str:
 
 
 def _texts(snapshot: Snapshot, cache: RenderCache) -> dict[str, str]:
-    return {**{file.path: file.content for file in snapshot.files}, CONFIG_FILE: render(snapshot, cache).text}
+    return {**{file.path: file.content for file in own_files(snapshot)}, CONFIG_FILE: render(snapshot, cache).text}
 
 
 def _file_diff(path: str, old: str | None, new: str | None, labels: tuple[str, str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from model_registry.gateways.omission import Omission
 from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, section_of, why_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry
+from model_registry.gateways.tensorzero.rendering.variables import shorthand_needs
 from model_registry.snapshot.snapshot import Snapshot
 
 Role = Literal["candidate", "fallback", "pinned"]
@@ -55,7 +56,8 @@ def function_variants(snapshot: Snapshot, function: Function) -> FunctionVariant
     offered: list[Variant] = []
     for mapping, model_id, name in planned:
         if reason := why_mapping_left_out(snapshot, model_id):
-            refused = snapshot.models.get(model_id) is None
+            model = snapshot.models.get(model_id)
+            refused = model is None or snapshot.providers.get(model.provider_id) is None
             omissions.append(Omission("variant", f"{function.name}.{name}", reason, switched_off=refused))
             continue
         stands_in = name != mapping.variant_name
@@ -79,8 +81,8 @@ def own_variants(function: Function) -> Table:
 def why_mapping_left_out(snapshot: Snapshot, model_id: str) -> str | None:
     """Return why a variant cannot use this model, or None."""
     model = snapshot.models.get(model_id)
-    if model is None:  # foreign keys allow no other reason
-        return "its model is left out, because validation refuses it"
+    if model is None:  # validation refuses it, or a variable is missing: it is listed with its reason
+        return "its model is left out"
     if reason := why_left_out(model, snapshot.providers.get(model.provider_id)):
         return f"its model {model.name} is left out: {reason}"
     if section_of(model) != "models":
@@ -107,7 +109,8 @@ def function_entry(snapshot: Snapshot, function: Function) -> ModelEntry:
         nothing = Omission("function", function.name, reason, switched_off=off)
         return ModelEntry((), (nothing, *variants.omissions))
     table = function_table(function, variants.variants)
-    return ModelEntry((("functions", function.name, table),), variants.omissions, variants.faults)
+    needs = tuple(shorthand_needs(f"function {function.name}", table))
+    return ModelEntry((("functions", function.name, table),), variants.omissions, variants.faults, needs)
 
 
 def function_table(function: Function, variants: Sequence[Variant]) -> Table:

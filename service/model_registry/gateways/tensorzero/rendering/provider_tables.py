@@ -19,6 +19,7 @@ from model_registry.entities.server_address import ollama_base
 from model_registry.gateways.tensorzero.project import Table, as_table
 from model_registry.gateways.tensorzero.rendering.cost_tables import PRICES, cost_table, left_out, price, prices
 from model_registry.snapshot.live_deployments import is_routed
+from model_registry.snapshot.through_gateways import is_through
 
 FROM_METADATA = "from_metadata"
 COST, TIMEOUTS = "cost", "timeouts"
@@ -142,8 +143,8 @@ def section_of(model: Model) -> str | None:
 
 def why_left_out(model: Model, provider: Provider | None) -> str | None:
     """Return why this row is not in the configuration, or None when it is."""
-    if provider is None:  # foreign keys allow no other reason
-        return "its provider is left out, because validation refuses it"
+    if provider is None:  # validation refuses it, or a variable is missing: it is listed with its reason
+        return "its provider is left out"
     if not model.active:
         return "it is not active"
     if fault := why_provider_left_out(provider) or model_fault(model, provider):
@@ -158,6 +159,8 @@ def why_provider_left_out(provider: Provider) -> str | None:
     kind = PROVIDER_TYPES.get(provider.type)
     if kind is None or kind.gateway_type is None:
         return f"the gateway has nothing for providers of type {provider.type}"
+    if is_through(provider):  # otherwise it is at the address of that gateway
+        return f"nobody knows the address of the gateway that it is reached through ({provider.route_by})"
     return provider_fault(provider)
 
 
@@ -166,7 +169,7 @@ def provider_fault(provider: Provider) -> str | None:
     kind = PROVIDER_TYPES.get(provider.type)
     if kind is None or kind.gateway_type is None:
         return None
-    if kind.base_required and not provider.api_base and kind.base_key not in provider.tensorzero:
+    if kind.base_required and not (provider.api_base or is_through(provider) or kind.base_key in provider.tensorzero):
         return f"provider {provider.name} has no api_base, and the gateway needs one for type {kind.name}"
     if provider.api_base and kind.base_key is None:
         return (

@@ -20,11 +20,14 @@ from model_registry.entities.model import Alias, Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import Provider
 from model_registry.entities.secret_text import mask_secrets
+from model_registry.gateways.kind import Variable
 from model_registry.gateways.omission import DEPLOYMENT, Omission
+from model_registry.gateways.tensorzero.own_content import own_sections
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, MODELLED, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain, why_provider_left_out
 from model_registry.gateways.tensorzero.rendering.routed_models import ModelEntry, model_entry
+from model_registry.gateways.tensorzero.rendering.variables import Need, comment, section_needs, variables
 from model_registry.snapshot.deployment_links import models_of
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.live_deployments import is_routed
@@ -128,6 +131,8 @@ class Rendered:
 
     text: str
     omitted: tuple[Omission, ...]
+    variables: tuple[Variable, ...] = ()
+    """The environment variables that it names."""
 
 
 @dataclass(slots=True)
@@ -140,6 +145,7 @@ class RenderCache:
     """Per section and model with many providers, each provider's table and text."""
     made: dict[_Source, list[tuple[str, str]]] = field(default_factory=dict)
     omissions: dict[_Source, tuple[Omission, ...]] = field(default_factory=dict)
+    needs: dict[_Source, tuple[Need, ...]] = field(default_factory=dict)
     rendered: Rendered | None = None
 
 
@@ -155,6 +161,7 @@ def render(snapshot: Snapshot, cache: RenderCache | None = None) -> Rendered:
         for part, key in cache.made.pop(source, ()):
             del cache.texts[part][key]
         cache.omissions.pop(source, None)
+        cache.needs.pop(source, None)
     for source, entry in entries:
         _remember(cache, source, entry)
     cache.snapshot = snapshot
@@ -202,6 +209,8 @@ def _remember(cache: RenderCache, source: _Source, entry: ModelEntry) -> None:
         cache.made[source] = [(part, key) for part, key, _ in entry.tables]
     if entry.omissions:
         cache.omissions[source] = entry.omissions
+    if entry.needs:
+        cache.needs[source] = entry.needs
 
 
 def _text(cache: RenderCache, part: str, key: str, table: Table) -> str:
@@ -230,7 +239,11 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     functions = sorted(source for source in cache.omissions if isinstance(source, tuple))
     omitted += [omission for name in names for omission in cache.omissions[name]]
     omitted += [omission for function in functions for omission in cache.omissions[function]]
-    fragments = [_HEADER, *(tomli_w.dumps({name: value}) for name, value in sections if name not in MODELLED)]
+    named = _variables(cache, sections)
+    fragments = [
+        _HEADER + comment(named),
+        *(tomli_w.dumps({name: value}) for name, value in sections if name not in MODELLED),
+    ]
     for part in _PARTS:
         # Kept in order: sorting what is almost sorted takes a tenth of the time.
         texts = cache.texts[part] = {key: cache.texts[part][key] for key in sorted(cache.texts[part])}
@@ -238,11 +251,18 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     # Nodes' omissions stay out of the comments: gateways would reload a configuration that means the same.
     if left_out := _comments(omission for omission in omitted if omission.kind != DEPLOYMENT):
         fragments.append(left_out)
-    return Rendered("\n".join(fragments), tuple(omitted))
+    return Rendered("\n".join(fragments), tuple(omitted), named)
+
+
+def _variables(cache: RenderCache, sections: Iterable[tuple[str, Any]]) -> tuple[Variable, ...]:
+    values = dict(sections)
+    needs = {need for entry in cache.needs.values() for need in entry}
+    needs.update(need for name, value in values.items() for need in section_needs(name, value))
+    return variables(needs, values.get("provider_types"))
 
 
 def _sections(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
-    return ((section.name, plain(section.value)) for section in snapshot.sections)
+    return ((section.name, plain(section.value)) for section in own_sections(snapshot))
 
 
 def _provider_omission(provider: Provider) -> Omission | None:

@@ -22,6 +22,7 @@ from model_registry.gateways.tensorzero.rendering.provider_tables import (
     why_left_out,
 )
 from model_registry.gateways.tensorzero.rendering.routes import Route, omitted, routes_of
+from model_registry.gateways.tensorzero.rendering.variables import Need, provider_needs
 from model_registry.snapshot.snapshot import Snapshot
 
 
@@ -34,6 +35,8 @@ class ModelEntry:
     omissions: tuple[Omission, ...] = ()
     faults: tuple[Omission, ...] = ()
     """Contradictions between rows, which rendering resolves arbitrarily."""
+    needs: tuple[Need, ...] = ()
+    """The variables that the tables name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Group:
             providers[offer.key] = own
         rest = plain({key: value for key, value in extras.items() if key not in {"routing", "providers"}})
         return {"routing": list(providers), **rest, "providers": providers}
+
+    def needs(self, table: Table) -> Iterator[Need]:
+        """Yield what the model's table needs. Routes need what the offer does that they are of."""
+        for offer in self.offers:
+            yield from provider_needs(f"provider {offer.provider.name}", table["providers"][offer.key])
 
 
 def group(snapshot: Snapshot, section: str, name: str) -> Group:
@@ -122,11 +130,13 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
     """Make the tables under a name: the model's own, or those of the model that it is an alias of."""
     tables: dict[str, tuple[str, Table]] = {}
     omissions = [o for model in snapshot.models.where("name", name) if (o := _omission(snapshot, model))]
-    faults = []
+    faults: list[Omission] = []
+    needs: list[Need] = []
     for section in MODEL_TABLES:
         routed = group(snapshot, section, name)
         if routed.offers and not is_shorthand(name):
             tables[section] = (name, routed.table())
+            needs += routed.needs(tables[section][1])
             omissions += routed.unrouted
             omissions += [Omission("price", name, why) for offer in routed.offers if (why := ignored_prices(offer))]
         faults += [_collision(offer) for offer in routed.collisions]
@@ -135,7 +145,7 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
         target = alias_target(snapshot, alias)
         if target is None:
             if alias.context in GATEWAY_CONTEXTS and snapshot.models.get(alias.model_id) is None:
-                reason = "its model is left out, because validation refuses it"
+                reason = "its model is left out"
                 omissions.append(Omission("alias", name, reason, switched_off=True))
             continue
         section, model = target
@@ -146,7 +156,7 @@ def model_entry(snapshot: Snapshot, name: str) -> ModelEntry:
         else:
             omissions.append(Omission("alias", name, f"its model {model.name} is left out"))
     made = tuple((section, name, table) for section, (_, table) in tables.items())
-    return ModelEntry(made, (*omissions, *faults), tuple(faults))
+    return ModelEntry(made, (*omissions, *faults), tuple(faults), tuple(needs))
 
 
 def _collision(offer: ProviderTable) -> Omission:

@@ -15,6 +15,7 @@ from model_registry.entities.change import Operation
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.model import Model
 from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.gateways.tensorzero.own_content import is_own_section, own_sections
 from model_registry.gateways.tensorzero.project import MODELLED, Table, project_path_problem
 from model_registry.gateways.tensorzero.rendering.function_tables import function_entry
 from model_registry.gateways.tensorzero.rendering.provider_tables import plain
@@ -99,7 +100,7 @@ class _Version:
         def has_function(name: str) -> bool:
             return any(function_entry(snapshot, row).tables for row in snapshot.functions.where("name", name))
 
-        sections = {section.name: section.value for section in snapshot.sections}
+        sections = {section.name: section.value for section in own_sections(snapshot)}
         self.around = Surroundings(finder("models"), finder("embedding_models"), has_function, sections)
 
     def check(self, tree: Table) -> list[Reason]:
@@ -157,14 +158,14 @@ def _faults(state: _Version, operations: Sequence[Operation], affected: Affected
         rows |= {(Model, model.id): model for model in snapshot.models.where("name", name)}
     if any(operation.table == "config_files" for operation in operations):
         # Sections reference files too: parameters of tools, programs of evaluators.
-        rows |= {(ConfigSection, section.id): section for section in snapshot.sections}
+        rows |= {(ConfigSection, section.id): section for section in own_sections(snapshot)}
     elif affected.functions:
         rows |= {(ConfigSection, row.id): row for row in snapshot.sections.where("name", "evaluations")}
     for row in rows.values():
         yield from column_faults(snapshot, row, state.around)
         if isinstance(row, ConfigFile) and (problem := project_path_problem(row.path)):
             yield refused(("config_files", row.path), problem)
-        if isinstance(row, ConfigSection):
+        if isinstance(row, ConfigSection) and is_own_section(snapshot, row):
             yield from _section_faults(state, row)
     for name in sorted(affected.names):
         yield from _entry_faults(state, state.entry(name))

@@ -106,7 +106,7 @@ def test_sections_and_files_of_a_tensorzero_gateway_are_named_as_left_out() -> N
     snapshot = snapshot.preview([file])
     assert tree(snapshot, BESIDE) == {"model_list": [], "litellm_settings": {"drop_params": True}}
     assert omitted(snapshot, BESIDE) == [
-        ("section", "metrics", "LiteLLM has nothing like it"),
+        ("section", "metrics.m", "LiteLLM takes no feedback"),
         ("file", "a.minijinja", "it belongs to another kind of gateway"),
     ]
     assert rendered(snapshot).files["a.minijinja"] == b"x"

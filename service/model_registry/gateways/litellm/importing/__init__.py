@@ -1,0 +1,1 @@
+"""Plans the import of a LiteLLM configuration into rows. Pure."""

@@ -1,0 +1,148 @@
+"""Assigns a provider row to each offer of a configuration: its own, one that fits, or a new one. Writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from urllib.parse import urlsplit
+
+from model_registry.entities.model import Model
+from model_registry.entities.provider import Provider
+from model_registry.entities.provider_types import PROVIDER_TYPES
+from model_registry.gateways.litellm.config import Table, variable_of
+from model_registry.gateways.litellm.deployment import PLACEHOLDER, PREFIX, connection
+from model_registry.gateways.litellm.importing.models import column
+from model_registry.gateways.litellm.importing.names import CUSTOM
+from model_registry.gateways.litellm.importing.offers import ImportedOffer
+from model_registry.gateways.litellm.keys import is_no_key
+from model_registry.gateways.litellm.tensorzero_keys import parameters_of
+from model_registry.snapshot.difference import same
+from model_registry.snapshot.snapshot import Snapshot
+
+_Key = tuple[str, str | None, str | None]
+_LONGEST_STEM = 150
+
+
+class Providers:
+    """The provider rows of the registry and of the import so far."""
+
+    def __init__(self, snapshot: Snapshot, new_id: Callable[[], str]) -> None:
+        self.rows: dict[str, Provider] = {row.id: row for row in snapshot.providers}
+        self.new: set[str] = set()
+        self._snapshot = snapshot
+        self._new_id = new_id
+        self._names = {row.name for row in snapshot.providers}
+        self._by_key: dict[_Key, list[str]] = defaultdict(list)
+        for row in snapshot.providers:
+            self._by_key[_key(row.type, row.api_base, row.api_key_env_var)].append(row.id)
+
+    def assign(self, offers: list[ImportedOffer]) -> list[tuple[Provider, Model | None]]:
+        """Return provider and existing row for each offer of one group, in their order.
+
+        The same configuration gets the same rows every time, and no two offers of a group the same provider: a provider
+        has a name only once.
+        """
+        left = {row.id: row for row in self._snapshot.models.where("name", offers[0].entry.model_name)}
+        found: dict[int, tuple[Provider, Model | None]] = {}
+        for alike in (self._is_equal, _has_id, _has_model, lambda _row, _offer: True):
+            for number, offer in enumerate(offers):
+                rows = (row for row in left.values() if number not in found and alike(row, offer))
+                row = next((row for row in rows if self._fits(self.rows[row.provider_id], offer)), None)
+                if row is not None:
+                    del left[row.id]
+                    found[number] = self.rows[row.provider_id], row
+        used = {provider.id for provider, _ in found.values()} | {row.provider_id for row in left.values()}
+        for number, offer in enumerate(offers):
+            if number not in found:
+                provider = self._fitting(offer, used) or self._create(offer)
+                used.add(provider.id)
+                found[number] = provider, None
+        return [found[number] for number in range(len(offers))]
+
+    def _is_equal(self, row: Model, offer: ImportedOffer) -> bool:
+        """Whether a row is the offer's as it is: of two that are nearly alike each keeps its own."""
+        return _has_model(row, offer) and same(column(offer, row, self.rows[row.provider_id]), row.litellm)
+
+    def _fits(self, row: Provider, offer: ImportedOffer) -> bool:
+        """Whether a provider makes the offer's connection, and adds no key that the offer does not have."""
+        if row.type != offer.provider["type"] or (row.type == CUSTOM and row.litellm.get(PREFIX, "") != offer.prefix):
+            return False
+        there = connection(row, offer.name.prefix or offer.prefix) | parameters_of(row.tensorzero)
+        if is_no_key(there.get("api_key")):
+            there["api_key"] = PLACEHOLDER
+        wanted: Table = offer.entry.params | offer.connection
+        return all(key in wanted and same(value, wanted[key]) for key, value in there.items()) and all(
+            key in there for key in offer.connection
+        )
+
+    def _fitting(self, offer: ImportedOffer, used: set[str]) -> Provider | None:
+        columns = offer.provider
+        ids = self._by_key[_key(columns["type"], columns["api_base"], columns["api_key_env_var"])]
+        rows = [self.rows[row_id] for row_id in ids if row_id not in used]
+        fitting = [row for row in rows if self._fits(row, offer)]
+        return min(fitting, key=lambda row: (not row.active, row.name != offer.prefix, row.name), default=None)
+
+    def _create(self, offer: ImportedOffer) -> Provider:
+        row = Provider(id=self._new_id(), name=self._free_name(_names(offer)), **offer.provider)
+        self.rows[row.id] = row
+        self.new.add(row.id)
+        self._by_key[_key(row.type, row.api_base, row.api_key_env_var)].append(row.id)
+        return row
+
+    def _free_name(self, wishes: Iterable[str]) -> str:
+        stem = ""
+        for name in wishes:
+            stem = stem or name
+            if name not in self._names:
+                break
+        else:
+            name = next(name for n in count(2) if (name := f"{stem}-{n}") not in self._names)
+        self._names.add(name)
+        return name
+
+
+def _key(kind: str, base: str | None, variable: str | None) -> _Key:
+    return kind, base, variable
+
+
+def _has_id(row: Model, offer: ImportedOffer) -> bool:
+    info = row.litellm.get("model_info")
+    own = info.get("id") if isinstance(info, dict) else None
+    return offer.entry.info.get("id") in {row.id, own} - {None}
+
+
+def _has_model(row: Model, offer: ImportedOffer) -> bool:
+    return row.model_id == offer.name.model_id
+
+
+def _names(offer: ImportedOffer) -> Iterator[str]:
+    """Iterate over names for a new row, best first: LiteLLM's, then with host, credential or variable."""
+    kind = str(offer.provider["type"])
+    stem = _readable(offer.prefix) or kind
+    stem = kind if kind not in {CUSTOM, "openai_compatible"} else stem
+    base = offer.connection.get("api_base")
+    host = _host(base) if isinstance(base, str) else ""
+    if kind == "openai_compatible" and host:
+        stem = host
+    parts = [offer.connection.get("litellm_credential_name"), host, offer.provider["api_key_env_var"]]
+    readable = [_readable(part) for part in parts if isinstance(part, str)]
+    wishes = [stem, *(f"{stem}-{part}" for part in readable if part and part != stem)]
+    if kind == CUSTOM and stem in PROVIDER_TYPES and len(wishes) > 1:
+        wishes = wishes[1:]  # the bare name is better kept for a provider of that type
+    yield from (wish[:_LONGEST_STEM] for wish in wishes)
+
+
+def _host(base: str) -> str:
+    if variable := variable_of(base):
+        return _readable(variable)
+    try:
+        parts = urlsplit(base)
+        return _readable(f"{parts.hostname or ''}{f'_{parts.port}' if parts.port else ''}")
+    except ValueError:
+        return ""
+
+
+def _readable(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "_", text.lower()).strip("_.")[:60]
