@@ -2,6 +2,7 @@
 
     python benchmarks/chaos.py --seed 1 --nodes 1000 --models 8 --seconds 60
     python benchmarks/chaos.py --services    # model services fail instead: chaos_services.py
+    python benchmarks/chaos.py --gateways    # nodes behind SMG come and die instead: chaos_gateways.py
 
 Real NATS, PostgREST and Postgres, three replicas; PostgREST, Postgres, NATS and the first replica die by SIGKILL. At
 the end every replica and the database must match the state of the fleet exactly; otherwise the exit code is 1.
@@ -22,6 +23,7 @@ from typing import LiteralString
 import httpx
 import psycopg
 
+import chaos_gateways
 import chaos_services
 from acknowledgements import HOLD_COMMITS, HOLD_NO_COMMITS, Acknowledgements, Ledger
 from casualties import Victim, kill_at_random
@@ -202,4 +204,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(chaos_services.main() if "--services" in sys.argv else main())
+    other = {"--services": chaos_services.main, "--gateways": chaos_gateways.main}
+    raise SystemExit(next((run for option, run in other.items() if option in sys.argv), main)())

@@ -174,7 +174,14 @@ class Settings(BaseSettings):
         None,
         alias="MODEL_REGISTRY_READ_KEY",
         min_length=16,
-        description="Key with the scope read that is valid without the database: for the agent beside a gateway.",
+        description="Key with the scope read that is valid without the database: for programs that only read.",
+    )
+    agent_key: SecretStr | None = Field(
+        None,
+        alias="MODEL_REGISTRY_AGENT_KEY",
+        min_length=16,
+        description="Key of the agents beside gateways, valid without the database: it reads, and reports which "
+        "environment variables a gateway has (names, never values).",
     )
     auth_reads: bool = Field(
         default=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,13 @@ from model_registry.devstack.smg import FOLLOWING, smg_program
 from model_registry.private_files import replace_file
 from support.gateway_client import free_port
 from support.processes import Program, wait_until
+
+_AGENT = Path(__file__).with_name("children") / "agent_of.py"
+
+
+def agent_of(gateway: str, registry: str, directory: Path, *notified: str) -> list[str]:
+    """The command of a gateway's agent; `notified`: its file with a process id, and where it says how it is."""
+    return [sys.executable, str(_AGENT), gateway, registry, str(directory), *notified]
 
 
 class SmgProgram:

@@ -38,6 +38,8 @@ PRIVATE = "model_registry.private"
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 """What pydantic takes for true."""
 _SAME_SITE = frozenset({b"none", b"same-origin"})
+_AGENT = "agent"
+"""A scope that only the agents' key of the environment has."""
 _CALLER = "model_registry.caller"
 """Where a request carries its caller: Supabase is asked about a token once. Each requirement is checked anew."""
 
@@ -52,6 +54,7 @@ class Authenticator:
         self.is_local = is_loopback(f"http://{_in_url(settings.host)}") and settings.host not in {"0.0.0.0", "::"}  # noqa: S104
         self._own_hash = _hash(settings.api_key)
         self._read_hash = _hash(settings.read_key)
+        self._agent_hash = _hash(settings.agent_key)
         self._metrics_hash = _hash(settings.metrics_token)
 
     @property
@@ -66,7 +69,7 @@ class Authenticator:
     def has_keys(self) -> bool:
         """Whether anybody could authenticate at all."""
         stored = self._registry.loaded and any(k.revoked_at is None for k in self._registry.snapshot.api_keys)
-        return bool(self._own_hash or self._read_hash or self._jwt_scopes or stored)
+        return bool(self._own_hash or self._read_hash or self._agent_hash or self._jwt_scopes or stored)
 
     async def caller(self, request: HTTPConnection) -> Caller | None:
         """Who is asking; None when no key is shown. Errors: NotAuthenticated for one that does not hold."""
@@ -98,6 +101,14 @@ class Authenticator:
         if not caller.may(scope):
             raise NotAllowed(f"API key {caller.name!r} lacks the scope {scope!r}.")
         return caller
+
+    async def require_agent(self, request: HTTPConnection) -> Caller:
+        """The caller, who may report for gateways: the agents' key of the environment, or one with the scope service.
+
+        Errors: NotAuthenticated, NotAllowed.
+        """
+        caller = await self.caller(request)
+        return caller if caller and _AGENT in caller.scopes else await self.require(request, "service")
 
     async def require_key(self, request: HTTPConnection) -> Caller:
         """The caller, who has shown a key wherever there are any.
@@ -169,6 +180,8 @@ class Authenticator:
             return Caller("environment key", frozenset({"admin"}))
         if self._read_hash is not None and hmac.compare_digest(shown, self._read_hash):
             return Caller("environment read key", frozenset({"read"}))
+        if self._agent_hash is not None and hmac.compare_digest(shown, self._agent_hash):
+            return Caller("environment agent key", frozenset({"read", _AGENT}))
         # The look-up is by hash: its timing depends on the hash of a guess, never on a key.
         if not self._registry.loaded:
             return None
@@ -248,12 +261,17 @@ async def _dispatch_caller(request: Request) -> Caller:
     return await _authenticator(request).require_dispatch(dict(request.headers.raw))
 
 
+async def _agent(request: Request) -> Caller:
+    return await _authenticator(request).require_agent(request)
+
+
 AUTHORISERS: frozenset[Authorise] = frozenset({
     *(_reader, key_holder, _any_reader, _administrator, _importer, _node, _registrant, _dispatch_caller, _probe_reader),
+    _agent,
 })  # fmt: skip
 """The dependencies that say who may call a route."""
 
-WRITERS: frozenset[Authorise | None] = frozenset({_administrator, _importer, _node, _registrant})
+WRITERS: frozenset[Authorise | None] = frozenset({_administrator, _importer, _node, _registrant, _agent})
 """Those of routes that write, which a replica with the role dispatch leaves to others."""
 
 Reader = Annotated[Caller, Depends(_reader)]
@@ -273,5 +291,6 @@ ProbeReader = Annotated[Caller, Depends(_probe_reader)]
 """A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
+GatewayAgent = Annotated[Caller, Depends(_agent)]
 DispatchCaller = Annotated[Caller, Depends(_dispatch_caller)]
 """Who may register, or ask, model services. What the key is limited to, the route asks: `Caller.may_use`."""

@@ -45,6 +45,9 @@ def up(
     file stack.env in the data directory has the settings for other commands and clients; load it into a shell with
     `. .registry/stack.env`
 
+    API keys of providers that are in this command's environment are taken to be there for the gateway too: it gets the
+    providers of the starter catalogue that need them. Their names are noted in the registry, never their values.
+
     With `--with smg` SMG answers for all models that nodes have loaded. Its gateway `smg` is added to the registry, and
     its list of workers is kept up to date; a provider with route_by `gateway:smg` is reached through it.
 
@@ -112,6 +115,7 @@ def _run(stack: EmbeddedStack, port: int) -> None:
 def _run_service(stack: EmbeddedStack, port: int) -> None:
     """Run the service on the stack. Once it is ready, write the file of settings and print the addresses."""
     from model_registry.cli.serve import run_service
+    from model_registry.cli.stack_keys import report_keys
     from model_registry.cli.startup import read_settings
     from model_registry.cli.up_smg import keep_workers
     from model_registry.devstack.directory import write_environment
@@ -125,6 +129,7 @@ def _run_service(stack: EmbeddedStack, port: int) -> None:
         if stack.smg is not None:
             keep_workers(stack.smg, url, key)
         _print(f"ready      {url}  API key: {key}  (docs: {url}/docs; env: {file})")
+        report_keys(url, key, _print)
 
     own = {
         "SUPABASE_URL": None,  # overrides the shell: this service uses this stack

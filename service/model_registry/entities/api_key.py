@@ -10,8 +10,8 @@ from model_registry.entities.base import Row
 
 Scope = Literal["admin", "node", "read", "service", "dispatch"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""admin: everything; node: report deployments; service: register model services; dispatch: send requests to models and
-model services; read: reads, where these need a key."""
+"""admin: everything; node: report deployments; service: register model services, report what gateways have; dispatch:
+send requests to models and model services; read: reads, where these need a key."""
 
 
 class ApiKey(Row):

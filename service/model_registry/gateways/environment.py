@@ -1,7 +1,8 @@
-"""What of a gateway's rows needs an environment variable that is not set where it runs, and a snapshot without it.
+"""What of a gateway's rows needs what is not there where it runs, and a snapshot without it.
 
-A gateway does not start on a configuration that names such a variable. Which variables a row needs is its kind's to
-say. Pure, but for what `Environments` keeps: the next snapshot costs the number of changes.
+A gateway does not start on a configuration that names a variable which is not set, or that needs a database which it
+has not. What a row needs is its kind's to say. Pure, but for what `Environments` keeps: the next snapshot costs the
+number of changes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from model_registry.snapshot.table import Table
 Needs = Callable[[Snapshot, Row], Iterable[str]]
 """The variables that a gateway wants to be set before it takes a row, by a kind of gateway."""
 
+Lacks = Callable[[Row, Gateway], Iterable[str]]
+"""Why else a gateway cannot have a row, and what to do, by a kind of gateway."""
+
 _PROVIDERS, _SECTIONS = "model_providers", "config_sections"
 _ROWS = (_PROVIDERS, "models", "functions", "service_model_mappings", _SECTIONS)
 _KINDS = {"model_providers": "provider", "models": "model", "functions": "function"}
@@ -43,22 +47,27 @@ class Provided:
     """The variables that are missing, with the rows that need them."""
 
 
-def provided(snapshot: Snapshot, gateway: Gateway, needs: Needs) -> Provided:
+def _nothing(_row: Row, _gateway: Gateway) -> Iterable[str]:
+    return ()
+
+
+def provided(snapshot: Snapshot, gateway: Gateway, needs: Needs, lacks: Lacks = _nothing) -> Provided:
     """Return what a gateway gets of a snapshot of what it carries (`scope.py`)."""
-    return _Environment(gateway, needs).of(snapshot)
+    return _Environment(gateway, needs, lacks).of(snapshot)
 
 
 class Environments:
     """What one gateway gets. What was asked last is kept: the next costs the changes. For one caller at a time."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: Needs, lacks: Lacks = _nothing) -> None:
         self._needs = needs
+        self._lacks = lacks
         self._known: _Environment | None = None
 
     def of(self, snapshot: Snapshot, gateway: Gateway) -> Provided:
         """As `provided`."""
         if self._known is None or not self._known.fits(gateway):
-            self._known = _Environment(gateway, self._needs)
+            self._known = _Environment(gateway, self._needs, self._lacks)
         return self._known.of(snapshot)
 
 
@@ -68,6 +77,7 @@ class _Environment:
 
     gateway: Gateway
     needs: Needs
+    lacks: Lacks
     base: Snapshot | None = None
     tables: dict[str, Table[Any]] = field(default_factory=dict)
     """Without the rows left out."""
@@ -81,15 +91,14 @@ class _Environment:
 
     def fits(self, gateway: Gateway) -> bool:
         """Whether this row says the same of its environment."""
-        mine, theirs = (
-            (row.environment, row.settings.get("missing_variable"), row.name) for row in (self.gateway, gateway)
-        )
+        mine, theirs = ((row.name, row.environment, row.settings) for row in (self.gateway, gateway))
         return mine == theirs
 
     def of(self, snapshot: Snapshot) -> Provided:
         if self.result is not None and snapshot is self.base:
             return self.result
-        tables = _ROWS if self.gateway.environment is not None else (_PROVIDERS,)
+        is_known = self.gateway.environment is not None or self.gateway.settings.get("has") is not None
+        tables = _ROWS if is_known else (_PROVIDERS,)
         before = self.base
         if before is not None and before.tables[_SECTIONS] is not snapshot.tables[_SECTIONS]:
             before = None  # settings may name other variables for every row
@@ -118,9 +127,8 @@ class _Environment:
             known.pop(row_id, None)
             self.reasons.pop(row_id, None)
             self.names.pop(row_id, None)
-            missing = list(self._missing(snapshot, row)) if row is not None else []
-            if row is not None and missing:
-                self._note(snapshot, name, row, missing)
+            if row is not None:
+                self._look_at_row(snapshot, name, row)
         rest = self.tables.get(name)
         if not known:
             self.tables[name] = table
@@ -143,11 +151,19 @@ class _Environment:
             return
         yield from sorted({name for name in self.needs(snapshot, row) if there is None or name not in there})
 
-    def _note(self, snapshot: Snapshot, table: str, row: Row, missing: list[str]) -> None:
-        """Leave a row out, or refuse everything because of it: settings cannot be left out without changing others."""
+    def _look_at_row(self, snapshot: Snapshot, table: str, row: Row) -> None:
+        """Note what is missing for a row: it is left out, or everything is held back because of it.
+
+        Of settings nothing can be left out: without a relay or limits a gateway would do something else.
+        """
+        missing = list(self._missing(snapshot, row))
+        reasons = [*([why_missing(self.gateway, missing)] if missing else []), *self.lacks(row, self.gateway)]
+        if not reasons:
+            return
         kind, name = _named(snapshot, table, row)
-        self.names[row.id] = f"{kind} {name}", missing
-        why = why_missing(self.gateway, missing)
+        why = "; ".join(reasons)
+        if missing:
+            self.names[row.id] = f"{kind} {name}", missing
         is_asked_for = isinstance(row, Provider) and row.only_with_key
         if isinstance(row, ConfigSection) or (
             self.gateway.settings.get("missing_variable") == "refuse" and not is_asked_for

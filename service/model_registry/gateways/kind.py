@@ -130,3 +130,5 @@ class GatewayKind:
     operations. Errors: InvalidConfiguration."""
     needs: Callable[[Snapshot, Row], Iterable[str]] = key_variables
     """Returns the variables without which the gateway cannot have a row of what it carries."""
+    lacks: Callable[[Row, Gateway], Iterable[str]] = lambda _row, _gateway: ()
+    """Returns why else a gateway cannot have a row, such as a database that it has not; and what to do."""

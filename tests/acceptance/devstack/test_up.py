@@ -164,3 +164,13 @@ def test_it_can_be_told_to_stop_while_it_starts(starter: Starter, how: signal.Si
     assert program.stop(how) == 0
     assert "Traceback" not in program.said
     assert alive(family) == []
+
+
+def test_the_gateway_has_what_needs_a_key_that_is_there(starter: Starter) -> None:
+    up = starter.start(program=["/usr/bin/env", "OPENAI_API_KEY=sk-not-a-key", COMMAND])
+    up.program.wait_for("keys +OPENAI_API_KEY: the gateway has the providers")
+    wait_until(lambda: "env::OPENAI_API_KEY" in up.client.get("/api/tensorzero/config").text)
+    config = up.client.get("/api/tensorzero/config").text
+    assert "ANTHROPIC_API_KEY" not in config
+    assert up.client.get("/api/gateways/tensorzero").json()["environment"] == ["OPENAI_API_KEY"]
+    assert "sk-not-a-key" not in up.program.said

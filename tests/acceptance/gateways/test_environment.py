@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model_registry.gateways.tensorzero.validation.dummy_credentials import environment as dummy_credentials
+from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.store import migrations
+from support.backends import FUNCTION, FUNCTIONS, ONLY_THE_PROGRAM, SECTIONS
 from support.gateway_client import Gateway, GatewayProgram, Programs, Refused, free_port
 from support.processes import COMMAND, Service, StartService, wait_until
 
@@ -83,4 +87,28 @@ def test_a_gateway_starts_with_the_variables_that_the_header_names_and_not_witho
     with pytest.raises(Refused, match="KEY_OF_THIS_TEST"), Gateway(response.text, tmp_path, dummies=False):
         pass
     with Gateway(response.text, tmp_path, {"KEY_OF_THIS_TEST": "x"}, dummies=False):
+        pass
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[GatewayProcess]:
+    """The real gateway without any database, for one configuration after the other."""
+    with GatewayProcess() as process:
+        yield process
+
+
+@pytest.mark.parametrize(
+    ("text", "databases"),
+    [*SECTIONS.items(), *((FUNCTION.replace("EXPERIMENTATION", text), what) for text, what in FUNCTIONS.items())],
+)
+def test_the_gateway_wants_the_databases_that_the_registry_says(
+    text: str, databases: tuple[str, ...], gateway: GatewayProcess
+) -> None:
+    path = gateway.directory / "tensorzero.toml"
+    path.write_text(text)
+    assert gateway.load(path, dummy_credentials()).accepted == (not databases or text == ONLY_THE_PROGRAM)
+
+
+def test_the_gateways_program_wants_one_more(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Postgres"), Gateway(ONLY_THE_PROGRAM, tmp_path):
         pass

@@ -139,6 +139,18 @@ async def test_a_key_for_one_gateway_reports_for_no_other(catalogue: Replica, da
         problem(await agent.post(ENVIRONMENT, json=body), 401, "E4010")
 
 
+async def test_the_agents_key_of_the_environment_reports_and_does_nothing_else(start_replica: Any) -> None:
+    key = "an agent's key for tests"
+    replica = await start_replica(MODEL_REGISTRY_AUTH_READS=True, MODEL_REGISTRY_AGENT_KEY=key)
+    async with replica.anonymous() as agent:
+        agent.headers["X-API-Key"] = key
+        assert (await agent.post(ENVIRONMENT, json={"names": ["A_KEY"]})).status_code == 200
+        assert (await agent.get(CONFIG)).status_code == 200
+        for path in ("/services/register", "/api/providers", "/api/deployments"):
+            problem(await agent.post(path, json={}), 403, "E4030")
+        problem(await agent.patch(ROW, json={"environment": []}), 403, "E4030")
+
+
 @pytest.mark.parametrize("name", ["sk-proj-abcdefghijklmnopqrstuvwxyz0123456789", "has space", "", "1ST"])
 async def test_what_is_no_name_is_refused(catalogue: Replica, name: str) -> None:
     response = await catalogue.client.post(ENVIRONMENT, json={"names": [name]})

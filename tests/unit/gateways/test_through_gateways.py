@@ -6,9 +6,12 @@ import tomllib
 from typing import Any
 
 import pytest
+import yaml
 
 from model_registry.entities.change import Operation
+from model_registry.entities.gateway import Gateway
 from model_registry.errors import InvalidConfiguration
+from model_registry.gateways.litellm.rendering.render import LiteLLMRenderer
 from model_registry.gateways.scope import Scopes, default_gateway
 from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.gateways.write_guard import WriteGuard
@@ -50,6 +53,22 @@ def test_it_is_rendered_once_at_the_address_of_the_gateway_whatever_nodes_do() -
     assert rendered(bare)[0]["p"]["api_base"] == AT
     assert rendered(bare)[0]["p"]["model_name"] == "m-id"
     assert rendered(catalogue.snapshot()) == rendered(bare)
+
+
+def test_litellm_has_it_once_too() -> None:
+    catalogue, _ = through(gateway())
+    bare = catalogue.snapshot()
+    catalogue.deployment(next(iter(bare.models)).id, "n", provider_type="vllm", endpoint="http://n:8000")
+    lite = Gateway(id="l", name="lite", kind="litellm")
+    texts = [
+        LiteLLMRenderer().render(Scopes().of(snapshot, lite), lite).files["config.yaml"]
+        for snapshot in (bare, catalogue.snapshot())
+    ]
+
+    (entry,) = yaml.safe_load(texts[0])["model_list"]
+    assert entry["litellm_params"]["api_base"] == AT
+    assert entry["litellm_params"]["model"].endswith("/m-id")
+    assert texts[0] == texts[1]
 
 
 def test_another_address_of_the_gateway_reaches_the_others() -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState, CurrentApp
-from model_registry.api.auth import Reader, Registrant
+from model_registry.api.auth import GatewayAgent, Reader
 from model_registry.api.cached_responses import NOT_KEPT, json_response
 from model_registry.api.edits import write
 from model_registry.api.guarded_route import GuardedRoute
@@ -78,7 +78,7 @@ async def get_environment(reference: str, state: CurrentApp, _caller: Reader) ->
     responses={200: {"model": EnvironmentView}, **responses(401, 403, 404, 412, 422, 503)},
 )
 async def report_environment(
-    reference: str, body: EnvironmentReport, state: CurrentApp, caller: Registrant
+    reference: str, body: EnvironmentReport, state: CurrentApp, caller: GatewayAgent
 ) -> Response:
     """For agents beside gateways. A key that is limited to services may report for gateways that it names alike.
 

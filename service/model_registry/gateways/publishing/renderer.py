@@ -23,7 +23,7 @@ class GatewayRenderer:
         self.kind = kind
         self._hold_seconds = hold_seconds
         self._scopes = Scopes()
-        self._environments = Environments(kind.needs)
+        self._environments = Environments(kind.needs, kind.lacks)
         self._renderer = kind.make_renderer()
         self._lock = threading.Lock()
 

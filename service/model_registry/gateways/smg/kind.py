@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class SmgFindings:
 
 
 class SmgChecker:
-    """Asks the rules: they take a millisecond for a hundred workers."""
+    """Asks the rules, which take 130 ms for 10,000 workers."""
 
     loader: str | None = None
 
@@ -41,13 +42,16 @@ class SmgChecker:
         """`ask_gateway` changes nothing: why is in `rules.py`."""
 
     async def check(self, files: Files, *, loader: bool) -> SmgFindings:  # noqa: ARG002 (of the protocol)
-        """Validate these files."""
-        text = files[MAIN_FILE]
-        reasons = tuple(faults(text, VERSION))
-        return SmgFindings(reasons, () if reasons else tuple(doubts(text)))
+        """Validate these files, in a thread."""
+        return await asyncio.to_thread(_findings, files[MAIN_FILE])
 
     def close(self) -> None:
         """Nothing is kept."""
+
+
+def _findings(text: bytes) -> SmgFindings:
+    reasons = tuple(faults(text, VERSION))
+    return SmgFindings(reasons, () if reasons else tuple(doubts(text)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from model_registry.entities.change import Change
 from model_registry.entities.gateway import Gateway
 from model_registry.file_paths import CONFIG_FILE
 from model_registry.gateways.kind import GatewayKind, Rendered
+from model_registry.gateways.tensorzero.backends import lacking
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.left_out import OthersContent
 from model_registry.gateways.tensorzero.rendering.render import (
@@ -55,6 +56,7 @@ TENSORZERO = GatewayKind(
     make_suspects=TensorZeroSuspects,
     settings_of=settings_of,
     needs=row_needs,
+    lacks=lacking,
     concerns=_concerns,
     relevant=relevant_operations,
     refuse=refuse_new_faults,
