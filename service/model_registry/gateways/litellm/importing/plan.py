@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.base import GatewayLongName, LongName
 from model_registry.entities.gateway import Gateway
-from model_registry.entities.model import Model, ModelDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import has_reserved_prefix
 from model_registry.errors import InvalidConfiguration, Reason
@@ -130,12 +130,23 @@ class _Import:
         kept: list[tuple[Entry, str]] = []
         for name, entries in groups.items():
             reasons = {entry.path: reason for entry in entries if (reason := self._why_kept(entry))}
+            if taken := self._alias_of(name):
+                to_do = "delete that alias and import again, to have it as a model"
+                reasons = {entry.path: f"its name is an alias of {taken} in the registry; {to_do}" for entry in entries}
             if reasons and any(rank_of(entry) is not None for entry in entries):
                 other = "another entry of its group, which has an order, is no model"
                 reasons = {entry.path: reasons.get(entry.path, other) for entry in entries}
             kept += [(entry, reasons[entry.path]) for entry in entries if entry.path in reasons]
             groups[name] = [entry for entry in entries if entry.path not in reasons]
         return groups, sorted(kept, key=lambda found: int(found[0].path[1]))
+
+    def _alias_of(self, name: str) -> str | None:
+        """Return the model that a name is an alias of, for gateways that would then have two things of this name."""
+        for alias in self.snapshot.aliases.where("alias", name):
+            model = self.snapshot.models.get(alias.model_id)
+            if alias.context in GATEWAY_CONTEXTS and model is not None and model.name != name:
+                return model.name
+        return None
 
     def _problem(self, path: Path, message: str) -> None:
         self.reasons.append(Reason(self.config.place(path), message))
