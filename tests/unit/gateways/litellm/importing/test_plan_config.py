@@ -419,3 +419,17 @@ def test_the_vendors_own_address_is_the_same_account_stated_or_not(there: str | 
     registry.take(files(own))
     assert len(list(registry.snapshot.providers)) == 1
     assert {e.model_name: e.params for e in registry.config().entries}["m"] == own["litellm_params"]
+
+
+def test_a_group_of_another_gateway_does_not_change_unasked() -> None:
+    registry = imported(entry("m", "openai/x"), entry("n", "anthropic/y"))
+    before = registry.config("config").tree
+    same = files(entry("m", "openai/x"))
+    registry.take(same, gateway="second")
+    for given in (files(entry("m", "openai/other")), files(entry("m", "anthropic/y"), entry("n", "anthropic/y"))):
+        with pytest.raises(Conflict, match="--on-conflict overwrite") as caught:
+            registry.plan(given, gateway="third")
+        assert "gateway config: m" in {reason.where for reason in caught.value.reasons}
+    assert registry.config("config").tree == before
+    plan = registry.take(files(entry("m", "openai/other")), gateway="third", on_conflict="overwrite")
+    assert "gateway config: m" in {e.name for e in plan.report if e.action == "warning"}
