@@ -102,13 +102,23 @@ async def import_gateway(
         bool,
         Query(description="Of LiteLLM: leave out keys that stand in the file, and name variables instead of them."),
     ] = False,
+    on_conflict: Annotated[
+        Literal["overwrite"] | None,
+        Query(
+            description="Of LiteLLM: `overwrite` changes groups of other gateways that have the same names and mean "
+            "something else. Without it they are shown with both sides, and nothing is written."
+        ),
+    ] = None,
 ) -> Response:
     """What the configuration mentions becomes as it has it; everything else stays unchanged.
 
     Importing the same configuration again changes nothing.
     """
     kind = kind_of(body.files)
-    read, planned = _litellm(body, skip_literal_keys) if kind == "litellm" else _tensorzero(body)
+    if kind == "litellm":
+        read, planned = _litellm(body, skip_literal_keys=skip_literal_keys, on_conflict=on_conflict)
+    else:
+        read, planned = _tensorzero(body)
     plan, revision = await run_import(request, caller, read, planned, dry_run=dry_run, refresh=not dry_run)
     content = await state.work.parsing.go_on(_json, plan, kind=kind, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
@@ -118,9 +128,11 @@ _Reader = Callable[[], Any]
 _Planner = Callable[[Any, Snapshot], ImportPlan]
 
 
-def _litellm(body: GatewayImportRequest, skip_literal_keys: bool) -> tuple[_Reader, _Planner]:
+def _litellm(
+    body: GatewayImportRequest, *, skip_literal_keys: bool, on_conflict: Literal["overwrite"] | None
+) -> tuple[_Reader, _Planner]:
     file = body.configuration or next(iter(body.files))
-    options = litellm.ImportOptions(body.gateway, file, skip_literal_keys, body.wildcards)
+    options = litellm.ImportOptions(body.gateway, file, skip_literal_keys, on_conflict, body.wildcards)
 
     def planned(config: Any, snapshot: Snapshot) -> ImportPlan:  # noqa: ANN401 (what `read` returns)
         return litellm.plan_import(config, snapshot, new_id, options)

@@ -9,7 +9,7 @@ from itertools import count
 from urllib.parse import urlsplit
 
 from model_registry.entities.model import Model
-from model_registry.entities.provider import Provider
+from model_registry.entities.provider import Provider, is_at_vendor
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.litellm.config import Table, variable_of
 from model_registry.gateways.litellm.deployment import PLACEHOLDER, PREFIX, connection
@@ -23,6 +23,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 _Key = tuple[str, str | None, str | None]
 _LONGEST_STEM = 150
+_BASE = "api_base"
 
 
 class Providers:
@@ -70,6 +71,9 @@ class Providers:
         if row.type != offer.provider["type"] or (row.type == CUSTOM and row.litellm.get(PREFIX, "") != offer.prefix):
             return False
         there = connection(row, offer.name.prefix or offer.prefix) | parameters_of(row.tensorzero)
+        if _at_vendor(row.type, row.api_base) and _at_vendor(row.type, offer.provider["api_base"]):
+            there = {key: value for key, value in there.items() if key != _BASE}
+            there |= {key: value for key, value in offer.connection.items() if key == _BASE}
         if is_no_key(there.get("api_key")):
             there["api_key"] = PLACEHOLDER
         wanted: Table = offer.entry.params | offer.connection
@@ -104,7 +108,12 @@ class Providers:
 
 
 def _key(kind: str, base: str | None, variable: str | None) -> _Key:
-    return kind, base, variable
+    return kind, None if _at_vendor(kind, base) else base, variable
+
+
+def _at_vendor(kind: str, base: str | None) -> bool:
+    """Whether requests go to the vendor's own address, which a row may state or not; its models say which."""
+    return is_at_vendor(base, PROVIDER_TYPES[kind]) and bool(PROVIDER_TYPES[kind].home)
 
 
 def _has_id(row: Model, offer: ImportedOffer) -> bool:
@@ -126,7 +135,10 @@ def _names(offer: ImportedOffer) -> Iterator[str]:
     host = _host(base) if isinstance(base, str) else ""
     if kind == "openai_compatible" and host:
         stem = host
-    parts = [offer.connection.get("litellm_credential_name"), host, offer.provider["api_key_env_var"]]
+    credential = PROVIDER_TYPES[kind].credential
+    variable = offer.provider["api_key_env_var"]
+    usual = credential is not None and variable == credential.variable
+    parts = [offer.connection.get("litellm_credential_name"), host, None if usual else variable]
     readable = [_readable(part) for part in parts if isinstance(part, str)]
     wishes = [stem, *(f"{stem}-{part}" for part in readable if part and part != stem)]
     if kind == CUSTOM and stem in PROVIDER_TYPES and len(wishes) > 1:

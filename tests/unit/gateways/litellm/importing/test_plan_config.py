@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model_registry.entities.model import Model
+from model_registry.entities.model import Alias, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, Conflict, InvalidConfiguration
 from model_registry.gateways.litellm.compare import compare
@@ -392,3 +392,44 @@ def test_nearly_equal_deployments_keep_their_rows() -> None:
     registry.take(given)
     assert registry.plan(given).operations == ()
     assert registry.plan({"out.yaml": registry.text()}).operations == ()
+
+
+def test_a_group_whose_name_is_an_alias_is_kept_as_it_is() -> None:
+    registry = imported(entry("ours", "openai/x"))
+    (model,) = registry.snapshot.models
+    alias = Alias(id="alias", model_id=model.id, alias="fast", context="default")
+    registry.snapshot = registry.snapshot.with_rows({"model_aliases": [(alias.id, alias)]})
+    plan = registry.take(files(entry("fast", "openai/y"), router_settings={"model_group_alias": {"quick": "fast"}}))
+    assert {row.name for row in registry.snapshot.models} == {"ours"}
+    assert ["is an alias of ours" in e.detail for e in plan.report if e.kind == "entry"] == [True]
+    tree = registry.config().tree
+    assert [item for item in tree["model_list"] if item["model_name"] == "fast"] == [entry("fast", "openai/y")]
+    assert tree["router_settings"]["model_group_alias"] == {"quick": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("there", "given"), [("https://api.openai.com/v1", None), (None, "https://api.openai.com/v1/")]
+)
+def test_the_vendors_own_address_is_the_same_account_stated_or_not(there: str | None, given: str | None) -> None:
+    registry = imported(entry("ours", "openai/x", api_key="os.environ/K"))
+    (provider,) = registry.snapshot.providers
+    stated = provider.model_copy(update={"api_base": there})
+    registry.snapshot = registry.snapshot.with_rows({"model_providers": [(provider.id, stated)]})
+    own = entry("m", "openai/y", api_key="os.environ/K", **({"api_base": given} if given else {}))
+    registry.take(files(own))
+    assert len(list(registry.snapshot.providers)) == 1
+    assert {e.model_name: e.params for e in registry.config().entries}["m"] == own["litellm_params"]
+
+
+def test_a_group_of_another_gateway_does_not_change_unasked() -> None:
+    registry = imported(entry("m", "openai/x"), entry("n", "anthropic/y"))
+    before = registry.config("config").tree
+    same = files(entry("m", "openai/x"))
+    registry.take(same, gateway="second")
+    for given in (files(entry("m", "openai/other")), files(entry("m", "anthropic/y"), entry("n", "anthropic/y"))):
+        with pytest.raises(Conflict, match="--on-conflict overwrite") as caught:
+            registry.plan(given, gateway="third")
+        assert "gateway config: m" in {reason.where for reason in caught.value.reasons}
+    assert registry.config("config").tree == before
+    plan = registry.take(files(entry("m", "openai/other")), gateway="third", on_conflict="overwrite")
+    assert "gateway config: m" in {e.name for e in plan.report if e.action == "warning"}
