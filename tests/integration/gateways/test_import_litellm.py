@@ -115,5 +115,5 @@ async def test_a_group_of_another_gateway_is_a_conflict_with_both_sides(replica:
     assert "gateway edge: m" in str(reason)
     assert "is openai/x there, and would be openai/other" in str(reason)
     assert [row.model_id for row in replica.state.registry.snapshot.models] == ["x"]
-    answer = await imported(replica, {"files": other, "gateway": "centre"}, on_conflict="overwrite")
-    assert "gateway edge: m" in {entry["name"] for entry in answer["report"] if entry["action"] == "warning"}
+    report = await imported(replica, {"files": other, "gateway": "centre"}, on_conflict="overwrite")
+    assert "gateway edge: m" in {entry["name"] for entry in report["report"] if entry["action"] == "warning"}
