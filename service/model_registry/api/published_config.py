@@ -84,10 +84,7 @@ async def served_answer(
     Errors: NothingAccepted, while no configuration has ever been accepted, and always in the role dispatch; NotFound
     when the gateway is deleted, or gets another name, meanwhile.
     """
-    if state.settings.role == "dispatch":
-        raise NothingAccepted(
-            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
-        )
+    _refuse_elsewhere(state)
     publisher, known = gateway.publisher, request.headers.get("if-none-match")
 
     def body() -> PublishedBody | None:
@@ -102,9 +99,7 @@ async def served_answer(
         await publisher.until_validated(RESULT_SECONDS if wait is None else min(wait, RESULT_SECONDS))
     else:
         await publisher.until(is_news, wait)
-    snapshot = state.registry.snapshot
-    if not gateway.is_there(snapshot):
-        raise NotFound(f"The gateway {gateway.reference!r} has been deleted, or has another name now.")
+    snapshot = _snapshot_with(state, gateway)
     current, delivery = body(), publisher.delivery
     if current is None or delivery.served is None:
         raise _nothing(delivery)
@@ -114,6 +109,20 @@ async def served_answer(
     if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
     return Response(current.content, 200, headers, media_type)
+
+
+def _snapshot_with(state: AppState, gateway: NamedGateway) -> Snapshot:
+    snapshot = state.registry.snapshot
+    if not gateway.is_there(snapshot):
+        raise NotFound(f"The gateway {gateway.reference!r} has been deleted, or has another name now.")
+    return snapshot
+
+
+def _refuse_elsewhere(state: AppState) -> None:
+    if state.settings.role == "dispatch":
+        raise NothingAccepted(
+            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
+        )
 
 
 def _headers(publisher: ConfigPublisher, delivery: Published, revision: int, etag: str) -> dict[str, str]:
