@@ -52,7 +52,7 @@ def test_smg_follows_the_fleet_survives_its_death_and_ends_with_the_rest(starter
         report = {"node_id": "n", "provider_type": "vllm", "model_id": MODEL, "status": "loaded", "endpoint": node.url}
         up.client.post("/api/deployments", json=report).raise_for_status()
         wait_until(lambda: answer(address) == f"n as {MODEL}")
-        assert address in up.client.get("/api/tensorzero/config?wait=10").text
+        wait_until(lambda: address in up.client.get("/api/tensorzero/config").text)
 
         smg_of(up).send_signal(signal.SIGKILL)
 
