@@ -79,5 +79,6 @@ def _advice(into: Destination, owner: str) -> str:
         return "What is switched off cannot be used: activate it, or choose --on-conflict rename or overwrite."
     return (
         "Choose --on-conflict rename, overwrite or keep (over HTTP on_conflict); or import into a gateway of its own "
-        f"with --gateway NAME, where only models have to agree; or, if it is the same project, with --project {owner}."
+        "with --gateway NAME, where only models have to agree; or, where it is the same project, with "
+        f"--project {owner}."
     )
