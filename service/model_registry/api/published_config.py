@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import CachedBody, etag_of, keep, matches, raw_headers
-from model_registry.api.gateways.named_gateway import NamedGateway
-from model_registry.errors import NotFound, NothingAccepted
+from model_registry.api.gateways.named_gateway import NOT_HERE, NamedGateway
+from model_registry.errors import NothingAccepted
 from model_registry.gateways.kind import Files
 from model_registry.gateways.publishing.exclusions import Exclusion
 from model_registry.gateways.publishing.published import Published, PublishedBody
@@ -81,10 +81,10 @@ async def served_answer(
 
     `make` makes the form, once per configuration and `media_type`. `wait` is the query's `Wait`.
 
-    Errors: NothingAccepted, while no configuration has ever been accepted, and always in the role dispatch; NotFound
-    when the gateway is deleted, or gets another name, meanwhile.
+    Errors: NothingAccepted, before the first and in the role dispatch; NotFound when the gateway goes meanwhile.
     """
-    _refuse_elsewhere(state)
+    if state.settings.role == "dispatch":
+        raise NothingAccepted(NOT_HERE)
     publisher, known = gateway.publisher, request.headers.get("if-none-match")
 
     def body() -> PublishedBody | None:
@@ -99,7 +99,7 @@ async def served_answer(
         await publisher.until_validated(RESULT_SECONDS if wait is None else min(wait, RESULT_SECONDS))
     else:
         await publisher.until(is_news, wait)
-    snapshot = _snapshot_with(state, gateway)
+    snapshot = gateway.expect_there(state.registry.snapshot)
     current, delivery = body(), publisher.delivery
     if current is None or delivery.served is None:
         raise _nothing(delivery)
@@ -109,20 +109,6 @@ async def served_answer(
     if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
     return Response(current.content, 200, headers, media_type)
-
-
-def _snapshot_with(state: AppState, gateway: NamedGateway) -> Snapshot:
-    snapshot = state.registry.snapshot
-    if not gateway.is_there(snapshot):
-        raise NotFound(f"The gateway {gateway.reference!r} has been deleted, or has another name now.")
-    return snapshot
-
-
-def _refuse_elsewhere(state: AppState) -> None:
-    if state.settings.role == "dispatch":
-        raise NothingAccepted(
-            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
-        )
 
 
 def _headers(publisher: ConfigPublisher, delivery: Published, revision: int, etag: str) -> dict[str, str]:

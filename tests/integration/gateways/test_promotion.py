@@ -223,7 +223,7 @@ async def test_a_mistaken_promotion_is_refused_with_what_to_do(
     assert word in response.text
 
 
-async def test_a_promotion_waits_until_so_many_others_approve_it(
+async def test_a_promotion_waits_until_enough_others_approve_it(
     prod: Replica, others: tuple[httpx.AsyncClient, ...]
 ) -> None:
     ann, bob = others

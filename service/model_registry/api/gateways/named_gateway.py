@@ -16,7 +16,7 @@ from model_registry.api.app_state import AppState, CurrentApp
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
-from model_registry.errors import Conflict, NothingAccepted
+from model_registry.errors import Conflict, NotFound, NothingAccepted
 from model_registry.fleet.flap_damping import DampedSnapshot
 from model_registry.gateways.kind import GatewayKind, Rendered
 from model_registry.gateways.kinds import KINDS
@@ -31,6 +31,7 @@ E = TypeVar("E", bound=Callable[..., Any])
 
 GATEWAY_PREFIX = "/api/gateways/{gateway}"
 TENSORZERO_PREFIX = "/api/tensorzero"
+NOT_HERE = "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
 _NAME: dict[str, Any] = {
     "name": "gateway",
     "in": "path",
@@ -58,6 +59,12 @@ class NamedGateway:
         """Whether the reference still means it: it may have been deleted, or have got another name."""
         rows = (snapshot.gateways.get(self.row.id), *snapshot.gateways.where("name", self.reference))
         return self.row.id == "" or any(r and r.id == self.row.id and self.reference in {r.id, r.name} for r in rows)
+
+    def expect_there(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot. Errors: NotFound, where the reference means it no more."""
+        if not self.is_there(snapshot):
+            raise NotFound(f"The gateway {self.reference!r} has been deleted, or has another name now.")
+        return snapshot
 
     def newest(self, snapshot: Snapshot) -> DampedSnapshot:
         """What its newest configuration is rendered from, pinned or not, at this time."""
@@ -103,9 +110,7 @@ class GatewayPath:
                 f"The gateway {row.name} is of the kind {row.kind}, for which this version of the registry makes no "
                 f"configuration. It makes those of {', '.join(sorted(KINDS))}."
             )
-        raise NothingAccepted(
-            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
-        )
+        raise NothingAccepted(NOT_HERE)
 
 
 async def _named(request: Request, state: CurrentApp) -> GatewayPath:

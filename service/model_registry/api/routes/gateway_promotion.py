@@ -65,8 +65,8 @@ async def promote(
 ) -> Response:
     """Checked first by the gateway's rules and loader, with the nodes of now: what they refuse is not switched to.
 
-    With `settings.approval` above 0 it waits until so many other keys approve it. Another promotion takes its place,
-    and its approvals end with it.
+    With `settings.approval` above 0 it waits until that number of other keys approves it. Another promotion takes its
+    place, and its approvals end with it.
     """
     gateway = named.gateway()
     await state.registry.refresh()
