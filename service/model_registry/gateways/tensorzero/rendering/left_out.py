@@ -123,13 +123,18 @@ def _section(section: ConfigSection) -> Iterator[Omission]:
 
 def _name_in(item: object, number: int) -> str:
     table = as_table(item)
-    return next((str(table[key]) for key in ("model_name", "name", "guardrail_name") if key in table), str(number))
+    return next(
+        (str(table[key]) for key in ("model_name", "credential_name", "guardrail_name", "name") if key in table),
+        str(number),
+    )
 
 
 def _column(name: str, column: Mapping[str, Any]) -> Iterator[Omission]:
     """Yield the keys of a column `litellm`."""
-    keys = [key for key in column if key not in _PARTS]
-    keys += [key for part in _PARTS for key in as_table(column.get(part))]
+    tables = [{key: value for key, value in column.items() if key not in _PARTS}]
+    tables += [as_table(column.get(part)) for part in _PARTS]
+    # A null says that LiteLLM's entry lacks what a row would give it.
+    keys = [key for table in tables for key, value in table.items() if value is not None]
     for key in dict.fromkeys(keys):
         if key not in _UNNEEDED:
             yield _omission("setting", f"{name}.{key}", NOTHING_LIKE_IT, _INSTEAD.get(key, _KEEP))
