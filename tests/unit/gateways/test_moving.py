@@ -206,6 +206,38 @@ def moved_back(tree: Tree, name: str) -> tuple[list[Operation], Rendered]:
     return list(plan.operations), TensorZeroRenderer().render(scoped(registry.snapshot, gateway), gateway)
 
 
+def is_listed_back(path: Any, rendered: Rendered) -> bool:
+    """Whether the key, or what it is part of, is listed with its place."""
+    listed = {o.name for o in rendered.omitted}
+    match path:
+        case ("model_list", _, "model_info", "id", *_):
+            return True  # the name of an entry, for LiteLLM alone
+        case ("model_list", *rest):
+            return any(name.endswith(f".{key}") for key in rest for name in listed)
+        case (section, key, *_):
+            return f"{section}.{key}" in listed
+    return path[0] in listed
+
+
+@pytest.mark.parametrize("name", ["reliability.yaml"])
+def test_nothing_of_a_litellm_configuration_is_dropped_without_a_word(name: str) -> None:
+    tree = yaml.safe_load(files_of(name)[name])
+    rows, whole = moved_back(tree, name)
+    found, looked_at = [], set()
+    for path in keys(tree):
+        shape = tuple(part for part in path if not isinstance(part, int))  # of each kind of key one is enough
+        if shape in looked_at or is_listed_back(path, whole):
+            continue
+        looked_at.add(shape)
+        try:
+            others, rest = moved_back(without(tree, path), name)
+        except (InvalidConfiguration, KeyError):
+            continue  # the configuration needs the key
+        if others != rows and rest == whole:
+            found.append(path)
+    assert found == []
+
+
 def test_sections_and_files_of_litellm_are_no_part_of_a_project() -> None:
     _, rendered = moved_back(yaml.safe_load(files_of("reliability.yaml")["reliability.yaml"]), "reliability.yaml")
     project = tomllib.loads(rendered.files["tensorzero.toml"].decode())

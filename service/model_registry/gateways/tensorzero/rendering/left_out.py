@@ -22,9 +22,10 @@ from model_registry.snapshot.table import Table
 NOTHING_LIKE_IT = "TensorZero has nothing like it"
 
 _TABLES = (
-    *("model_providers", "models", "functions", "service_model_mappings"),
+    *("model_providers", "models", "model_aliases", "functions", "service_model_mappings"),
     *("config_sections", "config_files", "gateways"),
 )
+_LITELLM = "litellm"
 _PARTS = ("litellm_params", "model_info")
 _UNNEEDED = frozenset({"prefix", "id"})
 """Keys of the column `litellm` that are names in LiteLLM alone."""
@@ -87,8 +88,11 @@ def _omissions(snapshot: Snapshot, gateway: Gateway) -> Iterator[Omission]:
         yield from _section(section)
     for file in others_files(snapshot):
         yield _omission("file", file.path, "it belongs to another kind of gateway", _KEEP)
+    for alias in snapshot.aliases:
+        if alias.context == _LITELLM:
+            yield _omission("alias", alias.alias, "its context is litellm", "add the alias without a context")
     owners = snapshot.gateways.where("name", gateway.content_of)
-    if owners and owners[0].kind == "litellm":
+    if owners and owners[0].kind == _LITELLM:
         yield from _balanced(snapshot)
 
 
