@@ -18,7 +18,6 @@ from model_registry.client.requests import DEFAULT_URL
 if TYPE_CHECKING:
     from model_registry.gateway_agent.agent import AgentTimeouts
     from model_registry.gateway_agent.environment import GatewayEnvironment
-    from model_registry.messaging.change_notifier import ChangeNotifier
 
 Out = Annotated[
     Path,
@@ -124,8 +123,7 @@ def sync(
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept. TensorZero and
-    LiteLLM read theirs when they start; SMG watches DIR/workers.json, and nothing has to be restarted.
+    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
 
     Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """
@@ -133,21 +131,21 @@ def sync(
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
     from model_registry.gateway_agent.bundle_source import BundleSource
     from model_registry.gateway_agent.gateway_process import LocalGateway
-
-    configure_plain()
-    process = LocalGateway(command, pid_file, _signal_of(signal_name), health)
-    parts = BundleSource(registry, api_key, gateway=gateway), BundleDirectory(out), process
-    news = None if once else _news(nats)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
-        agent = Agent(*parts, patience=patience.read(environment), news=news, environment=environment.read())
-        agent.once() if once else agent.run()
-
-
-def _news(nats: str | None) -> ChangeNotifier | None:
     from model_registry.messaging.change_notifier import ChangeNotifier
 
-    return ChangeNotifier(nats_login(nats)) if nats else None
+    configure_plain()
+    login = nats_login(nats) if nats and not once else None
+    signal.signal(signal.SIGTERM, _interrupt)
+    with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
+        agent = Agent(
+            BundleSource(registry, api_key, gateway=gateway),
+            BundleDirectory(out),
+            LocalGateway(command, pid_file, _signal_of(signal_name), health),
+            patience=patience.read(environment),
+            news=ChangeNotifier(login) if login else None,
+            environment=environment.read(),
+        )
+        agent.once() if once else agent.run()
 
 
 def _signal_of(name: str) -> signal.Signals:
