@@ -123,8 +123,7 @@ def sync(
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept. TensorZero and
-    LiteLLM read theirs when they start; SMG watches DIR/workers.json, and nothing has to be restarted.
+    DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json, without a restart.
 
     Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """
@@ -135,14 +134,13 @@ def sync(
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
-    number = _signal_of(signal_name)
     login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
     with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
         agent = Agent(
             BundleSource(registry, api_key, gateway=gateway),
             BundleDirectory(out),
-            LocalGateway(command, pid_file, number, health),
+            LocalGateway(command, pid_file, _signal_of(signal_name), health),
             patience=patience.read(environment),
             news=ChangeNotifier(login) if login else None,
             environment=environment.read(),
