@@ -13,7 +13,7 @@ import typer
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl, grouped_options
-from model_registry.client.requests import DEFAULT_URL
+from model_registry.client.operations import DEFAULT_URL
 
 if TYPE_CHECKING:
     from model_registry.gateway_agent.agent import AgentTimeouts
@@ -123,7 +123,7 @@ def sync(
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
+    DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json: no restart.
 
     Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """
