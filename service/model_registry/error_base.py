@@ -25,6 +25,16 @@ class Reason:
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
+@dataclass(frozen=True, slots=True)
+class ConflictReason(Reason):
+    """One value that two say differently."""
+
+    registry: str
+    """What the registry has there, as JSON."""
+    project: str
+    """What the imported project has there."""
+
+
 class RegistryError(Exception):
     """The registry could not complete the request"""
 

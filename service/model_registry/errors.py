@@ -12,7 +12,8 @@
     │   ├── NodeFull                  E4093
     │   ├── FleetFull                 E4094
     │   ├── ProviderElsewhere         E4095
-    │   └── RepeatedRequest           E4096
+    │   ├── RepeatedRequest           E4096
+    │   └── ImportConflict            E4097
     ├── Invalid                       E4005
     │   ├── InvalidModel              E4003
     │   ├── UnknownReference          E4006
@@ -61,6 +62,7 @@ Nothing here depends on HTTP, PostgREST or exit codes: three tables elsewhere tr
 from __future__ import annotations
 
 from model_registry.error_base import SHOWN_DATA as SHOWN_DATA
+from model_registry.error_base import ConflictReason as ConflictReason
 from model_registry.error_base import Reason as Reason
 from model_registry.error_base import RegistryError as RegistryError
 
@@ -111,6 +113,10 @@ class ProviderElsewhere(Conflict, code="E4095"):
 
 class RepeatedRequest(Conflict, code="E4096"):
     """The Idempotency-Key was used for another request, or its request is still running"""
+
+
+class ImportConflict(Conflict, code="E4097"):
+    """Rows of another project say something else"""
 
 
 class Invalid(RegistryError, code="E4005"):

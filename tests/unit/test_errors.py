@@ -61,6 +61,7 @@ CODES = {
     "StorageMisconfigured": ("E5001", 500),
     "OriginalRegistry": ("E5042", 500),
     "RepeatedRequest": ("E4096", 409),
+    "ImportConflict": ("E4097", 409),
     "UnsafeAddress": ("E4013", 422),
     "DispatchError": ("E5020", 502),
     "NoInstance": ("E5034", 503),

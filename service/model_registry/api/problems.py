@@ -16,6 +16,7 @@ from model_registry.errors import (
     SHOWN_DATA,
     BodyTooLarge,
     Conflict,
+    ConflictReason,
     DeadlineExceeded,
     DispatchError,
     DispatchLoop,
@@ -103,6 +104,8 @@ class ProblemReason(BaseModel):
 
     where: str
     message: str
+    registry: str | None = Field(None, description="Of a conflict: what the registry has there, as JSON.")
+    project: str | None = Field(None, description="Of a conflict: what the imported project has there.")
 
 
 class Problem(BaseModel):
@@ -204,13 +207,17 @@ def _response(
 
 
 def _shown_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, str]]:
-    shown = [
-        {"where": _cut(r.where, _LONGEST_MESSAGE), "message": _cut(r.message, _LONGEST_MESSAGE)}
-        for r in reasons[:MOST_REASONS]
-    ]
+    shown = [_shown_reason(reason) for reason in reasons[:MOST_REASONS]]
     if (more := len(reasons) - MOST_REASONS) > 0:
         shown.append({"where": "", "message": f"{more:,} more reasons are not shown; fix these first"})
     return shown
+
+
+def _shown_reason(reason: Reason) -> dict[str, str]:
+    texts = {"where": reason.where, "message": reason.message}
+    if isinstance(reason, ConflictReason):
+        texts |= {"registry": reason.registry, "project": reason.project}
+    return {name: _cut(text, _LONGEST_MESSAGE) for name, text in texts.items()}
 
 
 def _first(value: object) -> object:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import typer
@@ -20,11 +21,13 @@ from model_registry.cli.output import printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.client.requests import Call, json_object
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.project import Project
-from model_registry.gateways.tensorzero.reading.project_files import read_project
+from model_registry.gateways.tensorzero.reading.project_files import directory_of, read_project
 from model_registry.imports.plan import ReportEntry
+from model_registry.imports.projects import Destination, OnConflict, project_named
 from model_registry.snapshot.snapshot import Snapshot
 
 app = typer.Typer(
@@ -43,7 +46,11 @@ DryRun = Annotated[
     ),
 ]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Replace the gateway project in the registry, instead of merging into it.")
+    bool,
+    typer.Option(
+        "--replace",
+        help="Remove what the registry has of earlier imports of this project, and the project has no more.",
+    ),
 ]
 Upgrade = Annotated[
     bool,
@@ -52,12 +59,48 @@ Upgrade = Annotated[
         help="Rewrite old syntax that today's gateway refuses, where its meaning is plain; each is reported.",
     ),
 ]
+
+
+def _project(value: str | None) -> str | None:
+    if value is not None and project_named(value) != value:
+        raise typer.BadParameter("takes letters, digits and _ . - up to 60 of them")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Into:
+    """Where an import goes: options of the command."""
+
+    gateway: Annotated[
+        str, typer.Option("--gateway", help="The gateway that it goes into; made where there is none.")
+    ] = DEFAULT_GATEWAY
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project",
+            callback=_project,
+            help="Name of the project: only it changes its own entries. By default the directory's name.",
+        ),
+    ] = None
+    on_conflict: Annotated[
+        OnConflict | None,
+        typer.Option(
+            "--on-conflict",
+            help="What becomes of entries that another project has otherwise. Without it they are shown, and nothing "
+            "is written.",
+        ),
+    ] = None
+
+
 Directory = Annotated[Path, typer.Argument(help="Directory for tensorzero.toml and its files.", metavar="DIR")]
 
 _TITLES = {
     "created": ("Created", "Would be created", "green"),
     "changed": ("Changed", "Would be changed", "yellow"),
     "removed": ("Removed", "Would be removed", "red"),
+    "renamed": ("Renamed beside another project's", "Would be renamed beside another project's", "yellow"),
+    "overwritten": ("Taken over from other projects", "Would be taken over from other projects", "red"),
+    "kept": ("Left as other projects have it", "Would be left as other projects have it", "yellow"),
     "normalised": ("Rewritten with the same meaning", "Would be rewritten with the same meaning", "cyan"),
     "upgraded": ("Upgraded from old syntax", "Would be upgraded from old syntax", "cyan"),
     "warning": ("Warnings", "Warnings", "yellow"),
@@ -92,23 +135,27 @@ def import_(
     upgrade: Upgrade = False,
     wait: publication.Wait = 30,
     *,
+    into: Into,
     registry: RegistryHttp,
 ) -> None:
     """Import a TensorZero project, with the files it refers to, in one transaction.
 
-    Rows named by the project are overwritten; everything else in the registry stays unchanged, unless --replace is set.
+    The project's own rows become as it has them; everything else in the registry stays unchanged. Entries that another
+    project has otherwise are conflicts: shown with both sides, exit code 1, unless --on-conflict says what to do.
     Exit code 5: written, but gateways do not get all of it, because validation refuses it.
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths, upgrade=upgrade)
-    options = {"replace": replace or None, "upgrade": upgrade or None}
+        directory = directory_of(paths)
+    options: dict[str, bool | float | str | None] = {"replace": replace or None, "upgrade": upgrade or None}
+    options |= _given(into)
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
         if dry_run:
-            outcome = _dry_run(project, registry, options)
+            outcome = _dry_run(project, registry, options, directory)
         else:
-            outcome = _ask(project, registry, options | {"wait": wait or None})
+            outcome = _ask(project, registry, options | {"wait": wait or None}, directory)
     print_summary(outcome)
     with registry.expect_shape():
         publication.expect_served(outcome.publication, outcome.revision)
@@ -144,25 +191,38 @@ def export(directory: Directory, latest: publication.Latest = False, *, registry
     raise typer.Exit(code)
 
 
-Options = Mapping[str, bool | float | None]
+Options = Mapping[str, bool | float | str | None]
 
 
-def _ask(project: Project, registry: RegistryHttp, options: Options, *, dry_run: bool = False) -> Outcome:
+def _given(into: Into) -> dict[str, str | None]:
+    """Return the options that say more than what holds without them."""
+    gateway = into.gateway if into.gateway != DEFAULT_GATEWAY else None
+    return {"gateway": gateway, "project": into.project, "on_conflict": into.on_conflict}
+
+
+def _ask(
+    project: Project, registry: RegistryHttp, options: Options, directory: str, *, dry_run: bool = False
+) -> Outcome:
     params = {"dry_run": dry_run, **options}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
-    answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body))
+    named = {"X-Registry-Directory": quote(directory)} if directory else {}
+    answer = registry.ask(Call("POST", "/api/tensorzero/import", json_object, params, body, headers=named))
     with registry.expect_shape():
         report = tuple(ReportEntry(**entry) for entry in answer["report"])
         where, revision = f"the registry at {registry.url}", answer["revision"]
-        return Outcome(report, dry_run, where, revision, registry.url, answer.get("publication"))
+        shown_at = None if options["gateway"] else registry.url
+        return Outcome(report, dry_run, where, revision, shown_at, answer.get("publication"))
 
 
-def _dry_run(project: Project, registry: RegistryHttp, options: Options) -> Outcome:
+def _dry_run(project: Project, registry: RegistryHttp, options: Options, directory: str) -> Outcome:
     """Plan the import in the registry or, if it cannot be asked, against an empty one."""
     try:
-        return _ask(project, registry, options, dry_run=True)
+        return _ask(project, registry, options, directory, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:
-        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=bool(options["replace"]))
+        into = Destination(
+            str(options["gateway"] or DEFAULT_GATEWAY), str(options["project"] or project_named(directory))
+        )
+        plan = plan_import(project, Snapshot.empty(), lambda: str(uuid4()), replace=bool(options["replace"]), into=into)
         return Outcome(plan.report, dry_run=True, against=f"an empty registry: {error.message}")
 
 

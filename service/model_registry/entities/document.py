@@ -91,7 +91,7 @@ class DocumentModel(ModelCard):
     aliases: list[DocumentAlias] | None = Field(None, max_length=1000)
     tensorzero: JsonObject | None = None
     metadata: JsonObject | None = None
-    field_sources: dict[ShortName, ShortName] | None = Field(None, description="Field -> importer that filled it.")
+    field_sources: dict[ShortName, Text] | None = Field(None, description="Field -> importer that filled it.")
 
 
 class Document(Draft):

@@ -19,8 +19,9 @@ from model_registry.snapshot.difference import same
 from model_registry.snapshot.snapshot import Snapshot
 
 Action = Literal[
-    "created", "changed", "unchanged", "normalised", "upgraded", "removed", "ignored", "skipped", "warning"
-]
+    "created", "changed", "unchanged", "normalised", "upgraded", "removed", "ignored", "skipped", "warning",
+    "renamed", "overwritten", "kept",
+]  # fmt: skip
 Path = tuple[str, ...]
 """A key of what is imported, from its top."""
 
@@ -95,6 +96,8 @@ class WantedRow:
     fields: tuple[str, ...] = ()
     kept: dict[str, str] = field(default_factory=dict)
     """As in the report's entry; `fields` are those of a new row."""
+    marks: Callable[[Any], dict[str, Any]] = lambda _old: {}
+    """Columns that say whose the row is, where they differ: written too, and no change of what the row says."""
 
     def value_changes(self, old: Row, changed: dict[str, Any]) -> str:
         """Describe an update by each value before and after."""
@@ -127,6 +130,10 @@ class Planner:
         """Return what has been collected."""
         return ImportPlan(tuple(self.operations), tuple(self.report), frozenset(self.kept))
 
+    def writes(self, row: Row) -> bool:
+        """Whether the plan has an operation for a row already: a second one would find another version."""
+        return row.id in self.kept or any(operation.id == row.id for operation in self.operations)
+
     def note(self, action: Action, kind: str, name: str, detail: str = "") -> None:
         """Report something that is not a row."""
         self.report.append(ReportEntry(action, kind, name, detail))
@@ -140,12 +147,13 @@ class Planner:
         row_id = old.id if old else row_id or self.new_id()
         action: Action = "created"
         fields, detail = wanted.fields, wanted.summary
+        marks = wanted.marks(old)
         if old is None:
-            self._collect(Operation(wanted.table, "insert", row_id, values))
+            self._collect(Operation(wanted.table, "insert", row_id, values | marks))
         else:
             changed = {key: value for key, value in values.items() if not same(wanted.current(old, key), value)}
-            if changed:
-                self._collect(Operation(wanted.table, "update", old.id, wanted.edit(old, changed), old.version))
+            if columns := (wanted.edit(old, changed) if changed else {}) | marks:
+                self._collect(Operation(wanted.table, "update", old.id, columns, old.version))
             fields, action = tuple(changed), "changed" if changed else "unchanged"
             detail = (wanted.describe or wanted.value_changes)(old, changed) if changed else ""
         self.kept.add(row_id)

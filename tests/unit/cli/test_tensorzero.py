@@ -113,6 +113,44 @@ def test_an_import_sends_the_files_and_the_key(
     assert "See it with: model-registry tensorzero render --registry http://registry:1" in out
 
 
+def test_an_import_names_its_gateway_and_project_and_otherwise_its_directory(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    serve(answer)
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--wait", "0") == 0
+    more = ("--gateway", "edge", "--project", "billing", "--on-conflict", "rename")
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--wait", "0", *more) == 0
+    first, second = asked
+    assert dict(first.url.params) == {"dry_run": "false"}
+    assert first.headers["x-registry-directory"] == "agents"
+    named = {"gateway": "edge", "project": "billing", "on_conflict": "rename"}
+    assert dict(second.url.params) == {"dry_run": "false", **named}
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_conflict_is_printed_with_both_sides_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serve: Serve, more: tuple[str, ...]
+) -> None:
+    reason = {"where": "models.m.routing", "message": "is a in billing, and b in this one"}
+    sides = {"registry": '"a"', "project": '"b"'}
+    serve(lambda _: problem(409, "E4097", detail="One entry differs.", reasons=[reason | sides]))
+    assert run_command(monkeypatch, "tensorzero", "import", AGENTS, *more) == 1
+    err = capsys.readouterr().err
+    assert "error: One entry differs." in err
+    assert "  models.m.routing: is a in billing, and b in this one\n" in err
+
+
+def test_a_project_is_called_by_letters_digits_and_few_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a b", "../x", "a, b", "", "x" * 61):
+        assert run_command(monkeypatch, "tensorzero", "import", AGENTS, "--dry-run", "--project", name) == 2
+
+
 def test_an_import_without_a_registry_ends_with_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from model_registry.api.auth import DryRun, Importer, Reader, key_holder
 from model_registry.api.cached_responses import JSON, cached_body, cached_response, keep, served
 from model_registry.api.edits import new_id, run_import
 from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.import_destination import ImportDestination
 from model_registry.api.problems import responses
 from model_registry.api.publication import Publication, answers_publication, note_rows
 from model_registry.api.published_config import BodyWithExclusions, Wait, served_answer
@@ -91,7 +92,18 @@ class ImportRequest(BaseModel):
 class ImportEntry(BaseModel):
     """The action taken for one entry of the project."""
 
-    action: Literal["created", "changed", "unchanged", "normalised", "upgraded", "removed", "warning"]
+    action: Literal[
+        "created",
+        "changed",
+        "unchanged",
+        "normalised",
+        "upgraded",
+        "removed",
+        "renamed",
+        "overwritten",
+        "kept",
+        "warning",
+    ]
     kind: str
     name: str
     detail: str
@@ -213,23 +225,27 @@ async def import_project(
     body: ImportRequest,
     state: CurrentApp,
     caller: Importer,
+    into: ImportDestination,
     dry_run: DryRun = False,
     replace: Annotated[
-        bool, Query(description="Replace the gateway project in the registry, instead of merging into it.")
+        bool,
+        Query(
+            description="Remove what the registry has of earlier imports of this project, and the project has no more."
+        ),
     ] = False,
     upgrade: Annotated[
         bool, Query(description="Rewrite old syntax that today's gateway refuses, where its meaning is plain.")
     ] = False,
 ) -> Response:
-    """Rows not named by the project stay unchanged, unless `replace` is set. The report has each upgrade.
+    """Rows not named by the project stay unchanged, and so do those of other projects. The report has each upgrade.
 
-    Importing the same project again changes nothing.
+    Entries that another project has alike belong to both. Importing the same project again changes nothing.
     """
     plan, revision = await run_import(
         request,
         caller,
         lambda: parse_project(body.files, body.configuration, upgrade=upgrade),
-        lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace),
+        lambda project, snapshot: plan_import(project, snapshot, new_id, replace=replace, into=into),
         dry_run=dry_run,
         refresh=not dry_run,
     )

@@ -65,16 +65,17 @@ def compare(one: Table, one_files: Files, other: Table, other_files: Files) -> l
         other: the tables of the second.
         other_files: its files.
     """
-    return list(_differences((), meaning(one, one_files), meaning(other, other_files)))
+    return list(differences((), meaning(one, one_files), meaning(other, other_files)))
 
 
-def _differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # noqa: ANN401 (any TOML value)
+def differences(path: Path, one: Any, other: Any) -> Iterator[Difference]:  # noqa: ANN401 (any TOML value)
+    """Yield the differences of two values below a key, as `meaning` has them."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in sorted(one.keys() | other.keys()):
-            yield from _differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
+            yield from differences((*path, key), one.get(key, _MISSING), other.get(key, _MISSING))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from _differences((*path, str(index)), left, right)
+            yield from differences((*path, str(index)), left, right)
     elif not _same(one, other):
         yield Difference(dotted(path), _shown(one), _shown(other))
 
@@ -251,7 +252,7 @@ def _common(imported: Table, rendered: Table) -> tuple[Table, Table]:
     """Return both without the rows that only the registry has."""
     one, other = dict(imported), {name: rendered[name] for name in rendered if name in imported}
     for name, table in imported.items():
-        if not isinstance(other.get(name), Mapping) or name in {"gateway", "rate_limiting", "object_storage"}:
+        if not isinstance(other.get(name), Mapping):
             continue
         other[name] = {key: other[name][key] for key in other[name] if key in table}
         one[name] = dict(table)

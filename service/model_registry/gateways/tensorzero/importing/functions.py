@@ -8,18 +8,19 @@ fallback, 0 neither.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
 from model_registry.entities.provider_types import is_shorthand, is_test_model
-from model_registry.gateways.tensorzero.importing.models import ModelIds
+from model_registry.gateways.tensorzero.importing.other_models import ModelIds
+from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import Project, Table
 from model_registry.gateways.tensorzero.rendering.function_tables import shares
 from model_registry.gateways.tensorzero.rules.doubts import OF_TEST_MODEL
 from model_registry.imports.plan import Planner, WantedRow
-
-SERVICE = "tensorzero"
-"""The service of an imported function that is new to the registry."""
+from model_registry.imports.projects import Destination, read_owners, written_owners
+from model_registry.snapshot.snapshot import Snapshot
 
 Rank = tuple[int, float]
 """Priority (lower first) and weight."""
@@ -57,18 +58,70 @@ def _is_mapped(variant: Table, project: Project) -> bool:
     return model is not None and (model in project.table("models") or not is_test_model(model))
 
 
-def import_functions(project: Project, models: ModelIds, planner: Planner) -> None:
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """One import of functions."""
+
+    settled: Settled
+    planner: Planner
+    whole: Snapshot
+    """The registry with what belongs to other gateways."""
+    gateway: str
+
+    def marks(self, name: str) -> Callable[[Function | None], Table]:
+        """Return what says whose a function is."""
+
+        def marks(old: Function | None) -> Table:
+            owners = self.settled.owners(("functions", name), read_owners(old.project if old else None))
+            text = written_owners(owners)
+            return {} if old and old.project == text else {"project": text}
+
+        return marks
+
+
+def import_functions(settled: Settled, models: ModelIds, planner: Planner, whole: Snapshot, into: Destination) -> None:
     """Plan the rows of every function of the project: all functions, then all mappings."""
+    here, project = _Import(settled, planner, whole, into.gateway), settled.project
     functions: list[tuple[Function, Table, Sampling]] = []
     for name, table in project.table("functions").items():
         own = {key: variant for key, variant in table["variants"].items() if not _is_mapped(variant, project)}
         sampling = _read_sampling(table, table["variants"].keys() - own.keys())
-        functions.append((_write_function(name, table, own, sampling, planner), table, sampling))
+        functions.append((_write_function(name, table, own, sampling, here), table, sampling))
+    for name in sorted(name for section, name in settled.shared if section == "functions"):
+        (row,) = planner.snapshot.functions.where("name", name)
+        planner.upsert(WantedRow("functions", "function", name, {}, marks=here.marks(name)), row)
     for function, table, sampling in functions:
-        _write_mappings(function, table, sampling, models, planner)
+        _write_mappings(function, table, sampling, models, here)
+    _move_mappings(models, here)
 
 
-def _write_function(name: str, table: Table, own: Table, sampling: Sampling, planner: Planner) -> Function:
+def _move_mappings(models: ModelIds, here: _Import) -> None:
+    """Let the mappings of others, of any gateway, follow a model that the project has taken over."""
+    for old_id, new_id in models.instead.items():
+        for mapping in here.whole.mappings.where("model", old_id):
+            (function,) = here.whole.functions.where("key", (mapping.service_name, mapping.function_name))
+            ours = function.gateway == here.gateway and read_owners(function.project) == here.settled.me
+            if not here.planner.writes(mapping) and not (ours and here.planner.replace):
+                move_mapping(here.planner, mapping, old_id, new_id, models.names[new_id])
+
+
+def move_mapping(planner: Planner, mapping: Mapping, old_id: str, new_id: str, model: str) -> None:
+    """Plan that a mapping refers to another row of the same routed model."""
+    columns = ("model_id", "fallback_model_id")
+    values = {column: new_id for column in columns if getattr(mapping, column) == old_id}
+    names = {old_id: "a row that goes", new_id: model}
+
+    def shown(_: str, value: str) -> str:
+        return names.get(value, value)
+
+    name = f"{mapping.service_name}/{mapping.function_name}.{mapping.variant_name}"
+    wanted = WantedRow("service_model_mappings", "variant", name, values, draft=MappingDraft, shown=shown)
+    planner.upsert(wanted, mapping)
+    planner.kept.discard(mapping.id)  # it is not the project's
+
+
+def _write_function(name: str, table: Table, own: Table, sampling: Sampling, here: _Import) -> Function:
+    planner = here.planner
     tensorzero = {key: table[key] for key in table if key not in {"type", "description", "variants", "experimentation"}}
     if sampling.raw is not None:
         tensorzero["experimentation"] = sampling.raw
@@ -81,12 +134,13 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, pla
     if "description" in table or planner.replace:
         values["description"] = table.get("description")
     old = next(iter(planner.snapshot.functions.where("name", name)), None)
-    key = (old.service_name, old.function_name) if old else _free_key(name, planner)
+    key = (old.service_name, old.function_name) if old else _free_key(name, here)
     if old is None:
-        values |= {"service_name": key[0], "function_name": key[1], "name": name}
+        values |= {"service_name": key[0], "function_name": key[1], "name": name, "gateway": here.gateway}
     count = len(table["variants"])
     summary = f"{table['type']}, {count} variant{'' if count == 1 else 's'}"
-    wanted = WantedRow("functions", "function", name, values, ("functions", name), FunctionDraft, summary=summary)
+    path, marks = ("functions", name), here.marks(name)
+    wanted = WantedRow("functions", "function", name, values, path, FunctionDraft, summary=summary, marks=marks)
     row_id = planner.upsert(wanted, old)
     if sampling.normalised:
         planner.note("normalised", "function", name, sampling.normalised)
@@ -98,16 +152,17 @@ def _write_function(name: str, table: Table, own: Table, sampling: Sampling, pla
     return Function(id=row_id, service_name=key[0], function_name=key[1], name=name)
 
 
-def _free_key(name: str, planner: Planner) -> tuple[str, str]:
-    """Find a free service and function name for a new function."""
-    taken = planner.snapshot.functions
+def _free_key(name: str, here: _Import) -> tuple[str, str]:
+    """Find a free service and function name for a new function. The service is called like the gateway."""
+    taken = here.whole.functions
     function_name, number = name, 2
-    while taken.where("key", (SERVICE, function_name)):
+    while taken.where("key", (here.gateway, function_name)):
         function_name, number = f"{name}-{number}", number + 1
-    return SERVICE, function_name
+    return here.gateway, function_name
 
 
-def _write_mappings(function: Function, table: Table, sampling: Sampling, models: ModelIds, planner: Planner) -> None:
+def _write_mappings(function: Function, table: Table, sampling: Sampling, models: ModelIds, here: _Import) -> None:
+    planner = here.planner
     rows = planner.snapshot.mappings.where("function", (function.service_name, function.function_name))
     old = {row.variant_name: row for row in rows}
     ranks = _kept(sampling.ranks, old)
@@ -123,9 +178,12 @@ def _write_mappings(function: Function, table: Table, sampling: Sampling, models
             values["fallback_model_id"] = None
         summary = f"{variant_table['model']}, priority {priority}, weight {weight:g}"
         planner.upsert(_wanted_mapping(function.name, values, models, summary), row)
-    for variant in old.keys() & (table["variants"].keys() - ranks.keys()):
+    gone = old.keys() & (table["variants"].keys() - ranks.keys())
+    if ("functions", function.name) in here.settled.taken:
+        gone |= old.keys() - ranks.keys()
+    for variant in sorted(gone):
         name = f"{function.name}.{variant}"
-        why = "has no model of its own any more"
+        why = "has no model of its own any more" if variant in table["variants"] else "the project does not have it"
         planner.delete("service_model_mappings", old[variant], "variant", name, why, "changed")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 
 from model_registry.entities.model import GATEWAY_CONTEXTS, ROUTED_TYPES, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
@@ -14,35 +14,38 @@ from model_registry.gateways.tensorzero.importing.offers import (
     own_extras,
     read_offer,
 )
+from model_registry.gateways.tensorzero.importing.other_models import (
+    KINDS,
+    ModelIds,
+    keep_behind,
+    marks_of,
+    switch_off,
+    use_others,
+)
 from model_registry.gateways.tensorzero.importing.providers import Providers
+from model_registry.gateways.tensorzero.importing.registry_entries import RegistryEntries
+from model_registry.gateways.tensorzero.importing.settling import Settled
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of
 from model_registry.imports.plan import Planner, WantedRow, short
+from model_registry.imports.projects import Destination
 from model_registry.snapshot.difference import same
 
 _RESPONSES = "responses::"
 """`openai::responses::<model>` is OpenAI's other API, and no part of the model's name."""
-KINDS = {"models": "model", "embedding_models": "embedding model"}
-"""Section -> the kind of its entries in a report."""
-
-
-@dataclass(slots=True)
-class ModelIds:
-    """The models that functions of a project can name: its own, and shorthands."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-    """Model key -> the row a mapping refers to: the first in the routing."""
-    names: dict[str, str] = field(default_factory=dict)
-    """Row -> model name, for the report."""
-    rows: set[str] = field(default_factory=set)
-    """The rows of the project's models. The import may remove or switch off others of the same name."""
 
 
 def import_models(
-    project: Project, shorthands: dict[str, tuple[str, str]], planner: Planner, problems: Problems
+    settled: Settled,
+    shorthands: dict[str, tuple[str, str]],
+    planner: Planner,
+    problems: Problems,
+    into: Destination,
 ) -> ModelIds:
     """Plan the rows of every model that the project has a table for, and of the shorthands its variants use."""
-    aliases = _aliases(project, planner, problems)
+    project = settled.project
+    here = RegistryEntries(planner.snapshot, into.gateway)
+    aliases = _aliases(settled, planner, problems)
     section_of_types = project.table("provider_types")
     offers = [
         offer
@@ -59,7 +62,8 @@ def import_models(
     plain = {name: providers.for_shorthand(kind) for name, (kind, _) in shorthands.items()}
     _write_providers([*rows, *plain.values()], providers, planner)
     known = ModelIds()
-    _write_models(project, list(zip(offers, rows, strict=True)), known, planner)
+    use_others(settled, here, known, planner)
+    _write_models(settled, list(zip(offers, rows, strict=True)), known, planner, here)
     for name, (_, model_id) in shorthands.items():
         known.ids[name] = _write_shorthand(name, model_id, plain[name], known, planner)
     for (section, alias), target in aliases.items():
@@ -70,12 +74,12 @@ def import_models(
     return known
 
 
-def _aliases(project: Project, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
+def _aliases(settled: Settled, planner: Planner, problems: Problems) -> dict[tuple[str, str], Model]:
     """Find the models of the project that are the registry's aliases, as it renders them."""
     aliases_of_registry: dict[tuple[str, str], Model] = {}
     for section in MODEL_TABLES:
-        tables = project.table(section)
-        for name, table in tables.items():
+        tables = settled.whole.table(section)
+        for name, table in settled.project.table(section).items():
             aliases = [a for a in planner.snapshot.aliases.where("alias", name) if a.context in GATEWAY_CONTEXTS]
             target = planner.snapshot.models.get(aliases[0].model_id) if aliases else None
             if target is None or section_of(target) != section or _has_model(section, name, planner):
@@ -145,20 +149,26 @@ def _write_shorthand(name: str, model_id: str, provider: Provider, known: ModelI
 
 
 def _write_models(
-    project: Project, rows: list[tuple[ImportedOffer, Provider]], known: ModelIds, planner: Planner
+    settled: Settled,
+    rows: list[tuple[ImportedOffer, Provider]],
+    known: ModelIds,
+    planner: Planner,
+    here: RegistryEntries,
 ) -> None:
     """Plan the rows of these models, each on the provider of its offer."""
+    project = settled.project
     by_model: dict[tuple[str, str], list[tuple[ImportedOffer, Provider]]] = {}
     for offer, provider in rows:
         by_model.setdefault((offer.section, offer.model), []).append((offer, provider))
     for (section, name), offered in by_model.items():
         table = project.table(section)[name]
-        matched = _matched(project, offered, planner)
+        matched = _matched(project, offered, planner, here)
+        marks = marks_of(settled, here, section, name)
         model_extras = {key: value for key, value in table.items() if key not in {"routing", "providers"}}
         ids = []
         for rank, ((offer, provider), old) in enumerate(zip(offered, matched, strict=True)):
             wanted = _wanted_model(offer, provider, rank, old, {} if rank else model_extras)
-            ids.append(planner.upsert(wanted, old))
+            ids.append(planner.upsert(with_changes(wanted, marks=marks), old))
             for words in _normalised(table["providers"][offer.key], offer, provider):
                 planner.note("normalised", wanted.kind, wanted.name, words)
         known.names |= dict.fromkeys(ids, name)
@@ -166,8 +176,14 @@ def _write_models(
         if section == "models":
             known.ids[name] = ids[0]
         kept = {row.id for row in matched if row}
-        if not planner.replace:
-            _keep_behind(section, name, [offer for offer, _ in offered], kept, planner)
+        if (section, name) in settled.taken:
+            off = switch_off((section, name), kept, planner, here)
+            known.instead |= dict.fromkeys(off, ids[0])
+            kept |= off
+        # A replaced project leaves what people added.
+        stays = [row for row in here.models((section, name)) if here.owners_of_model(row) != settled.me]
+        staying = stays if planner.replace else here.models((section, name))
+        keep_behind((section, name), [offer for offer, _ in offered], [r for r in staying if r.id not in kept], planner)
 
 
 def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Iterator[str]:
@@ -182,11 +198,14 @@ def _normalised(table: Table, offer: ImportedOffer, provider: Provider) -> Itera
                 yield f"{key} left out -> env::{value}, the gateway's default"
 
 
-def _matched(project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner) -> list[Model | None]:
+def _matched(
+    project: Project, offered: list[tuple[ImportedOffer, Provider]], planner: Planner, here: RegistryEntries
+) -> list[Model | None]:
     """Find each offer's existing row: on its provider, or under its key, which then moves to the provider."""
     first = offered[0][0]
     rows = planner.snapshot.models.where("name", first.model)
-    if all(first.model in project.table(name) for name in MODEL_TABLES):
+    other = next(section for section in MODEL_TABLES if section != first.section)
+    if first.model in project.table(other) or here.owners((other, first.model)):
         rows = [row for row in rows if (row.model_type == "embedding") == (first.section == "embedding_models")]
     left = {row.id: row for row in rows}
     matched: dict[int, Model] = {}
@@ -235,24 +254,3 @@ def _wanted_model(
         summary=f"{short(offer.model_id)} on {provider.name}",
         shown=lambda column, value: ids.get(value, "another provider") if column == "provider_id" else value,
     )
-
-
-def _keep_behind(section: str, name: str, offers: list[ImportedOffer], kept: set[str], planner: Planner) -> None:
-    """Keep rows of the same name that the project does not mention behind those that it does.
-
-    One whose key the project uses for another provider cannot stay in the routing.
-    """
-    same_name = planner.snapshot.models.where("name", name)
-    rows = [row for row in same_name if row.id not in kept and section_of(row) == section and row.active]
-    keys = {offer.key for offer in offers}
-    in_front = any(row.routing_priority < len(offers) for row in rows)
-    for rank, row in enumerate(rows, len(offers)):
-        provider = planner.snapshot.providers.get(row.provider_id)
-        values: Table = {"routing_priority": rank} if in_front else {}
-        if "model" in row.tensorzero:
-            # The model's table has the project's keys only.
-            values["tensorzero"] = {key: value for key, value in row.tensorzero.items() if key != "model"}
-        if provider_key(row, provider) in keys:
-            values |= {"active": False}
-        here = f"{name} on {provider.name if provider else row.provider_id}"
-        planner.upsert(WantedRow("models", KINDS[section], here, values, (section, name), ModelDraft), row)

@@ -1,40 +1,43 @@
 """Plans the import of a project, so that the registry holds it. Pure; the caller writes.
 
 Merging: what the project mentions becomes as the project has it, and everything else stays as it is, also the
-catalogue's own columns (capabilities, descriptions ...) of rows that the project mentions.
-
-Replacing: after a merge, the rows that the project does not have are removed. Only what would be rendered goes. What is
-not the gateway's business (other types of models and their mappings, rows that are switched off, aliases of other
-contexts) stays, and so does everything the catalogue knows of models that stay.
+catalogue's own columns (capabilities, descriptions ...) of rows that the project mentions. What other projects have is
+settled before (`settling.py`). Replacing: after a merge, what the project does not have is removed (`removing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace as with_changes
 
-from model_registry.entities.function import Function, FunctionDraft, Mapping, MappingDraft
-from model_registry.entities.model import GATEWAY_CONTEXTS, Model, ModelDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS
 from model_registry.gateways.tensorzero.compare import refuse_losses
+from model_registry.gateways.tensorzero.importing.content import content_of, missing_gateway
 from model_registry.gateways.tensorzero.importing.functions import import_functions, used_shorthands
 from model_registry.gateways.tensorzero.importing.models import import_models
+from model_registry.gateways.tensorzero.importing.registry_entries import RegistryEntries
+from model_registry.gateways.tensorzero.importing.removing import remove_the_rest
+from model_registry.gateways.tensorzero.importing.sections import import_files, import_sections
+from model_registry.gateways.tensorzero.importing.settling import Settled, settle
 from model_registry.gateways.tensorzero.project import MODEL_TABLES, Problems, Project, Table
-from model_registry.gateways.tensorzero.rendering.function_tables import own_variants, why_mapping_left_out
-from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key, section_of, why_left_out
-from model_registry.imports.plan import ImportPlan, Planner, WantedRow
+from model_registry.gateways.tensorzero.rendering.provider_tables import provider_key
+from model_registry.imports.plan import ImportPlan, Planner
+from model_registry.imports.projects import Destination
 from model_registry.snapshot.difference import same
 from model_registry.snapshot.live_deployments import is_routed
 from model_registry.snapshot.snapshot import Snapshot
-
-_BY_ENTRY = frozenset({"metrics", "tools", "evaluations", "optimizers", "provider_types"})
-"""Sections whose entries have names of their own: the registry's other entries stay."""
 
 _OF_A_ROUTE = ("api_base", "model_name")
 """Keys in which the table of a route differs from the table of its provider."""
 
 
 def plan_import(
-    project: Project, snapshot: Snapshot, new_id: Callable[[], str], *, replace: bool = False
+    project: Project,
+    snapshot: Snapshot,
+    new_id: Callable[[], str],
+    *,
+    replace: bool = False,
+    into: Destination = Destination(),  # noqa: B008 (frozen)
 ) -> ImportPlan:
     """Plan what has to be written so that the registry holds this project: nothing, when it does.
 
@@ -42,51 +45,53 @@ def plan_import(
         project: what is to be imported.
         snapshot: the registry as it is.
         new_id: makes the id of a new row.
-        replace: make the registry's gateway project exactly this one, instead of merging it in.
+        replace: remove what the registry has from this project's earlier imports, and the project has no more.
+        into: the gateway, the project's name, and what is done about what other projects say otherwise.
 
     Raises:
         InvalidConfiguration: with every problem found, each with its file, its key and the reason.
+        ImportConflict: with every value that another project has otherwise.
+        Invalid: the gateway cannot have the content of a project.
     """
-    snapshot = snapshot.without_fleet()
-    project, routes = _without_routes(project, snapshot)
-    problems = Problems(project)
-    planner = Planner(snapshot, new_id, replace=replace, on_problem=problems.add)
-    models = import_models(project, used_shorthands(project), planner, problems)
-    import_functions(project, models, planner)
-    _import_sections(project, planner)
-    _import_files(project, planner)
-    for where, words in project.upgraded:
-        planner.note("upgraded", "project", where, words)
-    for where, words in project.rewritten:
-        planner.note("normalised", "project", where, words)
-    for route in routes:
-        planner.note("normalised", "route", route, "left to the registry, which renders the routes to live deployments")
+    content = content_of(snapshot.without_fleet(), into.gateway)
+    project, routes = _without_routes(project, content)
+    settled = settle(project, RegistryEntries(content, into.gateway), into)
+    problems = Problems(settled.project)
+    planner = Planner(content, new_id, replace=replace, on_problem=problems.add)
+    _plan_rows(settled, planner, problems, snapshot.without_fleet(), into)
+    _report(settled, planner, routes)
     problems.stop_if_any()
     if replace:
-        remove_the_rest(project, planner)
-    refuse_losses(project, snapshot.preview(planner.operations), exact=replace)
+        remove_the_rest(settled, planner, snapshot.without_fleet(), into)
+    after = content.preview(planner.operations)
+    refuse_losses(settled.project, after, exact=replace and not into.me and not _of_projects(after))
     return planner.plan()
 
 
-def _import_sections(project: Project, planner: Planner) -> None:
-    for name, value in project.sections.items():
-        old = next(iter(planner.snapshot.sections.where("name", name)), None)
-        whole = {**old.value, **value} if old and name in _BY_ENTRY and not planner.replace else value
-        values = {"value": whole} if old else {"name": name, "value": whole}
-        planner.upsert(WantedRow("config_sections", "section", name, values, (name,)), old)
+def _plan_rows(settled: Settled, planner: Planner, problems: Problems, whole: Snapshot, into: Destination) -> None:
+    if gateway := missing_gateway(whole, into.gateway):
+        planner.upsert(gateway, None)
+    models = import_models(settled, used_shorthands(settled.project), planner, problems, into)
+    import_functions(settled, models, planner, whole, into)
+    import_sections(settled, planner, into)
+    import_files(settled, planner, into)
 
 
-def _import_files(project: Project, planner: Planner) -> None:
-    for path, content in sorted(project.files.items()):
-        old = next(iter(planner.snapshot.files.where("path", path)), None)
-        values = {"content": content} if old else {"path": path, "content": content}
-        size = f"{len(content.encode())} bytes"
-        planner.upsert(
-            WantedRow(
-                "config_files", "file", path, values, summary=size, shown=lambda _, value: f"{len(value)} characters"
-            ),
-            old,
-        )
+def _of_projects(content: Snapshot) -> bool:
+    """Whether anything belongs to a project. Then the registry says more than one project has."""
+    rows = (*content.functions, *content.files)
+    return any(row.project for row in rows) or any(row.projects for row in content.sections)
+
+
+def _report(settled: Settled, planner: Planner, routes: Iterable[str]) -> None:
+    for action, name, words in settled.notes:
+        planner.note(action, "entry", name, words)
+    for where, words in settled.project.upgraded:
+        planner.note("upgraded", "project", where, words)
+    for where, words in settled.project.rewritten:
+        planner.note("normalised", "project", where, words)
+    for route in routes:
+        planner.note("normalised", "route", route, "left to the registry, which renders the routes to live deployments")
 
 
 def _without_routes(project: Project, snapshot: Snapshot) -> tuple[Project, list[str]]:
@@ -130,92 +135,3 @@ def _rest(table: Table) -> Table:
 def _without(model: Table, routes: list[str]) -> Table:
     routing = [key for key in model["routing"] if key not in routes]
     return {**model, "routing": routing, "providers": {key: model["providers"][key] for key in routing}}
-
-
-_WHY = "the project does not have it"
-
-
-def remove_the_rest(project: Project, planner: Planner) -> None:
-    """Plan the removal of everything that the registry would render and the project does not have."""
-    after = planner.snapshot.preview(planner.operations)
-    mappings = _remove_mappings(after, planner)
-    _remove_functions(after, mappings, planner)
-    _remove_models(project, after, mappings, planner)
-    for section in after.sections:
-        if section.name not in project.sections:
-            planner.delete("config_sections", section, "section", section.name, _WHY)
-    for file in after.files:
-        if file.path not in project.files:
-            planner.delete("config_files", file, "file", file.path, _WHY)
-
-
-def _remove_mappings(after: Snapshot, planner: Planner) -> list[Mapping]:
-    """Plan the removal of variants. Return the mappings that stay."""
-    staying = []
-    for mapping in after.mappings:
-        (function,) = after.functions.where("key", (mapping.service_name, mapping.function_name))
-        name = f"{function.name}.{mapping.variant_name}"
-        stand_in = mapping.fallback_model_id
-        if mapping.id in planner.kept:
-            staying.append(mapping)
-        elif why_mapping_left_out(after, mapping.model_id) is None:
-            planner.delete("service_model_mappings", mapping, "variant", name, _WHY)
-        elif stand_in and why_mapping_left_out(after, stand_in) is None:
-            wanted = WantedRow(
-                "service_model_mappings", "variant", name, {"fallback_model_id": None}, draft=MappingDraft
-            )
-            planner.upsert(wanted, mapping)
-            staying.append(mapping.model_copy(update={"fallback_model_id": None}))
-        else:
-            staying.append(mapping)
-    return staying
-
-
-def _remove_functions(after: Snapshot, staying: list[Mapping], planner: Planner) -> None:
-    used = {(mapping.service_name, mapping.function_name) for mapping in staying}
-    for function in after.functions:
-        key = (function.service_name, function.function_name)
-        if function.id in planner.kept or not _is_rendered(after, function):
-            continue
-        if key not in used:
-            planner.delete("functions", function, "function", function.name, _WHY)
-        elif own_variants(function):
-            kept = {k: v for k, v in function.tensorzero.items() if k not in {"variants", "experimentation"}}
-            wanted = WantedRow("functions", "function", function.name, {"tensorzero": kept}, draft=FunctionDraft)
-            planner.upsert(wanted, function)
-
-
-def _is_rendered(after: Snapshot, function: Function) -> bool:
-    mappings = after.mappings.where("function", (function.service_name, function.function_name))
-    return bool(own_variants(function)) or any(why_mapping_left_out(after, m.model_id) is None for m in mappings)
-
-
-def _remove_models(project: Project, after: Snapshot, staying: list[Mapping], planner: Planner) -> None:
-    gone = [
-        row
-        for row in after.models
-        if row.id not in planner.kept and not why_left_out(row, after.providers.get(row.provider_id))
-    ]
-    referred = {model for mapping in staying for model in (mapping.model_id, mapping.fallback_model_id)}
-    deleted = {row.id for row in gone if row.id not in referred}
-    for alias in after.aliases:
-        target = after.models.get(alias.model_id)
-        section = section_of(target) if target else None
-        named = alias.context in GATEWAY_CONTEXTS and section and alias.alias not in project.table(section)
-        if named or alias.model_id in deleted:
-            planner.delete("model_aliases", alias, "alias", alias.alias, _WHY)
-    for row in gone:
-        if row.id in deleted:
-            planner.delete("models", row, "model", _shown(after, row), _WHY)
-        else:
-            wanted = WantedRow("models", "model", _shown(after, row), {"active": False}, draft=ModelDraft)
-            planner.upsert(wanted, row)
-    emptied = {row.provider_id for row in gone} - {row.provider_id for row in after.models if row.id not in deleted}
-    for provider in after.providers:
-        if provider.id in emptied and provider.id not in planner.kept:
-            planner.delete("model_providers", provider, "provider", provider.name, "none of its models is left")
-
-
-def _shown(after: Snapshot, row: Model) -> str:
-    provider = after.providers.get(row.provider_id)
-    return f"{row.name} on {provider.name}" if provider else row.name

@@ -109,6 +109,15 @@ def _included(directory: Path, files: Iterable[Path], templates: Iterable[str]) 
     return {names[name] for name in includable(templates, names, lambda name: _text(names[name], []) or "")}
 
 
+def directory_of(paths: Iterable[str | Path]) -> str:
+    """Return the name of the directory that the TOML files of these paths have in common; empty for the root.
+
+    Raises:
+        InvalidConfiguration: a path is missing.
+    """
+    return Path(os.path.commonpath([file.parent for file in find_files(paths)])).name
+
+
 def is_file(path: Path) -> bool:
     """Whether a file exists. False also for a text instead of a path, which may be too long for the system."""
     try:
