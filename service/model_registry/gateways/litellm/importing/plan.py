@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,8 +47,8 @@ class ImportOptions:
     file: str = "litellm"
     """The path of the configuration: a new gateway is named after it."""
     skip_literal_keys: bool = False
-    on_conflict: Literal["overwrite"] | None = None
-    """What becomes of groups that other LiteLLM gateways have otherwise. None: the import is refused."""
+    overwrite: bool = False
+    """Whether groups that other LiteLLM gateways have otherwise change. If not, the import is refused."""
     wildcards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """model_name of a wildcard -> what to put in place of its `*`."""
 
@@ -92,7 +92,7 @@ class _Import:
     ) -> None:
         self.config = config
         self.snapshot = snapshot
-        self.overwrite = options.on_conflict == "overwrite"
+        self.overwrite = options.overwrite
         self.planner = Planner(snapshot, new_id, on_problem=self._problem)
         self.reasons: list[Reason] = []
         self.first_rows: dict[str, str] = {}

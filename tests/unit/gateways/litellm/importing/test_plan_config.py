@@ -442,7 +442,7 @@ def test_a_group_of_another_gateway_does_not_change_unasked() -> None:
     with pytest.raises(Conflict, match="--on-conflict overwrite") as caught:
         registry.plan(files(entry("m", "openai/third")), gateway="third")
     assert "gateway config: m" in {reason.where for reason in caught.value.reasons}
-    plan = registry.take(files(entry("m", "openai/third")), gateway="third", on_conflict="overwrite")
+    plan = registry.take(files(entry("m", "openai/third")), gateway="third", overwrite=True)
     assert "gateway config: m" in {e.name for e in plan.report if e.action == "warning"}
 
 
