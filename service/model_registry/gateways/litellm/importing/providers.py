@@ -43,6 +43,7 @@ class Providers:
         self._carried = set(gateway.providers or ()) if gateway and gateway.providers is not None else None
         self._is_whole = gateway is not None and gateway.providers is None
         self._groups = groups
+        self._usable: dict[str, bool] = {}
         kinds = [row for row in snapshot.gateways if row.kind == KIND and (gateway is None or row.id != gateway.id)]
         self._others = [(other, set(scoped(snapshot, other).models.keys("name"))) for other in kinds]
         self.rows: dict[str, Provider] = {row.id: row for row in snapshot.providers}
@@ -112,9 +113,10 @@ class Providers:
         """Whether the gateway carries a provider already, or gets nothing with it that the configuration lacks."""
         if self._is_whole or row.id in self.new or row.name in (self._carried or ()):
             return True
-        return all(
-            model.name in self._groups for model in self._snapshot.models.where("provider", row.id) if model.active
-        )
+        if row.id not in self._usable:
+            models = self._snapshot.models.where("provider", row.id)
+            self._usable[row.id] = all(model.name in self._groups for model in models if model.active)
+        return self._usable[row.id]
 
     def _is_of_others(self, row: Provider, offer: ImportedOffer) -> bool:
         """Whether another gateway has a group of this name and carries the provider: a row there would be in it."""
