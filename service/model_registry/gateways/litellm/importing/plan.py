@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,8 +47,8 @@ class ImportOptions:
     file: str = "litellm"
     """The path of the configuration: a new gateway is named after it."""
     skip_literal_keys: bool = False
-    on_conflict: Literal["overwrite"] | None = None
-    """What becomes of groups that other LiteLLM gateways have otherwise. None: the import is refused."""
+    overwrite: bool = False
+    """Whether groups that other LiteLLM gateways have otherwise change. If not, the import is refused."""
     wildcards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """model_name of a wildcard -> what to put in place of its `*`."""
 
@@ -92,11 +92,12 @@ class _Import:
     ) -> None:
         self.config = config
         self.snapshot = snapshot
-        self.overwrite = options.on_conflict == "overwrite"
+        self.overwrite = options.overwrite
         self.planner = Planner(snapshot, new_id, on_problem=self._problem)
-        self.providers = Providers(snapshot, new_id)
         self.reasons: list[Reason] = []
         self.first_rows: dict[str, str] = {}
+        self.scope = snapshot
+        """What the gateway carries of the registry as it is."""
         self.own: set[str] = set()
         """The model rows that are entries of the configuration."""
         found = gateway_of(snapshot, options.gateway, options.file)
@@ -104,7 +105,8 @@ class _Import:
         self.gateway = (
             found if isinstance(found, Gateway) else Gateway(id=new_id(), name=found, kind=KIND, content_of=found)
         )
-        self.scope = scoped(snapshot, self.gateway)
+        names = {entry.model_name for entry in config.entries}
+        self.providers = Providers(snapshot, new_id, self.old_gateway, names)
 
     def plan(self, literal: tuple[LiteralKey, ...]) -> ImportPlan:
         """Plan all of it."""
@@ -112,6 +114,7 @@ class _Import:
         rows = {name: self._rows(name, entries) for name, entries in groups.items()}
         providers = {provider.id: provider for found in rows.values() for _, provider, _ in found}
         self.gateway = import_gateway(self.gateway, self.old_gateway, providers.values(), self.config, self.planner)
+        self.scope = scoped(self.snapshot, self.gateway)
         self._write_providers(providers.values())
         for name, found in rows.items():
             self._write_group(name, found)
