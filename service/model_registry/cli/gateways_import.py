@@ -9,16 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from model_registry.cli.registry import RegistryHttp, grouped_options
-from model_registry.cli.tensorzero import Outcome, print_summary
-from model_registry.cli.wildcards import wildcard_names
 from model_registry.client.requests import Call, json_object
-from model_registry.gateways.file_kinds import kind_of
-from model_registry.gateways.litellm.reading.config_files import read_config_files
-from model_registry.gateways.tensorzero.reading.project_files import read_files
-from model_registry.imports.plan import ReportEntry
 
 File = Annotated[
     Path,
@@ -79,6 +72,12 @@ def import_(
 
     Example: `model-registry gateways import config.yaml --dry-run`
     """
+    from rich.console import Console
+
+    from model_registry.cli.tensorzero import Outcome, print_summary
+    from model_registry.cli.wildcards import wildcard_names
+    from model_registry.imports.plan import ReportEntry
+
     files, configuration = _read(file)
     wildcards = wildcard_names(files, configuration) if expand_wildcards else {}
     params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys, "on_conflict": on_conflict}
@@ -93,6 +92,10 @@ def import_(
 
 def _read(file: Path) -> tuple[dict[str, str], str | None]:
     """Read the files of a configuration. Errors: InvalidConfiguration."""
+    from model_registry.gateways.file_kinds import kind_of
+    from model_registry.gateways.litellm.reading.config_files import read_config_files
+    from model_registry.gateways.tensorzero.reading.project_files import read_files
+
     files, name = read_files([file]) if file.is_dir() or file.suffix == ".toml" else read_config_files(file)
     if kind_of(files) == "litellm":
         return files, str(name)
