@@ -13,7 +13,7 @@ import typer
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl, grouped_options
-from model_registry.client.operations import DEFAULT_URL
+from model_registry.client.requests import DEFAULT_URL
 
 if TYPE_CHECKING:
     from model_registry.gateway_agent.agent import AgentTimeouts

@@ -224,7 +224,7 @@ def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_tha
     key = interpolated(agent["MODEL_REGISTRY_API_KEY"], SAMPLE)
     assert key == interpolated(service["MODEL_REGISTRY_AGENT_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_AGENT_KEY"]
     group: Any = typer.main.get_command(commands)
-    option = next(p for p in group.commands["tensorzero"].commands["sync"].params if p.name == "api_key")
+    option = next(p for p in group.commands["tensorzero"].load().commands["sync"].params if p.name == "api_key")
     assert option.envvar == "MODEL_REGISTRY_API_KEY"
     assert SAMPLE["MODEL_REGISTRY_API_KEY"] not in {interpolated(value, SAMPLE) for value in agent.values()}
 
