@@ -126,16 +126,21 @@ comment on function registry_authors is 'Who changed which rows of the configura
 
 -- Of every row the entry that says how it was at the cut stays, so that the state at the cut, and at every revision
 -- after it, can still be had. The entry at the cut stays too: who is just there goes on from it, and the registry's revision
--- must not go back. Repeating it does nothing.
+-- must not go back. Repeating it does nothing. The revision that a gateway is pinned to stays too, and one that it would be
+-- moved to if others approve: so the cut is there at the latest.
 create or replace function registry_trim(keep_days double precision) returns json
 language plpgsql set search_path from current
 as $$
 declare
     cut bigint;
     gone bigint;
+    -- The oldest revision that a gateway needs.
+    needed constant bigint := (
+        select min(least(pinned_revision, case when promotion ->> 'state' = 'pending' then (promotion ->> 'revision')::bigint end))
+        from gateways);
 begin
     select max(revision) into cut from registry_changes where at <= now() - make_interval(secs => keep_days * 86400);
-    cut := registry_settled(cut);
+    cut := registry_settled(least(cut, needed));
     delete from registry_changes c
     where c.revision < cut
       and (c.operation = 'delete' or exists (
@@ -144,7 +149,12 @@ begin
               and later.revision > c.revision and later.revision <= cut));
     get diagnostics gone = row_count;
     update registry_identity set history_from = cut where history_from < cut;
-    return json_build_object('removed', gone, 'oldest', (select history_from from registry_identity));
+    return json_build_object(
+        'removed', gone, 'oldest', (select history_from from registry_identity),
+        'held_by', (
+            select coalesce(json_agg(name order by name), '[]') from gateways
+            where cut = needed
+              and (pinned_revision = needed or (promotion ->> 'state' = 'pending' and promotion ->> 'revision' = needed::text))));
 end
 $$;
-comment on function registry_trim is 'Forgets changes older than so many days, but not the state they led to.';
+comment on function registry_trim is 'Forgets changes older than so many days, but not the state they led to, and nothing that a pinned gateway has.';

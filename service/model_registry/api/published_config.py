@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
 from model_registry.api.cached_responses import CachedBody, etag_of, keep, matches, raw_headers
+from model_registry.api.gateways.named_gateway import NOT_HERE, NamedGateway
 from model_registry.errors import NothingAccepted
 from model_registry.gateways.kind import Files
 from model_registry.gateways.publishing.exclusions import Exclusion
@@ -39,14 +40,15 @@ Wait = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _ServedBody(CachedBody):
-    """A response valid while the same configuration is served and no validation is pending."""
+    """A response valid while the same configuration is served, no validation is pending, and gateways are the same."""
 
     publisher: ConfigPublisher
     delivery: Published
 
-    def holds(self, snapshot: Snapshot) -> bool:  # noqa: ARG002 (what it is made of is no snapshot)
+    def holds(self, snapshot: Snapshot) -> bool:
         """Whether the answer would be the same today."""
-        return self.publisher.delivery is self.delivery and not self.publisher.pending
+        same = self.publisher.delivery is self.delivery and not self.publisher.pending
+        return same and CachedBody.holds(self, snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +70,42 @@ class BodyWithExclusions(CachedBody):
 
 
 async def served_answer(
-    request: Request, state: AppState, media_type: str, make: Callable[[Files], bytes], wait: float | None
+    request: Request,
+    state: AppState,
+    gateway: NamedGateway,
+    media_type: str,
+    make: Callable[[Files], bytes],
+    wait: float | None,
 ) -> Response:
     """Answer with the served configuration in one form: 200 with an ETag, or 304 when the caller has it already.
 
     `make` makes the form, once per configuration and `media_type`. `wait` is the query's `Wait`.
 
-    Errors: NothingAccepted, while no configuration has ever been accepted, and always in the role dispatch.
+    Errors: NothingAccepted, before the first and in the role dispatch; NotFound when the gateway goes meanwhile.
     """
     if state.settings.role == "dispatch":
-        raise NothingAccepted(
-            "This replica has the role `dispatch`: it makes no configuration. Ask one with another role."
-        )
-    publisher, known = state.publisher, request.headers.get("if-none-match")
-    state.registry.snapshot  # noqa: B018 (refuses while there is nothing to answer from)
+        raise NothingAccepted(NOT_HERE)
+    publisher, known = gateway.publisher, request.headers.get("if-none-match")
 
     def body() -> PublishedBody | None:
         served = publisher.delivery.served
         return served.body(media_type, lambda files: _body(make(files))) if served else None
 
     def is_news() -> bool:
-        return (now := body()) is not None and not matches(known or "", now.etag)
+        gone = not gateway.is_there(state.registry.snapshot)
+        return gone or ((now := body()) is not None and not matches(known or "", now.etag))
 
     if wait is None or known is None:
         await publisher.until_validated(RESULT_SECONDS if wait is None else min(wait, RESULT_SECONDS))
     else:
         await publisher.until(is_news, wait)
+    snapshot = gateway.expect_there(state.registry.snapshot)
     current, delivery = body(), publisher.delivery
     if current is None or delivery.served is None:
         raise _nothing(delivery)
     headers = _headers(publisher, delivery, delivery.served.revision, current.etag)
     if wait is None and not publisher.pending:
-        keep(request, _cached(request, current, media_type, headers, publisher))
+        keep(request, _cached(request, snapshot, current, media_type, headers, publisher))
     if known is not None and matches(known, current.etag):
         return Response(status_code=304, headers=headers)
     return Response(current.content, 200, headers, media_type)
@@ -132,10 +138,15 @@ def _nothing(delivery: Published) -> NothingAccepted:
 
 
 def _cached(
-    request: Request, body: PublishedBody, media_type: str, headers: dict[str, str], publisher: ConfigPublisher
+    request: Request,
+    snapshot: Snapshot,
+    body: PublishedBody,
+    media_type: str,
+    headers: dict[str, str],
+    publisher: ConfigPublisher,
 ) -> _ServedBody:
     return _ServedBody(
-        tables=(),
+        tables=(("gateways", snapshot.tables["gateways"].stamp),),
         route=getattr(request.scope.get("route"), "path", ""),
         etag=body.etag,
         media_type=media_type,

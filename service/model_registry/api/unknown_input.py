@@ -62,7 +62,7 @@ def body_faults(path: str, value: Any, shape: Any) -> list[Reason]:  # noqa: ANN
     """Return the fields of a body that its route does not know."""
     if path in REPORTS:
         return []
-    shown = SHOWN.get(path.partition("/{")[0])
+    shown = SHOWN.get(path.replace("/api/gateways/{gateway}", "/api/tensorzero").partition("/{")[0])
     if shown is ModelView and isinstance(value, dict) and MAPPING in value:
         shown = ServiceModelView
     also = {*field_names(shown), *OF_WRITES} if shown else ()

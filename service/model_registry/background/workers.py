@@ -111,7 +111,8 @@ async def trim_change_log(history: History, keep_days: float) -> None:
         try:
             trimmed = await history.trim(keep_days)
             if trimmed["removed"]:
-                log.info("change log trimmed", removed=trimmed["removed"], history_from=trimmed["oldest"])
+                held = {"kept_for_pinned_gateways": trimmed["held_by"]} if trimmed["held_by"] else {}
+                log.info("change log trimmed", removed=trimmed["removed"], history_from=trimmed["oldest"], **held)
         except RegistryError as error:
             log.warning("the change log could not be trimmed", error=error.message)
         await asyncio.sleep(TRIM_REST_SECONDS)

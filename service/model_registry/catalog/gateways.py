@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from model_registry.catalog.promotions import approvals_needed, refuse_alone, refuse_unpinned
 from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.errors import Conflict, Invalid, Reason, UnknownReference
 from model_registry.snapshot.snapshot import Snapshot
@@ -13,6 +14,7 @@ from model_registry.snapshot.snapshot import Snapshot
 def checked_gateway(snapshot: Snapshot, columns: dict[str, Any]) -> dict[str, Any]:
     """Return the row to write. Errors: Invalid; UnknownReference with all in its scope that does not exist."""
     columns = columns | {"content_of": columns["content_of"] or DEFAULT_GATEWAY}
+    refuse_unpinned(columns)
     if reasons := list(_unknown(snapshot, columns)):
         raise UnknownReference(
             f"The gateway names what does not exist: {'; '.join(map(str, reasons))}.", reasons=tuple(reasons)
@@ -44,7 +46,15 @@ def _missing(field: str, what: str, named: Iterable[str] | None, known: set[str]
 
 
 def content_owned_by(snapshot: Snapshot, gateway: Gateway) -> Iterator[str]:
-    """Yield what belongs to a gateway, in words: it cannot be deleted meanwhile."""
+    """Yield what belongs to a gateway, in words: it cannot be deleted meanwhile.
+
+    Errors: Conflict, while others must approve what happens to it.
+    """
+    if needed := approvals_needed(gateway):
+        raise Conflict(
+            f"The gateway {gateway.name} asks for {needed} approvals, so it is not deleted: first lower it with POST "
+            f'/api/gateways/{gateway.name}/promote {{"approval": 0}}, which others approve too.'
+        )
     for other in snapshot.gateways.where("content_of", gateway.name):
         if other.id != gateway.id:
             yield f"the gateway {other.name}"
@@ -58,7 +68,11 @@ def content_owned_by(snapshot: Snapshot, gateway: Gateway) -> Iterator[str]:
 
 
 def edited_gateway(row: Gateway, columns: dict[str, Any]) -> dict[str, Any]:
-    """Return what an edit writes. Errors: Conflict for what is the identity of a gateway."""
+    """Return what an edit writes.
+
+    Errors: Conflict for what is the identity of a gateway, and for what others must approve.
+    """
+    refuse_alone(row, columns)
     if columns.get("kind", row.kind) != row.kind:
         raise Conflict(f"The kind of a gateway does not change: delete {row.name}, or make another beside it.")
     if row.name == DEFAULT_GATEWAY and columns.get("name", row.name) != row.name:

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from model_registry.catalog.gateways import checked_gateway
-from model_registry.entities.base import MAX_INT32, Draft, Text
+from model_registry.entities.base import MAX_INT32, Draft, ShortName, Text
 from model_registry.entities.config import ConfigFileDraft, ConfigSectionDraft
 from model_registry.entities.function import FunctionDraft, MappingDraft, default_function_name
-from model_registry.entities.gateway import GatewayDraft
+from model_registry.entities.gateway import DEFAULT_GATEWAY, GatewayDraft
 from model_registry.entities.json_types import Json
 from model_registry.entities.model import AliasDraft, CategoryDraft, ModelDraft, Tags
 from model_registry.entities.model_card import CARD_FIELDS, ModelCard, known
@@ -97,9 +97,13 @@ class GatewayBody(GatewayDraft, RequestModel):
 class ConfigFileBody(ConfigFileDraft, RequestModel):
     """A file of a gateway's configuration."""
 
+    gateway: ShortName = DEFAULT_GATEWAY
+
 
 class ConfigSectionBody(ConfigSectionDraft, RequestModel):
     """A section of a gateway's configuration."""
+
+    gateway: ShortName = DEFAULT_GATEWAY
 
 
 class ModelBody(ModelDraft, ModelCard, RequestModel):

@@ -6,7 +6,7 @@ The registry plans imports; this module reads the files, and asks servers and pr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,6 +36,14 @@ SkipKeys = Annotated[
         help="Leave out keys that stand in the file; each gets the name of a variable instead, which is printed.",
     ),
 ]
+OnConflict = Annotated[
+    Literal["overwrite"] | None,
+    typer.Option(
+        "--on-conflict",
+        help="overwrite: change groups of other LiteLLM gateways that have the same names and mean something else. "
+        "Without it they are shown, nothing is written, and the exit code is 1.",
+    ),
+]
 ExpandWildcards = Annotated[
     bool,
     typer.Option(
@@ -53,6 +61,7 @@ def import_(
     dry_run: DryRun = False,
     skip_literal_keys: SkipKeys = False,
     expand_wildcards: ExpandWildcards = False,
+    on_conflict: OnConflict = None,
     *,
     registry: RegistryHttp,
 ) -> None:
@@ -71,7 +80,7 @@ def import_(
 
     files, configuration = _read(file)
     wildcards = wildcard_names(files, configuration) if expand_wildcards else {}
-    params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys}
+    params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys, "on_conflict": on_conflict}
     body = {"files": files, "configuration": configuration, "gateway": gateway, "wildcards": wildcards}
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
         answer = registry.ask(Call("POST", "/api/gateways/import", json_object, params, body))

@@ -1,6 +1,6 @@
 """A bundle: the configuration that a registry serves, with its files, in one archive. Unpacks it, and writes the files.
 
-What it contains: `gateways/tensorzero/rendering/bundle.py`.
+What it contains: `gateways/bundle.py`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.entities.model import Alias, Model
 from model_registry.entities.node import Node
 from model_registry.entities.provider import THROUGH, Provider
+from model_registry.snapshot.difference import RowChange, difference
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.snapshot.through_gateways import any_through, reached
 
@@ -58,6 +59,12 @@ def is_whole(snapshot: Snapshot, gateway: Gateway) -> bool:
 def scoped(snapshot: Snapshot, gateway: Gateway) -> Snapshot:
     """Return the registry with only the rows that a gateway carries; the same snapshot if these are all."""
     return _Scope(gateway).of(snapshot)
+
+
+def carried_difference(gateway: Gateway, before: Snapshot, after: Snapshot) -> list[RowChange]:
+    """Return what differs between two registries of what a gateway carries, given its scope of today."""
+    found = difference(scoped(before, gateway), scoped(after, gateway))
+    return [change for change in found if change.table != "gateways"]
 
 
 class Scopes:

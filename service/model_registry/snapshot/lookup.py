@@ -10,7 +10,7 @@ from model_registry.entities.base import Row
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.deployment import Deployment
 from model_registry.entities.function import Function, Mapping
-from model_registry.entities.gateway import Gateway
+from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
 from model_registry.entities.model import Alias, Category, Model
 from model_registry.entities.model_service import ModelService, ServiceInstance
 from model_registry.entities.provider import Provider
@@ -196,16 +196,16 @@ def find_gateway(snapshot: Snapshot, reference: str) -> Gateway:
     return _required(gateway, "gateway", reference, among=(g.name for g in snapshot.gateways))
 
 
-def find_file(snapshot: Snapshot, path: str) -> ConfigFile:
-    """By path. Errors: NotFound."""
-    return _required(_only(snapshot.files.where("path", path)), "file", path, among=(f.path for f in snapshot.files))
+def find_file(snapshot: Snapshot, path: str, gateway: str = DEFAULT_GATEWAY) -> ConfigFile:
+    """By path, in a gateway's content. Errors: NotFound."""
+    found = [file for file in snapshot.files.where("path", path) if file.gateway == gateway]
+    return _required(_only(found), "file", path, among=(f.path for f in snapshot.files if f.gateway == gateway))
 
 
-def find_section(snapshot: Snapshot, name: str) -> ConfigSection:
-    """By name. Errors: NotFound."""
-    return _required(
-        _only(snapshot.sections.where("name", name)), "section", name, among=(s.name for s in snapshot.sections)
-    )
+def find_section(snapshot: Snapshot, name: str, gateway: str = DEFAULT_GATEWAY) -> ConfigSection:
+    """By name, in a gateway's content. Errors: NotFound."""
+    found = [section for section in snapshot.sections.where("name", name) if section.gateway == gateway]
+    return _required(_only(found), "section", name, among=(s.name for s in snapshot.sections if s.gateway == gateway))
 
 
 def splits(reference: str) -> Iterable[tuple[str, str]]:

@@ -152,7 +152,8 @@ class History:
     async def trim(self, keep_days: float) -> dict[str, Any]:
         """Delete changes older than this number of days, but not the state they led to. Idempotent.
 
-        Answers `removed`, the number of entries, and `oldest`, from where on there is history.
+        Answers `removed`, the number of entries, `oldest`, from where on there is history, and `held_by`, the names of
+        the gateways whose pinned revision keeps it from being newer.
         """
         trimmed: dict[str, Any] = await self._database.call("registry_trim", keep_days=keep_days)
         return trimmed

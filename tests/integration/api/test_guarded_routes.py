@@ -31,12 +31,17 @@ PROJECTS = {
     "/api/v1/registry/document",
     "/api/tensorzero/files/{path}",
     "/api/tensorzero/sections/{name}",
+    "/api/gateways/{gateway}/check",
+    "/api/gateways/{gateway}/files/{path}",
+    "/api/gateways/{gateway}/sections/{name}",
 }
 LONG_WORK = (
     ("POST", "/api/models/import?dry_run=true"),
     ("POST", "/api/tensorzero/import?dry_run=1"),
     ("PUT", "/api/v1/registry/document?dry_run=yes"),
     ("POST", "/api/tensorzero/check"),
+    ("POST", "/api/gateways/tensorzero/check"),
+    ("POST", "/api/gateways/tensorzero/promote?dry_run=true"),
 )
 
 

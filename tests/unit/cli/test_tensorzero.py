@@ -16,7 +16,7 @@ import pytest
 from model_registry.cli.errors import EXIT_CODES, exit_code
 from model_registry.cli.tensorzero import Outcome, print_summary
 from model_registry.errors import RegistryError
-from model_registry.gateways.tensorzero.rendering.bundle import archive
+from model_registry.gateways.bundle import archive
 from model_registry.imports.plan import ReportEntry
 from support.commands import answer_with, run_command
 from support.paths import ROOT

@@ -10,8 +10,8 @@ import pytest
 
 from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.errors import RegistryUnreachable
+from model_registry.gateways.bundle import archive
 from model_registry.gateways.tensorzero.project import project_path_problem
-from model_registry.gateways.tensorzero.rendering.bundle import archive
 
 ELSEWHERE = ["../x", "/x", "a/../../x", "a\\b", "a\nb", "x" * 256, "/".join("a" * 40), "a/"]
 

@@ -10,19 +10,17 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from model_registry.api.app_state import AppState, CurrentApp
+from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import NEEDS_KEY, Administrator, DryRun, KeyHolder
-from model_registry.api.cached_responses import etag_of, json_response, matches
+from model_registry.api.cached_responses import json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.long_work import while_there
 from model_registry.api.problems import responses
 from model_registry.api.publication import answers_publication
 from model_registry.entities.change import Action
-from model_registry.gateways.tensorzero.rendering.render import render
 from model_registry.selection.list_filters import check_change_filters
 from model_registry.snapshot.difference import RowChange
 from model_registry.snapshot.lookup import as_uuid
-from model_registry.snapshot.snapshot import Snapshot
 
 history = APIRouter(prefix="/api", tags=["history"], route_class=GuardedRoute)
 changes = APIRouter(prefix="/api/changes", tags=["changes"], route_class=GuardedRoute)
@@ -194,20 +192,6 @@ async def list_changes(
     check_change_filters(table, row_id)
     page = await state.history.changes(after=after, table=table, row_id=row_id and as_uuid(row_id), limit=limit)
     return json_response(page)
-
-
-async def configuration_at(request: Request, state: AppState, revision: int, media_type: str) -> Response:
-    """The configuration at a revision. It never changes, but is not cached: the log may be trimmed."""
-    snapshot, text = await while_there(request, _rendered(state, revision))
-    headers = {"ETag": etag_of(text), "Cache-Control": "no-cache", "X-Registry-Revision": str(snapshot.revision)}
-    if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    return Response(text, 200, headers, media_type)
-
-
-async def _rendered(state: AppState, revision: int) -> tuple[Snapshot, bytes]:
-    snapshot = await state.history.at(revision)
-    return snapshot, (await state.work.history.go_on(render, snapshot)).text.encode()
 
 
 def counts(changes: Sequence[RowChange]) -> dict[str, int]:

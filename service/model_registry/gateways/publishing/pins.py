@@ -42,10 +42,15 @@ class Pins:
         pinned = self._kept[2]
         if self._last is not None and self._last[1] is pinned and _same_fleet(self._last[0], snapshot):
             return self._last[2]
-        tables = {name: table for name, table in pinned.tables.items() if name in TABLES and name != "gateways"}
-        catalogue = replace(pinned, tables=snapshot.tables.update(tables))
+        catalogue = with_fleet_of(snapshot, pinned)
         self._last = snapshot, pinned, catalogue
         return catalogue
+
+
+def with_fleet_of(now: Snapshot, pinned: Snapshot) -> Snapshot:
+    """Return the catalogue of an earlier revision with the nodes, the deployments and the gateways of now."""
+    tables = {name: table for name, table in pinned.tables.items() if name in TABLES and name != "gateways"}
+    return replace(pinned, tables=now.tables.update(tables))
 
 
 def _same_fleet(one: Snapshot, other: Snapshot) -> bool:

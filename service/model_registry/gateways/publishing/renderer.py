@@ -27,9 +27,17 @@ class GatewayRenderer:
         self._renderer = kind.make_renderer()
         self._lock = threading.Lock()
 
+    def twin(self) -> GatewayRenderer:
+        """Return one that keeps nothing yet: for what must not hold up publishing, such as an earlier revision."""
+        return GatewayRenderer(self.kind, self._hold_seconds)
+
     def damped(self, snapshot: Snapshot, gateway: Gateway, now: float) -> DampedSnapshot:
         """What of this snapshot a configuration is to be made of at this time (epoch seconds)."""
         return damp(self._scopes.of(snapshot, gateway), now, self._hold_seconds)
+
+    def all_of(self, snapshot: Snapshot, gateway: Gateway, now: float) -> Rendered:
+        """The configuration of a whole registry, at this time."""
+        return self.of(self.damped(snapshot, gateway, now).snapshot, gateway)
 
     def of(self, snapshot: Snapshot, gateway: Gateway) -> Rendered:
         """The configuration of what `damped` returned. The lock: a full load is rendered off the event loop."""

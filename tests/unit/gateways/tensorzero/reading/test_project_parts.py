@@ -11,12 +11,13 @@ import pytest
 from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.entities.change import Operation
 from model_registry.errors import InvalidConfiguration, RegistryUnreachable
+from model_registry.gateways.bundle import archive
 from model_registry.gateways.tensorzero.importing.plan import plan_import
 from model_registry.gateways.tensorzero.project import BASE_PATH
 from model_registry.gateways.tensorzero.reading.file_references import FILE_KEYS, resolve
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.gateways.tensorzero.reading.project_files import read_files, read_project
-from model_registry.gateways.tensorzero.rendering.bundle import archive, bundle
+from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.render import configuration_tree, render
 from model_registry.gateways.tensorzero.rules.deprecated import modernised
 from model_registry.snapshot.snapshot import Snapshot

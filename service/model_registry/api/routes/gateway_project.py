@@ -1,13 +1,16 @@
-"""`/api/tensorzero/bundle`, `/files` and `/sections`: the parts of a project that have no table of their own."""
+"""`/api/gateways/{gateway}/files` and `/sections`: the parts of a project that have no table of their own.
+
+Those of the gateway whose content it has. The same at `/api/tensorzero/...`.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Request
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
@@ -15,29 +18,30 @@ from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Administrator, Reader
 from model_registry.api.cached_responses import JSON, cached_response
 from model_registry.api.edits import delete_row, put_row
-from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named
+from model_registry.api.guarded_route import PROJECT_BYTES, body_limit
 from model_registry.api.problems import responses, summary
 from model_registry.api.publication import answers_publication
-from model_registry.api.published_config import Wait, served_answer
 from model_registry.api.resource import list_response, page
 from model_registry.api.unknown_input import body_faults
 from model_registry.catalog.request_models import ConfigFileBody, ConfigSectionBody
-from model_registry.catalog.resources import FILE, SECTION
+from model_registry.catalog.resources import FILE, SECTION, Resource
+from model_registry.entities.base import Row
 from model_registry.entities.config import ConfigFile, ConfigSection
 from model_registry.entities.field_errors import reasons_of
+from model_registry.entities.gateway import Gateway
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.tensorzero.project import project_path_problem
-from model_registry.gateways.tensorzero.rendering.bundle import archive
-from model_registry.gateways.tensorzero.rendering.render import configuration_tables
 from model_registry.snapshot.lookup import find_file, find_section
+from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
+_routes = GatewayRoutes()
+ROUTERS = _routes.routers
 
-GZIP = "application/gzip"
 B = TypeVar("B", bound=BaseModel)
 
-_FILES, _SECTIONS = ("config_files",), ("config_sections",)
+_FILES, _SECTIONS = ("config_files", "gateways"), ("config_sections", "gateways")
 
 
 def _stored(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
@@ -66,63 +70,42 @@ class SectionBody(BaseModel):
     value: dict[str, Any] = Field(examples=[{"debug": True}])
 
 
-@router.get(
-    "/bundle",
-    summary="Download the gateway's configuration with its files, as tar.gz",
-    operation_id="get_tensorzero_bundle",
-    response_class=Response,
-    responses={
-        200: {"content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "Not modified, even after waiting"},
-        **responses(401, 422, 503),
-    },
-)
-async def get_bundle(
-    request: Request,
-    state: CurrentApp,
-    _caller: Reader,
-    revision: Annotated[Literal["latest"] | None, Query(description="`latest`: the newest, accepted or not.")] = None,
-    wait: Wait = None,
-) -> Response:
-    """The newest accepted bundle. Byte-identical as long as nothing in it changes."""
-    if revision == "latest":
-        snapshot = state.publisher.damped(state.registry.snapshot, time.time()).snapshot
-        packed = await asyncio.to_thread(lambda: archive(state.publisher.rendered(snapshot).files))
-        tables = configuration_tables(snapshot) | {"config_files"}
-        return cached_response(request, snapshot, packed, tables=tables, media_type=GZIP)
-    return await served_answer(request, state, GZIP, archive, wait)
-
-
-@router.get(
+@_routes.add(
+    "GET",
     "/files",
     summary="List the files of the gateway's configuration",
     operation_id="list_tensorzero_files",
     responses={200: {"model": page("FileList", FileEntry)}, **responses(401, 503)},
 )
-async def list_files(request: Request, state: CurrentApp, _caller: Reader) -> Response:
+async def list_files(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """All files ordered by path, without content."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
     items = [
         {"path": f.path, "bytes": len(f.content.encode()), "version": f.version, "updated_at": f.updated_at}
         for f in snapshot.files
+        if f.gateway == gateway.content_of
     ]
     return list_response(request, snapshot, items, len(items), _FILES)
 
 
-@router.get(
+@_routes.add(
+    "GET",
     "/files/{path:path}",
     summary="Get a file",
     operation_id="get_tensorzero_file",
     responses={200: {"model": ConfigFile}, **responses(401, 404, 422, 503)},
 )
-async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader) -> Response:
+async def get_file(request: Request, path: str, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The file with its content."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
-    found = find_file(snapshot, _checked(path))
+    found = find_file(snapshot, _checked(path), gateway.content_of)
     return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_FILES)
 
 
-@router.put(
+@_routes.add(
+    "PUT",
     "/files/{path:path}",
     summary="Create or replace a file",
     operation_id="put_tensorzero_file",
@@ -139,14 +122,15 @@ async def get_file(request: Request, path: str, state: CurrentApp, _caller: Read
 )
 @answers_publication
 @body_limit(PROJECT_BYTES)
-async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
+async def put_file(request: Request, path: str, state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """Send JSON, or the text itself with any other content type. The configuration may then refer to the file."""
-    content = await _content(request)
-    body = _validated(ConfigFileBody, {"path": _checked(path), "content": content})
-    return await put_row(request, FILE, path, body, state, caller)
+    content, gateway = await _content(request), named.row()
+    body = _validated(ConfigFileBody, {"path": _checked(path), "content": content, "gateway": gateway.content_of})
+    return await put_row(request, _of(gateway, FILE, find_file), path, body, state, caller)
 
 
-@router.delete(
+@_routes.add(
+    "DELETE",
     "/files/{path:path}",
     status_code=204,
     summary="Delete a file",
@@ -154,37 +138,44 @@ async def put_file(request: Request, path: str, state: CurrentApp, caller: Admin
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 @answers_publication
-async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator) -> Response:
+async def delete_file(request: Request, path: str, state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """Refused with 409, naming the keys, while the configuration refers to the file."""
-    return await delete_row(request, FILE, _checked(path), state, caller)
+    gateway = named.row()
+    return await delete_row(request, _of(gateway, FILE, find_file), _checked(path), state, caller)
 
 
-@router.get(
+@_routes.add(
+    "GET",
     "/sections",
     summary="List the sections of the gateway's configuration that are kept verbatim",
     operation_id="list_tensorzero_sections",
     responses={200: {"model": page("SectionList", ConfigSection)}, **responses(401, 503)},
 )
-async def list_sections(request: Request, state: CurrentApp, _caller: Reader) -> Response:
+async def list_sections(request: Request, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """All sections, ordered by name."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
-    items = [section.model_dump() for section in snapshot.sections]
+    items = [s.model_dump() for s in snapshot.sections if s.gateway == gateway.content_of]
     return list_response(request, snapshot, items, len(items), _SECTIONS)
 
 
-@router.get(
+@_routes.add(
+    "GET",
     "/sections/{name}",
     summary="Get a section",
     operation_id="get_tensorzero_section",
     responses={200: {"model": ConfigSection}, **responses(401, 404, 503)},
 )
-async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader) -> Response:
+async def get_section(request: Request, name: str, state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The section with its table."""
+    gateway = named.row()
     snapshot = state.registry.snapshot
-    return cached_response(request, snapshot, json_bytes(find_section(snapshot, name).model_dump()), tables=_SECTIONS)
+    found = find_section(snapshot, name, gateway.content_of)
+    return cached_response(request, snapshot, json_bytes(found.model_dump()), tables=_SECTIONS)
 
 
-@router.put(
+@_routes.add(
+    "PUT",
     "/sections/{name}",
     summary="Create or replace a section",
     operation_id="put_tensorzero_section",
@@ -193,14 +184,16 @@ async def get_section(request: Request, name: str, state: CurrentApp, _caller: R
 @answers_publication
 @body_limit(PROJECT_BYTES)
 async def put_section(
-    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator
+    request: Request, name: str, body: SectionBody, state: CurrentApp, caller: Administrator, named: Named
 ) -> Response:
     """Replaces the whole table. Models and functions are rows, not sections."""
-    section = _validated(ConfigSectionBody, {"name": name, "value": body.value})
-    return await put_row(request, SECTION, name, section, state, caller)
+    gateway = named.row()
+    section = _validated(ConfigSectionBody, {"name": name, "value": body.value, "gateway": gateway.content_of})
+    return await put_row(request, _of(gateway, SECTION, find_section), name, section, state, caller)
 
 
-@router.delete(
+@_routes.add(
+    "DELETE",
     "/sections/{name}",
     status_code=204,
     summary="Delete a section",
@@ -208,9 +201,17 @@ async def put_section(
     responses=responses(401, 403, 404, 412, 422, 503),
 )
 @answers_publication
-async def delete_section(request: Request, name: str, state: CurrentApp, caller: Administrator) -> Response:
+async def delete_section(
+    request: Request, name: str, state: CurrentApp, caller: Administrator, named: Named
+) -> Response:
     """Refused with 409, naming the keys, while functions depend on the section."""
-    return await delete_row(request, SECTION, name, state, caller)
+    gateway = named.row()
+    return await delete_row(request, _of(gateway, SECTION, find_section), name, state, caller)
+
+
+def _of(gateway: Gateway, resource: Resource, find: Callable[[Snapshot, str, str], Row]) -> Resource:
+    """Return the rows of a resource that belong to the gateway's content."""
+    return replace(resource, find=lambda snapshot, reference: find(snapshot, reference, gateway.content_of))
 
 
 def _checked(path: str) -> str:

@@ -1,33 +1,41 @@
-"""`/api/tensorzero/check` and `/status`: validation of a project, and the state of the registry's own."""
+"""`/api/gateways/{gateway}/check` and `/status`: validation of a project, and the state of the registry's own.
+
+The same at `/api/tensorzero/...`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import READ_WITH_BODY, KeyHolder, Reader
 from model_registry.api.cached_responses import json_response
-from model_registry.api.caller import ANYBODY, Caller
-from model_registry.api.check_slots import CheckJob
-from model_registry.api.guarded_route import PROJECT_BYTES, GuardedRoute, body_limit
+from model_registry.api.check_slots import CheckerJob, CheckJob, name_of
+from model_registry.api.gateways.named_gateway import GatewayRoutes, Named, NamedGateway
+from model_registry.api.gateways.promotion_shapes import NamedVariable
+from model_registry.api.guarded_route import PROJECT_BYTES, body_limit
 from model_registry.api.problems import ProblemReason, responses
 from model_registry.api.publication import ExclusionView
+from model_registry.entities.promotion import Promotion
 from model_registry.entities.secret_values import masked_value
-from model_registry.file_paths import CONFIG_FILE
+from model_registry.errors import Invalid, Reason
+from model_registry.gateways.kind import Files, Findings
 from model_registry.gateways.publishing.published import Published
+from model_registry.gateways.publishing.publisher import ConfigPublisher
+from model_registry.gateways.tensorzero.kind import TENSORZERO
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
-router = APIRouter(prefix="/api/tensorzero", tags=["tensorzero"], route_class=GuardedRoute)
+_routes = GatewayRoutes()
+ROUTERS = _routes.routers
 
-_CLIENT_CLOSED_REQUEST = 499
+CLIENT_CLOSED_REQUEST = 499
 """For a caller who has closed the connection."""
 
 
@@ -36,7 +44,7 @@ _BY_RULES = Field(description="Keys of the parts that need a database, and so we
 
 
 class CheckRequest(BaseModel):
-    """A TensorZero project: its TOML files and the files they refer to, by path."""
+    """A project of the gateway's kind: its configuration and the files it refers to, by path."""
 
     files: dict[str, str] = Field(
         default={},
@@ -47,7 +55,7 @@ class CheckRequest(BaseModel):
         None,
         max_length=10_000,
         examples=[["tensorzero.toml"]],
-        description="Paths of the configuration files; by default all TOML files.",
+        description="Of `tensorzero`: paths of the configuration files; by default all TOML files.",
     )
 
 
@@ -99,13 +107,6 @@ class RefusedView(BaseModel):
     reasons: list[ProblemReason]
 
 
-class NamedVariable(BaseModel):
-    """An environment variable, and what needs it."""
-
-    name: str = Field(examples=["OPENAI_API_KEY"])
-    needed_by: list[str] = Field(examples=[["provider openai"]])
-
-
 class DeliveryStatus(BaseModel):
     """The configuration that is served, the one that was refused, and why."""
 
@@ -118,22 +119,32 @@ class DeliveryStatus(BaseModel):
         description="`partial`: refused rows are left out; `strict`: they hold the whole configuration back."
     )
     excluded: list[ExclusionView] = Field(description="The rows left out of the served configuration.")
+    gateway: str = Field(description="The gateway's name.")
+    kind: str
+    pinned_revision: int | None = Field(description="The revision that it has. Null: it follows the newest.")
+    pin_error: str | None = Field(description="Why the pinned revision cannot be had; what was served is served on.")
+    promotion: Promotion | None = Field(description="The last promotion, or the one that waits for approvals.")
     variables: list[NamedVariable] = Field(description="What it names: all must be set where the gateway runs.")
     missing_variables: list[NamedVariable] = Field(
         description="Variables that are not set there, or not known to be: what needs them is left out."
     )
 
 
-@router.post(
+@_routes.add(
+    "POST",
     "/check",
-    summary="Validate a TensorZero project or the registry's own configuration",
+    summary="Validate a gateway's project or the registry's own configuration",
     operation_id="check_tensorzero",
     openapi_extra=READ_WITH_BODY,
     responses={200: {"model": CheckAnswer}, **responses(401, 422, 429, 503)},
 )
 @body_limit(PROJECT_BYTES)
 async def check(
-    request: Request, state: CurrentApp, caller: KeyHolder, body: Annotated[CheckRequest | None, Body()] = None
+    request: Request,
+    state: CurrentApp,
+    caller: KeyHolder,
+    named: Named,
+    body: Annotated[CheckRequest | None, Body()] = None,
 ) -> Response:
     """Returns violated rules with place and fix, deprecated syntax with its replacement, and the gateway's own result.
 
@@ -142,33 +153,68 @@ async def check(
     Requires a key if any is configured. At most two checks run at a time, and a caller has at most two running or
     waiting; a check is cancelled after 60 seconds, or when its caller disconnects.
     """
+    gateway = named.gateway()
     body = body or CheckRequest()
     revision, configuration = None, body.configuration
     files = {path: text.encode("utf-8", "replace") for path, text in body.files.items()}
+    publisher, kind = gateway.publisher, gateway.kind
     if not files:
-        snapshot = state.publisher.damped(state.registry.snapshot, time.time()).snapshot
-        rendered = await asyncio.to_thread(state.publisher.rendered, snapshot)
-        revision, configuration, files = snapshot.revision, [CONFIG_FILE], dict(rendered.files)
-    with_gateway = state.publisher.loader is not None
-    who = _name_of(caller, request)
-    job = CheckJob(files, configuration, gateway=with_gateway, ours=revision is not None)
-    findings = await state.checks.check(request, who, job)
-    if findings is None:
-        return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    found, _ = masked_value(findings_view(findings))  # the gateway's messages quote the project
-    excluded = [row.view() for row in state.publisher.excluded] if revision is not None else []
+        snapshot = gateway.newest(state.registry.snapshot).snapshot
+        rendered = await asyncio.to_thread(publisher.rendered, snapshot)
+        revision, configuration, files = snapshot.revision, [kind.main_file], dict(rendered.files)
+    who = name_of(caller, request)
+    if kind is TENSORZERO:
+        job = CheckJob(files, configuration, gateway=publisher.loader is not None, ours=revision is not None)
+        result = await state.checks.check(request, who, job)
+        view = findings_view(result) if result is not None else None
+    else:
+        findings = await state.checks.check(request, who, _files_check(gateway, files))
+        view = _view_of(findings, publisher) if findings is not None else None
+    if view is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    found, _ = masked_value(view)  # the gateway's messages quote the project
+    excluded = [row.view() for row in publisher.excluded] if revision is not None else []
     return json_response(found | {"revision": revision, "excluded": masked_value(excluded)[0]})
 
 
-@router.get(
+def _files_check(gateway: NamedGateway, files: Files) -> CheckerJob[Findings]:
+    """Prepare the check of a project. Errors: Invalid, when its main file is missing."""
+    main_file = gateway.kind.main_file
+    if main_file not in files:
+        message = f"there is no {main_file}, which a gateway of the kind {gateway.kind.name} is started with"
+        raise Invalid(f"Among the files {message}.", reasons=[Reason("files", message)])
+    checker = gateway.kind.make_checker(gateway.publisher.loader is not None)
+    return CheckerJob(checker, lambda own: own.check(files, loader=own.loader is not None))
+
+
+def _view_of(findings: Findings, publisher: ConfigPublisher) -> dict[str, Any]:
+    """Convert a result to the JSON values that TensorZero's has too."""
+    return {
+        "accepted": findings.accepted,
+        "faults": [asdict(reason) for reason in findings.reasons],
+        "deprecated": [],
+        "warnings": [asdict(reason) for reason in findings.warnings],
+        "gateway": {
+            "asked": findings.by_loader,
+            "accepted": findings.accepted if findings.by_loader else None,
+            "message": None if findings.by_loader else f"only {publisher.validated_by} were asked",
+            "warnings": [],
+            "by_rules": list(findings.by_rules),
+        },
+    }
+
+
+@_routes.add(
+    "GET",
     "/status",
     summary="Get the status of the served and the refused configuration",
     operation_id="get_tensorzero_status",
     responses={200: {"model": DeliveryStatus}, **responses(401, 503)},
 )
-async def status(state: CurrentApp, _caller: Reader) -> Response:
+async def status(state: CurrentApp, _caller: Reader, named: Named) -> Response:
     """The current state of this replica."""
-    publisher, delivery = state.publisher, state.publisher.delivery
+    gateway = named.gateway()
+    publisher, delivery = gateway.publisher, gateway.publisher.delivery
     served = delivery.served
     view = {
         "newest_revision": state.registry.snapshot.revision,
@@ -186,6 +232,11 @@ async def status(state: CurrentApp, _caller: Reader) -> Response:
         "refused": _refused_view(delivery),
         "publish": "partial" if publisher.partial else "strict",
         "excluded": [row.view() for row in delivery.excluded],
+        "gateway": gateway.row.name,
+        "kind": gateway.kind.name,
+        "pinned_revision": gateway.row.pinned_revision,
+        "pin_error": publisher.pin_error,
+        "promotion": gateway.row.promotion,
         "variables": [asdict(variable) for variable in (served.variables if served else ())],
         "missing_variables": [asdict(variable) for variable in delivery.missing],
     }
@@ -203,13 +254,6 @@ def _refused_view(delivery: Published) -> dict[str, Any] | None:
         "at": _moment(refused.at),
         "reasons": [asdict(reason) for reason in delivery.reasons],
     }
-
-
-def _name_of(caller: Caller, request: Request) -> str:
-    """The caller that limits are counted for: a key, or an address where there are no keys."""
-    if caller is not ANYBODY:
-        return f"key {caller.name}"
-    return f"address {request.client.host}" if request.client else "somebody"
 
 
 def _moment(seconds: float) -> str:

@@ -1,0 +1,1 @@
+"""Requests about one gateway: which one a path names, and how its revision is moved."""
