@@ -1,4 +1,4 @@
-"""Renders the gateway's configuration: all of it, and after one change."""
+"""Renders the configurations of gateways: all of it, and after one change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import psycopg
 import catalogue
 from bench import Bench, milliseconds
 from model_registry.entities.change import Change
-from model_registry.gateways.tensorzero.rendering.render import RenderCache, Rendered, render
+from model_registry.entities.gateway import Gateway
+from model_registry.gateways.kind import GatewayKind, Rendered
+from model_registry.gateways.litellm.kind import LITELLM
+from model_registry.gateways.tensorzero.kind import TENSORZERO
 from model_registry.snapshot.snapshot import Snapshot
 from report import Goal, Row
 
@@ -24,26 +27,32 @@ def measure(bench: Bench) -> Iterator[Row]:
     models = bench.choose(10_000, 300)
     ids = bench.fill(models)
     snapshot = Snapshot.from_document(json.loads(bench.postgrest.ask("/rpc/registry_snapshot").body))
-    history = _History(snapshot)
-    name = f"rendering {models:,} models after one change"
+    for kind in (TENSORZERO, LITELLM):
+        yield _of_kind(bench, kind, snapshot, f"{kind.name}: rendering {models:,} models after one change")
+    yield _over_http(bench, ids, f"GET /api/tensorzero/config after one change, {models:,} models")
+
+
+def _of_kind(bench: Bench, kind: GatewayKind, snapshot: Snapshot, name: str) -> Row:
+    history = _History(kind, snapshot)
 
     def one_round() -> tuple[float, float]:
-        cold = milliseconds(lambda: render(snapshot, RenderCache()))
+        cold = milliseconds(lambda: kind.make_renderer().render(snapshot, history.gateway))
         return statistics.median(history.change() for _ in range(5)), cold
 
     found, foreign = bench.rounds(name, bench.choose(5, 2), one_round)
     changed, cold = zip(*found, strict=True)
-    yield Row(name, "ms", changed, "rendering them cold", cold, _A_TENTH, foreign)
-    yield _over_http(bench, ids, f"GET /api/tensorzero/config after one change, {models:,} models")
+    return Row(name, "ms", changed, "rendering them cold", cold, _A_TENTH, foreign)
 
 
 class _History:
     """A catalogue that changes model by model, and its configuration."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, kind: GatewayKind, snapshot: Snapshot) -> None:
+        self.gateway = Gateway(id="", name=kind.name, kind=kind.name)
+        self._file = kind.main_file
         self._snapshot = snapshot
-        self._cache = RenderCache()
-        self._rendered: Rendered = render(snapshot, self._cache)
+        self._renderer = kind.make_renderer()
+        self._rendered: Rendered = self._renderer.render(snapshot, self.gateway)
         self._chat = itertools.cycle([model.id for model in snapshot.models if model.model_type == "chat"])
 
     def change(self) -> float:
@@ -54,13 +63,13 @@ class _History:
         self._snapshot = self._snapshot.advanced(revision, [change])
         before = self._rendered
         took = milliseconds(self._render)
-        if self._rendered.text == before.text:
+        if self._rendered.files[self._file] == before.files[self._file]:
             message = "the change did not reach the configuration"
             raise RuntimeError(message)
         return took
 
     def _render(self) -> None:
-        self._rendered = render(self._snapshot, self._cache)
+        self._rendered = self._renderer.render(self._snapshot, self.gateway)
 
 
 def _over_http(bench: Bench, ids: list[str], name: str) -> Row:

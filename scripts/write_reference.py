@@ -19,6 +19,7 @@ from model_registry.api.problems import status_of
 from model_registry.app import create_app
 from model_registry.cli import app as commands
 from model_registry.cli.errors import EXIT_CODE_MEANINGS
+from model_registry.cli.lazy_commands import LazyCommand
 from model_registry.entities.gpus import GPUS
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.settings import Settings
@@ -106,6 +107,8 @@ def commands_page() -> str:
 
 
 def _commands(command: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (a click command or group)
+    if isinstance(command, LazyCommand):
+        command = command.load()
     children: dict[str, Any] = getattr(command, "commands", {})
     if not children:
         options = [p.opts[0] if p.param_type_name == "option" else str(p.name).upper() for p in command.params]

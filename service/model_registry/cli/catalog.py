@@ -13,8 +13,7 @@ import typer
 
 from model_registry.cli.output import printable, write_output
 from model_registry.cli.registry import RegistryHttp, grouped_options
-from model_registry.client.operations import DOCUMENT
-from model_registry.client.requests import Call, enveloped, json_object
+from model_registry.client.requests import DOCUMENT, Call, enveloped, json_object
 from model_registry.errors import InvalidModel
 
 app = typer.Typer(

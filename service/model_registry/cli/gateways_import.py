@@ -6,19 +6,12 @@ The registry plans imports; this module reads the files, and asks servers and pr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from model_registry.cli.registry import RegistryHttp, grouped_options
-from model_registry.cli.tensorzero import Outcome, print_summary
-from model_registry.cli.wildcards import wildcard_names
 from model_registry.client.requests import Call, json_object
-from model_registry.gateways.file_kinds import kind_of
-from model_registry.gateways.litellm.reading.config_files import read_config_files
-from model_registry.gateways.tensorzero.reading.project_files import read_files
-from model_registry.imports.plan import ReportEntry
 
 File = Annotated[
     Path,
@@ -43,6 +36,14 @@ SkipKeys = Annotated[
         help="Leave out keys that stand in the file; each gets the name of a variable instead, which is printed.",
     ),
 ]
+OnConflict = Annotated[
+    Literal["overwrite"] | None,
+    typer.Option(
+        "--on-conflict",
+        help="overwrite: change groups of other LiteLLM gateways that have the same names and mean something else. "
+        "Without it they are shown, nothing is written, and the exit code is 1.",
+    ),
+]
 ExpandWildcards = Annotated[
     bool,
     typer.Option(
@@ -60,6 +61,7 @@ def import_(
     dry_run: DryRun = False,
     skip_literal_keys: SkipKeys = False,
     expand_wildcards: ExpandWildcards = False,
+    on_conflict: OnConflict = None,
     *,
     registry: RegistryHttp,
 ) -> None:
@@ -70,9 +72,15 @@ def import_(
 
     Example: `model-registry gateways import config.yaml --dry-run`
     """
+    from rich.console import Console
+
+    from model_registry.cli.tensorzero import Outcome, print_summary
+    from model_registry.cli.wildcards import wildcard_names
+    from model_registry.imports.plan import ReportEntry
+
     files, configuration = _read(file)
     wildcards = wildcard_names(files, configuration) if expand_wildcards else {}
-    params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys}
+    params = {"dry_run": dry_run, "skip_literal_keys": skip_literal_keys, "on_conflict": on_conflict}
     body = {"files": files, "configuration": configuration, "gateway": gateway, "wildcards": wildcards}
     with Console(stderr=True).status(f"Asking the registry at {registry.url}"):
         answer = registry.ask(Call("POST", "/api/gateways/import", json_object, params, body))
@@ -84,6 +92,10 @@ def import_(
 
 def _read(file: Path) -> tuple[dict[str, str], str | None]:
     """Read the files of a configuration. Errors: InvalidConfiguration."""
+    from model_registry.gateways.file_kinds import kind_of
+    from model_registry.gateways.litellm.reading.config_files import read_config_files
+    from model_registry.gateways.tensorzero.reading.project_files import read_files
+
     files, name = read_files([file]) if file.is_dir() or file.suffix == ".toml" else read_config_files(file)
     if kind_of(files) == "litellm":
         return files, str(name)

@@ -9,9 +9,7 @@ import typer
 
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
-from model_registry.client.blocking import Client
 from model_registry.client.requests import Call, Json, json_object, quoted
-from model_registry.entities.service_job import ENDED
 
 JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB_ID")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -108,6 +106,8 @@ def train(
 
 def _followed(registry: RegistryHttp, job_id: str, *, as_json: bool) -> Json:
     """Print every change, and return the job at its end."""
+    from model_registry.client.blocking import Client
+
     view: Json = {}
     with Client(registry.url, registry.api_key) as client:
         for view in client.follow_job(job_id):
@@ -116,6 +116,8 @@ def _followed(registry: RegistryHttp, job_id: str, *, as_json: bool) -> Json:
 
 
 def _end(view: Json) -> None:
+    from model_registry.entities.service_job import ENDED
+
     if view.get("status") in ENDED and view["status"] not in {"succeeded", "cancelled"}:
         raise typer.Exit(_FAILED)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from model_registry.cli import jobs
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, Json, json_object, quoted
@@ -18,6 +19,10 @@ from model_registry.client.requests import Call, Json, json_object, quoted
 app = typer.Typer(
     help="Instances of model services: register, drain, retire; choose the version that answers.", no_args_is_help=True
 )
+
+app.command("jobs")(jobs.jobs)
+app.command("job")(jobs.job)
+app.command("train")(jobs.train)
 
 _COLOURS = {"healthy": "green", "busy": "green", "warming": "yellow", "degraded": "yellow", "rate-limited": "yellow"}
 _INSTANCES = "/services"

@@ -7,21 +7,20 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import httpx
 import typer
 
-from model_registry.client.blocking import Client
-from model_registry.client.operations import DEFAULT_URL
-from model_registry.client.requests import Call, error_of
-from model_registry.client.retries import RetryPolicy
+from model_registry.client.requests import DEFAULT_URL, Call, error_of
 from model_registry.errors import RegistryUnreachable
+from model_registry.loopback import is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+    from model_registry.client.core import Core, Flow
 
 T = TypeVar("T")
-
-_ONCE = RetryPolicy(answer=120, connect=5, attempts=1)
-"""Importing a large project is one long write; a registry that is there takes a connection at once."""
 
 RegistryUrl = Annotated[str, typer.Option("--registry", envvar="MODEL_REGISTRY_URL", help="URL of the registry.")]
 ReaderKey = Annotated[
@@ -47,17 +46,32 @@ class RegistryHttp:
 
         Takes at most 120 s (5 s to connect). Errors: RegistryUnreachable, or the error that the registry answers.
         """
-        with Client(self.url, self.api_key, patience=_ONCE) as client:
-            return client.ask(call)
+        return self._carry_out(lambda core: core.ask(call))
 
     def ask_with_headers(self, call: Call[T]) -> tuple[T, httpx.Headers]:
         """As `ask`, with the headers of the answer."""
-        with Client(self.url, self.api_key, patience=_ONCE) as client:
-            response = client.carry_out(client.core.response(call))
+        response = self._carry_out(lambda core: core.response(call))
         if not response.is_success:
             raise error_of(response)
         with self.expect_shape():
             return call.read(response.content), response.headers
+
+    def _carry_out(self, flow: Callable[[Core], Flow[T]]) -> T:
+        """Without `Client`, which has the classes of all rows: to import them takes as long as all the rest."""
+        import time
+
+        import httpx
+
+        from model_registry.client.blocking_flow import perform, run_flow
+        from model_registry.client.core import Core
+        from model_registry.client.response_cache import Answers
+        from model_registry.client.retries import RetryPolicy
+
+        # Importing a large project is one long write; a registry that is there takes a connection at once.
+        patience = RetryPolicy(answer=120, connect=5, attempts=1)
+        core = Core(self.url or DEFAULT_URL, self.api_key, patience, Answers(None))
+        with httpx.Client(trust_env=not is_loopback(core.url)) as http:
+            return run_flow(flow(core), lambda step: perform(http, step, time.sleep))
 
     @contextmanager
     def expect_shape(self) -> Iterator[None]:

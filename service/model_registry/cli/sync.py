@@ -1,4 +1,4 @@
-"""`model-registry tensorzero sync`: the agent beside a gateway, implemented in `gateway_agent/agent.py`."""
+"""`model-registry gateways sync`, also `tensorzero sync`: the agent beside a gateway, from `gateway_agent/agent.py`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ import typer
 
 from model_registry.cli.agents import HOW, configure_plain, nats_login
 from model_registry.cli.registry import ReaderKey, RegistryUrl, grouped_options
-from model_registry.client.operations import DEFAULT_URL
+from model_registry.client.requests import DEFAULT_URL
 
 if TYPE_CHECKING:
     from model_registry.gateway_agent.agent import AgentTimeouts
     from model_registry.gateway_agent.environment import GatewayEnvironment
 
 Out = Annotated[
-    Path, typer.Option("--out", help="Directory for bundles. The gateway reads its configuration in DIR/current.")
+    Path,
+    typer.Option(
+        "--out",
+        help="Directory for bundles. TensorZero reads DIR/current/tensorzero.toml, LiteLLM DIR/current/config.yaml, "
+        "SMG DIR/workers.json.",
+    ),
+]
+Gateway = Annotated[
+    str | None, typer.Option("--gateway", help="Name of the gateway; without it: tensorzero.", metavar="NAME")
 ]
 Nats = Annotated[
     str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Receive changes over NATS, instead of polling. {HOW}")
@@ -97,46 +105,28 @@ class Patience:
         return AgentTimeouts(wait, self.settle, self.health)
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """The gateway beside the agent: options of a command."""
-
-    out: Out
-    nats: Nats = None
-    command: Command = None
-    pid_file: PidFile = None
-    signal_name: Signal = "HUP"
-    health: Health = None
-    once: Once = False
-
-
 @grouped_options
 def sync(
     *,
-    beside: Beside,
+    out: Out,
+    gateway: Gateway = None,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ReaderKey = None,
+    nats: Nats = None,
+    command: Command = None,
+    pid_file: PidFile = None,
+    signal_name: Signal = "HUP",
+    health: Health = None,
     patience: Patience,
+    once: Once = False,
     environment: Environment,
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
+    DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json: no restart.
 
-    Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
+    Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """
-    keep_in_sync(None, beside, registry, api_key, patience, environment)
-
-
-def keep_in_sync(
-    gateway: str | None,
-    beside: Beside,
-    registry: str,
-    api_key: str | None,
-    patience: Patience,
-    environment: Environment,
-) -> None:
-    """Run the agent of a gateway; None: of the one that is there from the start."""
     from model_registry.gateway_agent.agent import Agent
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
     from model_registry.gateway_agent.bundle_source import BundleSource
@@ -144,19 +134,18 @@ def keep_in_sync(
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
-    number = _signal_of(beside.signal_name)
-    login = nats_login(beside.nats) if beside.nats and not beside.once else None
+    login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
     with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
         agent = Agent(
             BundleSource(registry, api_key, gateway=gateway),
-            BundleDirectory(beside.out),
-            LocalGateway(beside.command, beside.pid_file, number, beside.health),
+            BundleDirectory(out),
+            LocalGateway(command, pid_file, _signal_of(signal_name), health),
             patience=patience.read(environment),
             news=ChangeNotifier(login) if login else None,
             environment=environment.read(),
         )
-        agent.once() if beside.once else agent.run()
+        agent.once() if once else agent.run()
 
 
 def _signal_of(name: str) -> signal.Signals:

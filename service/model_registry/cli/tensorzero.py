@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 
 from model_registry.cli import publication, sync, tensorzero_check
 from model_registry.cli.output import printable
@@ -23,12 +22,11 @@ from model_registry.client.bundle import unpack_bundle, write_bundle
 from model_registry.client.requests import Call, json_object
 from model_registry.entities.gateway import DEFAULT_GATEWAY
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable, StorageError
-from model_registry.gateways.tensorzero.importing.plan import plan_import
-from model_registry.gateways.tensorzero.project import Project
-from model_registry.gateways.tensorzero.reading.project_files import directory_of, read_project
-from model_registry.imports.plan import ReportEntry
 from model_registry.imports.projects import Destination, OnConflict, project_named
-from model_registry.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from model_registry.gateways.tensorzero.project import Project
+    from model_registry.imports.plan import ReportEntry
 
 app = typer.Typer(
     help="Import, render, check and deliver the TensorZero gateway's configuration.", no_args_is_help=True
@@ -146,6 +144,10 @@ def import_(
 
     Example: `model-registry tensorzero import config/tensorzero.toml --dry-run`
     """
+    from rich.console import Console
+
+    from model_registry.gateways.tensorzero.reading.project_files import directory_of, read_project
+
     with Console(stderr=True).status("Reading the project"):
         project = read_project(paths, upgrade=upgrade)
         directory = directory_of(paths)
@@ -203,6 +205,8 @@ def _given(into: Into) -> dict[str, str | None]:
 def _ask(
     project: Project, registry: RegistryHttp, options: Options, directory: str, *, dry_run: bool = False
 ) -> Outcome:
+    from model_registry.imports.plan import ReportEntry
+
     params = {"dry_run": dry_run, **options}
     body = {"files": dict(project.texts), "configuration": list(project.trees)}
     named = {"X-Registry-Directory": quote(directory)} if directory else {}
@@ -216,6 +220,9 @@ def _ask(
 
 def _dry_run(project: Project, registry: RegistryHttp, options: Options, directory: str) -> Outcome:
     """Plan the import in the registry or, if it cannot be asked, against an empty one."""
+    from model_registry.gateways.tensorzero.importing.plan import plan_import
+    from model_registry.snapshot.snapshot import Snapshot
+
     try:
         return _ask(project, registry, options, directory, dry_run=True)
     except (RegistryUnreachable, StorageError, NotAuthenticated, NotAllowed) as error:

@@ -11,8 +11,7 @@ from model_registry.cli.errors import REFUSED
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.publication import joined
 from model_registry.cli.registry import ReaderKey, RegistryHttp
-from model_registry.client.operations import DEFAULT_URL
-from model_registry.client.requests import Call, json_object
+from model_registry.client.requests import DEFAULT_URL, Call, json_object
 
 Paths = Annotated[
     list[str] | None,

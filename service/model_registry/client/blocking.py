@@ -12,8 +12,9 @@ from typing import Self, TypeVar
 
 import httpx
 
+from model_registry.client.blocking_flow import perform, run_flow
 from model_registry.client.catalogue import Catalogue
-from model_registry.client.core import Flow, Pause, Send, Step, Tell
+from model_registry.client.core import Flow, Step, Tell
 from model_registry.client.job_operations import JobFollower
 from model_registry.client.operations import BaseClient
 from model_registry.client.requests import Call, Json
@@ -58,7 +59,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
 
     def carry_out(self, flow: Flow[T]) -> T:
         """Do what a flow says, and return its result."""
-        return _run_flow(flow, lambda step: _perform(self._http, step, time.sleep))
+        return run_flow(flow, lambda step: perform(self._http, step, time.sleep))
 
     def follow_job(self, job_id: str) -> Iterator[Json]:
         """Yield a job as it is, and after each change, until it has ended. A connection that breaks is made anew.
@@ -140,14 +141,14 @@ class Subscription:
 
     def _run(self) -> None:
         with self._http, suppress(_Ended):
-            _run_flow(self._flow, self._step)
+            run_flow(self._flow, self._step)
 
     def _step(self, step: Step) -> Reply:
         if isinstance(step, Tell):
             self._catalogue = step.catalogue
             self._first.set()
             _notify(self._callback, step.catalogue)
-        reply = _perform(self._http, step, self._ended.wait, self._news)
+        reply = perform(self._http, step, self._ended.wait, self._news)
         if self._ended.is_set():
             raise _Ended
         return reply
@@ -155,31 +156,6 @@ class Subscription:
 
 class _Ended(Exception):
     """The subscription was closed."""
-
-
-def _run_flow(flow: Flow[T], do: Callable[[Step], Reply]) -> T:
-    """Do the steps of a flow, and return its result."""
-    try:
-        step = next(flow)
-        while True:
-            step = flow.send(do(step))
-    except StopIteration as ended:
-        result: T = ended.value
-        return result
-
-
-def _perform(
-    http: httpx.Client, step: Step, pause: Callable[[float], object], news: ChangeNotifier | None = None
-) -> Reply:
-    """One step, blocking."""
-    if isinstance(step, Pause):
-        news.wait(step.seconds) if step.news and news is not None else pause(step.seconds)
-    if not isinstance(step, Send):
-        return None
-    try:
-        return http.send(step.request)
-    except httpx.HTTPError as error:
-        return error
 
 
 def _notify(callback: Callable[[Catalogue], object], catalogue: Catalogue) -> None:

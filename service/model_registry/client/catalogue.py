@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from model_registry.client.requests import json_object
-from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, CatalogProvider, R, read_row
+from model_registry.client.row_calls import R, read_row
+from model_registry.client.rows import CatalogAlias, CatalogMapping, CatalogModel, CatalogProvider
 from model_registry.entities.function import Function
 from model_registry.entities.model import Category
 from model_registry.entities.spelling import letters_of

@@ -10,18 +10,20 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
-from model_registry.client.catalogue import Catalogue, read_catalogue
 from model_registry.client.requests import Call, error_of
 from model_registry.client.response_cache import Answers, Kept
 from model_registry.client.retries import Reply, RetryPolicy, is_away
 from model_registry.entities.base import json_problem
-from model_registry.errors import Invalid, RegistryError, RegistryUnreachable
+from model_registry.errors import Invalid, RegistryUnreachable
+
+if TYPE_CHECKING:
+    from model_registry.client.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +54,6 @@ class Tell:
 
 Step = Send | Pause | Tell
 Flow = Generator[Step, Reply, T]
-
-_CATALOG = Call("GET", "/api/catalog", read_catalogue)
 
 
 class Core:
@@ -112,39 +112,6 @@ class Core:
         if not isinstance(reply, httpx.Response):
             raise RegistryUnreachable(f"No registry answers at {self.url} ({reply})") from reply
         return reply
-
-    def catalogue(self, *, wait: float | None = None, offline: bool = True) -> Flow[Catalogue]:
-        """Get the whole catalogue; with the registry away the last copy, which knows its age."""
-        catalogue = yield from self.ask(_CATALOG, wait=wait, offline=offline)
-        kept = self._answers.get(f"{self.url}{_CATALOG.path}?")
-        return replace(catalogue, as_of=kept.at if kept else self._clock())
-
-    def follow(self, wait: float, *, news: bool) -> Flow[None]:
-        """Tell the catalogue as it is, then every new one, for ever. After an error, it waits and goes on.
-
-        Args:
-            wait: for how long the registry holds one answer back, in seconds.
-            news: NATS announces changes; then `wait` is how often the registry is asked without one.
-        """
-        known, trouble = None, 0
-        while True:
-            try:
-                first = known is None
-                newest = yield from self.catalogue(wait=None if first or news else wait, offline=False)
-                trouble = 0
-            except RegistryError as error:
-                log.warning("the copy of the catalogue is not being kept current: %s", error.message)
-                if known is None and (kept := self._answers.get(f"{self.url}{_CATALOG.path}?")):
-                    known = replace(self._value(_CATALOG, kept), as_of=kept.at)
-                    yield Tell(known)
-                trouble += 1
-                yield Pause(min(self._patience.first_pause * 2**trouble, self._patience.longest_pause))
-                continue
-            if known is None or replace(newest, as_of=0) != replace(known, as_of=0):
-                yield Tell(newest)
-            known = newest
-            if news:
-                yield Pause(wait, news=True)
 
     def _request(self, call: Call[Any], kept: Kept | None, wait: float | None) -> httpx.Request:
         headers = {**self._headers, **call.headers}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-from model_registry.client.requests import Call, Json, Rows, json_object, operation, quoted
+from model_registry.client.requests import Call, Json, json_object, operation, quoted
+from model_registry.client.row_calls import Rows
 from model_registry.entities.gateway import Gateway
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from model_registry.client.instance_rows import InstanceHealthRow, InstanceRow, ModelServiceFields, RegistrationFields
-from model_registry.client.requests import Call, Rows, items_of, operation, quoted, row_of
+from model_registry.client.requests import Call, operation, quoted
+from model_registry.client.row_calls import Rows, items_of, row_of
 from model_registry.entities.model_service import ModelService
 
 _MODEL_SERVICES = Rows("model-services", ModelService)

@@ -12,13 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack
 
-from model_registry.client.core import Core
+from model_registry.client.catalogue_core import CatalogueCore
 from model_registry.client.gateway_operations import GatewayOperations
 from model_registry.client.instance_operations import InstanceOperations
 from model_registry.client.job_operations import JobOperations
-from model_registry.client.requests import GARDEN, Call, Json, Rows, enveloped, items_of, json_object, operation, quoted
+from model_registry.client.requests import (
+    DEFAULT_URL,
+    DOCUMENT,
+    GARDEN,
+    Call,
+    Json,
+    enveloped,
+    json_object,
+    operation,
+    quoted,
+)
 from model_registry.client.response_cache import Answers
 from model_registry.client.retries import RetryPolicy
+from model_registry.client.row_calls import Rows, items_of
 from model_registry.client.row_operations import RowOperations
 from model_registry.client.rows import CatalogModel, ModelFields, ServiceModel, ServiceRow
 from model_registry.client.source_operations import SourceOperations
@@ -30,8 +41,6 @@ T = TypeVar("T")
 Http = TypeVar("Http")
 Transport = TypeVar("Transport")
 
-DEFAULT_URL = "http://127.0.0.1:8110"
-DOCUMENT = f"{GARDEN}/document"
 _MODELS = Rows("models", CatalogModel)
 
 
@@ -276,9 +285,9 @@ class BaseClient(Operations, Generic[Http, Transport]):
         """How old the last answer was when the registry could not confirm it, in seconds; None otherwise."""
         return self.core.stale_seconds
 
-    def new_core(self) -> Core:
+    def new_core(self) -> CatalogueCore:
         """Make another core for the same registry, with its own answers in memory: for another thread or task."""
-        return Core(self.url, self._key, self._patience, Answers(self._cache_dir))
+        return CatalogueCore(self.url, self._key, self._patience, Answers(self._cache_dir))
 
     @abstractmethod
     def _new_http(self) -> Http:

@@ -8,24 +8,24 @@ import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel
-
-from model_registry.client.rows import read_row
 from model_registry.errors import SHOWN_DATA, NotAllowed, NotAuthenticated, Reason, RegistryError, RegistryUnreachable
+
+if TYPE_CHECKING:
+    import httpx
 
 P = ParamSpec("P")
 T = TypeVar("T")
-R = TypeVar("R", bound=BaseModel)
 
 Json = dict[str, Any]
 Reading = Callable[[bytes], T]
 
+DEFAULT_URL = "http://127.0.0.1:8110"
 GARDEN = "/api/v1/registry"
 """Where Model Garden's interface is."""
+DOCUMENT = f"{GARDEN}/document"
 
 _SAFE_TO_REPEAT = frozenset({"GET", "PUT", "DELETE"})
 _BY_STATUS: dict[int, type[RegistryError]] = {401: NotAuthenticated, 403: NotAllowed}
@@ -56,54 +56,9 @@ class Call(Generic[T]):
         return self.method in _SAFE_TO_REPEAT if self.repeatable is None else self.repeatable
 
 
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[R]):
-    """The calls of one resource; `row_operations.py` says what they do and raise."""
-
-    plural: str
-    kind: type[R]
-
-    def list(self, **filters: object) -> Call[list[R]]:
-        """Filters that are None do not count."""
-        return Call("GET", f"/api/{self.plural}", items_of(self.kind), filters)
-
-    def get(self, reference: str) -> Call[R]:
-        """By id or name; references may hold slashes."""
-        return Call("GET", self._path(reference), row_of(self.kind))
-
-    def create(self, fields: Mapping[str, object] | None, more: Mapping[str, object]) -> Call[R]:
-        """The second mapping counts more."""
-        return Call("POST", f"/api/{self.plural}", row_of(self.kind), body={**(fields or {}), **more})
-
-    def replace(self, reference: str, fields: Mapping[str, object], etag: str | None) -> Call[R]:
-        """Set every field; what is not named has its default again."""
-        return Call("PUT", self._path(reference), row_of(self.kind), body=dict(fields), etag=etag)
-
-    def change(self, reference: str, fields: Mapping[str, object], etag: str | None) -> Call[R]:
-        """Set some fields."""
-        return Call("PATCH", self._path(reference), row_of(self.kind), body=dict(fields), etag=etag)
-
-    def delete(self, reference: str, etag: str | None) -> Call[None]:
-        """Answers nothing."""
-        return Call("DELETE", self._path(reference), lambda _content: None, etag=etag)
-
-    def _path(self, reference: str) -> str:
-        return f"/api/{self.plural}/{quoted(reference)}"
-
-
 def quoted(reference: str) -> str:
     """Quote a reference as one part of a path."""
     return quote(reference, safe="")
-
-
-def items_of(kind: type[R]) -> Reading[list[R]]:
-    """Return the reader of a list."""
-    return lambda content: [read_row(kind, item) for item in _member(content, "items")]
-
-
-def row_of(kind: type[R]) -> Reading[R]:
-    """Return the reader of one row."""
-    return lambda content: read_row(kind, json_object(content))
 
 
 def json_object(content: bytes) -> Json:
@@ -116,11 +71,12 @@ def json_object(content: bytes) -> Json:
 
 def enveloped(content: bytes) -> Json:
     """Read the data of an answer of `/api/v1/registry`. Errors: ValueError."""
-    data = _member(content, "data")
+    data = member(content, "data")
     return data if isinstance(data, dict) else {"items": data}
 
 
-def _member(content: bytes, name: str) -> Any:  # noqa: ANN401 (any JSON value)
+def member(content: bytes, name: str) -> Any:  # noqa: ANN401 (any JSON value)
+    """Read one member of an object. Errors: ValueError."""
     value = json_object(content)
     if name not in value:
         raise ValueError(f"it has no {name!r}")

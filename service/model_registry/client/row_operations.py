@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from model_registry.client.requests import Call, Rows, operation
+from model_registry.client.requests import Call, operation
+from model_registry.client.row_calls import Rows
 from model_registry.client.rows import (
     AliasFields,
     CatalogAlias,

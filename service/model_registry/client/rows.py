@@ -6,18 +6,16 @@ Rows are read leniently: a newer registry may send more than we understand. It d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from model_registry.entities.base import Row
 from model_registry.entities.function import Mapping as MappingRow
 from model_registry.entities.model import Alias, ModelColumns
 from model_registry.entities.model_card import ModelCard
 from model_registry.entities.provider import Provider
-from model_registry.errors import RegistryUnreachable
 
-R = TypeVar("R", bound=BaseModel)
 JsonObject = Mapping[str, Any]
 
 
@@ -83,19 +81,6 @@ class ServiceRow(Row):
     id: str = ""
     service_name: str
     functions: list[str]
-
-
-def read_row(kind: type[R], data: Any) -> R:  # noqa: ANN401 (any JSON value)
-    """Read one row, without the fields that this version does not understand. Errors: RegistryUnreachable."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        strange = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
-        first = error
-    try:
-        return kind.model_validate({name: value for name, value in dict(data).items() if name not in strange})
-    except (ValidationError, TypeError, ValueError) as error:
-        raise RegistryUnreachable(f"Unexpected response: not a valid {kind.__name__}: {first}") from error
 
 
 class ProviderFields(TypedDict, total=False):

@@ -7,7 +7,8 @@ from typing import Any, TypedDict, Unpack
 
 from pydantic import Field
 
-from model_registry.client.requests import Call, Json, Rows, json_object, operation, quoted
+from model_registry.client.requests import Call, Json, json_object, operation, quoted
+from model_registry.client.row_calls import Rows
 from model_registry.entities.source import Source
 
 

@@ -39,7 +39,9 @@ def reached(snapshot: Snapshot, provider: Provider) -> Provider:
         return provider
     base_key = PROVIDER_TYPES[provider.type].base_key
     extras = {key: value for key, value in provider.tensorzero.items() if key != base_key}
-    return provider.model_copy(update={"api_base": address, "route_by": None, "tensorzero": extras})
+    # SMG has OpenAI's protocol alone, and gateways that know Ollama's own would use that.
+    kind = "openai_compatible" if provider.type == "ollama" else provider.type
+    return provider.model_copy(update={"type": kind, "api_base": address, "route_by": None, "tensorzero": extras})
 
 
 def gateway_of(snapshot: Snapshot, provider: Provider) -> Gateway | None:

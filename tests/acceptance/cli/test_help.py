@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from model_registry import __version__
 from model_registry.cli import app
+from model_registry.cli.lazy_commands import LazyCommand
 from support import paths
 from support.processes import run, surroundings
 from support.waiting import LONGEST
@@ -24,6 +25,8 @@ FIXTURES = paths.FIXTURES / "tensorzero"
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command and group, with its full name."""
+    if isinstance(command, LazyCommand):
+        command = command.load()
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
         yield from _commands(below, (*path, name))

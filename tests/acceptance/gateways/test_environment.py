@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,12 @@ from model_registry.gateways.tensorzero.validation.dummy_credentials import envi
 from model_registry.gateways.tensorzero.validation.gateway_process import GatewayProcess
 from model_registry.store import migrations
 from support.backends import FUNCTION, FUNCTIONS, ONLY_THE_PROGRAM, SECTIONS
+from support.catalogue import add, names
 from support.gateway_client import Gateway, GatewayProgram, Programs, Refused, free_port
+from support.litellm_proxy import litellm_proxy
 from support.processes import COMMAND, Service, StartService, wait_until
+from support.replica import Replica
+from support.smg_program import running_smg
 
 CONFIG = "/api/tensorzero/config"
 
@@ -87,6 +93,27 @@ def test_a_gateway_starts_with_the_variables_that_the_header_names_and_not_witho
     with pytest.raises(Refused, match="KEY_OF_THIS_TEST"), Gateway(response.text, tmp_path, dummies=False):
         pass
     with Gateway(response.text, tmp_path, {"KEY_OF_THIS_TEST": "x"}, dummies=False):
+        pass
+
+
+async def test_the_other_gateways_start_without_keys_too(start_replica: Any, database_url: str, tmp_path: Path) -> None:
+    migrations.seed(database_url, "model_registry")
+    replica: Replica = await start_replica()
+    files = {}
+    for kind in ("litellm", "smg"):
+        row = await add(replica.client, "gateways", name=kind, kind=kind)
+        snapshot = replica.state.registry.snapshot
+        publisher = replica.state.publishers.of(snapshot.gateways[row["id"]])
+        assert publisher is not None
+        files[kind] = publisher.rendered(publisher.damped(snapshot, time.time()).snapshot).files
+    with litellm_proxy(tmp_path / "litellm", files["litellm"]) as proxy:
+        await asyncio.to_thread(proxy.wait)
+        served = {model["id"] for model in proxy.client.get("/v1/models").json()["data"]}
+    hosted = set(await names(replica.client, "/api/models", provider="openai"))
+    assert served
+    assert not served & (hosted - set(await names(replica.client, "/api/models", provider="ollama_local")))
+    (tmp_path / "workers.json").write_bytes(files["smg"]["workers.json"])
+    with running_smg(tmp_path):
         pass
 
 

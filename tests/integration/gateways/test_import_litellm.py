@@ -84,8 +84,8 @@ async def test_the_kind_is_known_by_the_content(replica: Replica) -> None:
     answer = await imported(replica, {"files": {"gateway.conf": toml}})
     assert answer["kind"] == "tensorzero"
     assert [row.name for row in replica.state.registry.snapshot.models] == ["t"]
-    refused = await replica.client.post(IMPORT, json={"files": {"gateway.conf": toml}, "gateway": "edge"})
-    assert refused.status_code == 422
+    await imported(replica, {"files": {"gateway.conf": toml}, "gateway": "edge"})
+    assert {row.name: row.kind for row in replica.state.registry.snapshot.gateways}["edge"] == "tensorzero"
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], int, str]] = {
@@ -104,3 +104,19 @@ async def test_a_mistake_is_refused_with_what_to_do(replica: Replica, case: str)
     answer = await replica.client.post(IMPORT, json=body)
     assert answer.status_code == status, answer.text
     assert words in answer.text
+
+
+async def test_a_group_of_another_gateway_is_a_conflict_with_both_sides(replica: Replica) -> None:
+    await imported(replica, {"files": ONE, "gateway": "edge"})
+    await replica.client.patch("/api/gateways/edge", json={"providers": None})  # everything
+    other = {"config.yaml": ONE["config.yaml"].replace("openai/x", "openai/other")}
+    answer = await replica.client.post(IMPORT, json={"files": other, "gateway": "centre"})
+    assert answer.status_code == 409, answer.text
+    (reason,) = answer.json()["reasons"]
+    assert "gateway edge: m" in str(reason)
+    assert "is openai/x there, and would be openai/" in str(reason)
+    assert [row.model_id for row in replica.state.registry.snapshot.models] == ["x"]
+    keep = await replica.client.post(IMPORT, json={"files": other}, params={"on_conflict": "keep"})
+    assert keep.status_code == 422
+    done = await imported(replica, {"files": other, "gateway": "centre"}, on_conflict="overwrite")
+    assert "gateway edge: m" in {entry["name"] for entry in done["report"] if entry["action"] == "warning"}

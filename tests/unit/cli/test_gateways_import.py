@@ -57,7 +57,7 @@ def test_a_configuration_is_sent_with_what_it_includes(
     body, params = world.sent()
     assert body["files"] == litellm_configs.files_of("company.yaml")
     assert (body["configuration"], body["gateway"], body["wildcards"]) == ("company.yaml", "edge", {})
-    assert params == {"dry_run": "false", "skip_literal_keys": "true"}
+    assert params == {"dry_run": "false", "skip_literal_keys": "true"}, "what is not given is not sent"
     out = capsys.readouterr().out
     assert "m on p" in out
     assert "left out: set OPENAI_API_KEY" in out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -24,6 +24,7 @@ from model_registry.gateways.litellm.reading.parse import parse_config
 from model_registry.gateways.tensorzero.importing import plan as tensorzero
 from model_registry.gateways.tensorzero.reading.parse import parse_project
 from model_registry.imports.plan import Action, ImportPlan
+from model_registry.imports.projects import DEFAULT_PROJECT, Destination, OnConflict
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -64,9 +65,7 @@ class GatewayImportRequest(BaseModel):
 class GatewayImportEntry(BaseModel):
     """The action taken for one part of the configuration."""
 
-    action: Literal[
-        "created", "changed", "unchanged", "normalised", "upgraded", "removed", "warning", "skipped", "ignored"
-    ]
+    action: Action
     kind: str
     name: str
     detail: str
@@ -102,13 +101,23 @@ async def import_gateway(
         bool,
         Query(description="Of LiteLLM: leave out keys that stand in the file, and name variables instead of them."),
     ] = False,
+    on_conflict: Annotated[
+        OnConflict | None,
+        Query(
+            description="What becomes of what others have otherwise. LiteLLM knows `overwrite` alone: it changes model "
+            "groups of other gateways. By default 409, with both sides."
+        ),
+    ] = None,
 ) -> Response:
     """What the configuration mentions becomes as it has it; everything else stays unchanged.
 
     Importing the same configuration again changes nothing.
     """
     kind = kind_of(body.files)
-    read, planned = _litellm(body, skip_literal_keys) if kind == "litellm" else _tensorzero(body)
+    if kind == "litellm":
+        read, planned = _litellm(body, skip_literal_keys=skip_literal_keys, on_conflict=on_conflict)
+    else:
+        read, planned = _tensorzero(body, on_conflict)
     plan, revision = await run_import(request, caller, read, planned, dry_run=dry_run, refresh=not dry_run)
     content = await state.work.parsing.go_on(_json, plan, kind=kind, dry_run=dry_run, revision=revision)
     return Response(content, media_type=JSON)
@@ -118,9 +127,15 @@ _Reader = Callable[[], Any]
 _Planner = Callable[[Any, Snapshot], ImportPlan]
 
 
-def _litellm(body: GatewayImportRequest, skip_literal_keys: bool) -> tuple[_Reader, _Planner]:
+def _litellm(
+    body: GatewayImportRequest, *, skip_literal_keys: bool, on_conflict: OnConflict | None
+) -> tuple[_Reader, _Planner]:
+    if on_conflict not in {None, "overwrite"}:
+        message = f"on_conflict {on_conflict} is for projects of TensorZero; LiteLLM's configurations know overwrite"
+        raise Invalid(message)
     file = body.configuration or next(iter(body.files))
-    options = litellm.ImportOptions(body.gateway, file, skip_literal_keys, body.wildcards)
+    overwrite = on_conflict == "overwrite"
+    options = litellm.ImportOptions(body.gateway, file, skip_literal_keys, overwrite, body.wildcards)
 
     def planned(config: Any, snapshot: Snapshot) -> ImportPlan:  # noqa: ANN401 (what `read` returns)
         return litellm.plan_import(config, snapshot, new_id, options)
@@ -128,13 +143,11 @@ def _litellm(body: GatewayImportRequest, skip_literal_keys: bool) -> tuple[_Read
     return lambda: parse_config(body.files, body.configuration), planned
 
 
-def _tensorzero(body: GatewayImportRequest) -> tuple[_Reader, _Planner]:
-    if body.gateway not in {None, DEFAULT_GATEWAY}:
-        message = f"these files are a project of TensorZero; POST /api/tensorzero/import takes one for {body.gateway}"
-        raise Invalid(message)
+def _tensorzero(body: GatewayImportRequest, on_conflict: OnConflict | None) -> tuple[_Reader, _Planner]:
+    into = Destination(body.gateway or DEFAULT_GATEWAY, DEFAULT_PROJECT, on_conflict)
 
     def planned(project: Any, snapshot: Snapshot) -> ImportPlan:  # noqa: ANN401 (what `read` returns)
-        return tensorzero.plan_import(project, snapshot, new_id)
+        return tensorzero.plan_import(project, snapshot, new_id, into=into)
 
     configuration = None if body.configuration is None else [body.configuration]
     return lambda: parse_project(body.files, configuration), planned

@@ -7,6 +7,7 @@ import typer
 from model_registry.cli.gateway_environment import env
 from model_registry.cli.gateways import delivery, promotion, rows
 from model_registry.cli.gateways_import import import_
+from model_registry.cli.sync import sync
 
 app = typer.Typer(
     help="The programs that take requests for models: what each carries, gets, needs, and which revision it has.",
@@ -22,7 +23,7 @@ app.command("status")(delivery.status)
 app.command("config")(delivery.config)
 app.command("export")(delivery.export)
 app.command("diff")(delivery.diff)
-app.command("sync")(delivery.sync)
+app.command("sync")(sync)
 app.command("promote")(promotion.promote)
 app.command("approve")(promotion.approve)
 app.command("withdraw")(promotion.withdraw)

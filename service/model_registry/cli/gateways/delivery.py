@@ -1,4 +1,4 @@
-"""`model-registry gateways status|config|export|diff|sync`: what a gateway gets, and the agent that brings it."""
+"""`model-registry gateways status|config|export|diff`: what a gateway gets, and what it does not."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from model_registry.cli.gateways.promotion import describe
 from model_registry.cli.gateways.rows import AsJson, Name, path_of, revision_of
 from model_registry.cli.history import DiffFormat, print_rows
 from model_registry.cli.output import print_json, printable
-from model_registry.cli.registry import ReaderKey, RegistryHttp, RegistryUrl, grouped_options
-from model_registry.cli.sync import Beside, Environment, Patience, keep_in_sync
+from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
-from model_registry.client.operations import DEFAULT_URL
 from model_registry.client.requests import Call, json_object
 
 _Side = Annotated[str, typer.Argument(help="A revision; `served`: what it gets now; `latest`: the newest.")]
@@ -110,26 +108,6 @@ def diff(
         return
     with registry.expect_shape():
         print_rows(difference, "No difference.")
-
-
-@grouped_options
-def sync(
-    *,
-    gateway: Annotated[str, typer.Option("--gateway", help="The gateway's name.")] = "tensorzero",
-    beside: Beside,
-    registry: RegistryUrl = DEFAULT_URL,
-    api_key: ReaderKey = None,
-    patience: Patience,
-    environment: Environment,
-) -> None:
-    """Keep a gateway's files in sync with the registry, and go back if the gateway does not become healthy.
-
-    DIR/current has tensorzero.toml or config.yaml; SMG reads DIR/workers.json, and needs no notice. DIR/current is a
-    complete bundle at any time, even after a failure. The last three bundles are kept.
-
-    Example: `model-registry gateways sync --gateway edge --out /etc/litellm --exec 'systemctl restart litellm'`
-    """
-    keep_in_sync(gateway, beside, registry, api_key, patience, environment)
 
 
 def _status(name: str) -> str:

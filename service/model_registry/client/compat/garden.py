@@ -18,7 +18,7 @@ from model_registry.client.compat.garden_models import (
     ModelRequirements,
     ModelStatus,
 )
-from model_registry.client.rows import read_row
+from model_registry.client.row_calls import read_row
 from model_registry.entities.fitness import FitnessResult, Hardware, Use, check_fitness, unknown_model
 from model_registry.entities.gpu_memory import TrainingSettings
 from model_registry.entities.model import EXTRA_CATEGORIES

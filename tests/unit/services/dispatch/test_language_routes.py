@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_registry.catalog.views import deployed_models, service_models
+from model_registry.entities.change import Operation
 from model_registry.entities.openai_paths import OPENAI_PATHS
 from model_registry.errors import ModelNotFound, NoInstance, ProtocolUnsupported
 from model_registry.services.dispatch.language_routes import Conditions, Route, route_of
@@ -246,6 +247,18 @@ def test_deployments_are_not_asked_where_the_provider_is_not_routed_by_them() ->
     catalogue.deployment(catalogue.model(catalogue.provider("p", "ollama")))
 
     assert [t.key for t in route(catalogue.snapshot(), "m").targets] == ["provider:p/m-id"]
+
+
+def test_a_provider_behind_a_gateway_is_asked_there() -> None:
+    catalogue = Catalogue()
+    provider = catalogue.provider("p", "vllm", api_base=None, route_by="gateway:edge")
+    m = catalogue.model(provider, "m")
+    catalogue.deployment(m, "n", provider_type="vllm", endpoint="http://n:8000")
+    row = {"name": "edge", "kind": "smg", "settings": {"address": "http://smg:30000/v1"}}
+    catalogue.operations.append(Operation("gateways", "insert", "g", row))
+
+    assert places(route(catalogue.snapshot(), "m")) == [(0, "http://smg:30000/v1", "m-id")]
+    assert "no api_base" in refusal(route(catalogue.snapshot().preview([Operation("gateways", "delete", "g")]), "m"))
 
 
 def test_a_providers_address_that_is_one_of_its_nodes_is_asked_once() -> None:

@@ -120,3 +120,16 @@ def rank_of(entry: Entry) -> int | None:
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
     return int(value) if isinstance(value, bool | int) else None
+
+
+def ranks_of(entries: list[Entry], old: list[Model | None]) -> list[int]:
+    """Return the priority of each entry: 0 where all are alike, and the rows' own where these mean the same."""
+    orders = [rank_of(entry) for entry in entries]
+    given = sorted({order for order in orders if order is not None})
+    ranks = [given.index(order) if order is not None else len(given) for order in orders]
+    if len(set(ranks)) == 1:
+        ranks = [0] * len(ranks)
+    before = [row.routing_priority for row in old if row is not None]
+    if len(before) == len(ranks) and [sorted(set(before)).index(rank) for rank in before] == ranks:
+        return before
+    return ranks

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_registry.entities.base import GatewayLongName, LongName
 from model_registry.entities.gateway import Gateway
-from model_registry.entities.model import Model, ModelDraft
+from model_registry.entities.model import GATEWAY_CONTEXTS, Model, ModelDraft
 from model_registry.entities.provider import Provider, ProviderDraft
 from model_registry.entities.provider_types import has_reserved_prefix
 from model_registry.errors import InvalidConfiguration, Reason
@@ -22,9 +22,10 @@ from model_registry.gateways.litellm.config import Entry, LitellmConfig, Path, T
 from model_registry.gateways.litellm.importing.gateway_row import KIND, gateway_of, import_gateway
 from model_registry.gateways.litellm.importing.literal_keys import LiteralKey, without_literal_keys
 from model_registry.gateways.litellm.importing.losses import refuse_losses
-from model_registry.gateways.litellm.importing.models import column, facts_of, rank_of, tags_of, type_of
+from model_registry.gateways.litellm.importing.models import column, facts_of, rank_of, ranks_of, tags_of, type_of
 from model_registry.gateways.litellm.importing.names import why_no_model
 from model_registry.gateways.litellm.importing.offers import ImportedOffer, read_offer
+from model_registry.gateways.litellm.importing.others import settle_with_others
 from model_registry.gateways.litellm.importing.providers import Providers
 from model_registry.gateways.litellm.importing.settings import import_aliases, import_sections
 from model_registry.gateways.litellm.importing.wildcards import expanded
@@ -46,6 +47,8 @@ class ImportOptions:
     file: str = "litellm"
     """The path of the configuration: a new gateway is named after it."""
     skip_literal_keys: bool = False
+    overwrite: bool = False
+    """Whether groups that other LiteLLM gateways have otherwise change. If not, the import is refused."""
     wildcards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """model_name of a wildcard -> what to put in place of its `*`."""
 
@@ -89,10 +92,12 @@ class _Import:
     ) -> None:
         self.config = config
         self.snapshot = snapshot
+        self.overwrite = options.overwrite
         self.planner = Planner(snapshot, new_id, on_problem=self._problem)
-        self.providers = Providers(snapshot, new_id)
         self.reasons: list[Reason] = []
         self.first_rows: dict[str, str] = {}
+        self.scope = snapshot
+        """What the gateway carries of the registry as it is."""
         self.own: set[str] = set()
         """The model rows that are entries of the configuration."""
         found = gateway_of(snapshot, options.gateway, options.file)
@@ -100,7 +105,8 @@ class _Import:
         self.gateway = (
             found if isinstance(found, Gateway) else Gateway(id=new_id(), name=found, kind=KIND, content_of=found)
         )
-        self.scope = scoped(snapshot, self.gateway)
+        names = {entry.model_name for entry in config.entries}
+        self.providers = Providers(snapshot, new_id, self.old_gateway, names)
 
     def plan(self, literal: tuple[LiteralKey, ...]) -> ImportPlan:
         """Plan all of it."""
@@ -108,6 +114,7 @@ class _Import:
         rows = {name: self._rows(name, entries) for name, entries in groups.items()}
         providers = {provider.id: provider for found in rows.values() for _, provider, _ in found}
         self.gateway = import_gateway(self.gateway, self.old_gateway, providers.values(), self.config, self.planner)
+        self.scope = scoped(self.snapshot, self.gateway)
         self._write_providers(providers.values())
         for name, found in rows.items():
             self._write_group(name, found)
@@ -117,6 +124,7 @@ class _Import:
         if self.reasons:
             raise InvalidConfiguration(f"The configuration cannot be imported: {self.reasons[0]}", reasons=self.reasons)
         refuse_losses(self.config, self.planner, self.gateway, self.own)
+        settle_with_others(self.planner, self.gateway, rows, overwrite=self.overwrite)
         return self.planner.plan()
 
     def _groups(self) -> tuple[dict[str, list[Entry]], list[tuple[Entry, str]]]:
@@ -130,12 +138,23 @@ class _Import:
         kept: list[tuple[Entry, str]] = []
         for name, entries in groups.items():
             reasons = {entry.path: reason for entry in entries if (reason := self._why_kept(entry))}
+            if taken := self._alias_of(name):
+                to_do = "delete that alias and import again, to have it as a model"
+                reasons = {entry.path: f"its name is an alias of {taken} in the registry; {to_do}" for entry in entries}
             if reasons and any(rank_of(entry) is not None for entry in entries):
                 other = "another entry of its group, which has an order, is no model"
                 reasons = {entry.path: reasons.get(entry.path, other) for entry in entries}
             kept += [(entry, reasons[entry.path]) for entry in entries if entry.path in reasons]
             groups[name] = [entry for entry in entries if entry.path not in reasons]
         return groups, sorted(kept, key=lambda found: int(found[0].path[1]))
+
+    def _alias_of(self, name: str) -> str | None:
+        """Return the model that a name is an alias of, for gateways that would then have two things of this name."""
+        for alias in self.snapshot.aliases.where("alias", name):
+            model = self.snapshot.models.get(alias.model_id)
+            if alias.context in GATEWAY_CONTEXTS and model is not None and model.name != name:
+                return model.name
+        return None
 
     def _problem(self, path: Path, message: str) -> None:
         self.reasons.append(Reason(self.config.place(path), message))
@@ -182,7 +201,7 @@ class _Import:
     def _write_group(self, name: str, found: list[tuple[ImportedOffer, Provider, Model | None]]) -> None:
         if not found:
             return
-        ranks = _ranks([offer.entry for offer, _, _ in found], [old for _, _, old in found])
+        ranks = ranks_of([offer.entry for offer, _, _ in found], [old for _, _, old in found])
         for (offer, provider, old), rank in zip(found, ranks, strict=True):
             row_id = self._write_model(offer, provider, old, rank)
             self.own.add(row_id)
@@ -257,19 +276,6 @@ class _Import:
             self.planner.note(actions[note.action], "configuration", note.where, note.message)
         if self.config.settings("general_settings").get("database_url") is not None:
             self.planner.note("ignored", "database", "general_settings.database_url", f"{_ELSEWHERE}: they stay there")
-
-
-def _ranks(entries: list[Entry], old: list[Model | None]) -> list[int]:
-    """Return the priority of each entry: 0 where all are alike, and the rows' own where these mean the same."""
-    orders = [rank_of(entry) for entry in entries]
-    given = sorted({order for order in orders if order is not None})
-    ranks = [given.index(order) if order is not None else len(given) for order in orders]
-    if len(set(ranks)) == 1:
-        ranks = [0] * len(ranks)
-    before = [row.routing_priority for row in old if row is not None]
-    if len(before) == len(ranks) and [sorted(set(before)).index(rank) for rank in before] == ranks:
-        return before
-    return ranks
 
 
 def _same_mode(one: str, other: str) -> bool:

@@ -72,7 +72,8 @@ def value_of(section: ConfigSection) -> Json:
 def _router_settings(snapshot: Snapshot, made: Settings, groups: Groups) -> Table:
     tree = dict(as_table(made.tree.get(ROUTER_SETTINGS)))
     given = as_table(tree.get(ALIASES))
-    aliases = dict(_aliases(snapshot, groups, made, frozenset(given))) | given
+    kept = {str(entry.get("model_name")) for entry in made.entries if isinstance(entry, dict)}
+    aliases = dict(_aliases(snapshot, groups, made, kept | given.keys())) | given
     if aliases:
         tree[ALIASES] = dict(sorted(aliases.items()))
     if groups.largest_shared > 1:

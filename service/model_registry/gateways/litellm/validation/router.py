@@ -105,6 +105,7 @@ def _asked(settings: Table) -> Table:
 
 def _refusal(entries: list[Table], **settings: Any) -> str | None:  # noqa: ANN401 (whatever people write)
     """Return why the Router cannot be made of these, or None."""
+    import litellm  # noqa: PLC0415 (as above)
     from litellm.router import Router  # noqa: PLC0415 (as above)
     from litellm.types.router import RouterGeneralSettings  # noqa: PLC0415 (as above)
 
@@ -112,6 +113,7 @@ def _refusal(entries: list[Table], **settings: Any) -> str | None:  # noqa: ANN4
         for key, value in entry["litellm_params"].items():
             if (name := variable_of(value)) and _NAME.fullmatch(name) and not is_reserved(name):
                 os.environ[name] = _DUMMIES.get(key, _DUMMY)
+    prices = dict(litellm.model_cost)
     try:
         router = Router(
             model_list=entries,
@@ -122,6 +124,10 @@ def _refusal(entries: list[Table], **settings: Any) -> str | None:  # noqa: ANN4
         router.discard()
     except Exception as error:  # noqa: BLE001 (whatever LiteLLM raises is its refusal)
         return _short(str(error)) or type(error).__name__
+    finally:
+        # Each entry adds its prices, and is compared with all of them: 10,000 would take ten minutes.
+        litellm.model_cost.clear()
+        litellm.model_cost.update(prices)
     return None
 
 

@@ -78,6 +78,7 @@ def _advice(into: Destination, owner: str) -> str:
     if into.on_conflict == "keep":
         return "What is switched off cannot be used: activate it, or choose --on-conflict rename or overwrite."
     return (
-        f"Choose --on-conflict rename, overwrite or keep (over HTTP on_conflict); or import into a gateway of its own "
-        f"with --gateway NAME; or, where it is the same project, with --project {owner}."
+        "Choose --on-conflict rename, overwrite or keep (over HTTP on_conflict); or import into a gateway of its own "
+        "with --gateway NAME, where only models have to agree; or, where it is the same project, with "
+        f"--project {owner}."
     )

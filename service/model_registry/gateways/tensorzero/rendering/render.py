@@ -146,6 +146,8 @@ class RenderCache:
     made: dict[_Source, list[tuple[str, str]]] = field(default_factory=dict)
     omissions: dict[_Source, tuple[Omission, ...]] = field(default_factory=dict)
     needs: dict[_Source, tuple[Need, ...]] = field(default_factory=dict)
+    counts: dict[Need, int] = field(default_factory=dict)
+    """How many sources have a need: looking at all of them would take longer than everything else."""
     rendered: Rendered | None = None
 
 
@@ -161,7 +163,7 @@ def render(snapshot: Snapshot, cache: RenderCache | None = None) -> Rendered:
         for part, key in cache.made.pop(source, ()):
             del cache.texts[part][key]
         cache.omissions.pop(source, None)
-        cache.needs.pop(source, None)
+        _count(cache, cache.needs.pop(source, ()), -1)
     for source, entry in entries:
         _remember(cache, source, entry)
     cache.snapshot = snapshot
@@ -211,6 +213,7 @@ def _remember(cache: RenderCache, source: _Source, entry: ModelEntry) -> None:
         cache.omissions[source] = entry.omissions
     if entry.needs:
         cache.needs[source] = entry.needs
+        _count(cache, entry.needs, 1)
 
 
 def _text(cache: RenderCache, part: str, key: str, table: Table) -> str:
@@ -254,10 +257,16 @@ def _assembled(cache: RenderCache, snapshot: Snapshot) -> Rendered:
     return Rendered("\n".join(fragments), tuple(omitted), named)
 
 
+def _count(cache: RenderCache, needs: Iterable[Need], change: int) -> None:
+    for need in needs:
+        cache.counts[need] = cache.counts.get(need, 0) + change
+        if not cache.counts[need]:
+            del cache.counts[need]
+
+
 def _variables(cache: RenderCache, sections: Iterable[tuple[str, Any]]) -> tuple[Variable, ...]:
     values = dict(sections)
-    needs = {need for entry in cache.needs.values() for need in entry}
-    needs.update(need for name, value in values.items() for need in section_needs(name, value))
+    needs = [*cache.counts, *(need for name, value in values.items() for need in section_needs(name, value))]
     return variables(needs, values.get("provider_types"))
 
 

@@ -17,6 +17,7 @@ from model_registry.gateways.tensorzero.project import Table
 from model_registry.gateways.tensorzero.rendering.provider_tables import ProviderTable, why_left_out
 from model_registry.snapshot.live_deployments import is_routed, live_deployments, node_of
 from model_registry.snapshot.snapshot import Snapshot
+from model_registry.snapshot.through_gateways import is_through
 
 MOST_ROUTES = 100
 """Routes per row, at most. Every change of the model renders and checks each route's table again."""
@@ -77,7 +78,8 @@ def routing_of(snapshot: Snapshot, model: Model, deployment: Deployment) -> Addr
     """Return the address at which gateways use this deployment, or why they do not."""
     provider = snapshot.providers.get(model.provider_id)
     if provider is None or not is_routed(provider):
-        return Address(fault="its provider is not routed by deployments")
+        through = f"gateways ask another one, which asks it: its provider has route_by {provider and provider.route_by}"
+        return Address(fault=through if is_through(provider) else "its provider is not routed by deployments")
     if left_out := why_left_out(model, provider):
         return Address(fault=f"its model is left out: {left_out}")
     node = node_of(snapshot, deployment)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model_registry.entities.model import Model
+from model_registry.entities.model import Alias, Model
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, Conflict, InvalidConfiguration
 from model_registry.gateways.litellm.compare import compare
@@ -312,9 +312,19 @@ def test_rows_that_fit_are_used_whatever_their_names() -> None:
     (provider,) = registry.snapshot.providers
     renamed = provider.model_copy(update={"name": "ours"})
     registry.snapshot = registry.snapshot.with_rows({"model_providers": [(provider.id, renamed)]})
-    registry.take(files(entry("n", "openai/y", api_key="os.environ/K", organization="o")), gateway="other")
+    gateway = registry.gateway()
+    known = gateway.model_copy(update={"providers": ["ours"]})
+    registry.snapshot = registry.snapshot.with_rows({"gateways": [(gateway.id, known)]})
+    registry.take(files(entry("n", "openai/y", api_key="os.environ/K", organization="o")))
     assert {row.provider_id for row in registry.snapshot.models} == {provider.id}
-    registry.take(files(entry("o", "openai/y", api_key="os.environ/K")), gateway="other")
+    registry.take(files(entry("o", "openai/y", api_key="os.environ/K")))
+    assert len(list(registry.snapshot.providers)) == 2
+
+
+def test_a_new_gateway_gets_nothing_that_its_configuration_lacks() -> None:
+    registry = imported(entry("m", "openai/x"), entry("n", "openai/y"))
+    registry.take(files(entry("m", "openai/x")), gateway="second")
+    assert [e.model_name for e in registry.config("second").entries] == ["m"]
     assert len(list(registry.snapshot.providers)) == 2
 
 
@@ -392,3 +402,60 @@ def test_nearly_equal_deployments_keep_their_rows() -> None:
     registry.take(given)
     assert registry.plan(given).operations == ()
     assert registry.plan({"out.yaml": registry.text()}).operations == ()
+
+
+def test_a_group_whose_name_is_an_alias_is_kept_as_it_is() -> None:
+    registry = imported(entry("ours", "openai/x"))
+    (model,) = registry.snapshot.models
+    alias = Alias(id="alias", model_id=model.id, alias="fast", context="default")
+    registry.snapshot = registry.snapshot.with_rows({"model_aliases": [(alias.id, alias)]})
+    plan = registry.take(files(entry("fast", "openai/y"), router_settings={"model_group_alias": {"quick": "fast"}}))
+    assert {row.name for row in registry.snapshot.models} == {"ours"}
+    assert ["is an alias of ours" in e.detail for e in plan.report if e.kind == "entry"] == [True]
+    tree = registry.config().tree
+    assert [item for item in tree["model_list"] if item["model_name"] == "fast"] == [entry("fast", "openai/y")]
+    assert tree["router_settings"]["model_group_alias"] == {"quick": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("there", "given"), [("https://api.openai.com/v1", None), (None, "https://api.openai.com/v1/")]
+)
+def test_the_vendors_own_address_is_the_same_account_stated_or_not(there: str | None, given: str | None) -> None:
+    registry = imported(entry("ours", "openai/x", api_key="os.environ/K"))
+    (provider,) = registry.snapshot.providers
+    stated = provider.model_copy(update={"api_base": there})
+    registry.snapshot = registry.snapshot.with_rows({"model_providers": [(provider.id, stated)]})
+    own = entry("m", "openai/y", api_key="os.environ/K", **({"api_base": given} if given else {}))
+    registry.take(files(own))
+    assert len(list(registry.snapshot.providers)) == 1
+    assert {e.model_name: e.params for e in registry.config().entries}["m"] == own["litellm_params"]
+
+
+def test_a_group_of_another_gateway_does_not_change_unasked() -> None:
+    registry = imported(entry("m", "openai/x"), entry("n", "anthropic/y"))
+    before = registry.config("config").tree
+    registry.take(files(entry("m", "openai/other")), gateway="second")
+    assert registry.config("config").tree == before
+    gateway = registry.gateway("config")
+    all_of_it = gateway.model_copy(update={"providers": None})
+    registry.snapshot = registry.snapshot.with_rows({"gateways": [(gateway.id, all_of_it)]})
+    with pytest.raises(Conflict, match="--on-conflict overwrite") as caught:
+        registry.plan(files(entry("m", "openai/third")), gateway="third")
+    assert "gateway config: m" in {reason.where for reason in caught.value.reasons}
+    plan = registry.take(files(entry("m", "openai/third")), gateway="third", overwrite=True)
+    assert "gateway config: m" in {e.name for e in plan.report if e.action == "warning"}
+
+
+def test_gateways_of_one_registry_do_not_touch_each_other() -> None:
+    registry = Registry.empty()
+    refused = []
+    for name in litellm_configs.NAMES:
+        try:
+            registry.take(litellm_configs.files_of(name), gateway=name, skip_literal_keys=True)
+        except Conflict as error:
+            refused.append((name, str(error.reasons[0])))
+    gateways = {row.name for row in registry.snapshot.gateways}
+    assert len(gateways) + len(refused) == len(litellm_configs.NAMES)
+    assert refused == []
+    for name in gateways:
+        assert compare(meant(litellm_configs.files_of(name)), registry.config(name).tree, facts=True) == [], name

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from model_registry.entities.change import Operation
+from model_registry.entities.gateway import Gateway
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.litellm.rendering.groups import model_group
+from model_registry.gateways.scope import scoped
 from support.catalogues import Catalogue
 
 OWN = "http://own.example:11434"
@@ -172,6 +175,17 @@ def test_live_nodes_share_in_an_order_that_memory_does_not_change_and_the_own_ad
         (m, OWN, 0),
     ]
     assert all("order" not in one for one in params(catalogue))
+
+
+def test_a_provider_behind_smg_is_asked_at_its_address_by_openais_protocol_whatever_nodes_there_are() -> None:
+    catalogue = Catalogue()
+    m = catalogue.model(catalogue.provider("p", "ollama", api_base=OWN, route_by="gateway:smg"), "m")
+    catalogue.deployment(m, "n")
+    smg = {"name": "smg", "kind": "smg", "settings": {"address": "http://smg:30000/v1"}}
+    snapshot = catalogue.snapshot().preview([Operation("gateways", "insert", "g", smg)])
+    carried = scoped(snapshot, Gateway(id="e", name="edge", kind="litellm", content_of="edge"))
+    [entry] = model_group(carried, "m").entries()
+    assert entry["litellm_params"] == {"model": "openai/m-id", "api_base": "http://smg:30000/v1", "api_key": "none"}
 
 
 def test_without_live_nodes_the_own_address_is_asked_as_ever() -> None:
