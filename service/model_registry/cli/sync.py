@@ -123,7 +123,7 @@ def sync(
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
+    DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json: no restart.
 
     Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """

@@ -193,7 +193,7 @@ def test_the_service_is_told_how_to_reach_its_parts() -> None:
     assert environment["POSTGREST_URL"] == "http://postgrest:3000"
     assert environment["NATS_URL"].endswith("@nats:4222")
     assert {"POSTGREST_JWT_SECRET", "MODEL_REGISTRY_API_KEY", "MODEL_REGISTRY_CACHE_DIR"} <= set(environment)
-    assert {"MODEL_REGISTRY_READ_KEY", "MODEL_REGISTRY_METRICS_TOKEN"} <= set(environment)
+    assert {"MODEL_REGISTRY_AGENT_KEY", "MODEL_REGISTRY_METRICS_TOKEN"} <= set(environment)
     assert environment_of(SERVICES["migrate"])["DATABASE_URL"].endswith("@postgres:5432/model_registry")
 
 
@@ -222,7 +222,7 @@ def test_whether_reads_need_a_key_is_said_in_the_environment_file(*, said: str, 
 def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything(name: str) -> None:
     service, agent = environment_of(SERVICES["model-registry"]), environment_of(SERVICES[name])
     key = interpolated(agent["MODEL_REGISTRY_API_KEY"], SAMPLE)
-    assert key == interpolated(service["MODEL_REGISTRY_READ_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_READ_KEY"]
+    assert key == interpolated(service["MODEL_REGISTRY_AGENT_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_AGENT_KEY"]
     group: Any = typer.main.get_command(commands)
     option = next(p for p in group.commands["tensorzero"].load().commands["sync"].params if p.name == "api_key")
     assert option.envvar == "MODEL_REGISTRY_API_KEY"
