@@ -282,7 +282,7 @@ def test_an_agent_runs_a_command_that_exists_with_options_that_it_has(name: str)
     program, group, command, *options = SERVICES[name]["command"]
     assert program == "model-registry"
     found: Any = typer.main.get_command(commands)
-    known = {option for parameter in found.commands[group].commands[command].params for option in parameter.opts}
+    known = {option for parameter in found.commands[group].load().commands[command].params for option in parameter.opts}
     assert {option.partition("=")[0] for option in options} <= known
 
 
