@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 from model_registry.errors import Conflict, PreconditionFailed, RevisionGone, RevisionNotFound
 from model_registry.snapshot.difference import TABLES, RowChange, difference, restoring, sharing
 from model_registry.snapshot.snapshot import Snapshot
@@ -169,4 +170,9 @@ def _with_gateways_of(now: Snapshot, then: Snapshot) -> Snapshot:
 
 
 def _read(document: dict[str, Any], current: Snapshot) -> Snapshot:
-    return sharing(Snapshot.from_document(document), current)
+    """Read an earlier state. The first gateway was there before its table was logged: as it is, until an entry says."""
+    then = Snapshot.from_document(document)
+    first = [row for row in current.gateways if row.name == DEFAULT_GATEWAY]
+    if first and not then.gateways.where("name", DEFAULT_GATEWAY):
+        then = then.with_rows({"gateways": [(row.id, row) for row in first]})
+    return sharing(then, current)

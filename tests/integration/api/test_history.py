@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -42,7 +43,12 @@ class Ledger:
         self.seen: dict[int, Snapshot] = {}
 
     async def go_to(self, state: Snapshot) -> int:
-        """Write the operations that result in this state; remember it as the database returns it."""
+        """Write the operations that result in this state; remember it as the database returns it.
+
+        The gateways stay: what is drawn belongs to the first one.
+        """
+        gateways = self.registry.snapshot.tables["gateways"]
+        state = replace(state, tables=state.tables.set("gateways", gateways))
         operations = restoring(self.registry.snapshot, state)
         revision = await self.registry.write(operations, actor="ledger")
         self.seen[revision] = Snapshot.from_document(await self.database.call("registry_snapshot"))
@@ -440,6 +446,6 @@ async def test_the_trimmer_forgets_what_is_older_than_the_setting_says(
 
 
 async def test_an_empty_registry_has_revision_0_and_no_other(ledger: Ledger) -> None:
-    assert difference(await ledger.history.at(0), Snapshot.empty()) == []
+    assert difference(await ledger.history.at(0), ledger.registry.snapshot) == []  # there is the first gateway
     with pytest.raises(RevisionNotFound):
         await ledger.history.at(1)
