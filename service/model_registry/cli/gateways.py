@@ -6,6 +6,7 @@ import typer
 
 from model_registry.cli.gateway_environment import env
 from model_registry.cli.gateways_import import import_
+from model_registry.cli.sync import sync
 
 app = typer.Typer(
     help="The programs that take requests for models: what they need, and configurations that exist already.",
@@ -13,4 +14,5 @@ app = typer.Typer(
 )
 
 app.command("env")(env)
+app.command("sync")(sync)
 app.command("import")(import_)

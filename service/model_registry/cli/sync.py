@@ -1,4 +1,4 @@
-"""`model-registry tensorzero sync`: the agent beside a gateway, implemented in `gateway_agent/agent.py`."""
+"""`model-registry gateways sync`, also `tensorzero sync`: the agent beside a gateway, from `gateway_agent/agent.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from model_registry.gateway_agent.environment import GatewayEnvironment
 
 Out = Annotated[
-    Path, typer.Option("--out", help="Directory for bundles. The gateway reads DIR/current/tensorzero.toml.")
+    Path,
+    typer.Option(
+        "--out",
+        help="Directory for bundles. TensorZero reads DIR/current/tensorzero.toml, LiteLLM DIR/current/config.yaml, "
+        "SMG DIR/workers.json.",
+    ),
+]
+Gateway = Annotated[
+    str | None, typer.Option("--gateway", help="Name of the gateway; without it: tensorzero.", metavar="NAME")
 ]
 Nats = Annotated[
     str | None, typer.Option("--nats", envvar="NATS_URL", help=f"Receive changes over NATS, instead of polling. {HOW}")
@@ -101,6 +109,7 @@ class Patience:
 def sync(
     *,
     out: Out,
+    gateway: Gateway = None,
     registry: RegistryUrl = DEFAULT_URL,
     api_key: ReaderKey = None,
     nats: Nats = None,
@@ -114,9 +123,9 @@ def sync(
 ) -> None:
     """Keep a gateway's configuration in sync with the registry, and roll back if the gateway does not become healthy.
 
-    DIR/current is a complete bundle at any time, even after a failure. The last three bundles are kept.
+    DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json: no restart.
 
-    Example: `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'`
+    Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`
     """
     from model_registry.gateway_agent.agent import Agent
     from model_registry.gateway_agent.bundle_directory import BundleDirectory
@@ -125,14 +134,13 @@ def sync(
     from model_registry.messaging.change_notifier import ChangeNotifier
 
     configure_plain()
-    number = _signal_of(signal_name)
     login = nats_login(nats) if nats and not once else None
     signal.signal(signal.SIGTERM, _interrupt)
     with suppress(KeyboardInterrupt):  # the normal end of an agent; the current bundle stays
         agent = Agent(
-            BundleSource(registry, api_key),
+            BundleSource(registry, api_key, gateway=gateway),
             BundleDirectory(out),
-            LocalGateway(command, pid_file, number, health),
+            LocalGateway(command, pid_file, _signal_of(signal_name), health),
             patience=patience.read(environment),
             news=ChangeNotifier(login) if login else None,
             environment=environment.read(),

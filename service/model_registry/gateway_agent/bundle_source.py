@@ -13,12 +13,12 @@ from model_registry.client.blocking import Client
 from model_registry.client.bundle import unpack_bundle
 from model_registry.client.requests import Call, error_of, json_object, quoted
 from model_registry.client.retries import RetryPolicy
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 from model_registry.errors import NotAllowed, NotAuthenticated, RegistryUnreachable
 from model_registry.file_paths import CONFIG_FILE
 
 _BUNDLE = "/api/tensorzero/bundle"
 _CONFIGURATION = "/api/tensorzero/config"
-_ENVIRONMENT = "/api/gateways/tensorzero/environment"
 _VARIABLES, _MISSING = "x-registry-variables", "x-registry-missing-variables"
 _PATIENCE = RetryPolicy(answer=30, connect=5, attempts=1)
 _TAG = re.compile(r'(?:W/)?"([A-Za-z0-9._-]{1,100})"')
@@ -56,6 +56,7 @@ class BundleSource:
         """`gateway`: whose bundles; by default those of the one that is there from the start."""
         self.url = url.rstrip("/")
         self._path = _BUNDLE if gateway is None else f"/api/gateways/{quoted(gateway)}/bundle"
+        self._environment = f"/api/gateways/{quoted(gateway or DEFAULT_GATEWAY)}/environment"
         self._client = Client(url, api_key, patience=_PATIENCE, transport=transport)
         self.validated = 0
         """The newest revision that was validated, accepted or refused, when the registry answered last."""
@@ -96,7 +97,7 @@ class BundleSource:
     def report(self, names: Iterable[str], missing: Iterable[str]) -> None:
         """Report which variables the gateway has, and which it has not. Errors: RegistryError."""
         body = {"names": sorted(names), "missing": sorted(missing)}
-        self._client.ask(Call("POST", _ENVIRONMENT, json_object, body=body, repeatable=True))
+        self._client.ask(Call("POST", self._environment, json_object, body=body, repeatable=True))
 
     def _get(self, known: Iterable[str], wait: float | None) -> httpx.Response:
         tags = ", ".join(f'"{tag}"' for tag in known)

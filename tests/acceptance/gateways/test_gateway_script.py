@@ -25,9 +25,12 @@ def out(tmp_path: Path) -> Path:
     fake.parent.mkdir()
     fake.write_text(FAKE)
     fake.chmod(0o755)
+    (fake.parent / "litellm").symlink_to(fake)
     for name in ("one", "two", "dies"):
         (tmp_path / "bundles" / name).mkdir(parents=True)
         (tmp_path / "bundles" / name / "tensorzero.toml").touch()
+    (tmp_path / "bundles" / "litellm").mkdir()
+    (tmp_path / "bundles" / "litellm" / "config.yaml").touch()
     switch(tmp_path, "one")
     return tmp_path
 
@@ -61,3 +64,9 @@ def test_a_gateway_that_dies_is_started_again_and_leaves_when_the_link_goes_back
     script.wait_for("bundles/dies/.*(?s:.*)bundles/dies/", 10)
     switch(out, "one")
     script.wait_for("bundles/dies/(?s:.*)bundles/one/", 10)
+
+
+def test_a_bundle_for_litellm_is_litellms(out: Path, script: Program) -> None:
+    script.wait_for("bundles/one", 10)
+    switch(out, "litellm")
+    script.wait_for(r"started \S+/bundles/litellm/config.yaml --flag", 10)

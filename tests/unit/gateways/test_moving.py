@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +25,20 @@ from model_registry.gateways.kind import Rendered
 from model_registry.gateways.left_out import beyond_its_kind, beyond_its_kind_in_words
 from model_registry.gateways.litellm.rendering import settings
 from model_registry.gateways.litellm.rendering.render import LiteLLMRenderer
+from model_registry.gateways.scope import scoped
 from model_registry.gateways.tensorzero.importing.plan import plan_import
+from model_registry.gateways.tensorzero.kind import TensorZeroRenderer
 from model_registry.gateways.tensorzero.project import Project
 from model_registry.gateways.tensorzero.reading.project_files import read_project
 from model_registry.snapshot.snapshot import Snapshot
 from support import paths
 from support.catalogues import Catalogue
+from support.litellm_configs import files_of
+from support.litellm_imports import Registry
 
 EDGE = Gateway(id="edge", name="edge", kind="litellm", content_of="tensorzero")
 Key = tuple[str, ...]
+Tree = dict[str, Any]
 
 METRIC = {"metrics": {"solved": {"type": "boolean", "optimize": "max", "level": "episode"}}}
 FIXTURES = paths.FIXTURES / "tensorzero"
@@ -49,12 +55,15 @@ def moved(rows: list[Operation]) -> Rendered:
     return LiteLLMRenderer().render(Snapshot.empty().preview(rows), EDGE)
 
 
-def keys(tree: Any, path: Key = ()) -> Iterator[Key]:
-    """Every key of a tree, outer ones first."""
+def keys(tree: Any, path: Any = ()) -> Iterator[Any]:
+    """Every key of a tree, outer ones first; the number of an item of a list is no key, but part of a path."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield (*path, key)
             yield from keys(value, (*path, key))
+    elif isinstance(tree, list):
+        for number, item in enumerate(tree):
+            yield from keys(item, (*path, number))
 
 
 def without(tree: dict[str, Any], path: Key) -> dict[str, Any]:
@@ -184,3 +193,57 @@ def test_smg_cannot_have_hosted_models_functions_aliases_and_sections() -> None:
         "1 section. Each with its place, and what to do instead: GET /api/gateways/edge/omitted"
     )
     assert beyond_its_kind_in_words(Snapshot.empty(), gateway) is None
+
+
+TENSORZERO = Gateway(id="tz", name="tz", kind="tensorzero", content_of="?")
+
+
+def moved_back(tree: Tree, name: str) -> tuple[list[Operation], Rendered]:
+    """The rows of a LiteLLM configuration, and what a TensorZero gateway gets of it."""
+    registry = Registry.empty()
+    plan = registry.take({name: yaml.safe_dump(tree)}, skip_literal_keys=True)
+    gateway = TENSORZERO.model_copy(update={"content_of": registry.gateway().name})
+    return list(plan.operations), TensorZeroRenderer().render(scoped(registry.snapshot, gateway), gateway)
+
+
+def is_listed_back(tree: Tree, path: Any, rendered: Rendered) -> bool:
+    """Whether the key, or what it is part of, is listed with its place."""
+    listed = {o.name for o in rendered.omitted}
+    match path:
+        case ("model_list", _, "model_info", key, *_) if key in {"id", "mode"} or "cost" in key:
+            return True  # a name for LiteLLM alone, and what the catalogue knows of a model
+        case ("model_list", _, "model_info"):
+            return True  # its keys are looked at one by one
+        case ("model_list", number, *rest):
+            whole = f"model_list.{tree['model_list'][number]['model_name']}"
+            return whole in listed or any(name.endswith(f".{key}") for key in rest for name in listed)
+        case (section, key, *_):
+            return f"{section}.{key}" in listed
+    return path[0] in listed
+
+
+@pytest.mark.parametrize("name", ["azure_regions.yaml", "home_lab.yaml", "reliability.yaml", "wildcards.yaml"])
+def test_nothing_of_a_litellm_configuration_is_dropped_without_a_word(name: str) -> None:
+    tree = yaml.safe_load(files_of(name)[name])
+    rows, whole = moved_back(tree, name)
+    found, looked_at = [], set()
+    for path in keys(tree):
+        shape = tuple(part for part in path if not isinstance(part, int))  # of each kind of key one is enough
+        if shape in looked_at or is_listed_back(tree, path, whole):
+            continue
+        looked_at.add(shape)
+        try:
+            others, rest = moved_back(without(tree, path), name)
+        except (InvalidConfiguration, KeyError):
+            continue  # the configuration needs the key
+        if others != rows and rest == whole:
+            found.append(path)
+    assert found == []
+
+
+def test_sections_and_files_of_litellm_are_no_part_of_a_project() -> None:
+    _, rendered = moved_back(yaml.safe_load(files_of("reliability.yaml")["reliability.yaml"]), "reliability.yaml")
+    project = tomllib.loads(rendered.files["tensorzero.toml"].decode())
+    assert project.keys() <= {"models", "embedding_models"}
+    listed = {o.name: o.instead for o in rendered.omitted}
+    assert "variants" in listed["router_settings.fallbacks"]

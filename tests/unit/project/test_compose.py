@@ -19,6 +19,7 @@ from compose_spec import PyOptions
 from pydantic import AliasChoices
 
 from model_registry.cli import app as commands
+from model_registry.devstack.smg import FOLLOWING
 from model_registry.settings import Settings
 from support.paths import ROOT
 
@@ -64,6 +65,8 @@ OPTIONAL = example_variables(r"^# ([A-Z][A-Z0-9_]*)=")
 SAMPLE = {name: f"sample-{name.lower()}" for name in REQUIRED}
 RAW: dict[str, Any] = yaml.safe_load(COMPOSE)
 SERVICES: dict[str, dict[str, Any]] = RAW["services"]
+OTHER_GATEWAYS = ("litellm", "smg")
+AGENTS = ("gateway-sync", "litellm-sync", "smg-sync")
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
@@ -97,8 +100,9 @@ def test_the_judge_refuses_what_is_wrong(right: str, wrong: str, why: str) -> No
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_has_the_profile(name: str) -> None:
-    assert SERVICES[name]["profiles"] == ["orchestration"]
+def test_every_service_has_a_profile_and_other_gateways_their_own(name: str) -> None:
+    own = next((kind for kind in OTHER_GATEWAYS if name.startswith(kind)), "orchestration")
+    assert SERVICES[name]["profiles"] == [own]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -115,6 +119,8 @@ def test_the_services_asked_for_are_there() -> None:
         "nats",
         "pmoves-model-registry",
         "tensorzero/gateway",
+        "ghcr.io/berriai/litellm",
+        "lightseekorg/smg",
         "prom/prometheus",
     }
 
@@ -187,7 +193,7 @@ def test_the_service_is_told_how_to_reach_its_parts() -> None:
     assert environment["POSTGREST_URL"] == "http://postgrest:3000"
     assert environment["NATS_URL"].endswith("@nats:4222")
     assert {"POSTGREST_JWT_SECRET", "MODEL_REGISTRY_API_KEY", "MODEL_REGISTRY_CACHE_DIR"} <= set(environment)
-    assert {"MODEL_REGISTRY_READ_KEY", "MODEL_REGISTRY_METRICS_TOKEN"} <= set(environment)
+    assert {"MODEL_REGISTRY_AGENT_KEY", "MODEL_REGISTRY_METRICS_TOKEN"} <= set(environment)
     assert environment_of(SERVICES["migrate"])["DATABASE_URL"].endswith("@postgres:5432/model_registry")
 
 
@@ -212,10 +218,11 @@ def test_whether_reads_need_a_key_is_said_in_the_environment_file(*, said: str, 
     assert "MODEL_REGISTRY_AUTH_READS" in OPTIONAL
 
 
-def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything() -> None:
-    service, agent = (environment_of(SERVICES[name]) for name in ("model-registry", "gateway-sync"))
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_agent_beside_the_gateway_has_the_key_that_reads_and_not_the_one_that_may_everything(name: str) -> None:
+    service, agent = environment_of(SERVICES["model-registry"]), environment_of(SERVICES[name])
     key = interpolated(agent["MODEL_REGISTRY_API_KEY"], SAMPLE)
-    assert key == interpolated(service["MODEL_REGISTRY_READ_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_READ_KEY"]
+    assert key == interpolated(service["MODEL_REGISTRY_AGENT_KEY"], SAMPLE) == SAMPLE["MODEL_REGISTRY_AGENT_KEY"]
     group: Any = typer.main.get_command(commands)
     option = next(p for p in group.commands["tensorzero"].load().commands["sync"].params if p.name == "api_key")
     assert option.envvar == "MODEL_REGISTRY_API_KEY"
@@ -231,17 +238,63 @@ def test_prometheus_shows_the_token_that_the_service_asks_for() -> None:
     assert environment_of(SERVICES["model-registry"])[variable].startswith("${" + variable + ":?")
 
 
-def test_the_gateway_has_every_key_variable_of_the_starter_catalogue() -> None:
+def test_the_example_of_the_gateways_keys_has_those_of_the_starter_catalogue() -> None:
     seeded = set(re.findall(r"'([A-Z_]+_API_KEY)'", (ROOT / "seeds" / "010_providers.sql").read_text()))
     assert seeded
-    assert seeded == {name for name in environment_of(SERVICES["gateway"]) if name.endswith("_API_KEY")}
+    example = (ROOT / "gateway.env.example").read_text()
+    assert seeded == set(re.findall(r"^# ([A-Z_]+_API_KEY)=$", example, re.MULTILINE))
+    assert not re.search(r"^[^#\n]", example, re.MULTILINE), "no value stands in it"
 
 
-def test_the_gateway_that_runs_is_the_gateway_that_judges() -> None:
-    version = re.search(r"^tensorzero==([\d.]+)", LOCK, re.MULTILINE)
+def test_gateways_and_those_who_check_for_them_have_the_keys_and_nobody_else_has() -> None:
+    have = {name for name, service in SERVICES.items() if "env_file" in service}
+    assert have == {"gateway", "litellm", *AGENTS}
+    assert all(SERVICES[name]["env_file"] == [{"path": "gateway.env", "required": False}] for name in have)
+    assert "/gateway.env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("service", "package", "lock", "tag"),
+    [
+        ("gateway", "tensorzero", "requirements.lock", "tensorzero/gateway:{}"),
+        ("litellm", "litellm", "requirements-litellm.lock", "ghcr.io/berriai/litellm:v{}"),
+        ("smg", "smg", "requirements-dev.lock", "lightseekorg/smg:{}"),
+    ],
+)
+def test_the_gateway_that_runs_is_the_one_that_judges_or_that_the_tests_run(
+    service: str, package: str, lock: str, tag: str
+) -> None:
+    version = re.search(rf"^{package}==([\d.]+)", (ROOT / lock).read_text(), re.MULTILINE)
     assert version
-    images = {service["image"] for service in SERVICES.values() if service["image"].startswith("tensorzero/")}
-    assert images == {f"tensorzero/gateway:{version[1]}"}
+    assert SERVICES[service]["image"] == tag.format(version[1])
+    assert version[1] not in {"1.82.7", "1.82.8", "1.107.0"}
+
+
+def test_smg_is_started_as_in_the_embedded_stack() -> None:
+    options = " ".join(FOLLOWING)
+    (path,) = [option for option in SERVICES["smg"]["command"] if option.startswith("--discovery-file=")]
+    given = [option for option in SERVICES["smg"]["command"] if not option.startswith(("--host", "--port"))]
+    assert " ".join(given).replace("=", " ") == f"{path.replace('=', ' ')} {options}"
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_runs_a_command_that_exists_with_options_that_it_has(name: str) -> None:
+    program, group, command, *options = SERVICES[name]["command"]
+    assert program == "model-registry"
+    found: Any = typer.main.get_command(commands)
+    known = {option for parameter in found.commands[group].load().commands[command].params for option in parameter.opts}
+    assert {option.partition("=")[0] for option in options} <= known
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_gateway_reads_where_its_agent_writes(name: str) -> None:
+    agent, gateway = SERVICES[name], SERVICES[name.removesuffix("-sync")]
+    (written,) = agent["volumes"]
+    volume = written.partition(":")[0]
+    assert any(read.startswith(f"{volume}:") and read.endswith(":ro") for read in gateway["volumes"])
+    health = [option for option in agent["command"] if option.startswith("--health=")]
+    assert all(f"//{name.removesuffix('-sync')}:" in option for option in health)
+    assert gateway["depends_on"] == {name: {"condition": "service_healthy"}}
 
 
 def test_the_image_carries_the_version_of_the_project() -> None:

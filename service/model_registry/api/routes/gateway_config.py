@@ -70,6 +70,8 @@ class OmissionView(BaseModel):
     kind: str
     name: str
     reason: str
+    instead: str = ""
+    """What to do instead, where this kind of gateway cannot have it."""
 
 
 @_routes.add(
@@ -195,7 +197,11 @@ async def list_omissions(request: Request, state: CurrentApp, _caller: Reader, n
         found += [
             omitted(deployment, f"it is linked to no model: {why}") for deployment, why in unlinked(damped.snapshot)
         ]
-    items = [{"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)} for o in found]
+    items = [
+        {"kind": o.kind, "name": mask_secrets(o.name), "reason": mask_secrets(o.reason)}
+        | ({"instead": o.instead} if o.instead else {})
+        for o in found
+    ]
     body = json_bytes({"items": items, "count": len(items)})
     # Kept only while no route is held back: else the damped tables are no tables of the registry.
     cached = cached_body(request, damped.snapshot, body, tables=gateway.tables(damped.snapshot))

@@ -22,9 +22,10 @@ from model_registry.snapshot.table import Table
 NOTHING_LIKE_IT = "TensorZero has nothing like it"
 
 _TABLES = (
-    *("model_providers", "models", "functions", "service_model_mappings"),
+    *("model_providers", "models", "model_aliases", "functions", "service_model_mappings"),
     *("config_sections", "config_files", "gateways"),
 )
+_LITELLM = "litellm"
 _PARTS = ("litellm_params", "model_info")
 _UNNEEDED = frozenset({"prefix", "id"})
 """Keys of the column `litellm` that are names in LiteLLM alone."""
@@ -87,8 +88,11 @@ def _omissions(snapshot: Snapshot, gateway: Gateway) -> Iterator[Omission]:
         yield from _section(section)
     for file in others_files(snapshot):
         yield _omission("file", file.path, "it belongs to another kind of gateway", _KEEP)
+    for alias in snapshot.aliases:
+        if alias.context == _LITELLM:
+            yield _omission("alias", alias.alias, "its context is litellm", "add the alias without a context")
     owners = snapshot.gateways.where("name", gateway.content_of)
-    if owners and owners[0].kind == "litellm":
+    if owners and owners[0].kind == _LITELLM:
         yield from _balanced(snapshot)
 
 
@@ -123,13 +127,18 @@ def _section(section: ConfigSection) -> Iterator[Omission]:
 
 def _name_in(item: object, number: int) -> str:
     table = as_table(item)
-    return next((str(table[key]) for key in ("model_name", "name", "guardrail_name") if key in table), str(number))
+    return next(
+        (str(table[key]) for key in ("model_name", "credential_name", "guardrail_name", "name") if key in table),
+        str(number),
+    )
 
 
 def _column(name: str, column: Mapping[str, Any]) -> Iterator[Omission]:
     """Yield the keys of a column `litellm`."""
-    keys = [key for key in column if key not in _PARTS]
-    keys += [key for part in _PARTS for key in as_table(column.get(part))]
+    tables = [{key: value for key, value in column.items() if key not in _PARTS}]
+    tables += [as_table(column.get(part)) for part in _PARTS]
+    # A null says that LiteLLM's entry lacks what a row would give it.
+    keys = [key for table in tables for key, value in table.items() if value is not None]
     for key in dict.fromkeys(keys):
         if key not in _UNNEEDED:
             yield _omission("setting", f"{name}.{key}", NOTHING_LIKE_IT, _INSTEAD.get(key, _KEEP))
