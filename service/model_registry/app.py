@@ -18,6 +18,7 @@ from model_registry.api.auth import HOW_TO_SET_A_KEY, Authenticator
 from model_registry.api.check_slots import CheckSlots
 from model_registry.api.dispatch.metrics import DispatchMetrics
 from model_registry.api.edits import new_id
+from model_registry.api.gateways.metrics import GatewayMetrics
 from model_registry.api.instance_metrics import InstanceMetrics
 from model_registry.api.job_metrics import JobMetrics
 from model_registry.api.long_work import LongWork
@@ -195,7 +196,9 @@ def _dispatcher(
 
 
 def _publishers(settings: Settings, registry: Registry, history: History, metrics: Metrics) -> GatewayPublishers:
-    publishers = make_publishers(settings, registry, history, metrics.validated, metrics.worker_failed)
+    counted = GatewayMetrics(metrics.collected, metrics.validated)
+    publishers = make_publishers(settings, registry, history, counted.validated, metrics.worker_failed)
+    counted.watch(publishers)
     metrics.watch_delivery(lambda: publishers.default.delivery)
     return publishers
 

@@ -5,6 +5,7 @@ Validation takes 20 ms to seconds, so that writes answer before its result, unle
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, ParamSpec, cast
 
 import orjson
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from model_registry.api.app_state import AppState
@@ -23,6 +24,8 @@ from model_registry.api.problems import ProblemReason
 from model_registry.entities.base import Row
 from model_registry.entities.secret_values import masked_value
 from model_registry.gateways.publishing.exclusions import Exclusion, changed_rows, mentions, touched
+from model_registry.gateways.publishing.publisher import ConfigPublisher
+from model_registry.gateways.scope import carries
 from model_registry.snapshot.snapshot import Snapshot
 from model_registry.store.json_bytes import json_bytes
 
@@ -59,6 +62,9 @@ class ExclusionView(BaseModel):
     """Settings of the gateway itself: the value accepted last stays in use."""
 
 
+State = Literal["published", "excluded", "refused", "pending"]
+
+
 class Publication(BaseModel):
     """Whether gateways get a change.
 
@@ -66,10 +72,14 @@ class Publication(BaseModel):
     for `reasons`. `pending`: validation is still running.
     """
 
-    state: Literal["published", "excluded", "refused", "pending"]
+    state: State
     served_revision: int | None
     excluded: list[ExclusionView]
     reasons: list[ProblemReason]
+    gateways: dict[str, State] = Field(
+        description="The same for each gateway that the change concerns, by name. The other fields are about "
+        "`tensorzero`. A pinned gateway does not get it: it is not here."
+    )
 
 
 _rows: ContextVar[set[str] | None] = ContextVar("rows", default=None)
@@ -117,20 +127,51 @@ async def publication(state: AppState, before: Snapshot, written: set[str], seco
         written: ids of the rows.
         seconds: how long to wait.
     """
-    publisher = state.publisher
-    validated = await publisher.until_validated(seconds)
-    delivery = publisher.delivery
-    excluded = list(_concerning(delivery.excluded, state.registry.snapshot, before, written))
-    refused = delivery.refused
-    outcome = "pending" if not validated else "refused" if refused else "excluded" if excluded else "published"
+    publisher, snapshot = state.publisher, state.registry.snapshot
+    concerned = [other for other in state.publishers if _is_concerned(other, before, snapshot, written)]
+    results = await asyncio.gather(*(other.until_validated(seconds) for other in (publisher, *concerned)))
+    outcomes = {
+        other.name: _outcome(other, snapshot, before, written, validated=validated)[0]
+        for other, validated in zip(concerned, results[1:], strict=True)
+    }
+    validated, delivery, refused = results[0], publisher.delivery, publisher.delivery.refused
+    outcome, excluded = _outcome(publisher, snapshot, before, written, validated=validated)
     view = {
         "state": outcome,
+        "gateways": outcomes,
         "served_revision": delivery.served.revision if delivery.served else None,
         "excluded": [row.view() for row in excluded] if validated else [],
         "reasons": [asdict(reason) for reason in refused.reasons] if refused and validated else [],
     }
     masked, _ = masked_value(view)
     return cast("dict[str, Any]", masked)
+
+
+def _is_concerned(publisher: ConfigPublisher, before: Snapshot, after: Snapshot, written: set[str]) -> bool:
+    """Whether a gateway may get something of a write: its own row, or what it carries while it follows the newest."""
+    gateway, tables = publisher.gateway(after), publisher.renderer.kind.tables
+    if gateway.id in written:
+        return True
+    if gateway.pinned_revision is not None:
+        return False
+    return any(
+        (row := side.tables[table].get(row_id)) is not None and carries(side, gateway, row)
+        for side in (before, after)
+        for table in tables
+        for row_id in written
+    )
+
+
+def _outcome(
+    publisher: ConfigPublisher, snapshot: Snapshot, before: Snapshot, written: set[str], *, validated: bool
+) -> tuple[State, list[Exclusion]]:
+    """Return what became of a write at one gateway, and the rows of it that are left out there."""
+    excluded = list(_concerning(publisher.delivery.excluded, snapshot, before, written))
+    if not validated:
+        return "pending", excluded
+    if publisher.delivery.refused:
+        return "refused", excluded
+    return "excluded" if excluded else "published", excluded
 
 
 def _concerning(

@@ -40,7 +40,7 @@ class _Root(LazyGroup):
         "db": ("db:app", "Manage the tables, views and roles of the registry's database."),
         "gateways": (
             "gateways:app",
-            "The programs that take requests for models: what they need, and configurations that exist already.",
+            "The programs that take requests for models: what each carries, gets, needs, and which revision it has.",
         ),
         "keys": (
             "keys:app",

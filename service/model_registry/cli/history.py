@@ -88,7 +88,7 @@ def diff(
         print_json(difference)
         return
     with registry.expect_shape():
-        _print_rows(difference, "No difference.")
+        print_rows(difference, "No difference.")
 
 
 @grouped_options
@@ -106,14 +106,15 @@ def rollback(
     """
     done = registry.ask(Call("POST", "/api/rollback", json_object, {"dry_run": dry_run}, {"revision": revision}))
     with registry.expect_shape():
-        _print_rows(done, f"The configuration already equals that of revision {done['restored']}.")
+        print_rows(done, f"The configuration already equals that of revision {done['restored']}.")
         if dry_run:
             typer.echo("Nothing was written.")
         elif done["items"]:
             typer.echo(f"Restored the configuration of revision {done['restored']}, as revision {done['revision']}.")
 
 
-def _print_rows(difference: dict[str, Any], nothing: str) -> None:
+def print_rows(difference: dict[str, Any], nothing: str) -> None:
+    """Print the rows that differ, and how many."""
     for row in difference["items"]:
         sign, colour = _SIGNS[row["change"]]
         typer.secho(f"{sign} {row['kind']} {printable(row['name'])}", fg=colour)

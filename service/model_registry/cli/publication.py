@@ -28,7 +28,9 @@ Wait = Annotated[
 ]
 
 
-def fetch(registry: RegistryHttp, path: str, read: Callable[[bytes], T], *, latest: bool) -> tuple[T, int]:
+def fetch(
+    registry: RegistryHttp, path: str, read: Callable[[bytes], T], *, latest: bool, status: str = STATUS
+) -> tuple[T, int]:
     """Get the served configuration, or the newest; say on standard error which revision it is, and what is missing.
 
     Returns it with the exit code: NOT_SERVED where an earlier one is served, because the newest is refused.
@@ -55,7 +57,7 @@ def fetch(registry: RegistryHttp, path: str, read: Callable[[bytes], T], *, late
         _note(f"Revision {revision}, without {_rows(headers.get('x-registry-excluded-rows', '?'))}:", colour="yellow")
     else:
         _note(f"Revision {revision}, because validation refuses revision {refused}:", colour="red")
-    _print_reasons(_status(registry))
+    _print_reasons(_status(registry, status))
     return content, 0 if refused == revision else NOT_SERVED
 
 
@@ -92,16 +94,26 @@ def status(
     """
     found = registry.ask(Call("GET", STATUS, json_object))
     with registry.expect_shape():
-        served, refused, newest = found["served"], found["refused"], found["newest_revision"]
-        complete = served is not None and refused is None and not found["pending"]
         if as_json:
             print_json(found)
         else:
-            typer.echo(f"Newest revision: {newest}{', still being validated' if found['pending'] else ''}")
-            typer.echo(f"Served: revision {served['revision']}" if served else "Served: nothing")
-            _print_reasons(found)
+            print_status(found)
+        complete = is_complete(found)
     if not complete:
         raise typer.Exit(NOT_SERVED)
+
+
+def print_status(found: Mapping[str, Any]) -> None:
+    """Print which revision a gateway gets, and what is refused."""
+    served, newest = found["served"], found["newest_revision"]
+    typer.echo(f"Newest revision: {newest}{', still being validated' if found['pending'] else ''}")
+    typer.echo(f"Served: revision {served['revision']}" if served else "Served: nothing")
+    _print_reasons(found)
+
+
+def is_complete(found: Mapping[str, Any]) -> bool:
+    """Whether gateways get all that they are to get."""
+    return found["served"] is not None and found["refused"] is None and not found["pending"]
 
 
 def _print_reasons(found: Mapping[str, Any] | None) -> None:
@@ -128,9 +140,9 @@ def joined(reasons: Iterable[Mapping[str, str]]) -> str:
     return "; ".join(str(Reason(reason["where"], reason["message"])) for reason in reasons)
 
 
-def _status(registry: RegistryHttp) -> Mapping[str, Any] | None:
+def _status(registry: RegistryHttp, path: str) -> Mapping[str, Any] | None:
     try:
-        return registry.ask(Call("GET", STATUS, json_object))
+        return registry.ask(Call("GET", path, json_object))
     except RegistryError:  # what was asked for has come; the reasons are an extra
         return None
 

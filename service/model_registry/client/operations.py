@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack
 
 from model_registry.client.catalogue_core import CatalogueCore
+from model_registry.client.gateway_operations import GatewayOperations
 from model_registry.client.instance_operations import InstanceOperations
 from model_registry.client.job_operations import JobOperations
 from model_registry.client.requests import (
@@ -43,7 +44,7 @@ Transport = TypeVar("Transport")
 _MODELS = Rows("models", CatalogModel)
 
 
-class Operations(RowOperations, InstanceOperations, SourceOperations, JobOperations):
+class Operations(RowOperations, InstanceOperations, SourceOperations, JobOperations, GatewayOperations):
     """Everything but the catalogue as a whole. What is None is left to the registry."""
 
     @operation

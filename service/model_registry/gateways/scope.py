@@ -61,6 +61,11 @@ def scoped(snapshot: Snapshot, gateway: Gateway) -> Snapshot:
     return _Scope(gateway).of(snapshot)
 
 
+def carries(snapshot: Snapshot, gateway: Gateway, row: Row) -> bool:
+    """Whether a gateway carries a row of a snapshot. Cheap: nothing but the rows that it depends on is looked at."""
+    return _Scope(gateway).carries(snapshot, row)
+
+
 def carried_difference(gateway: Gateway, before: Snapshot, after: Snapshot) -> list[RowChange]:
     """Return what differs between two registries of what a gateway carries, given its scope of today."""
     found = difference(scoped(before, gateway), scoped(after, gateway))
@@ -144,17 +149,18 @@ class _Scope:
 
     def _carried(self, snapshot: Snapshot, row: Row | None) -> Row | None:
         """Return the row as the gateway has it; None where it has not."""
-        if row is None or not self._carries(snapshot, row):
+        if row is None or not self.carries(snapshot, row):
             return None
         if isinstance(row, Provider):
             return reached(snapshot, row)
         if isinstance(row, Mapping) and row.fallback_model_id is not None:
             fallback = snapshot.models.get(row.fallback_model_id)
-            if fallback is not None and not self._carries(snapshot, fallback):
+            if fallback is not None and not self.carries(snapshot, fallback):
                 return row.model_copy(update={"fallback_model_id": None})
         return row
 
-    def _carries(self, snapshot: Snapshot, row: Row) -> bool:  # noqa: PLR0911 (a line a kind of row)
+    def carries(self, snapshot: Snapshot, row: Row) -> bool:  # noqa: PLR0911 (a line a kind of row)
+        """Whether the gateway carries a row."""
         gateway = self.gateway
         match row:
             case Function():
@@ -167,7 +173,7 @@ class _Scope:
                 return gateway.providers is None or row.name in gateway.providers
             case Model():
                 provider = snapshot.providers.get(row.provider_id)
-                return provider is not None and self._carries(snapshot, provider)
+                return provider is not None and self.carries(snapshot, provider)
             case Alias():
                 return self._carries_all(snapshot, [snapshot.models.get(row.model_id)])
             case Mapping():
@@ -181,7 +187,7 @@ class _Scope:
         return True
 
     def _carries_all(self, snapshot: Snapshot, rows: Iterable[Row | None]) -> bool:
-        return all(row is not None and self._carries(snapshot, row) for row in rows)
+        return all(row is not None and self.carries(snapshot, row) for row in rows)
 
 
 def _through_changed_gateways(before: Snapshot, after: Snapshot) -> set[str]:

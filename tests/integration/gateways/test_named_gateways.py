@@ -169,3 +169,22 @@ async def test_a_hanging_check_of_one_gateway_holds_up_no_other(two: Replica) ->
     await until(published)
     assert "newest" not in (await two.client.get(f"{EDGE}/config", params={"wait": 0})).text
     assert (await get(two.client, f"{EDGE}/status"))["pending"]
+
+
+async def test_metrics_and_readiness_name_each_gateway(two: Replica, database: psycopg.Connection) -> None:
+    await two.client.get(f"{EDGE}/config")
+    database.execute("insert into config_sections (name, value, gateway) values ('nonsense', '{}', 'edge')")
+    await two.client.get("/api/models", headers={"Cache-Control": "no-cache"})
+
+    async def refused() -> bool:
+        return bool((await get(two.client, f"{EDGE}/status"))["excluded"])
+
+    await until(refused)
+    shown = (await two.client.get("/metrics")).text
+    publishing = (await get(two.client, "/readyz"))["dependencies"]["publishing"]
+    assert 'model_registry_gateway_excluded_rows{gateway="edge",kind="tensorzero"} 1.0' in shown
+    assert 'model_registry_gateway_excluded_rows{gateway="tensorzero",kind="tensorzero"} 0.0' in shown
+    assert 'model_registry_gateway_validations_total{gateway="edge",kind="tensorzero",outcome="partial"} 1.0' in shown
+    assert publishing["status"] == "warning"
+    assert publishing["detail"].startswith("edge: ")
+    assert "/api/gateways/edge/status" in publishing["detail"]

@@ -91,7 +91,7 @@ def is_listed(path: Key, rendered: Rendered) -> bool:
 
 
 def _parents(name: str, keys: list[str]) -> list[str]:
-    return [".".join([name, *keys[:count]]) for count in range(len(keys) + 1)]
+    return [".".join([name, *map(str, keys[:count])]) for count in range(len(keys) + 1)]
 
 
 def at(tree: Any, path: Key) -> Any:

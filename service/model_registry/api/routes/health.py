@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +15,7 @@ from model_registry.api.cached_responses import JSON, NOT_KEPT, json_response
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
 from model_registry.confinement.walls import missing_walls
+from model_registry.entities.gateway import DEFAULT_GATEWAY
 from model_registry.entities.secret_values import masked_value
 from model_registry.fleet.event_consumer import EventConsumer
 from model_registry.fleet.liveness import NodeLiveness
@@ -73,7 +75,7 @@ async def readyz(request: Request, state: CurrentApp) -> Response:
         "nats": _health(state.events, _ELSEWHERE if only_dispatches else _NO_NATS),
         "fleet": _health(state.liveness, _ELSEWHERE if only_dispatches else _NO_FLEET),
         "service_messages": _health(state.service_messages, _ELSEWHERE if only_dispatches else _NO_NATS),
-        "publishing": {"status": "off", "detail": _ELSEWHERE} if only_dispatches else _publishing(state.publisher),
+        "publishing": {"status": "off", "detail": _ELSEWHERE} if only_dispatches else _publishing(state),
     }
     parts, _ = masked_value(parts)  # details quote what libraries say, and those quote addresses with passwords
     down = any(part["status"] in ("down", "degraded") for part in parts.values())
@@ -106,9 +108,20 @@ def _health(part: EventConsumer | NodeLiveness | None, without: str) -> dict[str
     return {"status": status, "detail": detail}
 
 
-def _publishing(publisher: ConfigPublisher) -> dict[str, str]:
+def _publishing(state: AppState) -> dict[str, str]:
+    """That of every gateway: what is wrong at others than the first is named with them."""
+    parts = {publisher.name: _published(publisher) for publisher in state.publishers}
+    wrong = {name: part["detail"] for name, part in parts.items() if part["status"] != "ok"}
+    if not wrong or list(wrong) == [DEFAULT_GATEWAY]:
+        return parts[DEFAULT_GATEWAY]
+    return {"status": "warning", "detail": " ".join(f"{name}: {detail}" for name, detail in sorted(wrong.items()))}
+
+
+def _published(publisher: ConfigPublisher) -> dict[str, str]:
     """A refused row or configuration is nobody's outage, and somebody's mistake."""
     delivery = publisher.delivery
+    if publisher.pin_error is not None:
+        return {"status": "warning", "detail": f"What was served is served on: {publisher.pin_error}"}
     if delivery.refused_revision is None:
         revision = f" at revision {delivery.served.revision}" if delivery.served else ": none is validated yet"
         return {"status": "ok", "detail": f"Gateways get the whole configuration{revision}."}
@@ -121,7 +134,12 @@ def _publishing(publisher: ConfigPublisher) -> dict[str, str]:
         lines = list(map(str, delivery.refused.reasons))
     reasons = "; ".join(lines[:_SHOWN])
     more = f" (and {len(lines) - _SHOWN} more)" if len(lines) > _SHOWN else ""
-    return {"status": "warning", "detail": f"{what}: {reasons}{more}. See /api/tensorzero/status."}
+    return {"status": "warning", "detail": f"{what}: {reasons}{more}. See {_status_of(publisher)}."}
+
+
+def _status_of(publisher: ConfigPublisher) -> str:
+    first = publisher.name == DEFAULT_GATEWAY
+    return "/api/tensorzero/status" if first else f"/api/gateways/{quote(publisher.name, safe='')}/status"
 
 
 @router.get("/metrics", summary="Get Prometheus metrics", response_class=Response, responses=responses(401, 403))

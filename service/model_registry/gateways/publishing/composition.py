@@ -20,16 +20,20 @@ def make_publishers(
     settings: Settings,
     registry: Registry,
     history: Earlier,
-    validated: Callable[[str, float], None],
+    validated: Callable[[str, str, str, float], None],
     worker_failed: Callable[[str], None],
 ) -> GatewayPublishers:
-    """Make the publishers of all gateways. `validated` counts results, `worker_failed` bugs."""
+    """Make the publishers of all gateways. `validated` counts results, by gateway and kind; `worker_failed` bugs."""
 
     def make(gateway: Gateway) -> ConfigPublisher:
         kind = KINDS[gateway.kind]
         renderer = GatewayRenderer(kind, settings.route_hold_seconds)
         checker = kind.make_checker(settings.check_with_gateway)
         selector = Selector(renderer, checker, gateway, publish=settings.publish)
-        return ConfigPublisher(registry, selector, Pins(history), AcceptedFile(settings.cache_dir, gateway), validated)
+
+        def counted(outcome: str, seconds: float) -> None:
+            validated(selector.gateway.name, kind.name, outcome, seconds)
+
+        return ConfigPublisher(registry, selector, Pins(history), AcceptedFile(settings.cache_dir, gateway), counted)
 
     return GatewayPublishers(registry, make, worker_failed)

@@ -92,6 +92,11 @@ class ConfigPublisher:
         """Whether there is a revision that is not validated yet."""
         return self._validated < self.newest
 
+    @property
+    def pinned(self) -> bool:
+        """Whether it was pinned to a revision when it was looked at last."""
+        return self._selector.gateway.pinned_revision is not None
+
     def gateway(self, snapshot: Snapshot) -> Gateway:
         """Return the gateway's row; the one that it had last when it is being deleted."""
         rows = snapshot.gateways.where("name", self.name)
