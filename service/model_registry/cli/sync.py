@@ -125,8 +125,7 @@ def sync(
 
     DIR/current is a complete bundle at any time; the last three are kept. SMG watches DIR/workers.json: no restart.
 
-    Example: `model-registry gateways sync --gateway edge --out /etc/edge --exec 'systemctl restart litellm'`;
-    `model-registry tensorzero sync --out /etc/tensorzero --exec 'systemctl restart gateway'` for the first gateway.
+    Example: `model-registry gateways sync --gateway edge --out DIR`; `model-registry tensorzero sync --out DIR`
     """
     from model_registry.gateway_agent.agent import Agent
     from model_registry.gateway_agent.bundle_directory import BundleDirectory

@@ -31,6 +31,7 @@ PROJECTS = {
     "/api/v1/registry/document",
     "/api/tensorzero/files/{path}",
     "/api/tensorzero/sections/{name}",
+    "/api/gateways/import",
     "/api/gateways/{gateway}/check",
     "/api/gateways/{gateway}/files/{path}",
     "/api/gateways/{gateway}/sections/{name}",
@@ -40,6 +41,7 @@ LONG_WORK = (
     ("POST", "/api/tensorzero/import?dry_run=1"),
     ("PUT", "/api/v1/registry/document?dry_run=yes"),
     ("POST", "/api/tensorzero/check"),
+    ("POST", "/api/gateways/import?dry_run=1"),
     ("POST", "/api/gateways/tensorzero/check"),
     ("POST", "/api/gateways/tensorzero/promote?dry_run=true"),
 )
