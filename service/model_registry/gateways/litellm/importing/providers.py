@@ -26,6 +26,7 @@ from model_registry.snapshot.snapshot import Snapshot
 
 _Key = tuple[str, str | None, str | None]
 _LONGEST_STEM = 150
+_KEYS_END = re.compile(r"(_?(api|access|secret|key|token|password))+$")
 _BASE = "api_base"
 
 
@@ -176,7 +177,8 @@ def _names(offer: ImportedOffer) -> Iterator[str]:
     variable = offer.provider["api_key_env_var"]
     usual = credential is not None and variable == credential.variable
     parts = [offer.connection.get("litellm_credential_name"), host, None if usual else variable]
-    readable = [_readable(part) for part in parts if isinstance(part, str)]
+    # A name that ends like a key's would make a secret of what stands beside it in a list.
+    readable = [_KEYS_END.sub("", _readable(part)) for part in parts if isinstance(part, str)]
     wishes = [stem, *(f"{stem}-{part}" for part in readable if part and part != stem)]
     if kind == CUSTOM and stem in PROVIDER_TYPES and len(wishes) > 1:
         wishes = wishes[1:]  # the bare name is better kept for a provider of that type

@@ -459,3 +459,12 @@ def test_gateways_of_one_registry_do_not_touch_each_other() -> None:
     assert refused == []
     for name in gateways:
         assert compare(meant(litellm_configs.files_of(name)), registry.config(name).tree, facts=True) == [], name
+
+
+def test_no_name_of_a_provider_makes_a_secret_of_its_neighbour() -> None:
+    registry = imported(entry("m", "gemini/x", api_key="os.environ/GEMINI_API_KEY"))
+    given = files(
+        entry("a", "gemini/x", api_key="os.environ/GEMINI_API_KEY"), entry("b", "groq/y", api_key="os.environ/G_KEY")
+    )
+    registry.take(given, gateway="second")
+    assert registry.gateway("second").providers == ["google_ai_studio_gemini-gemini", "groq"]
