@@ -92,6 +92,8 @@ class ProviderFields(TypedDict, total=False):
     api_base: str | None
     api_key_env_var: str | None
     tensorzero: JsonObject
+    only_with_key: bool
+    litellm: JsonObject
     metadata: JsonObject
     active: bool
     route_by: str | None
@@ -150,6 +152,7 @@ class ModelFields(TypedDict, total=False):
     description: str | None
     routing_priority: int
     tensorzero: JsonObject
+    litellm: JsonObject
     metadata: JsonObject
     active: bool
     status: str
@@ -177,6 +180,9 @@ class FunctionFields(TypedDict, total=False):
     type: str
     description: str | None
     tensorzero: JsonObject
+    litellm: JsonObject
+    gateway: str | None
+    project: str | None
     metadata: JsonObject
 
 
@@ -191,6 +197,7 @@ class MappingFields(TypedDict, total=False):
     weight: float
     fallback_model_id: str | None
     tensorzero: JsonObject
+    litellm: JsonObject
     metadata: JsonObject
     model: str | None
     provider: str | None

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from model_registry.client import AsyncClient, Catalogue, RetryPolicy, instance_rows, rows
+from model_registry.client.gateway_operations import GatewayFields
 from model_registry.errors import (
     AlreadyExists,
     InUse,
@@ -246,6 +247,7 @@ async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> Non
     for noun in ("Provider", "Category", "Model", "Alias", "Function", "Mapping"):
         known = shapes[f"{noun}Body"]["properties"].keys()
         assert getattr(rows, f"{noun}Fields").__annotations__.keys() == known, noun
+    assert GatewayFields.__annotations__.keys() == shapes["GatewayBody"]["properties"].keys()
     known = shapes["ModelServiceBody"]["properties"].keys()
     assert instance_rows.ModelServiceFields.__annotations__.keys() == known
     positional = {"service_id", "service_url", "model_type", "capabilities", "model_version"}
@@ -260,6 +262,24 @@ async def test_its_parameters_are_those_of_the_registry(replica: Replica) -> Non
 
 def _parameters(method: str) -> set[str]:
     return set(inspect.signature(getattr(AsyncClient, method)).parameters)
+
+
+async def test_gateways_are_promoted(client: AsyncClient) -> None:
+    await client.create_gateway(name="staging", kind="tensorzero")
+    made = await client.create_gateway(name="prod", kind="tensorzero", pinned_revision=1)
+    newest = (await client.gateway_status("staging"))["newest_revision"]
+
+    assert made.pinned_revision == 1
+    assert (await client.promote_gateway("prod", "latest", dry_run=True))["dry_run"]
+    assert (await client.promote_gateway("prod", newest, reason="tested"))["pinned_revision"] == newest
+    assert [move["promotion"]["reason"] for move in (await client.gateway_history("prod"))[:1]] == ["tested"]
+    assert (await client.gateway_diff("prod", 1, newest))["items"] == []
+    assert await client.gateway_config("prod") == await client.gateway_config("staging")
+    assert (await client.promote_gateway("prod"))["pinned_revision"] is None
+    assert [row.name for row in await client.list_gateways()] == ["prod", "staging", "tensorzero"]
+    await client.delete_gateway("prod")
+    with pytest.raises(NotFound):
+        await client.get_gateway("prod")
 
 
 async def test_model_services_and_their_instances(client: AsyncClient) -> None:
