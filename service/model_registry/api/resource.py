@@ -145,14 +145,18 @@ def partial(body: type[BaseModel]) -> type[BaseModel]:
     return create_model(f"{name}Change", __base__=RequestModel, __doc__=f"Fields of {name} to change.", **fields)
 
 
-def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True) -> None:
+ANY_NAME, WITHOUT_SLASH = "/{reference:path}", "/{reference}"
+"""Paths of one row: by any name, or only by its id where the name has a slash, so that there may be routes below."""
+
+
+def add_row_routes(router: APIRouter, resource: Resource, *, read: bool = True, path: str = ANY_NAME) -> None:
     """Give a resource its POST, GET, PUT, PATCH and DELETE. `read=False`: the resource's GET of one row is special."""
     _add_create(router, resource)
     if read:
-        _add_read(router, resource)
-    _add_edit(router, resource, "PUT", resource.body, resources.replace)
-    _add_edit(router, resource, "PATCH", partial(resource.body), _change)
-    _add_delete(router, resource)
+        _add_read(router, resource, path)
+    _add_edit(router, resource, path, "PUT", resource.body, resources.replace)
+    _add_edit(router, resource, path, "PATCH", partial(resource.body), _change)
+    _add_delete(router, resource, path)
 
 
 def _identifier(resource: Resource) -> str:
@@ -175,9 +179,9 @@ def _add_create(router: APIRouter, resource: Resource) -> None:
         return await _written(request, resource, await add_row(resource, body, state, caller), 201)
 
 
-def _add_read(router: APIRouter, resource: Resource) -> None:
+def _add_read(router: APIRouter, resource: Resource, path: str) -> None:
     @router.get(
-        "/{reference:path}",
+        path,
         summary=f"Get {resource.one} by id or name",
         operation_id=f"get_{_identifier(resource)}",
         responses={200: {"model": resource.view_shape}, **responses(401, 404, 409, 503)},
@@ -191,11 +195,18 @@ def _change(resource: Resource, snapshot: Snapshot, row: Any, body: BaseModel) -
     return resources.change(resource, snapshot, row, body.model_dump(exclude_unset=True))
 
 
-def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any, edit: Edit) -> None:  # noqa: ANN401 (a type made here)
+def _add_edit(
+    router: APIRouter,
+    resource: Resource,
+    path: str,
+    method: str,
+    body_type: Any,  # noqa: ANN401 (a type made here)
+    edit: Edit,
+) -> None:
     name, what = ("replace", "Replace") if method == "PUT" else ("change", "Update some fields of")
 
     @router.api_route(
-        "/{reference:path}",
+        path,
         methods=[method],
         summary=f"{what} {resource.one}",
         operation_id=f"{name}_{_identifier(resource)}",
@@ -213,9 +224,9 @@ def _add_edit(router: APIRouter, resource: Resource, method: str, body_type: Any
         return await _written(request, resource, row_id, 200)
 
 
-def _add_delete(router: APIRouter, resource: Resource) -> None:
+def _add_delete(router: APIRouter, resource: Resource, path: str) -> None:
     @router.delete(
-        "/{reference:path}",
+        path,
         status_code=204,
         summary=f"Delete {resource.one}",
         description="Refused with 409 while other rows refer to it.",

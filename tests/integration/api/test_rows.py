@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +130,9 @@ async def test_a_second_row_with_the_same_key_is_refused_and_the_first_stays(
 
     refused = await client.post(f"/api/{noun.plural}", json=noun.body)
 
-    assert made["id"] in problem(refused, 409, "E4002")["detail"]
+    advised = re.search(r"PATCH (/api/\S+)\.$", problem(refused, 409, "E4002")["detail"])
+    assert advised
+    assert await get(client, advised[1]) == made
     assert await get(client, f"/api/{noun.plural}/{made['id']}") == made
 
 

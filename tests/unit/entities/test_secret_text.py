@@ -174,12 +174,16 @@ def _strings_of_sql(text: str) -> Iterator[Any]:
             yield quoted
 
 
+WITH_KEYS = "literal_keys.yaml"
+"""The fixture of a configuration with invented keys in it."""
+
+
 def _corpus() -> Iterator[tuple[str, Any]]:
     for path in sorted([*ROOT.glob("seeds/*.sql")]):
         for value in _strings_of_sql(path.read_text()):
             yield path.name, value
     for path in sorted(ROOT.glob("tests/fixtures/**/*")):
-        if path.is_file():
+        if path.is_file() and path.name != WITH_KEYS:
             text = path.read_text()
             yield path.name, text
             if path.suffix == ".json":

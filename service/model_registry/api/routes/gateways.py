@@ -11,7 +11,7 @@ from model_registry.api.app_state import CurrentApp
 from model_registry.api.auth import Reader
 from model_registry.api.guarded_route import GuardedRoute
 from model_registry.api.problems import responses
-from model_registry.api.resource import Limit, Offset, add_row_routes, page, rows
+from model_registry.api.resource import WITHOUT_SLASH, Limit, Offset, add_row_routes, page, rows
 from model_registry.api.routes.history import LARGEST
 from model_registry.catalog.resources import GATEWAY
 from model_registry.entities.gateway import Gateway
@@ -46,4 +46,4 @@ async def list_gateways(
     return await rows(request, snapshot, GATEWAY, list(snapshot.gateways), limit, offset)
 
 
-add_row_routes(router, GATEWAY)
+add_row_routes(router, GATEWAY, path=WITHOUT_SLASH)
