@@ -39,7 +39,11 @@ ROUTERS = _routes.routers
 
 GZIP = "application/gzip"
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modified, even after waiting"}}
-_TEXTS = {kind.media_type: {"schema": {"type": "string"}} for kind in KINDS.values()}
+_TEXTS = {
+    # Tools read YAML and JSON as what it holds, and TOML as text.
+    kind.media_type: {"schema": {"type": "string" if kind.media_type.endswith("toml") else "object"}}
+    for kind in KINDS.values()
+}
 
 
 class Variant(BaseModel):
