@@ -218,8 +218,8 @@ async def test_what_needs_a_row_that_is_left_out_says_so(publisher: Publisher) -
     await publisher.publish(rows)
 
     omitted = publisher.omitted(rows)
-    assert "validation refuses it" in omitted["alias aaa"]
-    assert "validation refuses it" in omitted["variant svc_uses-it.bad"]
+    assert "its model is left out" in omitted["alias aaa"]
+    assert "its model is left out" in omitted["variant svc_uses-it.bad"]
     assert omitted["function svc_uses-only-it"] == "none of its variants has a model that the gateway can use"
     assert "[functions.svc_uses-it.variants.sound]" in publisher.text
 
