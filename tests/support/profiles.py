@@ -20,7 +20,7 @@ def register() -> None:
     """Register the profiles, with `ci` as default. A profile named on the command line is loaded afterwards."""
     # Neither limits the time to draw or run an example: that depends on the load of the machine.
     unhurried = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-    settings.register_profile("ci", unhurried, max_examples=18, derandomize=True, database=None)
+    settings.register_profile("ci", unhurried, max_examples=12, derandomize=True, database=None)
     settings.register_profile("local", unhurried, max_examples=300)
     settings.load_profile("ci")
 
