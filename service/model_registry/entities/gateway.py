@@ -13,6 +13,8 @@ GatewayKindName = Literal["tensorzero", "litellm", "smg"]
 DEFAULT_GATEWAY = "tensorzero"
 """The row that is there from the start, which `/api/tensorzero` is another name of."""
 MOST_APPROVALS = 10
+MOST_GATEWAYS = 100
+"""Each has its own configuration in memory, and is validated again with every change."""
 
 _OF_KIND = {"version": "tensorzero", "has": "tensorzero", "address": "smg"}
 """Settings that only one kind has."""

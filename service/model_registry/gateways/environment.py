@@ -88,6 +88,12 @@ class _Environment:
     names: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     """Id of a row that needs what is missing -> the row in words, and the variables."""
     result: Provided | None = None
+    there: frozenset[str] | None = field(init=False)
+    """The variables that are set; None: not known."""
+
+    def __post_init__(self) -> None:
+        names = self.gateway.environment
+        self.there = None if names is None else frozenset(names)
 
     def fits(self, gateway: Gateway) -> bool:
         """Whether this row says the same of its environment."""
@@ -146,7 +152,7 @@ class _Environment:
         return tuple(Variable(name, tuple(sorted(by))) for name, by in sorted(found.items()))
 
     def _missing(self, snapshot: Snapshot, row: Row) -> Iterator[str]:
-        there = self.gateway.environment
+        there = self.there
         if there is None and not (isinstance(row, Provider) and row.only_with_key):
             return
         yield from sorted({name for name in self.needs(snapshot, row) if there is None or name not in there})

@@ -10,16 +10,44 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 
 
+MOST_IDLE = 8
+"""Processes that wait for a job: one that has LiteLLM loaded holds 240 MB."""
+
+
+class IdleChildren:
+    """The children whose process waits for its next job. Too many: the one that waits longest loses its process."""
+
+    def __init__(self, most: int = MOST_IDLE) -> None:
+        self._most = most
+        self._children: OrderedDict[JsonLinesChild, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, child: JsonLinesChild) -> None:
+        """From now on it waits."""
+        with self._lock:
+            self._children[child] = None
+            if len(self._children) > self._most:
+                self._children.popitem(last=False)[0].stop()
+
+    def remove(self, child: JsonLinesChild) -> None:
+        """It gets a job, or ends. Waits while its process is being ended."""
+        with self._lock:
+            self._children.pop(child, None)
+
+
 class JsonLinesChild:
     """One process: started with the first job, kept, and after its end replaced with the next job.
+
+    Where too many wait (`IdleChildren`), it is ended before.
 
     One job at a time; `abort` and `close` from any thread. The process has the environment that is given, and nothing
     of ours.
@@ -31,6 +59,9 @@ class JsonLinesChild:
         stderr: as `subprocess` has it.
         group: put it into a process group of its own, which is killed as a whole.
     """
+
+    idle: ClassVar = IdleChildren()
+    """Those of this program."""
 
     def __init__(
         self,
@@ -59,8 +90,11 @@ class JsonLinesChild:
         None when the process ended, or was killed after `timeout_s`, in every attempt, each with a new process; and
         once it is closed.
         """
+        self.idle.remove(self)
         for _ in range(attempts):
             if (answer := self._ask(f"{json.dumps(job)}\n", timeout_s, read)) is not None:
+                if not self._closed:
+                    self.idle.add(self)
                 return answer
         return None
 
@@ -72,6 +106,7 @@ class JsonLinesChild:
     def close(self) -> None:
         """As `abort`, and wait for the end of the process."""
         self._closed = True
+        self.idle.remove(self)
         self.stop()
 
     def stop(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_registry.entities.change import Operation
-from model_registry.entities.gateway import Gateway
-from model_registry.errors import InvalidConfiguration
+from model_registry.entities.gateway import MOST_GATEWAYS, Gateway
+from model_registry.errors import Conflict, InvalidConfiguration
 from model_registry.gateways.kinds import KINDS
 from model_registry.gateways.scope import Scopes, default_gateway
 from model_registry.snapshot.snapshot import Snapshot
@@ -25,8 +25,10 @@ class WriteGuard:
         Existing faults do not block a write: a configuration can be repaired in steps.
 
         Raises:
+            Conflict: there would be more gateways than MOST_GATEWAYS.
             InvalidConfiguration: with a reason for each new fault.
         """
+        _refuse_too_many(before, operations)
         _refuse_bad_routes(before, operations)
         for name, kind in KINDS.items():
             gateways = [gateway for gateway in _gateways(before) if gateway.kind == name]
@@ -40,6 +42,16 @@ class WriteGuard:
                 if seen not in asked:  # gateways that carry the same are one question
                     asked.append(seen)
                     kind.refuse(*seen, concerning)
+
+
+def _refuse_too_many(before: Snapshot, operations: Sequence[Operation]) -> None:
+    actions = [operation.action for operation in operations if operation.table == "gateways"]
+    more = actions.count("insert") - actions.count("delete")
+    if more > 0 and len(before.gateways) + more > MOST_GATEWAYS:
+        raise Conflict(
+            f"There would be {len(before.gateways) + more} gateways, and {MOST_GATEWAYS} are the limit: delete those "
+            "that are not used (GET /api/gateways lists them)."
+        )
 
 
 def _refuse_bad_routes(before: Snapshot, operations: Sequence[Operation]) -> None:

@@ -101,6 +101,15 @@ async def test_a_report_of_what_is_known_makes_no_revision(catalogue: Replica) -
     assert catalogue.state.registry.snapshot.revision == revision
 
 
+async def test_reports_add_up_to_no_more_names_than_a_row_may_have(catalogue: Replica) -> None:
+    for start in (0, 6000):
+        body = {"names": [f"V{number}" for number in range(start, start + 6000)]}
+        response = await catalogue.client.post(ENVIRONMENT, json=body)
+    problem(response, 422, "E4005")
+    assert "12000 would be set where tensorzero runs, and 10000 are the limit" in response.text
+    await report(catalogue.client, *body["names"], missing=tuple(f"V{number}" for number in range(6000)))
+
+
 async def test_a_gateway_may_want_a_missing_variable_to_hold_everything_back(catalogue: Replica) -> None:
     client = catalogue.client
     own = {"type": "mistral", "api_base": None, "api_key_env_var": "OWN_KEY"}

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from model_registry.entities.change import Operation
-from model_registry.entities.gateway import Gateway
-from model_registry.errors import InvalidConfiguration
+from model_registry.entities.gateway import MOST_GATEWAYS, Gateway
+from model_registry.errors import Conflict, InvalidConfiguration
 from model_registry.gateways.litellm.rendering.render import LiteLLMRenderer
 from model_registry.gateways.scope import Scopes, default_gateway
 from model_registry.gateways.tensorzero.rendering.render import render
@@ -137,3 +137,12 @@ def test_what_was_wrong_before_keeps_nobody_from_writing() -> None:
     catalogue, provider = through()
     described = Operation("model_providers", "update", provider, {"metadata": {"description": "x"}})
     WriteGuard().refuse(catalogue.snapshot(), [described])
+
+
+def test_there_are_only_so_many_gateways() -> None:
+    catalogue = Catalogue()
+    catalogue.operations += [gateway(f"g{number}", "litellm", None) for number in range(MOST_GATEWAYS)]
+    one_more, one_less = gateway("more", "litellm", None), Operation("gateways", "delete", "gateway-g0")
+    with pytest.raises(Conflict, match="100 are the limit: delete those"):
+        WriteGuard().refuse(catalogue.snapshot(), [one_more])
+    WriteGuard().refuse(catalogue.snapshot(), [one_less, one_more])

@@ -22,7 +22,7 @@ from model_registry.catalog.resources import GATEWAY
 from model_registry.entities.change import Operation
 from model_registry.entities.gateway import Gateway
 from model_registry.entities.provider import VariableName
-from model_registry.errors import NotAllowed, PreconditionFailed
+from model_registry.errors import Invalid, NotAllowed, PreconditionFailed, Reason
 from model_registry.gateways.kind import Rendered, Variable
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -91,6 +91,12 @@ async def report_environment(
         if not caller.may_use(gateway.name):
             raise NotAllowed(f"API key {caller.name!r} is limited to others than {gateway.name!r}.")
         names = sorted({*(gateway.environment or ()), *body.names} - set(body.missing))
+        if len(names) > _MOST_NAMES:
+            message = (
+                f"{len(names)} would be set where {gateway.name} runs, and {_MOST_NAMES} are the limit: report only "
+                "those that its configuration names, and the others as missing"
+            )
+            raise Invalid(f"{message}.", reasons=[Reason("names", message)])
         if names == gateway.environment:
             return []
         return [Operation("gateways", "update", gateway.id, {"environment": names}, gateway.version)]
@@ -122,7 +128,7 @@ async def _answer(state: AppState, gateway: Gateway) -> Response:
 
 
 def _views(variables: Iterable[Variable], gateway: Gateway) -> list[dict[str, Any]]:
-    there = gateway.environment
+    there = None if gateway.environment is None else frozenset(gateway.environment)
     return [
         {"name": v.name, "needed_by": list(v.needed_by), "is_set": None if there is None else v.name in there}
         for v in variables

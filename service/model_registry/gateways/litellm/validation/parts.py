@@ -58,6 +58,8 @@ class Reader:
             raise Unreadable(_problem(error)) from error
         except RecursionError as error:
             raise Unreadable("is nested too deeply") from error
+        except ValueError as error:  # a number of thousands of digits, or a date that does not exist
+            raise Unreadable(f"holds a value that cannot be read: {error}") from error
         self._known = {part.text: part for part in parts}
         return Parts(tree, parts)
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from model_registry.gateways.litellm.validation.rules import Checked, check
 
 _answers = sys.stdout
 """LiteLLM prints to the standard output too, so it gets another one."""
+
+_LONGEST_REASON = 1000
+_MOST_CHARACTERS = 2_000_000
+"""Of all reasons: ten thousand entries fit, each with one. Aliases of one long text make gigabytes of it."""
 
 
 def main(directory: str, niceness: int) -> None:
@@ -47,8 +52,8 @@ def main(directory: str, niceness: int) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         checked, by_loader = validated(job["text"], reader, router if job["loader"] else None)
-        faults = [asdict(reason) for reason in checked.faults]
-        _write({"faults": faults, "warnings": [asdict(reason) for reason in checked.warnings], "by_loader": by_loader})
+        faults, warnings = ([asdict(reason) for reason in bounded(all_)] for all_ in (checked.faults, checked.warnings))
+        _write({"faults": faults, "warnings": warnings, "by_loader": by_loader})
         gc.collect()
         gc.freeze()
 
@@ -64,6 +69,21 @@ def validated(text: str, reader: Reader, router: RouterCheck | None) -> tuple[Ch
         return checked, False
     faults = tuple(router.check(parts))
     return Checked(faults, (*checked.warnings, *unknown_settings(parts.tree))), True
+
+
+def bounded(reasons: Iterable[Reason]) -> Iterator[Reason]:
+    """Yield the reasons, each cut, until they are too many: they quote what somebody wrote, however much that is."""
+    left = _MOST_CHARACTERS
+    for reason in reasons:
+        where, message = (
+            text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+            for text in (reason.where, reason.message)
+        )
+        left -= len(where) + len(message)
+        if left < 0:
+            yield Reason("", "there is more, which is not listed: repair these, and check it again")
+            return
+        yield Reason(where, message)
 
 
 def _write(answer: dict[str, Any]) -> None:
