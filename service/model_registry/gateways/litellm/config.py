@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +124,15 @@ def is_config(value: object, *, whole: bool = False) -> bool:
     if isinstance(value.get(MODEL_LIST), list):
         return True
     return any(isinstance(value.get(name), dict) for name in SETTINGS) or isinstance(value.get(INCLUDE), list)
+
+
+def order_of(value: object) -> int | None:
+    """Read an `order` as LiteLLM's `get_deployment_order` does: whatever is no whole number is none."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
+    return int(value) if isinstance(value, bool | int) else None
 
 
 def variable_of(value: object) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import HIGHEST_PRICE
 from model_registry.entities.provider import Provider
-from model_registry.gateways.litellm.config import Entry, Table
+from model_registry.gateways.litellm.config import Entry, Table, order_of
 from model_registry.gateways.litellm.deployment import INFO, PARAMS, PLACEHOLDER, PREFIX, deployment
 from model_registry.gateways.litellm.importing.offers import ImportedOffer
 from model_registry.gateways.litellm.keys import is_no_key
@@ -112,14 +112,9 @@ def mode_of(model_type: str) -> str | None:
 
 
 def rank_of(entry: Entry) -> int | None:
-    """Return an entry's `order` as LiteLLM reads it: whatever is no whole number is none."""
+    """Return an entry's `order`, or None."""
     value = entry.params.get(ORDER)
-    value = entry.info.get(ORDER) if value is None else value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    if isinstance(value, str):
-        return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
-    return int(value) if isinstance(value, bool | int) else None
+    return order_of(entry.info.get(ORDER) if value is None else value)
 
 
 def ranks_of(entries: list[Entry], old: list[Model | None]) -> list[int]:

@@ -29,6 +29,7 @@ from yaml.resolver import Resolver
 from model_registry.entities.base import json_problem
 from model_registry.entities.json_types import Json
 from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.imports.sources.yaml_document import LONGEST_NUMBER, NUMBERS
 
 Path = tuple[str, ...]
 """Keys and numbers of list items, from the top of a document."""
@@ -232,9 +233,11 @@ class _Builder:
             return None, tag
         if tag not in _SCALARS:
             raise self._refuse(event, f"has the tag {_shown(tag)}, which LiteLLM's reader refuses; write a plain value")
+        if tag in NUMBERS and len(event.value) > LONGEST_NUMBER:
+            raise self._refuse(event, f"is a number of {len(event.value):,} characters; put quotes around a text")
         try:
             value = event.value if tag in {f"{_TAG}str", _TIMESTAMP} else _constructed(tag, event.value)
-        except ValueError:
+        except (ValueError, LookupError):  # LookupError: of `!!bool maybe` and `!!int ''`
             raise self._refuse(event, f"is no {tag.removeprefix(_TAG)}; put quotes around a text") from None
         if isinstance(value, float) and not math.isfinite(value):
             raise self._refuse(event, f"is {value}; write a number, or leave the key out where it means no limit")

@@ -67,6 +67,11 @@ def test_what_ends_the_start_or_loses_a_deployment_is_a_fault(tree: dict[str, An
             "router_settings.model_group_alias.a: leads to gone, and no model has this name",
         ),
         (
+            {"model_list": [M], "router_settings": {"model_group_alias": {"a": ["m"]}}},
+            "router_settings.model_group_alias.a: leads to ['m'], and no model has this name",
+        ),
+        ({"model_list": [entry(order=[1]), entry()]}, "1 of 2 entries have order: LiteLLM takes the lowest"),
+        (
             {"model_list": [M], "router_settings": {"fallbacks": [{"m": ["gone"]}]}},
             "router_settings.fallbacks: names gone, and no model has this name",
         ),
