@@ -120,6 +120,11 @@ def test_a_key_in_an_entry_is_refused_and_not_repeated() -> None:
         ("[]", "must be a mapping of sections"),
         ("model_list: {a: 1}", "model_list must be a list"),
         ("a: !!python/object:os.system {}", "is not valid YAML"),
+        ("a: !!int abc", "holds a value that is no number, date or truth value, as its tag or its form says"),
+        ("a: !!bool maybe", "holds a value that is no number, date or truth value"),
+        ("a: !!timestamp soon", "holds a value that is no number, date or truth value"),
+        ("a: 2024-13-45", "holds a value that is no number, date or truth value"),
+        (f"a: {'59:' * 200}59.5", "holds a value that is no number, date or truth value"),
     ],
 )
 def test_what_is_no_configuration_is_unreadable(text: str, says: str) -> None:
