@@ -158,9 +158,8 @@ class _Builder:
 
     def _anchored(self, event: AliasEvent) -> Any:  # noqa: ANN401 (any YAML value)
         if event.anchor not in self._anchors:
-            raise self._refuse(
-                event, "is an alias of an anchor that is not finished before it; define the anchor first"
-            )
+            message = "is an alias of an anchor that is not finished before it; define the anchor first"
+            raise self._refuse(event, message)
         return self._anchors[event.anchor]
 
     def _copied(self, value: Any, event: Event) -> Any:  # noqa: ANN401 (any YAML value)
@@ -177,9 +176,8 @@ class _Builder:
         if len(self._open) >= DEEPEST:
             raise self._refuse(event, f"is nested more than {DEEPEST} levels deep")
         if event.tag not in _COLLECTIONS:
-            raise self._refuse(
-                event, f"has the tag {_shown(str(event.tag))}, which LiteLLM's reader refuses; leave it out"
-            )
+            message = f"has the tag {_shown(str(event.tag))}, which LiteLLM's reader refuses; leave it out"
+            raise self._refuse(event, message)
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
             message = f"is a key that is itself a mapping or a list; put quotes around a text{self._hint}"
             raise self._refuse(event, message)
