@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from model_registry.entities.json_types import Json
 
@@ -63,8 +63,8 @@ class Entry:
 class Note:
     """Something to say about a part of the configuration."""
 
-    action: str
-    """warning, normalised or skipped, as in an import's report."""
+    action: Literal["warning", "normalised", "skipped"]
+    """As in an import's report."""
     where: str
     message: str
 
@@ -88,8 +88,7 @@ class LitellmConfig:
 
     def settings(self, name: str) -> Table:
         """Return a section that is a mapping; empty where there is none."""
-        value = self.tree.get(name)
-        return value if isinstance(value, dict) else {}
+        return as_table(self.tree.get(name))
 
     def place(self, path: Path) -> str:
         """Return where a part stands, and its key: `config.yaml: line 7: model_list.0.litellm_params.api_key`."""
@@ -108,6 +107,19 @@ def dotted(path: Path) -> str:
 def as_table(value: object) -> Table:
     """Return a value that is a mapping, and an empty one for any other."""
     return value if isinstance(value, dict) else {}
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text in a value, however deep."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from texts_in(item)
+        case list():
+            for item in value:
+                yield from texts_in(item)
 
 
 def is_config(value: object, *, whole: bool = False) -> bool:

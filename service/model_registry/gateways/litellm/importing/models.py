@@ -13,7 +13,7 @@ from model_registry.gateways.litellm.config import Entry, Table, order_of
 from model_registry.gateways.litellm.deployment import INFO, PARAMS, PLACEHOLDER, PREFIX, deployment
 from model_registry.gateways.litellm.importing.offers import ImportedOffer
 from model_registry.gateways.litellm.keys import is_no_key
-from model_registry.gateways.litellm.model_info import FLAGS, MODES, PRICES
+from model_registry.gateways.litellm.model_info import FLAGS, PRICES
 from model_registry.imports.sources.litellm_prices import MODES as TYPES
 from model_registry.snapshot.difference import same
 
@@ -104,11 +104,6 @@ def _comparable(params: Table) -> Table:
 def _beyond(wanted: Table, there: Table) -> dict[str, Any]:
     more = {key: value for key, value in wanted.items() if key not in there or not same(there[key], value)}
     return more | {key: None for key in there if key not in wanted}
-
-
-def mode_of(model_type: str) -> str | None:
-    """Return LiteLLM's mode of a model type, or None."""
-    return MODES.get(model_type)
 
 
 def rank_of(entry: Entry) -> int | None:
