@@ -126,7 +126,7 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
 
 
 def find_function(snapshot: Snapshot, reference: str) -> Function:
-    """Find by id, gateway name, or `service/function`. Errors: NotFound, AmbiguousName (one name at several gateways)."""
+    """Find by id, gateway name, or `service/function`. Errors: NotFound, AmbiguousName (at several gateways)."""
     match = snapshot.functions.get(as_uuid(reference))
     if match is None and (fitting := snapshot.functions.where("name", reference)):
         return _single(fitting, f"The function {reference!r}", _function_label, " or service/function")
