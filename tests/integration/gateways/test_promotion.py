@@ -359,6 +359,14 @@ async def test_the_last_approval_checks_what_it_switches_to(
     assert (await others[1].post(f"{PROD}/promotions/approve", json=seen)).json()["state"] == "done"
 
 
+async def test_a_promotion_begins_with_the_row_as_another_replica_left_it(
+    prod: Replica, database: psycopg.Connection[Any]
+) -> None:
+    database.execute("update gateways set description = 'for all' where name = 'prod'")
+
+    assert (await promote(prod.client, revision="latest"))["state"] == "done"
+
+
 async def test_waiting_shows_what_became_of_a_promotion(prod: Replica) -> None:
     response = await prod.client.post(f"{PROD}/promote", json={"revision": "latest"}, params={"wait": 20})
 
