@@ -140,7 +140,8 @@ declare
         from gateways);
 begin
     select max(revision) into cut from registry_changes where at <= now() - make_interval(secs => keep_days * 86400);
-    cut := registry_settled(least(cut, needed));
+    -- Null while nothing is that old, and `least` passes over nulls.
+    cut := registry_settled(case when cut is not null then least(cut, needed) end);
     delete from registry_changes c
     where c.revision < cut
       and (c.operation = 'delete' or exists (

@@ -291,6 +291,7 @@ ProbeReader = Annotated[Caller, Depends(_probe_reader)]
 """A `Reader`; with `?probe=true` a `KeyHolder`."""
 NodeReporter = Annotated[Caller, Depends(_node)]
 Registrant = Annotated[Caller, Depends(_registrant)]
-GatewayAgent = Annotated[Caller, Depends(_agent)]
 DispatchCaller = Annotated[Caller, Depends(_dispatch_caller)]
 """Who may register, or ask, model services. What the key is limited to, the route asks: `Caller.may_use`."""
+GatewayAgent = Annotated[Caller, Depends(_agent)]
+"""Who may report what is set where a gateway runs."""

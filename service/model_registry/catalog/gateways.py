@@ -7,6 +7,7 @@ from typing import Any
 
 from model_registry.catalog.promotions import approvals_needed, refuse_alone, refuse_unpinned
 from model_registry.entities.gateway import DEFAULT_GATEWAY, Gateway
+from model_registry.entities.provider import THROUGH
 from model_registry.errors import Conflict, Invalid, Reason, UnknownReference
 from model_registry.snapshot.snapshot import Snapshot
 
@@ -58,7 +59,7 @@ def content_owned_by(snapshot: Snapshot, gateway: Gateway) -> Iterator[str]:
     for other in snapshot.gateways.where("content_of", gateway.name):
         if other.id != gateway.id:
             yield f"the gateway {other.name}"
-    for provider in snapshot.providers.where("route_by", f"gateway:{gateway.name}"):
+    for provider in snapshot.providers.where("route_by", f"{THROUGH}{gateway.name}"):
         yield f"the provider {provider.name}"
     yield from (f"the function {row.name}" for row in snapshot.functions.where("gateway", gateway.name))
     yield from (f"the section {row.name}" for row in snapshot.sections.where("gateway", gateway.name))

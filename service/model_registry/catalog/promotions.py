@@ -42,8 +42,9 @@ def approvals_needed(gateway: Gateway) -> int:
 
 
 def promoted(gateway: Gateway, asked: Asked) -> Operation:
-    """Return the promotion: done at once, or pending. One that was pending ends. Errors: Conflict."""
+    """Return the promotion: done at once, or pending. One that was pending ends. Errors: Conflict, Invalid."""
     needed = approvals_needed(gateway)
+    refuse_unpinned({"settings": {"approval": asked.approval}, "pinned_revision": gateway.pinned_revision})
     if asked.approval is None and asked.revision is None and needed:
         raise Conflict(
             f"The gateway {gateway.name} asks for approvals, so it stays pinned: promote it to `latest`, or lower "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -79,16 +80,7 @@ def diff(
 
     Example: `model-registry diff 120 128 --format text`
     """
-    revisions = {"from": from_, "to": to}
-    if format_ is DiffFormat.text:
-        typer.echo(registry.ask(Call("GET", _DIFF, bytes, revisions | {"format": "text"})), nl=False)
-        return
-    difference = registry.ask(Call("GET", _DIFF, json_object, revisions | {"format": "json"}))
-    if format_ is DiffFormat.json:
-        print_json(difference)
-        return
-    with registry.expect_shape():
-        print_rows(difference, "No difference.")
+    print_diff(registry, _DIFF, {"from": from_, "to": to}, format_)
 
 
 @grouped_options
@@ -111,6 +103,19 @@ def rollback(
             typer.echo("Nothing was written.")
         elif done["items"]:
             typer.echo(f"Restored the configuration of revision {done['restored']}, as revision {done['revision']}.")
+
+
+def print_diff(registry: RegistryHttp, path: str, sides: Mapping[str, int | str], format_: DiffFormat) -> None:
+    """Ask at this path what differs between the sides `from` and `to`, and print it."""
+    if format_ is DiffFormat.text:
+        typer.echo(registry.ask(Call("GET", path, bytes, {**sides, "format": "text"})), nl=False)
+        return
+    difference = registry.ask(Call("GET", path, json_object, {**sides, "format": "json"}))
+    if format_ is DiffFormat.json:
+        print_json(difference)
+        return
+    with registry.expect_shape():
+        print_rows(difference, "No difference.")
 
 
 def print_rows(difference: dict[str, Any], nothing: str) -> None:

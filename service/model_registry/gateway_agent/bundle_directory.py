@@ -1,7 +1,7 @@
 """The directory that a gateway reads: bundles beside each other, and a link to the current one.
 
     DIR/current            -> bundles/<etag>
-    DIR/bundles/<etag>/    tensorzero.toml and what it names; whole, or not there
+    DIR/bundles/<etag>/    a configuration, such as tensorzero.toml, and what it names; whole, or not there
     DIR/workers.json       the current bundle's list of workers, where it is one (SMG)
     DIR/state.json         the bundle being rolled out, the last good one, and the one that failed
 

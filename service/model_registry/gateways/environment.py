@@ -8,7 +8,7 @@ number of changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model_registry.entities.base import Row
@@ -113,10 +113,7 @@ class _Environment:
         self.base = snapshot
         changed = {name: table for name, table in self.tables.items() if table is not snapshot.tables[name]}
         found = [omission for rows in self.left_out.values() for omission in rows.values()]
-        rest = snapshot
-        if changed:
-            identity = snapshot.registry_id, snapshot.revision
-            rest = Snapshot(*identity, snapshot.tables.update(changed), snapshot.entry_id)
+        rest = replace(snapshot, tables=snapshot.tables.update(changed)) if changed else snapshot
         reasons = tuple(sorted(self.reasons.values(), key=str))
         self.result = Provided(rest, tuple(sorted(found)), reasons, self._variables())
         return self.result

@@ -36,8 +36,12 @@ def beyond_its_kind_in_words(snapshot: Snapshot, gateway: Gateway) -> str | None
     counts = Counter(omission.kind for omission in beyond_its_kind(snapshot, gateway))
     if not counts:
         return None
-    listed = ", ".join(f"{count} {kind}{'s'[: count != 1]}" for kind, count in sorted(counts.items()))
+    listed = ", ".join(f"{count} {_several(kind) if count != 1 else kind}" for kind, count in sorted(counts.items()))
     return (
         f"kind: a gateway of the kind {gateway.kind} cannot have all that it carries: left out are {listed}. Each with "
         f"its place, and what to do instead: GET /api/gateways/{gateway.name}/omitted"
     )
+
+
+def _several(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_registry.entities.base import Row
 from model_registry.entities.config import ConfigFile, ConfigSection
@@ -123,9 +123,7 @@ class _Scope:
         others = {name: table for name, table in snapshot.tables.items() if name not in _TABLES}
         carried = result.with_rows(rows)
         self.base = snapshot
-        self.result = Snapshot(
-            snapshot.registry_id, snapshot.revision, carried.tables.update(others), snapshot.entry_id
-        )
+        self.result = replace(snapshot, tables=carried.tables.update(others))
         return self.result
 
     def _changed(self, before: Snapshot, after: Snapshot) -> dict[str, set[str]]:

@@ -126,11 +126,17 @@ def find_alias(snapshot: Snapshot, reference: str) -> Alias:
 
 
 def find_function(snapshot: Snapshot, reference: str) -> Function:
-    """Find by id, gateway name, or `service/function`. Errors: NotFound."""
-    match = snapshot.functions.get(as_uuid(reference)) or _only(snapshot.functions.where("name", reference))
+    """Find by id, gateway name, or `service/function`. Errors: NotFound, AmbiguousName (at several gateways)."""
+    match = snapshot.functions.get(as_uuid(reference))
+    if match is None and (fitting := snapshot.functions.where("name", reference)):
+        return _single(fitting, f"The function {reference!r}", _function_label, " or service/function")
     for service, function in splits(reference):
         match = match or _only(snapshot.functions.where("key", (service, function)))
     return _required(match, "function", reference, among=(f.name for f in snapshot.functions))
+
+
+def _function_label(function: Function) -> str:
+    return f"{function.service_name}/{function.function_name} of the gateway {function.gateway}"
 
 
 def find_service(snapshot: Snapshot, reference: str) -> str:

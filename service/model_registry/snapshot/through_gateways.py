@@ -31,7 +31,7 @@ def any_through(snapshot: Snapshot) -> bool:
 def reached(snapshot: Snapshot, provider: Provider) -> Provider:
     """Return a provider as its callers see it: at the address of the gateway that it is reached through.
 
-    It stays as it is where that gateway, or its address, is missing (`why_unreachable`).
+    It stays as it is where that gateway, or its address, is missing (`through_faults`).
     """
     gateway = gateway_of(snapshot, provider)
     address = gateway.settings.get("address") if gateway else None

@@ -103,7 +103,7 @@ class Jobs:
         """End a running job: SIGTERM to its command and what that started, SIGKILL after `stop_seconds`.
 
         Returns once none of them is left, so that the next job finds their memory and their GPU free; of a process that
-        does not die (it waits for a disk, say) after another second.
+        does not die (it waits for a disk, say) after three more seconds.
         """
         job.is_stopping = True
         _signal(job, signal.SIGTERM)

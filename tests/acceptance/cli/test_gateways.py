@@ -55,9 +55,11 @@ def test_a_gateway_is_made_pinned_promoted_and_deleted(service: Service, tmp_pat
     assert "the newest" in gateways(service, "list").stdout.split("prod", 1)[1]
     row = json.loads(gateways(service, "get", "prod").stdout)
     assert row["settings"]["publish"] == "strict"
-    gateways(service, "set", "prod", "--setting", "missing_variable=refuse", "--everything")
+    settings = ("--setting", "missing_variable=refuse", "--setting", "has=postgres")
+    gateways(service, "set", "prod", *settings, "--everything", "--description", "for all")
     row = json.loads(gateways(service, "get", "prod").stdout)
     assert (row["providers"], row["settings"]["publish"]) == (None, "strict")
+    assert (row["settings"]["has"], row["description"]) == (["postgres"], "for all")
     assert gateways(service, "rm", "prod").stdout == "deleted prod\n"
     with pytest.raises(NotFound):
         gateways(service, "status", "prod")

@@ -200,6 +200,12 @@ async def test_the_log_keeps_what_a_gateway_is_pinned_to(prod: Replica) -> None:
     assert trimmed["held_by"] == []
 
 
+async def test_a_pin_does_not_make_the_log_shorter(prod: Replica) -> None:
+    trimmed = await prod.state.history.trim(1000)  # of which nothing is as old
+
+    assert trimmed == {"removed": 0, "oldest": 0, "held_by": []}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [
@@ -331,7 +337,8 @@ async def test_approvals_need_a_pinned_gateway(prod: Replica) -> None:
     assert (await prod.client.patch("/api/gateways/staging", json=pinned)).status_code == 200
     unpinned = await prod.client.patch("/api/gateways/staging", json={"pinned_revision": None})
 
-    for response in (approval, unpinned):
+    promoted = await prod.client.post("/api/gateways/tensorzero/promote", json={"approval": 1})
+    for response in (approval, unpinned, promoted):
         assert places(problem(response, 422, "E4005")) == {"settings.approval"}
 
 
@@ -350,6 +357,14 @@ async def test_the_last_approval_checks_what_it_switches_to(
     monkeypatch.undo()
     assert (await get(prod.client, PROD))["promotion"]["state"] == "pending"
     assert (await others[1].post(f"{PROD}/promotions/approve", json=seen)).json()["state"] == "done"
+
+
+async def test_a_promotion_begins_with_the_row_as_another_replica_left_it(
+    prod: Replica, database: psycopg.Connection[Any]
+) -> None:
+    database.execute("update gateways set description = 'for all' where name = 'prod'")
+
+    assert (await promote(prod.client, revision="latest"))["state"] == "done"
 
 
 async def test_waiting_shows_what_became_of_a_promotion(prod: Replica) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from support.catalogue import problem
 from support.replica import Replica
 
 MODEL = '[models.{0}]\nrouting = ["p"]\n[models.{0}.providers.p]\ntype = "vllm"\nmodel_name = "m"\napi_base = "{1}"\n'
@@ -39,13 +40,11 @@ async def test_another_projects_prompt_is_a_conflict_with_both_sides_and_nothing
     first = await imported(replica, team("Be brief."), project="billing")
     for dry_run in ("true", "false"):
         refused = await sent(replica, team("Be long."), project="search", dry_run=dry_run)
-        assert refused.status_code == 409
-        problem = refused.json()
-        assert problem["code"] == "E4097"
-        assert "--on-conflict rename, overwrite or keep" in problem["detail"]
-        sides = {r["where"]: (r["registry"], r["project"]) for r in problem["reasons"]}
+        found = problem(refused, 409, "E4097")
+        assert "--on-conflict rename, overwrite or keep" in found["detail"]
+        sides = {r["where"]: (r["registry"], r["project"]) for r in found["reasons"]}
         assert sides["functions/chat/system.minijinja"] == ('"Be brief."', '"Be long."')
-        assert all("project billing" in reason["message"] for reason in problem["reasons"])
+        assert all("project billing" in reason["message"] for reason in found["reasons"])
     await replica.state.registry.refresh()
     assert replica.state.registry.snapshot.revision == first["revision"]
 
@@ -96,6 +95,9 @@ async def test_a_gateway_that_does_not_exist_is_made_and_has_the_same_names_for_
     assert {f["gateway"]: f["service_name"] for f in functions} == {"tensorzero": "tensorzero", "edge": "edge"}
     bundle = await replica.client.get("/api/tensorzero/config")
     assert bundle.text.count("[functions.chat]") == 1
+    ambiguous = problem(await replica.client.get("/api/functions/chat"), 409, "E4091")
+    assert len(ambiguous["matches"]) == 2
+    assert (await replica.client.get("/api/functions/edge/chat")).json()["gateway"] == "edge"
 
 
 async def test_what_no_project_may_be_called_is_refused(replica: Replica) -> None:

@@ -110,6 +110,14 @@ def test_a_small_yaml_document_does_not_become_an_endless_one(tmp_path: Path, te
         read(tmp_path, "a.yaml")
 
 
+@pytest.mark.parametrize("text", ["models: !!bool maybe", "models: !!int ''", "models: !!timestamp soon"])
+def test_a_value_that_is_none_of_its_tag_is_a_mistake_of_the_source(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+
+    with pytest.raises(SourceUnreadable, match="a value in it is not of the type that its tag says"):
+        read(tmp_path, "a.yaml")
+
+
 def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
     usual = "usual: &usual {framework: f}\nmodels:\n- {<<: *usual, model_name: a}\n- {<<: *usual, model_name: b}\n"
     (tmp_path / "a.yaml").write_text(usual)

@@ -195,6 +195,18 @@ def test_smg_cannot_have_hosted_models_functions_aliases_and_sections() -> None:
     assert beyond_its_kind_in_words(Snapshot.empty(), gateway) is None
 
 
+def test_several_of_a_kind_are_counted_in_plain_words() -> None:
+    catalogue = Catalogue()
+    model = catalogue.model(catalogue.provider("ours", "vllm"), "n")
+    for name in ("one", "two"):
+        catalogue.alias(model, name)
+
+    words = beyond_its_kind_in_words(catalogue.snapshot(), EDGE.model_copy(update={"kind": "smg"}))
+
+    assert words is not None
+    assert "left out are 2 aliases." in words
+
+
 TENSORZERO = Gateway(id="tz", name="tz", kind="tensorzero", content_of="?")
 
 

@@ -89,11 +89,10 @@ async def assess(
     pinned = gateway.row.pinned_revision
     now = state.registry.snapshot if pinned is None else await state.history.at(pinned)
     renderer, kind = gateway.publisher.renderer.twin(), gateway.kind
-    row = gateway.row.model_copy(update={"pinned_revision": then.revision})
     catalogue = with_fleet_of(state.registry.snapshot, then)
-    damped = await asyncio.to_thread(renderer.damped, catalogue, row, time.time())
+    damped = await asyncio.to_thread(renderer.damped, catalogue, gateway.row, time.time())
     checker = kind.make_checker(gateway.publisher.loader is not None)
-    selector = Selector(renderer, checker, row, publish=state.settings.publish)
+    selector = Selector(renderer, checker, gateway.row, publish=state.settings.publish)
     selector.start(_NOTHING)
 
     async def select(own: Checker) -> Published:
@@ -105,7 +104,7 @@ async def assess(
     files = found.served.files if found.served else found.refused.files if found.refused else {}
     served = gateway.publisher.delivery.served
     labels = f"revision {served.revision if served else 0}", f"revision {then.revision}"
-    changes = await asyncio.to_thread(carried_difference, row, now, then)
+    changes = await asyncio.to_thread(carried_difference, gateway.row, now, then)
     text = await asyncio.to_thread(files_diff, served.files if served else {}, files, labels, kind.main_file)
     return Assessment(
         revision=then.revision,

@@ -27,8 +27,8 @@ from model_registry.entities.promotion import Promotion
 from model_registry.entities.secret_values import masked_value
 from model_registry.errors import Invalid, Reason
 from model_registry.gateways.kind import Files, Findings
+from model_registry.gateways.publishing.publishable import RULES
 from model_registry.gateways.publishing.published import Published
-from model_registry.gateways.publishing.publisher import ConfigPublisher
 from model_registry.gateways.tensorzero.kind import TENSORZERO
 from model_registry.gateways.tensorzero.validation.validate import findings_view
 
@@ -169,7 +169,7 @@ async def check(
         view = findings_view(result) if result is not None else None
     else:
         findings = await state.checks.check(request, who, _files_check(gateway, files))
-        view = _view_of(findings, publisher) if findings is not None else None
+        view = _view_of(findings) if findings is not None else None
     if view is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     found, _ = masked_value(view)  # the gateway's messages quote the project
@@ -187,7 +187,7 @@ def _files_check(gateway: NamedGateway, files: Files) -> CheckerJob[Findings]:
     return CheckerJob(checker, lambda own: own.check(files, loader=own.loader is not None))
 
 
-def _view_of(findings: Findings, publisher: ConfigPublisher) -> dict[str, Any]:
+def _view_of(findings: Findings) -> dict[str, Any]:
     """Convert a result to the JSON values that TensorZero's has too."""
     return {
         "accepted": findings.accepted,
@@ -197,7 +197,7 @@ def _view_of(findings: Findings, publisher: ConfigPublisher) -> dict[str, Any]:
         "gateway": {
             "asked": findings.by_loader,
             "accepted": findings.accepted if findings.by_loader else None,
-            "message": None if findings.by_loader else f"only {publisher.validated_by} were asked",
+            "message": None if findings.by_loader else f"only the {RULES} were asked",
             "warnings": [],
             "by_rules": list(findings.by_rules),
         },

@@ -68,8 +68,8 @@ async def promote(
     With `settings.approval` above 0 it waits until that number of other keys approves it. Another promotion takes its
     place, and its approvals end with it.
     """
-    gateway = named.gateway()
     await state.registry.refresh()
+    gateway = named.gateway()
     looked, source = None, None
     revision: int | None = None
     if body.approval is None:
@@ -105,9 +105,9 @@ async def approve(
     request: Request, body: ApprovalRequest, state: CurrentApp, caller: Administrator, named: Named
 ) -> Response:
     """Who asked for it cannot approve it, and each key counts once. The last approval checks it again, and does it."""
-    gateway = named.gateway()
     await state.registry.refresh()
-    row = find_gateway(state.registry.snapshot, gateway.row.id)
+    gateway = named.gateway()
+    row = gateway.row
     seen = ("revision", body.revision) if "revision" in body.model_fields_set else ("approval", body.approval)
     operation, looked, promotion = approved(row, caller.name, _now(), seen), None, pending(row)
     if would_be_done(row) and promotion.revision is not None:
@@ -129,9 +129,9 @@ async def approve(
 )
 async def withdraw(state: CurrentApp, caller: Administrator, named: Named) -> Response:
     """The gateway stays where it is. Any key that could approve it may do this."""
-    gateway = named.gateway()
     await state.registry.refresh()
-    operation = withdrawn(find_gateway(state.registry.snapshot, gateway.row.id))
+    gateway = named.gateway()
+    operation = withdrawn(gateway.row)
     await write(state, lambda _snapshot: [operation], caller)
     return _answer(state, gateway, operation, None, None, dry_run=False)
 

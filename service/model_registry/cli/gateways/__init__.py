@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_registry.cli.gateway_environment import env
-from model_registry.cli.gateways import delivery, promotion, rows
-from model_registry.cli.gateways_import import import_
+from model_registry.cli.gateways import delivery, environment, importing, promotion, rows
 from model_registry.cli.sync import sync
 
 app = typer.Typer(
@@ -28,5 +26,5 @@ app.command("promote")(promotion.promote)
 app.command("approve")(promotion.approve)
 app.command("withdraw")(promotion.withdraw)
 app.command("history")(promotion.history)
-app.command("env")(env)
-app.command("import")(import_)
+app.command("env")(environment.env)
+app.command("import")(importing.import_)

@@ -10,8 +10,8 @@ import typer
 from model_registry.cli import publication
 from model_registry.cli.errors import NOT_SERVED
 from model_registry.cli.gateways.promotion import describe
-from model_registry.cli.gateways.rows import AsJson, Name, path_of, revision_of
-from model_registry.cli.history import DiffFormat, print_rows
+from model_registry.cli.gateways.rows import AsJson, Name, in_words, path_of
+from model_registry.cli.history import DiffFormat, print_diff
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.bundle import unpack_bundle, write_bundle
@@ -33,7 +33,7 @@ def status(name: Name = "tensorzero", as_json: AsJson = False, *, registry: Regi
         if as_json:
             print_json(found)
         else:
-            typer.echo(printable(f"{found['gateway']} ({found['kind']}) follows {revision_of(found)}"))
+            typer.echo(printable(f"{found['gateway']} ({found['kind']}) follows {in_words(found['pinned_revision'])}"))
             publication.print_status(found)
             if found["pin_error"]:
                 typer.secho(printable(f"Its revision cannot be had: {found['pin_error']}"), fg="red", err=True)
@@ -98,16 +98,7 @@ def diff(
 
     Example: `model-registry gateways diff production served latest --format text`
     """
-    sides, path = {"from": from_, "to": to}, path_of(name, "/diff")
-    if format_ is DiffFormat.text:
-        typer.echo(registry.ask(Call("GET", path, bytes, sides | {"format": "text"})), nl=False)
-        return
-    difference = registry.ask(Call("GET", path, json_object, sides | {"format": "json"}))
-    if format_ is DiffFormat.json:
-        print_json(difference)
-        return
-    with registry.expect_shape():
-        print_rows(difference, "No difference.")
+    print_diff(registry, path_of(name, "/diff"), {"from": from_, "to": to}, format_)
 
 
 def _status(name: str) -> str:

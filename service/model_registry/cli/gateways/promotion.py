@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from model_registry.cli.gateways.rows import AsJson, Name, path_of
+from model_registry.cli.gateways.rows import AsJson, Name, in_words, path_of
 from model_registry.cli.history import print_rows
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.publication import joined
@@ -105,7 +105,7 @@ def history(name: Name, as_json: AsJson = False, *, registry: RegistryHttp) -> N
             return
         for move in found["items"]:
             when, promotion = move["at"][:19].replace("T", " "), move["promotion"]
-            what = f"{promotion['state']}: {describe(promotion)}" if promotion else _pinned(move["pinned_after"])
+            what = f"{promotion['state']}: {describe(promotion)}" if promotion else in_words(move["pinned_after"])
             why = f"  ({promotion['reason']})" if promotion and promotion["reason"] else ""
             typer.echo(printable(f"{when}  {move['actor']}  {what}{why}"))
         if not found["items"]:
@@ -117,11 +117,7 @@ def describe(promotion: Json) -> str:
     if promotion["change"] == "approval":
         return f"approvals from now on: {promotion['approval']}"
     source = f" of {promotion['from_gateway']}" if promotion["from_gateway"] else ""
-    return f"{_pinned(promotion['from_revision'])} -> {_pinned(promotion['revision'])}{source}"
-
-
-def _pinned(revision: int | None) -> str:
-    return "the newest" if revision is None else f"revision {revision}"
+    return f"{in_words(promotion['from_revision'])} -> {in_words(promotion['revision'])}{source}"
 
 
 def _target(revision: str | None, from_: str | None, approval: int | None) -> Json:

@@ -12,6 +12,8 @@ from model_registry.cli.registry import RegistryHttp, grouped_options
 from model_registry.client.requests import Call, Json, json_object, quoted
 
 GATEWAYS = "/api/gateways"
+_LISTS = frozenset({"has"})
+"""Settings that are lists."""
 
 Name = Annotated[str, typer.Argument(help="The gateway's name.", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -21,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 class Fields:
     """What a gateway carries, and its settings: options of a command. What is None is not changed."""
 
-    description: Annotated[str | None, typer.Option(help="What it is, for people.")] = None
+    description: Annotated[str | None, typer.Option("--description", help="What it is, for people.")] = None
     content_of: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +48,7 @@ class Fields:
     ] = False
     settings: Annotated[
         list[str] | None,
-        typer.Option("--setting", help="KEY=VALUE, such as approval=1 or publish=strict. Repeatable."),
+        typer.Option("--setting", help="KEY=VALUE, such as approval=1 or has=clickhouse,postgres. Repeatable."),
     ] = None
 
     def given(self, before: Json | None = None) -> Json:
@@ -63,7 +65,7 @@ class Fields:
         }
         fields |= {name: value for name, value in named.items() if value is not None and value != []}
         if self.settings:
-            fields["settings"] = {**(before or {}), **{key: _value(text) for key, text in map(_pair, self.settings)}}
+            fields["settings"] = (before or {}) | {key: _value(key, text) for key, text in map(_pair, self.settings)}
         return fields
 
 
@@ -104,7 +106,9 @@ def add(
     Example: `model-registry gateways add edge --kind litellm --provider ollama_local`
     """
     body = {"name": name, "kind": kind, **fields.given()}
-    print_gateway(registry.ask(Call("POST", GATEWAYS, json_object, body=body)))
+    made = registry.ask(Call("POST", GATEWAYS, json_object, body=body))
+    with registry.expect_shape():
+        print_gateway(made)
 
 
 @grouped_options
@@ -117,7 +121,9 @@ def set_(name: Name, *, fields: Fields, registry: RegistryHttp) -> None:
     given = fields.given(before.get("settings"))
     if not given:
         raise typer.BadParameter("name at least one field, such as --provider ollama_local")
-    print_gateway(registry.ask(Call("PATCH", path_of(name), json_object, body=given)))
+    changed = registry.ask(Call("PATCH", path_of(name), json_object, body=given))
+    with registry.expect_shape():
+        print_gateway(changed)
 
 
 @grouped_options
@@ -135,9 +141,9 @@ def path_of(name: str, rest: str = "") -> str:
     return f"{GATEWAYS}/{quoted(name)}{rest}"
 
 
-def revision_of(row: Json) -> str:
-    """Return which revision a gateway has, in words."""
-    return "the newest" if row["pinned_revision"] is None else f"revision {row['pinned_revision']}"
+def in_words(pinned_revision: int | None) -> str:
+    """Return which revision a gateway has."""
+    return "the newest" if pinned_revision is None else f"revision {pinned_revision}"
 
 
 def print_gateway(row: Json) -> None:
@@ -147,9 +153,8 @@ def print_gateway(row: Json) -> None:
     carries = "; ".join(scope) or "everything"
     promotion = row["promotion"] or {}
     pending = "  (a promotion waits for approvals)" if promotion.get("state") == "pending" else ""
-    line = (
-        f"{row['name']:<20} {row['kind']:<10} {revision_of(row):<16} content of {row['content_of']}, {carries}{pending}"
-    )
+    revision = in_words(row["pinned_revision"])
+    line = f"{row['name']:<20} {row['kind']:<10} {revision:<16} content of {row['content_of']}, {carries}{pending}"
     typer.echo(printable(line))
 
 
@@ -160,10 +165,10 @@ def _pair(given: str) -> tuple[str, str]:
     return key, value
 
 
-def _value(text: str) -> object:
+def _value(key: str, text: str) -> object:
     """Read a setting: a number, a list with commas, or a text; nothing is null."""
     if not text:
         return None
-    if text.isdecimal():
-        return int(text)
-    return text.split(",") if "," in text else text
+    if key in _LISTS:
+        return text.split(",")
+    return int(text) if text.isdecimal() else text

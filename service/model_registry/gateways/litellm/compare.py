@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_registry.gateways.litellm.config import MODEL_LIST, Table, as_table, dotted, variable_of
+from model_registry.gateways.litellm.config import MODEL_LIST, Table, as_table, dotted, order_of, variable_of
 from model_registry.gateways.litellm.keys import is_no_key
 
 _MISSING = object()
@@ -106,22 +106,18 @@ def _deployment(entry: Table) -> Table:
     info |= {key: value for key, value in params.items() if _MIRRORED.fullmatch(key)}
     if params.get("api_key") is not None and is_no_key(params["api_key"]):
         params["api_key"] = "none"
-    if isinstance(params.get("max_retries"), str) and params["max_retries"].isdigit():
+    if isinstance(params.get("max_retries"), str) and params["max_retries"].isdecimal():
         params["max_retries"] = int(params["max_retries"])  # as `preprocess_input_data` does
     if isinstance(info.get("id"), int):
         info["id"] = str(info["id"])
     stated, of_info = params.pop(_ORDER, None), info.pop(_ORDER, None)
     rest = {key: value for key, value in _given(entry).items() if key not in {"litellm_params", "model_info"}}
-    return {**rest, "litellm_params": params, "model_info": info, _ORDER: _order(of_info if stated is None else stated)}
-
-
-def _order(value: object) -> int | None:
-    """Read an `order` as `get_deployment_order` does: whatever is no whole number is none."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value):
-        return int(value)
-    return int(value) if isinstance(value, bool | int) else None
+    return {
+        **rest,
+        "litellm_params": params,
+        "model_info": info,
+        _ORDER: order_of(of_info if stated is None else stated),
+    }
 
 
 def _rank(deployments: list[Table]) -> None:

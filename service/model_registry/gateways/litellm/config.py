@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from model_registry.entities.json_types import Json
 
@@ -62,8 +63,8 @@ class Entry:
 class Note:
     """Something to say about a part of the configuration."""
 
-    action: str
-    """warning, normalised or skipped, as in an import's report."""
+    action: Literal["warning", "normalised", "skipped"]
+    """As in an import's report."""
     where: str
     message: str
 
@@ -87,8 +88,7 @@ class LitellmConfig:
 
     def settings(self, name: str) -> Table:
         """Return a section that is a mapping; empty where there is none."""
-        value = self.tree.get(name)
-        return value if isinstance(value, dict) else {}
+        return as_table(self.tree.get(name))
 
     def place(self, path: Path) -> str:
         """Return where a part stands, and its key: `config.yaml: line 7: model_list.0.litellm_params.api_key`."""
@@ -109,6 +109,19 @@ def as_table(value: object) -> Table:
     return value if isinstance(value, dict) else {}
 
 
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text in a value, however deep."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from texts_in(item)
+        case list():
+            for item in value:
+                yield from texts_in(item)
+
+
 def is_config(value: object, *, whole: bool = False) -> bool:
     """Whether a value is a LiteLLM configuration: by its keys, whatever else it may have.
 
@@ -123,6 +136,15 @@ def is_config(value: object, *, whole: bool = False) -> bool:
     if isinstance(value.get(MODEL_LIST), list):
         return True
     return any(isinstance(value.get(name), dict) for name in SETTINGS) or isinstance(value.get(INCLUDE), list)
+
+
+def order_of(value: object) -> int | None:
+    """Read an `order` as LiteLLM's `get_deployment_order` does: whatever is no whole number is none."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
+    return int(value) if isinstance(value, bool | int) else None
 
 
 def variable_of(value: object) -> str | None:

@@ -26,20 +26,21 @@ PREFIX, PARAMS, INFO = "prefix", "litellm_params", "model_info"
 PLACEHOLDER = "none"
 """The key for a server that needs none: LiteLLM's OpenAI client asks for one."""
 
-_AWS = {
+AWS = {
     "region": "aws_region_name",
     "access_key_id": "aws_access_key_id",
     "secret_access_key": "aws_secret_access_key",
     "session_token": "aws_session_token",
 }
+"""Keys of a provider's table in TensorZero's configuration -> LiteLLM's."""
 _VERTEX = {"location": "vertex_location", "project_id": "vertex_project"}
 _CLOUD_KEYS = {
-    "aws_bedrock": _AWS,
-    "aws_sagemaker": _AWS,
+    "aws_bedrock": AWS,
+    "aws_sagemaker": AWS,
     "gcp_vertex_gemini": _VERTEX,
     "gcp_vertex_anthropic": _VERTEX,
 }
-"""Provider type -> keys of its table in TensorZero's configuration -> LiteLLM's."""
+"""Provider type -> the same of it."""
 _RESPONSES = "responses/"
 """Before the name of a model that is asked through OpenAI's other API."""
 _WITHOUT_V1 = frozenset({"ollama", "ollama_chat", "anthropic"})

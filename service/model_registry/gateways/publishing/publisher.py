@@ -276,5 +276,10 @@ class ConfigPublisher:
         known = before.served.warnings if before.served else ()
         if new.served and new.served.warnings not in ((), known):
             warnings = [str(warning) for warning in new.served.warnings[:10]]
-            log.warning("configuration accepted with warnings", revision=new.served.revision, warnings=warnings)
+            log.warning(
+                "configuration accepted with warnings",
+                gateway=self.name,
+                revision=new.served.revision,
+                warnings=warnings,
+            )
         self._delivered.send()

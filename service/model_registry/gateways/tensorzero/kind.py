@@ -12,19 +12,16 @@ from model_registry.gateways.tensorzero.backends import lacking
 from model_registry.gateways.tensorzero.rendering.bundle import bundle
 from model_registry.gateways.tensorzero.rendering.left_out import OthersContent
 from model_registry.gateways.tensorzero.rendering.render import (
-    CONFIGURATION_TABLES,
     FLEET_TABLES,
     RenderCache,
     concerns_routes,
     render,
 )
 from model_registry.gateways.tensorzero.rendering.variables import row_needs
-from model_registry.gateways.tensorzero.rules.write_guard import refuse_new_faults, relevant_operations
+from model_registry.gateways.tensorzero.rules.write_guard import TABLES, refuse_new_faults, relevant_operations
 from model_registry.gateways.tensorzero.suspects import TensorZeroSuspects, settings_of
 from model_registry.gateways.tensorzero.validation.checker import TensorZeroChecker
 from model_registry.snapshot.snapshot import Snapshot
-
-_TABLES = CONFIGURATION_TABLES | {"config_files"}
 
 
 class TensorZeroRenderer:
@@ -42,7 +39,7 @@ class TensorZeroRenderer:
 
 
 def _concerns(before: Snapshot, after: Snapshot, changes: Sequence[Change]) -> bool:
-    same = all(before.tables[name] is after.tables[name] for name in _TABLES)
+    same = all(before.tables[name] is after.tables[name] for name in TABLES)
     return not same or concerns_routes(before, after, changes)
 
 
@@ -50,7 +47,7 @@ TENSORZERO = GatewayKind(
     name="tensorzero",
     main_file=CONFIG_FILE,
     media_type="application/toml",
-    tables=_TABLES | FLEET_TABLES,
+    tables=TABLES | FLEET_TABLES,
     make_renderer=TensorZeroRenderer,
     make_checker=TensorZeroChecker,
     make_suspects=TensorZeroSuspects,

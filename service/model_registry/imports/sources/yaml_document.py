@@ -10,9 +10,9 @@ LARGEST = 2**20
 """Characters. A second for each 200 KB: longer lists are better kept as JSON."""
 _MOST_NODES = 1_000_000
 """Of a document in which every alias is written out: a few lines of aliases of aliases mean billions."""
-_LONGEST_NUMBER = 300
+LONGEST_NUMBER = 300
 """Characters. YAML takes `59:59:59:...` for one number, and takes minutes to work out a long one."""
-_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 
 
 def read_yaml(text: str) -> Json:
@@ -28,16 +28,24 @@ def read_yaml(text: str) -> Json:
         if _nodes(node, {}) > _MOST_NODES:
             message = f"its aliases make it longer than {_MOST_NODES:,} values"
             raise ValueError(message)
-        document: Json = loader.construct_document(node)
-        return document
+        return _constructed(loader, node)
     finally:
         loader.dispose()
+
+
+def _constructed(loader: yaml.SafeLoader, node: yaml.Node) -> Json:
+    try:
+        document: Json = loader.construct_document(node)
+    except (AttributeError, LookupError) as error:  # of `!!timestamp soon`; of `!!bool maybe` and `!!int ''`
+        message = "a value in it is not of the type that its tag says"
+        raise ValueError(message) from error
+    return document
 
 
 def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
     """Count a node and all below it, each as often as it is meant. Errors: ValueError, where it holds itself."""
     if isinstance(node, yaml.ScalarNode):
-        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+        if node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
             message = f"it has a number of {len(node.value):,} characters"
             raise ValueError(message)
         return 1

@@ -152,6 +152,11 @@ def test_other_words_for_the_same_are_no_difference(case: str) -> None:
     assert compare(edited(SAME[case]), TREE) == []
 
 
+def test_digits_that_make_no_number_stay_a_text() -> None:
+    raised = edited(put("model_list.0.litellm_params.max_retries", "²"))
+    assert [one.other for one in compare(TREE, raised)] == ["²"]
+
+
 def test_a_rank_is_none_where_all_deployments_are_alike() -> None:
     alike = edited(put("model_list.0.litellm_params.order", 2))
     without = edited(lambda tree: [entry["litellm_params"].pop("order", None) for entry in tree["model_list"]])

@@ -6,18 +6,16 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any
 
 from model_registry.entities.gateway import Gateway
 from model_registry.entities.provider import Provider
 from model_registry.errors import AmbiguousName, Conflict
-from model_registry.gateways.litellm.config import LitellmConfig, Table, variable_of
+from model_registry.gateways.litellm.config import LitellmConfig, Table, texts_in
 from model_registry.gateways.litellm.keys import key_variable
 from model_registry.imports.plan import Planner, WantedRow
 from model_registry.snapshot.snapshot import Snapshot
 
 KIND = "litellm"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def gateway_of(snapshot: Snapshot, name: str | None, file: str) -> Gateway | str:
@@ -98,16 +96,4 @@ def import_gateway(
 
 def named_variables(config: LitellmConfig) -> Iterator[str]:
     """Yield the environment variables that a configuration names."""
-    yield from (name for name in _named(config.tree) if _VARIABLE.fullmatch(name))
-
-
-def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
-    match value:
-        case str():
-            yield from (name for name in (variable_of(value), key_variable(value)) if name)
-        case dict():
-            for item in value.values():
-                yield from _named(item)
-        case list():
-            for item in value:
-                yield from _named(item)
+    yield from (name for text in texts_in(config.tree) if (name := key_variable(text)))

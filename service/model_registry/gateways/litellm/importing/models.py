@@ -9,11 +9,11 @@ from typing import Any
 from model_registry.entities.model import Model
 from model_registry.entities.model_card import HIGHEST_PRICE
 from model_registry.entities.provider import Provider
-from model_registry.gateways.litellm.config import Entry, Table
+from model_registry.gateways.litellm.config import Entry, Table, order_of
 from model_registry.gateways.litellm.deployment import INFO, PARAMS, PLACEHOLDER, PREFIX, deployment
 from model_registry.gateways.litellm.importing.offers import ImportedOffer
 from model_registry.gateways.litellm.keys import is_no_key
-from model_registry.gateways.litellm.model_info import FLAGS, MODES, PRICES
+from model_registry.gateways.litellm.model_info import FLAGS, PRICES
 from model_registry.imports.sources.litellm_prices import MODES as TYPES
 from model_registry.snapshot.difference import same
 
@@ -106,20 +106,10 @@ def _beyond(wanted: Table, there: Table) -> dict[str, Any]:
     return more | {key: None for key in there if key not in wanted}
 
 
-def mode_of(model_type: str) -> str | None:
-    """Return LiteLLM's mode of a model type, or None."""
-    return MODES.get(model_type)
-
-
 def rank_of(entry: Entry) -> int | None:
-    """Return an entry's `order` as LiteLLM reads it: whatever is no whole number is none."""
+    """Return an entry's `order`, or None."""
     value = entry.params.get(ORDER)
-    value = entry.info.get(ORDER) if value is None else value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    if isinstance(value, str):
-        return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
-    return int(value) if isinstance(value, bool | int) else None
+    return order_of(entry.info.get(ORDER) if value is None else value)
 
 
 def ranks_of(entries: list[Entry], old: list[Model | None]) -> list[int]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from model_registry.entities.provider import Provider, http_url_problem
 from model_registry.entities.provider_types import PROVIDER_TYPES
 from model_registry.gateways.litellm.config import ENVIRONMENT, Entry, Table, variable_of
-from model_registry.gateways.litellm.deployment import PLACEHOLDER, PREFIX, connection
+from model_registry.gateways.litellm.deployment import AWS, PLACEHOLDER, PREFIX, connection
 from model_registry.gateways.litellm.importing.names import CUSTOM, ModelName, model_name, type_of_prefix
 from model_registry.gateways.litellm.keys import is_no_key, key_variable
 
@@ -22,14 +22,6 @@ _CONNECTION = re.compile(
     r"|azure_.*|vertex_(ai_)?(project|location|credentials)|aws_.*|watsonx_.*|litellm_credential_name|oci_.*|sap_.*"
 )
 """Keys of `litellm_params` that belong to the connection."""
-
-_CLOUD_KEYS = {
-    "aws_region_name": "region",
-    "aws_access_key_id": "access_key_id",
-    "aws_secret_access_key": "secret_access_key",
-    "aws_session_token": "session_token",
-}
-"""LiteLLM's keys for Amazon -> those of a provider's table in TensorZero's configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +63,7 @@ def _provider(name: ModelName, found: Table, model_type: str) -> Table:
         row["api_base"] = base
     if kind_name == "aws_bedrock":
         row["tensorzero"] = {"region": "sdk"} | {
-            ours: _tensorzero(found[theirs])
-            for theirs, ours in _CLOUD_KEYS.items()
-            if isinstance(found.get(theirs), str)
+            ours: _tensorzero(found[theirs]) for ours, theirs in AWS.items() if isinstance(found.get(theirs), str)
         }
     elif kind_name.startswith("gcp_vertex"):
         row["tensorzero"] = {"project_id": found["vertex_project"], "location": found["vertex_location"]}

@@ -271,9 +271,8 @@ class _Import:
         for entry, reason in kept:
             detail = f"kept as it is in the section model_list: {reason}"
             self.planner.note("normalised", "entry", entry.model_name, detail)
-        actions: dict[str, Any] = {"warning": "warning", "normalised": "normalised", "skipped": "skipped"}
         for note in self.config.notes:
-            self.planner.note(actions[note.action], "configuration", note.where, note.message)
+            self.planner.note(note.action, "configuration", note.where, note.message)
         if self.config.settings("general_settings").get("database_url") is not None:
             self.planner.note("ignored", "database", "general_settings.database_url", f"{_ELSEWHERE}: they stay there")
 

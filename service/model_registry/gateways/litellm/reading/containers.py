@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from model_registry.errors import InvalidConfiguration
-from model_registry.gateways.litellm.config import MODEL_LIST, SETTINGS, Path, Table, dotted, is_config
+from model_registry.gateways.litellm.config import INCLUDE, MODEL_LIST, SETTINGS, Path, Table, dotted, is_config
 from model_registry.gateways.litellm.reading.yaml_text import YamlDocument, read_yaml, refusal
 
 _DEEPEST = 12
@@ -32,6 +33,12 @@ class FoundConfig:
     document: YamlDocument
     first_line: int = 0
     """How many lines of the file are before the document."""
+
+    @property
+    def includes(self) -> list[Any]:
+        """What is included, as it is written."""
+        value = self.tree.get(INCLUDE)
+        return value if isinstance(value, list) else []
 
     def line(self, path: Path) -> int:
         """Return the file's line of a value of the configuration."""
@@ -58,7 +65,7 @@ def the_config(file: str, found: list[FoundConfig]) -> FoundConfig:
     Raises:
         InvalidConfiguration: there is none, or there are several.
     """
-    included = {str(name).rpartition("/")[2] for one in found for name in _included(one)}
+    included = {str(name).rpartition("/")[2] for one in found for name in one.includes}
     roots = [one for one in found if one.name not in included] or found
     if not roots:
         message = (
@@ -70,11 +77,6 @@ def the_config(file: str, found: list[FoundConfig]) -> FoundConfig:
         message = f"holds {len(roots)} LiteLLM configurations ({places}); put the wanted one into a file of its own"
         raise refusal(file, roots[1].line(()), message)
     return roots[0]
-
-
-def _included(found: FoundConfig) -> list[object]:
-    value = found.tree.get("include")
-    return value if isinstance(value, list) else []
 
 
 def _in_document(file: str, name: str, document: YamlDocument, before: int, texts: int) -> Iterator[FoundConfig]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
 
 from model_registry.entities.base import json_problem
 from model_registry.errors import InvalidConfiguration, Reason
 from model_registry.gateways.litellm.config import (
-    INCLUDE,
     MODEL_LIST,
     SECTIONS,
     SETTINGS,
@@ -66,7 +64,7 @@ def _root(files: Mapping[str, str], configuration: str | None) -> tuple[FoundCon
     named = [configuration] if configuration is not None else list(files)
     found = {name: find_configs(posixpath.normpath(name), files[name]) for name in named}
     holding = {name: configs for name, configs in found.items() if configs}
-    included = {posixpath.basename(str(inner)) for configs in holding.values() for c in configs for inner in _names(c)}
+    included = {posixpath.basename(str(inner)) for configs in holding.values() for c in configs for inner in c.includes}
     roots = [name for name in holding if posixpath.basename(name) not in included] or list(holding)
     if len(roots) > 1:
         reason = Reason(roots[1], f"is a configuration as well as {roots[0]}; import one, or let one include the other")
@@ -74,11 +72,6 @@ def _root(files: Mapping[str, str], configuration: str | None) -> tuple[FoundCon
     name = roots[0] if roots else next(iter(files), "")
     root = the_config(name, found.get(name, []))
     return root, [one for one in found[name] if one is not root]
-
-
-def _names(found: FoundConfig) -> list[Any]:
-    value = found.tree.get(INCLUDE)
-    return value if isinstance(value, list) else []
 
 
 def _notes_of_text(found: FoundConfig) -> list[Note]:

@@ -29,6 +29,7 @@ from yaml.resolver import Resolver
 from model_registry.entities.base import json_problem
 from model_registry.entities.json_types import Json
 from model_registry.errors import InvalidConfiguration, Reason
+from model_registry.imports.sources.yaml_document import LONGEST_NUMBER, NUMBERS
 
 Path = tuple[str, ...]
 """Keys and numbers of list items, from the top of a document."""
@@ -157,9 +158,8 @@ class _Builder:
 
     def _anchored(self, event: AliasEvent) -> Any:  # noqa: ANN401 (any YAML value)
         if event.anchor not in self._anchors:
-            raise self._refuse(
-                event, "is an alias of an anchor that is not finished before it; define the anchor first"
-            )
+            message = "is an alias of an anchor that is not finished before it; define the anchor first"
+            raise self._refuse(event, message)
         return self._anchors[event.anchor]
 
     def _copied(self, value: Any, event: Event) -> Any:  # noqa: ANN401 (any YAML value)
@@ -176,9 +176,8 @@ class _Builder:
         if len(self._open) >= DEEPEST:
             raise self._refuse(event, f"is nested more than {DEEPEST} levels deep")
         if event.tag not in _COLLECTIONS:
-            raise self._refuse(
-                event, f"has the tag {_shown(str(event.tag))}, which LiteLLM's reader refuses; leave it out"
-            )
+            message = f"has the tag {_shown(str(event.tag))}, which LiteLLM's reader refuses; leave it out"
+            raise self._refuse(event, message)
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
             message = f"is a key that is itself a mapping or a list; put quotes around a text{self._hint}"
             raise self._refuse(event, message)
@@ -232,9 +231,11 @@ class _Builder:
             return None, tag
         if tag not in _SCALARS:
             raise self._refuse(event, f"has the tag {_shown(tag)}, which LiteLLM's reader refuses; write a plain value")
+        if tag in NUMBERS and len(event.value) > LONGEST_NUMBER:
+            raise self._refuse(event, f"is a number of {len(event.value):,} characters; put quotes around a text")
         try:
             value = event.value if tag in {f"{_TAG}str", _TIMESTAMP} else _constructed(tag, event.value)
-        except ValueError:
+        except (ValueError, LookupError):  # LookupError: of `!!bool maybe` and `!!int ''`
             raise self._refuse(event, f"is no {tag.removeprefix(_TAG)}; put quotes around a text") from None
         if isinstance(value, float) and not math.isfinite(value):
             raise self._refuse(event, f"is {value}; write a number, or leave the key out where it means no limit")

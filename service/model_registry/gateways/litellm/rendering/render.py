@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from model_registry.entities.change import Change
 from model_registry.entities.gateway import Gateway
 from model_registry.entities.secret_text import mask_secrets
 from model_registry.gateways.kind import Rendered, Variable
-from model_registry.gateways.litellm.config import MODEL_LIST, variable_of
+from model_registry.gateways.litellm.config import MODEL_LIST, texts_in, variable_of
 from model_registry.gateways.litellm.rendering.function_groups import function_group
 from model_registry.gateways.litellm.rendering.groups import Group, model_group, provider_omission
 from model_registry.gateways.litellm.rendering.left_out import file_left_out
@@ -158,19 +157,9 @@ def _place(source: _Source) -> tuple[bool, str, str]:
 
 def _in_settings(rest: Settings) -> Iterator[tuple[str, str]]:
     for section, value in [*rest.tree.items(), (MODEL_LIST, rest.entries)]:
-        yield from ((name, f"section {section}") for name in _named_in(value))
-
-
-def _named_in(value: Any) -> Iterator[str]:  # noqa: ANN401 (any YAML value)
-    match value:
-        case str():
-            yield from (name for name in [variable_of(value)] if name)
-        case dict():
-            for item in value.values():
-                yield from _named_in(item)
-        case list():
-            for item in value:
-                yield from _named_in(item)
+        for text in texts_in(value):
+            if name := variable_of(text):
+                yield name, f"section {section}"
 
 
 def _joined(named: Iterable[tuple[str, str]]) -> tuple[Variable, ...]:

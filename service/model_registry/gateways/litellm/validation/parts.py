@@ -58,8 +58,9 @@ class Reader:
             raise Unreadable(_problem(error)) from error
         except RecursionError as error:
             raise Unreadable("is nested too deeply") from error
-        except ValueError as error:  # a number of thousands of digits, or a date that does not exist
-            raise Unreadable(f"holds a value that cannot be read: {error}") from error
+        except (ValueError, LookupError, AttributeError, OverflowError) as error:  # what PyYAML's constructors raise
+            message = "holds a value that is no number, date or truth value, as its tag or its form says"
+            raise Unreadable(message) from error
         self._known = {part.text: part for part in parts}
         return Parts(tree, parts)
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from model_registry.entities.secret_text import find_secrets
 from model_registry.errors import Reason
-from model_registry.gateways.litellm.config import INCLUDE, MODEL_LIST, SECTIONS, Table, as_table, dotted, variable_of
+from model_registry.gateways.litellm.config import (
+    INCLUDE,
+    MODEL_LIST,
+    SECTIONS,
+    Table,
+    as_table,
+    dotted,
+    order_of,
+    variable_of,
+)
 from model_registry.gateways.litellm.validation.parts import Part, Parts
 
 _NOT_OF_THE_ROUTER = ("health_check_interval", "health_check_concurrency")
@@ -106,8 +115,8 @@ def _uneven(groups: dict[str, list[Table]]) -> Iterator[Reason]:
     for name, members in groups.items():
         if len(members) > 1:
             yield from _uneven_in(name, members, "order")
-            for level in {member.get("order") for member in members}:
-                alike = [member for member in members if member.get("order") == level]
+            for level in {order_of(member.get("order")) for member in members}:
+                alike = [member for member in members if order_of(member.get("order")) == level]
                 weighted = any(member.get("weight") is not None for member in alike)
                 yield from _uneven_in(name, alike, "weight" if weighted else "rpm")
 
@@ -125,7 +134,7 @@ def _leading_nowhere(tree: Table, groups: dict[str, list[Table]]) -> Iterator[Re
     patterns = [name for name in groups if "*" in name]
 
     def is_there(name: object) -> bool:
-        return name in names or (isinstance(name, str) and any(_fits(name, pattern) for pattern in patterns))
+        return isinstance(name, str) and (name in names or any(_fits(name, pattern) for pattern in patterns))
 
     for alias, target in aliases.items():
         to = target.get("model") if isinstance(target, dict) else target

@@ -27,7 +27,7 @@ from model_registry.gateways.tensorzero.rules.shape import Surroundings, refused
 from model_registry.snapshot.snapshot import Snapshot
 
 TABLES = CONFIGURATION_TABLES | {"config_files"}
-"""The tables that this looks at."""
+"""The tables that a project is made of, but for the nodes of its routes."""
 _REMEMBERED = 1000
 """Models whose entries are kept during one check: a write may affect all of them."""
 _KINDS = {"model": "models", "alias": "aliases", "variant": "variants"}

@@ -67,6 +67,11 @@ def test_what_ends_the_start_or_loses_a_deployment_is_a_fault(tree: dict[str, An
             "router_settings.model_group_alias.a: leads to gone, and no model has this name",
         ),
         (
+            {"model_list": [M], "router_settings": {"model_group_alias": {"a": ["m"]}}},
+            "router_settings.model_group_alias.a: leads to ['m'], and no model has this name",
+        ),
+        ({"model_list": [entry(order=[1]), entry()]}, "1 of 2 entries have order: LiteLLM takes the lowest"),
+        (
             {"model_list": [M], "router_settings": {"fallbacks": [{"m": ["gone"]}]}},
             "router_settings.fallbacks: names gone, and no model has this name",
         ),
@@ -115,6 +120,11 @@ def test_a_key_in_an_entry_is_refused_and_not_repeated() -> None:
         ("[]", "must be a mapping of sections"),
         ("model_list: {a: 1}", "model_list must be a list"),
         ("a: !!python/object:os.system {}", "is not valid YAML"),
+        ("a: !!int abc", "holds a value that is no number, date or truth value, as its tag or its form says"),
+        ("a: !!bool maybe", "holds a value that is no number, date or truth value"),
+        ("a: !!timestamp soon", "holds a value that is no number, date or truth value"),
+        ("a: 2024-13-45", "holds a value that is no number, date or truth value"),
+        (f"a: {'59:' * 200}59.5", "holds a value that is no number, date or truth value"),
     ],
 )
 def test_what_is_no_configuration_is_unreadable(text: str, says: str) -> None:

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from model_registry.cli.gateways.rows import AsJson, Name, path_of
 from model_registry.cli.output import print_json, printable
 from model_registry.cli.registry import RegistryHttp, grouped_options
-from model_registry.client.requests import Call, json_object, quoted
+from model_registry.client.requests import Call, json_object
 
 _STATES = {True: ("set", "green"), False: ("not set", "red"), None: ("not known", "yellow")}
 
 
 @grouped_options
 def env(
-    name: Annotated[str, typer.Argument(help="The gateway's name.", metavar="NAME")] = "tensorzero",
+    name: Name = "tensorzero",
     add: Annotated[
         list[str] | None,
         typer.Option("--add", help="Name of a variable that is set there, never its value. Repeatable."),
@@ -23,7 +24,7 @@ def env(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="Name of a variable that is not set there. Repeatable.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     *,
     registry: RegistryHttp,
 ) -> None:
@@ -34,7 +35,7 @@ def env(
 
     Example: `model-registry gateways env tensorzero --add OPENAI_API_KEY`
     """
-    path = f"/api/gateways/{quoted(name)}/environment"
+    path = path_of(name, "/environment")
     if add or remove:
         body = {"names": add or [], "missing": remove or []}
         found = registry.ask(Call("POST", path, json_object, body=body))
